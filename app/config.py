@@ -1,0 +1,167 @@
+"""Settings: every value an operator may change, read once from the environment (prefix `TASKBEACON_`).
+
+Nothing else in the service reads `os.environ` for settings. A production process refuses to start with a secret
+that ships with this file.
+"""
+
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.enums import AgentNetwork, LogFormat, SandboxKind
+
+__all__ = ["Settings", "get_settings"]
+
+_DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
+_MINIMUM_SECRET_LENGTH = 32
+
+
+class Settings(BaseSettings):
+    """The service's settings; field `x` is the environment variable `TASKBEACON_X`."""
+
+    model_config = SettingsConfigDict(env_prefix="TASKBEACON_", extra="ignore", frozen=True)
+
+    development: bool = Field(
+        default=False, description="Accept development secrets. Set by the development stack only."
+    )
+    home: Path = Field(
+        default=Path(".taskbeacon"), description="Folder of the development stack and of run workspaces."
+    )
+
+    host: str = Field(default="127.0.0.1", description="Address the API listens on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port the API listens on; 0 = any free one.")
+    forwarded_allow_ips: str = Field(
+        default="127.0.0.1",
+        description="Proxies whose X-Forwarded-* headers are believed (comma list, or *).",
+    )
+
+    database_url: str = Field(
+        default="postgresql+asyncpg://taskbeacon:taskbeacon@localhost:5432/taskbeacon",
+        description="PostgreSQL; `postgresql://` and `postgresql+asyncpg://` both work.",
+    )
+    database_pool_size: int = Field(default=10, ge=1, le=200, description="Connections per process.")
+    redis_url: str = Field(default="redis://localhost:6379/0", description="Redis 6.2 or newer, or Valkey.")
+
+    s3_endpoint_url: str | None = Field(
+        default=None, description="S3 server as the service reaches it; empty: Amazon's own."
+    )
+    s3_public_endpoint_url: str | None = Field(
+        default=None, description="S3 server as clients reach it; signed URLs carry it. Default: as above."
+    )
+    s3_bucket: str = Field(default="taskbeacon", description="Bucket of logs and artifacts.")
+    s3_access_key_id: str | None = Field(default=None, description="Empty: the AWS default credential chain.")
+    s3_secret_access_key: SecretStr | None = Field(default=None, description="Secret of the access key.")
+    s3_region: str = Field(default="us-east-1", description="Region the bucket is in.")
+
+    expo_base_url: str = Field(default="https://exp.host", description="Expo's push service.")
+    expo_access_token: SecretStr | None = Field(
+        default=None, description="Expo access token, if the Expo project asks for one."
+    )
+
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(SecretStr(_DEVELOPMENT_SECRET),),
+        description="Comma list of secrets of 32 characters or more; the first encrypts, all decrypt.",
+    )
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Comma list of web origins that may call the API; * for any."
+    )
+    throttle_per_minute: int = Field(
+        default=480, ge=0, description="Requests per project and minute; 0 = off."
+    )
+    throttle_per_hour: int = Field(default=4800, ge=0, description="Requests per project and hour; 0 = off.")
+
+    git_base_url: str = Field(
+        default="https://github.com",
+        description="Where `org/repo` is cloned from when the task has no integration; file:// works.",
+    )
+    git_clone_depth: int = Field(
+        default=50, ge=0, description="Commits of history an agent gets to see; 0 = all of it."
+    )
+
+    agent_sandbox: SandboxKind = Field(default=SandboxKind.AUTO, description="How agents are confined.")
+    agent_network: AgentNetwork = Field(
+        default=AgentNetwork.NONE, description="What agents reach over the network."
+    )
+    agent_memory_mb: int = Field(
+        default=4096, ge=128, description="Memory limit of an agent process, in MiB."
+    )
+    worker_concurrency: int = Field(
+        default=4, ge=1, le=1000, description="Runs one worker performs at a time."
+    )
+    run_timeout_seconds: int = Field(default=3600, ge=1, description="Wall-clock limit of a run.")
+    workspaces: Path | None = Field(
+        default=None, description="Folder of run workspaces; default: `workspaces` in the home folder."
+    )
+
+    log_format: LogFormat = Field(default=LogFormat.JSON, description="json or console.")
+    log_level: str = Field(default="INFO", description="Least severe level that is logged.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _use_asyncpg(cls, value: str) -> str:
+        for prefix in ("postgresql://", "postgres://"):
+            if value.startswith(prefix):
+                return "postgresql+asyncpg://" + value.removeprefix(prefix)
+        return value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return _comma_list(value)
+
+    @field_validator("secret_keys", mode="before")
+    @classmethod
+    def _split_secrets(cls, value: object) -> object:
+        return _comma_list(value)
+
+    @field_validator("s3_endpoint_url", "s3_public_endpoint_url", "s3_access_key_id", mode="after")
+    @classmethod
+    def _empty_is_unset(cls, value: str | None) -> str | None:
+        return value or None
+
+    @model_validator(mode="after")
+    def _refuse_weak_secrets(self) -> Self:
+        if not self.secret_keys:
+            raise ValueError("TASKBEACON_SECRET_KEYS needs at least one secret")
+        for secret in self.secret_keys:
+            if len(secret.get_secret_value()) < _MINIMUM_SECRET_LENGTH:
+                raise ValueError(
+                    f"each of TASKBEACON_SECRET_KEYS needs {_MINIMUM_SECRET_LENGTH} characters or more"
+                )
+            if not self.development and secret.get_secret_value() == _DEVELOPMENT_SECRET:
+                raise ValueError(
+                    "set TASKBEACON_SECRET_KEYS: the development secret is refused in production"
+                )
+        return self
+
+    @property
+    def run_timeout(self) -> timedelta:
+        """Wall-clock limit of a run."""
+        return timedelta(seconds=self.run_timeout_seconds)
+
+    @property
+    def workspaces_path(self) -> Path:
+        """Folder that holds one sub-folder per run in progress."""
+        return (self.workspaces or self.home / "workspaces").absolute()
+
+    @property
+    def s3_signing_endpoint_url(self) -> str | None:
+        """The storage host that clients see (contract 8.2)."""
+        return self.s3_public_endpoint_url or self.s3_endpoint_url
+
+
+def _comma_list(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return the settings of this process, read from the environment at the first call."""
+    return Settings()

@@ -1,0 +1,115 @@
+"""Engine, sessions and the unit of work. The only file that commits.
+
+One request or one job step is one transaction. Effects on the outside world (a job, an event) are registered with
+`after_commit` and run once the transaction is safely over; a rollback drops them. They may be lost in a crash, so
+the row that asks for the effect is written in the same transaction and a sweeper finishes what was lost.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.config import Settings
+
+__all__ = [
+    "SessionFactory",
+    "after_commit",
+    "create_engine",
+    "create_session_factory",
+    "release",
+    "unit_of_work",
+]
+
+SessionFactory = async_sessionmaker[AsyncSession]
+Hook = Callable[[], Awaitable[None]]
+
+_HOOKS = "after_commit_hooks"
+_STATEMENT_TIMEOUT_SECONDS = 30
+_CONNECT_TIMEOUT_SECONDS = 5
+_POOL_TIMEOUT_SECONDS = 10
+
+log = structlog.get_logger(__name__)
+
+
+def create_engine(settings: Settings, *, application_name: str) -> AsyncEngine:
+    """Return an engine whose pool belongs to this process; nothing is connected yet."""
+    engine = create_async_engine(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT_SECONDS,
+        json_serializer=_dump_json,
+        json_deserializer=orjson.loads,
+        connect_args={
+            "timeout": _CONNECT_TIMEOUT_SECONDS,
+            "command_timeout": _STATEMENT_TIMEOUT_SECONDS,
+            # JIT pays for analytics; here it would only delay a first request by its compile time.
+            "server_settings": {"application_name": application_name, "jit": "off"},
+        },
+    )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed_connection)
+    return engine
+
+
+def create_session_factory(engine: AsyncEngine) -> SessionFactory:
+    """Return the factory of sessions that do not reload rows after a commit."""
+    return async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+
+
+@asynccontextmanager
+async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
+    """Yield a session; commit when the block ends well, then run the after-commit hooks; roll back otherwise."""
+    async with sessions() as session:
+        try:
+            yield session
+            hooks = await _commit(session)
+        except BaseException:
+            session.info.pop(_HOOKS, None)
+            await session.rollback()
+            raise
+    await _run(hooks)
+
+
+async def release(session: AsyncSession) -> None:
+    """Commit and hand the connection back, so that the caller may wait for the outside world.
+
+    The session stays usable: its next statement begins a new transaction.
+    """
+    await _run(await _commit(session))
+
+
+def after_commit(session: AsyncSession, hook: Hook) -> None:
+    """Run `hook` once this session's transaction is committed; a failure there is logged and swallowed."""
+    session.info.setdefault(_HOOKS, []).append(hook)
+
+
+async def _commit(session: AsyncSession) -> list[Hook]:
+    await session.commit()
+    hooks: list[Hook] = session.info.pop(_HOOKS, [])
+    return hooks
+
+
+async def _run(hooks: list[Hook]) -> None:
+    for hook in hooks:
+        try:
+            await hook()
+        except Exception:
+            # The transaction is over: whatever fails here must not turn its answer into an error.
+            log.exception("db.after_commit_failed")
+
+
+def _dump_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return orjson.dumps(value).decode()
+
+
+def _refuse_closed_connection(connection: Any, _record: ConnectionPoolEntry, _proxy: Any) -> None:  # noqa: ANN401 - the driver's objects
+    """Have the pool reconnect when the server went away, at no round trip: asyncpg knows that its socket closed."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("the server closed this connection")

@@ -1,0 +1,178 @@
+"""Every closed vocabulary of the service on one page. Values are what the wire and the database hold."""
+
+from enum import StrEnum
+
+__all__ = [
+    "TERMINAL_STATUSES",
+    "AgentNetwork",
+    "ArtifactType",
+    "Environment",
+    "LogFormat",
+    "OriginProduct",
+    "PermissionMode",
+    "PrAuthorshipMode",
+    "ReasoningEffort",
+    "RunMode",
+    "RunSource",
+    "RunStatus",
+    "RuntimeAdapter",
+    "SandboxKind",
+    "Scope",
+    "SignalReportRelationship",
+    "TEAM_WIDE_ORIGINS",
+]
+
+
+class RunStatus(StrEnum):
+    """Where a run is in its life (contract 3.3)."""
+
+    NOT_STARTED = "not_started"
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL_STATUSES = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
+
+
+class Environment(StrEnum):
+    """Who performs a run: the caller's machine or our worker."""
+
+    LOCAL = "local"
+    CLOUD = "cloud"
+
+
+class OriginProduct(StrEnum):
+    """What a task came from (contract 3.1)."""
+
+    ONBOARDING = "onboarding"
+    ERROR_TRACKING = "error_tracking"
+    EVAL_CLUSTERS = "eval_clusters"
+    USER_CREATED = "user_created"
+    AUTOMATION = "automation"
+    SLACK = "slack"
+    SUPPORT_QUEUE = "support_queue"
+    SESSION_SUMMARIES = "session_summaries"
+    POSTHOG_AI = "posthog_ai"
+    EXPERIMENTS = "experiments"
+    SIGNAL_REPORT = "signal_report"
+    SIGNALS_SCOUT = "signals_scout"
+    SUPPORT_REPLY = "support_reply"
+    HOGDESK = "hogdesk"
+    IMAGE_BUILDER = "image_builder"
+
+
+# Tasks of these origins belong to the whole project, whoever created them (contract 4, rule 3).
+TEAM_WIDE_ORIGINS = frozenset(
+    {
+        OriginProduct.SIGNAL_REPORT,
+        OriginProduct.SIGNALS_SCOUT,
+        OriginProduct.ONBOARDING,
+        OriginProduct.HOGDESK,
+    }
+)
+
+
+class SignalReportRelationship(StrEnum):
+    """How a task relates to the signal report it came from."""
+
+    IMPLEMENTATION = "implementation"
+
+
+class RunMode(StrEnum):
+    """Whether a run waits for further messages after its first turn."""
+
+    INTERACTIVE = "interactive"
+    BACKGROUND = "background"
+
+
+class PrAuthorshipMode(StrEnum):
+    """In whose name the pull request is opened."""
+
+    USER = "user"
+    BOT = "bot"
+
+
+class RunSource(StrEnum):
+    """What asked for a run."""
+
+    MANUAL = "manual"
+    SIGNAL_REPORT = "signal_report"
+
+
+class RuntimeAdapter(StrEnum):
+    """Agents a caller may choose on the wire (contract 5.8)."""
+
+    CLAUDE = "claude"
+    CODEX = "codex"
+
+
+class ReasoningEffort(StrEnum):
+    """How hard a model is asked to think, in rising order."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+    MAX = "max"
+
+
+class PermissionMode(StrEnum):
+    """What an agent may do without asking (contract 5.8); each adapter knows a part of these (9.3)."""
+
+    DEFAULT = "default"
+    ACCEPT_EDITS = "acceptEdits"
+    PLAN = "plan"
+    BYPASS_PERMISSIONS = "bypassPermissions"
+    AUTO = "auto"
+    READ_ONLY = "read-only"
+    FULL_ACCESS = "full-access"
+
+
+class ArtifactType(StrEnum):
+    """What an artifact is to its run (contract 6.1)."""
+
+    PLAN = "plan"
+    CONTEXT = "context"
+    REFERENCE = "reference"
+    OUTPUT = "output"
+    ARTIFACT = "artifact"
+    TREE_SNAPSHOT = "tree_snapshot"
+    USER_ATTACHMENT = "user_attachment"
+
+
+class Scope(StrEnum):
+    """What a personal API key may do; write implies read, ANY implies all (contract 2.3)."""
+
+    ANY = "*"
+    TASK_READ = "task:read"
+    TASK_WRITE = "task:write"
+    USER_READ = "user:read"
+    USER_WRITE = "user:write"
+    PROJECT_READ = "project:read"
+    PROJECT_WRITE = "project:write"
+
+
+class SandboxKind(StrEnum):
+    """By which means an agent process is confined."""
+
+    AUTO = "auto"
+    BUBBLEWRAP = "bubblewrap"
+    LANDLOCK = "landlock"
+    NONE = "none"
+
+
+class AgentNetwork(StrEnum):
+    """What an agent may reach over the network."""
+
+    NONE = "none"
+    FULL = "full"
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    JSON = "json"
+    CONSOLE = "console"

@@ -1,0 +1,190 @@
+"""The tree of expected failures. Each knows its HTTP status and its words; none knows HTTP's machinery.
+
+AppError                        answered as the four-key envelope (contract 2.4)
+├── InvalidInput           400  a field, or the body as a whole, breaks a rule
+├── MalformedBody          400  the body is not JSON that we can keep
+├── AuthenticationError    401  (403 on the tasks routes, decided by the route)
+│   ├── NotAuthenticated        no credential
+│   └── AuthenticationFailed    a credential that is unknown, revoked or of an inactive user
+├── PermissionDenied       403  known, but not allowed
+├── NotFound               404  not there, or not visible: the same to the caller
+├── MethodNotAllowed       405
+├── BodyTooLarge           413
+├── UnsupportedMediaType   415
+├── Throttled              429
+└── Unavailable            503  a server that we depend on does not answer
+RequestRefused                  answered with a body of its own (contract 2.4, "other bodies")
+├── RunRefused             400  {"detail": …}: a run cannot be created like this
+└── StateRefused           400  {"error": …}: artifacts and run state
+"""
+
+from typing import Any, ClassVar
+
+__all__ = [
+    "AppError",
+    "AuthenticationError",
+    "AuthenticationFailed",
+    "BodyTooLarge",
+    "InvalidInput",
+    "MalformedBody",
+    "MethodNotAllowed",
+    "NotAuthenticated",
+    "NotFound",
+    "PermissionDenied",
+    "RequestRefused",
+    "RunRefused",
+    "StateRefused",
+    "Throttled",
+    "Unavailable",
+    "UnsupportedMediaType",
+]
+
+
+class AppError(Exception):  # noqa: N818 - subclasses are named for what happened
+    """An expected failure that the caller is told about in the envelope."""
+
+    status: ClassVar[int] = 400
+    type: ClassVar[str] = "invalid_request"
+    code: str = "error"
+
+    def __init__(self, detail: str, *, code: str | None = None, attr: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.attr = attr
+        if code is not None:
+            self.code = code
+
+
+class InvalidInput(AppError):
+    """A field breaks a rule; `attr` names it, None speaks of the whole body."""
+
+    type = "validation_error"
+    code = "invalid_input"
+
+
+class MalformedBody(AppError):
+    """The body is not JSON, or JSON that no table could keep."""
+
+    code = "parse_error"
+
+
+class AuthenticationError(AppError):
+    """Who is calling cannot be told."""
+
+    status = 401
+    type = "authentication_error"
+
+
+class NotAuthenticated(AuthenticationError):
+    """The request carries no credential."""
+
+    code = "not_authenticated"
+
+    def __init__(self) -> None:
+        super().__init__("Authentication credentials were not provided.")
+
+
+class AuthenticationFailed(AuthenticationError):
+    """The credential is unknown, revoked, or of an inactive user; `place` is where it was found."""
+
+    code = "authentication_failed"
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"Personal API key found in request {place} is invalid.")
+
+
+class PermissionDenied(AppError):
+    """The caller is known and may not do this."""
+
+    status = 403
+    type = "authentication_error"
+    code = "permission_denied"
+
+
+class NotFound(AppError):
+    """There is no such thing for this caller, whether it exists or not (contract 4)."""
+
+    status = 404
+    code = "not_found"
+
+    def __init__(self, detail: str = "Not found.") -> None:
+        super().__init__(detail)
+
+
+class MethodNotAllowed(AppError):
+    """The path exists, the method does not; `allowed` goes into the Allow header."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, allowed: frozenset[str]) -> None:
+        super().__init__(f'Method "{method}" not allowed.')
+        self.allowed = allowed
+
+
+class BodyTooLarge(AppError):
+    """The body is larger than the service reads."""
+
+    status = 413
+    code = "request_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Request body exceeds the limit of {limit} bytes.")
+
+
+class UnsupportedMediaType(AppError):
+    """The body is not JSON by its own account."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(f'Unsupported media type "{media_type}" in request.')
+
+
+class Throttled(AppError):
+    """The project's budget is used up; `retry_after` is in whole seconds."""
+
+    status = 429
+    type = "throttled_error"
+    code = "throttled"
+
+    def __init__(self, retry_after: int) -> None:
+        unit = "second" if retry_after == 1 else "seconds"
+        super().__init__(f"Request was throttled. Expected available in {retry_after} {unit}.")
+        self.retry_after = retry_after
+
+
+class Unavailable(AppError):
+    """A server that this service depends on does not answer; the same request may work in a moment."""
+
+    status = 503
+    type = "server_error"
+    code = "unavailable"
+
+
+class RequestRefused(Exception):  # noqa: N818 - as above
+    """An expected failure whose body is not the envelope; `body` is sent as it is."""
+
+    status: ClassVar[int] = 400
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        super().__init__(str(body))
+        self.body = body
+
+
+class RunRefused(RequestRefused):
+    """A run cannot be created as asked (contract 5.8, steps 4 to 8)."""
+
+    def __init__(self, detail: str, *, missing_artifact_ids: list[str] | None = None) -> None:
+        body: dict[str, Any] = {"detail": detail}
+        if missing_artifact_ids is not None:
+            body["missing_artifact_ids"] = missing_artifact_ids
+        super().__init__(body)
+
+
+class StateRefused(RequestRefused):
+    """An artifact or a run is not in a state that allows this."""
+
+    def __init__(self, error: str) -> None:
+        super().__init__({"error": error})

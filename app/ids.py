@@ -1,0 +1,28 @@
+"""The only source of new identifiers."""
+
+import os
+import time
+import uuid
+
+__all__ = ["new_hex_id", "new_id"]
+
+_RANDOM_BITS = 74
+_VERSION_7 = 0x7
+_RFC_VARIANT = 0b10
+
+
+def new_id() -> uuid.UUID:
+    """Return a time-ordered UUID (version 7, RFC 9562): neighbours in time are neighbours in an index."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big") & ((1 << _RANDOM_BITS) - 1)
+    value = milliseconds << 80
+    value |= _VERSION_7 << 76
+    value |= (random >> 62) << 64
+    value |= _RFC_VARIANT << 62
+    value |= random & ((1 << 62) - 1)
+    return uuid.UUID(int=value)
+
+
+def new_hex_id() -> str:
+    """Return an artifact id: 32 lower-case hexadecimal digits, no hyphens (contract 2.8)."""
+    return uuid.uuid4().hex

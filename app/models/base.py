@@ -1,0 +1,52 @@
+"""What all tables share: naming of constraints, time-zone aware instants, closed vocabularies as CHECKs."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from typing_extensions import override
+
+from sqlalchemy import CheckConstraint, DateTime, Dialect, MetaData, TypeDecorator
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase
+
+__all__ = ["Base", "JsonObject", "UtcDateTime", "one_of"]
+
+JsonObject = dict[str, Any]
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """`timestamptz` that refuses naive values, which the driver would read in the zone of the process."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    @override
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("naive datetime; use app.clock.utcnow()")
+        return value
+
+
+class Base(DeclarativeBase):
+    """Base of all tables. Constraints are named by convention so that migrations can find them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's declared form
+        datetime: UtcDateTime(),
+        JsonObject: JSONB(none_as_null=True),
+    }
+
+
+def one_of(column: str, vocabulary: type[StrEnum]) -> CheckConstraint:
+    """Return the CHECK that holds `column` to the values of `vocabulary`; NULL passes."""
+    values = ", ".join(f"'{member.value}'" for member in vocabulary)
+    return CheckConstraint(f"{column} IN ({values})", name=column)

@@ -1,0 +1,80 @@
+"""Structured logs: set-up, and the filter that keeps secrets out of them.
+
+Ids of the request, project, run and job are bound once through `structlog.contextvars` and appear on each line.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from app.enums import LogFormat
+
+__all__ = ["configure_logging", "redact"]
+
+# Keys of this service, whatever text they were pasted into.
+_SECRET_VALUE = re.compile(r"ph[xacs]_[A-Za-z0-9]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+_SECRET_NAMES = frozenset(
+    {"authorization", "token", "password", "secret", "api_key", "personal_api_key", "github_user_token"}
+)
+_HIDDEN = "[redacted]"
+
+
+def configure_logging(log_format: LogFormat, level: str) -> None:
+    """Send this process's logs, and those of its libraries, to standard error, one event a line."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: list[structlog.typing.Processor]
+    if log_format is LogFormat.JSON:
+        renderer = [structlog.processors.dict_tracebacks, redact, structlog.processors.JSONRenderer()]
+    else:
+        renderer = [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for chatty in ("botocore", "aiobotocore", "httpx", "httpcore", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def redact(
+    _logger: Any,
+    _method: str,
+    event: MutableMapping[str, Any],  # noqa: ANN401 - structlog's signature
+) -> MutableMapping[str, Any]:
+    """Replace secrets in an event, by the name of the value or by how it looks (structlog processor)."""
+    for key, value in event.items():
+        event[key] = _HIDDEN if key.lower() in _SECRET_NAMES else _redact_value(value)
+    return event
+
+
+def _redact_value(value: Any) -> Any:  # noqa: ANN401 - any logged value
+    if isinstance(value, str):
+        return _SECRET_VALUE.sub(_HIDDEN, value)
+    if isinstance(value, dict):
+        return {
+            key: _HIDDEN if str(key).lower() in _SECRET_NAMES else _redact_value(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_redact_value(item) for item in value]
+    return value
