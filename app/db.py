@@ -105,11 +105,11 @@ async def _run(hooks: list[Hook]) -> None:
             log.exception("db.after_commit_failed")
 
 
-def _dump_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def _dump_json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _refuse_closed_connection(connection: Any, _record: ConnectionPoolEntry, _proxy: Any) -> None:  # noqa: ANN401 - the driver's objects
+def _refuse_closed_connection(connection: Any, _record: ConnectionPoolEntry, _proxy: Any) -> None:
     """Have the pool reconnect when the server went away, at no round trip: asyncpg knows that its socket closed."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError("the server closed this connection")

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 
-class AppError(Exception):  # noqa: N818 - subclasses are named for what happened
+class AppError(Exception):
     """An expected failure that the caller is told about in the envelope."""
 
     status: ClassVar[int] = 400
@@ -163,7 +163,7 @@ class Unavailable(AppError):
     code = "unavailable"
 
 
-class RequestRefused(Exception):  # noqa: N818 - as above
+class RequestRefused(Exception):
     """An expected failure whose body is not the envelope; `body` is sent as it is."""
 
     status: ClassVar[int] = 400

@@ -59,7 +59,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
 def redact(
     _logger: Any,
     _method: str,
-    event: MutableMapping[str, Any],  # noqa: ANN401 - structlog's signature
+    event: MutableMapping[str, Any],
 ) -> MutableMapping[str, Any]:
     """Replace secrets in an event, by the name of the value or by how it looks (structlog processor)."""
     for key, value in event.items():
@@ -67,7 +67,7 @@ def redact(
     return event
 
 
-def _redact_value(value: Any) -> Any:  # noqa: ANN401 - any logged value
+def _redact_value(value: Any) -> Any:
     if isinstance(value, str):
         return _SECRET_VALUE.sub(_HIDDEN, value)
     if isinstance(value, dict):

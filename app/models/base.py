@@ -4,11 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from typing_extensions import override
-
 from sqlalchemy import CheckConstraint, DateTime, Dialect, MetaData, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
+from typing_extensions import override
 
 __all__ = ["Base", "JsonObject", "UtcDateTime", "one_of"]
 

@@ -1,0 +1,32 @@
+"""Personal API keys: only their hashes are kept."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+__all__ = ["ApiKey"]
+
+
+class ApiKey(Base):
+    """A credential of a user, narrowed to scopes and, if the lists are not empty, to projects or organizations."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index(None, "user_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    label: Mapped[str] = mapped_column(String(40), server_default=text("''"))
+    secret_hash: Mapped[str] = mapped_column(String(80), unique=True)
+    mask: Mapped[str] = mapped_column(String(16))
+    # NULL was full access upstream; here it allows nothing, like an empty list (contract 11, 13).
+    scopes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    scoped_teams: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default=text("'{}'"))
+    scoped_organizations: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default=text("'{}'"))
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]

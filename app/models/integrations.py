@@ -1,0 +1,70 @@
+"""What a task may point to outside itself: code hosts and signal reports (contract 11, 24)."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.enums import SignalReportRelationship
+from app.models.base import Base, one_of
+
+__all__ = ["Integration", "SignalReport", "SignalReportTask", "UserIntegration"]
+
+
+class Integration(Base):
+    """A project's access to a code host."""
+
+    __tablename__ = "integrations"
+    __table_args__ = (Index(None, "project_id", "kind", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(32))
+    # Encrypted by `security.Cipher`.
+    encrypted_token: Mapped[str | None] = mapped_column(Text)
+    api_url: Mapped[str | None] = mapped_column(String(500))
+    git_url: Mapped[str | None] = mapped_column(String(500))
+    created_at: Mapped[datetime]
+
+
+class UserIntegration(Base):
+    """A user's own access to a code host."""
+
+    __tablename__ = "user_integrations"
+    __table_args__ = (Index(None, "user_id", "kind"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(32))
+    encrypted_token: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class SignalReport(Base):
+    """A finding that tasks can be made for."""
+
+    __tablename__ = "signal_reports"
+    __table_args__ = (Index(None, "project_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    title: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+
+
+class SignalReportTask(Base):
+    """Why a task exists for a report (contract 5.2)."""
+
+    __tablename__ = "signal_report_tasks"
+    __table_args__ = (
+        UniqueConstraint("report_id", "task_id", "relationship"),
+        Index(None, "task_id"),
+        one_of("relationship", SignalReportRelationship),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    report_id: Mapped[UUID] = mapped_column(ForeignKey("signal_reports.id", ondelete="CASCADE"))
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    relationship: Mapped[str] = mapped_column(String(32))
+    created_at: Mapped[datetime]

@@ -1,0 +1,64 @@
+"""Organizations, their projects, and who is a member of which."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+__all__ = ["Membership", "Organization", "Project", "TaskCounter"]
+
+
+class Organization(Base):
+    """A company or a group of people; owns projects."""
+
+    __tablename__ = "organizations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+
+
+class Project(Base):
+    """What tasks belong to; "team" on the wire's older names. Its name makes the prefix of slugs (contract 10.1)."""
+
+    __tablename__ = "projects"
+    __table_args__ = (Index(None, "organization_id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    uuid: Mapped[UUID] = mapped_column(unique=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(255))
+    api_token: Mapped[str] = mapped_column(String(64), unique=True)
+    timezone: Mapped[str] = mapped_column(String(64), server_default=text("'UTC'"))
+    created_at: Mapped[datetime]
+
+
+class TaskCounter(Base):
+    """The next task number of a project: one narrow, hot row, whose lock makes numbers consecutive (contract 10.1)."""
+
+    __tablename__ = "task_counters"
+    # Room on the page keeps every increment a heap-only update.
+    __table_args__ = {"postgresql_with": {"fillfactor": 50}}  # noqa: RUF012 - SQLAlchemy's declared form
+
+    project_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True
+    )
+    next_number: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+
+class Membership(Base):
+    """A user may use a project."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (Index(None, "project_id"),)
+
+    user_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    project_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True
+    )
+    created_at: Mapped[datetime]

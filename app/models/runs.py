@@ -1,0 +1,62 @@
+"""Runs: one performance of a task by an agent. A queued row is the outbox of its job."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.enums import Environment, RunStatus
+from app.models.base import Base, JsonObject, one_of
+
+__all__ = ["Run"]
+
+
+class Run(Base):
+    """A run of a task. `status`, `completed_at` and the lease are written by services/run_lifecycle.py only."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        one_of("status", RunStatus),
+        one_of("environment", Environment),
+        # A task's runs, newest first.
+        Index("ix_runs_task", "task_id", text("created_at DESC"), text("id DESC")),
+        # The stage filter of the task list.
+        Index("ix_runs_stage", "project_id", "stage", "task_id", postgresql_where=text("stage IS NOT NULL")),
+        # What the sweeper looks for: asked for and not picked up, or picked up and given up.
+        Index(
+            "ix_runs_dispatch",
+            "dispatch_requested_at",
+            postgresql_where=text("status = 'queued' AND dispatch_requested_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_runs_lease",
+            "lease_expires_at",
+            postgresql_where=text("status = 'in_progress' AND lease_expires_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    status: Mapped[str] = mapped_column(String(16))
+    environment: Mapped[str] = mapped_column(String(16))
+    stage: Mapped[str | None] = mapped_column(String(100))
+    branch: Mapped[str | None] = mapped_column(String(255))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    output: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    state: Mapped[JsonObject] = mapped_column(JSONB, server_default=text("'{}'"))
+    artifacts: Mapped[list[JsonObject]] = mapped_column(JSONB, server_default=text("'[]'"))
+
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+
+    # When a worker was asked for; NULL for runs that a client performs itself (contract 13.1).
+    dispatch_requested_at: Mapped[datetime | None]
+    # Which job holds the run, and until when without a heartbeat; `attempts` counts the claims.
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_expires_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))

@@ -1,0 +1,133 @@
+"""Tasks: what people ask an agent to do."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Computed, ForeignKey, Index, String, Text, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.enums import TEAM_WIDE_ORIGINS, OriginProduct, RunStatus
+from app.models.base import Base, one_of
+
+__all__ = ["EVERYONE", "Task"]
+
+# The audience of a task that every member of its project may see.
+EVERYONE = 0
+
+_team_wide = ", ".join(f"'{origin.value}'" for origin in sorted(TEAM_WIDE_ORIGINS))
+
+
+class Task(Base):
+    """A task of a project. Visibility (contract 4) is one column, so that any count is one index scan."""
+
+    __tablename__ = "tasks"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    task_number: Mapped[int | None] = mapped_column(BigInteger)
+    created_by_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="SET NULL"))
+    # EVERYONE, or the one user who sees the task. Generated, so that it follows a deleted creator by itself.
+    audience: Mapped[int] = mapped_column(
+        BigInteger,
+        Computed(
+            f"CASE WHEN created_by_id IS NULL OR origin_product IN ({_team_wide})"
+            f" THEN {EVERYONE} ELSE created_by_id END",
+            persisted=True,
+        ),
+    )
+
+    title: Mapped[str] = mapped_column(String(255))
+    title_manually_set: Mapped[bool]
+    description: Mapped[str] = mapped_column(Text)
+    origin_product: Mapped[str] = mapped_column(String(32))
+    repository: Mapped[str | None] = mapped_column(String(255))
+    github_integration_id: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey("integrations.id", ondelete="SET NULL")
+    )
+    github_user_integration_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("user_integrations.id", ondelete="SET NULL")
+    )
+    signal_report_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("signal_reports.id", ondelete="SET NULL")
+    )
+    json_schema: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    internal: Mapped[bool]
+    archived: Mapped[bool]
+    archived_at: Mapped[datetime | None]
+    ci_prompt: Mapped[str | None] = mapped_column(Text)
+
+    # The run with the greatest (created_at, id) and its status (contract 9.4), kept by services/run_lifecycle.py:
+    # a page of tasks joins its runs by key, and the status filter reads an index of this table alone.
+    latest_run_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("runs.id", ondelete="SET NULL", use_alter=True)
+    )
+    latest_run_status: Mapped[str | None] = mapped_column(String(16))
+
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted: Mapped[bool] = mapped_column(server_default=text("false"))
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("project_id", "task_number"),
+        one_of("origin_product", OriginProduct),
+        one_of("latest_run_status", RunStatus),
+    )
+
+
+def _alive(name: str, *columns: Any, where: str = "NOT deleted") -> Index:
+    """Return an index over living tasks, newest first behind `columns`."""
+    return Index(
+        name,
+        *columns,
+        Task.created_at.desc(),
+        Task.id.desc(),
+        postgresql_where=text(where),
+    )
+
+
+# Each serves one query of services/tasks.py, in the order of its page.
+_alive(
+    "ix_tasks_inbox", Task.project_id, Task.audience, where="NOT deleted AND NOT archived AND NOT internal"
+)
+_alive("ix_tasks_all", Task.project_id, Task.audience)
+_alive("ix_tasks_created_by", Task.created_by_id, Task.project_id)
+_alive("ix_tasks_origin", Task.project_id, Task.origin_product)
+_alive(
+    "ix_tasks_status",
+    Task.project_id,
+    Task.latest_run_status,
+    where="NOT deleted AND latest_run_status IS NOT NULL",
+)
+_alive(
+    "ix_tasks_repository", Task.project_id, Task.repository, where="NOT deleted AND repository IS NOT NULL"
+)
+_alive(
+    "ix_tasks_repository_owner",
+    Task.project_id,
+    func.split_part(Task.repository, text("'/'"), text("1")),
+    where="NOT deleted AND repository IS NOT NULL",
+)
+_alive(
+    "ix_tasks_repository_name",
+    Task.project_id,
+    func.split_part(Task.repository, text("'/'"), text("2")),
+    where="NOT deleted AND repository IS NOT NULL",
+)
+# Substring search (contract 5.1) in title or description.
+Index(
+    "ix_tasks_search",
+    Task.title,
+    Task.description,
+    postgresql_using="gin",
+    postgresql_ops={"title": "gin_trgm_ops", "description": "gin_trgm_ops"},
+    postgresql_where=text("NOT deleted"),
+)
+# What ON DELETE SET NULL looks for.
+Index(
+    "ix_tasks_github_integration",
+    Task.github_integration_id,
+    postgresql_where=text("github_integration_id IS NOT NULL"),
+)

@@ -1,0 +1,1 @@
+"""Alembic environment and schema revisions; `taskbeacon migrate` applies them."""
