@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 __all__ = [
+    "TEAM_WIDE_ORIGINS",
     "TERMINAL_STATUSES",
     "AgentNetwork",
     "ArtifactType",
@@ -19,7 +20,6 @@ __all__ = [
     "SandboxKind",
     "Scope",
     "SignalReportRelationship",
-    "TEAM_WIDE_ORIGINS",
 ]
 
 

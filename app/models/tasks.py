@@ -16,7 +16,11 @@ __all__ = ["EVERYONE", "Task"]
 # The audience of a task that every member of its project may see.
 EVERYONE = 0
 
-_team_wide = ", ".join(f"'{origin.value}'" for origin in sorted(TEAM_WIDE_ORIGINS))
+# Written the way PostgreSQL prints it back, so that the drift check can compare the two.
+_TEAM_WIDE = " OR ".join(
+    f"origin_product::text = '{origin.value}'::text" for origin in sorted(TEAM_WIDE_ORIGINS)
+)
+_AUDIENCE = f"CASE WHEN created_by_id IS NULL OR {_TEAM_WIDE} THEN {EVERYONE}::bigint ELSE created_by_id END"
 
 
 class Task(Base):
@@ -31,11 +35,7 @@ class Task(Base):
     # EVERYONE, or the one user who sees the task. Generated, so that it follows a deleted creator by itself.
     audience: Mapped[int] = mapped_column(
         BigInteger,
-        Computed(
-            f"CASE WHEN created_by_id IS NULL OR origin_product IN ({_team_wide})"
-            f" THEN {EVERYONE} ELSE created_by_id END",
-            persisted=True,
-        ),
+        Computed(_AUDIENCE, persisted=True),
     )
 
     title: Mapped[str] = mapped_column(String(255))

@@ -180,7 +180,7 @@ def upgrade() -> None:
             "audience",
             sa.BigInteger(),
             sa.Computed(
-                "CASE WHEN created_by_id IS NULL OR origin_product IN ('hogdesk', 'onboarding', 'signal_report', 'signals_scout') THEN 0 ELSE created_by_id END",
+                "CASE WHEN created_by_id IS NULL OR origin_product::text = 'hogdesk'::text OR origin_product::text = 'onboarding'::text OR origin_product::text = 'signal_report'::text OR origin_product::text = 'signals_scout'::text THEN 0::bigint ELSE created_by_id END",
                 persisted=True,
             ),
             nullable=False,
