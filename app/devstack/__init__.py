@@ -1,0 +1,1 @@
+"""The embedded development stack; nothing outside the command line imports it."""

@@ -1,0 +1,15 @@
+"""Errors of the development stack. Each message is complete: the command line prints it and nothing else."""
+
+__all__ = ["DevstackError", "StackAlreadyRuns", "StopRequested"]
+
+
+class DevstackError(Exception):
+    """Something the person at the terminal can act on."""
+
+
+class StackAlreadyRuns(DevstackError):
+    """Another launcher owns the home folder."""
+
+
+class StopRequested(Exception):
+    """Ctrl-C or SIGTERM arrived while something was awaited."""

@@ -1,0 +1,183 @@
+"""The home folder of a development stack: its lock, its secrets, its ports, and the files that tell of a running stack.
+
+Everything in it is private to its owner (0700 folders, 0600 files). This module starts nothing.
+"""
+
+import fcntl
+import json
+import os
+import random
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from app.devstack.errors import DevstackError, StackAlreadyRuns
+from app.devstack.watchdog import is_alive
+
+__all__ = ["Home", "is_free", "running_environment"]
+
+_KILLED_STACK_SECONDS = 15.0
+_LOWEST_PORT, _HIGHEST_PORT = 15_000, 31_999  # below the range that outgoing connections are given ports from
+
+
+class Home:
+    """The folder, and the names of what lies in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.dev_json = self.root / "dev.json"
+        self.environment_json = self.root / "environment.json"
+        self.logs = self.root / "logs"
+        self._lock = self.root / "lock"
+        self._ports = self.root / "ports.json"
+
+    def create(self) -> None:
+        """Make the folder if it is missing. Raises DevstackError when it cannot be used."""
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.root.chmod(0o700)
+        except OSError as error:
+            raise DevstackError(f"the folder {self.root} cannot be used: {error.strerror}") from error
+
+    def acquire(self) -> int:
+        """Take the folder for this launcher and return the descriptor that holds the lock.
+
+        Children inherit the descriptor, so the lock also tells when the last process of a killed stack has gone;
+        that is waited for. Raises StackAlreadyRuns while another launcher lives.
+        """
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + _KILLED_STACK_SECONDS
+        while not _try_lock(descriptor):
+            launcher = self._launcher()
+            if launcher is not None and is_alive(launcher):
+                os.close(descriptor)
+                raise StackAlreadyRuns(
+                    f"a development stack already runs in {self.root} (process {launcher}{self._base_url()})"
+                )
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                raise DevstackError(f"processes of a killed development stack still use {self.root}")
+            time.sleep(0.05)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self.forget_running()
+        return descriptor
+
+    def is_running(self) -> bool:
+        """Tell whether the launcher that wrote `dev.json` is still there."""
+        try:
+            descriptor = os.open(self._lock, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            if _try_lock(descriptor, fcntl.LOCK_SH):
+                return False
+        finally:
+            os.close(descriptor)
+        launcher = self._launcher()
+        return launcher is not None and is_alive(launcher)
+
+    def announce(self, dev: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+        """Write `dev.json` (interface.md), and beside it the settings that join a process to this stack."""
+        write_private(self.environment_json, json.dumps(environment, indent=2) + "\n")
+        write_private(self.dev_json, json.dumps(dev, indent=2) + "\n")
+
+    def forget_running(self) -> None:
+        """Remove what `announce` wrote."""
+        self.dev_json.unlink(missing_ok=True)
+        self.environment_json.unlink(missing_ok=True)
+
+    def ports(self, names: Iterable[str]) -> dict[str, int]:
+        """Return a free port for each name: the one it had before where that is still free.
+
+        Stable ports keep database tools connected over restarts.
+        """
+        known = read_json(self._ports)
+        ports: dict[str, int] = {}
+        for name in names:
+            before = known.get(name)
+            free = isinstance(before, int) and before not in ports.values() and is_free(before)
+            ports[name] = before if free and isinstance(before, int) else _find_port(ports.values())
+        write_private(self._ports, json.dumps({**known, **ports}, indent=2) + "\n")
+        return ports
+
+    def known_ports(self) -> dict[str, int]:
+        """Return the ports of the last start."""
+        return {name: port for name, port in read_json(self._ports).items() if isinstance(port, int)}
+
+    def _launcher(self) -> int | None:
+        with suppress(OSError, ValueError):
+            return int(self._lock.read_text(encoding="ascii"))
+        return None
+
+    def _base_url(self) -> str:
+        url = read_json(self.dev_json).get("base_url")
+        return f", {url}" if url else ""
+
+
+def running_environment(root: Path) -> dict[str, str] | None:
+    """Return the settings of the stack that runs in this home folder, None when there is none."""
+    home = Home(root)
+    environment = read_json(home.environment_json) if home.is_running() else {}
+    return {name: str(value) for name, value in environment.items()} or None
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Tell whether a server could listen on the port now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """Return the secrets kept in the file, made at the first call."""
+    kept = read_json(path)
+    if not kept:
+        kept = make()
+        write_private(path, json.dumps(kept) + "\n")
+    return {name: str(value) for name, value in kept.items()}
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file in one step; readable by its owner only."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(
+        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:  # Any: whatever JSON holds; callers check
+    """Return the object in the file, {} when there is none or it is damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _find_port(taken: Iterable[int]) -> int:
+    avoid = set(taken)
+    for _ in range(200):
+        port = random.randint(_LOWEST_PORT, _HIGHEST_PORT)  # noqa: S311 - not a secret
+        if port not in avoid and is_free(port):
+            return port
+    raise DevstackError(f"no free port between {_LOWEST_PORT} and {_HIGHEST_PORT} on 127.0.0.1")
+
+
+def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

