@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 import structlog
 from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -35,7 +36,14 @@ _STATEMENT_TIMEOUT_SECONDS = 30
 _CONNECT_TIMEOUT_SECONDS = 5
 _POOL_TIMEOUT_SECONDS = 10
 
+# Classes of SQLSTATE that speak of the server, not of the statement: connection, resources, shutdown or start-up.
+_SERVER_AWAY = ("08", "53", "57P")
+
 log = structlog.get_logger(__name__)
+
+
+class DatabaseUnavailable(Exception):
+    """The database does not answer; the same transaction may work in a moment."""
 
 
 def create_engine(settings: Settings, *, application_name: str) -> AsyncEngine:
@@ -54,6 +62,7 @@ def create_engine(settings: Settings, *, application_name: str) -> AsyncEngine:
             "server_settings": {"application_name": application_name, "jit": "off"},
         },
     )
+    event.listen(engine.sync_engine, "do_connect", _connect)
     event.listen(engine.sync_engine, "checkout", _refuse_closed_connection)
     return engine
 
@@ -65,15 +74,25 @@ def create_session_factory(engine: AsyncEngine) -> SessionFactory:
 
 @asynccontextmanager
 async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
-    """Yield a session; commit when the block ends well, then run the after-commit hooks; roll back otherwise."""
-    async with sessions() as session:
-        try:
-            yield session
-            hooks = await _commit(session)
-        except BaseException:
-            session.info.pop(_HOOKS, None)
-            await session.rollback()
-            raise
+    """Yield a session; commit when the block ends well, then run the after-commit hooks; roll back otherwise.
+
+    Raises:
+        DatabaseUnavailable: the server went away, or no connection could be had in time.
+
+    """
+    try:
+        async with sessions() as session:
+            try:
+                yield session
+                hooks = await _commit(session)
+            except BaseException:
+                session.info.pop(_HOOKS, None)
+                await session.rollback()
+                raise
+    except (DBAPIError, PoolTimeoutError) as error:
+        if isinstance(error, PoolTimeoutError) or _is_server_away(error):
+            raise DatabaseUnavailable(str(error)) from error
+        raise
     await _run(hooks)
 
 
@@ -107,6 +126,19 @@ async def _run(hooks: list[Hook]) -> None:
 
 def _dump_json(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def _is_server_away(error: DBAPIError) -> bool:
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or sqlstate.startswith(_SERVER_AWAY)
+
+
+def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: Any) -> Any:
+    """Connect, and name the failures that the driver leaves to the operating system."""
+    try:
+        return dialect.connect(*args, **parameters)
+    except (OSError, TimeoutError) as error:
+        raise DatabaseUnavailable(str(error) or "timed out") from error
 
 
 def _refuse_closed_connection(connection: Any, _record: ConnectionPoolEntry, _proxy: Any) -> None:

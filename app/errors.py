@@ -43,7 +43,7 @@ __all__ = [
 class AppError(Exception):
     """An expected failure that the caller is told about in the envelope."""
 
-    status: ClassVar[int] = 400
+    status: int = 400
     type: ClassVar[str] = "invalid_request"
     code: str = "error"
 

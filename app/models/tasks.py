@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.enums import TEAM_WIDE_ORIGINS, OriginProduct, RunStatus
 from app.models.base import Base, one_of
 
-__all__ = ["EVERYONE", "Task"]
+__all__ = ["EVERYONE", "REPOSITORY_NAME", "REPOSITORY_OWNER", "Task"]
 
 # The audience of a task that every member of its project may see.
 EVERYONE = 0
@@ -77,6 +77,11 @@ class Task(Base):
     )
 
 
+# The two parts of `organization/repository`. Constants, not parameters: an expression index matches only itself.
+REPOSITORY_OWNER = func.split_part(Task.repository, text("'/'"), text("1"))
+REPOSITORY_NAME = func.split_part(Task.repository, text("'/'"), text("2"))
+
+
 def _alive(name: str, *columns: Any, where: str = "NOT deleted") -> Index:
     """Return an index over living tasks, newest first behind `columns`."""
     return Index(
@@ -107,13 +112,13 @@ _alive(
 _alive(
     "ix_tasks_repository_owner",
     Task.project_id,
-    func.split_part(Task.repository, text("'/'"), text("1")),
+    REPOSITORY_OWNER,
     where="NOT deleted AND repository IS NOT NULL",
 )
 _alive(
     "ix_tasks_repository_name",
     Task.project_id,
-    func.split_part(Task.repository, text("'/'"), text("2")),
+    REPOSITORY_NAME,
     where="NOT deleted AND repository IS NOT NULL",
 )
 # Substring search (contract 5.1) in title or description.

@@ -1,0 +1,61 @@
+"""The job queue as the service sees it, and its one implementation on arq.
+
+A job is a name and plain arguments in JSON. Its id is derived from what it works on, so asking twice while it is
+queued or running is asking once; the rows in the database, not Redis, remember what has to be done.
+"""
+
+from typing import Any, Protocol
+
+import orjson
+from arq.connections import ArqRedis
+from typing_extensions import override
+
+from app.clients.redis import create_pool
+
+__all__ = ["QUEUE_NAME", "ArqQueue", "JobQueue", "decode_job", "encode_job"]
+
+QUEUE_NAME = "taskbeacon:jobs"
+
+
+class JobQueue(Protocol):
+    """Where jobs are put for a worker."""
+
+    async def enqueue(self, job: str, *, job_id: str, arguments: dict[str, Any]) -> bool:
+        """Queue `job`; return False when one with this id is queued or running already."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give the connections back."""
+        ...
+
+
+class ArqQueue(JobQueue):
+    """Jobs in Redis, performed by `taskbeacon worker`."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis = ArqRedis(
+            connection_pool=create_pool(redis_url),
+            job_serializer=encode_job,
+            job_deserializer=decode_job,
+            default_queue_name=QUEUE_NAME,
+        )
+
+    @override
+    async def enqueue(self, job: str, *, job_id: str, arguments: dict[str, Any]) -> bool:
+        return await self._redis.enqueue_job(job, _job_id=job_id, **arguments) is not None
+
+    @override
+    async def aclose(self) -> None:
+        await self._redis.aclose()
+        await self._redis.connection_pool.disconnect()
+
+
+def encode_job(job: dict[str, Any]) -> bytes:
+    """Return arq's job record as JSON: pickle would let whoever writes to Redis run code in a worker."""
+    return orjson.dumps(job, default=str)
+
+
+def decode_job(data: bytes) -> dict[str, Any]:
+    """Return the job record that `encode_job` made."""
+    job: dict[str, Any] = orjson.loads(data)
+    return job

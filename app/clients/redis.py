@@ -1,0 +1,33 @@
+"""Connections to Redis. Nothing is connected here: a process starts, and answers what it can, while Redis is away."""
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+__all__ = ["RedisClient", "create_pool", "create_redis"]
+
+RedisClient = Redis
+
+_CONNECT_TIMEOUT_SECONDS = 1.0
+_SOCKET_TIMEOUT_SECONDS = 2.0
+_MAX_CONNECTIONS = 32
+_WAIT_FOR_CONNECTION_SECONDS = 2.0
+
+
+def create_pool(url: str) -> BlockingConnectionPool:
+    """Return a bounded pool: a caller waits shortly for a connection rather than opening one more."""
+    return BlockingConnectionPool.from_url(
+        url,
+        max_connections=_MAX_CONNECTIONS,
+        timeout=_WAIT_FOR_CONNECTION_SECONDS,
+        socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        socket_timeout=_SOCKET_TIMEOUT_SECONDS,
+        # One fresh attempt repairs a connection that the server closed; more would make a request wait.
+        retry=Retry(NoBackoff(), retries=1),
+        client_name="taskbeacon",
+    )
+
+
+def create_redis(url: str) -> RedisClient:
+    """Return a client with a pool of its own; close it with `aclose()`."""
+    return Redis.from_pool(create_pool(url))

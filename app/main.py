@@ -1,0 +1,77 @@
+"""The API: what a request passes through, from the outermost layer to the list of routers."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from app.config import Settings, get_settings
+from app.db import unit_of_work
+from app.routers import health, projects, runs, tasks, users
+from app.services.process import ProcessContext, open_process
+from app.services.schema import schema_is_current
+from app.web.error_handlers import install_error_handlers
+from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
+from app.web.openapi import install_openapi
+
+__all__ = ["create_app"]
+
+log = structlog.get_logger(__name__)
+
+
+class OutdatedSchema(RuntimeError):
+    """The database is not at the revision that this code was written for."""
+
+
+def create_app(settings: Settings | None = None, *, process: ProcessContext | None = None) -> FastAPI:
+    """Return the API.
+
+    Args:
+        settings: default: those of the environment.
+        process: opened clients to use instead of own ones, for tests; the lifespan then opens and closes nothing.
+
+    """
+    settings = settings or get_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+        async with open_process(settings, name="api") as opened:
+            await _refuse_old_schema(opened)
+            app.state.process = opened
+            yield
+
+    app = FastAPI(
+        title="Taskbeacon",
+        lifespan=None if process else lifespan,
+        # Both forms of every path answer directly; a redirect would lose bodies and credentials.
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.process = process
+    install_error_handlers(app)
+    install_openapi(app)
+    for router in (health.router, users.router, projects.router, tasks.router, runs.router):
+        app.include_router(router)
+    # The last one added is the outermost.
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(TrailingSlashMiddleware)
+    app.add_middleware(ObservabilityMiddleware)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-Id", "Retry-After"],
+        )
+    return app
+
+
+async def _refuse_old_schema(process: ProcessContext) -> None:
+    async with unit_of_work(process.sessions) as session:
+        if not await schema_is_current(session):
+            log.error("schema.outdated")
+            raise OutdatedSchema("the database schema is not current: run `taskbeacon migrate`")

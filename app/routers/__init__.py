@@ -1,0 +1,1 @@
+"""One function per endpoint: parse, call one service function, answer. No queries, no rules."""

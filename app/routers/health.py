@@ -1,0 +1,36 @@
+"""Liveness, readiness and metrics, for those who operate the service."""
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from app.services.health import check_readiness
+from app.web.answers import Json
+from app.web.dependencies import ProcessDep
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/livez", operation_id="livez")
+async def live() -> Json:
+    """Say that the process answers; asks nothing else."""
+    return Json({"status": "ok"})
+
+
+@router.get(
+    "/readyz", operation_id="readyz", responses={503: {"description": "A part is not ready; it is named."}}
+)
+async def ready(process: ProcessDep) -> Json:
+    """Say whether database, schema, Redis and object store are ready, each by name."""
+    parts = await check_readiness(process)
+    is_ready = all(state == "ok" for state in parts.values())
+    return Json(
+        {"status": "ok" if is_ready else "unavailable", **parts}, status_code=200 if is_ready else 503
+    )
+
+
+@router.get("/metrics", operation_id="metrics", response_class=Response)
+async def metrics() -> Response:
+    """Return the metrics of this process in the text format of Prometheus."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

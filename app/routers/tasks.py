@@ -1,0 +1,147 @@
+"""Tasks of a project (contract 5.1 to 5.5, 6.2, 6.3)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from app.schemas.tasks import (
+    RepositoriesOut,
+    SummariesIn,
+    SummaryPage,
+    TaskIn,
+    TaskListQuery,
+    TaskOut,
+    TaskPage,
+)
+from app.services import tasks
+from app.web.answers import Json, no_content
+from app.web.auth import TaskRead, TaskWrite, VisibleTask
+from app.web.body import json_body
+from app.web.dependencies import SessionDep, StoreDep, TaskId
+from app.web.documentation import errors
+from app.web.pagination import PageDep
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"])
+
+TaskBody = Annotated[TaskIn, Depends(json_body(TaskIn))]
+SummariesBody = Annotated[SummariesIn, Depends(json_body(SummariesIn))]
+
+
+@router.get(
+    "",
+    operation_id="tasks_list",
+    summary="List tasks",
+    response_model=TaskPage,
+    responses=errors(400, 403, 404, 429),
+)
+async def list_tasks(
+    caller: TaskRead,
+    page: PageDep,
+    query: Annotated[TaskListQuery, Query()],
+    session: SessionDep,
+    store: StoreDep,
+) -> Json:
+    """Return the tasks of the project that the caller sees, newest first, each with its latest run.
+
+    All filters apply at once and `count` counts what they leave. Archived and internal tasks are left out by default.
+    """
+    count, results = await tasks.list_tasks(
+        session, caller, query, limit=page.limit, offset=page.offset, store=store
+    )
+    return Json(page.page(count, results))
+
+
+@router.post(
+    "",
+    operation_id="tasks_create",
+    summary="Create a task",
+    status_code=201,
+    response_model=TaskOut,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def create_task(caller: TaskWrite, body: TaskBody, session: SessionDep, store: StoreDep) -> Json:
+    """Create a task. Every field is optional; this starts nothing yet: `POST …/tasks/{task_id}/run` does."""
+    return Json(await tasks.create_task(session, caller, body, store=store), status_code=201)
+
+
+@router.get(
+    "/repositories",
+    operation_id="tasks_repositories_retrieve",
+    summary="List the repositories of tasks",
+    response_model=RepositoriesOut,
+    responses=errors(403, 404, 429),
+)
+async def list_repositories(caller: TaskRead, session: SessionDep) -> Json:
+    """Return the distinct repositories of the tasks that the caller sees, sorted; internal tasks do not count."""
+    return Json({"repositories": await tasks.list_repositories(session, caller)})
+
+
+@router.post(
+    "/summaries",
+    operation_id="tasks_summaries_create",
+    summary="Summarise tasks",
+    response_model=SummaryPage,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def summarize_tasks(caller: TaskRead, page: PageDep, body: SummariesBody, session: SessionDep) -> Json:
+    """Return title, repository and status of up to 5000 tasks by id; ids that the caller does not see are left out."""
+    count, results = await tasks.summarize_tasks(
+        session, caller, body.ids, limit=page.limit, offset=page.offset
+    )
+    return Json(page.page(count, results))
+
+
+@router.get(
+    "/{task_id}",
+    operation_id="tasks_retrieve",
+    summary="Retrieve a task",
+    response_model=TaskOut,
+    responses=errors(403, 404, 429),
+)
+async def retrieve_task(caller: TaskRead, task_id: TaskId, session: SessionDep, store: StoreDep) -> Json:
+    """Return a task with its latest run."""
+    return Json(await tasks.retrieve_task(session, caller, task_id, store=store))
+
+
+@router.patch(
+    "/{task_id}",
+    operation_id="tasks_partial_update",
+    summary="Update a task",
+    response_model=TaskOut,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def update_task(
+    caller: TaskWrite, task_id: VisibleTask, body: TaskBody, session: SessionDep, store: StoreDep
+) -> Json:
+    """Change the given fields and no others. Origin, signal report and relationship are fixed at creation."""
+    return Json(await tasks.update_task(session, caller, task_id, body, store=store))
+
+
+@router.put(
+    "/{task_id}",
+    operation_id="tasks_update",
+    summary="Update a task (as PATCH)",
+    response_model=TaskOut,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def replace_task(
+    caller: TaskWrite, task_id: VisibleTask, body: TaskBody, session: SessionDep, store: StoreDep
+) -> Json:
+    """Change the given fields and no others: every field is optional, so this is PATCH by another name."""
+    return Json(await tasks.update_task(session, caller, task_id, body, store=store))
+
+
+@router.delete(
+    "/{task_id}",
+    operation_id="tasks_destroy",
+    summary="Delete a task",
+    status_code=204,
+    response_class=Response,
+    responses=errors(403, 404, 429),
+)
+async def delete_task(caller: TaskWrite, task_id: TaskId, session: SessionDep) -> Response:
+    """Delete a task for good. Its number is not used again, and a run in progress goes on to its end."""
+    await tasks.delete_task(session, caller, task_id)
+    return no_content()

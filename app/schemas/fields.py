@@ -1,0 +1,313 @@
+"""Lenient input fields with the habits and the words that clients of the API rely on (contract 2.4, 2.5).
+
+Each class is metadata for `Annotated`, holds the rules of one field, and fails with a contract code and text:
+
+    title: Annotated[str, Text(max_length=255, blank=True)] = ""
+
+`null=True` lets an explicit null through as None.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from typing_extensions import override
+
+__all__ = [
+    "Boolean",
+    "Choice",
+    "Field",
+    "ForeignKey",
+    "ForeignUuid",
+    "Integer",
+    "Items",
+    "Json",
+    "Text",
+    "Uuid",
+    "fail",
+    "parse_integer",
+    "parse_uuid",
+]
+
+JsonSchema = dict[str, Any]
+
+_TRUE_WORDS = frozenset({"t", "y", "yes", "true", "on", "1"})
+_FALSE_WORDS = frozenset({"f", "n", "no", "false", "off", "0"})
+_INTEGER = re.compile(r"\s*([+-]?[0-9]{1,40})(?:\.0*)?\s*", re.ASCII)
+_UUID = re.compile(
+    r"(?:urn:uuid:)?\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?",
+    re.ASCII | re.IGNORECASE,
+)
+_ECHO_LIMIT = 200
+
+
+def fail(code: str, text: str) -> PydanticCustomError:
+    """Return the error of a field: a contract code and its text."""
+    # The text goes through the context, since a template would read its braces.
+    return PydanticCustomError(code, "{text}", {"text": text})
+
+
+def parse_integer(value: Any) -> int | None:
+    """Return the integer that `value` stands for ("5", 5.0, "5.0" are 5), or None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    if isinstance(value, str) and (match := _INTEGER.fullmatch(value)):
+        return int(match[1])
+    return None
+
+
+def parse_uuid(value: Any) -> UUID | None:
+    """Return the UUID that a text stands for, in any of its usual forms, or None."""
+    if isinstance(value, UUID):
+        return value
+    if isinstance(value, str) and (match := _UUID.fullmatch(value.strip())):
+        return UUID("".join(match.groups()))
+    return None
+
+
+def has_null_character(value: Any) -> bool:
+    """Tell whether a string anywhere in a JSON value holds NUL, which PostgreSQL cannot store."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            if "\x00" in item:
+                return True
+        elif isinstance(item, dict):
+            pending.extend(item)
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """Base of all fields: null first, then the field's own rule."""
+
+    null: bool = False
+
+    def parse(self, value: Any) -> Any:
+        """Return the value that the input stands for, or raise `fail(...)`."""
+        raise NotImplementedError
+
+    def json_schema(self) -> JsonSchema:
+        """Return what OpenAPI says of a value that is not null."""
+        raise NotImplementedError
+
+    def _validate(self, value: Any) -> Any:
+        if value is None:
+            if self.null:
+                return None
+            raise fail("null", "This field may not be null.")
+        return self.parse(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._validate)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        described = self.json_schema()
+        if self.null and "type" in described:
+            return described | {"type": [described["type"], "null"]}
+        return described
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text(Field):
+    """A string, trimmed; numbers are turned into strings. `check` may refuse it or return it changed."""
+
+    max_length: int | None = None
+    blank: bool = False
+    blank_is_absent: bool = False
+    check: Callable[[str], str] | None = None
+
+    @override
+    def parse(self, value: Any) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise fail("invalid_input", "Not a valid string.")
+        text = str(value).strip()
+        if not text:
+            if self.blank_is_absent:
+                return None
+            if not self.blank:
+                raise fail("blank", "This field may not be blank.")
+            return text
+        if self.max_length is not None and len(text) > self.max_length:
+            raise fail("max_length", f"Ensure this field has no more than {self.max_length} characters.")
+        if "\x00" in text:
+            raise fail("null_characters_not_allowed", "Null characters are not allowed.")
+        return self.check(text) if self.check else text
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        schema: JsonSchema = {"type": "string"}
+        if self.max_length is not None:
+            schema["maxLength"] = self.max_length
+        if not self.blank and not self.blank_is_absent:
+            schema["minLength"] = 1
+        return schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boolean(Field):
+    """A boolean, or one of the words and numbers that stand for one."""
+
+    @override
+    def parse(self, value: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        word = str(value).lower() if isinstance(value, str | int) else "1" if value == 1.0 else ""
+        if word in _TRUE_WORDS:
+            return True
+        if word in _FALSE_WORDS:
+            return False
+        raise fail("invalid_input", "Must be a valid boolean.")
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integer(Field):
+    """An integer within bounds."""
+
+    minimum: int | None = None
+    maximum: int | None = None
+
+    @override
+    def parse(self, value: Any) -> int:
+        number = parse_integer(value)
+        if number is None:
+            raise fail("invalid_input", "A valid integer is required.")
+        if self.minimum is not None and number < self.minimum:
+            raise fail("min_value", f"Ensure this value is greater than or equal to {self.minimum}.")
+        if self.maximum is not None and number > self.maximum:
+            raise fail("max_value", f"Ensure this value is less than or equal to {self.maximum}.")
+        return number
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        bounds = {"minimum": self.minimum, "maximum": self.maximum}
+        return {"type": "integer"} | {name: bound for name, bound in bounds.items() if bound is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uuid(Field):
+    """A UUID in any of its usual written forms."""
+
+    @override
+    def parse(self, value: Any) -> UUID:
+        parsed = parse_uuid(value)
+        if parsed is None:
+            raise fail("invalid_input", "Must be a valid UUID.")
+        return parsed
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {"type": "string", "format": "uuid"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(Field):
+    """A member of a closed vocabulary."""
+
+    of: type[StrEnum]
+
+    @override
+    def parse(self, value: Any) -> StrEnum:
+        try:
+            return self.of(str(value))
+        except ValueError:
+            raise fail("invalid_choice", f'"{str(value)[:_ECHO_LIMIT]}" is not a valid choice.') from None
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {"type": "string", "enum": [member.value for member in self.of]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignKey(Field):
+    """The integer key of another row; "" is null. Whether the row exists is for a service to say."""
+
+    @override
+    def parse(self, value: Any) -> int | None:
+        if value == "" and self.null:
+            return None
+        number = parse_integer(value)
+        if number is None:
+            raise fail(
+                "incorrect_type", f"Incorrect type. Expected pk value, received {type(value).__name__}."
+            )
+        return number
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {"type": "integer"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignUuid(Field):
+    """The UUID key of another row; "" is null."""
+
+    @override
+    def parse(self, value: Any) -> UUID | None:
+        if value == "" and self.null:
+            return None
+        parsed = parse_uuid(value)
+        if parsed is None:
+            raise fail("invalid_input", f"“{str(value)[:_ECHO_LIMIT]}” is not a valid UUID.")
+        return parsed
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {"type": "string", "format": "uuid"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Json(Field):
+    """Any JSON value that the database can keep."""
+
+    @override
+    def parse(self, value: Any) -> Any:
+        if has_null_character(value):
+            raise fail("null_characters_not_allowed", "Null characters are not allowed.")
+        return value
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items:
+    """A list; each item is validated by the field that stands in the list's own annotation."""
+
+    max_length: int
+    empty: bool = True
+
+    def _check(self, value: Any) -> Any:
+        if value is None:
+            raise fail("null", "This field may not be null.")
+        if not isinstance(value, list):
+            raise fail("not_a_list", f'Expected a list of items but got type "{type(value).__name__}".')
+        if not value and not self.empty:
+            raise fail("empty", "This list may not be empty.")
+        if len(value) > self.max_length:
+            raise fail("max_length", f"Ensure this field has no more than {self.max_length} elements.")
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        return handler(schema) | {"maxItems": self.max_length} | ({} if self.empty else {"minItems": 1})

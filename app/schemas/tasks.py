@@ -1,0 +1,235 @@
+"""Tasks: the bodies that write them, the query that lists them, and how they are shown (contract 3.1, 5, 6)."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+from typing_extensions import TypedDict, override
+
+from app.enums import Environment, OriginProduct, RunStatus, SignalReportRelationship
+from app.schemas.base import Input
+from app.schemas.fields import (
+    Boolean,
+    Choice,
+    ForeignKey,
+    ForeignUuid,
+    Integer,
+    Items,
+    Json,
+    Text,
+    Uuid,
+    fail,
+)
+from app.schemas.runs import RunOut
+from app.schemas.users import UserBasic
+
+__all__ = [
+    "Archived",
+    "RepositoriesOut",
+    "SummariesIn",
+    "SummaryOut",
+    "SummaryPage",
+    "TaskIn",
+    "TaskListQuery",
+    "TaskOut",
+    "TaskPage",
+]
+
+_MAX_SUMMARIES = 5000
+
+
+class Archived(StrEnum):
+    """Which tasks a list holds with regard to archiving."""
+
+    NO = "false"
+    ONLY = "true"
+    ALL = "all"
+
+
+def _check_repository(text: str) -> str:
+    organization, slash, name = text.partition("/")
+    if not (slash and organization.strip() and name.strip()) or "/" in name:
+        raise fail("invalid_input", "Repository must be in the format organization/repository")
+    return text.lower()
+
+
+class _Origin(Choice):
+    """An origin that a caller may name (contract 5.2)."""
+
+    @override
+    def parse(self, value: Any) -> StrEnum:
+        origin = Choice.parse(self, value)
+        if origin is OriginProduct.IMAGE_BUILDER:
+            raise fail(
+                "invalid_input", "origin_product 'image_builder' is reserved for image-builder sessions"
+            )
+        return origin
+
+
+class TaskIn(Input):
+    """A task as it is written. Every field is optional; an update changes only the fields that are given."""
+
+    title: Annotated[
+        str,
+        Text(max_length=255, blank=True),
+        Field(description="Made from the description when absent or empty.", examples=["Fix the login page"]),
+    ] = ""
+    title_manually_set: Annotated[
+        bool,
+        Boolean(),
+        Field(description="Whether a person chose the title; follows from `title` unless given."),
+    ] = False
+    description: Annotated[
+        str,
+        Text(blank=True),
+        Field(
+            description="What the agent is asked to do.",
+            examples=["Say hello:\n\n```file path=hello.txt\nHello\n```"],
+        ),
+    ] = ""
+    origin_product: Annotated[
+        OriginProduct,
+        _Origin(of=OriginProduct),
+        Field(description="What the task came from; decides who sees it. Fixed at creation."),
+    ] = OriginProduct.USER_CREATED
+    repository: Annotated[
+        str | None,
+        Text(max_length=255, blank=True, null=True, check=_check_repository),
+        Field(description="`organization/repository` to work in.", examples=["taskbeacon/taskbeacon"]),
+    ] = None
+    github_integration: Annotated[
+        int | None,
+        ForeignKey(null=True),
+        Field(description="Default: the project's first GitHub integration."),
+    ] = None
+    github_user_integration: Annotated[
+        UUID | None, ForeignUuid(null=True), Field(description="The caller's own GitHub integration.")
+    ] = None
+    signal_report: Annotated[
+        UUID | None,
+        ForeignUuid(null=True),
+        Field(description="The report this task is about. Fixed at creation."),
+    ] = None
+    signal_report_task_relationship: Annotated[
+        SignalReportRelationship | None,
+        Choice(of=SignalReportRelationship, null=True),
+        Field(description="How the task relates to the report. Write only, fixed at creation."),
+    ] = None
+    json_schema: Annotated[
+        Any, Json(null=True), Field(description="JSON Schema that the output of every run must satisfy.")
+    ] = None
+    internal: Annotated[bool, Boolean(), Field(description="Hidden from lists.")] = False
+    archived: Annotated[bool, Boolean(), Field(description="Put away; lists leave it out by default.")] = (
+        False
+    )
+    ci_prompt: Annotated[
+        str | None,
+        Text(blank=True, null=True),
+        Field(description="What the agent is asked to do when the checks of its branch fail."),
+    ] = None
+
+
+_WORD = Text(blank_is_absent=True, null=True)
+
+
+class TaskListQuery(Input):
+    """The filters of the task list; they all apply at once. An empty parameter counts as not given."""
+
+    archived: Annotated[
+        Archived, Choice(of=Archived), Field(description="`true`: only archived ones, `all`: both.")
+    ] = Archived.NO
+    created_by: Annotated[int | None, Integer(), Field(description="Id of the user who created it.")] = None
+    internal: Annotated[
+        bool, Boolean(), Field(description="Only internal tasks; for staff, ignored for others.")
+    ] = False
+    organization: Annotated[
+        str | None, _WORD, Field(description="Owner part of the repository, any case.")
+    ] = None
+    origin_product: Annotated[str | None, _WORD, Field(description="What the task came from.")] = None
+    repository: Annotated[
+        str | None, _WORD, Field(description="`organization/repository`, or the name alone; any case.")
+    ] = None
+    search: Annotated[
+        str | None,
+        _WORD,
+        Field(description="Text in title or description, or a task number (`TES-12`, `12`)."),
+    ] = None
+    stage: Annotated[str | None, _WORD, Field(description="Tasks with a run in this stage.")] = None
+    status: Annotated[
+        RunStatus | None, Choice(of=RunStatus), Field(description="Status of the latest run.")
+    ] = None
+
+
+class TaskOut(TypedDict):
+    """A task (contract 3.1): exactly these keys, all always there."""
+
+    id: UUID
+    task_number: Annotated[int | None, Field(description="Number within the project; the first is 0.")]
+    slug: Annotated[str, Field(description="Number with the project's prefix.", examples=["TES-12"])]
+    title: str
+    title_manually_set: bool
+    description: str
+    origin_product: OriginProduct
+    repository: str | None
+    github_integration: int | None
+    github_user_integration: UUID | None
+    signal_report: UUID | None
+    json_schema: Any
+    internal: bool
+    archived: bool
+    archived_at: datetime | None
+    latest_run: RunOut | None
+    created_at: datetime
+    updated_at: datetime
+    created_by: UserBasic | None
+    ci_prompt: str | None
+
+
+class TaskPage(TypedDict):
+    """A page of tasks, newest first."""
+
+    count: Annotated[int, Field(description="How many tasks the filters leave.")]
+    next: str | None
+    previous: str | None
+    results: list[TaskOut]
+
+
+class RepositoriesOut(TypedDict):
+    """The repositories of the tasks that the caller sees."""
+
+    repositories: Annotated[list[str], Field(examples=[["taskbeacon/taskbeacon"]])]
+
+
+class SummariesIn(Input):
+    """The tasks to summarise."""
+
+    ids: Annotated[list[Annotated[UUID, Uuid()]], Items(max_length=_MAX_SUMMARIES, empty=False)]
+
+
+class LatestRunSummary(TypedDict):
+    """The least one needs to know of a run."""
+
+    status: RunStatus
+    environment: Environment
+
+
+class SummaryOut(TypedDict):
+    """A task in short."""
+
+    id: UUID
+    title: str
+    repository: str | None
+    created_at: datetime
+    updated_at: datetime
+    latest_run: LatestRunSummary | None
+
+
+class SummaryPage(TypedDict):
+    """A page of summaries, newest first."""
+
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[SummaryOut]

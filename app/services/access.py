@@ -1,0 +1,241 @@
+"""The one door: who is calling, which project they may use, which tasks and runs they may see.
+
+Rows reachable by a caller are fetched only on top of these functions. Not visible is not found (contract 4).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, and_, null, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
+
+from app.clock import utcnow
+from app.db import release
+from app.enums import Scope
+from app.errors import AuthenticationFailed, NotFound, PermissionDenied
+from app.models import ApiKey, Membership, Project, Task, User
+from app.models.tasks import EVERYONE
+from app.security import hash_api_key
+
+__all__ = [
+    "CURRENT_PROJECT",
+    "Principal",
+    "ProjectRef",
+    "authenticate",
+    "lock_task",
+    "require_project",
+    "require_scope",
+    "require_task",
+    "visible_audiences",
+    "visible_projects",
+    "visible_task",
+]
+
+CURRENT_PROJECT = "@current"
+
+_LAST_USED_RESOLUTION = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRef:
+    """The project of a request, as much of it as every answer needs."""
+
+    id: int
+    organization_id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The authenticated caller: a user through one of their keys."""
+
+    user_id: int
+    is_staff: bool
+    key_id: UUID
+    scopes: frozenset[str]
+    scoped_teams: tuple[int, ...]
+    scoped_organizations: tuple[UUID, ...]
+    # The project that the request names, if there is one, and whether the caller is a member of it.
+    named_project: ProjectRef | None
+    is_member: bool
+
+    @property
+    def project(self) -> ProjectRef:
+        """The project of a request that passed `require_project`."""
+        assert self.named_project is not None
+        return self.named_project
+
+
+async def authenticate(
+    session: AsyncSession, secret: str, *, place: str, project: int | str | None = None
+) -> Principal:
+    """Return who holds this key, and the project they name, in one statement.
+
+    Args:
+        session: the unit of work of the request.
+        secret: the key as it was sent.
+        place: where it was found, for the words of the failure.
+        project: id of the project in the path, `CURRENT_PROJECT`, or None where the path names none.
+
+    Raises:
+        AuthenticationFailed: the key is unknown, revoked, or of an inactive user.
+
+    """
+    statement = _authentication(project).where(
+        ApiKey.secret_hash == hash_api_key(secret), ApiKey.revoked_at.is_(None), User.is_active
+    )
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        raise AuthenticationFailed(place)
+    await _note_use(session, row.key_id, row.last_used_at)
+    return _principal(row)
+
+
+def _authentication(project: int | str | None) -> Select[Any]:
+    columns = [
+        ApiKey.id.label("key_id"),
+        ApiKey.scopes,
+        ApiKey.scoped_teams,
+        ApiKey.scoped_organizations,
+        ApiKey.last_used_at,
+        User.id.label("user_id"),
+        User.is_staff,
+    ]
+    source = select(*columns).join(User, User.id == ApiKey.user_id)
+    if project is None:
+        return source.add_columns(null().label("project_id"))
+    wanted = User.current_project_id if project == CURRENT_PROJECT else project
+    return (
+        source.add_columns(
+            Project.id.label("project_id"),
+            Project.organization_id,
+            Project.name.label("project_name"),
+            Membership.user_id.label("member_id"),
+        )
+        .outerjoin(Project, Project.id == wanted)
+        .outerjoin(Membership, and_(Membership.project_id == Project.id, Membership.user_id == User.id))
+    )
+
+
+def _principal(row: Row[Any]) -> Principal:
+    project = None
+    if row.project_id is not None:
+        project = ProjectRef(id=row.project_id, organization_id=row.organization_id, name=row.project_name)
+    return Principal(
+        user_id=row.user_id,
+        is_staff=row.is_staff,
+        key_id=row.key_id,
+        scopes=frozenset(row.scopes or ()),
+        scoped_teams=tuple(row.scoped_teams),
+        scoped_organizations=tuple(row.scoped_organizations),
+        named_project=project,
+        is_member=project is not None and row.member_id is not None,
+    )
+
+
+async def _note_use(session: AsyncSession, key_id: UUID, last_used_at: datetime | None) -> None:
+    """Write `last_used_at` at most hourly (contract 2.2), and keep it even if the request fails afterwards."""
+    now = utcnow()
+    if last_used_at is not None and now - last_used_at < _LAST_USED_RESOLUTION:
+        return
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= now - _LAST_USED_RESOLUTION)
+    await session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now))
+    await release(session)
+
+
+def require_project(principal: Principal) -> ProjectRef:
+    """Return the project of the request if the caller may use it (contract 2.1, 2.3).
+
+    Raises:
+        NotFound: there is no such project.
+        PermissionDenied: the caller is no member, or the key is limited to other projects or organizations.
+
+    """
+    project = principal.named_project
+    if project is None:
+        raise NotFound("Project not found.")
+    if not principal.is_member:
+        raise PermissionDenied("You don't have access to the project.")
+    if principal.scoped_teams and project.id not in principal.scoped_teams:
+        raise PermissionDenied(f"API key does not have access to the requested project: ID {project.id}.")
+    if principal.scoped_organizations and project.organization_id not in principal.scoped_organizations:
+        raise PermissionDenied(
+            f"API key does not have access to the requested organization: ID {project.organization_id}."
+        )
+    return project
+
+
+def require_scope(principal: Principal, scope: Scope) -> None:
+    """Let a key pass that has `scope`; write implies read (contract 2.3).
+
+    Raises:
+        PermissionDenied: the key lacks it.
+
+    """
+    granted = principal.scopes
+    if Scope.ANY in granted or scope in granted:
+        return
+    subject, _, verb = scope.partition(":")
+    if verb == "read" and f"{subject}:write" in granted:
+        return
+    raise PermissionDenied(f"API key missing required scope '{scope}'")
+
+
+def visible_projects(principal: Principal) -> ColumnElement[bool]:
+    """Return the condition on `Project` that leaves what the caller may use through this key."""
+    member = select(Membership.project_id).where(Membership.user_id == principal.user_id)
+    conditions: list[ColumnElement[bool]] = [Project.id.in_(member)]
+    if principal.scoped_teams:
+        conditions.append(Project.id.in_(principal.scoped_teams))
+    if principal.scoped_organizations:
+        conditions.append(Project.organization_id.in_(principal.scoped_organizations))
+    return and_(*conditions)
+
+
+def visible_audiences(principal: Principal) -> tuple[int, int]:
+    """Return the audiences whose tasks the caller sees: everyone's and their own (contract 4, rule 3)."""
+    return (EVERYONE, principal.user_id)
+
+
+def visible_task(principal: Principal) -> ColumnElement[bool]:
+    """Return the condition on `Task` that leaves what the caller sees in the project of the request."""
+    return and_(
+        Task.project_id == principal.project.id,
+        Task.audience.in_(visible_audiences(principal)),
+        ~Task.deleted,
+    )
+
+
+async def require_task(session: AsyncSession, principal: Principal, task_id: UUID) -> None:
+    """Return if the caller sees the task.
+
+    Raises:
+        NotFound: there is no such task, or not for this caller.
+
+    """
+    if (await session.scalar(select(Task.id).where(Task.id == task_id, visible_task(principal)))) is None:
+        raise NotFound
+
+
+async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) -> Task:
+    """Return a task that the caller sees, its row locked against other writers until the transaction ends.
+
+    Raises:
+        NotFound: there is no such task, or not for this caller.
+
+    """
+    statement = (
+        select(Task)
+        .where(Task.id == task_id, visible_task(principal))
+        # NO KEY UPDATE: rows that refer to the task may still be inserted.
+        .with_for_update(key_share=True)
+        # What people wrote may be megabytes, and no rule reads it.
+        .options(defer(Task.description, raiseload=True), defer(Task.json_schema, raiseload=True))
+    )
+    task = (await session.execute(statement)).scalar_one_or_none()
+    if task is None:
+        raise NotFound
+    return task

@@ -1,0 +1,217 @@
+"""The only writer of a run's status, lease and `completed_at`.
+
+Every change is one conditional UPDATE, so a race is decided by the database and both sides learn who won:
+
+    claim against claim        one job gets the run, the other stops quietly
+    finish against cancel      whoever commits first; the other finds a terminal run and changes nothing
+    finish after a lapsed lease  refused: the run is another job's, or was failed as lost
+    hand back against cancel   the cancel stays
+
+The task's copy of its latest run's status is written by the same statement.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import ColumnElement, Row, func, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from app.clock import utcnow
+from app.enums import TERMINAL_STATUSES, Environment, RunStatus
+from app.ids import new_id
+from app.models import Run, Task
+
+__all__ = [
+    "LEASE",
+    "MAX_ATTEMPTS",
+    "TRANSITIONS",
+    "claim",
+    "extend_lease",
+    "finish",
+    "hand_back",
+    "mark_agent_started",
+    "open_run",
+    "recover_lapsed",
+]
+
+# Without a heartbeat for this long, a run's worker counts as lost.
+LEASE = timedelta(seconds=60)
+# Claims before a run that never reaches its agent is given up.
+MAX_ATTEMPTS = 3
+
+# From each status to those that may follow. Clients that run agents themselves may set any status while the run is
+# not over (contract 13.2); nothing follows a terminal one.
+TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.NOT_STARTED: frozenset(RunStatus) - {RunStatus.NOT_STARTED},
+    RunStatus.QUEUED: frozenset(RunStatus) - {RunStatus.QUEUED},
+    RunStatus.IN_PROGRESS: frozenset(RunStatus) - {RunStatus.IN_PROGRESS},
+    RunStatus.COMPLETED: frozenset(),
+    RunStatus.FAILED: frozenset(),
+    RunStatus.CANCELLED: frozenset(),
+}
+
+_WORKER_LOST = "The worker that performed this run was lost. Start the run again."
+
+log = structlog.get_logger(__name__)
+
+
+async def open_run(
+    session: AsyncSession,
+    *,
+    task_id: UUID,
+    project_id: int,
+    environment: Environment,
+    branch: str | None,
+    state: dict[str, Any],
+    dispatch: bool,
+) -> UUID:
+    """Insert a queued run and make it the task's latest; `dispatch` asks for a worker (contract 13.1).
+
+    The caller holds the lock on the task's row, which puts concurrent runs of one task in order.
+    """
+    now = utcnow()
+    run_id = new_id()
+    await session.execute(
+        insert(Run).values(
+            id=run_id,
+            task_id=task_id,
+            project_id=project_id,
+            status=RunStatus.QUEUED,
+            environment=environment,
+            branch=branch,
+            state=state,
+            created_at=now,
+            updated_at=now,
+            dispatch_requested_at=now if dispatch else None,
+        )
+    )
+    # Latest is the greatest (created_at, id), also when replicas' clocks differ (contract 9.4).
+    later = aliased(Run)
+    overtaken = (
+        select(later.id)
+        .where(later.id == Task.latest_run_id, tuple_(later.created_at, later.id) > tuple_(now, run_id))
+        .exists()
+    )
+    await session.execute(
+        update(Task)
+        .where(Task.id == task_id, ~overtaken)
+        .values(latest_run_id=run_id, latest_run_status=RunStatus.QUEUED)
+    )
+    return run_id
+
+
+async def claim(session: AsyncSession, run_id: UUID, *, owner: str) -> Row[Any] | None:
+    """Take a queued run for the job `owner`; return its columns, or None when it is not to be had (any more)."""
+    claimed = await _transition(
+        session,
+        RunStatus.IN_PROGRESS,
+        Run.id == run_id,
+        Run.status == RunStatus.QUEUED,
+        Run.dispatch_requested_at.is_not(None),
+        lease_owner=owner,
+        lease_expires_at=utcnow() + LEASE,
+        attempts=Run.attempts + 1,
+    )
+    return claimed[0] if claimed else None
+
+
+async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
+    """Prove that the job is alive; False means that the run is no longer its own and the agent must stop."""
+    kept = await session.execute(
+        update(Run)
+        .where(*_held_by(run_id, owner))
+        .values(lease_expires_at=utcnow() + LEASE)
+        .returning(Run.id)
+    )
+    return kept.one_or_none() is not None
+
+
+async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
+    """Note that the agent may have acted: from here on a lost worker fails the run instead of repeating it."""
+    noted = await session.execute(
+        update(Run)
+        .where(*_held_by(run_id, owner))
+        .values(state=Run.state.op("||")({"agent_started_at": utcnow().isoformat()}))
+        .returning(Run.id)
+    )
+    return noted.one_or_none() is not None
+
+
+async def finish(
+    session: AsyncSession,
+    run_id: UUID,
+    *,
+    owner: str,
+    status: RunStatus,
+    output: Any = None,
+    error_message: str | None = None,
+    artifacts: list[dict[str, Any]] | None = None,
+) -> bool:
+    """End a run that `owner` holds, once; False when somebody else ended it or took it over."""
+    assert status in TERMINAL_STATUSES
+    values: dict[str, Any] = {"output": output, "error_message": error_message}
+    if artifacts:
+        values["artifacts"] = Run.artifacts.op("||")(artifacts)
+    ended = await _transition(session, status, *_held_by(run_id, owner), **values)
+    return bool(ended)
+
+
+async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
+    """Give a run back to the queue, for a worker that is being stopped; False when it is not the owner's."""
+    returned = await _transition(
+        session, RunStatus.QUEUED, *_held_by(run_id, owner), dispatch_requested_at=utcnow()
+    )
+    return bool(returned)
+
+
+async def recover_lapsed(session: AsyncSession) -> tuple[list[UUID], list[UUID]]:
+    """Decide on runs whose lease lapsed; return those queued again and those failed as lost.
+
+    A run whose agent had not started is repeated, up to `MAX_ATTEMPTS` claims; otherwise it fails, since its agent
+    may have acted already.
+    """
+    now = utcnow()
+    lapsed = (Run.status == RunStatus.IN_PROGRESS, Run.lease_expires_at <= now)
+    untouched = (~Run.state.has_key("agent_started_at"), Run.attempts < MAX_ATTEMPTS)
+    requeued = await _transition(session, RunStatus.QUEUED, *lapsed, *untouched, dispatch_requested_at=now)
+    failed = await _transition(session, RunStatus.FAILED, *lapsed, error_message=_WORKER_LOST)
+    return [row.id for row in requeued], [row.id for row in failed]
+
+
+def _held_by(run_id: UUID, owner: str) -> tuple[ColumnElement[bool], ...]:
+    return (Run.id == run_id, Run.status == RunStatus.IN_PROGRESS, Run.lease_owner == owner)
+
+
+async def _transition(
+    session: AsyncSession, to: RunStatus, *conditions: ColumnElement[bool], **values: Any
+) -> list[Row[Any]]:
+    """Move the runs that satisfy `conditions` to a status they may go to; return those that moved."""
+    now = utcnow()
+    sources = [status for status in RunStatus if to in TRANSITIONS[status]]
+    values |= {"status": to, "updated_at": now}
+    if to in TERMINAL_STATUSES:
+        values["completed_at"] = func.coalesce(Run.completed_at, now)
+    if to is not RunStatus.IN_PROGRESS:
+        values |= {"lease_owner": None, "lease_expires_at": None}
+    moved = (
+        update(Run)
+        .where(Run.status.in_(sources), *conditions)
+        .values(values)
+        .returning(Run.id, Run.task_id, Run.project_id, Run.status, Run.branch, Run.state, Run.attempts)
+        .cte("moved")
+    )
+    mirrored = (
+        update(Task)
+        .where(Task.id == moved.c.task_id, Task.latest_run_id == moved.c.id)
+        .values(latest_run_status=moved.c.status)
+        .returning(Task.id)
+        .cte("mirrored")
+    )
+    rows = list((await session.execute(select(moved).add_cte(mirrored))).all())
+    for row in rows:
+        log.info("run.status_changed", run_id=str(row.id), status=to.value)
+    return rows

@@ -1,0 +1,100 @@
+"""Pure rules about how a run may be asked for (contract 9): adapter, model, effort, permissions, inheritance."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.agents import catalog
+from app.enums import PrAuthorshipMode, RunSource, RuntimeAdapter
+from app.errors import InvalidInput
+from app.schemas.runs import RunIn
+
+__all__ = ["inherited_state", "requested_state", "require_consistent", "require_effort", "with_provider"]
+
+_NEEDED = "This field is required when selecting a cloud runtime."
+
+# What a run takes over from the one it resumes, where the request is silent (contract 9.2).
+_INHERITED = (
+    "pr_authorship_mode",
+    "run_source",
+    "signal_report_id",
+    "runtime_adapter",
+    "model",
+    "reasoning_effort",
+    "pr_base_branch",
+    "snapshot_external_id",
+)
+
+
+def require_consistent(body: RunIn) -> None:
+    """Check the rules that join fields of the request (contract 9.3).
+
+    Raises:
+        InvalidInput: naming the field that is missing or does not fit.
+
+    """
+    if body.runtime_adapter or body.model or body.reasoning_effort:
+        if body.runtime_adapter is None:
+            raise InvalidInput(_NEEDED, attr="runtime_adapter")
+        if body.model is None:
+            raise InvalidInput(_NEEDED, attr="model")
+    mode = body.initial_permission_mode
+    if mode is None:
+        return
+    if body.runtime_adapter is None:
+        raise InvalidInput("This field requires runtime_adapter to be set.", attr="initial_permission_mode")
+    known = catalog.permission_modes(body.runtime_adapter)
+    if mode not in known:
+        values = ", ".join(f"'{value}'" for value in known)
+        raise InvalidInput(
+            f"Invalid choice '{mode}' for runtime_adapter '{body.runtime_adapter}'. Supported values: {values}.",
+            attr="initial_permission_mode",
+        )
+
+
+def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run takes over from the state of the one it resumes; malformed values count as absent."""
+    return {key: previous[key] for key in _INHERITED if isinstance(previous.get(key), str) and previous[key]}
+
+
+def requested_state(body: RunIn) -> dict[str, Any]:
+    """Return the keys of `state` that the request itself asks for (contract 9.1); what it omits is absent."""
+    values: dict[str, Any] = {
+        "pr_base_branch": body.branch,
+        "pending_user_message": body.pending_user_message,
+        "initial_permission_mode": body.initial_permission_mode,
+        "resume_from_run_id": str(body.resume_from_run_id) if body.resume_from_run_id else None,
+        "pr_authorship_mode": body.pr_authorship_mode,
+        "run_source": body.run_source,
+        "signal_report_id": body.signal_report_id,
+        "runtime_adapter": body.runtime_adapter,
+        "model": body.model,
+        "reasoning_effort": body.reasoning_effort,
+    }
+    if body.run_source is RunSource.SIGNAL_REPORT:
+        values["pr_authorship_mode"] = PrAuthorshipMode.BOT
+    return {"mode": body.mode} | {key: value for key, value in values.items() if value is not None}
+
+
+def with_provider(state: dict[str, Any]) -> dict[str, Any]:
+    """Return `state` with the provider that its adapter implies."""
+    adapter = state.get("runtime_adapter")
+    return state | {"provider": catalog.provider_of(adapter)} if adapter in set(RuntimeAdapter) else state
+
+
+def require_effort(state: Mapping[str, Any]) -> None:
+    """Check the effort against the adapter and model it is merged with (contract 5.8, step 5).
+
+    Raises:
+        InvalidInput: the model does not know this effort.
+
+    """
+    effort, adapter, model = (state.get(key) for key in ("reasoning_effort", "runtime_adapter", "model"))
+    if effort is None or adapter not in set(RuntimeAdapter) or model is None:
+        return
+    known = catalog.supported_efforts(adapter, model)
+    if effort not in known:
+        raise InvalidInput(
+            f"Reasoning effort '{effort}' is not supported for runtime_adapter '{adapter}' and model '{model}'. "
+            f"Supported values: {', '.join(known) or 'none'}.",
+            attr="reasoning_effort",
+        )

@@ -1,0 +1,55 @@
+"""What the sweeper does so that no run is ever stuck: the queued row is the outbox of its job.
+
+A run whose job was lost (Redis away or emptied, a crash between commit and enqueue) is queued again; a run whose
+worker went silent is repeated or failed. Safe to call from any number of workers at any time.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Select, select
+
+from app.clients.queue import JobQueue
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.enums import RunStatus
+from app.models import Run
+from app.services.jobs import enqueue_run
+from app.services.run_lifecycle import recover_lapsed
+
+__all__ = ["recover_runs"]
+
+# A healthy job is picked up long before; asking again for one that is only waiting changes nothing.
+_GRACE = timedelta(seconds=15)
+_BATCH = 1000
+
+log = structlog.get_logger(__name__)
+
+
+async def recover_runs(sessions: SessionFactory, queue: JobQueue) -> int:
+    """Bring every run back to life that needs it; return how many jobs were missing."""
+    async with unit_of_work(sessions) as session:
+        requeued, failed = await recover_lapsed(session)
+        waiting: list[UUID] = list(await session.scalars(_waiting()))
+    if requeued or failed:
+        log.warning("run.lease_lapsed", requeued=len(requeued), failed=len(failed))
+    missing = 0
+    for run_id in dict.fromkeys([*requeued, *waiting]):
+        missing += await enqueue_run(queue, run_id)
+    if missing:
+        log.info("run.jobs_restored", count=missing)
+    return missing
+
+
+def _waiting() -> Select[UUID]:
+    return (
+        select(Run.id)
+        .where(
+            Run.status == RunStatus.QUEUED,
+            Run.dispatch_requested_at.is_not(None),
+            Run.dispatch_requested_at <= utcnow() - _GRACE,
+        )
+        .order_by(Run.dispatch_requested_at)
+        .limit(_BATCH)
+    )

@@ -1,0 +1,154 @@
+"""Runs: start one in the cloud, list and read them (contract 5.8, 6.4, 9)."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.object_store import ObjectStore
+from app.clients.queue import JobQueue
+from app.enums import Environment, PrAuthorshipMode
+from app.errors import InvalidInput, NotFound, RunRefused
+from app.models import Integration, Run, Task, UserIntegration
+from app.schemas.runs import RunIn, RunOut
+from app.schemas.tasks import TaskOut
+from app.services import run_lifecycle, run_options
+from app.services.access import Principal, lock_task, require_task, visible_task
+from app.services.jobs import request_run
+from app.services.task_views import RUN_COLUMNS, run_out
+from app.services.tasks import retrieve_task
+
+__all__ = ["list_runs", "retrieve_run", "start_cloud_run"]
+
+
+async def start_cloud_run(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    body: RunIn,
+    *,
+    store: ObjectStore,
+    queue: JobQueue,
+) -> TaskOut:
+    """Create a queued cloud run, ask for a worker after the commit, and return the task with it (contract 5.8).
+
+    A second run while one is active is allowed. If the queue does not answer, the run waits for the sweeper.
+
+    Raises:
+        InvalidInput: the options do not go together, or the caller may not author the run.
+        NotFound: there is no such task for this caller.
+        RunRefused: a run, environment or artifact that the request names is not there.
+
+    """
+    run_options.require_consistent(body)
+    task = await lock_task(session, caller, task_id)
+    state = await _state(session, task, body)
+    run_options.require_effort(state)
+    state |= await _authorship(session, caller, task, body, state)
+    if body.sandbox_environment_id is not None:
+        raise RunRefused("Invalid sandbox_environment_id")
+    if body.pending_user_artifact_ids:
+        missing = list(dict.fromkeys(body.pending_user_artifact_ids))
+        raise RunRefused(
+            "Some pending_user_artifact_ids are invalid or expired", missing_artifact_ids=missing
+        )
+    run_id = await run_lifecycle.open_run(
+        session,
+        task_id=task.id,
+        project_id=task.project_id,
+        environment=Environment.CLOUD,
+        branch=state.get("pr_base_branch"),
+        state=state,
+        dispatch=True,
+    )
+    request_run(session, queue, run_id)
+    return await retrieve_task(session, caller, task_id, store=store)
+
+
+async def _state(session: AsyncSession, task: Task, body: RunIn) -> dict[str, Any]:
+    """Return the state of the new run: what it inherits, below what the request asks for (contract 9.1, 9.2)."""
+    state: dict[str, Any] = {}
+    if body.resume_from_run_id is not None:
+        previous = (
+            await session.execute(
+                select(Run.state).where(Run.id == body.resume_from_run_id, Run.task_id == task.id)
+            )
+        ).one_or_none()
+        if previous is None:
+            raise RunRefused("Invalid resume_from_run_id")
+        state = run_options.inherited_state(previous.state)
+    state |= run_options.requested_state(body)
+    return run_options.with_provider(state)
+
+
+async def _authorship(
+    session: AsyncSession, caller: Principal, task: Task, body: RunIn, state: dict[str, Any]
+) -> dict[str, Any]:
+    """Return who authors the run, by what credential (contract 5.8 step 6, 13.3); nothing when nobody asked."""
+    if state.get("pr_authorship_mode") != PrAuthorshipMode.USER:
+        return {}
+    if body.github_user_token is not None:
+        return {"github_credential_source": "caller_token"}
+    if caller.user_id != task.created_by_id:
+        raise _unauthorized(
+            "User-authored runs must be started by the task creator, or provide github_user_token."
+        )
+    linked, team = (
+        await session.execute(
+            select(
+                select(UserIntegration.id).where(UserIntegration.user_id == caller.user_id).exists(),
+                select(Integration.id).where(Integration.project_id == task.project_id).exists(),
+            )
+        )
+    ).one()
+    if linked:
+        return {"github_credential_source": "server_integration"}
+    if team:
+        return {"pr_authorship_mode": PrAuthorshipMode.BOT}
+    raise _unauthorized("Link a GitHub account with repo access before running user-authored cloud tasks.")
+
+
+def _unauthorized(detail: str) -> InvalidInput:
+    return InvalidInput(detail, code="github_authorization_required", attr="pr_authorship_mode")
+
+
+async def list_runs(
+    session: AsyncSession, caller: Principal, task_id: UUID, *, limit: int, offset: int, store: ObjectStore
+) -> tuple[int, list[RunOut]]:
+    """Return how many runs a visible task has, and a page of them, newest first.
+
+    Raises:
+        NotFound: there is no such task for this caller.
+
+    """
+    await require_task(session, caller, task_id)
+    count = await session.scalar(select(func.count()).select_from(Run).where(Run.task_id == task_id)) or 0
+    rows = await session.execute(
+        select(*RUN_COLUMNS)
+        .where(Run.task_id == task_id)
+        .order_by(Run.created_at.desc(), Run.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return count, [await run_out(row._mapping, store) for row in rows]  # noqa: SLF001 - public, by its documentation
+
+
+async def retrieve_run(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectStore
+) -> RunOut:
+    """Return a run of a visible task.
+
+    Raises:
+        NotFound: the task is not visible, or the run is not one of its runs.
+
+    """
+    statement = (
+        select(*RUN_COLUMNS)
+        .join(Task, Task.id == Run.task_id)
+        .where(Run.id == run_id, Run.task_id == task_id, visible_task(caller))
+    )
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFound
+    return await run_out(row._mapping, store)  # noqa: SLF001 - public, by its documentation

@@ -1,0 +1,171 @@
+"""From rows to what goes over the wire: tasks and runs as plain data, selected by column.
+
+One statement brings a task with its creator and its latest run, whether one task or a page of them is asked for; no
+entity is built and nothing is loaded later.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+from sqlalchemy.orm import aliased
+
+from app.clients.object_store import ObjectStore
+from app.enums import Environment, OriginProduct, RunStatus
+from app.models import Run, Task, User
+from app.schemas.runs import RunOut
+from app.schemas.tasks import TaskOut
+from app.schemas.users import UserBasic
+from app.services.access import ProjectRef
+from app.services.artifact_rules import log_key
+from app.services.task_text import slug, slug_prefix
+
+__all__ = ["RUN_COLUMNS", "run_out", "select_tasks", "task_out", "tasks_out"]
+
+_LatestRun = aliased(Run, name="latest_run")
+
+RUN_COLUMNS = (
+    Run.id,
+    Run.task_id,
+    Run.project_id,
+    Run.stage,
+    Run.branch,
+    Run.status,
+    Run.environment,
+    Run.error_message,
+    Run.output,
+    Run.state,
+    Run.artifacts,
+    Run.created_at,
+    Run.updated_at,
+    Run.completed_at,
+)
+_TASK_COLUMNS = (
+    Task.id,
+    Task.task_number,
+    Task.title,
+    Task.title_manually_set,
+    Task.description,
+    Task.origin_product,
+    Task.repository,
+    Task.github_integration_id,
+    Task.github_user_integration_id,
+    Task.signal_report_id,
+    Task.json_schema,
+    Task.internal,
+    Task.archived,
+    Task.archived_at,
+    Task.created_at,
+    Task.updated_at,
+    Task.ci_prompt,
+)
+_CREATOR_COLUMNS = (
+    User.id,
+    User.uuid,
+    User.distinct_id,
+    User.first_name,
+    User.last_name,
+    User.email,
+    User.is_email_verified,
+    User.hedgehog_config,
+    User.role_at_organization,
+)
+
+
+def _labelled(prefix: str, columns: Sequence[Any], source: Any) -> list[Any]:
+    return [getattr(source, column.key).label(f"{prefix}{column.key}") for column in columns]
+
+
+_COLUMNS = [
+    *_TASK_COLUMNS,
+    *_labelled("creator_", _CREATOR_COLUMNS, User),
+    *_labelled("run_", RUN_COLUMNS, _LatestRun),
+]
+
+
+def select_tasks() -> Select[Any]:
+    """Return the statement that `task_out` reads; add a condition on `Task` and an order."""
+    return (
+        select(*_COLUMNS)
+        .outerjoin(User, User.id == Task.created_by_id)
+        .outerjoin(_LatestRun, _LatestRun.id == Task.latest_run_id)
+    )
+
+
+async def tasks_out(rows: Sequence[Row[Any]], project: ProjectRef, store: ObjectStore) -> list[TaskOut]:
+    """Return a page of tasks as they are shown."""
+    return [await task_out(row, project, store) for row in rows]
+
+
+async def task_out(row: Row[Any], project: ProjectRef, store: ObjectStore) -> TaskOut:
+    """Return one row of `select_tasks` as it is shown (contract 3.1)."""
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor, spelled with an underscore
+    return {
+        "id": row.id,
+        "task_number": row.task_number,
+        "slug": slug(slug_prefix(project.name), row.task_number),
+        "title": row.title,
+        "title_manually_set": row.title_manually_set,
+        "description": row.description,
+        "origin_product": OriginProduct(row.origin_product),
+        "repository": row.repository,
+        "github_integration": row.github_integration_id,
+        "github_user_integration": row.github_user_integration_id,
+        "signal_report": row.signal_report_id,
+        "json_schema": row.json_schema,
+        "internal": row.internal,
+        "archived": row.archived,
+        "archived_at": row.archived_at,
+        "latest_run": None if row.run_id is None else await run_out(values, store, prefix="run_"),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "created_by": None if row.creator_id is None else _user_basic(values),
+        "ci_prompt": row.ci_prompt,
+    }
+
+
+async def run_out(values: Mapping[Any, Any], store: ObjectStore, *, prefix: str = "") -> RunOut:
+    """Return a run as it is shown (contract 3.3), from the mapping of a row that holds `RUN_COLUMNS`."""
+    state = values[prefix + "state"]
+    run_id, task_id = values[prefix + "id"], values[prefix + "task_id"]
+    key = log_key(values[prefix + "project_id"], task_id, run_id)
+    return {
+        "id": run_id,
+        "task": task_id,
+        "stage": values[prefix + "stage"],
+        "branch": values[prefix + "branch"],
+        "status": RunStatus(values[prefix + "status"]),
+        "environment": Environment(values[prefix + "environment"]),
+        "runtime_adapter": _text(state, "runtime_adapter"),
+        "provider": _text(state, "provider"),
+        "model": _text(state, "model"),
+        "reasoning_effort": _text(state, "reasoning_effort"),
+        "log_url": await store.signed_url(key),
+        "error_message": values[prefix + "error_message"],
+        "output": values[prefix + "output"],
+        "state": state,
+        "artifacts": values[prefix + "artifacts"],
+        "created_at": values[prefix + "created_at"],
+        "updated_at": values[prefix + "updated_at"],
+        "completed_at": values[prefix + "completed_at"],
+    }
+
+
+def _text(state: Mapping[str, Any], key: str) -> str | None:
+    # State is written by clients too: what is no text there is nothing here.
+    value = state.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _user_basic(values: Mapping[Any, Any]) -> UserBasic:
+    return {
+        "id": values["creator_id"],
+        "uuid": values["creator_uuid"],
+        "distinct_id": values["creator_distinct_id"],
+        "first_name": values["creator_first_name"],
+        "last_name": values["creator_last_name"],
+        "email": values["creator_email"],
+        "is_email_verified": values["creator_is_email_verified"],
+        "hedgehog_config": values["creator_hedgehog_config"],
+        "role_at_organization": values["creator_role_at_organization"],
+    }

@@ -1,0 +1,1 @@
+"""HTTP plumbing that all routers share. Beside `routers` and `main` the only place that knows FastAPI."""

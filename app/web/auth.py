@@ -1,0 +1,113 @@
+"""From a request's credential to its `Principal`, through the gates in the contract's order (2.3).
+
+An endpoint states its scope by the alias in its signature: `caller: TaskWrite`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.enums import Scope
+from app.errors import AppError, AuthenticationError, NotAuthenticated
+from app.schemas.fields import parse_integer
+from app.services import access
+from app.services.access import Principal
+from app.web.body import read_json
+from app.web.dependencies import ProcessDep, SessionDep, TaskId
+from app.web.throttling import throttle
+
+__all__ = ["ProjectRead", "ScopeGate", "TaskRead", "TaskWrite", "UserRead", "UserWrite", "VisibleTask"]
+
+# Upstream's first authenticator on the tasks routes has no challenge, so a missing or wrong key is 403 there and
+# 401 everywhere else (contract 2.2, 11 #1). One constant, so that it can be flipped.
+UNAUTHENTICATED_STATUS_IN_PROJECT = 403
+
+_MAX_SECRET_LENGTH = 512
+_MAX_BIGINT = 2**63 - 1
+_NO_PROJECT = 0
+
+
+class ScopeGate:
+    """The gates of a route that needs `scope`; `in_project` ones also need the project of their path."""
+
+    def __init__(self, scope: Scope, *, in_project: bool) -> None:
+        self.scope = scope
+        self.in_project = in_project
+
+    async def __call__(self, request: Request, session: SessionDep, process: ProcessDep) -> Principal:
+        """Authenticate, check project, scope and budget; return the caller."""
+        principal = await self._authenticate(request, session)
+        if self.in_project:
+            access.require_project(principal)
+        access.require_scope(principal, self.scope)
+        await throttle(process, principal, in_project=self.in_project)
+        request.state.principal = principal
+        return principal
+
+    async def _authenticate(self, request: Request, session: AsyncSession) -> Principal:
+        project = _project_of(request) if self.in_project else None
+        try:
+            secret, place = await _credential(request)
+            return await access.authenticate(session, secret, place=place, project=project)
+        except AuthenticationError as error:
+            if self.in_project:
+                error.status = UNAUTHENTICATED_STATUS_IN_PROJECT
+            raise
+
+
+def _project_of(request: Request) -> int | str:
+    text = request.path_params["project_id"]
+    if text == access.CURRENT_PROJECT:
+        return access.CURRENT_PROJECT
+    number = parse_integer(text)
+    # What is no id of a project names none: the same 404 as an unknown one.
+    return number if number is not None and 0 < number <= _MAX_BIGINT else _NO_PROJECT
+
+
+async def _credential(request: Request) -> tuple[str, str]:
+    """Return the key and where it was found: header, then body, then query (contract 2.2)."""
+    scheme, _, value = request.headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() == "bearer" and value.strip():
+        return value.strip()[:_MAX_SECRET_LENGTH], "Authorization header"
+    value = await _key_in_body(request)
+    if value:
+        return value[:_MAX_SECRET_LENGTH], "body"
+    value = request.query_params.get("personal_api_key", "").strip()
+    if value:
+        return value[:_MAX_SECRET_LENGTH], "query string"
+    raise NotAuthenticated
+
+
+async def _key_in_body(request: Request) -> str:
+    try:
+        body = await read_json(request)
+    except AppError:
+        # A body that cannot be read holds no key; what is wrong with it is said behind the gates.
+        return ""
+    value = body.get("personal_api_key") if isinstance(body, dict) else None
+    return value.strip() if isinstance(value, str) else ""
+
+
+async def _visible_task(request: Request, task_id: TaskId, session: SessionDep) -> UUID:
+    """Let a request through whose caller, an earlier parameter of the endpoint, sees the task of the path."""
+    principal: Principal = request.state.principal
+    await access.require_task(session, principal, task_id)
+    return task_id
+
+
+# For routes whose look-up comes before their body (contract 2.3).
+VisibleTask = Annotated[UUID, Depends(_visible_task)]
+
+
+def _gate(scope: Scope, *, in_project: bool) -> Callable[..., Awaitable[Principal]]:
+    return ScopeGate(scope, in_project=in_project)
+
+
+TaskRead = Annotated[Principal, Depends(_gate(Scope.TASK_READ, in_project=True))]
+TaskWrite = Annotated[Principal, Depends(_gate(Scope.TASK_WRITE, in_project=True))]
+UserRead = Annotated[Principal, Depends(_gate(Scope.USER_READ, in_project=False))]
+UserWrite = Annotated[Principal, Depends(_gate(Scope.USER_WRITE, in_project=False))]
+ProjectRead = Annotated[Principal, Depends(_gate(Scope.PROJECT_READ, in_project=False))]

@@ -1,0 +1,112 @@
+"""Request bodies as dependencies, so that an endpoint's signature states the order of its gates.
+
+FastAPI's own body parameters answer broken JSON before any dependency runs and an invalid body after all of them; the
+contract wants authentication first and then, per route, the body or the look-up (2.3). One reader serves all routes.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import orjson
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from app.errors import AppError, BodyTooLarge, InvalidInput, MalformedBody, UnsupportedMediaType
+from app.web.validation import first_error
+
+__all__ = ["MAX_BODY_BYTES", "BodyReader", "json_body", "read_json"]
+
+MAX_BODY_BYTES = 20 * 1024 * 1024
+# What is read and thrown away of a body that is too large, so that a client which sends first still gets its answer.
+_DRAINED_BYTES = 100 * 1024 * 1024
+# Deeper than any sane document, and below what the encoder of answers can write back.
+_MAX_DEPTH = 200
+_CACHED = "taskbeacon.body"
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class BodyReader:
+    """A dependency that reads and validates a body; it carries the model so that OpenAPI can show it."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self.model = model
+
+    async def __call__(self, request: Request) -> Any:
+        """Return the body as an instance of the model."""
+        data = await read_json(request)
+        if data is None:
+            raise InvalidInput("No data provided", code="null")
+        if not isinstance(data, dict):
+            raise InvalidInput(f"Invalid data. Expected a dictionary, but got {type(data).__name__}.")
+        try:
+            return self.model.model_validate(data)
+        except ValidationError as error:
+            raise first_error(error.errors(include_url=False)) from error
+
+
+def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
+    """Return the dependency that reads a JSON body into `model`.
+
+    It raises `MalformedBody`, `BodyTooLarge`, `UnsupportedMediaType` or `InvalidInput` (contract 2.4, 2.5).
+    """
+    return BodyReader(model)
+
+
+async def read_json(request: Request) -> Any:
+    """Return the body as JSON; an empty one is `{}`. Read once per request, however many gates ask."""
+    if _CACHED not in request.scope:
+        try:
+            request.scope[_CACHED] = await _read_json(request)
+        except AppError as error:
+            request.scope[_CACHED] = error
+    outcome = request.scope[_CACHED]
+    if isinstance(outcome, AppError):
+        raise outcome
+    return outcome
+
+
+async def _read_json(request: Request) -> Any:
+    raw = await _read_bytes(request)
+    if not raw:
+        return {}
+    media_type = request.headers.get("content-type", "")
+    if media_type.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType(media_type)
+    try:
+        data = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise MalformedBody(f"JSON parse error - {error}") from None
+    if raw.count(b"[") + raw.count(b"{") > _MAX_DEPTH and _is_deeper_than(data, _MAX_DEPTH):
+        raise MalformedBody("JSON parse error - nested too deeply")
+    return data
+
+
+async def _read_bytes(request: Request) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= MAX_BODY_BYTES:
+            chunks.append(chunk)
+        elif size > _DRAINED_BYTES:
+            break
+        else:
+            chunks.clear()
+    if size > MAX_BODY_BYTES:
+        raise BodyTooLarge(MAX_BODY_BYTES)
+    return b"".join(chunks)
+
+
+def _is_deeper_than(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return True

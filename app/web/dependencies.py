@@ -1,0 +1,66 @@
+"""What endpoints ask for in their signatures: the unit of work, the clients of the process, ids of the path."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.object_store import ObjectStore
+from app.clients.queue import JobQueue
+from app.db import unit_of_work
+from app.errors import NotFound
+from app.schemas.fields import parse_uuid
+from app.services.process import ProcessContext
+
+__all__ = ["ProcessDep", "QueueDep", "RunId", "SessionDep", "StoreDep", "TaskId"]
+
+
+def _process(request: Request) -> ProcessContext:
+    process: ProcessContext = request.app.state.process
+    return process
+
+
+ProcessDep = Annotated[ProcessContext, Depends(_process)]
+
+
+async def _session(process: ProcessDep) -> AsyncGenerator[AsyncSession, None]:
+    async with unit_of_work(process.sessions) as session:
+        yield session
+
+
+# Function scope: commit after the answer is made and before it is sent, so that no client is told a lie.
+SessionDep = Annotated[AsyncSession, Depends(_session, scope="function")]
+
+
+def _store(process: ProcessDep) -> ObjectStore:
+    return process.store
+
+
+def _queue(process: ProcessDep) -> JobQueue:
+    return process.queue
+
+
+StoreDep = Annotated[ObjectStore, Depends(_store)]
+QueueDep = Annotated[JobQueue, Depends(_queue)]
+
+
+def _path_uuid(value: str) -> UUID:
+    parsed = parse_uuid(value)
+    if parsed is None:
+        # A malformed id names nothing: 404, never 400 (contract 2.1).
+        raise NotFound
+    return parsed
+
+
+def _task_id(task_id: str) -> UUID:
+    return _path_uuid(task_id)
+
+
+def _run_id(run_id: str) -> UUID:
+    return _path_uuid(run_id)
+
+
+TaskId = Annotated[UUID, Depends(_task_id)]
+RunId = Annotated[UUID, Depends(_run_id)]

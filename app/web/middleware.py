@@ -1,0 +1,134 @@
+"""Pure ASGI middleware: the optional trailing slash, HEAD, request ids, the access log and its metrics.
+
+The outermost layer also turns whatever nobody expected into the envelope, logged once with its request id.
+"""
+
+import re
+import time
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.ids import new_hex_id
+from app.web.answers import Json
+
+__all__ = ["ORIGINAL_PATH", "HeadMiddleware", "ObservabilityMiddleware", "TrailingSlashMiddleware"]
+
+ORIGINAL_PATH = "taskbeacon.original_path"
+
+_REQUESTS = Counter("taskbeacon_http_requests_total", "Answered requests.", ["method", "route", "status"])
+_SECONDS = Histogram(
+    "taskbeacon_http_request_seconds", "Time from the request to the end of its answer.", ["method", "route"]
+)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# A request id is taken over from a proxy only if it cannot forge a log line.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
+
+log = structlog.get_logger(__name__)
+
+
+class TrailingSlashMiddleware:
+    """Serve `/path/` as `/path`: a redirect would cost clients their body or their credential (contract 2.1)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Remember the path as it was asked for and pass the other form on."""
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            scope[ORIGINAL_PATH] = path
+            if len(path) > 1 and path.endswith("/"):
+                # In place: what the router notes in the scope is read further out.
+                scope["path"] = path[:-1]
+        await self.app(scope, receive, send)
+
+
+class HeadMiddleware:
+    """Answer HEAD as GET without its body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have the GET handler answer and keep its body back."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message["body"] = b""
+            await send(message)
+
+        scope["method"] = "GET"
+        await self.app(scope, receive, send_without_body)
+
+
+class ObservabilityMiddleware:
+    """Bind a request id, count and log the answer, and keep the unexpected from leaking."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception:
+            log.exception("http.unexpected_error")
+            if status:
+                # The answer has begun; all that is left is to break it off visibly.
+                raise
+            await _server_error(scope, receive, send_with_id)
+        finally:
+            self._record(scope, method, status, time.perf_counter() - started)
+
+    @staticmethod
+    def _record(scope: Scope, method: str, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        _REQUESTS.labels(method, route, status).inc()
+        _SECONDS.labels(method, route).observe(seconds)
+        if route not in _QUIET_ROUTES:
+            # Without the query: it may hold a credential.
+            log.info(
+                "http.request",
+                method=method,
+                path=scope["path"],
+                status=status,
+                milliseconds=round(seconds * 1000, 2),
+            )
+
+
+async def _server_error(scope: Scope, receive: Receive, send: Send) -> None:
+    body = {"type": "server_error", "code": "error", "detail": "A server error occurred.", "attr": None}
+    await Json(body, status_code=500)(scope, receive, send)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text = value.decode("latin-1")
+            if _REQUEST_ID.fullmatch(text):
+                return str(text)
+    return new_hex_id()

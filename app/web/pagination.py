@@ -1,0 +1,67 @@
+"""Lenient limit and offset, and absolute links to the neighbouring pages (contract 2.6)."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import Depends, Query, Request
+
+from app.schemas.fields import parse_integer
+from app.web.middleware import ORIGINAL_PATH
+
+__all__ = ["PageDep", "PageRequest"]
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 100
+# Beyond any table, within what the database takes as an offset.
+_MAX_OFFSET = 2**62
+# A credential in the query is not copied into links (contract 12, trap 20).
+_NOT_COPIED = frozenset({"personal_api_key", "limit", "offset"})
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which part of a list is asked for, and how to link to its neighbours."""
+
+    limit: int
+    offset: int
+    base_url: str
+    kept: tuple[tuple[str, str], ...]
+
+    def page(self, count: int, results: list[Any]) -> dict[str, Any]:
+        """Return the envelope of a page."""
+        following = self.offset + self.limit
+        preceding = self.offset - self.limit
+        return {
+            "count": count,
+            "next": self._link(following) if following < count else None,
+            "previous": self._link(preceding) if self.offset > 0 else None,
+            "results": results,
+        }
+
+    def _link(self, offset: int) -> str:
+        parameters = [*self.kept, ("limit", str(self.limit))]
+        if offset > 0:
+            parameters.append(("offset", str(offset)))
+        return f"{self.base_url}?{urlencode(sorted(parameters, key=lambda pair: pair[0]))}"
+
+
+def _page(
+    request: Request,
+    limit: Annotated[
+        str | None, Query(description=f"Page size, at most {MAX_LIMIT}.", examples=["50"])
+    ] = None,
+    offset: Annotated[str | None, Query(description="How many to skip.", examples=["0"])] = None,
+) -> PageRequest:
+    asked_limit = parse_integer(limit)
+    asked_offset = parse_integer(offset)
+    path = request.scope.get(ORIGINAL_PATH, request.url.path)
+    return PageRequest(
+        limit=min(asked_limit, MAX_LIMIT) if asked_limit and asked_limit > 0 else DEFAULT_LIMIT,
+        offset=min(asked_offset, _MAX_OFFSET) if asked_offset and asked_offset > 0 else 0,
+        base_url=str(request.url.replace(path=path, query="")),
+        kept=tuple(pair for pair in request.query_params.multi_items() if pair[0] not in _NOT_COPIED),
+    )
+
+
+PageDep = Annotated[PageRequest, Depends(_page)]

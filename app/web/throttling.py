@@ -1,0 +1,51 @@
+"""A project's budget of requests per minute and hour, counted in Redis (contract 2.7).
+
+Fixed windows: one round trip counts both. While Redis is away requests pass: a budget is not worth an outage.
+"""
+
+import structlog
+from redis.exceptions import RedisError
+
+from app.clock import utcnow
+from app.errors import Throttled
+from app.services.access import Principal
+from app.services.process import ProcessContext
+
+__all__ = ["throttle"]
+
+_MINUTE = 60
+_HOUR = 3600
+
+log = structlog.get_logger(__name__)
+
+
+async def throttle(process: ProcessContext, principal: Principal, *, in_project: bool) -> None:
+    """Count one request.
+
+    Raises:
+        Throttled: the budget of this window is used up.
+
+    """
+    settings = process.settings
+    budgets = [
+        (window, limit)
+        for window, limit in ((_MINUTE, settings.throttle_per_minute), (_HOUR, settings.throttle_per_hour))
+        if limit
+    ]
+    if not budgets:
+        return
+    bucket = f"project:{principal.project.id}" if in_project else f"user:{principal.user_id}"
+    now = int(utcnow().timestamp())
+    try:
+        async with process.redis.pipeline(transaction=False) as pipeline:
+            for window, _ in budgets:
+                key = f"throttle:{bucket}:{window}:{now // window}"
+                pipeline.incr(key)
+                pipeline.expire(key, window, nx=True)
+            counts = (await pipeline.execute())[::2]
+    except (RedisError, OSError) as error:
+        log.warning("throttle.unavailable", error=repr(error))
+        return
+    for (window, limit), count in zip(budgets, counts, strict=True):
+        if count > limit:
+            raise Throttled(retry_after=window - now % window)

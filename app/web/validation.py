@@ -1,0 +1,28 @@
+"""From Pydantic's list of errors to the contract's one error: the first field in declared order (contract 2.4)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.errors import InvalidInput
+
+__all__ = ["first_error"]
+
+
+def first_error(errors: Sequence[Mapping[str, Any]], *, skip: int = 0) -> InvalidInput:
+    """Return the failure to report.
+
+    Args:
+        errors: what Pydantic found; it validates fields in the order of their declaration.
+        skip: leading parts of a location that name no field, such as FastAPI's "query".
+
+    """
+    error = errors[0]
+    attr = "__".join(str(part) for part in error["loc"][skip:]) or None
+    if error["type"] == "missing":
+        return InvalidInput("This field is required.", code="required", attr=attr)
+    if error["type"] == "model_type":
+        # An item of a list of objects that is no object.
+        received = type(error["input"]).__name__
+        text = f"Invalid data. Expected a dictionary, but got {received}."
+        return InvalidInput(text, attr=attr)
+    return InvalidInput(error["msg"], code=error["type"], attr=attr)
