@@ -1,0 +1,100 @@
+"""Which schema this release needs, whether the database has it, and how it gets it.
+
+The revisions are those of the `migrations` package, which lies beside `app` in a checkout and in an installed wheel.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+import migrations
+
+__all__ = [
+    "Revision",
+    "database_revision",
+    "expected_revision",
+    "migration_config",
+    "revisions_between",
+    "schema_is_current",
+    "upgrade_schema",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A step of the schema; `purpose` is the first line of its file."""
+
+    id: str
+    purpose: str
+
+
+def migration_config(database_url: str) -> Config:
+    """Return alembic's configuration for this database, independent of the working directory and of alembic.ini."""
+    config = Config()
+    config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    # Not a main option: those are interpolated, and a password may hold a percent sign.
+    config.attributes["database_url"] = database_url
+    return config
+
+
+def expected_revision() -> str:
+    """Return the newest revision that this release knows; read from the migrations folder once per process."""
+    return _known_revisions()[0].id
+
+
+def revisions_between(old: str | None, new: str | None) -> Sequence[Revision]:
+    """Return the known revisions after `old` up to `new`, oldest first; None stands for an empty database."""
+    oldest_first = _known_revisions()[::-1]
+    position = {revision.id: index for index, revision in enumerate(oldest_first)}
+    start = position[old] + 1 if old in position else 0
+    end = position[new] + 1 if new in position else 0
+    return oldest_first[start:end]
+
+
+async def database_revision(session: AsyncSession) -> str | None:
+    """Return the revision that the database is at, None when it was never migrated."""
+    # Asked first, because selecting from a missing table would spoil the transaction.
+    if await session.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return None
+    revision: str | None = await session.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+async def schema_is_current(session: AsyncSession) -> bool:
+    """Tell whether this release can work with the database: it lacks none of the revisions known here.
+
+    A revision that is unknown here comes from a later release. It counts as current: releases run side by side
+    during a deploy, and a migration stays compatible with the release before it (migrations/README.md).
+    """
+    revision = await database_revision(session)
+    if revision is None:
+        return False
+    return revision == expected_revision() or all(revision != known.id for known in _known_revisions())
+
+
+def upgrade_schema(database_url: str) -> None:
+    """Bring the database to the newest revision; harmless when it is there already, and concurrent calls take turns.
+
+    Runs an event loop of its own, so it is called from synchronous code or from a thread. Raises alembic's
+    `CommandError` when the database is at a revision that this release does not know.
+    """
+    command.upgrade(migration_config(database_url), "head")
+
+
+def _folder() -> Path:
+    return Path(next(iter(migrations.__path__)))
+
+
+@lru_cache(maxsize=1)
+def _known_revisions() -> tuple[Revision, ...]:
+    """Return all revisions, newest first."""
+    scripts = ScriptDirectory(_folder())
+    return tuple(Revision(script.revision, script.doc) for script in scripts.walk_revisions())
