@@ -1,0 +1,1 @@
+"""Who performs a run: agents, the place they work in, and the walls around it."""

@@ -1,0 +1,298 @@
+"""Drives one live agent over the Agent Client Protocol: start, prompt (again), cancel, close.
+
+Knows nothing of runs, repositories or results. What the agent tells becomes log entries (contract 13.4); what it
+asks is answered from the workspace and by the permission policy, which a caller may replace.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from acp import PROTOCOL_VERSION, Client, RequestError
+from acp.client.connection import ClientSideConnection
+from acp.helpers import ContentBlock
+from acp.schema import (
+    AllowedOutcome,
+    ClientCapabilities,
+    DeniedOutcome,
+    FileSystemCapabilities,
+    Implementation,
+    InitializeResponse,
+    NewSessionResponse,
+    PermissionOption,
+    ReadTextFileResponse,
+    RequestPermissionResponse,
+    SessionConfigOptionSelect,
+    ToolCallUpdate,
+    WriteTextFileResponse,
+)
+
+from app.agents import beneath
+from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed, PathRefused
+from app.agents.sandbox import ConfinedProcess
+from app.agents.streams import Tail, last_lines, read_bounded
+from app.agents.wire import BrokenWire, Message, Wire
+from app.clock import utcnow
+
+__all__ = ["AgentSession", "Decide", "Emit", "notification"]
+
+Emit = Callable[[Message], Awaitable[None]]
+Decide = Callable[[Sequence[PermissionOption]], Awaitable[str | None]]
+
+_START_SECONDS = 120
+_CLOSE_SECONDS = 5.0
+_COMPLAINT_BYTES = 8 * 2**10
+_FILE_BYTES = 8 * 2**20
+_MESSAGE_CHARACTERS = 2**20
+
+
+def notification(method: str, params: Message) -> Message:
+    """Return a log entry that holds a JSON-RPC notification (contract 13.4)."""
+    return {
+        "type": "notification",
+        "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "notification": {"jsonrpc": "2.0", "method": method, "params": params},
+    }
+
+
+class AgentSession:
+    """One conversation with one agent process."""
+
+    def __init__(
+        self, process: ConfinedProcess, work: Path, *, name: str, emit: Emit, decide: Decide
+    ) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("the agent's standard input and output must be pipes")
+        self._process = process
+        self._work = work
+        self._name = name
+        self._transcript = _Transcript(emit)
+        self._wire = Wire(process.stdout, process.stdin, self._transcript.add)
+        self._connection = ClientSideConnection(cast("Client", _Desk(work, decide)), self._wire)
+        self._complaints = Tail(_COMPLAINT_BYTES)
+        self._listener = asyncio.create_task(self._complaints.follow(process.stderr))
+        self._session_id = ""
+        self._offers: NewSessionResponse | None = None
+
+    @property
+    def last_message(self) -> str:
+        """What the agent said last, whole."""
+        return self._transcript.last_message
+
+    async def start(self) -> None:
+        """Shake hands and open a session. Raises AgentCrashed or AgentFailed."""
+        answered: InitializeResponse = await self._ask(
+            self._connection.initialize(
+                PROTOCOL_VERSION,
+                ClientCapabilities(fs=FileSystemCapabilities(read_text_file=True, write_text_file=True)),
+                Implementation(name="taskbeacon", version="1"),
+            ),
+            within=_START_SECONDS,
+        )
+        if answered.protocol_version != PROTOCOL_VERSION:
+            raise AgentCrashed(
+                f"The agent '{self._name}' speaks version {answered.protocol_version} of the protocol; "
+                f"this worker speaks {PROTOCOL_VERSION}."
+            )
+        self._offers = await self._ask(self._connection.new_session(str(self._work)), within=_START_SECONDS)
+        self._session_id = self._offers.session_id
+
+    async def choose(self, category: str, value: str) -> bool:
+        """Set the option of a category (`mode`, `model`, `thought_level`); return whether the agent has it.
+
+        Raises AgentCrashed, or AgentFailed if the agent offers the value and then refuses it.
+        """
+        offers = self._offers
+        modes = offers.modes if offers else None
+        if category == "mode" and modes and any(mode.id == value for mode in modes.available_modes):
+            await self._ask(self._connection.set_session_mode(self._session_id, value), within=_START_SECONDS)
+            return True
+        for option in (offers.config_options or ()) if offers else ():
+            if isinstance(option, SessionConfigOptionSelect) and option.category == category:
+                if value not in _values(option):
+                    return False
+                await self._ask(
+                    self._connection.set_config_option(option.id, self._session_id, value),
+                    within=_START_SECONDS,
+                )
+                return True
+        return False
+
+    async def prompt(self, blocks: Sequence[ContentBlock]) -> str:
+        """Send a prompt, wait until the agent is done with it, and return the protocol's stop reason.
+
+        One prompt at a time. Raises AgentFailed, AgentStepFailed or AgentCrashed.
+        """
+        try:
+            answered = await self._ask(self._connection.prompt(self._session_id, list(blocks)))
+        finally:
+            await self._transcript.flush()
+        return str(answered.stop_reason)
+
+    async def cancel(self) -> None:
+        """Ask the agent to leave the current prompt; `prompt` then returns "cancelled". Harmless otherwise."""
+        with suppress(ConnectionError):
+            await self._connection.cancel(self._session_id)
+
+    async def close(self) -> None:
+        """End the conversation and every process of the agent. Repeatable."""
+        try:
+            with suppress(ConnectionError):
+                await self._connection.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._process.wait()
+        finally:
+            await self._process.stop()
+            await self._listener
+            await read_bounded(self._process.stdout, 0)  # a pipe that nobody reads to its end is never closed
+
+    async def _ask(
+        self, request: Awaitable[Any], within: float | None = None
+    ) -> Any:  # Any: the library's models
+        try:
+            async with asyncio.timeout(within):
+                return await request
+        except RequestError as error:
+            raise _failure(self._name, error) from error
+        except ConnectionError:
+            await self._explain_end()
+        except TimeoutError:
+            said = last_lines(self._complaints.text())
+            raise AgentCrashed(
+                f"The agent '{self._name}' did not start in time. It said last:\n{said}"
+            ) from None
+
+    async def _explain_end(self) -> NoReturn:
+        """Say why the line is dead: our own side gave it up, or the process ended."""
+        failure = self._wire.failure
+        if isinstance(failure, BrokenWire):
+            raise AgentCrashed(f"The agent '{self._name}' broke the protocol: {failure}.")
+        if failure is not None:
+            raise failure
+        code = await self._process.stop()
+        await self._listener
+        raise AgentCrashed(
+            f"The agent '{self._name}' ended unexpectedly (exit status {code}). "
+            f"It said last:\n{last_lines(self._complaints.text())}"
+        )
+
+
+class _Transcript:
+    """Turns updates into log entries, and the pieces of a message into the message."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._pieces: list[str] = []
+        self._length = 0
+        self._message_id: object = None
+        self._session_id: object = None
+        self.last_message = ""
+
+    async def add(self, message: Message) -> None:
+        """Log an update."""
+        params = message.get("params")
+        update = params.get("update") if isinstance(params, dict) else None
+        if not isinstance(params, dict) or not isinstance(update, dict):
+            return
+        piece = _text_of(update) if update.get("sessionUpdate") == "agent_message_chunk" else None
+        if piece is None or update.get("messageId") != self._message_id:
+            await self.flush()
+        await self._emit(notification("session/update", params))
+        if piece is not None:
+            self._message_id = update.get("messageId")
+            self._session_id = params.get("sessionId")
+            room = _MESSAGE_CHARACTERS - self._length
+            self._pieces.append(piece[:room])
+            self._length += len(piece[:room])
+
+    async def flush(self) -> None:
+        """Log the message that its pieces made, once."""
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        self._length = 0
+        if not text:
+            return
+        self.last_message = text
+        update: Message = {"sessionUpdate": "agent_message", "content": {"type": "text", "text": text}}
+        if self._message_id is not None:
+            update["messageId"] = self._message_id
+        await self._emit(notification("session/update", {"sessionId": self._session_id, "update": update}))
+
+
+class _Desk:
+    """What an agent may ask of us. Its files are read and written below the workspace only.
+
+    Not a subclass of the protocol's Client: that would claim terminals and more, which agents then use.
+    """
+
+    def __init__(self, work: Path, decide: Decide) -> None:
+        self._work = work
+        self._decide = decide
+
+    async def request_permission(
+        self,
+        session_id: str,  # noqa: ARG002 - the protocol's signature
+        tool_call: ToolCallUpdate,  # noqa: ARG002
+        options: list[PermissionOption],
+        **_meta: Any,
+    ) -> RequestPermissionResponse:
+        chosen = await self._decide(options)
+        if chosen is None:
+            return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
+        return RequestPermissionResponse(outcome=AllowedOutcome(outcome="selected", option_id=chosen))
+
+    async def read_text_file(
+        self,
+        session_id: str,  # noqa: ARG002
+        path: str,
+        line: int | None = None,
+        limit: int | None = None,
+        **_meta: Any,
+    ) -> ReadTextFileResponse:
+        try:
+            content = await asyncio.to_thread(beneath.read_file, self._work, path, _FILE_BYTES)
+        except FileNotFoundError:
+            raise RequestError.resource_not_found(path) from None
+        except (PathRefused, OSError) as error:
+            raise RequestError.invalid_params({"details": str(error)}) from None
+        lines = content.decode(errors="replace").splitlines(keepends=True)
+        first = max((line or 1) - 1, 0)
+        return ReadTextFileResponse(content="".join(lines[first : first + limit if limit else None]))
+
+    async def write_text_file(
+        self,
+        session_id: str,  # noqa: ARG002
+        path: str,
+        content: str,
+        **_meta: Any,
+    ) -> WriteTextFileResponse:
+        try:
+            await asyncio.to_thread(beneath.write_file, self._work, path, content.encode(errors="replace"))
+        except (PathRefused, OSError) as error:
+            raise RequestError.invalid_params({"details": str(error)}) from None
+        return WriteTextFileResponse()
+
+
+def _text_of(update: Message) -> str | None:
+    content = update.get("content")
+    text = content.get("text") if isinstance(content, dict) else None
+    return text if isinstance(text, str) else None
+
+
+def _values(option: SessionConfigOptionSelect) -> set[str]:
+    values: set[str] = set()
+    for entry in option.options:
+        choices = getattr(entry, "options", None) or [entry]
+        values.update(choice.value for choice in choices)
+    return values
+
+
+def _failure(name: str, error: RequestError) -> AgentFailed:
+    details = error.data.get("details") if isinstance(error.data, dict) else error.data
+    if error.code == STEP_FAILED:
+        return AgentStepFailed(str(error))
+    reason = f"{error}: {details}" if details else str(error)
+    return AgentFailed(f"The agent '{name}' reported an error: {reason[:2000]}")

@@ -1,0 +1,87 @@
+"""Opens files below a folder whose content somebody else controls, without being led out of it.
+
+A link inside the folder is followed only if its target is inside too. The path is first resolved by name and
+then walked with descriptors that refuse links, so that swapping a folder for a link in between is an error and
+never an escape. Nothing here waits on a FIFO or reads without a bound.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from errno import ELOOP, ENOTDIR, ENXIO
+from pathlib import Path
+
+from app.agents.errors import PathRefused
+
+__all__ = ["make_folder", "read_file", "write_file"]
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LONGEST_PATH = 4096
+# What opening says when a link, or something that is no file, stands where resolving saw none.
+_SURPRISES = (ELOOP, ENOTDIR, ENXIO)
+
+
+def read_file(root: Path, path: str, limit: int) -> bytes:
+    """Return a regular file's first `limit` bytes. Raises PathRefused, FileNotFoundError or another OSError."""
+    *folders, name = _steps(root, path)
+    with _folder(root, folders, path, create=False) as folder:
+        descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=folder)
+        with os.fdopen(descriptor, "rb") as file:
+            _require_regular(descriptor, path)
+            return file.read(limit)
+
+
+def write_file(root: Path, path: str, content: bytes) -> None:
+    """Create or replace a file's content, making its folders. Raises PathRefused or another OSError."""
+    *folders, name = _steps(root, path)
+    with _folder(root, folders, path, create=True) as folder:
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | _FILE, 0o666, dir_fd=folder)
+        with os.fdopen(descriptor, "wb") as file:
+            _require_regular(descriptor, path)
+            file.truncate(0)
+            file.write(content)
+
+
+def make_folder(root: Path, path: str) -> None:
+    """Make sure that a folder is there, and is one. Raises PathRefused or another OSError."""
+    with _folder(root, _steps(root, path), path, create=True):
+        pass
+
+
+@contextmanager
+def _folder(root: Path, steps: Sequence[str], path: str, *, create: bool) -> Iterator[int]:
+    """Yield a descriptor of the folder that the steps lead to."""
+    current = os.open(root.resolve(), _FOLDER)
+    try:
+        for step in steps:
+            if create:
+                with suppress(FileExistsError):
+                    os.mkdir(step, dir_fd=current)
+            following = os.open(step, _FOLDER, dir_fd=current)
+            os.close(current)
+            current = following
+        yield current
+    except OSError as error:
+        if error.errno in _SURPRISES:
+            raise PathRefused(f"The path '{path}' runs through something that is not a folder.") from None
+        raise
+    finally:
+        os.close(current)
+
+
+def _steps(root: Path, path: str) -> tuple[str, ...]:
+    """Return the names that lead from the folder to where a path points, without a link among them."""
+    if not path or "\0" in path or len(path) > _LONGEST_PATH:
+        raise PathRefused("A path must have 1 to 4096 characters, none of them NUL.")
+    base = root.resolve()
+    target = (base / path).resolve()
+    if base not in target.parents:
+        raise PathRefused(f"The path '{path}' leads out of the workspace.")
+    return target.relative_to(base).parts
+
+
+def _require_regular(descriptor: int, path: str) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise PathRefused(f"The path '{path}' is not a regular file.")

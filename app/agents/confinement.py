@@ -1,0 +1,98 @@
+"""What a confined process may touch, in words that every means of confinement understands.
+
+Only describes; bubblewrap.py and launcher.py do. The rule behind it: an agent sees what an ordinary user of
+the machine sees of the system, its own workspace, and nothing of the service or of other runs.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.enums import AgentNetwork, SandboxKind
+
+__all__ = ["SYSTEM_FOLDERS", "Confinement", "SandboxPolicy", "private_parts", "public_parts"]
+
+_MIB = 2**20
+
+SYSTEM_FOLDERS = tuple(
+    Path(path)
+    for path in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxPolicy:
+    """What the operator decided for every run of this worker. Limits are per process."""
+
+    kind: SandboxKind = SandboxKind.AUTO
+    network: AgentNetwork = AgentNetwork.NONE
+    memory_bytes: int = 4096 * _MIB
+    file_bytes: int = 2048 * _MIB
+    cpu_seconds: int = 4 * 3600
+    open_files: int = 4096
+    processes: int = 4096  # of the whole user; the kernel does not hold root to it
+
+    def limits(self) -> dict[str, int]:
+        """Return the limits by their names in resource.h, less the prefix."""
+        return {
+            # Not RLIMIT_AS: Node reserves tens of gigabytes of address space that it never touches.
+            "DATA": self.memory_bytes,
+            "FSIZE": self.file_bytes,
+            "CPU": self.cpu_seconds,
+            "NOFILE": self.open_files,
+            "NPROC": self.processes,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confinement:
+    """The places of one process; all paths are absolute and mean the same inside and outside."""
+
+    directory: Path  # where it starts
+    home: Path
+    temporary: Path
+    writable: tuple[Path, ...] = ()  # beside the three above
+    readable: tuple[Path, ...] = ()  # beside the system
+    hidden: tuple[Path, ...] = ()  # not even where something above holds them
+
+    @property
+    def changeable(self) -> tuple[Path, ...]:
+        """All that the process may write to."""
+        return (self.directory, self.home, self.temporary, *self.writable)
+
+
+def private_parts(folder: Path) -> Iterator[Path]:
+    """Yield what below a folder is not for everyone to read, without going into it.
+
+    Root owns such files and could read them even without a single capability (/etc/shadow is one).
+    """
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            mode = entry.stat(follow_symlinks=False).st_mode
+        except OSError:
+            continue
+        if stat.S_ISLNK(mode):
+            continue
+        needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(mode) else 0)
+        if mode & needed != needed:
+            yield Path(entry.path)
+        elif stat.S_ISDIR(mode):
+            yield from private_parts(Path(entry.path))
+
+
+def public_parts(folder: Path, private: Iterable[Path]) -> Iterator[Path]:
+    """Yield the largest subtrees of a folder that hold nothing private."""
+    inside = [path for path in private if path == folder or folder in path.parents]
+    if folder in inside:
+        return
+    if not inside:
+        yield folder
+        return
+    for child in sorted(folder.iterdir()):
+        yield from public_parts(child, inside)

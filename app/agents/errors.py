@@ -1,0 +1,124 @@
+"""Why a run did not end well, in words for the person who started it.
+
+AgentError                          `message` goes to the run's `error_message`; `partial` keeps what was there
+├── UnknownAdapter                  no adapter of that name in the catalog
+├── AgentNotInstalled               the adapter's command is not on this worker
+├── AgentFailed                     the agent itself said that it could not do the work
+│   └── AgentStepFailed             a step of a runbook ended badly; its last lines are in the message
+├── AgentCrashed                    the agent's process ended, or spoke something that is not the protocol
+├── AgentTimedOut                   the wall-clock limit of the run passed
+├── OutputInvalid                   the structured output is missing, not JSON, or not what the schema asks for
+├── SandboxUnavailable              the sandbox that the operator asked for does not work on this machine
+├── PathRefused                     a path leads out of the workspace
+└── RepositoryError                 git, before or after the agent worked
+    ├── RepositoryNotFound          nothing there, or nothing that we may see
+    ├── RepositoryAccessDenied      the remote refused our credentials
+    ├── RepositoryUnreachable       the host did not answer
+    ├── BranchNotFound              the base branch is not in the repository
+    ├── PushRejected                the remote did not take the new branch
+    └── WorkspaceBroken             what the agent left cannot be made into a commit
+
+No message ever holds the credentials of a clone URL.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.agents.execution import RunResult
+
+__all__ = [
+    "STEP_FAILED",
+    "AgentCrashed",
+    "AgentError",
+    "AgentFailed",
+    "AgentNotInstalled",
+    "AgentStepFailed",
+    "AgentTimedOut",
+    "BranchNotFound",
+    "OutputInvalid",
+    "PathRefused",
+    "PushRejected",
+    "RepositoryAccessDenied",
+    "RepositoryError",
+    "RepositoryNotFound",
+    "RepositoryUnreachable",
+    "SandboxUnavailable",
+    "UnknownAdapter",
+    "WorkspaceBroken",
+]
+
+# The JSON-RPC error code by which an agent tells that one of its steps failed (the runbook agent does).
+STEP_FAILED = -32051
+
+
+class AgentError(Exception):
+    """A run that cannot be completed; `message` is a sentence (and perhaps some output) a human can act on."""
+
+    def __init__(self, message: str, *, partial: "RunResult | None" = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.partial = partial
+
+
+class UnknownAdapter(AgentError):
+    """The catalog has no adapter of that name."""
+
+
+class AgentNotInstalled(AgentError):
+    """The adapter's command is not on this worker; the message says how to install it."""
+
+
+class AgentFailed(AgentError):
+    """The agent answered the prompt with an error."""
+
+
+class AgentStepFailed(AgentFailed):
+    """A step ended with an error; the message ends with the step's last lines."""
+
+
+class AgentCrashed(AgentError):
+    """The agent's process ended before it answered, or broke the protocol."""
+
+
+class AgentTimedOut(AgentError):
+    """The run used up its wall-clock limit."""
+
+
+class OutputInvalid(AgentError):
+    """The structured output is missing or does not fit; also when the schema itself is not one."""
+
+
+class SandboxUnavailable(AgentError):
+    """The confinement that was asked for by name cannot be had here."""
+
+
+class PathRefused(AgentError):
+    """A path is absolute, climbs out of its folder, or runs through a link that does."""
+
+
+class RepositoryError(AgentError):
+    """Cloning, committing or pushing failed."""
+
+
+class RepositoryNotFound(RepositoryError):
+    """There is no such repository, or none that these credentials may see."""
+
+
+class RepositoryAccessDenied(RepositoryError):
+    """The remote asked for credentials that we do not have, or refused them."""
+
+
+class RepositoryUnreachable(RepositoryError):
+    """The host could not be resolved, did not accept the connection, or took too long."""
+
+
+class BranchNotFound(RepositoryError):
+    """The repository has no such branch."""
+
+
+class PushRejected(RepositoryError):
+    """The remote refused the new branch."""
+
+
+class WorkspaceBroken(RepositoryError):
+    """The repository in the workspace cannot be prepared or collected."""

@@ -1,0 +1,169 @@
+"""The last program before an agent: takes limits upon itself, then becomes the agent (or watches over it).
+
+Runs as a script of its own, never imported by the service, so that no code of ours runs between fork and exec
+in a process that has threads. Standard library only, except for Landlock. Arguments: one JSON object
+(`Orders` in sandbox.py writes it), then the command.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any, NoReturn  # Any: JSON, and landlockpy, which is imported late
+
+_PR_SET_PDEATHSIG = 1
+_PR_CAPBSET_DROP = 24
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_CAPABILITIES = 64
+_CANNOT_RUN = 126
+_NOT_FOUND = 127
+_SIGNALLED = 128
+_KILL_ROUNDS = 200
+_KILL_PAUSE_SECONDS = 0.01
+
+
+def _prctl(option: int, argument: int) -> bool:
+    if sys.platform != "linux":
+        return False
+    zero = ctypes.c_ulong(0)
+    return bool(ctypes.CDLL(None).prctl(option, ctypes.c_ulong(argument), zero, zero, zero) == 0)
+
+
+def _limit(limits: dict[str, int]) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name, wanted in limits.items():
+        kind = getattr(resource, f"RLIMIT_{name}", None)
+        if kind is None:
+            continue
+        _, hard = resource.getrlimit(kind)
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def _give_up_privileges() -> None:
+    # An empty bounding set means that not even root gets a capability back at exec.
+    for capability in range(_CAPABILITIES):
+        if not _prctl(_PR_CAPBSET_DROP, capability):
+            break
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _enter_landlock(rules: dict[str, Any]) -> None:
+    from landlockpy import AccessFS, AccessNet, Ruleset, Scope  # noqa: PLC0415 - only where it is the means
+
+    look = AccessFS.EXECUTE | AccessFS.READ_FILE | AccessFS.READ_DIR
+    change = AccessFS(sum(AccessFS)) & ~(AccessFS.MAKE_CHAR | AccessFS.MAKE_BLOCK | AccessFS.RESOLVE_UNIX)
+    scoped = Scope.ABSTRACT_UNIX_SOCKET | Scope.SIGNAL
+    network = AccessNet.NONE if rules["network"] else None  # None: all that the kernel can refuse
+    with Ruleset(handled_net=network, scoped=scoped) as ruleset:
+        for paths, access in ((rules["read"], look), (rules["write"], change)):
+            for path in paths:
+                _allow(ruleset, path, access, AccessFS)
+        ruleset.restrict()
+
+
+def _allow(ruleset: Any, path: str, access: Any, flags: Any) -> None:
+    if not os.path.exists(path):  # noqa: PTH110 - no pathlib: start-up counts, every run passes here
+        return
+    if not os.path.isdir(path):  # noqa: PTH112
+        # The kernel refuses rights of folders in a rule for a file.
+        access &= flags.EXECUTE | flags.READ_FILE | flags.WRITE_FILE | flags.TRUNCATE | flags.IOCTL_DEV
+    ruleset.allow_path(path, access)
+
+
+def _descendants() -> set[int]:
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):  # noqa: PTH208
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", "rb") as stat:  # noqa: PTH123
+                parent = int(stat.read().rpartition(b")")[2].split()[1])
+        except OSError:
+            continue
+        children.setdefault(parent, []).append(int(entry))
+    found: set[int] = set()
+    waiting = [os.getpid()]
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            found.add(child)
+            waiting.append(child)
+    return found
+
+
+def _kill_descendants() -> None:
+    """End every process below this one; whoever left our group or session is still our descendant."""
+    for _ in range(_KILL_ROUNDS):
+        while True:
+            try:
+                pid, _status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                break
+        for pid in _descendants() if sys.platform == "linux" else ():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(_KILL_PAUSE_SECONDS)
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    _kill_descendants()
+    os._exit(_SIGNALLED + number)
+
+
+def _watch_over(agent: int) -> NoReturn:
+    """Wait for the agent, then end whatever it left behind, and end as it did."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(null, stream)  # the agent's pipes must close when the agent closes them
+    while True:
+        pid, status = os.wait()
+        if pid == agent:
+            break
+    _kill_descendants()
+    code = os.waitstatus_to_exitcode(status)
+    os._exit(code if code >= 0 else _SIGNALLED - code)
+
+
+def _become(command: list[str]) -> NoReturn:
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - the catalog's command, without a shell
+    except OSError as error:
+        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
+        os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _CANNOT_RUN)
+
+
+def main() -> NoReturn:
+    """Take the limits, then be the command."""
+    orders, command = json.loads(sys.argv[1]), sys.argv[2:]
+    supervise = bool(orders["supervise"])
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM if supervise else signal.SIGKILL)
+    if os.getppid() != orders["parent"]:
+        os._exit(_CANNOT_RUN)  # the worker died before we could ask to die with it
+    _limit(orders["limits"])
+    if not supervise:
+        _become(command)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    agent = os.fork()
+    if agent == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        _give_up_privileges()
+        if orders["landlock"] is not None:
+            _enter_landlock(orders["landlock"])
+        _become(command)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    _watch_over(agent)
+
+
+if __name__ == "__main__":
+    main()

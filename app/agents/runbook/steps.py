@@ -1,0 +1,187 @@
+"""Executes the steps of a runbook, one tool call each, and stops at the first that fails and may not."""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import assert_never
+
+from acp import Client
+from acp.helpers import text_block
+from acp.schema import AgentMessageChunk, AllowedOutcome, FileEditToolCallContent, PermissionOption
+
+from app.agents import beneath
+from app.agents.catalog import OUTPUT_PATH
+from app.agents.errors import PathRefused
+from app.agents.runbook.parser import ApplyPatch, Ask, Output, Say, Script, Step, WriteFile
+from app.agents.runbook.programs import Ended, run_program
+from app.agents.runbook.tool_calls import ToolCall
+from app.agents.streams import last_lines
+from app.ids import new_hex_id
+
+__all__ = ["Execution", "StepFailed"]
+
+_LAST_LINES = 20
+_LAST_CHARACTERS = 2000
+_REFUSALS = frozenset({"no", "n", "never", "reject", "deny", "cancel", "stop", "abort"})
+# Like the shells of CI systems: the first command that fails ends the script.
+_SHELLS = {"sh": ("sh", "-e"), "bash": ("bash", "-eo", "pipefail")}
+# Not `python file`: the path would then start with the script's folder, and not with the workspace.
+_PYTHON = "import sys; p = sys.argv.pop(1); exec(compile(open(p, encoding='utf-8').read(), p, 'exec'))"
+
+_WHAT_IT_CAN = """\
+There is nothing to run in this prompt. I am the runbook agent: I execute the fenced blocks of a prompt, in order, \
+in the workspace, and treat everything else as prose. A block starts with three backticks and one of
+
+- `sh`, `bash` or `python`: runs it; add `allow-failure` to go on after an error, `timeout=30` to limit it
+- `file path=docs/x.md`: writes the file
+- `patch`: applies it with `git apply`
+- `json output`: gives the structured output of the run
+- `ask options=yes,no`: asks, and goes on with the answer (in TASKBEACON_ANSWER)
+- `say`: says it"""
+
+
+class StepFailed(Exception):
+    """A step ended the runbook; the text says which one and why."""
+
+
+class Execution:
+    """One runbook being executed in a folder."""
+
+    def __init__(self, client: Client, session_id: str, work: Path) -> None:
+        self._client = client
+        self._session_id = session_id
+        self._work = work
+        self._answer: str | None = None
+
+    async def run(self, steps: list[Step]) -> None:
+        """Execute the steps in order. Raises StepFailed."""
+        if not steps:
+            await self._say(_WHAT_IT_CAN)
+            return
+        tolerated = 0
+        for number, step in enumerate(steps, start=1):
+            name = f"Step {number} of {len(steps)} ({_kind(step)}, line {step.line})"
+            tolerated += not await self._execute(step, name)
+        if not any(isinstance(step, Say) for step in steps):
+            count = "1 step" if len(steps) == 1 else f"{len(steps)} steps"
+            await self._say(
+                f"Done: {count}{f', {tolerated} of them failed as allowed' if tolerated else ''}."
+            )
+
+    async def _execute(self, step: Step, name: str) -> bool:
+        """Execute one step; return whether it succeeded. Raises StepFailed."""
+        match step:
+            case Script() | ApplyPatch():
+                return await self._run(step, name)
+            case WriteFile(path=path, text=text):
+                await self._write(f"Write {path}", path, text, name)
+            case Output(value=value):
+                await self._write(
+                    "Structured output", OUTPUT_PATH, json.dumps(value, ensure_ascii=False), name
+                )
+            case Ask():
+                await self._ask(step, name)
+            case Say(text=text):
+                await self._say(text)
+            case _:
+                assert_never(step)
+        return True
+
+    async def _run(self, step: Script | ApplyPatch, name: str) -> bool:
+        call = ToolCall(self._client, self._session_id)
+        first = next((line for line in step.text.splitlines() if line.strip()), "")
+        title = f"{_kind(step)}: {first}" if isinstance(step, Script) else "Apply a patch"
+        await call.start(title, "execute" if isinstance(step, Script) else "edit", {"text": step.text})
+        ended = await self._run_file(step, call)
+        failed = ended.status != 0
+        await call.end(ended.output, failed=failed, result={"exitStatus": ended.status})
+        if failed and not step.allow_failure:
+            how = f"ended with exit status {ended.status}" if ended.status is not None else "took too long"
+            said = last_lines(ended.output, _LAST_LINES, _LAST_CHARACTERS)
+            raise StepFailed(f"{name} {how}. Its last lines:\n{said}")
+        return not failed
+
+    async def _run_file(self, step: Script | ApplyPatch, call: ToolCall) -> Ended:
+        """Run a step's text from a file outside the workspace, so that it is not committed."""
+        with tempfile.NamedTemporaryFile("w", prefix="step-", encoding="utf-8") as file:
+            file.write(step.text)
+            file.flush()
+            return await run_program(
+                _command(step, file.name),
+                self._work,
+                self._environment(),
+                call.show,
+                timeout=step.timeout if isinstance(step, Script) else None,
+            )
+
+    def _environment(self) -> dict[str, str]:
+        # Byte code that Python would leave beside a repository's modules is no part of anybody's work.
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        if self._answer is not None:
+            environment["TASKBEACON_ANSWER"] = self._answer
+        return environment
+
+    async def _write(self, title: str, path: str, text: str, name: str) -> None:
+        call = ToolCall(self._client, self._session_id)
+        await call.start(title, "edit", {"path": path})
+        try:
+            await asyncio.to_thread(beneath.write_file, self._work, path, text.encode(errors="replace"))
+        except (PathRefused, OSError) as error:
+            await call.end(str(error), failed=True)
+            raise StepFailed(f"{name} could not write the file. {error}") from None
+        edit = FileEditToolCallContent(type="diff", path=str(self._work / path), new_text=text)
+        await call.end("", edit=edit)
+
+    async def _ask(self, step: Ask, name: str) -> None:
+        call = ToolCall(self._client, self._session_id)
+        await call.start(step.question, "other", {"question": step.question, "options": list(step.options)})
+        options = [
+            PermissionOption(
+                option_id=option,
+                name=option,
+                kind="reject_once" if option.lower() in _REFUSALS else "allow_once",
+            )
+            for option in step.options
+        ]
+        response = await self._client.request_permission(self._session_id, call.as_question(), options)
+        if not isinstance(response.outcome, AllowedOutcome):
+            await call.end("Nobody answered.", failed=True)
+            raise StepFailed(f"{name} got no answer to: {step.question}")
+        self._answer = response.outcome.option_id
+        await call.end(self._answer, result={"answer": self._answer})
+
+    async def _say(self, text: str) -> None:
+        chunk = AgentMessageChunk(
+            session_update="agent_message_chunk", content=text_block(text), message_id=new_hex_id()
+        )
+        await self._client.session_update(self._session_id, chunk)
+
+
+def _kind(step: Step) -> str:
+    """Return the word that starts a step's block."""
+    match step:
+        case Script(language=language):
+            return language
+        case WriteFile():
+            return "file"
+        case ApplyPatch():
+            return "patch"
+        case Output():
+            return "json output"
+        case Ask():
+            return "ask"
+        case Say():
+            return "say"
+        case _:
+            assert_never(step)
+
+
+def _command(step: Script | ApplyPatch, path: str) -> list[str]:
+    if isinstance(step, ApplyPatch):
+        return ["git", "apply", "--whitespace=nowarn", "--", path]
+    if step.language == "python":
+        return [sys.executable, "-c", _PYTHON, path]
+    return [*_SHELLS[step.language], path]

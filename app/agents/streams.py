@@ -1,0 +1,48 @@
+"""Reads what programs print without ever keeping more than a bound of it."""
+
+import asyncio
+from collections.abc import Callable
+
+__all__ = ["Tail", "last_lines", "read_bounded"]
+
+_CHUNK = 2**16
+
+
+async def read_bounded(
+    stream: asyncio.StreamReader | None, limit: int, on_overflow: Callable[[], None] | None = None
+) -> tuple[bytes, bool]:
+    """Read to the end; return the first `limit` bytes and whether there were more."""
+    kept = bytearray()
+    truncated = False
+    while stream is not None and (chunk := await stream.read(_CHUNK)):
+        room = limit - len(kept)
+        kept += chunk[:room]
+        if len(chunk) > room and not truncated:
+            truncated = True
+            if on_overflow is not None:
+                on_overflow()
+    return bytes(kept), truncated
+
+
+class Tail:
+    """The last bytes of a stream."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept = bytearray()
+
+    async def follow(self, stream: asyncio.StreamReader | None) -> None:
+        """Read to the end."""
+        while stream is not None and (chunk := await stream.read(_CHUNK)):
+            self._kept += chunk
+            del self._kept[: -self._limit]
+
+    def text(self) -> str:
+        """Return what is kept."""
+        return self._kept.decode(errors="replace")
+
+
+def last_lines(text: str, count: int = 6, limit: int = 1000) -> str:
+    """Return the end of what a program said, where it says why."""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return "\n".join(lines[-count:])[-limit:] or "it said nothing"

@@ -1,0 +1,292 @@
+"""A run's folder: made, filled with a clone, emptied of results, and always removed.
+
+    <root>/<run>.lock           held by the worker as long as the run lives; the kernel lets go of it if it dies
+    <root>/<run>/repository     the worker's repository (repository.py); the agent never sees it
+    <root>/<run>/work           the agent's clone, with `.taskbeacon/` for what is not to be committed
+    <root>/<run>/home, tmp      the agent's home and temporary folder
+    <root>/<run>/collection     scratch repository of `collect`
+
+After the agent has ended, git runs *inside the sandbox* to gather its work, on the scratch repository and with
+our settings, and hands out one bundle on its standard output. Whatever trap the agent left in its clone goes
+off in the sandbox, where the agent could have done the same.
+"""
+
+import asyncio
+import fcntl
+import os
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+
+from app.agents.beneath import make_folder
+from app.agents.errors import WorkspaceBroken
+from app.agents.git import Remote, settings_environment
+from app.agents.repository import Author, Base, Changes, Repository
+from app.agents.sandbox import Confinement, Sandbox, confined_environment
+from app.agents.streams import last_lines, read_bounded
+from app.agents.uninterrupted import uninterrupted
+from app.enums import AgentNetwork
+
+__all__ = ["Collected", "Workspace", "open_workspace", "reclaim"]
+
+_LOGGER = structlog.get_logger(__name__)
+_COLLECT_SECONDS = 300
+_RESULT = "refs/heads/result"
+_OUTPUT_LIMIT = 2**20
+_NOTHING_TO_COMMIT = 1
+_OWN_FOLDER = ".taskbeacon"
+_SETTINGS = (
+    ("core.bare", "false"),
+    ("core.hooksPath", os.devnull),
+    ("core.fsmonitor", "false"),
+    ("gc.auto", "0"),
+    ("protocol.file.allow", "always"),
+    ("safe.directory", "*"),
+    ("advice.addEmbeddedRepo", "false"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a workspace held when the agent was done."""
+
+    head: str | None  # None: nothing was changed
+    changes: Changes
+    notes: str = ""  # what could not be taken along
+
+
+class Workspace:
+    """The places of one run."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.work = folder / "work"
+        self.home = folder / "home"
+        self.temporary = folder / "tmp"
+        self.base = Base()
+        self.author = Author()
+        self.environment = environment
+        self._repository = Repository(folder / "repository", environment)
+
+    async def prepare(
+        self, remote: Remote | None, base_branch: str | None, push_branch: str, *, depth: int, author: Author
+    ) -> None:
+        """Clone the base into `work`, on a new branch; an empty repository if there is no remote."""
+        self.author = author
+        await self._repository.create()
+        if remote is not None:
+            self.base = await self._repository.fetch_base(remote, base_branch, push_branch, depth)
+        origin = remote.url if remote else None
+        await self._repository.check_out(self.work, self.base, push_branch, origin, author)
+        for name in ("attachments", "artifacts"):
+            make_folder(self.work, f"{_OWN_FOLDER}/{name}")
+
+    def confinement(
+        self,
+        *,
+        readable: tuple[Path, ...] = (),
+        writable: tuple[Path, ...] = (),
+        hidden: tuple[Path, ...] = (),
+    ) -> Confinement:
+        """Return the agent's view of the machine: this workspace and nothing of any other."""
+        return Confinement(
+            directory=self.work,
+            home=self.home,
+            temporary=self.temporary,
+            readable=readable,
+            writable=writable,
+            hidden=hidden,
+        )
+
+    async def collect(self, sandbox: Sandbox, subject: str) -> Collected:
+        """Commit what is uncommitted and take in all commits. Call it when the agent's processes are gone.
+
+        What counts is the agent's HEAD and its files: work on a branch that it left is not looked for. A clone
+        without a usable repository still gives its files. Repeatable. Raises WorkspaceBroken.
+        """
+        collection = self.folder / "collection"
+        await _remove(collection)
+        await self._repository.clone_for_collection(collection)
+        git = _ConfinedGit(self, sandbox, collection)
+        try:
+            async with asyncio.timeout(_COLLECT_SECONDS):
+                notes = await self._gather(git, subject)
+                head = await git.output("rev-parse", "--verify", "--quiet", "HEAD", accept=(0, 1))
+                if not head or head == self.base.sha:
+                    return Collected(None, Changes([], b"", truncated=False), notes)
+                if not await self._repository.has(head):
+                    await self._hand_over(git, self.folder / "result.bundle")
+        except TimeoutError:
+            raise WorkspaceBroken(
+                f"Gathering the agent's work took over {_COLLECT_SECONDS} s: is the workspace very large?"
+            ) from None
+        return Collected(head, await self._repository.changes(self.base.sha, head), notes)
+
+    async def push(self, remote: Remote, head: str, branch: str) -> None:
+        """Push the collected commits to the origin. Raises a RepositoryError."""
+        await self._repository.push(remote, head, branch, self.base)
+
+    async def _gather(self, git: "_ConfinedGit", subject: str) -> str:
+        await git.output("symbolic-ref", "HEAD", _RESULT)
+        if self.base.sha is not None:
+            await git.output("update-ref", _RESULT, self.base.sha)
+        # Fails where the agent has no commit, or no repository any more; then its files are what counts.
+        fetch = ("fetch", "--quiet", "--force", "--no-tags", "--update-head-ok", "--update-shallow")
+        code, _, _ = await git.run(*fetch, "--", str(self.work), f"HEAD:{_RESULT}")
+        code, _, _ = await git.run("rev-parse", "--verify", "--quiet", "HEAD")
+        if code == 0:
+            await git.output("read-tree", "HEAD")
+        code, _, complaint = await git.run(
+            "add", "--all", "--ignore-errors", "--", ".", f":(top,exclude){_OWN_FOLDER}"
+        )
+        await git.output(
+            "commit", "--quiet", "--no-verify", "--message", subject, accept=(0, _NOTHING_TO_COMMIT)
+        )
+        return last_lines(complaint) if code != 0 else ""
+
+    async def _hand_over(self, git: "_ConfinedGit", bundle: Path) -> None:
+        known = (f"^{self.base.sha}",) if self.base.sha else ()
+        with bundle.open("wb") as file:
+            code, _, complaint = await git.run(
+                "bundle", "create", "--quiet", "-", _RESULT, *known, stdout=file.fileno()
+            )
+        if code != 0:
+            raise WorkspaceBroken(f"The agent's commits cannot be gathered: {last_lines(complaint)}")
+        await self._repository.import_bundle(bundle, _RESULT)
+
+
+class _ConfinedGit:
+    """Git inside the sandbox, on the scratch repository and the agent's files."""
+
+    def __init__(self, workspace: Workspace, sandbox: Sandbox, collection: Path) -> None:
+        self._sandbox = sandbox
+        self._confinement = workspace.confinement(
+            readable=(workspace.folder / "repository",), writable=(collection,)
+        )
+        author = workspace.author
+        self._environment = {
+            **confined_environment(workspace.environment, self._confinement),
+            **settings_environment(_SETTINGS),
+            "GIT_DIR": str(collection),
+            "GIT_WORK_TREE": str(workspace.work),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_AUTHOR_NAME": author.name,
+            "GIT_AUTHOR_EMAIL": author.email,
+            "GIT_COMMITTER_NAME": author.name,
+            "GIT_COMMITTER_EMAIL": author.email,
+            "LC_ALL": "C.UTF-8",
+        }
+
+    async def run(self, *arguments: str, stdout: int = asyncio.subprocess.PIPE) -> tuple[int, str, str]:
+        """Return exit status, output and complaint; all processes are gone then."""
+        process = await self._sandbox.start(
+            ["git", *arguments],
+            self._confinement,
+            self._environment,
+            network=AgentNetwork.NONE,
+            stdout=stdout,
+        )
+        try:
+            (output, _), (complaint, _) = await asyncio.gather(
+                read_bounded(process.stdout, _OUTPUT_LIMIT), read_bounded(process.stderr, _OUTPUT_LIMIT)
+            )
+            code = await process.wait()
+        finally:
+            await uninterrupted(process.stop())
+        return code, output.decode(errors="replace").strip(), complaint.decode(errors="replace")
+
+    async def output(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> str:
+        """Return the output of a command that must end as accepted. Raises WorkspaceBroken."""
+        code, output, complaint = await self.run(*arguments)
+        if code not in accept:
+            raise WorkspaceBroken(
+                f"The agent's work cannot be gathered (git {arguments[0]}): {last_lines(complaint)}"
+            )
+        return output
+
+
+@asynccontextmanager
+async def open_workspace(
+    root: Path, run_id: UUID, environment: Mapping[str, str]
+) -> AsyncIterator[Workspace]:
+    """Make a run's folder and remove it afterwards, whatever happens and however often we are cancelled."""
+    folder, lock = _claim_folder(root, run_id)
+    workspace = Workspace(folder, environment)
+    try:
+        for path in (folder, workspace.home, workspace.temporary):
+            path.mkdir(mode=0o700)
+        yield workspace
+    finally:
+        await uninterrupted(_discard(folder, lock))
+
+
+async def reclaim(root: Path) -> int:
+    """Remove the folders of workers that died; return how many. Safe beside working workers, and repeatable."""
+    removed = 0
+    for path in _locks(root):
+        lock = _try_lock(path)
+        if lock is None:
+            continue
+        await uninterrupted(_discard(path.with_suffix(""), lock))
+        removed += 1
+    return removed
+
+
+def _locks(root: Path) -> list[Path]:
+    return sorted(root.glob("*.lock"))
+
+
+def _claim_folder(root: Path, run_id: UUID) -> tuple[Path, int]:
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    while True:
+        folder = root.resolve() / f"{run_id}-{secrets.token_hex(4)}"
+        lock = _try_lock(folder.with_suffix(".lock"))
+        if lock is not None:
+            return folder, lock
+
+
+def _try_lock(path: Path) -> int | None:
+    """Return a descriptor that holds the lock; None if somebody else does, or has just removed the file."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    if os.fstat(descriptor).st_nlink == 0:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+async def _discard(folder: Path, lock: int) -> None:
+    try:
+        await _remove(folder)
+        with suppress(FileNotFoundError):
+            folder.with_suffix(".lock").unlink()
+    finally:
+        os.close(lock)
+
+
+async def _remove(folder: Path) -> None:
+    """Remove a folder that an agent filled: of any depth, with whatever permissions."""
+    for command in (("rm", "-rf"), ("chmod", "-R", "u+rwX"), ("rm", "-rf")):
+        if not _exists(folder):
+            return
+        process = await asyncio.create_subprocess_exec(
+            *command, "--", str(folder), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+        )
+        await process.wait()
+    if _exists(folder):
+        _LOGGER.error("workspace.not_removed", folder=str(folder))
+
+
+def _exists(folder: Path) -> bool:
+    return folder.is_dir()
