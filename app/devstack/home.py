@@ -17,7 +17,15 @@ from typing import Any
 from app.devstack.errors import DevstackError, StackAlreadyRuns
 from app.devstack.watchdog import is_alive
 
-__all__ = ["Home", "is_free", "running_environment"]
+__all__ = [
+    "Home",
+    "is_free",
+    "keep_private",
+    "read_json",
+    "running_environment",
+    "write_json",
+    "write_private",
+]
 
 _KILLED_STACK_SECONDS = 15.0
 _LOWEST_PORT, _HIGHEST_PORT = 15_000, 31_999  # below the range that outgoing connections are given ports from
@@ -30,6 +38,7 @@ class Home:
         self.root = root.absolute()
         self.dev_json = self.root / "dev.json"
         self.environment_json = self.root / "environment.json"
+        self.account_json = self.root / "account.json"
         self.logs = self.root / "logs"
         self._lock = self.root / "lock"
         self._ports = self.root / "ports.json"
@@ -82,8 +91,8 @@ class Home:
 
     def announce(self, dev: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         """Write `dev.json` (interface.md), and beside it the settings that join a process to this stack."""
-        write_private(self.environment_json, json.dumps(environment, indent=2) + "\n")
-        write_private(self.dev_json, json.dumps(dev, indent=2) + "\n")
+        write_json(self.environment_json, environment)
+        write_json(self.dev_json, dev)
 
     def forget_running(self) -> None:
         """Remove what `announce` wrote."""
@@ -101,12 +110,8 @@ class Home:
             before = known.get(name)
             free = isinstance(before, int) and before not in ports.values() and is_free(before)
             ports[name] = before if free and isinstance(before, int) else _find_port(ports.values())
-        write_private(self._ports, json.dumps({**known, **ports}, indent=2) + "\n")
+        write_json(self._ports, {**known, **ports})
         return ports
-
-    def known_ports(self) -> dict[str, int]:
-        """Return the ports of the last start."""
-        return {name: port for name, port in read_json(self._ports).items() if isinstance(port, int)}
 
     def _launcher(self) -> int | None:
         with suppress(OSError, ValueError):
@@ -142,7 +147,7 @@ def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, st
     kept = read_json(path)
     if not kept:
         kept = make()
-        write_private(path, json.dumps(kept) + "\n")
+        write_json(path, kept)
     return {name: str(value) for name, value in kept.items()}
 
 
@@ -155,6 +160,11 @@ def write_private(path: Path, text: str) -> None:
     ) as file:
         file.write(text)
     draft.replace(path)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:  # Any: whatever JSON holds
+    """Replace the file with the object, as `write_private` does."""
+    write_private(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:  # Any: whatever JSON holds; callers check

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, NoReturn, Self
 
 from app.devstack import watchdog
 from app.devstack.errors import DevstackError, StopRequested
@@ -81,15 +81,15 @@ class Supervisor:
     `stop()` is safe to call twice. Entering it as a context stops everything at the end.
     """
 
-    def __init__(
-        self, *, keep_open: Sequence[int] = (), on_output: Callable[[str, str], None] | None = None
-    ) -> None:
+    def __init__(self, *, on_output: Callable[[str, str], None] | None = None) -> None:
         self.children: list[Child] = []
-        self._keep_open = tuple(keep_open)
+        self._keep_open: tuple[int, ...] = ()
         self._on_output = on_output
         self._selector = selectors.DefaultSelector()
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._stop_requested = False
+        self._is_stopping = False
+        self._is_hurried = False
 
     def __enter__(self) -> Self:
         return self
@@ -100,8 +100,16 @@ class Supervisor:
         self.stop()
 
     def request_stop(self) -> None:
-        """Make the current or next wait raise StopRequested; callable from a signal handler."""
+        """Make the current or next wait raise StopRequested; callable from a signal handler.
+
+        While `stop()` is under way it ends all graces.
+        """
         self._stop_requested = True
+        self._is_hurried = self._is_stopping
+
+    def keep_open(self, descriptor: int) -> None:
+        """Let the children started from now on inherit the file descriptor."""
+        self._keep_open = (*self._keep_open, descriptor)
 
     def remove_if_killed(self, *paths: Path) -> None:
         """Have these files and folders removed should this process be killed; a clean stop leaves them alone."""
@@ -118,14 +126,19 @@ class Supervisor:
         log: Path | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
         prepare: Callable[[], None] | None = None,
+        forward: bool = False,
     ) -> Child:
-        """Start a process in a session of its own; without `log` its lines go to `on_output`.
+        """Start a process in a session of its own.
 
+        Its output goes to the log, or line by line to `on_output` where there is none; with `forward` the standard
+        output goes there and the rest to the log.
         `prepare` runs in the child before exec. Raises DevstackError when the program cannot be started.
         """
         parent = os.getpid()
         output = _open_log(log) if log is not None else None
         log_start = output.tell() if output is not None else 0
+        standard_output = subprocess.PIPE if output is None or forward else output
+        standard_error = subprocess.STDOUT if output is None else output
 
         def before_exec() -> None:
             if prepare is not None:
@@ -138,8 +151,8 @@ class Supervisor:
                 env=dict(environment),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
-                stdout=output if output is not None else subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stdout=standard_output,
+                stderr=standard_error,
                 start_new_session=True,
                 pass_fds=self._keep_open,
                 preexec_fn=before_exec,  # noqa: PLW1509 - the launcher has one thread
@@ -167,14 +180,14 @@ class Supervisor:
         timeout: float,
         prepare: Callable[[], None] | None = None,
     ) -> str:
-        """Run a command to its end and return its output.
+        """Run a command to its end and return what it printed; with `log`, the standard output only.
 
         Raises DevstackError with the last lines when it fails or takes too long.
         """
         lines: list[str] = []
         outer, self._on_output = self._on_output, _collect_from(name, lines, self._on_output)
         try:
-            child = self.start(name, argv, environment=environment, log=log, prepare=prepare)
+            child = self.start(name, argv, environment=environment, log=log, prepare=prepare, forward=True)
             self.wait(lambda: child.process.poll() is not None, what=name, timeout=timeout, one_shot=child)
             self._drain(child)
         finally:
@@ -202,7 +215,7 @@ class Supervisor:
                 tail = child.tail() if child else ""
                 raise DevstackError(f"{what} was not ready within {timeout:.0f} s{tail}")
 
-    def run_until_stopped(self) -> None:
+    def run_until_stopped(self) -> NoReturn:
         """Forward output until StopRequested, or until a child ends by itself (DevstackError)."""
         while True:
             self.pump(_POLL_SECONDS * 10)
@@ -221,6 +234,7 @@ class Supervisor:
         """End all children, the last started first; kill those that do not stop in time, and what they left."""
         if not self.children and self._watchdog is None:
             return
+        self._is_stopping = True
         processes = watchdog.snapshot(child.pid for child in self.children)
         for child in reversed(self.children):
             self._stop_one(child)
@@ -237,7 +251,7 @@ class Supervisor:
         while child.process.poll() is None:
             # Keep reading: a child that blocks on a full pipe could not end.
             self.pump(_POLL_SECONDS)
-            if time.monotonic() > deadline:
+            if self._is_hurried or time.monotonic() > deadline:
                 child.process.kill()
                 child.process.wait()
         self._drain(child)

@@ -1,0 +1,60 @@
+# Everything a contributor types. Needs python3 (3.11 or newer, with venv), git and make; nothing else.
+
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+
+PYTHON := .venv/bin/python
+STAMP := .venv/.installed
+HAS_VENV := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+# Asked only when something must be installed.
+find_python = for python in python3 python3.13 python3.12 python3.11; do \
+	if "$$python" -c '$(HAS_VENV)' >/dev/null 2>&1; then echo "$$python"; break; fi; done
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: $(STAMP) ## Run the main job end to end: a task on a real git repository, done by an agent
+	@$(PYTHON) -m app.cli demo
+
+.PHONY: run
+run: export TASKBEACON_PORT = $(or $(PORT),$(TASKBEACON_PORT),8000)
+run: $(STAMP) ## Start servers, API and worker in the foreground (PORT=8000, 0 = any free one; Ctrl-C stops)
+	@$(PYTHON) -m app.cli dev
+
+.PHONY: test
+test: $(STAMP) ## Run the whole test suite in parallel (ARGS="-k name" for a part)
+	@$(PYTHON) -m pytest -n auto $(ARGS)
+
+.PHONY: check
+check: $(STAMP) ## Check format, lint, types and import rules
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@$(PYTHON) -m mypy
+	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+.PHONY: fmt
+fmt: $(STAMP) ## Format the code and apply safe fixes
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+.PHONY: migration
+migration: $(STAMP) ## Draft a migration from the difference of models and schema (m="add presence")
+	@$(PYTHON) -m app.devstack.migration "$(m)"
+
+.PHONY: openapi
+openapi: $(STAMP) ## Write the API description to openapi.json
+	@$(PYTHON) -m app.cli openapi > openapi.json
+
+.PHONY: clean
+clean: ## Remove the environment and the caches of the tools; the data in .taskbeacon stays
+	rm -rf .venv .venv.lock .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	find app migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock pyproject.toml
+	@python=$$($(find_python)); \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)." >&2; exit 1; \
+	fi; \
+	exec "$$python" app/devstack/bootstrap.py

@@ -1,0 +1,84 @@
+"""What the person at the terminal sees: steps with their time, lines of the children behind a prefix, a result.
+
+Colour and rewriting of lines happen on a terminal only; a file gets plain text.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TextIO
+
+__all__ = ["Console"]
+
+_RESET = "\x1b[0m"
+_STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m", "green": "\x1b[32m", "red": "\x1b[31m", "cyan": "\x1b[36m"}
+_NAME_WIDTH = 12
+
+
+class Console:
+    """A terminal or a file that is written to line by line."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._rich = self._stream.isatty() and "NO_COLOR" not in os.environ
+        self._unfinished: str | None = None
+
+    def line(self, text: str = "") -> None:
+        """Write a line; a step in progress stays readable above it."""
+        if self._unfinished is not None:
+            self._write("\n")
+            self._unfinished = None
+        self._write(text + "\n")
+
+    def title(self, text: str) -> None:
+        """Write a headline."""
+        self.line(self.style(text, "bold"))
+
+    def styled(self, text: str, style: str) -> None:
+        """Write a line in a style."""
+        self.line(self.style(text, style))
+
+    def child_line(self, name: str, text: str) -> None:
+        """Write a line that a child process printed."""
+        self.line(f"{self.style(f'{name:<6} │', 'cyan')} {text}")
+
+    def table(self, rows: Mapping[str, str]) -> None:
+        """Write names and values in two columns."""
+        for name, value in rows.items():
+            self.line(f"  {self.style(f'{name:<{_NAME_WIDTH}}', 'dim')} {value}")
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """Say what is being done, then how long it took; a failure leaves the line open-ended."""
+        started = time.monotonic()
+        if self._unfinished is not None:
+            self.line()
+        self._unfinished = text
+        self._write(f"  {text} …")
+        yield
+        mark, took = self.style("✓", "green"), self.style(f"{time.monotonic() - started:.1f} s", "dim")
+        if self._unfinished != text:  # other lines came between
+            self._write(f"  {mark} {text} {took}\n")
+        elif self._rich:
+            self._write(f"\r\x1b[K  {mark} {text} {took}\n")
+        else:
+            self._write(f" {took}\n")
+        self._unfinished = None
+
+    def done(self, text: str, seconds: float) -> None:
+        """Say that something which ran beside others is ready."""
+        self.line(f"  {self.style('✓', 'green')} {text} {self.style(f'{seconds:.1f} s', 'dim')}")
+
+    def style(self, text: str, style: str) -> str:
+        """Return the text in a style, unchanged where there is no terminal."""
+        return f"{_STYLES[style]}{text}{_RESET}" if self._rich else text
+
+    def _write(self, text: str) -> None:
+        # A closed terminal must not keep the stack from stopping in order.
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (BrokenPipeError, OSError):
+            self._stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives as long as we do

@@ -1,0 +1,131 @@
+"""A local stand-in for Expo's push service: it accepts pushes and shows what phones would get, on one plain page.
+
+Run as `python -m app.devstack.expo_sink PORT`. It keeps the last messages in memory only, and must stay small: it
+speaks as much of Expo's protocol as a sender needs (send, receipts, tickets for tokens that are none).
+"""
+
+import html
+import json
+import re
+import sys
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from app.clock import utcnow
+from app.ids import new_id
+
+__all__ = ["create_app"]
+
+_KEPT_MESSAGES = 200
+_MESSAGES_PER_REQUEST = 100
+_BODY_BYTES = 1_000_000
+_SHOWN_CHARACTERS = 2_000
+_TOKEN = re.compile(r"Expo(nent)?PushToken\[[^\]]+\]")
+_PAGE = """<!doctype html><meta charset="utf-8"><title>Pushes</title>
+<style>body{{font:15px/1.5 system-ui;margin:2rem;max-width:60rem}}td,th{{text-align:left;padding:.3rem .8rem;
+vertical-align:top;border-top:1px solid #ddd}}</style>
+<h1>Pushes</h1><p>What phones would get from this development stack; the newest first.</p>
+<table><tr><th>at</th><th>to</th><th>title</th><th>body</th><th>data</th></tr>{rows}</table>"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Push:
+    id: str
+    at: datetime
+    to: str
+    title: str
+    body: str
+    data: str
+
+
+def create_app() -> Starlette:
+    """Return the sink with an empty memory."""
+    pushes: deque[_Push] = deque(maxlen=_KEPT_MESSAGES)
+
+    async def send(request: Request) -> Response:
+        content = await _json_body(request)
+        messages = content if isinstance(content, list) else [content]
+        if not messages or not all(isinstance(message, dict) and message.get("to") for message in messages):
+            return _refusal("VALIDATION_ERROR", 'Each message needs a "to".')
+        recipients = [(message, token) for message in messages for token in _recipients(message)]
+        if len(recipients) > _MESSAGES_PER_REQUEST:
+            return _refusal(
+                "PUSH_TOO_MANY_NOTIFICATIONS", f"At most {_MESSAGES_PER_REQUEST} messages per request."
+            )
+        tickets = [_accept(pushes, message, token) for message, token in recipients]
+        # Expo answers one message that is not in a list with one ticket that is not in a list.
+        return JSONResponse(
+            {"data": tickets[0] if isinstance(content, dict) and len(tickets) == 1 else tickets}
+        )
+
+    async def receipts(request: Request) -> Response:
+        content = await _json_body(request)
+        ids = content.get("ids") if isinstance(content, dict) else None
+        if not isinstance(ids, list):
+            return _refusal("VALIDATION_ERROR", '"ids" must be a list.')
+        known = {push.id for push in pushes}
+        return JSONResponse({"data": {i: {"status": "ok"} for i in ids if isinstance(i, str) and i in known}})
+
+    async def page(_: Request) -> Response:
+        return HTMLResponse(_PAGE.format(rows="".join(_row(push) for push in reversed(pushes))))
+
+    return Starlette(
+        routes=[
+            Route("/--/api/v2/push/send", send, methods=["POST"]),
+            Route("/--/api/v2/push/getReceipts", receipts, methods=["POST"]),
+            Route("/", page),
+        ]
+    )
+
+
+async def _json_body(request: Request) -> Any:  # Any: whatever JSON holds; callers check
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _BODY_BYTES:
+            return None
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _recipients(message: dict[str, Any]) -> list[str]:
+    to = message["to"]
+    return [str(token) for token in to] if isinstance(to, list) else [str(to)]
+
+
+def _accept(pushes: deque[_Push], message: dict[str, Any], token: str) -> dict[str, Any]:
+    if not _TOKEN.fullmatch(token):
+        return {
+            "status": "error",
+            "message": f'"{token}" is not a valid Expo push token',
+            "details": {"error": "DeviceNotRegistered"},
+        }
+    title, body = str(message.get("title") or ""), str(message.get("body") or "")
+    data = json.dumps(message.get("data")) if message.get("data") else ""
+    shown = [text[:_SHOWN_CHARACTERS] for text in (token, title, body, data)]
+    push = _Push(str(new_id()), utcnow(), *shown)
+    pushes.append(push)
+    return {"status": "ok", "id": push.id}
+
+
+def _refusal(code: str, message: str) -> Response:
+    return JSONResponse({"errors": [{"code": code, "message": message}]}, status_code=400)
+
+
+def _row(push: _Push) -> str:
+    cells = (f"{push.at:%H:%M:%S}", push.to, push.title, push.body, push.data)
+    return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
+
+
+if __name__ == "__main__":
+    uvicorn.run(create_app(), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

@@ -1,0 +1,303 @@
+"""The whole development stack: embedded servers, migrations, API and worker, started and stopped as one.
+
+`run_dev` is what `make run` does. `Stack` is the same without the terminal, for the demo and the tests.
+"""
+
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NoReturn
+
+from app.config import Settings
+from app.devstack.account import Account, ensure_account
+from app.devstack.console import Console
+from app.devstack.errors import DevstackError, StopRequested
+from app.devstack.home import Home, is_free, keep_private
+from app.devstack.processes import Supervisor, bind_to_parent
+from app.devstack.servers import Servers, start_servers
+
+__all__ = ["Plan", "Stack", "run_dev", "stop_on_signals"]
+
+_COMMAND_SECONDS = 120.0
+_READY_SECONDS = 60.0
+_REQUEST_SECONDS = 10.0
+_EMBEDDED = {"postgres": "database_url", "valkey": "redis_url", "seaweedfs": "s3_endpoint_url"}
+_EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a stack consists of, and the environment its processes begin with."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    servers: frozenset[str] = frozenset(_EMBEDDED)
+    with_expo_sink: bool = True
+    bucket: str = "taskbeacon"
+    environment: Mapping[str, str]
+    show_output: bool = False  # of API and worker, on the console instead of in log files
+    durable: bool = True
+
+    @classmethod
+    def from_settings(cls, settings: Settings, environment: Mapping[str, str]) -> "Plan":
+        """Return the plan of `make run`: no server is started for what the settings already name."""
+        given = settings.model_fields_set
+        defaults = {"TASKBEACON_LOG_FORMAT": "console"}
+        if not given & {"throttle_per_minute", "throttle_per_hour"}:
+            defaults |= {"TASKBEACON_THROTTLE_PER_MINUTE": "0", "TASKBEACON_THROTTLE_PER_HOUR": "0"}
+        return cls(
+            home=settings.home,
+            host=settings.host,
+            port=settings.port,
+            servers=frozenset(server for server, name in _EMBEDDED.items() if name not in given),
+            with_expo_sink="expo_base_url" not in given,
+            bucket=settings.s3_bucket,
+            environment={**defaults, **environment},
+            show_output=True,
+        )
+
+
+class Stack:
+    """A stack in its home folder. `start` once, `stop` always; `stop` may be called twice."""
+
+    def __init__(self, plan: Plan, console: Console) -> None:
+        self.home = Home(plan.home)
+        self.supervisor = Supervisor(on_output=console.child_line)
+        self.environment: dict[str, str] = {}
+        self._plan = plan
+        self._console = console
+        self._lock: int | None = None
+        self._servers = Servers()
+        self._base_url = ""
+
+    @property
+    def base_url(self) -> str:
+        """Where the API answers."""
+        return self._base_url
+
+    @property
+    def has_expo_sink(self) -> bool:
+        """Tell whether pushes end up in a local page."""
+        return self._plan.with_expo_sink
+
+    def start(self) -> Account:
+        """Start everything, write `dev.json` and return the developer's account.
+
+        Raises DevstackError when anything fails (stop the stack then), StackAlreadyRuns when the home folder is
+        taken, StopRequested.
+        """
+        self.home.create()
+        self._lock = self.home.acquire()
+        self.supervisor.keep_open(self._lock)
+        port = self._choose_port()
+        host = "127.0.0.1" if self._plan.host in _EVERY_ADDRESS else self._plan.host
+        self._base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._start_servers()
+        self.environment = self._service_environment(port)
+        with self._console.step("Migrations"):
+            self._command("migrations", ["migrate"])
+        pids = self._start_services()
+        account = ensure_account(self.home, admin=self._admin, is_accepted=self._accepts)
+        self.home.announce(self._dev_json(account, pids), self._settings_only())
+        return account
+
+    def stop(self) -> None:
+        """End all processes and give the home folder back."""
+        if self._lock is not None:
+            self.home.forget_running()
+        self.supervisor.stop()
+        self._servers.clean_up()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _choose_port(self) -> int:
+        if self._plan.port == 0:
+            return self.home.ports(["api"])["api"]
+        if not is_free(self._plan.port, self._plan.host):
+            raise DevstackError(
+                f"port {self._plan.port} on {self._plan.host} is taken: choose another with "
+                f"`make run PORT={self._plan.port + 1}`, or PORT=0 for any free one"
+            )
+        return self._plan.port
+
+    def _start_servers(self) -> None:
+        started = time.monotonic()
+        if self._plan.servers:
+            self._console.styled("  Starting " + ", ".join(sorted(self._plan.servers)) + " …", "dim")
+        self._servers = start_servers(
+            self.supervisor,
+            self.home,
+            wanted=self._plan.servers,
+            durable=self._plan.durable,
+            bucket=self._plan.bucket,
+            report=lambda name, address: self._console.done(
+                f"{name:<10} {address}", time.monotonic() - started
+            ),
+        )
+
+    def _service_environment(self, port: int) -> dict[str, str]:
+        generated = keep_private(
+            self.home.root / "secret_keys.json", lambda: {"TASKBEACON_SECRET_KEYS": secrets.token_urlsafe(48)}
+        )
+        environment = {
+            **generated,
+            **self._plan.environment,
+            **self._servers.environment,
+            "TASKBEACON_DEVELOPMENT": "true",
+            "TASKBEACON_HOME": str(self.home.root),
+            "TASKBEACON_HOST": self._plan.host,
+            "TASKBEACON_PORT": str(port),
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self._plan.with_expo_sink:
+            sink = self.home.ports(["expo_sink"])["expo_sink"]
+            environment["TASKBEACON_EXPO_BASE_URL"] = f"http://127.0.0.1:{sink}"
+        return environment
+
+    def _start_services(self) -> dict[str, int]:
+        pids = {"launcher": os.getpid(), **self._servers.pids}
+        commands = {
+            "api": [sys.executable, "-m", "app.cli", "serve"],
+            "worker": [sys.executable, "-m", "app.cli", "worker"],
+        }
+        if self._plan.with_expo_sink:
+            port = self.environment["TASKBEACON_EXPO_BASE_URL"].rpartition(":")[2]
+            commands["expo_sink"] = [sys.executable, "-m", "app.devstack.expo_sink", port]
+        with self._console.step(f"API and worker {self._base_url}"):
+            for name, command in commands.items():
+                show = self._plan.show_output and name != "expo_sink"
+                log = None if show else self.home.logs / f"{name}.log"
+                pids[name] = self.supervisor.start(name, command, environment=self.environment, log=log).pid
+            self.supervisor.wait(
+                lambda: self._status("/readyz") == HTTPStatus.OK, what="api", timeout=_READY_SECONDS
+            )
+        return pids
+
+    def _status(self, path: str, headers: Mapping[str, str] | None = None) -> int:
+        """Return the status the API answers, 0 when it does not answer."""
+        request = urllib.request.Request(f"{self._base_url}{path}", headers=dict(headers or {}))  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=_REQUEST_SECONDS) as answer:  # noqa: S310 - our own API
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+        except OSError:
+            return 0
+
+    def _accepts(self, api_key: str) -> bool:
+        return self._status("/api/users/@me/", {"Authorization": f"Bearer {api_key}"}) == HTTPStatus.OK
+
+    def _command(self, name: str, arguments: Sequence[str]) -> str:
+        return self.supervisor.run(
+            name,
+            [sys.executable, "-m", "app.cli", *arguments],
+            environment=self.environment,
+            log=self.home.logs / "commands.log",
+            timeout=_COMMAND_SECONDS,
+        )
+
+    def _admin(self, arguments: Sequence[str]) -> dict[str, Any]:  # Any: the JSON an admin command prints
+        with self._console.step(f"First start: {arguments[0].replace('-', ' ')}"):
+            output = self._command(f"admin {arguments[0]}", ["admin", *arguments])
+        try:
+            answer: dict[str, Any] = json.loads(output)
+        except ValueError as error:
+            raise DevstackError(f"admin {arguments[0]} printed no JSON object: {output[:200]}") from error
+        return answer
+
+    def _settings_only(self) -> dict[str, str]:
+        return {name: value for name, value in self.environment.items() if name.startswith("TASKBEACON_")}
+
+    def _dev_json(self, account: Account, pids: Mapping[str, int]) -> dict[str, Any]:  # Any: a JSON object
+        return {
+            "base_url": self._base_url,
+            "database_url": self.environment.get("TASKBEACON_DATABASE_URL"),
+            "redis_url": self.environment.get("TASKBEACON_REDIS_URL"),
+            "s3_endpoint_url": self.environment.get("TASKBEACON_S3_ENDPOINT_URL"),
+            "s3_bucket": self._plan.bucket,
+            "project_id": account.project_id,
+            "user_id": account.user_id,
+            "api_key": account.api_key,
+            "pids": dict(pids),
+        }
+
+
+@contextmanager
+def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
+    """Turn Ctrl-C, SIGTERM and a closed terminal into a request to stop."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: supervisor.request_stop()) for number in signals}
+    if "MAKELEVEL" in os.environ:
+        # A make that is killed outright cannot tell us; the kernel can.
+        bind_to_parent(os.getppid(), signal.SIGTERM)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_dev(settings: Settings) -> int:
+    """Run the stack in the foreground until it is asked to stop; return an exit status.
+
+    Build the settings with `Settings(development=True)`. Main thread only.
+    """
+    console = Console()
+    stack = Stack(Plan.from_settings(settings, os.environ), console)
+    console.title(f"Taskbeacon development stack in {stack.home.root}")
+    with stop_on_signals(stack.supervisor):
+        try:
+            _serve(stack, console)
+        except StopRequested:
+            return 0
+        except DevstackError as error:
+            console.line()
+            print(console.style(f"error: {error}", "red"), file=sys.stderr)
+            return 1
+        finally:
+            console.styled("Stopping …", "dim")
+            stack.stop()
+            console.styled("Stopped.", "dim")
+
+
+def _serve(stack: Stack, console: Console) -> NoReturn:
+    started = time.monotonic()
+    account = stack.start()
+    _welcome(console, stack, account, time.monotonic() - started)
+    stack.supervisor.run_until_stopped()
+
+
+def _welcome(console: Console, stack: Stack, account: Account, seconds: float) -> None:
+    tasks = f"{stack.base_url}/api/projects/@current/tasks/"
+    console.line()
+    console.title(f"Ready after {seconds:.1f} s")
+    console.table(
+        {
+            "Base URL": stack.base_url,
+            "Swagger UI": f"{stack.base_url}/docs",
+            "API key": account.api_key,
+            "Project": str(account.project_id),
+            **({"Pushes": stack.environment["TASKBEACON_EXPO_BASE_URL"]} if stack.has_expo_sink else {}),
+            "Logs": str(stack.home.logs),
+        }
+    )
+    console.line()
+    console.line(f"  curl -X POST '{tasks}' \\")
+    console.line(f"    -H 'Authorization: Bearer {account.api_key}' -H 'Content-Type: application/json' \\")
+    console.line('    -d \'{"description": "Say hello"}\'')
+    console.line()
+    console.styled("  Ctrl-C stops everything; the data stays.", "dim")
+    console.line()
