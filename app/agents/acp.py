@@ -172,6 +172,9 @@ class AgentSession:
             raise AgentCrashed(f"The agent '{self._name}' broke the protocol: {failure}.")
         if failure is not None:
             raise failure
+        with suppress(TimeoutError):  # an agent that only closed its output has not ended, and is ended
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._process.wait()
         code = await self._process.stop()
         await self._listener
         raise AgentCrashed(

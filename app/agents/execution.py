@@ -165,7 +165,10 @@ class _Run:
             "agent", f"Starting the agent '{self._adapter.name}' (sandbox: {spec.sandbox.kind})"
         )
         confinement = self._workspace.confinement(
-            readable=(*self._adapter.readable, *_program_folders(self._command[0], self._adapter.interpreter, spec.environment)),
+            readable=(
+                *self._adapter.readable,
+                *_program_folders(self._command[0], self._adapter.interpreter, spec.environment),
+            ),
             hidden=tuple(spec.hidden),
         )
         environment = confined_environment(spec.environment, confinement, self._adapter.environment)
