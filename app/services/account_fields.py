@@ -1,0 +1,85 @@
+"""Pure: what a name, an e-mail address, a secret or a URL of an account may be. Asks nobody and knows no table.
+
+Each function returns the value as it is kept and raises InvalidInput, in the words of contract 2.4, when it cannot be.
+"""
+
+import re
+from urllib.parse import urlsplit
+
+from app.errors import InvalidInput
+
+__all__ = ["clean_email", "clean_label", "clean_name", "clean_token", "clean_url"]
+
+_NAME_LENGTH = 255
+_EMAIL_LENGTH = 254
+_TOKEN_LENGTH = 2000
+_URL_LENGTH = 500
+# Whether an address receives mail only mail can tell; this refuses what no address is.
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+")
+
+
+def clean_name(value: str, *, attr: str) -> str:
+    """Return a name that must say something: trimmed, 1 to 255 characters."""
+    name = clean_label(value, attr=attr, limit=_NAME_LENGTH)
+    if not name:
+        raise InvalidInput("This field may not be blank.", code="blank", attr=attr)
+    return name
+
+
+def clean_label(value: str, *, attr: str, limit: int) -> str:
+    """Return a text that may be empty: trimmed, at most `limit` characters."""
+    label = _keepable(value, attr).strip()
+    if len(label) > limit:
+        raise InvalidInput(
+            f"Ensure this field has no more than {limit} characters.", code="max_length", attr=attr
+        )
+    return label
+
+
+def clean_email(value: str) -> str:
+    """Return an e-mail address as its owner writes it; the index on it ignores case."""
+    email = clean_label(value, attr="email", limit=_EMAIL_LENGTH)
+    if not _EMAIL.fullmatch(email) or not email.isprintable():
+        raise InvalidInput("Enter a valid email address.", attr="email")
+    return email
+
+
+def clean_token(value: str) -> str:
+    """Return a secret that goes into a header: trimmed, one word of printable ASCII."""
+    token = clean_label(value, attr="token", limit=_TOKEN_LENGTH)
+    if not token:
+        raise InvalidInput("This field may not be blank.", code="blank", attr="token")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise InvalidInput("A token is one word of printable ASCII characters.", attr="token")
+    return token
+
+
+def clean_url(value: str, *, attr: str, schemes: frozenset[str]) -> str:
+    """Return a URL of one of the schemes, without credentials: it is kept and shown in plain text."""
+    url = clean_label(value, attr=attr, limit=_URL_LENGTH)
+    try:
+        parts = urlsplit(url)
+        has_place = bool(parts.hostname) or (parts.scheme == "file" and bool(parts.path))
+        has_credentials = parts.username is not None or parts.password is not None
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError as error:
+        raise InvalidInput("Enter a valid URL.", attr=attr) from error
+    if parts.scheme not in schemes or not has_place or not url.isprintable() or " " in url:
+        raise InvalidInput(
+            f"Enter a valid URL that begins with one of: {', '.join(f'{s}://' for s in sorted(schemes))}.",
+            attr=attr,
+        )
+    if has_credentials:
+        raise InvalidInput("A URL must not hold credentials; give them as the token.", attr=attr)
+    return url
+
+
+def _keepable(value: str, attr: str) -> str:
+    """Return the text if PostgreSQL can hold it (contract 12, traps 12 and 15)."""
+    if "\x00" in value:
+        raise InvalidInput("Null characters are not allowed.", code="null_characters_not_allowed", attr=attr)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput("Not a valid string.", attr=attr) from error
+    return value

@@ -1,0 +1,86 @@
+"""What a task may point to outside itself (contract 11, 24), entered by an operator. Tokens are kept encrypted."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.errors import InvalidInput
+from app.ids import new_id
+from app.models import Integration, SignalReport, UserIntegration
+from app.security import Cipher
+from app.services.account_fields import clean_label, clean_token, clean_url
+from app.services.accounts import require_projects, require_user
+
+__all__ = ["KINDS", "create_integration", "create_signal_report", "create_user_integration"]
+
+KINDS = ("github",)
+
+_TITLE_LENGTH = 255
+_API_SCHEMES = frozenset({"http", "https"})
+_GIT_SCHEMES = frozenset({"http", "https", "file"})
+
+
+async def create_integration(
+    session: AsyncSession,
+    cipher: Cipher,
+    *,
+    project_id: int,
+    kind: str,
+    token: str | None = None,
+    api_url: str | None = None,
+    git_url: str | None = None,
+) -> Integration:
+    """Give a project access to a code host. A project may have several of a kind. Raises NotFound, InvalidInput."""
+    _require_kind(kind)
+    await require_projects(session, [project_id])
+    integration = Integration(
+        project_id=project_id,
+        kind=kind,
+        encrypted_token=_encrypt(cipher, token),
+        api_url=None if api_url is None else clean_url(api_url, attr="api_url", schemes=_API_SCHEMES),
+        git_url=None if git_url is None else clean_url(git_url, attr="git_url", schemes=_GIT_SCHEMES),
+        created_at=utcnow(),
+    )
+    session.add(integration)
+    await session.flush()
+    return integration
+
+
+async def create_user_integration(
+    session: AsyncSession, cipher: Cipher, *, user_id: int, kind: str, token: str | None = None
+) -> UserIntegration:
+    """Give a user access of their own to a code host. Raises NotFound, InvalidInput."""
+    _require_kind(kind)
+    await require_user(session, user_id)
+    integration = UserIntegration(
+        id=new_id(),
+        user_id=user_id,
+        kind=kind,
+        encrypted_token=_encrypt(cipher, token),
+        created_at=utcnow(),
+    )
+    session.add(integration)
+    await session.flush()
+    return integration
+
+
+async def create_signal_report(session: AsyncSession, *, project_id: int, title: str = "") -> SignalReport:
+    """Add a report that tasks can be made for. Raises NotFound, InvalidInput."""
+    await require_projects(session, [project_id])
+    report = SignalReport(
+        id=new_id(),
+        project_id=project_id,
+        title=clean_label(title, attr="title", limit=_TITLE_LENGTH),
+        created_at=utcnow(),
+    )
+    session.add(report)
+    await session.flush()
+    return report
+
+
+def _require_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise InvalidInput(f'"{kind}" is not a valid choice.', code="invalid_choice", attr="kind")
+
+
+def _encrypt(cipher: Cipher, token: str | None) -> str | None:
+    return None if token is None else cipher.encrypt(clean_token(token))
