@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(
         default=4, ge=1, le=1000, description="Runs one worker performs at a time."
     )
+    worker_drain_seconds: int = Field(
+        default=30, ge=0, description="How long a stopping worker lets runs finish before it gives them back."
+    )
     run_timeout_seconds: int = Field(default=3600, ge=1, description="Wall-clock limit of a run.")
     workspaces: Path | None = Field(
         default=None, description="Folder of run workspaces; default: `workspaces` in the home folder."

@@ -3,26 +3,18 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app.config import Settings, get_settings
-from app.db import unit_of_work
 from app.routers import health, projects, runs, tasks, users
 from app.services.process import ProcessContext, open_process
-from app.services.schema import schema_is_current
+from app.services.schema import require_current_schema
 from app.web.error_handlers import install_error_handlers
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
 from app.web.openapi import install_openapi
 
 __all__ = ["create_app"]
-
-log = structlog.get_logger(__name__)
-
-
-class OutdatedSchema(RuntimeError):
-    """The database is not at the revision that this code was written for."""
 
 
 def create_app(settings: Settings | None = None, *, process: ProcessContext | None = None) -> FastAPI:
@@ -38,7 +30,7 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
         async with open_process(settings, name="api") as opened:
-            await _refuse_old_schema(opened)
+            await require_current_schema(opened.sessions)
             app.state.process = opened
             yield
 
@@ -68,10 +60,3 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
             expose_headers=["X-Request-Id", "Retry-After"],
         )
     return app
-
-
-async def _refuse_old_schema(process: ProcessContext) -> None:
-    async with unit_of_work(process.sessions) as session:
-        if not await schema_is_current(session):
-            log.error("schema.outdated")
-            raise OutdatedSchema("the database schema is not current: run `taskbeacon migrate`")

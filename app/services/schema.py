@@ -15,16 +15,23 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import migrations
+from app.db import SessionFactory, unit_of_work
 
 __all__ = [
+    "OutdatedSchema",
     "Revision",
     "database_revision",
     "expected_revision",
     "migration_config",
+    "require_current_schema",
     "revisions_between",
     "schema_is_current",
     "upgrade_schema",
 ]
+
+
+class OutdatedSchema(Exception):
+    """The database lacks revisions that this release needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,16 @@ async def schema_is_current(session: AsyncSession) -> bool:
     if revision is None:
         return False
     return revision == expected_revision() or all(revision != known.id for known in _known_revisions())
+
+
+async def require_current_schema(sessions: SessionFactory) -> None:
+    """Return if this release can work with the database; the API and the worker start behind this.
+
+    Raises OutdatedSchema otherwise.
+    """
+    async with unit_of_work(sessions) as session:
+        if not await schema_is_current(session):
+            raise OutdatedSchema("the database schema is not current: run `taskbeacon migrate`")
 
 
 def upgrade_schema(database_url: str) -> None:

@@ -1,0 +1,179 @@
+"""From a claimed run to the agent's orders, and from the agent's result to the run's last words.
+
+Reads what an agent needs to know and decides what the run says in the end; it starts nothing itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.catalog import DEFAULT_ADAPTER
+from app.agents.errors import AgentError, RepositoryNotFound
+from app.agents.execution import RunResult, RunSpec
+from app.agents.sandbox import Sandbox
+from app.clients.object_store import ObjectStore, ObjectStoreUnavailable
+from app.config import Settings
+from app.enums import ArtifactType, RunStatus
+from app.models import Project, Run, Task
+from app.schemas.runs import ArtifactOut
+from app.services.run_artifacts import store_run_artifact
+from app.services.task_text import slug, slug_prefix
+
+__all__ = ["Ending", "Orders", "ending_of", "read_orders"]
+
+_SHORT_ID_LENGTH = 8
+_PATCH_NAME = "changes.patch"
+_UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What one run is about: the rows' part of a `RunSpec`."""
+
+    run_id: UUID
+    task_id: UUID
+    project_id: int
+    slug: str
+    title: str
+    prompt: str
+    repository: str | None
+    branch: str | None
+    json_schema: Any
+    state: Mapping[str, Any]
+
+    def spec(self, settings: Settings, *, sandbox: Sandbox, environment: Mapping[str, str]) -> RunSpec:
+        """Return the agent's orders.
+
+        Raises:
+            RepositoryNotFound: the task's repository is not a name that can be cloned.
+
+        """
+        return RunSpec(
+            run_id=self.run_id,
+            adapter=self.state.get("runtime_adapter") or DEFAULT_ADAPTER,
+            prompt=self.prompt,
+            root=settings.workspaces_path,
+            # Random digits: a time-ordered id begins alike for runs of the same minute.
+            push_branch=f"taskbeacon/{self.slug.lower()}-{self.run_id.hex[-_SHORT_ID_LENGTH:]}",
+            clone_url=_clone_url(settings.git_base_url, self.repository),
+            base_branch=self.branch,
+            clone_depth=settings.git_clone_depth,
+            model=self.state.get("model"),
+            reasoning_effort=self.state.get("reasoning_effort"),
+            permission_mode=self.state.get("initial_permission_mode"),
+            json_schema=self.json_schema,
+            timeout=settings.run_timeout,
+            sandbox=sandbox,
+            environment=environment,
+            commit_subject=self.title or self.slug,
+            hidden=_hidden(settings),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends, as far as the agent decides it."""
+
+    status: RunStatus
+    output: Any = None
+    error_message: str | None = None
+    patch: bytes = b""
+
+    async def stored_artifacts(self, store: ObjectStore, orders: Orders) -> list[ArtifactOut]:
+        """Store what the run leaves behind; an outage of the store costs the patch, not the run."""
+        if not self.patch:
+            return []
+        try:
+            entry = await store_run_artifact(
+                store,
+                project_id=orders.project_id,
+                task_id=orders.task_id,
+                run_id=orders.run_id,
+                name=_PATCH_NAME,
+                content=self.patch,
+                content_type="text/x-patch",
+                type_=ArtifactType.OUTPUT,
+                source="agent",
+            )
+        except ObjectStoreUnavailable:
+            return []
+        return [entry]
+
+
+async def read_orders(session: AsyncSession, run_id: UUID) -> Orders:
+    """Return what a claimed run is about."""
+    row = (
+        await session.execute(
+            select(
+                Run.task_id,
+                Run.project_id,
+                Run.branch,
+                Run.state,
+                Task.title,
+                Task.description,
+                Task.task_number,
+                Task.repository,
+                Task.json_schema,
+                Project.name.label("project_name"),
+            )
+            .join(Task, Task.id == Run.task_id)
+            .join(Project, Project.id == Run.project_id)
+            .where(Run.id == run_id)
+        )
+    ).one()
+    message = row.state.get("pending_user_message")
+    prompt = "\n\n".join(part for part in (row.description or row.title, message) if part)
+    return Orders(
+        run_id=run_id,
+        task_id=row.task_id,
+        project_id=row.project_id,
+        slug=slug(slug_prefix(row.project_name), row.task_number) or "task",
+        title=row.title,
+        prompt=prompt,
+        repository=row.repository,
+        branch=row.branch,
+        json_schema=row.json_schema,
+        state=row.state,
+    )
+
+
+def ending_of(outcome: RunResult | BaseException, *, has_schema: bool) -> Ending:
+    """Return how a run ends whose agent came to this outcome; people act on `error_message`."""
+    if isinstance(outcome, RunResult):
+        output = (
+            outcome.structured
+            if has_schema
+            else {
+                "head_branch": outcome.head_branch,
+                "head_sha": outcome.head_sha,
+                "summary": outcome.summary,
+                "files_changed": outcome.files_changed,
+            }
+        )
+        return Ending(RunStatus.COMPLETED, output=output, patch=outcome.patch)
+    if isinstance(outcome, AgentError):
+        partial = outcome.partial
+        return Ending(
+            RunStatus.FAILED, error_message=outcome.message, patch=partial.patch if partial else b""
+        )
+    return Ending(RunStatus.FAILED, error_message=_UNEXPECTED)
+
+
+def _clone_url(base_url: str, repository: str | None) -> str | None:
+    if not repository:
+        return None
+    parts = repository.split("/")
+    if any(part.startswith((".", "-")) or part != part.strip() for part in parts):
+        # Such a name could leave the base URL, or be read as an option.
+        raise RepositoryNotFound(f"The repository {repository} does not exist.")
+    return f"{base_url.rstrip('/')}/{'/'.join(quote(part) for part in parts)}"
+
+
+def _hidden(settings: Settings) -> tuple[Path, ...]:
+    return (settings.home.absolute(),)

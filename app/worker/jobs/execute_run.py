@@ -1,0 +1,108 @@
+"""Perform one run: claim it, have the agent do it, end it. No session is open while the agent works."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from app.agents.errors import AgentError
+from app.agents.execution import RunResult, perform
+from app.db import unit_of_work
+from app.ids import new_hex_id
+from app.services import run_lifecycle
+from app.services.artifact_rules import log_key
+from app.services.run_execution import Ending, Orders, ending_of, read_orders
+from app.services.run_logs import RunLog, open_log
+from app.worker.context import WorkerContext, worker_context
+from app.worker.lease import Lease, LeaseLost
+from app.worker.retries import until_database_answers
+
+__all__ = ["execute_run"]
+
+log = structlog.get_logger(__name__)
+
+
+async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
+    """Perform the run if it is still to be had; a second copy of this job stops at the claim.
+
+    A worker that is being stopped gives the run back; one that lost its lease changes nothing any more.
+    """
+    worker = worker_context(ctx)
+    structlog.contextvars.bind_contextvars(run_id=run_id)
+    owner = new_hex_id()
+    orders = await _claim(worker, UUID(run_id), owner)
+    if orders is None:
+        log.info("run.not_claimed")
+        return
+    try:
+        async with Lease(worker.process.sessions, orders.run_id, owner=owner):
+            ending = await _perform(worker, orders, owner)
+            await _end(worker, orders, owner, ending)
+    except LeaseLost:
+        log.warning("run.lease_lost")
+    except asyncio.CancelledError:
+        await asyncio.shield(_hand_back(worker, orders, owner))
+        raise
+
+
+async def _claim(worker: WorkerContext, run_id: UUID, owner: str) -> Orders | None:
+    async with unit_of_work(worker.process.sessions) as session:
+        if await run_lifecycle.claim(session, run_id, owner=owner) is None:
+            return None
+        return await read_orders(session, run_id)
+
+
+async def _perform(worker: WorkerContext, orders: Orders, owner: str) -> Ending:
+    """Have the agent do the run, its updates kept in the run's log, and return how the run ends."""
+    key = log_key(orders.project_id, orders.task_id, orders.run_id)
+    async with open_log(worker.process.store, key) as run_log:
+        outcome = await _outcome(worker, orders, owner, run_log)
+    return ending_of(outcome, has_schema=orders.json_schema is not None)
+
+
+async def _outcome(
+    worker: WorkerContext, orders: Orders, owner: str, run_log: RunLog
+) -> RunResult | Exception:
+    await _mark_agent_started(worker, orders, owner)
+    try:
+        spec = orders.spec(worker.process.settings, sandbox=worker.sandbox, environment=worker.environment)
+        return await perform(spec, run_log.append)
+    except AgentError as error:
+        log.info("run.agent_failed", reason=type(error).__name__)
+        return error
+    except Exception as error:
+        log.exception("run.unexpected_error")
+        return error
+
+
+async def _mark_agent_started(worker: WorkerContext, orders: Orders, owner: str) -> None:
+    async with unit_of_work(worker.process.sessions) as session:
+        if not await run_lifecycle.mark_agent_started(session, orders.run_id, owner=owner):
+            raise LeaseLost
+
+
+async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending) -> None:
+    artifacts = await ending.stored_artifacts(worker.process.store, orders)
+
+    async def finish() -> bool:
+        async with unit_of_work(worker.process.sessions) as session:
+            return await run_lifecycle.finish(
+                session,
+                orders.run_id,
+                owner=owner,
+                status=ending.status,
+                output=ending.output,
+                error_message=ending.error_message,
+                artifacts=[dict(artifact) for artifact in artifacts],
+            )
+
+    if not await until_database_answers(finish):
+        log.warning("run.ended_by_another", status=ending.status.value)
+
+
+async def _hand_back(worker: WorkerContext, orders: Orders, owner: str) -> None:
+    async with unit_of_work(worker.process.sessions) as session:
+        if await run_lifecycle.hand_back(session, orders.run_id, owner=owner):
+            log.info("run.handed_back")

@@ -1,0 +1,15 @@
+"""Cron: bring back runs whose job was lost, decide on those whose worker was."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.services.run_recovery import recover_runs as recover
+from app.worker.context import worker_context
+
+__all__ = ["recover_runs"]
+
+
+async def recover_runs(ctx: Mapping[str, Any]) -> None:
+    """Sweep once."""
+    process = worker_context(ctx).process
+    await recover(process.sessions, process.queue)
