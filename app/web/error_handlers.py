@@ -3,6 +3,7 @@
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -80,7 +81,8 @@ async def _store_unavailable(_request: Request, error: Exception) -> Response:
 def _allowed_methods(request: Request) -> frozenset[str]:
     """Return what any route of this path takes; Starlette itself would name only the first route's methods."""
     allowed = {"OPTIONS"}
-    for route in request.app.router.routes:
+    # Included routers stay objects of their own in `app.routes`; the contexts are the routes as they are served.
+    for route in iter_route_contexts(request.app.routes):
         match, _ = route.matches(request.scope)
         if match is not Match.NONE:
             allowed |= route.methods or set()
