@@ -31,11 +31,13 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    # Plain tracebacks, without the values of variables: those may be secrets. Then the filter sees their text too.
+    tail: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, redact]
     renderer: list[structlog.typing.Processor]
     if log_format is LogFormat.JSON:
-        renderer = [structlog.processors.dict_tracebacks, redact, structlog.processors.JSONRenderer()]
+        renderer = [*tail, structlog.processors.JSONRenderer()]
     else:
-        renderer = [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        renderer = [*tail, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -54,6 +54,7 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.CANCELLED: frozenset(),
 }
 
+_AGENT_STARTED = "agent_started_at"
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
 
 log = structlog.get_logger(__name__)
@@ -135,7 +136,7 @@ async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str)
     noted = await session.execute(
         update(Run)
         .where(*_held_by(run_id, owner))
-        .values(state=Run.state.op("||")({"agent_started_at": utcnow().isoformat()}))
+        .values(state=Run.state.op("||")({_AGENT_STARTED: utcnow().isoformat()}))
         .returning(Run.id)
     )
     return noted.one_or_none() is not None
@@ -161,9 +162,16 @@ async def finish(
 
 
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
-    """Give a run back to the queue, for a worker that is being stopped; False when it is not the owner's."""
+    """Give a run back to the queue, for a worker that is being stopped; False when it is not the owner's.
+
+    The worker has ended the agent and removed its workspace, so the next one starts from nothing.
+    """
     returned = await _transition(
-        session, RunStatus.QUEUED, *_held_by(run_id, owner), dispatch_requested_at=utcnow()
+        session,
+        RunStatus.QUEUED,
+        *_held_by(run_id, owner),
+        dispatch_requested_at=utcnow(),
+        state=Run.state.op("-")(_AGENT_STARTED),
     )
     return bool(returned)
 
@@ -176,7 +184,7 @@ async def recover_lapsed(session: AsyncSession) -> tuple[list[UUID], list[UUID]]
     """
     now = utcnow()
     lapsed = (Run.status == RunStatus.IN_PROGRESS, Run.lease_expires_at <= now)
-    untouched = (~Run.state.has_key("agent_started_at"), Run.attempts < MAX_ATTEMPTS)
+    untouched = (~Run.state.has_key(_AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
     requeued = await _transition(session, RunStatus.QUEUED, *lapsed, *untouched, dispatch_requested_at=now)
     failed = await _transition(session, RunStatus.FAILED, *lapsed, error_message=_WORKER_LOST)
     return [row.id for row in requeued], [row.id for row in failed]

@@ -1,6 +1,7 @@
 """How an answer becomes bytes: plain data, encoded once."""
 
 from typing import Any
+from uuid import UUID
 
 import orjson
 from fastapi import Response
@@ -20,7 +21,14 @@ class Json(Response):
 
     @override
     def render(self, content: Any) -> bytes:
-        return orjson.dumps(content, option=orjson.OPT_UTC_Z)
+        return orjson.dumps(content, default=_encode, option=orjson.OPT_UTC_Z)
+
+
+def _encode(value: Any) -> str:
+    """Encode the driver's own subclass of UUID, which orjson does not know."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} does not belong into an answer")
 
 
 def no_content() -> Response:
