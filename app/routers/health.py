@@ -1,8 +1,10 @@
 """Liveness, readiness and metrics, for those who operate the service."""
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from app.schemas.health import LivenessOut, ReadinessOut
 from app.services.health import check_readiness
 from app.web.answers import Json
 from app.web.dependencies import ProcessDep
@@ -12,14 +14,18 @@ __all__ = ["router"]
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/livez", operation_id="livez")
+@router.get("/livez", operation_id="livez", summary="Tell that the process lives", response_model=LivenessOut)
 async def live() -> Json:
     """Say that the process answers; asks nothing else."""
     return Json({"status": "ok"})
 
 
 @router.get(
-    "/readyz", operation_id="readyz", responses={503: {"description": "A part is not ready; it is named."}}
+    "/readyz",
+    operation_id="readyz",
+    summary="Tell whether the service can work",
+    response_model=ReadinessOut,
+    responses={503: {"model": ReadinessOut, "description": "A part is not ready; it is named."}},
 )
 async def ready(process: ProcessDep) -> Json:
     """Say whether database, schema, Redis and object store are ready, each by name."""
@@ -30,7 +36,7 @@ async def ready(process: ProcessDep) -> Json:
     )
 
 
-@router.get("/metrics", operation_id="metrics", response_class=Response)
+@router.get("/metrics", operation_id="metrics", summary="Read the metrics", response_class=PlainTextResponse)
 async def metrics() -> Response:
     """Return the metrics of this process in the text format of Prometheus."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from app.schemas.errors import RunRefusedOut
 from app.schemas.runs import RunIn, RunOut, RunPage
 from app.schemas.tasks import TaskOut
 from app.services import runs
@@ -26,7 +27,7 @@ RunBody = Annotated[RunIn, Depends(json_body(RunIn))]
     operation_id="tasks_run_create",
     summary="Run a task",
     response_model=TaskOut,
-    responses=errors(400, 403, 404, 413, 415, 429),
+    responses=errors(400, 403, 404, 413, 415, 429, refusal=RunRefusedOut),
 )
 async def run_task(
     caller: TaskWrite, body: RunBody, task_id: TaskId, session: SessionDep, store: StoreDep, queue: QueueDep

@@ -1,10 +1,130 @@
-"""What routers say about themselves for OpenAPI: the error answers that their gates can give."""
+"""What the published description says in words: the guide, the tags, parameters, and the errors of a route.
+
+Data and prose only; `openapi.py` puts them into the document.
+"""
 
 from typing import Any
 
 from app.schemas.errors import ErrorOut
+from app.web.body import MAX_BODY_BYTES
+from app.web.pagination import DEFAULT_LIMIT, MAX_LIMIT
 
-__all__ = ["errors"]
+__all__ = [
+    "DESCRIPTION",
+    "PARAMETERS",
+    "PUBLIC_PATHS",
+    "SECURITY_SCHEME",
+    "SECURITY_SCHEME_NAME",
+    "SUMMARY",
+    "TAGS",
+    "errors",
+]
+
+# Paths that answer without a key. Whatever is not listed here must state its scope in its signature.
+PUBLIC_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/docs", "/docs/static", "/openapi.json"})
+
+SUMMARY = "Tasks done by coding agents: create, run, follow, collect the result."
+
+DESCRIPTION = f"""\
+Taskbeacon keeps *tasks* for code repositories and has coding agents perform them.
+
+1. **Create** a task: what is to be done (`description`), and in which `repository`.
+2. **Run** it: the run is queued, a worker clones the repository and lets an agent work on it in a sandbox.
+3. **Follow** it: `latest_run` of the task, or the run itself, shows `status` and `log_url`.
+4. **Collect** the result: `output`, the patch among the run's `artifacts`, and the pushed branch.
+
+The built-in agent `runbook` needs no model: it performs the fenced blocks of the description, step by step. Open
+*Create a task* below, pick the example "A runbook task", execute it, and run the task that you get.
+
+## Authentication
+
+Send a personal API key as `Authorization: Bearer phx_…`; use the **Authorize** button here. Where no header can be
+set, the JSON field or the query parameter `personal_api_key` works too. A key has scopes; `write` implies `read`, and
+`*` allows everything. Each operation names the scope it needs. A key may be limited to projects or organizations.
+
+`@current` in place of a project id stands for the caller's current project.
+
+## Errors
+
+Every failure answers `{{"type": …, "code": …, "detail": …, "attr": …}}`: `code` is for programs, `detail` for people,
+and `attr` names the field at fault (nested keys joined by `__`) or is null. Only the first error is reported. What the
+caller may not see does not exist: it answers 404, not 403. A missing or unknown key answers 403 on the routes of a
+project, 401 elsewhere. The one exception to the shape: a run that cannot be created as asked may answer 400 with
+`detail` alone.
+
+## Lists
+
+Lists take `limit` (default {DEFAULT_LIMIT}, at most {MAX_LIMIT}) and `offset`, are ordered newest first, and answer
+`count`, `next`, `previous` and `results`. `next` and `previous` are complete URLs that keep all other parameters.
+
+## Conventions
+
+A trailing slash is optional on every path and changes nothing. Bodies are JSON of at most
+{MAX_BODY_BYTES // 2**20} MB; unknown and read-only keys are ignored, an empty body is `{{}}`. Times are UTC in
+ISO 8601 with `Z`. Every answer carries `X-Request-Id`, which the service's logs know too.
+"""
+
+TAGS = [
+    {"name": "tasks", "description": "What is to be done: create, find, change, put away."},
+    {
+        "name": "runs",
+        "description": "One performance of a task by an agent: start it, follow it, read its result.",
+    },
+    {"name": "projects", "description": "Where tasks live, and who sees them."},
+    {"name": "users", "description": "Whose key this is."},
+    {
+        "name": "operations",
+        "description": "Health and metrics, for those who run the service. No key needed.",
+    },
+]
+
+SECURITY_SCHEME_NAME = "personalApiKey"
+SECURITY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "phx_…",
+    "description": "A personal API key. `taskbeacon admin create-key` makes one; `make run` prints one.",
+}
+
+# Read by dependencies that take them as they come, so that FastAPI sees plain strings or nothing at all.
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "project_id": {
+        "name": "project_id",
+        "in": "path",
+        "required": True,
+        "description": "Id of the project, or `@current`: the caller's current project.",
+        "schema": {"type": "string", "pattern": "^([0-9]+|@current)$"},
+        "example": "@current",
+    },
+    "task_id": {
+        "name": "task_id",
+        "in": "path",
+        "required": True,
+        "description": "Id of the task. One that the caller does not see is not found.",
+        "schema": {"type": "string", "format": "uuid"},
+    },
+    "run_id": {
+        "name": "run_id",
+        "in": "path",
+        "required": True,
+        "description": "Id of a run of that task.",
+        "schema": {"type": "string", "format": "uuid"},
+    },
+    "limit": {
+        "name": "limit",
+        "in": "query",
+        "required": False,
+        "description": f"Page size. More than {MAX_LIMIT} is {MAX_LIMIT}; what is no positive number is the default.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    },
+    "offset": {
+        "name": "offset",
+        "in": "query",
+        "required": False,
+        "description": "How many to skip. What is no positive number is 0.",
+        "schema": {"type": "integer", "minimum": 0, "default": 0},
+    },
+}
 
 _MEANING = {
     400: "The body or the query breaks a rule; `attr` names the field.",
@@ -12,13 +132,27 @@ _MEANING = {
     403: "The key is missing, unknown or revoked, lacks the scope, or may not use this project.",
     404: "There is no such thing, or it is not visible to the caller.",
     409: "The request contradicts the state of what it is about.",
-    413: "The body is larger than 20 MB.",
+    413: f"The body is larger than {MAX_BODY_BYTES // 2**20} MB.",
     415: "The body is not JSON.",
-    429: "The project's budget of requests is used up; `Retry-After` says for how long.",
+    429: "The budget of requests is used up; `Retry-After` says for how many seconds.",
+    500: "Something that nobody expected. The log has more under the answer's `X-Request-Id`.",
     503: "A server that the service depends on does not answer.",
 }
+# What any route that needs a key can answer, whatever its gates.
+_ALWAYS = (500, 503)
 
 
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route: these statuses, each with the envelope (contract 2.4)."""
-    return {status: {"model": ErrorOut, "description": _MEANING[status]} for status in (*statuses, 503)}
+def errors(*statuses: int, refusal: Any = None) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route: these statuses, each with the envelope (contract 2.4).
+
+    Args:
+        statuses: what the route's gates and rules can answer; 500 and 503 are added.
+        refusal: the body that a 400 of this route may have instead of the envelope.
+
+    """
+    documented: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorOut, "description": _MEANING[status]} for status in (*statuses, *_ALWAYS)
+    }
+    if refusal is not None:
+        documented[400]["model"] = ErrorOut | refusal
+    return documented

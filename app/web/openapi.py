@@ -1,6 +1,7 @@
-"""The published description of the API, and the page that explores it without any outside request.
+"""The published description of the API, `/openapi.json`.
 
-Adds what FastAPI cannot see: bodies and scopes are read by dependencies, so they are found there.
+Adds what FastAPI cannot see. Bodies and scopes are read by dependencies, so they are found there; words and examples
+come from `documentation` and `examples`, errors from `error_examples`.
 """
 
 from collections.abc import Iterator
@@ -9,19 +10,28 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from pydantic import BaseModel
 
+from app.web import documentation
 from app.web.auth import ScopeGate
 from app.web.body import BodyReader
+from app.web.error_examples import error_examples
+from app.web.examples import EXAMPLES, OperationExamples, on_the_wire
 
-__all__ = ["install_openapi"]
+__all__ = ["describe_routes", "gate_of", "install_openapi", "reader_of"]
 
-_SECURITY = "personalApiKey"
-_REF = "#/components/schemas/{model}"
+_SCHEMA_REFERENCE = "#/components/schemas/{model}"
+# FastAPI's own validation error; this service has an envelope for every failure.
+_FOREIGN_STATUS = "422"
+_FOREIGN_SCHEMAS = ("HTTPValidationError", "ValidationError")
+_FIRST_ERROR_STATUS = 400
+_TOO_MANY_REQUESTS = "429"
+_MEDIA_TYPE = "application/json"
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Make `/openapi.json` complete."""
+    """Make `/openapi.json` complete; it is made at the first request for it and kept."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -31,31 +41,112 @@ def install_openapi(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the description
 
 
-def _describe(app: FastAPI) -> dict[str, Any]:
-    document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-    schemas = document["components"]["schemas"]
-    document["components"]["securitySchemes"] = {_SECURITY: {"type": "http", "scheme": "bearer"}}
-    for route in app.routes:
-        if not isinstance(route, APIRoute):
-            continue
-        for method in route.methods or ():
-            operation = document["paths"][route.path][method.lower()]
-            operation["responses"].pop("422", None)
-            for dependency in _flatten(route.dependant):
-                if isinstance(dependency.call, ScopeGate):
-                    operation["security"] = [{_SECURITY: []}]
-                elif isinstance(dependency.call, BodyReader):
-                    schema = dependency.call.model.model_json_schema(ref_template=_REF)
-                    schemas |= schema.pop("$defs", {})
-                    schemas[dependency.call.model.__name__] = schema
-                    reference = _REF.format(model=dependency.call.model.__name__)
-                    operation["requestBody"] = {
-                        "content": {"application/json": {"schema": {"$ref": reference}}}
-                    }
-    return document
+def describe_routes(app: FastAPI) -> Iterator[RouteContext]:
+    """Yield the described endpoints as they are served, those of included routers too."""
+    for route in iter_route_contexts(app.routes):
+        if isinstance(route.original_route, APIRoute) and route.include_in_schema:
+            yield route
+
+
+def gate_of(route: RouteContext) -> ScopeGate | None:
+    """Return the gate in the signature of an endpoint, None for one that answers without a key."""
+    gates = (dependency.call for dependency in _flatten(route.dependant))
+    return next((gate for gate in gates if isinstance(gate, ScopeGate)), None)
+
+
+def reader_of(route: RouteContext) -> BodyReader | None:
+    """Return the reader of an endpoint's body, None for one that takes no body."""
+    readers = (dependency.call for dependency in _flatten(route.dependant))
+    return next((reader for reader in readers if isinstance(reader, BodyReader)), None)
 
 
 def _flatten(dependant: Dependant) -> Iterator[Dependant]:
     for child in dependant.dependencies:
         yield child
         yield from _flatten(child)
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=documentation.SUMMARY,
+        description=documentation.DESCRIPTION,
+        routes=app.routes,
+        tags=documentation.TAGS,
+        servers=[{"url": "/", "description": "This server"}],
+        license_info={"name": "MIT", "identifier": "MIT"},
+    )
+    components = document["components"]
+    for name in _FOREIGN_SCHEMAS:
+        components["schemas"].pop(name, None)
+    components["securitySchemes"] = {documentation.SECURITY_SCHEME_NAME: documentation.SECURITY_SCHEME}
+    for route in describe_routes(app):
+        for method in route.methods or ():
+            operation = document["paths"][route.path_format][method.lower()]
+            _complete(operation, route, components["schemas"])
+    return document
+
+
+def _complete(operation: dict[str, Any], route: RouteContext, schemas: dict[str, Any]) -> None:
+    operation["responses"].pop(_FOREIGN_STATUS, None)
+    _add_parameters(operation, route)
+    gate, reader = gate_of(route), reader_of(route)
+    examples = EXAMPLES.get(operation["operationId"], OperationExamples())
+    if gate is None:
+        operation["security"] = []
+    else:
+        # OpenAPI 3.1 lets any scheme name the roles that an operation needs.
+        operation["security"] = [{documentation.SECURITY_SCHEME_NAME: [str(gate.scope)]}]
+        operation["description"] += f"\n\n**Scope:** `{gate.scope}`"
+    if reader is not None:
+        operation["requestBody"] = _request_body(reader.model, examples, schemas)
+    for status, response in operation["responses"].items():
+        for content in response.get("content", {}).values():
+            if int(status) < _FIRST_ERROR_STATUS:
+                content["example"] = on_the_wire(examples.answer)
+            elif gate is not None:
+                shown = error_examples(int(status), gate, examples, has_body=reader is not None)
+                content["examples"] = _named(shown)
+        if status == _TOO_MANY_REQUESTS:
+            response["headers"] = {
+                "Retry-After": {
+                    "description": "Seconds until the budget is renewed.",
+                    "schema": {"type": "integer", "minimum": 1},
+                }
+            }
+
+
+def _add_parameters(operation: dict[str, Any], route: RouteContext) -> None:
+    """Describe what the path holds, whether or not FastAPI knows of it, and the parameters that are read leniently."""
+    known = {parameter["name"]: parameter for parameter in operation.get("parameters", [])}
+    in_path = dict.fromkeys(route.param_convertors)
+    parameters = [documentation.PARAMETERS.get(name, known.get(name)) for name in {**in_path, **known}]
+    if parameters:
+        operation["parameters"] = parameters
+
+
+def _request_body(
+    model: type[BaseModel], examples: OperationExamples, schemas: dict[str, Any]
+) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template=_SCHEMA_REFERENCE)
+    schemas |= schema.pop("$defs", {})
+    schemas[model.__name__] = schema
+    for name in schema["properties"]:
+        # A field that is absent has no value; null would be one, and most fields refuse it.
+        if schema["properties"][name].get("default", ...) is None:
+            del schema["properties"][name]["default"]
+    reference = {"$ref": _SCHEMA_REFERENCE.format(model=model.__name__)}
+    return {
+        # An empty body is `{}` (contract 2.5), which is enough where no field is required.
+        "required": bool(schema.get("required")),
+        "content": {_MEDIA_TYPE: {"schema": reference, "examples": _named(examples.bodies)}},
+    }
+
+
+def _named(examples: Any) -> dict[str, Any]:
+    """Return examples as OpenAPI writes them; the keys are identifiers, the summaries are shown."""
+    return {
+        f"example{number}": {"summary": summary, "value": value}
+        for number, (summary, value) in enumerate(examples.items(), start=1)
+    }

@@ -1,0 +1,45 @@
+"""The page that explores the API in a browser: Swagger UI, served from here without any outside request."""
+
+from fastapi import APIRouter, Request
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+__all__ = ["router"]
+
+# The page may load from this service and from nowhere else. Swagger UI needs inline styles, and its set-up is an
+# inline script.
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; worker-src blob:; connect-src 'self'"
+)
+
+router = APIRouter()
+
+
+@router.get("/docs", include_in_schema=False)
+async def explore(request: Request) -> HTMLResponse:
+    """Return Swagger UI for this service's own description."""
+    root: str = request.scope.get("root_path", "").rstrip("/")
+    page = get_swagger_ui_html(
+        openapi_url=f"{root}/openapi.json",
+        title=request.app.title,
+        swagger_js_url=f"{root}/docs/static/swagger-ui-bundle.js",
+        swagger_css_url=f"{root}/docs/static/swagger-ui.css",
+        swagger_favicon_url=f"{root}/docs/static/favicon.png",
+        swagger_ui_parameters={
+            "persistAuthorization": True,
+            "tryItOutEnabled": True,
+            "displayRequestDuration": True,
+            "filter": True,
+            "defaultModelsExpandDepth": 0,
+            # The badge of an outside validator.
+            "validatorUrl": None,
+        },
+    )
+    page.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
+    return page
+
+
+# The files come with a package; its own application class would add routes and pages that we do not want.
+router.mount("/docs/static", StaticFiles(packages=[("fastapi_offline", "static")]), name="docs-static")

@@ -1,0 +1,96 @@
+"""Example errors of the published description: the classes of `app.errors`, in the envelope that clients get.
+
+They cannot drift from the service: the envelope is the handlers' own, and what is wrong with an example body is said
+by the model that refuses it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from app.errors import (
+    AppError,
+    AuthenticationFailed,
+    BodyTooLarge,
+    InvalidInput,
+    MalformedBody,
+    NotAuthenticated,
+    NotFound,
+    PermissionDenied,
+    Throttled,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from app.web.auth import ScopeGate
+from app.web.body import MAX_BODY_BYTES
+from app.web.error_handlers import envelope
+from app.web.examples import OperationExamples
+from app.web.validation import first_error
+
+__all__ = ["error_examples"]
+
+_SERVER_ERROR_STATUS = 500
+# The one answer that no class of `app.errors` makes: it is not an expected failure.
+_SERVER_ERROR = {
+    "type": "server_error",
+    "code": "error",
+    "detail": "A server error occurred.",
+    "attr": None,
+}
+
+
+def error_examples(
+    status: int, gate: ScopeGate, examples: OperationExamples, *, has_body: bool
+) -> dict[str, Any]:
+    """Return bodies that an operation may answer with this status, by what has happened."""
+    if status == _SERVER_ERROR_STATUS:
+        return {"Unexpected error": _SERVER_ERROR}
+    shown = {name: orjson.loads(envelope(error).body) for name, error in _failures(gate)[status].items()}
+    if status == InvalidInput.status:
+        if has_body:
+            shown["Broken JSON"] = orjson.loads(envelope(_MALFORMED).body)
+        if examples.refused:
+            shown = {"A field breaks a rule": orjson.loads(envelope(_refusal(examples)).body)} | shown
+        shown |= {name: refusal.body for name, refusal in examples.refusals.items()}
+    return shown
+
+
+_MALFORMED = MalformedBody("JSON parse error - unexpected end of data: line 1 column 2 (char 1)")
+
+
+def _failures(gate: ScopeGate) -> Mapping[int, dict[str, AppError]]:
+    no_key: dict[str, AppError] = {
+        "No key": NotAuthenticated(),
+        "Unknown or revoked key": AuthenticationFailed("Authorization header"),
+    }
+    no_scope: dict[str, AppError] = {
+        "The key lacks the scope": PermissionDenied(f"API key missing required scope '{gate.scope}'")
+    }
+    no_member: dict[str, AppError] = {
+        "Not a member of the project": PermissionDenied("You don't have access to the project.")
+    }
+    return {
+        400: {},
+        401: no_key,
+        403: (no_scope | no_member | no_key) if gate.in_project else no_scope,
+        404: {"Not there, or not visible": NotFound(), "No such project": NotFound("Project not found.")},
+        413: {"Too large": BodyTooLarge(MAX_BODY_BYTES)},
+        415: {"Not JSON": UnsupportedMediaType("text/plain")},
+        429: {"Budget used up": Throttled(retry_after=17)},
+        503: {
+            "Database away": Unavailable("The database does not answer. Please try again in a moment."),
+        },
+    }
+
+
+def _refusal(examples: OperationExamples) -> AppError:
+    """Return what the model says of the input that it refuses."""
+    assert examples.refused is not None
+    model, given = examples.refused
+    try:
+        model.model_validate(given)
+    except ValidationError as error:
+        return first_error(error.errors(include_url=False))
+    raise AssertionError(f"{model.__name__} takes {given!r}, so it is no example of a refusal")

@@ -1,0 +1,258 @@
+"""Example bodies and answers of the published description, one entry for each operation.
+
+They cannot drift from the service: answers have the types of `app.schemas` and pass through its encoder.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel
+
+from app.enums import Environment, OriginProduct, RunStatus
+from app.errors import RunRefused
+from app.schemas.health import LivenessOut, ReadinessOut
+from app.schemas.runs import ArtifactOut, RunIn, RunOut
+from app.schemas.tasks import SummariesIn, SummaryOut, TaskIn, TaskListQuery, TaskOut
+from app.schemas.users import OrganizationOut, ProjectOut, UserBasic, UserOut
+from app.web.answers import Json
+
+__all__ = ["EXAMPLES", "OperationExamples", "on_the_wire"]
+
+_CREATED_AT = datetime(2026, 3, 1, 10, 0, 0, 123456, tzinfo=UTC)
+_COMPLETED_AT = datetime(2026, 3, 1, 10, 0, 42, 654321, tzinfo=UTC)
+_TASK_ID = UUID("019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40")
+_RUN_ID = UUID("019ca8a6-9a40-7d11-8a5b-6c7d8e9f0a1b")
+_ORGANIZATION_ID = UUID("019ca8a0-0000-7000-8000-0000000000a1")
+_STORAGE = f"tasks/artifacts/team_1/task_{_TASK_ID}/run_{_RUN_ID}"
+
+_RUNBOOK = """\
+Give the repository a page that says hello.
+
+```file path=docs/hello.md
+# Hello
+```
+
+```sh
+grep -q Hello docs/hello.md
+```
+"""
+
+_USER: UserBasic = {
+    "id": 1,
+    "uuid": UUID("019ca8a0-0000-7000-8000-0000000000b2"),
+    "distinct_id": "f0a1b2c3d4e5",
+    "first_name": "Ada",
+    "last_name": "Example",
+    "email": "ada@example.com",
+    "is_email_verified": True,
+    "hedgehog_config": None,
+    "role_at_organization": None,
+}
+
+_PATCH: ArtifactOut = {
+    "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+    "name": "changes.patch",
+    "type": "output",
+    "source": "agent",
+    "size": 213,
+    "content_type": "text/x-diff",
+    "storage_path": f"{_STORAGE}/4b6f0c1d_changes.patch",
+    "uploaded_at": "2026-03-01T10:00:42.600000+00:00",
+}
+
+_QUEUED_RUN: RunOut = {
+    "id": _RUN_ID,
+    "task": _TASK_ID,
+    "stage": None,
+    "branch": None,
+    "status": RunStatus.QUEUED,
+    "environment": Environment.CLOUD,
+    "runtime_adapter": None,
+    "provider": None,
+    "model": None,
+    "reasoning_effort": None,
+    "log_url": "https://storage.example.com/taskbeacon/tasks/logs/…?X-Amz-Signature=…",
+    "error_message": None,
+    "output": None,
+    "state": {"mode": "background"},
+    "artifacts": [],
+    "created_at": _CREATED_AT,
+    "updated_at": _CREATED_AT,
+    "completed_at": None,
+}
+
+_COMPLETED_RUN: RunOut = {
+    **_QUEUED_RUN,
+    "status": RunStatus.COMPLETED,
+    "output": {
+        "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+        "head_sha": "5f1d7a84db4c0e2d5e4a9a2b6c3d8e7f90a1b2c3",
+        "summary": "Give the repository a page that says hello.",
+        "files_changed": ["docs/hello.md"],
+    },
+    "artifacts": [_PATCH],
+    "updated_at": _COMPLETED_AT,
+    "completed_at": _COMPLETED_AT,
+}
+
+_NEW_TASK: TaskOut = {
+    "id": _TASK_ID,
+    "task_number": 12,
+    "slug": "TES-12",
+    "title": "Say hello",
+    "title_manually_set": True,
+    "description": _RUNBOOK,
+    "origin_product": OriginProduct.USER_CREATED,
+    "repository": "taskbeacon/taskbeacon",
+    "github_integration": None,
+    "github_user_integration": None,
+    "signal_report": None,
+    "json_schema": None,
+    "internal": False,
+    "archived": False,
+    "archived_at": None,
+    "latest_run": None,
+    "created_at": _CREATED_AT,
+    "updated_at": _CREATED_AT,
+    "created_by": _USER,
+    "ci_prompt": None,
+}
+_RUNNING_TASK: TaskOut = {**_NEW_TASK, "latest_run": _QUEUED_RUN}
+_DONE_TASK: TaskOut = {**_NEW_TASK, "latest_run": _COMPLETED_RUN}
+_ARCHIVED_TASK: TaskOut = {
+    **_DONE_TASK,
+    "archived": True,
+    "archived_at": _COMPLETED_AT,
+    "updated_at": _COMPLETED_AT,
+}
+
+_SUMMARY: SummaryOut = {
+    "id": _TASK_ID,
+    "title": "Say hello",
+    "repository": "taskbeacon/taskbeacon",
+    "created_at": _CREATED_AT,
+    "updated_at": _CREATED_AT,
+    "latest_run": {"status": RunStatus.COMPLETED, "environment": Environment.CLOUD},
+}
+
+_PROJECT: ProjectOut = {
+    "id": 1,
+    "uuid": UUID("019ca8a0-0000-7000-8000-0000000000c3"),
+    "organization": _ORGANIZATION_ID,
+    "project_id": 1,
+    "api_token": "phc_8s7d6f5g4h3j2k1l",
+    "name": "Test Team",
+    "timezone": "UTC",
+}
+_ORGANIZATION: OrganizationOut = {"id": _ORGANIZATION_ID, "name": "Test Organization"}
+_CALLER: UserOut = {
+    **_USER,
+    "is_staff": False,
+    "date_joined": _CREATED_AT,
+    "team": _PROJECT,
+    "organization": _ORGANIZATION,
+    "organizations": [_ORGANIZATION],
+}
+
+_ALIVE: LivenessOut = {"status": "ok"}
+_READY: ReadinessOut = {"status": "ok", "database": "ok", "redis": "ok", "object_store": "ok"}
+
+
+def _page(item: Any) -> dict[str, Any]:
+    return {"count": 1, "next": None, "previous": None, "results": [item]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationExamples:
+    """What to show for one operation."""
+
+    answer: Any = None
+    # Bodies to send, by what they are examples of.
+    bodies: Mapping[str, Any] = field(default_factory=dict)
+    # Input that the model refuses; the description shows the answer to it.
+    refused: tuple[type[BaseModel], dict[str, Any]] | None = None
+    # Answers of 400 that are not the envelope.
+    refusals: Mapping[str, RunRefused] = field(default_factory=dict)
+
+
+EXAMPLES: Mapping[str, OperationExamples] = {
+    "livez": OperationExamples(answer=_ALIVE),
+    "readyz": OperationExamples(answer=_READY),
+    "metrics": OperationExamples(
+        answer='taskbeacon_http_requests_total{method="GET",route="/livez",status="200"} 1.0\n'
+    ),
+    "users_me_retrieve": OperationExamples(answer=_CALLER),
+    "projects_list": OperationExamples(answer=_page(_PROJECT)),
+    "tasks_list": OperationExamples(answer=_page(_DONE_TASK), refused=(TaskListQuery, {"archived": "maybe"})),
+    "tasks_create": OperationExamples(
+        answer=_NEW_TASK,
+        bodies={
+            "A runbook task": {"title": "Say hello", "description": _RUNBOOK},
+            "The least": {"description": "Fix the typo on the login page."},
+            "A task in a repository, with a structured result": {
+                "title": "Count the tests",
+                "description": "Count the test functions of this repository.",
+                "repository": "taskbeacon/taskbeacon",
+                "json_schema": {
+                    "type": "object",
+                    "properties": {"tests": {"type": "integer"}},
+                    "required": ["tests"],
+                },
+            },
+        },
+        refused=(TaskIn, {"repository": "taskbeacon"}),
+    ),
+    "tasks_repositories_retrieve": OperationExamples(answer={"repositories": ["taskbeacon/taskbeacon"]}),
+    "tasks_summaries_create": OperationExamples(
+        answer=_page(_SUMMARY),
+        bodies={"Two tasks": {"ids": [str(_TASK_ID), "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f41"]}},
+        refused=(SummariesIn, {"ids": []}),
+    ),
+    "tasks_retrieve": OperationExamples(answer=_DONE_TASK),
+    "tasks_partial_update": OperationExamples(
+        answer=_ARCHIVED_TASK,
+        bodies={"Put it away": {"archived": True}, "Rename it": {"title": "Say hello to everyone"}},
+        refused=(TaskIn, {"archived": "maybe"}),
+    ),
+    "tasks_update": OperationExamples(
+        answer=_ARCHIVED_TASK,
+        bodies={"Put it away": {"archived": True}},
+        refused=(TaskIn, {"title": None}),
+    ),
+    "tasks_destroy": OperationExamples(),
+    "tasks_run_create": OperationExamples(
+        answer=_RUNNING_TASK,
+        bodies={
+            "Every default": {},
+            "From a branch, with a message": {
+                "branch": "main",
+                "pending_user_message": "Keep the change small.",
+            },
+            "With Claude": {
+                "runtime_adapter": "claude",
+                "model": "claude-sonnet-5",
+                "reasoning_effort": "high",
+                "initial_permission_mode": "acceptEdits",
+            },
+        },
+        refused=(RunIn, {"mode": "quick"}),
+        refusals={
+            "The run to resume is not one of this task": RunRefused("Invalid resume_from_run_id"),
+            "An artifact is not there (any more)": RunRefused(
+                "Some pending_user_artifact_ids are invalid or expired",
+                missing_artifact_ids=["4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"],
+            ),
+        },
+    ),
+    "tasks_runs_list": OperationExamples(answer=_page(_COMPLETED_RUN)),
+    "tasks_runs_retrieve": OperationExamples(answer=_COMPLETED_RUN),
+}
+
+
+def on_the_wire(value: Any) -> Any:
+    """Return the JSON that a client would get for this answer."""
+    return orjson.loads(Json(value).body)
