@@ -1,0 +1,80 @@
+"""Starts the real servers once per session and loads the fixtures; holds no fixture of its own but the guard.
+
+The servers belong to the process that starts the tests: the xdist controller, or pytest itself without xdist.
+Its workers inherit their addresses through the environment.
+"""
+
+import os
+import sys
+from typing import Any
+
+import pytest
+import structlog
+
+from app.observability import redact
+from tests.fixtures.servers import start_servers, stop_servers
+
+pytest_plugins = [
+    "tests.fixtures.database",
+    "tests.fixtures.redis",
+    "tests.fixtures.storage",
+    "tests.fixtures.app",
+    "tests.fixtures.auth",
+    "tests.fixtures.clock",
+    "tests.fixtures.worker",
+]
+
+_LOOPBACK_NAMES = frozenset({"localhost", "::1"})
+
+
+class OutsideConnection(AssertionError):
+    """A test tried to leave this machine."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "caller(kind): who calls in this test, a CallerKind; default: the owner of the project's tasks",
+    )
+    sys.addaudithook(_refuse_outside_connections)
+    _send_logs_to_pytest()
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    # A developer's own settings must not change what is tested.
+    for name in [name for name in os.environ if name.startswith("TASKBEACON_")]:
+        if not name.startswith("TASKBEACON_TEST_"):
+            del os.environ[name]
+    os.environ["TASKBEACON_DEVELOPMENT"] = "true"
+    start_servers()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        stop_servers()
+
+
+def _send_logs_to_pytest() -> None:
+    """Render events as production does, into the log that pytest captures (`caplog`)."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _refuse_outside_connections(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in {"socket.connect", "socket.sendto"}:
+        return
+    address = arguments[1]
+    # Addresses that are no tuples are of UNIX sockets.
+    if isinstance(address, tuple) and isinstance(address[0], str):
+        host = address[0]
+        if not host.startswith("127.") and host not in _LOOPBACK_NAMES:
+            raise OutsideConnection(f"tests may not connect to {host}")

@@ -1,0 +1,64 @@
+"""What tests say about answers, in the contract's words."""
+
+from typing import Any
+
+import httpx
+
+__all__ = [
+    "assert_error",
+    "assert_invalid",
+    "assert_not_found",
+    "assert_page",
+    "assert_parse_error",
+    "assert_permission_denied",
+]
+
+
+def assert_error(
+    response: httpx.Response,
+    status: int,
+    *,
+    type: str,  # noqa: A002 - the name of the key on the wire
+    code: str,
+    detail: str | None,
+    attr: str | None = None,
+) -> None:
+    """Check the envelope of contract 2.4: exactly four keys. `detail` None leaves its words open."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    # Upstream's handler drops the challenge, and a browser would open a dialog (contract 2.2).
+    assert "www-authenticate" not in response.headers
+    body = response.json()
+    assert list(body) == ["type", "code", "detail", "attr"]
+    words = body["detail"] if detail is None else detail
+    assert body == {"type": type, "code": code, "detail": words, "attr": attr}
+    assert body["detail"]
+
+
+def assert_invalid(response: httpx.Response, attr: str | None, code: str, detail: str | None = None) -> None:
+    """Check that a field, or with `attr` None the body, breaks a rule."""
+    assert_error(response, 400, type="validation_error", code=code, detail=detail, attr=attr)
+
+
+def assert_parse_error(response: httpx.Response) -> None:
+    """Check that the body counts as no JSON."""
+    assert_error(response, 400, type="invalid_request", code="parse_error", detail=None)
+    assert response.json()["detail"].startswith("JSON parse error - ")
+
+
+def assert_not_found(response: httpx.Response, detail: str = "Not found.") -> None:
+    assert_error(response, 404, type="invalid_request", code="not_found", detail=detail)
+
+
+def assert_permission_denied(response: httpx.Response, detail: str) -> None:
+    assert_error(response, 403, type="authentication_error", code="permission_denied", detail=detail)
+
+
+def assert_page(response: httpx.Response, *, count: int) -> list[dict[str, Any]]:
+    """Check the envelope of contract 2.6 and return its rows."""
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert list(body) == ["count", "next", "previous", "results"]
+    assert body["count"] == count
+    results: list[dict[str, Any]] = body["results"]
+    return results

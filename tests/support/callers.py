@@ -1,0 +1,88 @@
+"""The kinds of callers that the contract tells apart, each with a real user and a real key."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import Scope
+from app.models import Project, User
+from tests.support.factories import make_key, make_organization, make_project, make_user
+
+__all__ = ["Caller", "CallerKind", "bearer", "make_caller"]
+
+
+class CallerKind(StrEnum):
+    """Who calls, with regard to the project of the request."""
+
+    OWNER = "owner"
+    MEMBER = "member"
+    OUTSIDER = "outsider"
+    STAFF = "staff"
+    READ_ONLY = "read_only"
+    NO_SCOPES = "no_scopes"
+    REVOKED = "revoked"
+    INACTIVE = "inactive"
+    OTHER_PROJECT_KEY = "other_project_key"
+    OTHER_ORGANIZATION_KEY = "other_organization_key"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A caller and the headers that say so; `user` is None only for nobody."""
+
+    kind: CallerKind
+    user: User | None
+    headers: dict[str, str]
+
+    @property
+    def user_id(self) -> int:
+        assert self.user is not None
+        return self.user.id
+
+
+def bearer(key: str) -> dict[str, str]:
+    """Return the header that carries this key."""
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def make_caller(session: AsyncSession, kind: CallerKind, *, project: Project, owner: User) -> Caller:
+    """Make a caller of this kind; those who differ from the owner by their key alone are the owner."""
+    if kind is CallerKind.NOBODY:
+        return Caller(kind, None, {})
+    user = await _make_user(session, kind, project=project, owner=owner)
+    key = await make_key(session, user=user, **await _key_options(session, kind))
+    return Caller(kind, user, bearer(key))
+
+
+async def _make_user(session: AsyncSession, kind: CallerKind, *, project: Project, owner: User) -> User:
+    match kind:
+        case CallerKind.MEMBER:
+            return await make_user(session, projects=[project])
+        case CallerKind.OUTSIDER:
+            return await make_user(session, projects=[await make_project(session, name="Elsewhere")])
+        case CallerKind.STAFF:
+            return await make_user(session, projects=[project], is_staff=True)
+        case CallerKind.INACTIVE:
+            return await make_user(session, projects=[project], is_active=False)
+        case _:
+            return owner
+
+
+async def _key_options(session: AsyncSession, kind: CallerKind) -> dict[str, Any]:
+    match kind:
+        case CallerKind.READ_ONLY:
+            return {"scopes": [Scope.TASK_READ, Scope.USER_READ, Scope.PROJECT_READ]}
+        case CallerKind.NO_SCOPES:
+            return {"scopes": []}
+        case CallerKind.REVOKED:
+            return {"revoked_at": utcnow()}
+        case CallerKind.OTHER_PROJECT_KEY:
+            return {"projects": [(await make_project(session, name="Elsewhere")).id]}
+        case CallerKind.OTHER_ORGANIZATION_KEY:
+            return {"organizations": [(await make_organization(session, name="Elsewhere")).id]}
+        case _:
+            return {}

@@ -1,0 +1,21 @@
+"""A clock that stands still until it is told to move."""
+
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["MovableClock"]
+
+_START = datetime(2026, 3, 1, 10, 0, 0, 123456, tzinfo=UTC)
+
+
+class MovableClock:
+    """A source of the current time for `app.clock.set_clock`."""
+
+    def __init__(self) -> None:
+        self.now = _START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **duration: float) -> None:
+        """Move on, by the arguments of `timedelta`."""
+        self.now += timedelta(**duration)

@@ -1,0 +1,217 @@
+"""Rows for tests, written through the models. Every factory takes the session first, flushes, and commits nothing.
+
+What a test does not name gets a value that cannot collide with another test's.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import TERMINAL_STATUSES, Environment, OriginProduct, RunStatus, Scope
+from app.ids import new_hex_id, new_id
+from app.models import (
+    ApiKey,
+    Integration,
+    Membership,
+    Organization,
+    Project,
+    Run,
+    SignalReport,
+    Task,
+    TaskCounter,
+    User,
+    UserIntegration,
+)
+from app.security import hash_api_key, mask_api_key, new_api_key, new_project_token
+
+__all__ = [
+    "make_integration",
+    "make_key",
+    "make_organization",
+    "make_project",
+    "make_run",
+    "make_signal_report",
+    "make_task",
+    "make_user",
+    "make_user_integration",
+]
+
+
+async def make_organization(session: AsyncSession, *, name: str = "Test Organization") -> Organization:
+    organization = Organization(id=new_id(), name=name, created_at=utcnow())
+    session.add(organization)
+    await session.flush()
+    return organization
+
+
+async def make_project(
+    session: AsyncSession, *, organization: Organization | None = None, name: str = "Test Team"
+) -> Project:
+    organization = organization or await make_organization(session)
+    project = Project(
+        uuid=new_id(),
+        organization_id=organization.id,
+        name=name,
+        api_token=new_project_token(),
+        created_at=utcnow(),
+    )
+    session.add(project)
+    await session.flush()
+    return project
+
+
+async def make_user(
+    session: AsyncSession, *, projects: Sequence[Project] = (), is_active: bool = True, **overrides: Any
+) -> User:
+    """Make a user who is a member of `projects`; the first one is their current project."""
+    unique = new_hex_id()
+    values: dict[str, Any] = {
+        "uuid": new_id(),
+        "distinct_id": unique,
+        "email": f"{unique}@example.com",
+        "first_name": "Test",
+        "last_name": "User",
+        "is_active": is_active,
+        "is_staff": False,
+        "current_project_id": projects[0].id if projects else None,
+        "date_joined": utcnow(),
+    }
+    user = User(**(values | overrides))
+    session.add(user)
+    await session.flush()
+    for project in projects:
+        session.add(Membership(user_id=user.id, project_id=project.id, created_at=utcnow()))
+    await session.flush()
+    return user
+
+
+async def make_key(
+    session: AsyncSession,
+    *,
+    user: User,
+    scopes: Sequence[str] | None = (Scope.ANY,),
+    projects: Sequence[int] = (),
+    organizations: Sequence[UUID] = (),
+    last_used_at: datetime | None = None,
+    revoked_at: datetime | None = None,
+) -> str:
+    """Make a personal API key and return its value, which the database does not hold."""
+    value = new_api_key()
+    key = ApiKey(
+        id=new_id(),
+        user_id=user.id,
+        secret_hash=hash_api_key(value),
+        mask=mask_api_key(value),
+        scopes=None if scopes is None else list(scopes),
+        scoped_teams=list(projects),
+        scoped_organizations=list(organizations),
+        created_at=utcnow(),
+        last_used_at=last_used_at,
+        revoked_at=revoked_at,
+    )
+    session.add(key)
+    await session.flush()
+    return value
+
+
+async def make_task(
+    session: AsyncSession, *, project: Project, created_by: User | None, **overrides: Any
+) -> Task:
+    """Make a task with the project's next number; `created_by` None stands for an account that was deleted."""
+    now = overrides.get("created_at") or utcnow()
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "project_id": project.id,
+        "created_by_id": created_by.id if created_by else None,
+        "title": "A task",
+        "title_manually_set": True,
+        "description": "",
+        "origin_product": OriginProduct.USER_CREATED,
+        "repository": None,
+        "internal": False,
+        "archived": False,
+        "created_at": now,
+        "updated_at": now,
+        "deleted": False,
+    }
+    if "task_number" not in overrides:
+        values["task_number"] = await _next_number(session, project)
+    task = Task(**(values | overrides))
+    session.add(task)
+    await session.flush()
+    return task
+
+
+async def _next_number(session: AsyncSession, project: Project) -> int:
+    counted = (
+        upsert(TaskCounter)
+        .values(project_id=project.id, next_number=1)
+        .on_conflict_do_update(
+            index_elements=[TaskCounter.project_id], set_={"next_number": TaskCounter.next_number + 1}
+        )
+        .returning(TaskCounter.next_number - 1)
+    )
+    number: int = (await session.execute(counted)).scalar_one()
+    return number
+
+
+async def make_run(
+    session: AsyncSession, *, task: Task, status: RunStatus = RunStatus.QUEUED, **overrides: Any
+) -> Run:
+    """Make a run and keep the task's copy of its latest run, which is the one of greatest (created_at, id)."""
+    now = overrides.get("created_at") or utcnow()
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "task_id": task.id,
+        "project_id": task.project_id,
+        "status": status,
+        "environment": Environment.CLOUD,
+        "state": {"mode": "background"},
+        "artifacts": [],
+        "created_at": now,
+        "updated_at": now,
+        "completed_at": now if status in TERMINAL_STATUSES else None,
+        "attempts": 0,
+    }
+    run = Run(**(values | overrides))
+    session.add(run)
+    await session.flush()
+    latest = select(Run.id, Run.status).where(Run.task_id == task.id)
+    row = (await session.execute(latest.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))).one()
+    await session.execute(
+        update(Task).where(Task.id == task.id).values(latest_run_id=row.id, latest_run_status=row.status)
+    )
+    return run
+
+
+async def make_integration(
+    session: AsyncSession, *, project: Project, kind: str = "github", **overrides: Any
+) -> Integration:
+    integration = Integration(project_id=project.id, kind=kind, created_at=utcnow(), **overrides)
+    session.add(integration)
+    await session.flush()
+    return integration
+
+
+async def make_user_integration(
+    session: AsyncSession, *, user: User, kind: str = "github"
+) -> UserIntegration:
+    integration = UserIntegration(id=new_id(), user_id=user.id, kind=kind, created_at=utcnow())
+    session.add(integration)
+    await session.flush()
+    return integration
+
+
+async def make_signal_report(
+    session: AsyncSession, *, project: Project, title: str = "Checkout is slow"
+) -> SignalReport:
+    report = SignalReport(id=new_id(), project_id=project.id, title=title, created_at=utcnow())
+    session.add(report)
+    await session.flush()
+    return report

@@ -1,0 +1,39 @@
+"""Stand-ins for what is outside the service. Each passes the tests of the real one (tests/clients)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from typing_extensions import override
+
+from app.clients.queue import JobQueue
+
+__all__ = ["QueuedJob", "RecordingQueue"]
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """A job that was asked for."""
+
+    name: str
+    job_id: str
+    arguments: dict[str, Any]
+
+
+class RecordingQueue(JobQueue):
+    """Keeps what it is asked for; nothing is performed."""
+
+    def __init__(self) -> None:
+        self.jobs: list[QueuedJob] = []
+
+    @override
+    async def enqueue(self, job: str, *, job_id: str, arguments: dict[str, Any]) -> bool:
+        if any(queued.job_id == job_id for queued in self.jobs):
+            return False
+        # A worker reads arguments as JSON, and so does who looks at them here.
+        self.jobs.append(QueuedJob(job, job_id, orjson.loads(orjson.dumps(arguments, default=str))))
+        return True
+
+    @override
+    async def aclose(self) -> None:
+        pass

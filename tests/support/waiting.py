@@ -1,0 +1,20 @@
+"""The one place where tests wait: for a condition, with a deadline, never for a length of time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+__all__ = ["eventually"]
+
+_PAUSE_SECONDS = 0.02
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], *, within_seconds: float = 20) -> None:
+    """Return once `holds` does; for what gives no event to wait for, such as a row or another process."""
+    nothing = asyncio.Event()
+    async with asyncio.timeout(within_seconds):
+        while not await holds():
+            try:
+                async with asyncio.timeout(_PAUSE_SECONDS):
+                    await nothing.wait()
+            except TimeoutError:
+                continue
