@@ -1,0 +1,118 @@
+"""What the sweeper decides: who is queued again, who has failed, who is left alone."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from app.db import SessionFactory, unit_of_work
+from app.enums import RunStatus
+from app.models import Project, Run, Task, User
+from app.services.run_lifecycle import LEASE, MAX_ATTEMPTS, claim
+from app.services.run_recovery import recover_runs
+from tests.support.clock import MovableClock
+from tests.support.factories import make_run, make_task
+from tests.support.fakes import RecordingQueue
+
+
+@pytest.fixture
+async def task(sessions: SessionFactory, project: Project, owner: User) -> Task:
+    async with unit_of_work(sessions) as session:
+        return await make_task(session, project=project, created_by=owner)
+
+
+async def status_of(sessions: SessionFactory, run: Run) -> str:
+    async with sessions() as session:
+        return (await session.execute(select(Run.status).where(Run.id == run.id))).scalar_one()
+
+
+async def asked_for(sessions: SessionFactory, task: Task, clock: MovableClock, **overrides: Any) -> Run:
+    async with unit_of_work(sessions) as session:
+        return await make_run(session, task=task, dispatch_requested_at=clock(), **overrides)
+
+
+async def test_queued_run_is_asked_for_again_after_a_grace_time(
+    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock
+) -> None:
+    run = await asked_for(sessions, task, clock)
+
+    assert await recover_runs(sessions, queue) == 0
+    clock.advance(seconds=15)
+    assert await recover_runs(sessions, queue) == 1
+
+    assert [job.arguments for job in queue.jobs] == [{"run_id": str(run.id)}]
+
+
+async def test_run_that_waits_in_the_queue_is_not_queued_twice(
+    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock
+) -> None:
+    await asked_for(sessions, task, clock)
+    clock.advance(minutes=5)
+
+    await recover_runs(sessions, queue)
+    assert await recover_runs(sessions, queue) == 0
+
+
+async def test_run_that_nobody_asked_to_start_is_left_alone(
+    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock
+) -> None:
+    async with unit_of_work(sessions) as session:
+        await make_run(session, task=task)
+    clock.advance(days=1)
+
+    assert await recover_runs(sessions, queue) == 0
+    assert queue.jobs == []
+
+
+async def test_lapsed_run_whose_agent_had_not_started_is_queued_again(
+    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock
+) -> None:
+    run = await asked_for(sessions, task, clock)
+    async with unit_of_work(sessions) as session:
+        assert await claim(session, run.id, owner="lost")
+    clock.advance(seconds=LEASE.total_seconds())
+
+    assert await recover_runs(sessions, queue) == 1
+
+    assert await status_of(sessions, run) == RunStatus.QUEUED
+
+
+@pytest.mark.parametrize(
+    "left_behind",
+    [
+        pytest.param({"state": {"agent_started_at": "2026-03-01T10:00:00+00:00"}}, id="agent had started"),
+        pytest.param({"attempts": MAX_ATTEMPTS}, id="too many attempts"),
+    ],
+)
+async def test_lapsed_run_that_cannot_be_repeated_fails_as_lost(
+    sessions: SessionFactory,
+    queue: RecordingQueue,
+    task: Task,
+    clock: MovableClock,
+    left_behind: dict[str, Any],
+) -> None:
+    run = await asked_for(
+        sessions, task, clock, status=RunStatus.IN_PROGRESS, lease_expires_at=clock() + LEASE, **left_behind
+    )
+    clock.advance(seconds=LEASE.total_seconds())
+
+    assert await recover_runs(sessions, queue) == 0
+
+    async with sessions() as session:
+        ended = (await session.execute(select(Run).where(Run.id == run.id))).scalar_one()
+    assert (ended.status, ended.completed_at) == (RunStatus.FAILED, clock())
+    assert "worker" in (ended.error_message or "")
+
+
+async def test_run_whose_worker_beats_is_left_alone(
+    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock
+) -> None:
+    run = await asked_for(sessions, task, clock)
+    async with unit_of_work(sessions) as session:
+        assert await claim(session, run.id, owner="alive")
+    clock.advance(seconds=(LEASE - timedelta(seconds=1)).total_seconds())
+
+    assert await recover_runs(sessions, queue) == 0
+
+    assert await status_of(sessions, run) == RunStatus.IN_PROGRESS

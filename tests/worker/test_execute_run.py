@@ -1,0 +1,223 @@
+"""One run from its job to its end: real agent process, real sandbox, real git, real object store."""
+
+import asyncio
+
+import orjson
+import pytest
+
+from app.db import unit_of_work
+from app.enums import RunStatus
+from app.services.artifact_rules import log_key
+from app.worker.jobs.execute_run import execute_run
+from tests.fixtures.worker import Repositories, Workshop
+from tests.support.waiting import eventually
+
+SAY_HELLO = """Say hello.
+
+```file path=hello.txt
+Hello
+```
+
+```sh
+cat README.md
+```
+
+```say
+Said hello.
+```
+"""
+
+SCHEMA = {"type": "object", "required": ["answer"], "properties": {"answer": {"type": "integer"}}}
+
+
+async def test_run_ends_completed_with_output_patch_and_pushed_branch(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    repositories.create("acme/app", {"README.md": "Acme\n"})
+    run = await workshop.queued_run(SAY_HELLO, repository="acme/app")
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert ended.status == RunStatus.COMPLETED, ended.error_message
+    assert ended.completed_at is not None
+    assert ended.error_message is None
+    assert (ended.lease_owner, ended.lease_expires_at, ended.attempts) == (None, None, 1)
+    branch = f"taskbeacon/tes-0-{run.id.hex[-8:]}"
+    assert ended.output == {
+        "head_branch": branch,
+        "head_sha": repositories.show("acme/app", branch).split()[1],
+        "summary": "Said hello.",
+        "files_changed": ["hello.txt"],
+    }
+    assert repositories.show("acme/app", f"{branch}:hello.txt") == "Hello\n"
+    assert sorted(repositories.branches("acme/app")) == ["main", branch]
+    [patch] = ended.artifacts
+    assert patch["name"] == "changes.patch"
+    assert "+Hello" in await workshop.stored(patch["storage_path"])
+    assert patch["size"] == len(await workshop.stored(patch["storage_path"]))
+
+
+async def test_tasks_copy_of_the_status_follows_the_run(workshop: Workshop) -> None:
+    run = await workshop.queued_run("```say\nhi\n```")
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    task = await workshop.task_of(run)
+    assert (task.latest_run_id, task.latest_run_status) == (run.id, RunStatus.COMPLETED)
+
+
+async def test_log_holds_the_agents_updates_without_message_chunks(workshop: Workshop) -> None:
+    run = await workshop.queued_run(SAY_HELLO.replace("README.md", "hello.txt"))
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    text = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    entries = [orjson.loads(line) for line in text.splitlines()]
+    assert {entry["type"] for entry in entries} == {"notification"}
+    kinds = [
+        entry["notification"]["params"]["update"]["sessionUpdate"]
+        for entry in entries
+        if entry["notification"]["method"] == "session/update"
+    ]
+    assert {"tool_call", "tool_call_update", "agent_message"} <= set(kinds)
+    assert "agent_message_chunk" not in kinds
+
+
+async def test_run_without_repository_works_in_an_empty_one(workshop: Workshop) -> None:
+    run = await workshop.queued_run(SAY_HELLO.replace("cat README.md", "ls"))
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert ended.status == RunStatus.COMPLETED, ended.error_message
+    assert ended.output is not None
+    assert ended.output["head_branch"] is None
+    assert ended.output["files_changed"] == ["hello.txt"]
+
+
+async def test_failing_step_fails_the_run_with_its_last_lines_and_keeps_the_patch(workshop: Workshop) -> None:
+    run = await workshop.queued_run(
+        "```file path=a.txt\none\n```\n```sh\necho 'disk is on fire' >&2; exit 3\n```"
+    )
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert ended.status == RunStatus.FAILED
+    assert "disk is on fire" in (ended.error_message or "")
+    assert ended.output is None
+    assert [artifact["name"] for artifact in ended.artifacts] == ["changes.patch"]
+
+
+async def test_missing_repository_fails_the_run_and_names_it(workshop: Workshop) -> None:
+    run = await workshop.queued_run("```say\nhi\n```", repository="acme/nothing")
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert ended.status == RunStatus.FAILED
+    assert "acme/nothing" in (ended.error_message or "")
+
+
+@pytest.mark.parametrize("repository", ["../secrets", "acme/..", "-u/x", "acme/.git"])
+async def test_repository_name_cannot_leave_the_base_url(workshop: Workshop, repository: str) -> None:
+    run = await workshop.queued_run("```say\nhi\n```", repository=repository)
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.error_message) == (
+        RunStatus.FAILED,
+        f"The repository {repository} does not exist.",
+    )
+
+
+async def test_structured_output_is_the_output(workshop: Workshop) -> None:
+    run = await workshop.queued_run('```json output\n{"answer": 42}\n```', json_schema=SCHEMA)
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.output) == (RunStatus.COMPLETED, {"answer": 42}), ended.error_message
+
+
+@pytest.mark.parametrize("steps", ['```json output\n{"answer": "many"}\n```', "```say\nhi\n```"])
+async def test_output_that_does_not_match_the_schema_fails_the_run(workshop: Workshop, steps: str) -> None:
+    run = await workshop.queued_run(steps, json_schema=SCHEMA)
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.output) == (RunStatus.FAILED, None)
+    assert "output" in (ended.error_message or "").lower()
+
+
+async def test_pending_message_is_part_of_the_prompt(workshop: Workshop) -> None:
+    message = "```say\nfrom the message\n```"
+    run = await workshop.queued_run("Prose only.", state={"pending_user_message": message})
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert ended.output is not None
+    assert ended.output["summary"] == "from the message"
+
+
+async def test_agent_that_is_not_installed_fails_the_run_with_how_to_install_it(workshop: Workshop) -> None:
+    run = await workshop.queued_run("Hello", state={"runtime_adapter": "codex", "model": "gpt-5"})
+    workshop.context.environment.pop("PATH", None)  # type: ignore[attr-defined] # this worker has no agents
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert ended.status == RunStatus.FAILED
+    assert "npm install" in (ended.error_message or "")
+
+
+async def test_second_copy_of_the_job_stops_at_the_claim(workshop: Workshop) -> None:
+    run = await workshop.queued_run("```say\nhi\n```")
+
+    await asyncio.gather(*(execute_run(workshop.arq_context, run_id=str(run.id)) for _ in range(3)))
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.attempts) == (RunStatus.COMPLETED, 1)
+
+
+async def test_workspace_is_gone_afterwards(workshop: Workshop) -> None:
+    run = await workshop.queued_run("```sh\nmkdir -p a/b; touch a/b/c; chmod -w a/b a\n```")
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    assert (await workshop.read(run)).status == RunStatus.COMPLETED
+    assert list(workshop.context.process.settings.workspaces_path.iterdir()) == []
+
+
+async def test_worker_that_is_stopped_gives_the_run_back(workshop: Workshop) -> None:
+    run = await workshop.queued_run("```sh\nsleep 60\n```")
+    job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
+
+    async def agent_started() -> bool:
+        return "agent_started_at" in (await workshop.read(run)).state
+
+    await eventually(agent_started)
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+
+    returned = await workshop.read(run)
+    assert (returned.status, returned.lease_owner) == (RunStatus.QUEUED, None)
+    assert "agent_started_at" not in returned.state
+    assert list(workshop.context.process.settings.workspaces_path.glob("*")) == []
+
+
+async def test_run_that_ended_meanwhile_keeps_its_end(workshop: Workshop) -> None:
+    run = await workshop.queued_run("```say\nhi\n```")
+    async with unit_of_work(workshop.sessions) as session:
+        row = await session.get_one(type(run), run.id)
+        row.status = RunStatus.CANCELLED
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.attempts, ended.output) == (RunStatus.CANCELLED, 0, None)

@@ -1,0 +1,132 @@
+"""The arq worker on a real Redis: from a request to the end of its run, and what an outage in between costs."""
+
+from collections.abc import AsyncGenerator
+
+import httpx
+import pytest
+
+from app.clients.queue import ArqQueue
+from app.db import unit_of_work
+from app.enums import RunStatus
+from app.main import create_app
+from app.models import Run, Task
+from app.services.process import ProcessContext
+from app.services.run_recovery import recover_runs
+from app.worker.context import WorkerContext
+from app.worker.main import create_worker
+from tests.fixtures.worker import Workshop
+from tests.support.callers import CallerKind, make_caller
+from tests.support.clock import MovableClock
+from tests.support.factories import make_task
+
+# A port that nothing listens on.
+NO_REDIS = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+async def arq_queue(workshop: Workshop) -> AsyncGenerator[ArqQueue, None]:
+    queue = ArqQueue(workshop.context.process.settings.redis_url)
+    yield queue
+    await queue.aclose()
+
+
+@pytest.fixture
+async def unreachable_queue() -> AsyncGenerator[ArqQueue, None]:
+    queue = ArqQueue(NO_REDIS)
+    yield queue
+    await queue.aclose()
+
+
+def with_queue(workshop: Workshop, queue: ArqQueue) -> ProcessContext:
+    process = workshop.context.process
+    return ProcessContext(
+        settings=process.settings,
+        sessions=process.sessions,
+        redis=process.redis,
+        queue=queue,
+        store=process.store,
+    )
+
+
+async def post_run(workshop: Workshop, queue: ArqQueue) -> tuple[httpx.Response, Task]:
+    """Ask the API, with this queue, to run a task that says hi."""
+    process = with_queue(workshop, queue)
+    async with unit_of_work(process.sessions) as session:
+        caller = await make_caller(session, CallerKind.OWNER, project=workshop.project, owner=workshop.owner)
+        task = await make_task(
+            session, project=workshop.project, created_by=workshop.owner, description="```say\nhi\n```"
+        )
+    transport = httpx.ASGITransport(create_app(process.settings, process=process))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://testserver", headers=caller.headers
+    ) as client:
+        response = await client.post(f"/api/projects/{workshop.project.id}/tasks/{task.id}/run")
+    return response, task
+
+
+async def work_until_idle(workshop: Workshop, queue: ArqQueue) -> None:
+    """Have a worker perform what is queued."""
+    context = WorkerContext(
+        process=with_queue(workshop, queue),
+        sandbox=workshop.context.sandbox,
+        environment=workshop.context.environment,
+    )
+    worker = create_worker(context, burst=True, handle_signals=False)
+    try:
+        await worker.async_run()
+    finally:
+        await worker.close()
+
+
+async def latest_run(workshop: Workshop, task: Task) -> Run:
+    async with workshop.sessions() as session:
+        fresh = await session.get_one(Task, task.id)
+        assert fresh.latest_run_id is not None
+        return await session.get_one(Run, fresh.latest_run_id)
+
+
+async def test_run_asked_for_over_http_is_performed(workshop: Workshop, arq_queue: ArqQueue) -> None:
+    response, task = await post_run(workshop, arq_queue)
+    assert (response.status_code, response.json()["latest_run"]["status"]) == (200, "queued")
+
+    await work_until_idle(workshop, arq_queue)
+
+    run = await latest_run(workshop, task)
+    assert run.status == RunStatus.COMPLETED, run.error_message
+    assert run.output is not None
+    assert run.output["summary"] == "hi"
+
+
+async def test_job_leaves_nothing_in_redis(workshop: Workshop, arq_queue: ArqQueue) -> None:
+    await post_run(workshop, arq_queue)
+
+    await work_until_idle(workshop, arq_queue)
+
+    left = [key async for key in workshop.context.process.redis.scan_iter("*execute_run*")]
+    assert [key for key in left if not key.startswith(b"arq:retry")] == []
+
+
+async def test_run_is_accepted_while_redis_is_down_and_performed_later(
+    workshop: Workshop, unreachable_queue: ArqQueue, arq_queue: ArqQueue, clock: MovableClock
+) -> None:
+    response, task = await post_run(workshop, unreachable_queue)
+    assert (response.status_code, response.json()["latest_run"]["status"]) == (200, "queued")
+    clock.advance(seconds=30)
+
+    assert await recover_runs(workshop.sessions, arq_queue) == 1
+    await work_until_idle(workshop, arq_queue)
+
+    assert (await latest_run(workshop, task)).status == RunStatus.COMPLETED
+
+
+async def test_runs_survive_an_emptied_redis(
+    workshop: Workshop, arq_queue: ArqQueue, clock: MovableClock
+) -> None:
+    _, task = await post_run(workshop, arq_queue)
+    await workshop.context.process.redis.flushdb()
+    clock.advance(seconds=30)
+
+    assert await recover_runs(workshop.sessions, arq_queue) == 1
+    await work_until_idle(workshop, arq_queue)
+
+    assert (await latest_run(workshop, task)).status == RunStatus.COMPLETED
