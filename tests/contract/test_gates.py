@@ -1,0 +1,298 @@
+"""What a caller may do, and in which order it is asked (contract 2.1, 2.3)."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.enums import Scope
+from app.models import Organization, Project, Run, Task, User
+from tests.support.assertions import (
+    assert_error,
+    assert_invalid,
+    assert_not_found,
+    assert_page,
+    assert_permission_denied,
+)
+from tests.support.callers import CallerKind, bearer
+from tests.support.factories import make_key, make_project, make_task, make_user
+from tests.support.routes import PROJECT_ROUTES, ROUTES, Route
+
+ANY_ID = "11111111-1111-4111-8111-111111111111"
+
+
+def missing(scope: str) -> str:
+    return f"API key missing required scope '{scope}'"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"2.3-{route}")
+async def test_route_needs_its_scope_and_no_other(
+    anonymous: httpx.AsyncClient,
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    task: Task,
+    run: Run,
+    route: Route,
+) -> None:
+    """The one scope is enough, and all the others together are not."""
+    url = route.url(project=project.id, task=task.id, run=run.id)
+    sufficient = {route.scope, f"{route.scope.partition(':')[0]}:write"}
+    others = [scope for scope in Scope if scope not in {Scope.ANY, *sufficient}]
+    wrong = await make_key(session, user=owner, scopes=others)
+    response = await anonymous.request(route.method, url, json=route.body, headers=bearer(wrong))
+    assert_permission_denied(response, missing(route.scope))
+    right = await make_key(session, user=owner, scopes=[route.scope])
+    response = await anonymous.request(route.method, url, json=route.body, headers=bearer(right))
+    assert response.status_code == route.status
+
+
+@pytest.mark.parametrize(
+    ("scopes", "status"),
+    [
+        pytest.param(["*"], 200, id="2.3-star-allows-all"),
+        pytest.param(["task:write"], 200, id="2.3-write-implies-read"),
+        pytest.param(["task:read", "user:write"], 200, id="2.3-one-of-several"),
+        pytest.param([], 403, id="2.3-empty-list"),
+        pytest.param(None, 403, id="2.3-null-list"),
+        pytest.param(["task"], 403, id="2.3-no-verb"),
+        pytest.param(["task:*"], 403, id="2.3-star-is-not-a-verb"),
+        pytest.param(["TASK:READ"], 403, id="2.3-case-counts"),
+    ],
+)
+async def test_scopes_of_a_key_open_the_list(
+    anonymous: httpx.AsyncClient,
+    session: AsyncSession,
+    owner: User,
+    tasks_url: str,
+    scopes: Sequence[str] | None,
+    status: int,
+) -> None:
+    key = await make_key(session, user=owner, scopes=scopes)
+    response = await anonymous.get(tasks_url, headers=bearer(key))
+    assert response.status_code == status
+    if status == 403:
+        assert_permission_denied(response, missing("task:read"))
+
+
+@pytest.mark.caller(CallerKind.READ_ONLY)
+@pytest.mark.parametrize(
+    "route",
+    [route for route in PROJECT_ROUTES if route.scope is Scope.TASK_WRITE],
+    ids=lambda route: f"2.3-{route}",
+)
+async def test_read_only_key_changes_nothing(
+    client: httpx.AsyncClient, session: AsyncSession, project: Project, task: Task, run: Run, route: Route
+) -> None:
+    counts = select(
+        select(func.count(Task.id)).scalar_subquery(), select(func.count(Run.id)).scalar_subquery()
+    )
+    before = (await session.execute(counts)).one()
+    url = route.url(project=project.id, task=task.id, run=run.id)
+    response = await client.request(route.method, url, json=route.body)
+    assert_permission_denied(response, missing("task:write"))
+    assert (await session.execute(counts)).one() == before
+    unchanged = await session.execute(select(Task.description, Task.deleted).where(Task.id == task.id))
+    assert unchanged.one() == ("", False)
+
+
+@pytest.mark.parametrize("route", PROJECT_ROUTES, ids=lambda route: f"2.1-{route}")
+@pytest.mark.parametrize("caller", [CallerKind.OUTSIDER], indirect=True)
+async def test_outsider_is_refused_at_the_project(
+    client: httpx.AsyncClient, project: Project, task: Task, run: Run, route: Route
+) -> None:
+    url = route.url(project=project.id, task=task.id, run=run.id)
+    response = await client.request(route.method, url, json=route.body)
+    assert_permission_denied(response, "You don't have access to the project.")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("abc", id="2.1-word"),
+        pytest.param("0", id="2.1-zero"),
+        pytest.param("-1", id="2.1-negative"),
+        pytest.param("1.5", id="2.1-fraction"),
+        pytest.param("99999999999", id="2.1-unknown"),
+        pytest.param("99999999999999999999", id="2.1-beyond-bigint"),
+        pytest.param("9" * 500, id="2.1-five-hundred-digits"),
+        pytest.param("@other", id="2.1-other-literal"),
+        pytest.param("%00", id="13.8-nul"),
+        pytest.param("1%00", id="13.8-nul-behind-a-number"),
+        pytest.param("%ED%A0%80", id="12.15-surrogate"),
+        pytest.param("%F0%9D%9F%8F", id="2.1-digit-of-another-script"),
+    ],
+)
+@pytest.mark.parametrize("route", PROJECT_ROUTES[:5], ids=str)
+async def test_project_that_does_not_exist_is_not_found(
+    client: httpx.AsyncClient, task: Task, route: Route, name: str
+) -> None:
+    response = await client.request(route.method, route.url(project=name, task=task.id), json=route.body)
+    assert_not_found(response, "Project not found.")
+
+
+class TestCurrentProject:
+    """`@current` (contract 2.1)."""
+
+    async def test_stands_for_the_callers_current_project(
+        self, client: httpx.AsyncClient, task: Task
+    ) -> None:
+        rows = assert_page(await client.get("/api/projects/@current/tasks"), count=1)
+        assert rows[0]["id"] == str(task.id)
+
+    @pytest.mark.caller(CallerKind.OUTSIDER)
+    async def test_is_each_callers_own(self, client: httpx.AsyncClient, task: Task) -> None:
+        assert_page(await client.get("/api/projects/@current/tasks"), count=0)
+        assert_not_found(await client.get(f"/api/projects/@current/tasks/{task.id}"))
+
+    async def test_names_nothing_for_a_user_without_one(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession
+    ) -> None:
+        key = await make_key(session, user=await make_user(session))
+        response = await anonymous.get("/api/projects/@current/tasks", headers=bearer(key))
+        assert_not_found(response, "Project not found.")
+
+    async def test_is_refused_once_the_user_is_no_member_any_more(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, project: Project
+    ) -> None:
+        former = await make_user(session, current_project_id=project.id)
+        key = await make_key(session, user=former)
+        response = await anonymous.get("/api/projects/@current/tasks", headers=bearer(key))
+        assert_permission_denied(response, "You don't have access to the project.")
+
+
+class TestRestrictedKeys:
+    """Keys limited to projects or organizations (contract 2.3)."""
+
+    @pytest.mark.caller(CallerKind.OTHER_PROJECT_KEY)
+    async def test_key_of_other_projects_is_refused(
+        self, client: httpx.AsyncClient, project: Project, tasks_url: str
+    ) -> None:
+        detail = f"API key does not have access to the requested project: ID {project.id}."
+        assert_permission_denied(await client.get(tasks_url), detail)
+        assert_permission_denied(await client.get("/api/projects/@current/tasks"), detail)
+
+    @pytest.mark.caller(CallerKind.OTHER_ORGANIZATION_KEY)
+    async def test_key_of_other_organizations_is_refused(
+        self, client: httpx.AsyncClient, organization: Organization, tasks_url: str
+    ) -> None:
+        detail = f"API key does not have access to the requested organization: ID {organization.id}."
+        assert_permission_denied(await client.get(tasks_url), detail)
+
+    async def test_key_of_this_project_or_organization_is_accepted(
+        self,
+        anonymous: httpx.AsyncClient,
+        session: AsyncSession,
+        organization: Organization,
+        project: Project,
+        owner: User,
+        tasks_url: str,
+    ) -> None:
+        other = await make_project(session, name="Elsewhere")
+        limits: list[tuple[list[int], list[UUID]]] = [
+            ([other.id, project.id], []),
+            ([], [other.organization_id, organization.id]),
+            ([project.id], [organization.id]),
+        ]
+        for projects, organizations in limits:
+            key = await make_key(session, user=owner, projects=projects, organizations=organizations)
+            assert_page(await anonymous.get(tasks_url, headers=bearer(key)), count=0)
+
+    @pytest.mark.caller(CallerKind.OTHER_PROJECT_KEY)
+    async def test_restriction_hides_projects_from_the_list(self, client: httpx.AsyncClient) -> None:
+        """The owner is no member of the other project either, so nothing is left."""
+        assert_page(await client.get("/api/projects"), count=0)
+
+
+class TestOrder:
+    """Each gate is asked only behind the one before (contract 2.3)."""
+
+    @pytest.mark.parametrize(
+        "body", [pytest.param(b"{", id="broken"), pytest.param(b'{"title": []}', id="invalid")]
+    )
+    async def test_authentication_comes_before_everything(
+        self, anonymous: httpx.AsyncClient, body: bytes
+    ) -> None:
+        response = await anonymous.post("/api/projects/abc/tasks", content=body)
+        assert response.json()["code"] == "not_authenticated"
+
+    async def test_project_comes_before_scope(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession
+    ) -> None:
+        key = await make_key(session, user=await make_user(session), scopes=[])
+        response = await anonymous.get("/api/projects/abc/tasks", headers=bearer(key))
+        assert_not_found(response, "Project not found.")
+
+    @pytest.mark.caller(CallerKind.READ_ONLY)
+    @pytest.mark.parametrize(
+        "body",
+        [
+            pytest.param(b"{", id="2.3-broken"),
+            pytest.param(b'{"title": [], "mode": []}', id="2.3-invalid"),
+            pytest.param(b"null", id="2.3-null"),
+        ],
+    )
+    @pytest.mark.parametrize(
+        ("method", "path"), [("POST", ""), ("PATCH", f"/{ANY_ID}"), ("POST", f"/{ANY_ID}/run")]
+    )
+    async def test_scope_comes_before_body_and_look_up(
+        self, client: httpx.AsyncClient, tasks_url: str, method: str, path: str, body: bytes
+    ) -> None:
+        headers = {"Content-Type": "application/json"}
+        response = await client.request(method, tasks_url + path, content=body, headers=headers)
+        assert_permission_denied(response, missing("task:write"))
+
+    @pytest.mark.parametrize("method", ["PATCH", "PUT"])
+    @pytest.mark.parametrize("body", [b"{", b'{"title": []}', b"null", b"[]"])
+    async def test_look_up_comes_before_body_on_update(
+        self, client: httpx.AsyncClient, tasks_url: str, method: str, body: bytes
+    ) -> None:
+        """Contract 5.4 and 11 #8, #32: no validation oracle on invisible tasks."""
+        headers = {"Content-Type": "application/json"}
+        response = await client.request(method, f"{tasks_url}/{ANY_ID}", content=body, headers=headers)
+        assert_not_found(response)
+
+    async def test_body_comes_before_look_up_on_run(self, client: httpx.AsyncClient, tasks_url: str) -> None:
+        response = await client.post(f"{tasks_url}/{ANY_ID}/run", json={"mode": "sideways"})
+        assert_invalid(response, "mode", "invalid_choice", '"sideways" is not a valid choice.')
+
+    async def test_rules_of_the_run_body_come_before_look_up(
+        self, client: httpx.AsyncClient, tasks_url: str
+    ) -> None:
+        """Contract 9.3: what needs only the request is part of its validation."""
+        response = await client.post(f"{tasks_url}/{ANY_ID}/run", json={"runtime_adapter": "claude"})
+        detail = "This field is required when selecting a cloud runtime."
+        assert_invalid(response, "model", "invalid_input", detail)
+
+    @pytest.mark.caller(CallerKind.MEMBER)
+    async def test_look_up_comes_before_business_rules(
+        self, client: httpx.AsyncClient, task_url: str
+    ) -> None:
+        response = await client.post(f"{task_url}/run", json={"resume_from_run_id": ANY_ID})
+        assert_not_found(response)
+
+
+async def test_other_teams_task_is_not_found_under_the_callers_project(
+    client: httpx.AsyncClient, session: AsyncSession, owner: User, tasks_url: str
+) -> None:
+    elsewhere = await make_project(session, name="Elsewhere")
+    foreign = await make_task(session, project=elsewhere, created_by=owner)
+    assert_not_found(await client.get(f"{tasks_url}/{foreign.id}"))
+
+
+async def test_permission_failures_share_their_type_with_authentication_failures(
+    anonymous: httpx.AsyncClient, session: AsyncSession, tasks_url: str
+) -> None:
+    """Contract 2.2: clients must look at `code`."""
+    key = await make_key(session, user=await make_user(session))
+    response = await anonymous.get(tasks_url, headers=bearer(key))
+    assert_error(
+        response,
+        403,
+        type="authentication_error",
+        code="permission_denied",
+        detail="You don't have access to the project.",
+    )

@@ -1,0 +1,90 @@
+"""The service's own processes, started as an operator starts them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from app.config import Settings
+from tests.support.waiting import eventually
+
+__all__ = ["ServiceProcess", "free_port", "service_process", "wait_until_ready"]
+
+_STOP_SECONDS = 15
+
+
+class ServiceProcess:
+    """A running `taskbeacon` command; its output goes to `log`."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], log: Path) -> None:
+        self._popen = popen
+        self.log = log
+
+    @property
+    def is_running(self) -> bool:
+        return self._popen.poll() is None
+
+    def ask_to_stop(self) -> None:
+        self._popen.send_signal(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Ask the process to stop and return its exit code."""
+        self.ask_to_stop()
+        return self._popen.wait(_STOP_SECONDS)
+
+    def kill(self) -> None:
+        self._popen.kill()
+        self._popen.wait(_STOP_SECONDS)
+
+
+@contextmanager
+def service_process(
+    command: str, *, settings: Settings, log: Path, **environment: str
+) -> Iterator[ServiceProcess]:
+    """Run `taskbeacon <command>` on the servers of `settings`; leaving the block kills what is left of it."""
+    variables = {
+        "TASKBEACON_DATABASE_URL": settings.database_url,
+        "TASKBEACON_REDIS_URL": settings.redis_url,
+        "TASKBEACON_THROTTLE_PER_MINUTE": "0",
+        "TASKBEACON_THROTTLE_PER_HOUR": "0",
+    }
+    with log.open("wb") as output:
+        popen = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", *command.split()],
+            env=os.environ | variables | environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    process = ServiceProcess(popen, log)
+    try:
+        yield process
+    finally:
+        if process.is_running:
+            process.kill()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+async def wait_until_ready(client: httpx.AsyncClient, process: ServiceProcess) -> None:
+    """Return once the API behind `client` is ready."""
+
+    async def ready() -> bool:
+        assert process.is_running, process.log.read_text()
+        try:
+            return (await client.get("/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    await eventually(ready, within_seconds=30)
