@@ -8,7 +8,6 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     and_,
-    distinct,
     func,
     insert,
     literal,
@@ -289,7 +288,8 @@ async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -
 async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:
     """Return the distinct repositories of visible tasks, sorted (contract 6.2)."""
     statement = (
-        select(distinct(Task.repository))
+        select(Task.repository)
+        .distinct()
         .where(visible_task(caller), ~Task.internal, Task.repository.is_not(None), Task.repository != "")
         .order_by(Task.repository)
     )
