@@ -42,7 +42,7 @@ Emit = Callable[[Message], Awaitable[None]]
 Decide = Callable[[Sequence[PermissionOption]], Awaitable[str | None]]
 
 _START_SECONDS = 120
-_CLOSE_SECONDS = 5.0
+_CLOSE_SECONDS = 2.0
 _COMPLAINT_BYTES = 8 * 2**10
 _FILE_BYTES = 8 * 2**20
 _MESSAGE_CHARACTERS = 2**20

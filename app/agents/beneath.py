@@ -76,7 +76,10 @@ def _steps(root: Path, path: str) -> tuple[str, ...]:
     if not path or "\0" in path or len(path) > _LONGEST_PATH:
         raise PathRefused("A path must have 1 to 4096 characters, none of them NUL.")
     base = root.resolve()
-    target = (base / path).resolve()
+    try:
+        target = (base / path).resolve()
+    except RuntimeError:  # how pathlib tells a loop of links before Python 3.13
+        raise PathRefused(f"The path '{path}' runs through a loop of links.") from None
     if base not in target.parents:
         raise PathRefused(f"The path '{path}' leads out of the workspace.")
     return target.relative_to(base).parts

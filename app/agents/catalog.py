@@ -3,13 +3,13 @@
 Nothing here starts a process or looks at the machine.
 """
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from re import Pattern
 from re import compile as pattern
 
 from app.agents.errors import UnknownAdapter
+from app.agents.inside import OWN_PROGRAM, module_command
 
 __all__ = [
     "ADAPTERS",
@@ -47,30 +47,14 @@ class Adapter:
     efforts: tuple[tuple[Pattern[str], tuple[str, ...]], ...] = ()  # first match on the model's name counts
 
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-
-# Isolated mode keeps a workspace that has an `app` folder of its own (this very repository has) from being
-# imported in our place. The package is loaded from where it lies, and not found by searching its parent folder:
-# the sandbox shows that folder to nobody.
-_START_RUNBOOK = """\
-import importlib.util, runpy, sys
-folder = sys.argv.pop(1)
-spec = importlib.util.spec_from_file_location(
-    "app", folder + "/__init__.py", submodule_search_locations=[folder]
-)
-sys.modules["app"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["app"])
-runpy.run_module("app.agents.runbook", run_name="__main__", alter_sys=True)
-"""
-
 ADAPTERS: dict[str, Adapter] = {
     adapter.name: adapter
     for adapter in (
         Adapter(
             name="runbook",
-            command=(sys.executable, "-I", "-c", _START_RUNBOOK, str(_PACKAGE)),
+            command=module_command("app.agents.runbook"),
             install_hint="It is part of Taskbeacon: reinstall the worker.",
-            readable=(Path(sys.prefix), Path(sys.base_prefix), _PACKAGE),
+            readable=OWN_PROGRAM,
         ),
         Adapter(
             name="claude",

@@ -24,12 +24,14 @@ from acp.schema import PermissionOption
 
 from app.agents.acp import AgentSession, notification
 from app.agents.catalog import DEFAULT_ADAPTER, Adapter, find_adapter
+from app.agents.checking import check_apart
 from app.agents.errors import AgentError, AgentFailed, AgentNotInstalled, AgentTimedOut
 from app.agents.git import Remote
+from app.agents.inside import OWN_PROGRAM
 from app.agents.permissions import decide
 from app.agents.repository import Author
 from app.agents.sandbox import Sandbox, confined_environment
-from app.agents.structured import MISSING, check_output, output_instructions, read_output
+from app.agents.structured import MISSING, output_instructions, read_output
 from app.agents.uninterrupted import uninterrupted
 from app.agents.wire import LINE_LIMIT
 from app.agents.workspace import Collected, Workspace, open_workspace
@@ -114,18 +116,13 @@ class _Run:
 
     async def perform(self) -> RunResult:
         failure = await self._work()
-        if not self._prepared and failure is not None:
-            raise failure
-        await self._progress("collect", "Collecting what the agent changed")
-        collected = await self._workspace.collect(self._spec.sandbox, self._spec.commit_subject)
-        if collected.notes:
-            await self._progress("collect", f"Not everything could be taken along: {collected.notes}")
-        partial = self._result(collected)
         if failure is not None:
-            failure.partial = partial
+            failure.partial = await self._salvage()
             raise failure
+        collected = await self._collect()
+        partial = self._result(collected)
         try:
-            result = replace(partial, structured=await asyncio.to_thread(self._structured))
+            result = replace(partial, structured=await self._structured())
             return await self._push(result, collected.head)
         except AgentError as error:
             error.partial = partial
@@ -215,11 +212,30 @@ class _Run:
             return [self._spec.prompt]
         return [self._spec.prompt, output_instructions(schema)]
 
-    def _structured(self) -> Any | None:
-        output = read_output(self._workspace.work)
-        if self._spec.json_schema is not None:
-            check_output(output, self._spec.json_schema)
+    async def _structured(self) -> Any | None:
+        spec = self._spec
+        output = await asyncio.to_thread(read_output, self._workspace.work)
+        if spec.json_schema is not None:
+            confinement = self._workspace.confinement(readable=OWN_PROGRAM, hidden=tuple(spec.hidden))
+            await check_apart(spec.sandbox, confinement, spec.environment, output, spec.json_schema)
         return None if output is MISSING else output
+
+    async def _collect(self) -> Collected:
+        await self._progress("collect", "Collecting what the agent changed")
+        collected = await self._workspace.collect(self._spec.sandbox, self._spec.commit_subject)
+        if collected.notes:
+            await self._progress("collect", f"Not everything could be taken along: {collected.notes}")
+        return collected
+
+    async def _salvage(self) -> RunResult | None:
+        """Return what a failed run left; that this fails too must not hide why the run did."""
+        if not self._prepared:
+            return None
+        try:
+            return self._result(await self._collect())
+        except AgentError as error:
+            _LOGGER.warning("run.nothing_salvaged", reason=error.message)
+            return None
 
     def _result(self, collected: Collected) -> RunResult:
         return RunResult(

@@ -66,7 +66,6 @@ _FIXED = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_ATTR_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ASKPASS": "true",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=20",
     "LC_ALL": "C.UTF-8",

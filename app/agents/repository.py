@@ -38,10 +38,12 @@ _LONGEST_PATH = 1000
 _PATCH_LIMIT = 10 * 2**20
 _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
 
+# git would like to ask somebody for credentials; hosts also answer like this for what does not exist.
+_ASKED = re.compile(r"could not read (?:Username|Password)|terminal prompts disabled")
 # In the order in which they are looked for, in what git says in English.
 _COMPLAINTS: tuple[tuple[re.Pattern[str], type[RepositoryError], str], ...] = (
     (
-        re.compile(r"could not read Username|terminal prompts disabled"),
+        _ASKED,
         RepositoryNotFound,
         "The repository {url} does not exist, or needs credentials that this service does not have.",
     ),
@@ -281,6 +283,8 @@ def _refuse(
     result: Result, remote: Remote, what: str, otherwise: type[RepositoryError] = RepositoryError
 ) -> NoReturn:
     """Raise the error that fits what git said."""
+    if remote.secret is not None and _ASKED.search(result.complaint):
+        raise RepositoryAccessDenied(f"The repository {remote.url} refused the service's credentials.")
     for pattern, error, message in _COMPLAINTS:
         if pattern.search(result.complaint):
             raise error(message.format(url=remote.url))

@@ -132,6 +132,7 @@ class ConfinedProcess:
     def __init__(self, process: asyncio.subprocess.Process, info_descriptor: int) -> None:
         self._process = process
         self._info_descriptor: int | None = info_descriptor
+        self._stopped = False
         self.stdin = process.stdin
         self.stdout = process.stdout
         self.stderr = process.stderr
@@ -146,15 +147,17 @@ class ConfinedProcess:
         """Wait for the command itself to end (not for what it left behind: see `stop`)."""
         return await self._process.wait()
 
-    async def communicate(self) -> tuple[bytes, bytes]:
-        """Read its output to the end and wait for it."""
-        return await self._process.communicate()
+    async def communicate(self, text: bytes | None = None) -> tuple[bytes, bytes]:
+        """Write its input, read its output to the end (for programs that print little), and wait for it."""
+        return await self._process.communicate(text)
 
     async def stop(self, grace_seconds: float = _GRACE_SECONDS) -> int:
         """End the command and all its descendants, and return its exit status.
 
         Repeatable. When cancelled everything has been sent SIGKILL already or is sent it now.
         """
+        if self._stopped:
+            return await self._process.wait()
         world = self._open_world()
         try:
             if self.returncode is None:
@@ -174,6 +177,7 @@ class ConfinedProcess:
         finally:
             if world is not None:
                 os.close(world)
+        self._stopped = True  # the process id may be somebody else's from now on
         return code
 
     def _open_world(self) -> int | None:

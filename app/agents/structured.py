@@ -52,9 +52,14 @@ def check_output(output: Any, schema: Any) -> None:
     """
     if output is MISSING:
         raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
-    kind = validator_for(schema, default=jsonschema.Draft202012Validator)
+    if not isinstance(schema, dict | bool):
+        raise OutputInvalid(
+            "The task's JSON schema is not a valid schema: it is neither an object nor a boolean."
+        )
     try:
-        kind.check_schema(schema)
+        kind = validator_for(schema, default=jsonschema.Draft202012Validator)
+        if isinstance(schema, dict):
+            kind.check_schema(schema)
         validator: Validator = kind(schema, registry=Registry())
         error = jsonschema.exceptions.best_match(validator.iter_errors(output))
     except SchemaError as broken:

@@ -1,0 +1,64 @@
+"""Checks structured output in a process of its own, because it may have to be ended.
+
+A schema comes from a stranger, and one pattern in it can keep Python's regular expressions busy for years, during
+which no other code of the process runs: not in this thread, and not in any other.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any  # JSON
+
+from app.agents.errors import OutputInvalid
+from app.agents.inside import module_command
+from app.agents.sandbox import Confinement, Sandbox, confined_environment
+from app.agents.streams import last_lines
+from app.agents.structured import MISSING, check_output
+from app.agents.uninterrupted import uninterrupted
+from app.enums import AgentNetwork
+
+__all__ = ["check_apart"]
+
+_SECONDS = 10
+
+
+async def check_apart(
+    sandbox: Sandbox, confinement: Confinement, environment: Mapping[str, str], output: Any, schema: Any
+) -> None:
+    """Do what `check_output` does, in the sandbox. Raises OutputInvalid, also when it takes too long."""
+    if output is MISSING:
+        check_output(output, schema)
+    process = await sandbox.start(
+        module_command(__name__),
+        confinement,
+        confined_environment(environment, confinement),
+        network=AgentNetwork.NONE,
+        stdin=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(_SECONDS):
+            said, complaint = await process.communicate(json.dumps([output, schema]).encode())
+    except TimeoutError:
+        raise OutputInvalid(
+            f"Checking the structured output against the task's JSON schema took over {_SECONDS} s."
+        ) from None
+    finally:
+        await uninterrupted(process.stop())
+    if process.returncode != 0:
+        reason = last_lines(complaint.decode(errors="replace"))
+        raise OutputInvalid(f"The structured output could not be checked: {reason}")
+    if said:
+        raise OutputInvalid(said.decode())
+
+
+def _main() -> None:
+    output, schema = json.load(sys.stdin)
+    try:
+        check_output(output, schema)
+    except OutputInvalid as error:
+        sys.stdout.write(error.message)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,33 @@
+"""How modules of this package are started inside the sandbox, from a checkout and from an installed package alike."""
+
+import sys
+from pathlib import Path
+
+__all__ = ["OWN_PROGRAM", "module_command"]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+# What a confined process must be able to read to run our modules.
+OWN_PROGRAM = (Path(sys.prefix), Path(sys.base_prefix), _PACKAGE)
+
+# The package is loaded from where it lies, and not found by searching its parent folder: the sandbox shows that
+# folder to nobody.
+_START = """\
+import importlib.util, runpy, sys
+folder, module = sys.argv.pop(1), sys.argv.pop(1)
+spec = importlib.util.spec_from_file_location(
+    "app", folder + "/__init__.py", submodule_search_locations=[folder]
+)
+sys.modules["app"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["app"])
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
+def module_command(module: str) -> tuple[str, ...]:
+    """Return the command that runs a module of ours.
+
+    Isolated mode keeps a workspace that has an `app` folder of its own (this very repository has) from being
+    imported in our place.
+    """
+    return (sys.executable, "-I", "-c", _START, str(_PACKAGE), module)

@@ -1,0 +1,231 @@
+"""What the tests of agents share: real git origins, real sandboxes, and runs performed for real."""
+
+import asyncio
+import os
+import subprocess
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol  # Any: JSON
+
+import pytest
+
+from app.agents.errors import AgentError
+from app.agents.execution import RunResult, RunSpec, perform
+from app.agents.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment, probe
+from app.enums import AgentNetwork, SandboxKind
+
+PUSH_BRANCH = "taskbeacon/tes-0-1234abcd"
+
+_PROBED: dict[SandboxKind, Sandbox] = {}
+
+
+async def find_sandbox(kind: SandboxKind) -> Sandbox:
+    """Return a working sandbox of a kind; each is probed once per test process."""
+    if kind not in _PROBED:
+        _PROBED[kind] = await probe(SandboxPolicy(kind=kind))
+    return _PROBED[kind]
+
+
+@pytest.fixture
+async def sandbox() -> Sandbox:
+    return await find_sandbox(SandboxKind.AUTO)
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until a condition holds; fail if it does not in time."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what other processes do sets no event
+            await asyncio.sleep(0.02)
+
+
+def processes_with(marker: str) -> list[int]:
+    """Return the processes of the whole machine that carry a marker in their arguments."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            arguments = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if marker.encode() in arguments:
+            found.append(int(entry.name))
+    return found
+
+
+@dataclass(frozen=True)
+class GitFolder:
+    """A repository that a test looks into with plain git."""
+
+    path: Path
+
+    def git(self, *arguments: str, **environment: str) -> str:
+        result = subprocess.run(
+            ["git", *arguments],
+            cwd=self.path,
+            env={
+                "PATH": os.environ["PATH"],
+                "GIT_CONFIG_GLOBAL": os.devnull,
+                "GIT_AUTHOR_NAME": "Ada",
+                "GIT_AUTHOR_EMAIL": "ada@example.com",
+                "GIT_COMMITTER_NAME": "Ada",
+                "GIT_COMMITTER_EMAIL": "ada@example.com",
+                **environment,
+            },
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        return result.stdout.strip()
+
+    @property
+    def url(self) -> str:
+        return f"file://{self.path}"
+
+    def branches(self) -> list[str]:
+        return self.git("for-each-ref", "--format=%(refname:short)").splitlines()
+
+
+def make_origin(folder: Path, files: dict[str, str] | None = None) -> GitFolder:
+    """Make a bare repository whose `main` has three commits, or one with the files given."""
+    source, bare = folder / "source", folder / "origin.git"
+    source.mkdir(parents=True)
+    plain = GitFolder(source)
+    plain.git("init", "--quiet", "--initial-branch=main")
+    for number in range(3) if files is None else ():
+        (source / f"file{number}.txt").write_text(f"content {number}\n")
+        plain.git("add", ".")
+        plain.git("commit", "--quiet", "--message", f"Commit {number}")
+    for name, content in (files or {}).items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(content)
+    if files:
+        plain.git("add", ".")
+        plain.git("commit", "--quiet", "--message", "All files")
+    plain.git("clone", "--quiet", "--bare", ".", str(bare))
+    return GitFolder(bare)
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> GitFolder:
+    return make_origin(tmp_path / "git")
+
+
+@dataclass
+class Outcome:
+    """What a run came to, and what its log holds."""
+
+    result: RunResult | None = None
+    error: AgentError | None = None
+    entries: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def done(self) -> RunResult:
+        assert self.error is None, self.error
+        assert self.result is not None
+        return self.result
+
+    @property
+    def failed(self) -> AgentError:
+        assert self.error is not None, self.result
+        return self.error
+
+    def updates(self, kind: str) -> list[dict[str, Any]]:
+        updates = [
+            entry["notification"]["params"]["update"]
+            for entry in self.entries
+            if entry["notification"]["method"] == "session/update"
+        ]
+        return [update for update in updates if update["sessionUpdate"] == kind]
+
+    def steps(self) -> list[str]:
+        """The progress entries' steps, each once."""
+        steps = [
+            entry["notification"]["params"]["step"]
+            for entry in self.entries
+            if entry["notification"]["method"] == "_taskbeacon/progress"
+        ]
+        return list(dict.fromkeys(steps))
+
+
+@dataclass
+class Runner:
+    """Performs runs below a folder of the test."""
+
+    spec: RunSpec
+
+    async def run(self, prompt: str, **changes: Any) -> Outcome:
+        outcome = Outcome()
+
+        async def emit(entry: dict[str, Any]) -> None:
+            outcome.entries.append(entry)
+
+        try:
+            outcome.result = await perform(self.prepare(prompt, **changes), emit)
+        except AgentError as error:
+            outcome.error = error
+        assert list(self.spec.root.iterdir()) == [], "the workspace was left behind"
+        return outcome
+
+    def prepare(self, prompt: str, **changes: Any) -> RunSpec:
+        self.spec.root.mkdir(exist_ok=True)
+        return replace(self.spec, run_id=uuid.uuid4(), prompt=prompt, **changes)
+
+
+@pytest.fixture
+def runner(tmp_path: Path, origin: GitFolder, sandbox: Sandbox) -> Runner:
+    return Runner(
+        RunSpec(
+            run_id=uuid.uuid4(),
+            adapter="runbook",
+            prompt="",
+            root=tmp_path / "workspaces",
+            push_branch=PUSH_BRANCH,
+            clone_url=origin.url,
+            timeout=timedelta(seconds=60),
+            sandbox=sandbox,
+            environment=dict(os.environ),
+            commit_subject="Do the thing",
+        )
+    )
+
+
+@dataclass
+class Cell:
+    """A folder with a confinement in which a test starts plain commands."""
+
+    sandbox: Sandbox
+    confinement: Confinement
+
+    async def run(self, *command: str, network: AgentNetwork | None = None) -> tuple[int, str]:
+        """Run a command; return its exit status and everything it printed."""
+        process = await self.sandbox.start(
+            command,
+            self.confinement,
+            confined_environment(os.environ, self.confinement),
+            network=network,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            output, _ = await process.communicate()
+        finally:
+            code = await process.stop()
+        return code, output.decode(errors="replace")
+
+
+class CellMaker(Protocol):
+    def __call__(self, sandbox: Sandbox, name: str = "run") -> Cell: ...
+
+
+@pytest.fixture
+def make_cell(tmp_path: Path) -> CellMaker:
+    def make(sandbox: Sandbox, name: str = "run") -> Cell:
+        run = tmp_path / name
+        for place in ("work", "home", "tmp"):
+            (run / place).mkdir(parents=True)
+        return Cell(sandbox, Confinement(directory=run / "work", home=run / "home", temporary=run / "tmp"))
+
+    return make

@@ -1,0 +1,182 @@
+"""An agent that speaks raw JSON-RPC and plays one part, named by its argument; started by test_acp.py."""
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+
+def send(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    sys.stdout.flush()
+
+
+def update(**fields: Any) -> None:
+    send({"method": "session/update", "params": {"sessionId": "s", "update": fields}})
+
+
+def say(text: str, **fields: Any) -> None:
+    update(sessionUpdate="agent_message_chunk", content={"type": "text", "text": text}, **fields)
+
+
+def receive() -> dict[str, Any]:
+    line = sys.stdin.readline()
+    if not line:
+        sys.exit(0)
+    message: dict[str, Any] = json.loads(line)
+    return message
+
+
+def ask(method: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Ask the client and return its whole answer."""
+    send({"id": 99, "method": method, "params": {"sessionId": "s", **params}})
+    while True:
+        answer = receive()
+        if answer.get("id") == 99 and "method" not in answer:
+            return answer
+
+
+Answer = dict[str, Any]
+Prompt = list[dict[str, Any]]
+DONE: Answer = {"result": {"stopReason": "end_turn"}}
+
+
+def echo(prompt: Prompt) -> Answer:
+    say(json.dumps(prompt))
+    return DONE
+
+
+def pieces(_prompt: Prompt) -> Answer:
+    say("Hel")
+    say("lo.")
+    update(sessionUpdate="tool_call", toolCallId="t", title="T", fromTheFuture={"x": 1})
+    say("One", messageId="1")
+    say("Two", messageId="2")
+    return DONE
+
+
+def unknown_update(_prompt: Prompt) -> Answer:
+    update(sessionUpdate="hologram", shape="sphere")
+    return DONE
+
+
+def noise(_prompt: Prompt) -> Answer:
+    sys.stdout.write("Welcome to the agent!\n\n[1, 2]\n{broken\n")
+    say("still here")
+    return DONE
+
+
+def error(_prompt: Prompt) -> Answer:
+    return {"error": {"code": -32000, "message": "Authentication required", "data": {"details": "log in"}}}
+
+
+def crash(_prompt: Prompt) -> Answer:
+    sys.stderr.write("x" * 100_000 + "\nthe last words\n")
+    sys.stderr.flush()
+    os._exit(9)
+
+
+def hang_up(_prompt: Prompt) -> Answer:
+    os.close(1)
+    time.sleep(600)
+    return DONE
+
+
+def long_line(_prompt: Prompt) -> Answer:
+    sys.stdout.write("x" * (17 * 2**20))
+    sys.stdout.flush()
+    time.sleep(600)
+    return DONE
+
+
+def permission(_prompt: Prompt) -> Answer:
+    options = [
+        {"optionId": "always", "name": "Always", "kind": "allow_always"},
+        {"optionId": "once", "name": "Once", "kind": "allow_once"},
+        {"optionId": "no", "name": "No", "kind": "reject_once"},
+    ]
+    say(json.dumps(ask("session/request_permission", {"toolCall": {"toolCallId": "t"}, "options": options})))
+    return DONE
+
+
+def wait_for_cancel(_prompt: Prompt) -> Answer:
+    say("waiting")
+    while receive().get("method") != "session/cancel":
+        pass
+    return {"result": {"stopReason": "cancelled"}}
+
+
+def flood(_prompt: Prompt) -> Answer:
+    for number in range(20_000):
+        update(sessionUpdate="plan", entries=[], number=number)
+    return DONE
+
+
+def request(prompt: Prompt) -> Answer:
+    """Send the request that the prompt spells out, and say what comes back."""
+    wanted = json.loads(prompt[0]["text"])
+    say(json.dumps(ask(wanted["method"], wanted["params"])))
+    return DONE
+
+
+PARTS = {
+    part.__name__: part
+    for part in (
+        echo,
+        pieces,
+        unknown_update,
+        noise,
+        error,
+        crash,
+        hang_up,
+        long_line,
+        permission,
+        wait_for_cancel,
+        flood,
+        request,
+    )
+}
+
+
+def main() -> None:
+    part = sys.argv[1]
+    version = 99 if part == "other_version" else 1
+    session: dict[str, Any] = {"sessionId": "s"}
+    if part == "options":
+        session["modes"] = {"currentModeId": "default", "availableModes": [{"id": "plan", "name": "Plan"}]}
+        values = [{"value": "small", "name": "Small"}, {"value": "large", "name": "Large"}]
+        session["configOptions"] = [
+            {
+                "id": "m",
+                "name": "Model",
+                "category": "model",
+                "type": "select",
+                "currentValue": "small",
+                "options": values,
+            }
+        ]
+    chosen: list[object] = []
+    while True:
+        message = receive()
+        answer: dict[str, Any]
+        match message.get("method"):
+            case "initialize":
+                answer = {"result": {"protocolVersion": version, "agentCapabilities": {}}}
+            case "session/new":
+                answer = {"result": session}
+            case "session/set_mode" | "session/set_config_option":
+                chosen.append(message["params"])
+                answer = {"result": {"configOptions": []}}
+            case "session/prompt" if part == "options":
+                say(json.dumps(chosen))
+                answer = {"result": {"stopReason": "end_turn"}}
+            case "session/prompt":
+                answer = PARTS[part](message["params"]["prompt"])
+            case _:
+                continue
+        send({"id": message["id"], **answer})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""Conversations with real processes that play well- and ill-behaved agents."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acp.helpers import text_block
+from acp.schema import PermissionOption
+
+from app.agents.acp import AgentSession
+from app.agents.errors import AgentCrashed, AgentFailed
+from app.agents.permissions import decide
+from app.agents.sandbox import confined_environment
+from app.agents.wire import LINE_LIMIT
+from app.enums import SandboxKind
+from tests.agents.conftest import CellMaker, eventually, find_sandbox
+
+SCRIPT = Path(__file__).with_name("scripted_agent.py")
+
+
+@dataclass
+class Talk:
+    """A live session, and what it has told so far."""
+
+    session: AgentSession
+    work: Path
+    updates: list[dict[str, Any]] = field(default_factory=list)
+
+    async def prompt(self, text: str = "go") -> str:
+        return await self.session.prompt([text_block(text)])
+
+    def said(self) -> list[str]:
+        return [
+            update["content"]["text"] for update in self.updates if update["sessionUpdate"] == "agent_message"
+        ]
+
+
+class Stage:
+    """Starts agents that play a part."""
+
+    def __init__(self, make_cell: CellMaker) -> None:
+        self._make_cell = make_cell
+
+    @asynccontextmanager
+    async def play(self, part: str, mode: str | None = None, *, start: bool = True) -> AsyncIterator[Talk]:
+        cell = self._make_cell(await find_sandbox(SandboxKind.NONE))
+        process = await cell.sandbox.start(
+            [sys.executable, "-I", "-S", str(SCRIPT), part],
+            cell.confinement,
+            confined_environment(os.environ, cell.confinement),
+            stdin=asyncio.subprocess.PIPE,
+            limit=LINE_LIMIT,
+        )
+        updates: list[dict[str, Any]] = []
+
+        async def emit(entry: dict[str, Any]) -> None:
+            updates.append(entry["notification"]["params"]["update"])
+
+        async def answer(options: Sequence[PermissionOption]) -> str | None:
+            return decide(mode, options)
+
+        work = cell.confinement.directory
+        session = AgentSession(process, work, name="actor", emit=emit, decide=answer)
+        try:
+            if start:
+                await session.start()
+            yield Talk(session, work, updates)
+        finally:
+            await session.close()
+            assert process.returncode is not None
+
+
+@pytest.fixture
+def stage(make_cell: CellMaker) -> Stage:
+    return Stage(make_cell)
+
+
+async def test_prompts_can_follow_each_other(stage: Stage) -> None:
+    async with stage.play("echo") as talk:
+        assert [await talk.prompt("one"), await talk.prompt("two")] == ["end_turn", "end_turn"]
+
+    assert [json.loads(said)[0]["text"] for said in talk.said()] == ["one", "two"]
+
+
+async def test_pieces_are_logged_as_they_come_and_whole_once(stage: Stage) -> None:
+    async with stage.play("pieces") as talk:
+        await talk.prompt()
+
+    assert [(update["sessionUpdate"], update.get("content", {}).get("text")) for update in talk.updates] == [
+        ("agent_message_chunk", "Hel"),
+        ("agent_message_chunk", "lo."),
+        ("agent_message", "Hello."),
+        ("tool_call", None),
+        ("agent_message_chunk", "One"),
+        ("agent_message", "One"),
+        ("agent_message_chunk", "Two"),
+        ("agent_message", "Two"),
+    ]
+    assert talk.session.last_message == "Two"
+
+
+async def test_fields_and_updates_from_the_future_reach_the_log_unchanged(stage: Stage) -> None:
+    async with stage.play("pieces") as talk:
+        await talk.prompt()
+    assert talk.updates[3]["fromTheFuture"] == {"x": 1}
+
+
+async def test_unknown_kinds_of_updates_are_kept(stage: Stage) -> None:
+    async with stage.play("unknown_update") as talk:
+        assert await talk.prompt() == "end_turn"
+    assert talk.updates == [{"sessionUpdate": "hologram", "shape": "sphere"}]
+
+
+async def test_noise_on_the_line_is_ignored(stage: Stage) -> None:
+    async with stage.play("noise") as talk:
+        assert await talk.prompt() == "end_turn"
+    assert talk.said() == ["still here"]
+
+
+async def test_order_is_kept_under_a_flood(stage: Stage) -> None:
+    async with stage.play("flood") as talk:
+        await talk.prompt()
+    assert [update["number"] for update in talk.updates] == list(range(20_000))
+
+
+async def test_error_of_the_agent_is_told_in_its_words(stage: Stage) -> None:
+    async with stage.play("error") as talk:
+        with pytest.raises(AgentFailed, match="'actor' reported an error: Authentication required: log in"):
+            await talk.prompt()
+
+
+async def test_crash_is_told_with_status_and_last_words(stage: Stage) -> None:
+    async with stage.play("crash") as talk:
+        with pytest.raises(AgentCrashed) as caught:
+            await talk.prompt()
+    assert "exit status 9" in caught.value.message
+    assert caught.value.message.endswith("the last words")
+    assert len(caught.value.message) < 2000
+
+
+async def test_agent_that_hangs_up_is_ended(stage: Stage) -> None:
+    async with stage.play("hang_up") as talk:
+        with pytest.raises(AgentCrashed, match="ended unexpectedly"):
+            await talk.prompt()
+
+
+async def test_line_without_end_breaks_the_protocol(stage: Stage) -> None:
+    async with stage.play("long_line") as talk:
+        with pytest.raises(AgentCrashed, match="broke the protocol: it sent a line of more than 16 MiB"):
+            await talk.prompt()
+
+
+async def test_other_version_of_the_protocol_is_refused(stage: Stage) -> None:
+    async with stage.play("other_version", start=False) as talk:
+        with pytest.raises(AgentCrashed, match="speaks version 99 of the protocol; this worker speaks 1"):
+            await talk.session.start()
+
+
+async def test_cancelling_ends_the_prompt(stage: Stage) -> None:
+    async with stage.play("wait_for_cancel") as talk:
+        prompt = asyncio.create_task(talk.prompt())
+        await eventually(lambda: talk.updates != [])
+        await talk.session.cancel()
+        async with asyncio.timeout(10):
+            assert await prompt == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("mode", "chosen"),
+    [(None, "once"), ("default", "once"), ("bypassPermissions", "once"), ("plan", "no"), ("read-only", "no")],
+)
+async def test_permission_is_answered_by_the_mode(stage: Stage, mode: str | None, chosen: str) -> None:
+    async with stage.play("permission", mode) as talk:
+        await talk.prompt()
+    assert json.loads(talk.said()[0])["result"]["outcome"] == {"outcome": "selected", "optionId": chosen}
+
+
+def test_question_without_a_fitting_answer_is_cancelled() -> None:
+    refuse = PermissionOption(option_id="no", name="No", kind="reject_once")
+    allow = PermissionOption(option_id="all", name="All", kind="allow_always")
+
+    assert decide("default", [refuse]) is None
+    assert decide("plan", [allow]) is None
+    assert decide("default", [refuse, allow]) == "all"
+
+
+async def test_unknown_request_is_refused(stage: Stage) -> None:
+    async with stage.play("request") as talk:
+        await talk.prompt(json.dumps({"method": "session/hologram", "params": {}}))
+    assert json.loads(talk.said()[0])["error"]["code"] == -32601
+
+
+async def test_options_are_set_where_the_agent_offers_them(stage: Stage) -> None:
+    async with stage.play("options") as talk:
+        wishes = [
+            ("mode", "plan"),
+            ("mode", "x"),
+            ("model", "large"),
+            ("model", "x"),
+            ("thought_level", "max"),
+        ]
+        assert [await talk.session.choose(*wish) for wish in wishes] == [True, False, True, False, False]
+        await talk.prompt()
+    assert json.loads(talk.said()[0]) == [
+        {"sessionId": "s", "modeId": "plan"},
+        {"sessionId": "s", "configId": "m", "value": "large"},
+    ]
+
+
+def furnish(work: Path) -> None:
+    (work / "file.txt").write_text("one\ntwo\nthree\n")
+    (work / "link").symlink_to("/etc")
+
+
+async def ask_for_file(stage: Stage, method: str, path: str, **params: Any) -> tuple[dict[str, Any], Path]:
+    async with stage.play("request") as talk:
+        furnish(talk.work)
+        await talk.prompt(json.dumps({"method": f"fs/{method}", "params": {"path": path, **params}}))
+    answer: dict[str, Any] = json.loads(talk.said()[0])
+    return answer, talk.work
+
+
+@pytest.mark.parametrize(
+    ("params", "content"),
+    [
+        ({}, "one\ntwo\nthree\n"),
+        ({"line": 2}, "two\nthree\n"),
+        ({"line": 2, "limit": 1}, "two\n"),
+        ({"line": 9}, ""),
+    ],
+)
+async def test_files_of_the_workspace_are_read(stage: Stage, params: dict[str, int], content: str) -> None:
+    answer, _ = await ask_for_file(stage, "read_text_file", "file.txt", **params)
+    assert answer["result"] == {"content": content}
+
+
+async def test_files_of_the_workspace_are_written(stage: Stage) -> None:
+    answer, work = await ask_for_file(stage, "write_text_file", "new/file.txt", content="é")
+    assert "error" not in answer
+    assert (work / "new/file.txt").read_text() == "é"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../../outside", "link/passwd"])
+@pytest.mark.parametrize("method", ["read_text_file", "write_text_file"])
+async def test_files_outside_are_refused(stage: Stage, method: str, path: str) -> None:
+    answer, work = await ask_for_file(stage, method, path, **({"content": "x"} if "write" in method else {}))
+    assert "leads out of the workspace" in answer["error"]["data"]["details"]
+    assert not (work.parents[1] / "outside").exists()
+
+
+async def test_missing_file_is_not_found(stage: Stage) -> None:
+    answer, _ = await ask_for_file(stage, "read_text_file", "nope")
+    assert answer["error"]["code"] == -32002

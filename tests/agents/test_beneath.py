@@ -1,0 +1,140 @@
+import itertools
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from app.agents import beneath
+from app.agents.errors import PathRefused
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "outside.txt").write_text("s3cret")
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    (root / "folder/file.txt").write_text("content")
+    (root / "inside").symlink_to("folder")
+    (root / "absolute").symlink_to(root / "folder")
+    (root / "parent").symlink_to("..")
+    (root / "outside").symlink_to("../outside.txt")
+    (root / "dangling").symlink_to("../new.txt")
+    (root / "loop").symlink_to("loop")
+    return root
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "folder/file.txt",
+        "./folder//file.txt",
+        "folder/../folder/file.txt",
+        "inside/file.txt",
+        "absolute/file.txt",
+    ],
+)
+def test_files_inside_are_read_also_through_links(root: Path, path: str) -> None:
+    assert beneath.read_file(root, path, 100) == b"content"
+    assert beneath.read_file(root, str(root / path), 100) == b"content"
+
+
+def test_reading_is_bounded(root: Path) -> None:
+    assert beneath.read_file(root, "folder/file.txt", 3) == b"con"
+
+
+OUTSIDE = [
+    "../outside.txt",
+    "outside",
+    "parent/outside.txt",
+    "folder/../../outside.txt",
+    "/etc/passwd",
+    "dangling",
+    ".",
+    "",
+    "..",
+    "a\0b",
+    "x/" * 3000,
+]
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_paths_that_lead_out_are_refused(root: Path, path: str) -> None:
+    with pytest.raises(PathRefused):
+        beneath.read_file(root, path, 100)
+    with pytest.raises(PathRefused):
+        beneath.write_file(root, path, b"x")
+    assert (root.parent / "outside.txt").read_text() == "s3cret"
+    assert not (root.parent / "new.txt").exists()
+
+
+@pytest.mark.parametrize("path", ["loop", "loop/x", "folder/file.txt/x"])
+def test_paths_through_what_is_no_folder_are_refused(root: Path, path: str) -> None:
+    with pytest.raises(PathRefused):
+        beneath.write_file(root, path, b"x")
+
+
+def test_writing_makes_folders_and_replaces_content(root: Path) -> None:
+    beneath.write_file(root, "a/b/c.txt", b"long content")
+    beneath.write_file(root, "a/b/c.txt", b"short")
+
+    assert (root / "a/b/c.txt").read_bytes() == b"short"
+
+
+def test_pipes_and_folders_are_not_files(root: Path) -> None:
+    os.mkfifo(root / "pipe")
+
+    with pytest.raises(PathRefused):
+        beneath.read_file(root, "pipe", 100)
+    with pytest.raises(PathRefused):
+        beneath.write_file(root, "pipe", b"x")
+    with pytest.raises((PathRefused, IsADirectoryError)):
+        beneath.read_file(root, "folder", 100)
+
+
+def test_missing_file_is_not_found(root: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        beneath.read_file(root, "folder/nope", 100)
+
+
+def test_folders_are_made_and_kept(root: Path) -> None:
+    beneath.make_folder(root, "folder")
+    beneath.make_folder(root, "x/y")
+
+    assert (root / "folder/file.txt").exists()
+    assert (root / "x/y").is_dir()
+    with pytest.raises(PathRefused):
+        beneath.make_folder(root, "folder/file.txt")
+    with pytest.raises(PathRefused):
+        beneath.make_folder(root, "parent/x")
+
+
+def test_swapping_a_folder_for_a_link_never_leads_out(root: Path) -> None:
+    """The race that resolving first and opening later would lose."""
+    target = root.parent / "target"
+    target.mkdir()
+    done = threading.Event()
+    numbers = itertools.count()
+
+    def swap() -> None:
+        while not done.is_set():
+            with suppress(OSError):  # the writer makes the folder anew when it finds none
+                (root / "swap").rename(root / f"aside{next(numbers)}")
+                (root / "swap").symlink_to(target)
+            with suppress(OSError):
+                (root / "swap").unlink()
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        for _ in range(2000):
+            try:
+                beneath.write_file(root, "swap/file", b"x")
+            except (PathRefused, FileNotFoundError):
+                continue
+    finally:
+        done.set()
+        swapper.join()
+
+    assert list(target.iterdir()) == []

@@ -1,0 +1,386 @@
+"""Runs from clone to pushed branch, with the runbook agent over the real protocol in the real sandbox."""
+
+import asyncio
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.agents.errors import (
+    AgentCrashed,
+    AgentFailed,
+    AgentNotInstalled,
+    AgentStepFailed,
+    AgentTimedOut,
+    OutputInvalid,
+)
+from app.agents.execution import perform
+from tests.agents.conftest import PUSH_BRANCH, GitFolder, Runner, eventually, make_origin, processes_with
+
+
+async def test_work_arrives_on_a_new_branch(runner: Runner, origin: GitFolder) -> None:
+    main = origin.git("rev-parse", "main")
+
+    outcome = await runner.run(
+        "Change it.\n```sh\necho more >> file0.txt\n```\n```file path=docs/x.md\n# X\n```"
+    )
+
+    done = outcome.done
+    assert done.head_branch == PUSH_BRANCH
+    assert origin.branches() == ["main", PUSH_BRANCH]
+    assert origin.git("rev-parse", PUSH_BRANCH) == done.head_sha
+    assert origin.git("rev-parse", "main") == main == origin.git("rev-parse", f"{PUSH_BRANCH}~1")
+    assert done.files_changed == ["docs/x.md", "file0.txt"]
+    assert origin.git("show", f"{PUSH_BRANCH}:docs/x.md") == "# X"
+    assert origin.git("log", "-1", "--format=%an <%ae>|%s", PUSH_BRANCH) == (
+        "Taskbeacon <taskbeacon@users.noreply.localhost>|Do the thing"
+    )
+    assert outcome.steps() == ["clone", "agent", "collect", "push"]
+
+
+async def test_patch_applies_to_the_base(runner: Runner, origin: GitFolder, tmp_path: Path) -> None:
+    outcome = await runner.run(
+        "```python\nimport pathlib\npathlib.Path('blob').write_bytes(bytes(range(256)))\n"
+        "pathlib.Path('file1.txt').unlink()\n```"
+    )
+    (tmp_path / "changes.patch").write_bytes(outcome.done.patch)
+    origin.git("clone", "--quiet", "--branch=main", origin.url, str(tmp_path / "again"))
+    again = GitFolder(tmp_path / "again")
+
+    again.git("apply", "--index", str(tmp_path / "changes.patch"))
+
+    assert again.git("write-tree") == origin.git("rev-parse", f"{PUSH_BRANCH}^{{tree}}")
+    assert not outcome.done.patch_truncated
+
+
+async def test_commits_of_the_agent_are_kept_and_the_rest_is_committed(
+    runner: Runner, origin: GitFolder
+) -> None:
+    await runner.run(
+        "```sh\necho a > a.txt\ngit add a.txt\ngit commit --quiet --message 'By the agent'\necho b > b.txt\n```"
+    )
+
+    assert origin.git("log", "--format=%s", f"main..{PUSH_BRANCH}").splitlines() == [
+        "Do the thing",
+        "By the agent",
+    ]
+
+
+async def test_nothing_changed_pushes_nothing(runner: Runner, origin: GitFolder) -> None:
+    outcome = await runner.run("```sh\ntrue\n```")
+
+    assert (outcome.done.head_branch, outcome.done.head_sha, outcome.done.files_changed) == (None, None, [])
+    assert outcome.done.patch == b""
+    assert origin.branches() == ["main"]
+    assert outcome.steps() == ["clone", "agent", "collect"]
+
+
+async def test_base_branch_is_honoured(runner: Runner, origin: GitFolder) -> None:
+    origin.git("branch", "release/1", "main~1")
+
+    outcome = await runner.run("```sh\nls\necho x > x\n```", base_branch="release/1")
+
+    assert origin.git("rev-parse", f"{PUSH_BRANCH}~1") == origin.git("rev-parse", "main~1")
+    assert outcome.done.files_changed == ["x"]
+
+
+@pytest.mark.parametrize(("depth", "visible"), [(1, "1"), (2, "2"), (0, "3")])
+async def test_history_is_as_deep_as_asked_for(runner: Runner, depth: int, visible: str) -> None:
+    outcome = await runner.run(
+        "```python\nimport subprocess\nn = subprocess.check_output(['git', 'rev-list', '--count', 'HEAD'], text=True)\n"
+        "open('.taskbeacon/output.json', 'w').write(n)\nopen('n', 'w').write(n)\n```",
+        clone_depth=depth,
+    )
+
+    assert outcome.done.structured == int(visible)
+    assert outcome.done.head_branch == PUSH_BRANCH
+
+
+async def test_empty_repository_when_there_is_no_remote(runner: Runner) -> None:
+    outcome = await runner.run("```sh\necho hello > hello.txt\n```", clone_url=None)
+
+    assert outcome.done.files_changed == ["hello.txt"]
+    assert b"+hello" in outcome.done.patch
+    assert (outcome.done.head_branch, outcome.done.head_sha) == (None, None)
+
+
+async def test_empty_remote_gets_its_first_commit_on_the_new_branch(runner: Runner, tmp_path: Path) -> None:
+    empty = make_origin(tmp_path / "empty", {})
+
+    outcome = await runner.run("```sh\necho hello > hello.txt\n```", clone_url=empty.url)
+
+    assert outcome.done.head_branch == PUSH_BRANCH
+    assert empty.branches() == [PUSH_BRANCH]
+    assert empty.git("rev-list", "--count", PUSH_BRANCH) == "1"
+
+
+async def test_own_folder_is_never_committed(runner: Runner) -> None:
+    outcome = await runner.run(
+        "```sh\nls -d .taskbeacon/*\necho 1 > .taskbeacon/note\ngit add -A\necho x > x\n```"
+    )
+
+    assert outcome.done.files_changed == ["x"]
+    assert "attachments" in json.dumps(outcome.entries)
+
+
+@pytest.mark.parametrize("value", ['{"a": [1, null]}', "null", '"text"', "0"])
+async def test_structured_output_is_what_the_agent_gave(runner: Runner, value: str) -> None:
+    outcome = await runner.run(f"```json output\n{value}\n```", json_schema=True)
+
+    assert outcome.done.structured == json.loads(value)
+
+
+SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "schema", "message"),
+    [
+        ("```sh\necho x > x\n```", SCHEMA, "gave no structured output"),
+        ('```json output\n{"n": "1"}\n```', SCHEMA, r"'1' is not of type 'integer' \(at \$\.n\)"),
+        ("```json output\n1\n```", {"type": "nonsense"}, "not a valid schema"),
+        ("```json output\n1\n```", 5, "schema"),
+        (
+            "```json output\n1\n```",
+            {"$ref": "http://127.0.0.1:9/s.json"},
+            "refers to 'http://127.0.0.1:9/s.json'",
+        ),
+        ('```json output\n"' + "a" * 40 + '!"\n```', {"pattern": "^(a+)+$"}, "took over 10 s"),
+        ("```sh\necho nope > .taskbeacon/output.json\n```", SCHEMA, "is not JSON"),
+        ("```sh\nln -s /etc/passwd .taskbeacon/output.json\n```", SCHEMA, "leads out of the workspace"),
+        ("```sh\nmkfifo .taskbeacon/output.json\n```", SCHEMA, "not a regular file"),
+        ("```sh\nhead -c 2000000 /dev/zero > .taskbeacon/output.json\n```", SCHEMA, "longer than"),
+    ],
+)
+async def test_output_that_does_not_fit_fails_the_run(
+    runner: Runner, origin: GitFolder, prompt: str, schema: Any, message: str
+) -> None:
+    outcome = await runner.run(f"```sh\necho kept > kept\n```\n{prompt}", json_schema=schema)
+
+    assert isinstance(outcome.failed, OutputInvalid)
+    assert outcome.failed.partial is not None
+    assert "kept" in outcome.failed.partial.files_changed
+    assert origin.branches() == ["main"]
+    with pytest.raises(OutputInvalid, match=message):
+        raise outcome.failed
+
+
+async def test_failing_step_fails_the_run_with_its_last_lines(runner: Runner, origin: GitFolder) -> None:
+    outcome = await runner.run(
+        "```sh\necho kept > kept\n```\ntext\n```sh\necho first\necho the reason >&2\nfalse\necho unreachable\n```\n"
+        "```sh\necho unreachable > never\n```"
+    )
+
+    failed = outcome.failed
+    assert isinstance(failed, AgentStepFailed)
+    assert (
+        failed.message
+        == "Step 2 of 3 (sh, line 5) ended with exit status 1. Its last lines:\nfirst\nthe reason"
+    )
+    assert failed.partial is not None
+    assert failed.partial.files_changed == ["kept"]
+    assert b"+kept" in failed.partial.patch
+    assert origin.branches() == ["main"]
+
+
+async def test_step_that_may_fail_does_not_end_the_run(runner: Runner) -> None:
+    outcome = await runner.run("```sh allow-failure\nexit 7\n```\n```sh\necho x > x\n```")
+
+    assert outcome.done.files_changed == ["x"]
+    assert outcome.done.summary == "Done: 2 steps, 1 of them failed as allowed."
+    assert [update["status"] for update in outcome.updates("tool_call_update")] == ["failed", "completed"]
+
+
+async def test_step_with_a_timeout_is_ended(runner: Runner) -> None:
+    outcome = await runner.run("```sh timeout=0.3\necho started\nsleep 60 & sleep 60\n```")
+
+    assert isinstance(outcome.failed, AgentStepFailed)
+    assert outcome.failed.message == "Step 1 of 1 (sh, line 1) took too long. Its last lines:\nstarted"
+
+
+async def test_bash_fails_when_any_part_of_a_pipe_does(runner: Runner) -> None:
+    outcome = await runner.run("```bash\nfalse | cat\n```")
+
+    assert isinstance(outcome.failed, AgentStepFailed)
+
+
+async def test_python_imports_from_the_workspace(runner: Runner, origin: GitFolder) -> None:
+    outcome = await runner.run(
+        "```file path=app/__init__.py\nANSWER = 42\n```\n```python\nimport app\nopen('a', 'w').write(str(app.ANSWER))\n```"
+    )
+
+    assert outcome.done.files_changed == ["a", "app/__init__.py"]
+    assert origin.git("show", f"{PUSH_BRANCH}:a") == "42"
+
+
+async def test_patch_step_applies_and_a_bad_one_fails(runner: Runner, origin: GitFolder) -> None:
+    patch = "```patch\n--- a/file0.txt\n+++ b/file0.txt\n@@ -1 +1 @@\n-content 0\n+changed\n```"
+
+    await runner.run(patch)
+    again = await runner.run(patch + "\n" + patch)
+
+    assert origin.git("show", f"{PUSH_BRANCH}:file0.txt") == "changed"
+    assert isinstance(again.failed, AgentStepFailed)
+    assert "patch does not apply" in again.failed.message
+
+
+@pytest.mark.parametrize("path", ["../out.txt", "/tmp/out.txt", "a/../../out.txt", "link/out.txt"])  # noqa: S108
+async def test_file_outside_the_workspace_is_refused(runner: Runner, path: str) -> None:
+    outcome = await runner.run(f"```sh\nln -s .. link\n```\n```file path={path}\nx\n```")
+
+    assert isinstance(outcome.failed, AgentStepFailed)
+    assert "leads out of the workspace" in outcome.failed.message
+
+
+async def test_ask_continues_with_an_allowing_answer(runner: Runner, origin: GitFolder) -> None:
+    await runner.run("```ask options=no,yes\nSure?\n```\n```sh\necho $TASKBEACON_ANSWER > answer\n```")
+
+    assert origin.git("show", f"{PUSH_BRANCH}:answer") == "yes"
+
+
+async def test_ask_without_an_allowing_answer_fails(runner: Runner) -> None:
+    outcome = await runner.run("```ask options=no,never\nSure?\n```")
+
+    assert isinstance(outcome.failed, AgentStepFailed)
+    assert outcome.failed.message == "Step 1 of 1 (ask, line 1) got no answer to: Sure?"
+
+
+async def test_what_the_agent_says_is_logged_in_pieces_and_whole(runner: Runner) -> None:
+    outcome = await runner.run("```say\nHello.\n```\n```say\nGood\nbye.\n```")
+
+    assert [update["content"]["text"] for update in outcome.updates("agent_message_chunk")] == [
+        "Hello.",
+        "Good\nbye.",
+    ]
+    assert [update["content"]["text"] for update in outcome.updates("agent_message")] == [
+        "Hello.",
+        "Good\nbye.",
+    ]
+    assert outcome.done.summary == "Good\nbye."
+
+
+async def test_output_is_streamed_and_kept_in_bounds(runner: Runner) -> None:
+    outcome = await runner.run(
+        "```sh\necho start\nsleep 0.5\nyes 0123456789 | head -c 3000000\necho end\n```"
+    )
+
+    *streamed, final = [
+        update["content"][0]["content"]["text"] for update in outcome.updates("tool_call_update")
+    ]
+    assert streamed[0] == "start\n"
+    assert sum(map(len, streamed)) <= 2**18
+    assert final.startswith("start\n")
+    assert final.endswith("end\n")
+    assert "characters are left out" in final
+    assert len(final) < 70_000
+
+
+async def test_log_entries_are_json_rpc_notifications_with_a_time(runner: Runner) -> None:
+    outcome = await runner.run("```say\nHello.\n```")
+
+    assert all(entry["type"] == "notification" for entry in outcome.entries)
+    assert all(entry["notification"]["jsonrpc"] == "2.0" for entry in outcome.entries)
+    assert all(entry["timestamp"].endswith("Z") for entry in outcome.entries)
+    assert json.loads(json.dumps(outcome.entries)) == outcome.entries
+
+
+async def test_prompt_without_a_block_ends_normally_and_says_what_is_possible(runner: Runner) -> None:
+    outcome = await runner.run("Please fix the bug.")
+
+    assert outcome.done.summary.startswith("There is nothing to run in this prompt.")
+    assert "allow-failure" in outcome.done.summary
+
+
+async def test_runbook_that_cannot_be_read_fails_before_anything_ran(runner: Runner) -> None:
+    outcome = await runner.run("```sh\necho x > x\n```\n```sh\nnever closed")
+
+    assert isinstance(outcome.failed, AgentFailed)
+    assert "Line 4: the block that starts with ``` is never closed." in outcome.failed.message
+    assert outcome.failed.partial is not None
+    assert outcome.failed.partial.files_changed == []
+
+
+async def test_agent_that_dies_is_told_with_its_exit_status(runner: Runner) -> None:
+    outcome = await runner.run("```sh\necho kept > kept\nkill -KILL $PPID\nsleep 60\n```")
+
+    assert isinstance(outcome.failed, AgentCrashed)
+    assert "exit status 137" in outcome.failed.message
+    assert outcome.failed.partial is not None
+    assert outcome.failed.partial.files_changed == ["kept"]
+
+
+async def test_missing_program_is_told_with_how_to_install_it(runner: Runner) -> None:
+    outcome = await runner.run("Hello", adapter="claude", environment={"PATH": "/nonexistent"})
+
+    assert isinstance(outcome.failed, AgentNotInstalled)
+    assert "npm install -g @agentclientprotocol/claude-agent-acp" in outcome.failed.message
+
+
+async def test_wall_clock_limit_ends_everything_and_keeps_the_work(runner: Runner, tmp_path: Path) -> None:
+    marker = f"86400.{abs(hash(tmp_path)) % 10**9}1"
+
+    outcome = await runner.run(
+        f"```sh\necho kept > kept\nsetsid sleep {marker} & sleep {marker}\n```", timeout=timedelta(seconds=3)
+    )
+
+    assert isinstance(outcome.failed, AgentTimedOut)
+    assert outcome.failed.message == "The run took longer than its limit of 3 seconds."
+    assert outcome.failed.partial is not None
+    assert outcome.failed.partial.files_changed == ["kept"]
+    assert processes_with(marker) == []
+
+
+async def test_cancelling_leaves_no_process_and_no_folder(runner: Runner, tmp_path: Path) -> None:
+    marker = f"86400.{abs(hash(tmp_path)) % 10**9}2"
+    spec = runner.prepare(f"```sh\nsetsid sleep {marker} & sleep {marker}\n```")
+
+    async def emit(_entry: dict[str, Any]) -> None:
+        pass
+
+    run = asyncio.create_task(perform(spec, emit))
+    await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 2)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+
+    assert processes_with(marker) == []
+    assert list(spec.root.iterdir()) == []
+
+
+async def test_log_that_cannot_be_written_ends_the_run_with_that_error(runner: Runner) -> None:
+    spec = runner.prepare("```say\nHello.\n```")
+
+    async def emit(entry: dict[str, Any]) -> None:
+        if entry["notification"]["method"] == "session/update":
+            raise ConnectionResetError("the log is gone")
+
+    with pytest.raises(ConnectionResetError, match="the log is gone"):
+        await perform(spec, emit)
+
+    assert list(spec.root.iterdir()) == []
+
+
+async def test_repeated_run_replaces_the_branch_of_its_earlier_attempt(
+    runner: Runner, origin: GitFolder
+) -> None:
+    first = await runner.run("```sh\necho 1 > x\n```")
+    second = await runner.run("```sh\necho 2 > x\n```")
+
+    assert first.done.head_sha != second.done.head_sha == origin.git("rev-parse", PUSH_BRANCH)
+
+
+async def test_agent_sees_nothing_of_the_workers_environment(runner: Runner) -> None:
+    outcome = await runner.run(
+        "```python\nimport json, os\njson.dump(dict(os.environ), open('.taskbeacon/output.json', 'w'))\n```",
+        environment={**os.environ, "TASKBEACON_SECRET_KEYS": "s3cret", "AWS_SECRET_ACCESS_KEY": "s3cret"},
+    )
+
+    assert "s3cret" not in json.dumps(outcome.entries) + json.dumps(outcome.done.structured)
+    assert isinstance(outcome.done.structured, dict)
+    assert outcome.done.structured.keys() <= {
+        *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM", "HOME", "TMPDIR", "USER", "LOGNAME", "PWD"),
+        *("PYTHONDONTWRITEBYTECODE",),
+    }

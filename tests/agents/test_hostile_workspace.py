@@ -1,0 +1,243 @@
+"""Agents that leave traps for whoever collects their work. A trap that goes off writes to a canary.
+
+What an agent does is a shell script here, in the same sandbox and workspace that a run gives to a real one.
+"""
+
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.agents.errors import RepositoryError
+from app.agents.git import Remote
+from app.agents.repository import Author
+from app.agents.sandbox import Sandbox
+from app.agents.workspace import Collected, open_workspace
+from tests.agents.conftest import PUSH_BRANCH, Cell, GitFolder, make_origin
+
+
+@dataclass
+class Canary:
+    """A file outside the workspace that a trap in the worker would make."""
+
+    path: Path
+
+    @property
+    def sings(self) -> bool:
+        return not self.path.exists()
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Canary:
+    return Canary(tmp_path / "canary")
+
+
+@dataclass
+class Collector:
+    """Lets a script work in a workspace, collects what it left, and pushes it."""
+
+    root: Path
+    sandbox: Sandbox
+    origin: GitFolder
+
+    async def collect(self, *scripts: str, origin: GitFolder | None = None) -> Collected:
+        remote = Remote.parse((origin or self.origin).url)
+        async with open_workspace(self.root, uuid.uuid4(), os.environ) as workspace:
+            await workspace.prepare(remote, None, PUSH_BRANCH, depth=50, author=Author())
+            cell = Cell(self.sandbox, workspace.confinement())
+            for script in scripts:
+                code, output = await cell.run("sh", "-ec", script)
+                assert code == 0, output
+            collected = await workspace.collect(self.sandbox, "Do the thing")
+            if collected.head is not None:
+                await workspace.push(remote, collected.head, PUSH_BRANCH)
+        return collected
+
+    def left(self) -> list[Path]:
+        return list(self.root.iterdir())
+
+
+@pytest.fixture
+def collector(tmp_path: Path, sandbox: Sandbox, origin: GitFolder) -> Collector:
+    return Collector(tmp_path / "workspaces", sandbox, origin)
+
+
+TRAPS = {
+    "fsmonitor": "git config core.fsmonitor 'touch {canary}; :'",
+    "hooks path": "mkdir h; printf '#!/bin/sh\\ntouch {canary}' > h/pre-commit; chmod +x h/*; git config core.hooksPath $PWD/h",
+    "hooks": "for h in pre-commit post-commit post-checkout reference-transaction pre-push post-index-change; do "
+    "mkdir -p .git/hooks; printf '#!/bin/sh\\ntouch {canary}' > .git/hooks/$h; chmod +x .git/hooks/$h; done",
+    "filter": "git config filter.x.clean 'touch {canary}; cat'; git config filter.x.smudge 'touch {canary}; cat'; "
+    "echo '* filter=x' > .gitattributes",
+    "textconv": "git config diff.x.textconv 'touch {canary}; cat'; git config diff.x.command 'touch {canary}'; "
+    "echo '* diff=x' > .gitattributes",
+    "ssh command": "git config core.sshCommand 'touch {canary}'; git remote set-url origin ssh://x/y",
+    "credential helper": "git config credential.helper '!touch {canary}'",
+    "pack objects hook": "git config uploadpack.packObjectsHook 'touch {canary}; :'",
+    "gpg program": "git config commit.gpgSign true; git config gpg.program 'touch {canary}; :'",
+    "editor and pager": "git config core.editor 'touch {canary}'; git config core.pager 'touch {canary}'",
+    "ext remote": "git config remote.origin.url \"ext::sh -c 'touch {canary}'\"",
+    "promisor": "git config extensions.partialClone origin; git config remote.origin.promisor true; "
+    "git config remote.origin.url \"ext::sh -c 'touch {canary}'\"",
+    "global configuration": "git config --global core.fsmonitor 'touch {canary}; :'",
+    "nested repository": "git init -q sub; (cd sub; git config user.name x; git config user.email x; echo 1 > f; "
+    "git add f; git commit -qm x; git config core.fsmonitor 'touch {canary}; :'; echo 2 > f)",
+    "worktree elsewhere": "git config core.worktree /",
+    "include": "printf '[core]\\nfsmonitor = touch {canary}; :\\n' > evil; git config include.path $PWD/evil",
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=TRAPS)
+async def test_trap_does_not_go_off_and_the_work_arrives(
+    collector: Collector, origin: GitFolder, canary: Canary, trap: str
+) -> None:
+    collected = await collector.collect(
+        TRAPS[trap].replace("{canary}", str(canary.path)), "echo work > work.txt"
+    )
+
+    assert canary.sings
+    assert "work.txt" in collected.changes.files
+    assert origin.git("show", f"{PUSH_BRANCH}:work.txt") == "work"
+
+
+BROKEN = {
+    "removed": "rm -rf .git",
+    "a file": "rm -rf .git; echo x > .git",
+    "a link to the system": "rm -rf .git; ln -s /etc .git",
+    "a link to itself": "rm -rf .git; ln -s .git .git",
+    "a gitfile that leads out": "rm -rf .git; echo 'gitdir: /etc' > .git",
+    "without objects": "rm -rf .git/objects/*",
+    "with a damaged index": "head -c 100 /dev/urandom > .git/index",
+    "with alternates elsewhere": "echo /etc > .git/objects/info/alternates",
+    "locked": "touch .git/index.lock .git/HEAD.lock",
+    "with configuration that is none": "echo '[[[' > .git/config",
+    "pointing at nothing": "echo 'ref: refs/heads/nope' > .git/HEAD",
+    "in the middle of a merge": "git rev-parse HEAD > .git/MERGE_HEAD",
+    "bare": "git config core.bare true",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN, ids=BROKEN)
+async def test_files_arrive_even_if_the_agents_repository_is_broken(
+    collector: Collector, origin: GitFolder, how: str
+) -> None:
+    collected = await collector.collect("echo work > work.txt; mkdir -p .git/objects/info", BROKEN[how])
+
+    assert collected.changes.files == ["work.txt"]
+    assert origin.git("rev-parse", f"{PUSH_BRANCH}~1") == origin.git("rev-parse", "main")
+
+
+async def test_links_are_committed_as_links(collector: Collector, origin: GitFolder) -> None:
+    await collector.collect("ln -s /etc/passwd passwd")
+
+    assert origin.git("cat-file", "-p", f"{PUSH_BRANCH}:passwd") == "/etc/passwd"
+
+
+async def test_special_files_are_left_out(collector: Collector) -> None:
+    collected = await collector.collect("mkfifo pipe; echo x > x")
+
+    assert collected.changes.files == ["x"]
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        "git checkout -q --orphan fresh; git commit -qm 'New history'",
+        "git commit -q --amend -m 'Rewritten'",
+        "git reset -q --hard HEAD~1; echo x > x; git add x; git commit -qm 'From before'",
+        "git checkout -q -b other; git commit -q --allow-empty -m 'On another branch'",
+        "git checkout -q --detach; git commit -q --allow-empty -m 'Detached'",
+    ],
+)
+async def test_any_history_that_the_agent_made_is_pushed_as_it_is(
+    collector: Collector, origin: GitFolder, history: str
+) -> None:
+    collected = await collector.collect(history, "echo work > work.txt")
+
+    assert origin.git("rev-parse", PUSH_BRANCH) == collected.head
+    assert "work.txt" in collected.changes.files
+    assert origin.git("log", "-1", "--format=%s", f"{PUSH_BRANCH}~1") in history
+
+
+async def test_going_back_in_history_is_a_change_too(collector: Collector, origin: GitFolder) -> None:
+    collected = await collector.collect("git reset -q --hard HEAD~1")
+
+    assert collected.head == origin.git("rev-parse", "main~1")
+    assert collected.changes.files == ["file2.txt"]
+
+
+async def test_commit_with_a_git_folder_in_its_tree_is_refused(
+    collector: Collector, origin: GitFolder
+) -> None:
+    with pytest.raises(RepositoryError, match=r"invalid path '\.git/config'"):
+        await collector.collect(
+            "blob=$(echo '[core]' | git hash-object -w --stdin)\n"
+            'inner=$(printf "100644 blob $blob\\tconfig\\n" | git mktree)\n'
+            'tree=$(printf "040000 tree $inner\\t.git\\n" | git mktree)\n'
+            "git update-ref HEAD $(git commit-tree -p HEAD -m evil $tree)"
+        )
+
+    assert origin.branches() == ["main"]
+
+
+async def test_unreadable_and_very_deep_leftovers_are_removed(collector: Collector) -> None:
+    await collector.collect(
+        'python3 -c "import os\n'
+        "os.chdir('.taskbeacon'); os.mkdir('locked'); open('locked/f', 'w'); os.chmod('locked', 0)\n"
+        "for _ in range(3000):\n    os.mkdir('d'); os.chdir('d')\n\""
+    )
+
+    assert list(collector.left()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything it owns")
+async def test_files_that_cannot_be_read_are_told(collector: Collector) -> None:
+    collected = await collector.collect("echo x > x; chmod 0 x; echo y > y")
+
+    assert collected.changes.files == ["y"]
+    assert "Permission denied" in collected.notes
+
+
+async def test_names_of_any_bytes_can_be_told(collector: Collector) -> None:
+    collected = await collector.collect(
+        """printf x > "$(printf 'b\\377\\376')"; touch -- -rf ':(top)x' 'é "q"' "$(printf 'new\\nline')" """
+    )
+
+    assert sorted(collected.changes.files) == sorted(
+        ["b\ufffd\ufffd", 'é "q"', "new\nline", "-rf", ":(top)x"]
+    )
+
+
+async def test_attributes_of_the_repository_start_nothing(collector: Collector, tmp_path: Path) -> None:
+    odd = make_origin(tmp_path / "odd", {".gitattributes": "* filter=lfs diff=lfs merge=lfs\n", "a": "1\n"})
+
+    collected = await collector.collect("echo 2 > a", origin=odd)
+
+    assert collected.changes.files == ["a"]
+    assert b"+2" in collected.changes.patch
+
+
+async def test_repository_with_a_command_as_submodule_is_refused(
+    collector: Collector, tmp_path: Path, canary: Canary
+) -> None:
+    modules = (
+        f'[submodule "x"]\n\tpath = x\n\turl = ext::touch {canary.path}\n\tupdate = !touch {canary.path}\n'
+    )
+    odd = make_origin(tmp_path / "odd", {".gitmodules": modules})
+
+    with pytest.raises(RepositoryError, match="gitmodules"):
+        await collector.collect("echo work > work.txt", origin=odd)
+
+    assert canary.sings
+
+
+async def test_big_patch_is_cut_with_a_mark(collector: Collector) -> None:
+    collected = await collector.collect("seq 1 2000000 > numbers.txt")
+
+    assert collected.changes.truncated
+    assert collected.changes.patch.endswith(
+        b"\n# The patch was cut here: it is longer than 10485760 bytes.\n"
+    )
+    assert len(collected.changes.patch) < 10.1 * 2**20

@@ -1,0 +1,43 @@
+"""The same tests once more without root's privileges, where the suite runs as root.
+
+Where it runs as an ordinary user, every other test of this folder is that test.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+# The servers of the whole suite are not needed, and PostgreSQL would want to know the user by name.
+UNPRIVILEGED = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+SAMPLE = (
+    "test_work_arrives_on_a_new_branch or test_own_places_are_writable or test_loopback_is_reached_only "
+    "or test_leftovers_end_with_the_command or test_files_that_cannot_be_read_are_told or test_no_program_regains"
+)
+
+
+def can_drop_privileges() -> bool:
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*UNPRIVILEGED, "true"], check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not can_drop_privileges(), reason="not root, or no user namespaces: nothing to drop")
+async def test_sandbox_and_runs_work_without_root(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *UNPRIVILEGED,
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-k", SAMPLE),
+        *(f"--basetemp={tmp_path / 'inner'}", f"--confcutdir={HERE}", str(HERE)),
+        cwd=HERE.parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+
+    assert process.returncode == 0, output.decode()
+    assert b"11 passed" in output, output.decode()

@@ -1,0 +1,173 @@
+"""What git says at the edges: remotes that are not there, branches, credentials, pushes."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.agents.errors import (
+    BranchNotFound,
+    PathRefused,
+    PushRejected,
+    RepositoryAccessDenied,
+    RepositoryError,
+    RepositoryNotFound,
+    RepositoryUnreachable,
+)
+from app.agents.execution import perform
+from app.agents.git import Remote
+from tests.agents.conftest import PUSH_BRANCH, GitFolder, Runner, make_origin
+
+WORK = "```sh\necho x > x\n```"
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "message"),
+    [
+        ("file:///nonexistent/repo.git", RepositoryNotFound, "does not exist"),
+        ("http://127.0.0.1:9/org/repo", RepositoryUnreachable, "cannot be reached"),
+        ("ext::sh -c 'touch pwned'", RepositoryError, "not allowed"),
+        ("--upload-pack=touch pwned", RepositoryError, "not"),
+    ],
+)
+async def test_remotes_that_cannot_be_cloned(
+    runner: Runner, url: str, error: type[RepositoryError], message: str
+) -> None:
+    outcome = await runner.run(WORK, clone_url=url)
+
+    assert isinstance(outcome.failed, error)
+    assert message in outcome.failed.message
+    assert outcome.failed.partial is None
+
+
+@pytest.mark.parametrize("branch", ["nope", "*", "ma*", "-x", "main:x", "main..x", ""])
+async def test_missing_branch_is_named(runner: Runner, branch: str) -> None:
+    outcome = await runner.run(WORK, base_branch=branch)
+
+    assert isinstance(outcome.failed, BranchNotFound)
+    assert f"no branch '{branch}'" in outcome.failed.message
+
+
+async def test_remote_whose_default_branch_is_missing_asks_for_a_name(
+    runner: Runner, origin: GitFolder
+) -> None:
+    origin.git("symbolic-ref", "HEAD", "refs/heads/gone")
+
+    outcome = await runner.run(WORK)
+
+    assert isinstance(outcome.failed, BranchNotFound)
+    assert "name the branch" in outcome.failed.message
+
+
+async def test_rejected_push_says_what_the_remote_said(runner: Runner, origin: GitFolder) -> None:
+    hook = origin.path / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'no pushes on Fridays' >&2\nexit 1\n")
+    hook.chmod(0o755)
+
+    outcome = await runner.run(WORK)
+
+    assert isinstance(outcome.failed, PushRejected)
+    assert "no pushes on Fridays" in outcome.failed.message
+    assert outcome.failed.partial is not None
+    assert outcome.failed.partial.files_changed == ["x"]
+    assert outcome.failed.partial.head_branch is None
+
+
+async def test_branch_that_somebody_else_pushed_meanwhile_is_not_overwritten(
+    runner: Runner, origin: GitFolder
+) -> None:
+    async def emit(entry: dict[str, object]) -> None:
+        if "Starting the agent" in str(entry):
+            origin.git("branch", PUSH_BRANCH, "main~1")
+
+    with pytest.raises(PushRejected, match="stale info"):
+        await perform(runner.prepare(WORK), emit)
+
+    assert origin.git("rev-parse", PUSH_BRANCH) == origin.git("rev-parse", "main~1")
+
+
+async def test_base_branch_is_never_pushed_to(runner: Runner, origin: GitFolder) -> None:
+    main = origin.git("rev-parse", "main")
+
+    outcome = await runner.run(WORK, push_branch="main")
+
+    assert outcome.failed is not None
+    assert origin.git("rev-parse", "main") == main
+
+
+@pytest.mark.parametrize("where", [".taskbeacon", ".taskbeacon/attachments"])
+async def test_repository_that_has_our_folder_as_a_file_is_refused(
+    runner: Runner, tmp_path: Path, where: str
+) -> None:
+    odd = make_origin(tmp_path / "odd", {where: "a file"})
+
+    outcome = await runner.run(WORK, clone_url=odd.url)
+
+    assert isinstance(outcome.failed, PathRefused)
+
+
+@asynccontextmanager
+async def http_server(status: str, requests: list[str]) -> AsyncIterator[int]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        challenge = "WWW-Authenticate: Basic realm=x\r\n"
+        writer.write(
+            f"HTTP/1.1 {status}\r\n{challenge}Content-Length: 0\r\nConnection: close\r\n\r\n".encode()
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ("401 Unauthorized", RepositoryAccessDenied),
+        ("403 Forbidden", RepositoryAccessDenied),
+        ("404 Not Found", RepositoryNotFound),
+        ("503 Service Unavailable", RepositoryUnreachable),
+    ],
+)
+async def test_credentials_reach_the_remote_and_nothing_else(
+    runner: Runner, status: str, error: type[RepositoryError]
+) -> None:
+    requests: list[str] = []
+    async with http_server(status, requests) as port:
+        outcome = await runner.run(WORK, clone_url=f"http://bot:s3cr%40t@127.0.0.1:{port}/org/repo")
+
+    token = base64.b64encode(b"bot:s3cr@t").decode()
+    assert f"Authorization: Basic {token}" in requests[0]
+    assert isinstance(outcome.failed, error)
+    assert "s3cr" not in outcome.failed.message + str(outcome.entries)
+    assert f"http://127.0.0.1:{port}/org/repo" in outcome.failed.message
+
+
+async def test_remote_that_wants_credentials_we_do_not_have_is_not_found(runner: Runner) -> None:
+    async with http_server("401 Unauthorized", []) as port:
+        outcome = await runner.run(WORK, clone_url=f"http://127.0.0.1:{port}/org/repo")
+
+    assert isinstance(outcome.failed, RepositoryNotFound)
+    assert "needs credentials" in outcome.failed.message
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "secret"),
+    [
+        ("https://host/a.git", "https://host/a.git", None),
+        ("https://u:p@host:8443/a.git", "https://host:8443/a.git", ("u", "p")),
+        ("https://tok%2Fen@host/a", "https://host/a", ("tok/en", "")),
+        ("http://u:p%40ss@host/a", "http://host/a", ("u", "p@ss")),
+        ("ssh://git@host/a.git", "ssh://git@host/a.git", None),
+        ("git@host:a.git", "git@host:a.git", None),
+        ("file:///srv/a.git", "file:///srv/a.git", None),
+    ],
+)
+def test_urls_are_split_from_their_credentials(url: str, shown: str, secret: tuple[str, str] | None) -> None:
+    assert Remote.parse(url) == Remote(shown, secret)
