@@ -1,0 +1,189 @@
+"""The budget of a project (contract 2.7), on a clock that the tests move."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.redis import create_redis
+from app.models import Project, Run, Task, User
+from app.services.process import ProcessContext
+from tests.support.assertions import assert_error, assert_permission_denied
+from tests.support.callers import CallerKind, bearer
+from tests.support.clock import MovableClock
+from tests.support.factories import make_key, make_project, make_user
+from tests.support.ports import unused_port
+from tests.support.routes import PROJECT_ROUTES, Route
+
+Limit = Callable[..., None]
+
+
+@pytest.fixture
+def limit(application: FastAPI, process: ProcessContext) -> Limit:
+    """Set the budgets of the application; 0 is off."""
+
+    def set_limits(*, minute: int = 0, hour: int = 0) -> None:
+        changes = {"throttle_per_minute": minute, "throttle_per_hour": hour}
+        application.state.process = ProcessContext(
+            settings=process.settings.model_copy(update=changes),
+            sessions=process.sessions,
+            redis=process.redis,
+            queue=process.queue,
+            store=process.store,
+        )
+
+    return set_limits
+
+
+async def statuses(client: httpx.AsyncClient, url: str, times: int) -> list[int]:
+    return [(await client.get(url)).status_code for _ in range(times)]
+
+
+def assert_throttled(response: httpx.Response, seconds: int) -> None:
+    assert_error(
+        response,
+        429,
+        type="throttled_error",
+        code="throttled",
+        detail=f"Request was throttled. Expected available in {seconds} seconds.",
+    )
+    assert response.headers["retry-after"] == str(seconds)
+
+
+def test_budgets_are_480_a_minute_and_4800_an_hour(process: ProcessContext) -> None:
+    settings = process.settings
+    assert (settings.throttle_per_minute, settings.throttle_per_hour) == (480, 4800)
+
+
+async def test_request_beyond_the_minutes_budget_waits_for_the_next(
+    client: httpx.AsyncClient, tasks_url: str, limit: Limit, clock: MovableClock
+) -> None:
+    limit(minute=3)
+    assert await statuses(client, tasks_url, 3) == [200, 200, 200]
+    response = await client.get(tasks_url)
+    wait = int(response.headers["retry-after"])
+    assert 1 < wait <= 60
+    assert_throttled(response, wait)
+    clock.advance(seconds=wait)
+    assert await statuses(client, tasks_url, 1) == [200]
+
+
+async def test_request_beyond_the_hours_budget_waits_for_the_next(
+    client: httpx.AsyncClient, tasks_url: str, limit: Limit, clock: MovableClock
+) -> None:
+    limit(minute=2, hour=3)
+    assert await statuses(client, tasks_url, 2) == [200, 200]
+    clock.advance(seconds=60)
+    assert await statuses(client, tasks_url, 1) == [200]
+    response = await client.get(tasks_url)
+    wait = int(response.headers["retry-after"])
+    assert 60 < wait <= 3600
+    assert_throttled(response, wait)
+    clock.advance(seconds=wait)
+    assert await statuses(client, tasks_url, 1) == [200]
+
+
+async def test_zero_switches_a_budget_off(client: httpx.AsyncClient, tasks_url: str, limit: Limit) -> None:
+    limit(minute=0, hour=0)
+    assert set(await statuses(client, tasks_url, 10)) == {200}
+
+
+async def test_all_keys_of_a_project_share_one_budget(
+    client: httpx.AsyncClient,
+    anonymous: httpx.AsyncClient,
+    session: AsyncSession,
+    project: Project,
+    tasks_url: str,
+    limit: Limit,
+    clock: MovableClock,
+) -> None:
+    """Contract 11 #15."""
+    limit(minute=2)
+    colleague = await make_key(session, user=await make_user(session, projects=[project]))
+    assert await statuses(client, tasks_url, 2) == [200, 200]
+    response = await anonymous.get(tasks_url, headers=bearer(colleague))
+    assert_throttled(response, int(response.headers["retry-after"]))
+    assert clock.now.second == 0, "the window must not end while the test counts"
+
+
+async def test_projects_have_budgets_of_their_own(
+    client: httpx.AsyncClient,
+    anonymous: httpx.AsyncClient,
+    session: AsyncSession,
+    tasks_url: str,
+    limit: Limit,
+    clock: MovableClock,
+) -> None:
+    assert clock.now.second == 0
+    limit(minute=1)
+    elsewhere = await make_project(session)
+    key = await make_key(session, user=await make_user(session, projects=[elsewhere]))
+    assert await statuses(client, tasks_url, 2) == [200, 429]
+    response = await anonymous.get(f"/api/projects/{elsewhere.id}/tasks", headers=bearer(key))
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("route", PROJECT_ROUTES, ids=lambda route: f"2.7-{route}")
+async def test_every_route_of_a_project_is_throttled_before_body_and_look_up(
+    client: httpx.AsyncClient,
+    project: Project,
+    task: Task,
+    run: Run,
+    limit: Limit,
+    clock: MovableClock,
+    tasks_url: str,
+    route: Route,
+) -> None:
+    assert clock.now.second == 0
+    limit(minute=1)
+    assert await statuses(client, tasks_url, 1) == [200]
+    url = route.url(project=project.id, task=task.id, run=run.id)
+    response = await client.request(
+        route.method, url, content=b"{", headers={"Content-Type": "application/json"}
+    )
+    assert_throttled(response, int(response.headers["retry-after"]))
+
+
+@pytest.mark.caller(CallerKind.READ_ONLY)
+async def test_scope_comes_before_the_budget(
+    client: httpx.AsyncClient, tasks_url: str, limit: Limit, clock: MovableClock
+) -> None:
+    assert clock.now.second == 0
+    limit(minute=1)
+    assert await statuses(client, tasks_url, 2) == [200, 429]
+    response = await client.post(tasks_url, json={})
+    assert_permission_denied(response, "API key missing required scope 'task:write'")
+
+
+async def test_refused_callers_use_nothing_up(
+    client: httpx.AsyncClient, anonymous: httpx.AsyncClient, tasks_url: str, limit: Limit, clock: MovableClock
+) -> None:
+    assert clock.now.second == 0
+    limit(minute=1)
+    assert await statuses(anonymous, tasks_url, 3) == [403, 403, 403]
+    assert await statuses(client, tasks_url, 1) == [200]
+
+
+async def test_answers_tell_nothing_about_the_budget(client: httpx.AsyncClient, tasks_url: str) -> None:
+    """Contract 2.7: no `X-RateLimit-*` headers."""
+    response = await client.get(tasks_url)
+    assert not [name for name in response.headers if "ratelimit" in name.lower()]
+
+
+async def test_requests_pass_while_redis_is_away(
+    application: FastAPI, process: ProcessContext, client: httpx.AsyncClient, owner: User, tasks_url: str
+) -> None:
+    away = create_redis(f"redis://127.0.0.1:{unused_port()}/0")
+    application.state.process = ProcessContext(
+        settings=process.settings,
+        sessions=process.sessions,
+        redis=away,
+        queue=process.queue,
+        store=process.store,
+    )
+    response = await client.post(tasks_url, json={"title": "not lost"})
+    assert response.status_code == 201
+    assert response.json()["created_by"]["id"] == owner.id
+    await away.aclose()
