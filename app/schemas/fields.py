@@ -38,7 +38,8 @@ JsonSchema = dict[str, Any]
 
 _TRUE_WORDS = frozenset({"t", "y", "yes", "true", "on", "1"})
 _FALSE_WORDS = frozenset({"f", "n", "no", "false", "off", "0"})
-_INTEGER = re.compile(r"\s*([+-]?[0-9]{1,40})(?:\.0*)?\s*", re.ASCII)
+# More digits than any column holds, so that huge numbers are out of range and not malformed.
+_INTEGER = re.compile(r"\s*([+-]?[0-9]{1,1000})(?:\.0*)?\s*", re.ASCII)
 _UUID = re.compile(
     r"(?:urn:uuid:)?\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?",
     re.ASCII | re.IGNORECASE,
@@ -165,7 +166,9 @@ class Boolean(Field):
     def parse(self, value: Any) -> bool:
         if isinstance(value, bool):
             return value
-        word = str(value).lower() if isinstance(value, str | int) else "1" if value == 1.0 else ""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        word = str(value).lower() if isinstance(value, str | int) else ""
         if word in _TRUE_WORDS:
             return True
         if word in _FALSE_WORDS:

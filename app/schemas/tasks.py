@@ -5,11 +5,11 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from typing_extensions import TypedDict, override
 
 from app.enums import Environment, OriginProduct, RunStatus, SignalReportRelationship
-from app.schemas.base import Input
+from app.schemas.base import Input, PageLink
 from app.schemas.fields import (
     Boolean,
     Choice,
@@ -137,6 +137,11 @@ _WORD = Text(blank_is_absent=True, null=True)
 class TaskListQuery(Input):
     """The filters of the task list; they all apply at once. An empty parameter counts as not given."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in parameters.items() if value != ""}
+
     archived: Annotated[
         Archived, Choice(of=Archived), Field(description="`true`: only archived ones, `all`: both.")
     ] = Archived.NO
@@ -163,49 +168,63 @@ class TaskListQuery(Input):
 
 
 class TaskOut(TypedDict):
-    """A task (contract 3.1): exactly these keys, all always there."""
+    """A task: exactly these keys, all always there."""
 
     id: UUID
     task_number: Annotated[int | None, Field(description="Number within the project; the first is 0.")]
     slug: Annotated[str, Field(description="Number with the project's prefix.", examples=["TES-12"])]
-    title: str
-    title_manually_set: bool
-    description: str
-    origin_product: OriginProduct
-    repository: str | None
-    github_integration: int | None
-    github_user_integration: UUID | None
-    signal_report: UUID | None
-    json_schema: Any
-    internal: bool
-    archived: bool
-    archived_at: datetime | None
-    latest_run: RunOut | None
+    title: Annotated[str, Field(description="May be empty.")]
+    title_manually_set: Annotated[bool, Field(description="Whether a person chose the title.")]
+    description: Annotated[str, Field(description="What the agent is asked to do; may be empty.")]
+    origin_product: Annotated[OriginProduct, Field(description="What it came from; decides who sees it.")]
+    repository: Annotated[
+        str | None, Field(description="`organization/repository` in lower case, null for none.")
+    ]
+    github_integration: Annotated[int | None, Field(description="Integration of the project to clone with.")]
+    github_user_integration: Annotated[
+        UUID | None, Field(description="Integration of the creator to push with.")
+    ]
+    signal_report: Annotated[UUID | None, Field(description="The report it is about.")]
+    json_schema: Annotated[
+        Any, Field(description="JSON Schema that the output of every run must satisfy; null for none.")
+    ]
+    internal: Annotated[bool, Field(description="Hidden from lists.")]
+    archived: Annotated[bool, Field(description="Put away.")]
+    archived_at: Annotated[datetime | None, Field(description="When it was put away.")]
+    latest_run: Annotated[RunOut | None, Field(description="The newest run, whole; null before the first.")]
     created_at: datetime
     updated_at: datetime
-    created_by: UserBasic | None
-    ci_prompt: str | None
+    created_by: Annotated[UserBasic | None, Field(description="Null once the account is deleted.")]
+    ci_prompt: Annotated[
+        str | None, Field(description="What the agent is asked to do when the checks of its branch fail.")
+    ]
 
 
 class TaskPage(TypedDict):
     """A page of tasks, newest first."""
 
     count: Annotated[int, Field(description="How many tasks the filters leave.")]
-    next: str | None
-    previous: str | None
+    next: PageLink
+    previous: PageLink
     results: list[TaskOut]
 
 
 class RepositoriesOut(TypedDict):
     """The repositories of the tasks that the caller sees."""
 
-    repositories: Annotated[list[str], Field(examples=[["taskbeacon/taskbeacon"]])]
+    repositories: Annotated[
+        list[str], Field(description="Distinct and sorted.", examples=[["taskbeacon/taskbeacon"]])
+    ]
 
 
 class SummariesIn(Input):
     """The tasks to summarise."""
 
-    ids: Annotated[list[Annotated[UUID, Uuid()]], Items(max_length=_MAX_SUMMARIES, empty=False)]
+    ids: Annotated[
+        list[Annotated[UUID, Uuid()]],
+        Items(max_length=_MAX_SUMMARIES, empty=False),
+        Field(description="Ids of tasks; what the caller does not see is left out of the answer."),
+    ]
 
 
 class LatestRunSummary(TypedDict):
@@ -219,17 +238,17 @@ class SummaryOut(TypedDict):
     """A task in short."""
 
     id: UUID
-    title: str
-    repository: str | None
+    title: Annotated[str, Field(description="May be empty.")]
+    repository: Annotated[str | None, Field(description="`organization/repository`, null for none.")]
     created_at: datetime
     updated_at: datetime
-    latest_run: LatestRunSummary | None
+    latest_run: Annotated[LatestRunSummary | None, Field(description="Null before the first run.")]
 
 
 class SummaryPage(TypedDict):
     """A page of summaries, newest first."""
 
-    count: int
-    next: str | None
-    previous: str | None
+    count: Annotated[int, Field(description="How many of these tasks the caller sees.")]
+    next: PageLink
+    previous: PageLink
     results: list[SummaryOut]
