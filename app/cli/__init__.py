@@ -1,0 +1,24 @@
+"""The `taskbeacon` command, also `python -m app.cli`.
+
+One module per command, imported when the command is called: `taskbeacon --help` must not wait for a web framework.
+Commands read arguments, call what they are for, and print; no rule of the service lives here.
+"""
+
+from app.cli.lazy import LazyGroup
+
+__all__ = ["main"]
+
+main = LazyGroup(
+    "taskbeacon",
+    help="Tasks done by coding agents: the API, its worker, and their upkeep.",
+    commands={
+        "serve": ("app.cli.serve:serve", "Run the API."),
+        "worker": ("app.cli.worker:worker", "Run a worker, which performs runs."),
+        "migrate": ("app.cli.migrate:migrate", "Bring the database to the schema of this release."),
+        "dev": ("app.cli.dev:dev", "Run the whole development stack in the foreground (make run)."),
+        "demo": ("app.cli.demo:demo", "Perform one task end to end on a real git repository (make demo)."),
+        "openapi": ("app.cli.openapi:openapi", "Print the description of the API as JSON."),
+        "admin": ("app.cli.admin:admin", "Create and change accounts; prints one JSON object."),
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

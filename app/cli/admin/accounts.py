@@ -1,0 +1,129 @@
+"""`taskbeacon admin`: organizations, projects, their members, and users."""
+
+from uuid import UUID
+
+import click
+
+from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
+from app.models import Project
+from app.services import accounts
+
+__all__ = [
+    "add_member",
+    "create_organization",
+    "create_project",
+    "create_user",
+    "deactivate_user",
+    "delete_user",
+    "remove_member",
+    "rename_project",
+]
+
+_name = click.option("--name", required=True)
+_project = click.option("--project", type=ROW_ID, required=True, help="Id of the project.")
+_user = click.option("--user", type=ROW_ID, required=True, help="Id of the user.")
+
+
+@click.command("create-organization")
+@_name
+@transactional
+async def create_organization(transaction: Transaction, name: str) -> Answer:
+    """Add an organization."""
+    organization = await accounts.create_organization(transaction.session, name)
+    return {"id": organization.id, "name": organization.name}
+
+
+@click.command("create-project")
+@_name
+@click.option(
+    "--organization",
+    type=click.UUID,
+    help=f"Id of its organization. Default: the one called “{accounts.DEFAULT_ORGANIZATION}”, made if missing.",
+)
+@transactional
+async def create_project(transaction: Transaction, name: str, organization: UUID | None) -> Answer:
+    """Add a project."""
+    return _shown(await accounts.create_project(transaction.session, name, organization_id=organization))
+
+
+@click.command("rename-project")
+@_project
+@_name
+@transactional
+async def rename_project(transaction: Transaction, project: int, name: str) -> Answer:
+    """Rename a project; the slugs of its tasks change with it."""
+    return _shown(await accounts.rename_project(transaction.session, project, name))
+
+
+@click.command("create-user")
+@click.option("--email", required=True)
+@click.option("--first-name", default="")
+@click.option("--last-name", default="")
+@click.option("--staff", is_flag=True, help="May list internal tasks.")
+@click.option(
+    "--project",
+    type=ROW_ID,
+    multiple=True,
+    help="Make the user a member. May be repeated; the first becomes their current project (@current).",
+)
+@transactional
+async def create_user(
+    transaction: Transaction,
+    email: str,
+    first_name: str,
+    last_name: str,
+    staff: bool,
+    project: tuple[int, ...],
+) -> Answer:
+    """Add a user. Addresses are unique, whatever their letter case."""
+    user = await accounts.create_user(
+        transaction.session,
+        email,
+        first_name=first_name,
+        last_name=last_name,
+        is_staff=staff,
+        project_ids=project,
+    )
+    return {"id": user.id, "uuid": user.uuid, "distinct_id": user.distinct_id, "email": user.email}
+
+
+@click.command("add-member")
+@_project
+@_user
+@transactional
+async def add_member(transaction: Transaction, project: int, user: int) -> Answer:
+    """Make a user a member of a project, and it their current one if they have none."""
+    await accounts.add_member(transaction.session, project_id=project, user_id=user)
+    return {"project": project, "user": user}
+
+
+@click.command("remove-member")
+@_project
+@_user
+@transactional
+async def remove_member(transaction: Transaction, project: int, user: int) -> Answer:
+    """End a membership. The user's tasks stay."""
+    await accounts.remove_member(transaction.session, project_id=project, user_id=user)
+    return {"project": project, "user": user}
+
+
+@click.command("deactivate-user")
+@_user
+@transactional
+async def deactivate_user(transaction: Transaction, user: int) -> Answer:
+    """Close an account: its keys stop working, its data stays."""
+    await accounts.deactivate_user(transaction.session, user)
+    return {"id": user}
+
+
+@click.command("delete-user")
+@_user
+@transactional
+async def delete_user(transaction: Transaction, user: int) -> Answer:
+    """Remove an account and its keys; its tasks become visible to their whole project."""
+    await accounts.delete_user(transaction.session, user)
+    return {"id": user}
+
+
+def _shown(project: Project) -> Answer:
+    return {"id": project.id, "organization": project.organization_id, "name": project.name}

@@ -1,0 +1,65 @@
+"""What every admin command is: options in, one transaction, one JSON object out; or one line on standard error."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+import click
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.cli.database import with_sessions
+from app.cli.settings import admin_settings
+from app.config import Settings
+from app.db import SessionFactory, unit_of_work
+from app.errors import AppError
+from app.security import Cipher
+
+__all__ = ["ROW_ID", "Answer", "Transaction", "transactional"]
+
+Options = ParamSpec("Options")
+Answer = dict[str, Any]  # Any: what JSON holds, and UUIDs
+
+# An id beyond PostgreSQL's bigint belongs to no row.
+ROW_ID = click.IntRange(1, 2**63 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What a command works with."""
+
+    session: AsyncSession
+    settings: Settings
+
+    @property
+    def cipher(self) -> Cipher:
+        """What encrypts secrets that the service must read back."""
+        return Cipher(self.settings.secret_keys)
+
+
+def transactional(
+    operation: Callable[Concatenate[Transaction, Options], Awaitable[Answer]],
+) -> Callable[Options, None]:
+    """Run `operation` in a transaction and print what it returns once that is committed."""
+
+    @wraps(operation)
+    def command(*args: Options.args, **options: Options.kwargs) -> None:
+        settings = admin_settings()
+
+        async def work(sessions: SessionFactory) -> Answer:
+            async with unit_of_work(sessions) as session:
+                return await operation(Transaction(session, settings), *args, **options)
+
+        try:
+            answer = with_sessions(settings, work)
+        except AppError as error:
+            raise click.ClickException(f"{error.attr}: {error}" if error.attr else str(error)) from error
+        except click.ClickException:
+            raise
+        except Exception as error:
+            # A fault of ours. Statements and their parameters stay out of the terminal: some are secrets.
+            raise click.ClickException(f"unexpected failure: {type(error).__name__}") from error
+        click.echo(json.dumps(answer, default=str))
+
+    return command

@@ -1,0 +1,73 @@
+"""Let a command use the database, and say in one line why it cannot."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import click
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from app.config import Settings
+from app.db import DatabaseUnavailable, SessionFactory, create_engine, create_session_factory
+from app.services.schema import OutdatedSchema, require_current_schema
+
+__all__ = ["check_schema", "database_failures", "with_sessions"]
+
+Result = TypeVar("Result")
+
+_UNDEFINED = frozenset({"42P01", "42703"})  # table, column
+
+
+def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable[Result]]) -> Result:
+    """Run `work` in an event loop of its own, on connections that are closed afterwards."""
+
+    async def run() -> Result:
+        engine = create_engine(settings, application_name="taskbeacon-cli")
+        try:
+            return await work(create_session_factory(engine))
+        finally:
+            await engine.dispose()
+
+    with database_failures(settings):
+        return asyncio.run(run())
+
+
+def check_schema(settings: Settings) -> None:
+    """Refuse an old schema before a server starts: it would refuse by itself, but behind a traceback."""
+    with_sessions(settings, require_current_schema)
+
+
+@contextmanager
+def database_failures(settings: Settings) -> Iterator[None]:
+    """Turn what goes wrong between here and the database into one line on standard error."""
+    address = _address(settings)
+    try:
+        yield
+    except OutdatedSchema as error:
+        raise click.ClickException(f"{error} (database {address})") from error
+    except DBAPIError as error:
+        raise click.ClickException(_describe(error, address)) from error
+    except (DatabaseUnavailable, OSError) as error:
+        reason = str(error) or "no answer"
+        raise click.ClickException(f"cannot reach the database at {address}: {reason}") from error
+
+
+def _address(settings: Settings) -> str:
+    """Return where the database is, without the password."""
+    try:
+        url = make_url(settings.database_url)
+    except (ArgumentError, ValueError) as error:
+        raise click.ClickException("bad settings: TASKBEACON_DATABASE_URL: this is no URL") from error
+    if url.drivername != "postgresql+asyncpg":
+        raise click.ClickException("bad settings: TASKBEACON_DATABASE_URL: only postgresql:// is supported")
+    return f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
+
+
+def _describe(error: DBAPIError, address: str) -> str:
+    if getattr(error.orig, "sqlstate", None) in _UNDEFINED:
+        return f"the database at {address} lacks the schema of this release: run `taskbeacon migrate` first"
+    # Its first line: a second one may quote values.
+    reason = str(error.orig).partition("\n")[0]
+    return f"the database at {address} refuses: {reason}"

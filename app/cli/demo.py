@@ -1,0 +1,14 @@
+"""`taskbeacon demo`: the main job, shown from end to end."""
+
+import click
+
+from app.devstack.demo import run_demo
+
+__all__ = ["demo"]
+
+
+@click.command()
+@click.pass_context
+def demo(context: click.Context) -> None:
+    """Perform one task on a real git repository, in a development stack of its own."""
+    context.exit(run_demo())

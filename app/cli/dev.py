@@ -1,0 +1,23 @@
+"""`taskbeacon dev`: the embedded development stack in the foreground."""
+
+import click
+
+from app.cli.settings import development_settings
+from app.devstack.stack import run_dev
+
+__all__ = ["dev"]
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    envvar="PORT",
+    show_envvar=True,
+    help="Port of the API, 0 for any free one. Default: TASKBEACON_PORT, else 8000.",
+)
+@click.pass_context
+def dev(context: click.Context, port: int | None) -> None:
+    """Run embedded servers, API and worker until Ctrl-C or SIGTERM."""
+    given = {} if port is None else {"port": port}
+    context.exit(run_dev(development_settings(**given)))

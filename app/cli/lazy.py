@@ -1,0 +1,64 @@
+"""A group of commands that imports a command when it is called, and reports a mistake on one line.
+
+The texts of the overview are kept here, so that showing it imports nothing.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+from typing_extensions import override
+
+__all__ = ["LazyGroup"]
+
+
+class _Misuse(click.ClickException):
+    """A wrong command line, told without click's lines on usage around the message."""
+
+    exit_code = 2
+
+
+class LazyGroup(click.Group):
+    """Commands by name, each as where it is (`module:attribute`) and what it does."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        commands: Mapping[str, tuple[str, str]],
+        **attributes: Any,  # what every click group takes
+    ) -> None:
+        super().__init__(name, **attributes)
+        self._places = {command: place for command, (place, _) in commands.items()}
+        self._summaries = {command: summary for command, (_, summary) in commands.items()}
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._places)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        place = self._places.get(cmd_name)
+        if place is None:
+            return None
+        module, _, attribute = place.partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._summaries.items()))
+
+    @override
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            message = " ".join(error.format_message().split()).removesuffix(".")
+            place = error.ctx.command_path if error.ctx else ctx.command_path
+            raise _Misuse(f"{message} (see {place} --help)") from error

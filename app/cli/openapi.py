@@ -1,0 +1,17 @@
+"""`taskbeacon openapi`: the description of the API, without running it."""
+
+import click
+import orjson
+
+from app.cli.settings import development_settings
+from app.main import create_app
+
+__all__ = ["openapi"]
+
+
+@click.command()
+def openapi() -> None:
+    """Print the description of the API as JSON (OpenAPI 3.1)."""
+    # Nothing is served, so production's secrets are not asked for. Bytes, because JSON is UTF-8 in every locale.
+    description = create_app(development_settings()).openapi()
+    click.echo(orjson.dumps(description, option=orjson.OPT_INDENT_2))

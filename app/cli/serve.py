@@ -1,0 +1,64 @@
+"""`taskbeacon serve`: the API under uvicorn."""
+
+import signal
+import sys
+
+import click
+import uvicorn
+from fastapi import FastAPI
+
+from app.cli.database import check_schema
+from app.cli.settings import service_settings
+from app.config import get_settings
+from app.main import create_app
+from app.observability import configure_logging
+
+__all__ = ["create_logging_app", "serve"]
+
+# Container engines kill ten seconds after asking; streams are closed before that.
+_GRACEFUL_SHUTDOWN_SECONDS = 8
+
+
+def create_logging_app() -> FastAPI:
+    """Return the API with logs set up: a process of `--workers` starts from nothing."""
+    settings = get_settings()
+    configure_logging(settings.log_format, settings.log_level)
+    return create_app(settings)
+
+
+@click.command()
+@click.option("--host", help="Address to listen on. Default: TASKBEACON_HOST.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port to listen on, 0 for any free one. Default: TASKBEACON_PORT.",
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
+def serve(host: str | None, port: int | None, workers: int) -> None:
+    """Run the API.
+
+    Stops accepting on SIGTERM or Ctrl-C and lets requests in progress finish.
+    """
+    settings = service_settings()
+    configure_logging(settings.log_format, settings.log_level)
+    check_schema(settings)
+    # uvicorn stops gracefully and then raises the signal once more: a stop that was asked for is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    uvicorn.run(
+        f"{__name__}:{create_logging_app.__name__}",
+        factory=True,
+        host=settings.host if host is None else host,
+        port=settings.port if port is None else port,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        # One structured line per request comes from our own middleware, and knows more.
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
+    )

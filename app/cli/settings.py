@@ -1,0 +1,57 @@
+"""Which settings a command works with, and what is wrong with them in one line. Reads no variable itself."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from app.config import Settings
+from app.devstack.home import running_environment
+
+__all__ = ["admin_settings", "development_settings", "service_settings"]
+
+_PREFIX = "TASKBEACON_"
+
+
+def service_settings() -> Settings:
+    """Return the settings of the environment."""
+    return _checked(Settings)
+
+
+def development_settings(**given: Any) -> Settings:
+    """Return the settings of the environment without asking for production's secrets; `given` outranks both."""
+    return _checked(lambda: Settings(development=True, **given))
+
+
+def admin_settings() -> Settings:
+    """Return the settings of the environment, or those of the running development stack where it names no database."""
+    here = development_settings()
+    if "database_url" not in here.model_fields_set:
+        stack = running_environment(here.home)
+        if stack is not None:
+            return _checked(lambda: Settings(**_fields(stack)))
+    return service_settings()
+
+
+def _fields(environment: Mapping[str, str]) -> dict[str, Any]:
+    named = {name.removeprefix(_PREFIX).lower(): value for name, value in environment.items()}
+    return {name: value for name, value in named.items() if name in Settings.model_fields}
+
+
+def _checked(build: Callable[[], Settings]) -> Settings:
+    try:
+        return build()
+    except ValidationError as error:
+        # The values stay out of it: some are secrets.
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        text = "; ".join(_describe(problem["loc"], problem["msg"]) for problem in problems)
+        raise click.ClickException(f"bad settings: {text}") from error
+    except SettingsError as error:
+        raise click.ClickException(f"bad settings: {error}") from error
+
+
+def _describe(location: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return f"{_PREFIX}{str(location[0]).upper()}: {message}" if location else message
