@@ -14,7 +14,13 @@ __all__ = ["router"]
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/livez", operation_id="livez", summary="Tell that the process lives", response_model=LivenessOut)
+@router.get(
+    "/livez",
+    operation_id="livez",
+    summary="Tell that the process lives",
+    response_description="It lives.",
+    response_model=LivenessOut,
+)
 async def live() -> Json:
     """Say that the process answers; asks nothing else."""
     return Json({"status": "ok"})
@@ -24,6 +30,7 @@ async def live() -> Json:
     "/readyz",
     operation_id="readyz",
     summary="Tell whether the service can work",
+    response_description="Every part is ready.",
     response_model=ReadinessOut,
     responses={503: {"model": ReadinessOut, "description": "A part is not ready; it is named."}},
 )

@@ -19,6 +19,7 @@ router = APIRouter(prefix="/api/projects", tags=["projects"])
     "",
     operation_id="projects_list",
     summary="List projects",
+    response_description="A page of projects.",
     response_model=ProjectPage,
     responses=errors(401, 403, 429),
 )

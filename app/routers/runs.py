@@ -26,6 +26,7 @@ RunBody = Annotated[RunIn, Depends(json_body(RunIn))]
     "/run",
     operation_id="tasks_run_create",
     summary="Run a task",
+    response_description="The task; its `latest_run` is the new run.",
     response_model=TaskOut,
     responses=errors(400, 403, 404, 413, 415, 429, refusal=RunRefusedOut),
 )
@@ -44,6 +45,7 @@ async def run_task(
     "/runs",
     operation_id="tasks_runs_list",
     summary="List the runs of a task",
+    response_description="A page of runs.",
     response_model=RunPage,
     responses=errors(403, 404, 429),
 )
@@ -61,6 +63,7 @@ async def list_runs(
     "/runs/{run_id}",
     operation_id="tasks_runs_retrieve",
     summary="Retrieve a run",
+    response_description="The run.",
     response_model=RunOut,
     responses=errors(403, 404, 429),
 )

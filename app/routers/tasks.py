@@ -33,6 +33,7 @@ SummariesBody = Annotated[SummariesIn, Depends(json_body(SummariesIn))]
     "",
     operation_id="tasks_list",
     summary="List tasks",
+    response_description="A page of tasks.",
     response_model=TaskPage,
     responses=errors(400, 403, 404, 429),
 )
@@ -57,6 +58,7 @@ async def list_tasks(
     "",
     operation_id="tasks_create",
     summary="Create a task",
+    response_description="The new task.",
     status_code=201,
     response_model=TaskOut,
     responses=errors(400, 403, 404, 413, 415, 429),
@@ -70,6 +72,7 @@ async def create_task(caller: TaskWrite, body: TaskBody, session: SessionDep, st
     "/repositories",
     operation_id="tasks_repositories_retrieve",
     summary="List the repositories of tasks",
+    response_description="The repositories.",
     response_model=RepositoriesOut,
     responses=errors(403, 404, 429),
 )
@@ -82,6 +85,7 @@ async def list_repositories(caller: TaskRead, session: SessionDep) -> Json:
     "/summaries",
     operation_id="tasks_summaries_create",
     summary="Summarise tasks",
+    response_description="A page of summaries.",
     response_model=SummaryPage,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
@@ -97,6 +101,7 @@ async def summarize_tasks(caller: TaskRead, page: PageDep, body: SummariesBody, 
     "/{task_id}",
     operation_id="tasks_retrieve",
     summary="Retrieve a task",
+    response_description="The task.",
     response_model=TaskOut,
     responses=errors(403, 404, 429),
 )
@@ -109,6 +114,7 @@ async def retrieve_task(caller: TaskRead, task_id: TaskId, session: SessionDep, 
     "/{task_id}",
     operation_id="tasks_partial_update",
     summary="Update a task",
+    response_description="The task as it is now.",
     response_model=TaskOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
@@ -123,6 +129,7 @@ async def update_task(
     "/{task_id}",
     operation_id="tasks_update",
     summary="Update a task (as PATCH)",
+    response_description="The task as it is now.",
     response_model=TaskOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
@@ -137,6 +144,7 @@ async def replace_task(
     "/{task_id}",
     operation_id="tasks_destroy",
     summary="Delete a task",
+    response_description="It is gone; the answer is empty.",
     status_code=204,
     response_class=Response,
     responses=errors(403, 404, 429),

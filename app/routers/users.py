@@ -18,6 +18,7 @@ router = APIRouter(prefix="/api/users", tags=["users"])
     "/@me",
     operation_id="users_me_retrieve",
     summary="Retrieve the caller",
+    response_description="The caller.",
     response_model=UserOut,
     responses=errors(401, 403, 429),
 )

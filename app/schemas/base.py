@@ -1,8 +1,17 @@
 """What all bodies share."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
 
-__all__ = ["Input"]
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Input", "PageLink"]
+
+PageLink = Annotated[
+    str | None,
+    Field(
+        description="Complete URL of that page, null if there is none.", json_schema_extra={"format": "uri"}
+    ),
+]
 
 
 class Input(BaseModel):

@@ -1,6 +1,6 @@
 """The error bodies of the API, as published (contract 2.4)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -9,7 +9,7 @@ __all__ = ["ErrorOut", "RunRefusedOut", "StateRefusedOut"]
 
 
 class ErrorOut(TypedDict):
-    """The envelope of every failure: exactly these four keys."""
+    """Every failure: exactly these four keys."""
 
     type: Annotated[
         Literal[
@@ -30,7 +30,12 @@ class ErrorOut(TypedDict):
 class RunRefusedOut(TypedDict):
     """A run that cannot be created as asked."""
 
-    detail: Annotated[str, Field(examples=["Invalid resume_from_run_id"])]
+    detail: Annotated[
+        str, Field(description="What is wrong, for people.", examples=["Invalid resume_from_run_id"])
+    ]
+    missing_artifact_ids: NotRequired[
+        Annotated[list[str], Field(description="The artifacts that are not there, as they were asked for.")]
+    ]
 
 
 class StateRefusedOut(TypedDict):

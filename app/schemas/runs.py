@@ -17,7 +17,7 @@ from app.enums import (
     RunStatus,
     RuntimeAdapter,
 )
-from app.schemas.base import Input
+from app.schemas.base import Input, PageLink
 from app.schemas.fields import Choice, Items, Text, Uuid
 
 __all__ = ["ArtifactOut", "RunIn", "RunOut", "RunPage"]
@@ -94,16 +94,18 @@ class RunIn(Input):
 
 
 class ArtifactOut(TypedDict):
-    """A file that belongs to a run (contract 3.4)."""
+    """A file that belongs to a run."""
 
-    id: str
-    name: str
-    type: str
-    source: str
+    id: Annotated[str, Field(description="32 hexadecimal digits.")]
+    name: Annotated[str, Field(description="Name of the file.", examples=["changes.patch"])]
+    type: Annotated[str, Field(description="What it is to the run.", examples=["output"])]
+    source: Annotated[str, Field(description="Where it comes from; may be empty.")]
     size: Annotated[int, Field(description="Bytes.")]
-    content_type: str
-    storage_path: str
-    uploaded_at: str
+    content_type: Annotated[str, Field(description="Media type; may be empty.", examples=["text/x-diff"])]
+    storage_path: Annotated[str, Field(description="Key of the object in the bucket.")]
+    uploaded_at: Annotated[
+        str, Field(description="When it was stored.", json_schema_extra={"format": "date-time"})
+    ]
 
 
 class RunOut(TypedDict):
@@ -111,16 +113,28 @@ class RunOut(TypedDict):
 
     id: UUID
     task: Annotated[UUID, Field(description="The task it belongs to.")]
-    stage: str | None
-    branch: Annotated[str | None, Field(description="Branch the run starts from.")]
-    status: RunStatus
-    environment: Environment
-    runtime_adapter: str | None
-    provider: str | None
-    model: str | None
-    reasoning_effort: str | None
-    log_url: Annotated[str | None, Field(description="Where the log can be read (JSON lines), for one hour.")]
-    error_message: Annotated[str | None, Field(description="Why it failed.")]
+    stage: Annotated[str | None, Field(description="Where a client that drives the run says it stands.")]
+    branch: Annotated[str | None, Field(description="Branch the run starts from; null: the default one.")]
+    status: Annotated[
+        RunStatus, Field(description="`completed`, `failed` and `cancelled` are final; the others are not.")
+    ]
+    environment: Annotated[
+        Environment, Field(description="`cloud`: a worker performs it; `local`: the client does.")
+    ]
+    runtime_adapter: Annotated[
+        str | None, Field(description="The agent that was asked for; null: the built-in `runbook`.")
+    ]
+    provider: Annotated[str | None, Field(description="Who serves the model.", examples=["anthropic"])]
+    model: Annotated[str | None, Field(description="The agent's model.", examples=["claude-sonnet-5"])]
+    reasoning_effort: Annotated[str | None, Field(description="How hard the model was asked to think.")]
+    log_url: Annotated[
+        str | None,
+        Field(
+            description="Where the log can be read (JSON lines), for one hour.",
+            json_schema_extra={"format": "uri"},
+        ),
+    ]
+    error_message: Annotated[str | None, Field(description="Why it failed, in words to act on.")]
     output: Annotated[
         dict[str, Any] | None,
         Field(
@@ -128,17 +142,20 @@ class RunOut(TypedDict):
             "`head_sha`, `summary` and `files_changed`."
         ),
     ]
-    state: Annotated[dict[str, Any], Field(description="How it was asked for and where it stands.")]
-    artifacts: list[ArtifactOut]
+    state: Annotated[
+        dict[str, Any],
+        Field(description="How it was asked for and where it stands; keys without a value are absent."),
+    ]
+    artifacts: Annotated[list[ArtifactOut], Field(description="Files that came out, the patch among them.")]
     created_at: datetime
     updated_at: datetime
-    completed_at: datetime | None
+    completed_at: Annotated[datetime | None, Field(description="When it came to a final status.")]
 
 
 class RunPage(TypedDict):
     """A page of runs, newest first."""
 
-    count: int
-    next: str | None
-    previous: str | None
+    count: Annotated[int, Field(description="How many runs the task has.")]
+    next: PageLink
+    previous: PageLink
     results: list[RunOut]

@@ -7,6 +7,8 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from app.schemas.base import PageLink
+
 __all__ = ["OrganizationOut", "ProjectOut", "ProjectPage", "UserBasic", "UserOut"]
 
 
@@ -20,8 +22,8 @@ class UserBasic(TypedDict):
     last_name: str
     email: str
     is_email_verified: bool | None
-    hedgehog_config: dict[str, Any] | None
-    role_at_organization: str | None
+    hedgehog_config: Annotated[dict[str, Any] | None, Field(description="Looks of the user's avatar.")]
+    role_at_organization: Annotated[str | None, Field(description="In the user's own words.")]
 
 
 class OrganizationOut(TypedDict):
@@ -34,21 +36,21 @@ class OrganizationOut(TypedDict):
 class ProjectOut(TypedDict):
     """A project the caller may use."""
 
-    id: int
+    id: Annotated[int, Field(description="What stands in the paths of its tasks.")]
     uuid: UUID
     organization: Annotated[UUID, Field(description="The organization that owns it.")]
-    project_id: int
+    project_id: Annotated[int, Field(description="The same as `id`.")]
     api_token: Annotated[str, Field(description="Public token of the project; not a credential.")]
-    name: str
-    timezone: str
+    name: Annotated[str, Field(description="Its first letters begin the slugs of its tasks.")]
+    timezone: Annotated[str, Field(examples=["UTC"])]
 
 
 class ProjectPage(TypedDict):
     """A page of projects."""
 
-    count: int
-    next: str | None
-    previous: str | None
+    count: Annotated[int, Field(description="How many projects the caller may use.")]
+    next: PageLink
+    previous: PageLink
     results: list[ProjectOut]
 
 
@@ -57,15 +59,17 @@ class UserOut(TypedDict):
 
     id: int
     uuid: UUID
-    distinct_id: str
+    distinct_id: Annotated[str, Field(description="Stable identifier in analytics.")]
     first_name: str
     last_name: str
     email: str
-    is_staff: bool
+    is_staff: Annotated[bool, Field(description="Whether the user operates this service.")]
     is_email_verified: bool | None
     date_joined: datetime
-    hedgehog_config: dict[str, Any] | None
-    role_at_organization: str | None
+    hedgehog_config: Annotated[dict[str, Any] | None, Field(description="Looks of the user's avatar.")]
+    role_at_organization: Annotated[str | None, Field(description="In the user's own words.")]
     team: Annotated[ProjectOut | None, Field(description="The current project, what `@current` stands for.")]
     organization: Annotated[OrganizationOut | None, Field(description="The organization of that project.")]
-    organizations: list[OrganizationOut]
+    organizations: Annotated[
+        list[OrganizationOut], Field(description="All that the caller belongs to through a project.")
+    ]

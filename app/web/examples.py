@@ -75,7 +75,7 @@ _QUEUED_RUN: RunOut = {
     "provider": None,
     "model": None,
     "reasoning_effort": None,
-    "log_url": "https://storage.example.com/taskbeacon/tasks/logs/…?X-Amz-Signature=…",
+    "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
     "error_message": None,
     "output": None,
     "state": {"mode": "background"},

@@ -120,6 +120,11 @@ def _complete(operation: dict[str, Any], route: RouteContext, schemas: dict[str,
 def _add_parameters(operation: dict[str, Any], route: RouteContext) -> None:
     """Describe what the path holds, whether or not FastAPI knows of it, and the parameters that are read leniently."""
     known = {parameter["name"]: parameter for parameter in operation.get("parameters", [])}
+    for parameter in known.values():
+        kinds = parameter["schema"].get("type")
+        if isinstance(kinds, list):
+            # A parameter that is not given is null to the service; on the wire it is absent.
+            parameter["schema"]["type"] = next(kind for kind in kinds if kind != "null")
     in_path = dict.fromkeys(route.param_convertors)
     parameters = [documentation.PARAMETERS.get(name, known.get(name)) for name in {**in_path, **known}]
     if parameters:
