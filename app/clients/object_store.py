@@ -1,133 +1,159 @@
-"""Object storage as the service sees it, and its one implementation on S3.
+"""Object storage as the service sees it; the implementation on S3 is in `s3.py`.
 
-URLs for clients are signed for the public host (contract 8.2); the service itself talks to the internal one.
+ObjectStoreUnavailable     the store did not answer in time, or refused; the same call may work in a moment
+ObjectMissing              there is no object under this key
+RangeNotSatisfiable        the wanted part begins behind the object's end
 """
 
-from collections import OrderedDict
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol, Self
-from urllib.parse import quote
+from typing import Protocol
 
-import aioboto3
-from aiobotocore.config import AioConfig
-from botocore.exceptions import BotoCoreError, ClientError
-from typing_extensions import override
+__all__ = [
+    "KEPT_DAYS",
+    "LOG_TAGS",
+    "STAGED_DAYS",
+    "TTL_TAG",
+    "Bucket",
+    "ListedObject",
+    "ObjectContent",
+    "ObjectInfo",
+    "ObjectMissing",
+    "ObjectStore",
+    "ObjectStoreUnavailable",
+    "RangeNotSatisfiable",
+    "SignedForm",
+    "Storage",
+]
 
-from app.clock import utcnow
-from app.config import Settings
-
-__all__ = ["LOG_TAGS", "ObjectStore", "ObjectStoreUnavailable", "S3Store"]
-
-_URL_LIFETIME = timedelta(hours=1)
-_URL_REUSED_FOR = timedelta(minutes=55)
-_URLS_KEPT = 20_000
-
-# Bucket lifecycle rules act on this tag (contract 8.3).
-LOG_TAGS = {"ttl_days": "30"}
+# The bucket's lifecycle rules act on this tag (contract 8.3): what was only uploaded goes after a day.
+TTL_TAG = "ttl_days"
+STAGED_DAYS = 1
+KEPT_DAYS = 30
+LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
 
 
-class ObjectStoreUnavailable(Exception):  # noqa: N818 - named for what happened
+class ObjectStoreUnavailable(Exception):
     """The store did not answer, or refused; the same call may work in a moment."""
 
 
-class ObjectStore(Protocol):
-    """Where logs and artifacts are kept."""
+class ObjectMissing(Exception):
+    """There is no object under this key."""
 
-    async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: dict[str, str]) -> None:
+
+class RangeNotSatisfiable(Exception):
+    """The object ends before the wanted part begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What the store knows of an object; `size` is None where it does not say."""
+
+    size: int | None
+    content_type: str
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """One line of a listing."""
+
+    key: str
+    size: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignedForm:
+    """A form by which whoever holds it may upload one object; the fields go before the file, verbatim."""
+
+    url: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectContent:
+    """An object, or a part of it, being read; its chunks are never all in memory."""
+
+    size: int
+    # As in HTTP's Content-Range; None: this is the whole object.
+    content_range: str | None
+    etag: str
+    chunks: AsyncIterator[bytes]
+
+
+class ObjectStore(Protocol):
+    """Where logs and artifacts are kept. Every method raises `ObjectStoreUnavailable`."""
+
+    async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
         """Store an object whole, from memory or from a file, replacing one of the same key."""
+        ...
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """Return what is stored under a key, None if nothing is."""
+        ...
+
+    def open(
+        self, key: str, *, byte_range: str | None = None, if_match: str | None = None
+    ) -> AbstractAsyncContextManager[ObjectContent]:
+        """Open an object, or the part that HTTP's `bytes=…` names; `if_match` asks for the part of one version only.
+
+        Raises:
+            ObjectMissing: there is nothing under this key.
+            RangeNotSatisfiable: the part begins behind the end.
+
+        """
+        ...
+
+    async def tag(self, key: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags of an object.
+
+        Raises:
+            ObjectMissing: there is nothing under this key.
+
+        """
         ...
 
     async def signed_url(self, key: str) -> str:
         """Return a GET URL valid for an hour; the same one for 55 minutes, so that clients may cache."""
         ...
 
+    async def signed_download(
+        self, key: str, *, disposition: str, content_type: str, lifetime: timedelta
+    ) -> str:
+        """Return a fresh GET URL whose answer has this Content-Disposition and Content-Type."""
+        ...
+
+    async def signed_form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> SignedForm:
+        """Return a form that uploads exactly this key and at most so many bytes, for so long."""
+        ...
+
     async def check(self) -> None:
-        """Return if the bucket answers.
+        """Return if the bucket answers."""
+        ...
 
-        Raises:
-            ObjectStoreUnavailable: it does not.
 
+class Bucket(Protocol):
+    """The upkeep of what is kept, apart from single requests. Every method raises `ObjectStoreUnavailable`."""
+
+    def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
+        """Return everything below a prefix, at most a thousand at a time, in the order of the keys."""
+        ...
+
+    async def delete(self, keys: Sequence[str]) -> int:
+        """Remove objects, at most a thousand; return how many are gone. Repeatable."""
+        ...
+
+    async def write_lifecycle(self, days: Sequence[int]) -> bool:
+        """Have the bucket remove objects tagged with one of these lives; False: its rules say so already.
+
+        Rules that somebody else wrote stay.
         """
         ...
 
 
-class S3Store(ObjectStore):
-    """An S3 bucket over aioboto3; an async context manager that owns its connections."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._bucket = settings.s3_bucket
-        self._internal = settings.s3_endpoint_url
-        self._public = settings.s3_signing_endpoint_url
-        secret = settings.s3_secret_access_key
-        self._options: dict[str, Any] = {
-            "aws_access_key_id": settings.s3_access_key_id,
-            "aws_secret_access_key": secret.get_secret_value() if secret else None,
-            "region_name": settings.s3_region,
-            "config": AioConfig(
-                signature_version="s3v4",
-                # Servers other than Amazon's are reached by path, not by a host name per bucket.
-                s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
-                connect_timeout=2,
-                read_timeout=20,
-                retries={"max_attempts": 2, "mode": "standard"},
-                max_pool_connections=50,
-            ),
-        }
-        self._stack = AsyncExitStack()
-        self._urls: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
-
-    async def __aenter__(self) -> Self:
-        session = aioboto3.Session()
-        self._client = await self._stack.enter_async_context(
-            session.client("s3", endpoint_url=self._internal, **self._options)
-        )
-        self._signer = await self._stack.enter_async_context(
-            session.client("s3", endpoint_url=self._public, **self._options)
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    @override
-    async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: dict[str, str]) -> None:
-        request: dict[str, Any] = {
-            "Bucket": self._bucket,
-            "Key": key,
-            "ContentType": content_type,
-            "Tagging": "&".join(f"{quote(name)}={quote(value)}" for name, value in tags.items()),
-        }
-        try:
-            if isinstance(body, bytes):
-                await self._client.put_object(Body=body, **request)
-            else:
-                with body.open("rb") as file:  # noqa: ASYNC230 - aiobotocore reads it in chunks while sending
-                    await self._client.put_object(Body=file, **request)
-        except (BotoCoreError, ClientError) as error:
-            raise ObjectStoreUnavailable(f"could not store {key}") from error
-
-    @override
-    async def signed_url(self, key: str) -> str:
-        now = utcnow()
-        known = self._urls.get(key)
-        if known is not None and now - known[1] < _URL_REUSED_FOR:
-            return known[0]
-        url: str = await self._signer.generate_presigned_url(
-            "get_object",
-            Params={"Bucket": self._bucket, "Key": key},
-            ExpiresIn=int(_URL_LIFETIME.total_seconds()),
-        )
-        self._urls[key] = (url, now)
-        self._urls.move_to_end(key)
-        if len(self._urls) > _URLS_KEPT:
-            self._urls.popitem(last=False)
-        return url
-
-    @override
-    async def check(self) -> None:
-        try:
-            await self._client.head_bucket(Bucket=self._bucket)
-        except (BotoCoreError, ClientError) as error:
-            raise ObjectStoreUnavailable("the bucket does not answer") from error
+class Storage(ObjectStore, Bucket, Protocol):
+    """Both sides of one bucket: what a process owns."""

@@ -4,9 +4,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from app.clients.object_store import ObjectStore, S3Store
+from app.clients.object_store import Storage
 from app.clients.queue import ArqQueue, JobQueue
 from app.clients.redis import RedisClient, create_redis
+from app.clients.s3 import S3Store
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory
 
@@ -21,7 +22,7 @@ class ProcessContext:
     sessions: SessionFactory
     redis: RedisClient
     queue: JobQueue
-    store: ObjectStore
+    store: Storage
 
 
 @asynccontextmanager

@@ -1,0 +1,311 @@
+"""Object storage on S3, over aioboto3.
+
+URLs and forms for clients are signed for the public host (contract 8.2); the service itself talks to the internal
+one. Small calls must be answered within seconds, so that an outage becomes an answer and not a hanging request.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import aioboto3
+import aiohttp
+from aiobotocore.config import AioConfig
+from botocore.exceptions import BotoCoreError, ClientError
+from typing_extensions import override
+
+from app.clients.object_store import (
+    TTL_TAG,
+    ListedObject,
+    ObjectContent,
+    ObjectInfo,
+    ObjectMissing,
+    ObjectStoreUnavailable,
+    RangeNotSatisfiable,
+    SignedForm,
+    Storage,
+)
+from app.clock import utcnow
+from app.config import Settings
+
+__all__ = ["S3Store"]
+
+_URL_LIFETIME = timedelta(hours=1)
+_URL_REUSED_FOR = timedelta(minutes=55)
+_URLS_KEPT = 20_000
+
+_ANSWER_SECONDS = 5.0
+_SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
+_CHUNK_BYTES = 64 * 1024
+_STREAMS = 100
+_RULE_PREFIX = "taskbeacon-ttl-"
+_NOT_FOUND = 404
+_NOT_SATISFIABLE = 416
+_PRECONDITION_FAILED = 412
+
+
+class S3Store(Storage):
+    """An S3 bucket; an async context manager that owns its connections."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._bucket = settings.s3_bucket
+        self._internal = settings.s3_endpoint_url
+        self._public = settings.s3_signing_endpoint_url
+        secret = settings.s3_secret_access_key
+        self._options: dict[str, Any] = {
+            "aws_access_key_id": settings.s3_access_key_id,
+            "aws_secret_access_key": secret.get_secret_value() if secret else None,
+            "region_name": settings.s3_region,
+            "config": AioConfig(
+                signature_version="s3v4",
+                # Servers other than Amazon's are reached by path, not by a host name per bucket.
+                s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
+                connect_timeout=2,
+                read_timeout=20,
+                retries={"max_attempts": 2, "mode": "standard"},
+                # Open downloads hold a connection each; there must be some left for the small calls.
+                max_pool_connections=_STREAMS + 50,
+            ),
+        }
+        self._stack = AsyncExitStack()
+        self._urls: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
+        self._streams = asyncio.Semaphore(_STREAMS)
+
+    async def __aenter__(self) -> Self:
+        session = aioboto3.Session()
+        self._client = await self._stack.enter_async_context(
+            session.client("s3", endpoint_url=self._internal, **self._options)
+        )
+        self._signer = await self._stack.enter_async_context(
+            session.client("s3", endpoint_url=self._public, **self._options)
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @override
+    async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
+        request = {
+            "Bucket": self._bucket,
+            "Key": key,
+            "ContentType": content_type,
+            "Tagging": urlencode(tags),
+        }
+        # Of a file that a worker has just written to a local disk.
+        size = len(body) if isinstance(body, bytes) else body.stat().st_size  # noqa: ASYNC240
+        with _failures(f"store {key}"):
+            async with asyncio.timeout(_ANSWER_SECONDS + size / _SLOWEST_UPLOAD):
+                if isinstance(body, bytes):
+                    await self._client.put_object(Body=body, **request)
+                else:
+                    with body.open("rb") as file:
+                        await self._client.put_object(Body=file, **request)
+
+    @override
+    async def head(self, key: str) -> ObjectInfo | None:
+        try:
+            with _failures(f"look up {key}", of_object=True):
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    answer = await self._client.head_object(Bucket=self._bucket, Key=key)
+        except ObjectMissing:
+            return None
+        return ObjectInfo(
+            size=answer.get("ContentLength"),
+            content_type=answer.get("ContentType", ""),
+            modified_at=answer["LastModified"],
+        )
+
+    @override
+    @asynccontextmanager
+    async def open(
+        self, key: str, *, byte_range: str | None = None, if_match: str | None = None
+    ) -> AsyncGenerator[ObjectContent, None]:
+        request = {"Bucket": self._bucket, "Key": key}
+        if byte_range is not None:
+            request["Range"] = byte_range
+            if if_match is not None:
+                request["IfMatch"] = if_match
+        async with self._stream():
+            with _failures(f"read {key}", of_object=True):
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    answer = await self._get(request)
+            body = answer["Body"]
+            # What it enters is the bare response, without the check of the length.
+            async with body:
+                yield ObjectContent(
+                    size=answer["ContentLength"],
+                    content_range=answer.get("ContentRange"),
+                    etag=answer.get("ETag", ""),
+                    chunks=_chunks(key, body),
+                )
+
+    @asynccontextmanager
+    async def _stream(self) -> AsyncGenerator[None, None]:
+        """Hold one of the places for open reads, so that slow readers cannot take every connection."""
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._streams.acquire()
+        except TimeoutError:
+            raise ObjectStoreUnavailable("too many objects are being read") from None
+        try:
+            yield
+        finally:
+            self._streams.release()
+
+    async def _get(self, request: dict[str, str]) -> Any:
+        try:
+            return await self._client.get_object(**request)
+        except ClientError as error:
+            if _status(error) != _PRECONDITION_FAILED:
+                raise
+            # Another version than the reader has a part of: it gets the whole (RFC 9110, 13.1.5).
+            return await self._client.get_object(Bucket=request["Bucket"], Key=request["Key"])
+
+    @override
+    async def tag(self, key: str, tags: Mapping[str, str]) -> None:
+        pairs = [{"Key": name, "Value": value} for name, value in tags.items()]
+        with _failures(f"tag {key}", of_object=True):
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._client.put_object_tagging(Bucket=self._bucket, Key=key, Tagging={"TagSet": pairs})
+
+    @override
+    async def signed_url(self, key: str) -> str:
+        now = utcnow()
+        known = self._urls.get(key)
+        if known is not None and now - known[1] < _URL_REUSED_FOR:
+            return known[0]
+        url = await self._sign(key, _URL_LIFETIME)
+        self._urls[key] = (url, now)
+        self._urls.move_to_end(key)
+        if len(self._urls) > _URLS_KEPT:
+            self._urls.popitem(last=False)
+        return url
+
+    @override
+    async def signed_download(
+        self, key: str, *, disposition: str, content_type: str, lifetime: timedelta
+    ) -> str:
+        return await self._sign(
+            key, lifetime, ResponseContentDisposition=disposition, ResponseContentType=content_type
+        )
+
+    async def _sign(self, key: str, lifetime: timedelta, **overrides: str) -> str:
+        with _failures(f"sign a URL of {key}"):
+            url: str = await self._signer.generate_presigned_url(
+                "get_object",
+                Params={"Bucket": self._bucket, "Key": key, **overrides},
+                ExpiresIn=int(lifetime.total_seconds()),
+            )
+        return url
+
+    @override
+    async def signed_form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> SignedForm:
+        with _failures(f"sign a form for {key}"):
+            form = await self._signer.generate_presigned_post(
+                self._bucket,
+                key,
+                Conditions=[["content-length-range", 0, max_bytes]],
+                ExpiresIn=int(lifetime.total_seconds()),
+            )
+        return SignedForm(url=form["url"], fields=form["fields"])
+
+    @override
+    async def check(self) -> None:
+        with _failures("find the bucket"):
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._client.head_bucket(Bucket=self._bucket)
+
+    @override
+    async def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
+        request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
+        while True:
+            with _failures(f"list {prefix}"):
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    page = await self._client.list_objects_v2(**request)
+            yield [
+                ListedObject(key=item["Key"], size=item["Size"], modified_at=item["LastModified"])
+                for item in page.get("Contents", ())
+            ]
+            if not page.get("IsTruncated"):
+                return
+            request["ContinuationToken"] = page["NextContinuationToken"]
+
+    @override
+    async def delete(self, keys: Sequence[str]) -> int:
+        objects = [{"Key": key} for key in keys]
+        with _failures("remove objects"):
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                answer = await self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True}
+                )
+        return len(keys) - len(answer.get("Errors", ()))
+
+    @override
+    async def write_lifecycle(self, days: Sequence[int]) -> bool:
+        ours = [_rule(number) for number in days]
+        with _failures("write the bucket's rules"):
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                present = await self._rules()
+                foreign = [rule for rule in present if not rule.get("ID", "").startswith(_RULE_PREFIX)]
+                wanted = {rule["ID"]: rule["Expiration"]["Days"] for rule in ours}
+                if wanted == {
+                    rule["ID"]: rule.get("Expiration", {}).get("Days")
+                    for rule in present
+                    if rule not in foreign
+                }:
+                    return False
+                await self._client.put_bucket_lifecycle_configuration(
+                    Bucket=self._bucket, LifecycleConfiguration={"Rules": [*foreign, *ours]}
+                )
+        return True
+
+    async def _rules(self) -> list[dict[str, Any]]:
+        try:
+            answer = await self._client.get_bucket_lifecycle_configuration(Bucket=self._bucket)
+        except ClientError as error:
+            if _status(error) == _NOT_FOUND:
+                return []
+            raise
+        rules: list[dict[str, Any]] = answer.get("Rules", [])
+        return rules
+
+
+def _rule(days: int) -> dict[str, Any]:
+    return {
+        "ID": f"{_RULE_PREFIX}{days}",
+        "Status": "Enabled",
+        "Filter": {"Tag": {"Key": TTL_TAG, "Value": str(days)}},
+        "Expiration": {"Days": days},
+    }
+
+
+async def _chunks(key: str, body: Any) -> AsyncIterator[bytes]:
+    with _failures(f"read {key}"):
+        async for chunk in body.iter_chunks(_CHUNK_BYTES):
+            yield chunk
+
+
+@contextmanager
+def _failures(what: str, *, of_object: bool = False) -> Iterator[None]:
+    """Sort what the library raises into what callers can act on; elsewhere "not found" speaks of the bucket."""
+    try:
+        yield
+    except ClientError as error:
+        if of_object and _status(error) == _NOT_FOUND:
+            raise ObjectMissing(what) from error
+        if _status(error) == _NOT_SATISFIABLE:
+            raise RangeNotSatisfiable(what) from error
+        raise ObjectStoreUnavailable(f"could not {what}") from error
+    except (BotoCoreError, aiohttp.ClientError, TimeoutError) as error:
+        raise ObjectStoreUnavailable(f"could not {what}") from error
+
+
+def _status(error: ClientError) -> int:
+    status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status
