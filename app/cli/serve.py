@@ -3,6 +3,10 @@
 import signal
 import sys
 
+import signal
+import sys
+from types import FrameType
+
 import click
 import uvicorn
 from fastapi import FastAPI
@@ -39,6 +43,8 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
 
     Stops accepting on SIGTERM or Ctrl-C and lets requests in progress finish.
     """
+    # Once requests have ended uvicorn raises the signal again: stopping when asked to is no failure.
+    signal.signal(signal.SIGTERM, _exit)
     settings = service_settings()
     configure_logging(settings.log_format, settings.log_level)
     check_schema(settings)
@@ -62,3 +68,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
     )
+
+
+def _exit(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
