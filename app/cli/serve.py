@@ -2,9 +2,6 @@
 
 import signal
 import sys
-
-import signal
-import sys
 from types import FrameType
 
 import click
@@ -48,8 +45,6 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     settings = service_settings()
     configure_logging(settings.log_format, settings.log_level)
     check_schema(settings)
-    # uvicorn stops gracefully and then raises the signal once more: a stop that was asked for is no failure.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         f"{__name__}:{create_logging_app.__name__}",
         factory=True,
