@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -410,13 +411,7 @@ class TestUnexpected:
         address = f"postgresql+asyncpg://nobody@127.0.0.1:{unused_port()}/nothing"
         away = process.settings.model_copy(update={"database_url": address})
         engine = create_engine(away, application_name="taskbeacon-tests")
-        application.state.process = ProcessContext(
-            settings=process.settings,
-            sessions=create_session_factory(engine),
-            redis=process.redis,
-            queue=process.queue,
-            store=process.store,
-        )
+        application.state.process = replace(process, sessions=create_session_factory(engine))
         response = await client.get(tasks_url)
         assert_error(response, 503, type="server_error", code="unavailable", detail=None)
         assert "127.0.0.1" not in response.text

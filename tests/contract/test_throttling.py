@@ -1,6 +1,7 @@
 """The budget of a project (contract 2.7), on a clock that the tests move."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -26,13 +27,7 @@ def limit(application: FastAPI, process: ProcessContext) -> Limit:
 
     def set_limits(*, minute: int = 0, hour: int = 0) -> None:
         changes = {"throttle_per_minute": minute, "throttle_per_hour": hour}
-        application.state.process = ProcessContext(
-            settings=process.settings.model_copy(update=changes),
-            sessions=process.sessions,
-            redis=process.redis,
-            queue=process.queue,
-            store=process.store,
-        )
+        application.state.process = replace(process, settings=process.settings.model_copy(update=changes))
 
     return set_limits
 
@@ -176,13 +171,7 @@ async def test_requests_pass_while_redis_is_away(
     application: FastAPI, process: ProcessContext, client: httpx.AsyncClient, owner: User, tasks_url: str
 ) -> None:
     away = create_redis(f"redis://127.0.0.1:{unused_port()}/0")
-    application.state.process = ProcessContext(
-        settings=process.settings,
-        sessions=process.sessions,
-        redis=away,
-        queue=process.queue,
-        store=process.store,
-    )
+    application.state.process = replace(process, redis=away)
     response = await client.post(tasks_url, json={"title": "not lost"})
     assert response.status_code == 201
     assert response.json()["created_by"]["id"] == owner.id

@@ -1,0 +1,124 @@
+"""Both slash forms, HEAD, OPTIONS and CORS (contract 2.1, 12)."""
+
+from collections.abc import AsyncGenerator
+
+import httpx
+import pytest
+
+from app.main import create_app
+from app.models import Project, Run, Task
+from app.services.process import ProcessContext
+from tests.support.assertions import assert_error
+from tests.support.callers import Caller
+from tests.support.routes import ROUTES, Route
+
+ORIGIN = "https://app.example.com"
+
+
+def by_route(route: Route) -> str:
+    return f"2.1-{route}"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=by_route)
+@pytest.mark.parametrize("suffix", ["", "/", "/?x=1"], ids=["plain", "slash", "slash-and-query"])
+async def test_both_slash_forms_answer_directly(
+    client: httpx.AsyncClient, project: Project, task: Task, run: Run, route: Route, suffix: str
+) -> None:
+    """A redirect would lose the Authorization header or the body (contract 2.1)."""
+    url = route.url(project=project.id, task=task.id, run=run.id) + suffix
+    response = await client.request(route.method, url, json=route.body, follow_redirects=False)
+    assert response.status_code == route.status
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.method == "GET"], ids=by_route)
+@pytest.mark.parametrize("suffix", ["", "/"])
+async def test_head_answers_as_get_without_the_body(
+    client: httpx.AsyncClient, project: Project, task: Task, run: Run, route: Route, suffix: str
+) -> None:
+    url = route.url(project=project.id, task=task.id, run=run.id) + suffix
+    got, asked = await client.get(url), await client.head(url)
+    assert asked.status_code == got.status_code == 200
+    assert asked.content == b""
+    assert asked.headers["content-type"] == "application/json"
+    assert asked.headers["content-length"] == str(len(got.content))
+
+
+async def test_head_of_an_error_has_its_status(anonymous: httpx.AsyncClient, tasks_url: str) -> None:
+    response = await anonymous.head(tasks_url)
+    assert (response.status_code, response.content) == (403, b"")
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=by_route)
+@pytest.mark.parametrize("suffix", ["", "/"])
+async def test_options_names_the_methods(
+    anonymous: httpx.AsyncClient, project: Project, task: Task, run: Run, route: Route, suffix: str
+) -> None:
+    """Browsers ask without a credential."""
+    url = route.url(project=project.id, task=task.id, run=run.id) + suffix
+    response = await anonymous.options(url)
+    assert response.status_code == 200
+    allowed = {name.strip() for name in response.headers["allow"].split(",")}
+    assert {route.method, "OPTIONS"} <= allowed
+    assert ("HEAD" in allowed) == ("GET" in allowed)
+
+
+async def test_put_and_delete_take_a_body(client: httpx.AsyncClient, task_url: str) -> None:
+    """Contract 12.7."""
+    changed = await client.put(task_url, json={"title": "by put"})
+    assert changed.json()["title"] == "by put"
+    deleted = await client.request("DELETE", task_url, json={"reason": "ignored"})
+    assert deleted.status_code == 204
+
+
+class TestCors:
+    @pytest.fixture
+    async def browser(
+        self, process: ProcessContext, caller: Caller
+    ) -> AsyncGenerator[httpx.AsyncClient, None]:
+        settings = process.settings.model_copy(update={"cors_origins": (ORIGIN,)})
+        application = create_app(settings, process=process)
+        transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://testserver", headers=caller.headers | {"Origin": ORIGIN}
+        ) as client:
+            yield client
+
+    @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "PUT", "DELETE"])
+    async def test_preflight_allows_methods_and_the_key(
+        self, browser: httpx.AsyncClient, tasks_url: str, method: str
+    ) -> None:
+        headers = {
+            "Access-Control-Request-Method": method,
+            "Access-Control-Request-Headers": "authorization, content-type",
+        }
+        response = await browser.options(f"{tasks_url}/", headers=headers)
+        assert response.status_code == 200
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+        assert method in response.headers["access-control-allow-methods"]
+        assert "authorization" in response.headers["access-control-allow-headers"].lower()
+
+    async def test_answers_may_be_read_by_the_origin(
+        self, browser: httpx.AsyncClient, tasks_url: str
+    ) -> None:
+        response = await browser.get(tasks_url)
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+
+    async def test_errors_may_be_read_by_the_origin(self, browser: httpx.AsyncClient, tasks_url: str) -> None:
+        """A page that cannot read the envelope could not refresh its token."""
+        response = await browser.get(tasks_url, headers={"Authorization": "Bearer phx_wrong"})
+        assert_error(
+            response,
+            403,
+            type="authentication_error",
+            code="authentication_failed",
+            detail="Personal API key found in request Authorization header is invalid.",
+        )
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+
+    async def test_other_origins_may_not(self, browser: httpx.AsyncClient, tasks_url: str) -> None:
+        response = await browser.get(tasks_url, headers={"Origin": "https://evil.example.com"})
+        assert "access-control-allow-origin" not in response.headers
+
+    async def test_no_origin_is_allowed_by_default(self, client: httpx.AsyncClient, tasks_url: str) -> None:
+        response = await client.get(tasks_url, headers={"Origin": ORIGIN})
+        assert "access-control-allow-origin" not in response.headers

@@ -1,0 +1,196 @@
+"""Who sees a task (contract 4), as a matrix of callers, routes, creators and origins.
+
+Not visible is not found, on every route and never with another status.
+"""
+
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import override
+
+from app.clock import utcnow
+from app.enums import OriginProduct
+from app.models import Membership, Project, Task, User
+from tests.support.assertions import assert_not_found, assert_page
+from tests.support.callers import Caller, CallerKind
+from tests.support.factories import make_project, make_run, make_task, make_user
+from tests.support.routes import TASK_ROUTES, Route
+
+TEAM_WIDE = {"signal_report", "signals_scout", "onboarding", "hogdesk"}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Who made a task, and from what; what `caller` should see follows from the contract's three rules."""
+
+    caller: CallerKind
+    creator: str
+    origin: str
+
+    @property
+    def is_visible(self) -> bool:
+        if self.creator == "nobody" or self.origin in TEAM_WIDE:
+            return True
+        return self.creator == "owner" and self.caller is CallerKind.OWNER
+
+    @override
+    def __str__(self) -> str:
+        return f"4-{self.caller}-{self.creator}-{self.origin}"
+
+
+CASES = [
+    Case(caller, creator, origin.value)
+    for caller in (CallerKind.OWNER, CallerKind.MEMBER, CallerKind.STAFF)
+    for creator in ("owner", "stranger", "nobody")
+    for origin in OriginProduct
+]
+# One private and one shared origin stand for the others on the remaining routes.
+CASES_FOR_ROUTES = [case for case in CASES if case.origin in {"user_created", "signals_scout"}]
+
+
+@pytest.fixture
+async def case_task(
+    request: pytest.FixtureRequest, session: AsyncSession, project: Project, owner: User
+) -> Task:
+    case: Case = request.getfixturevalue("case")
+    creator: User | None = owner
+    if case.creator == "stranger":
+        creator = await make_user(session, projects=[project])
+    elif case.creator == "nobody":
+        creator = None
+    return await make_task(
+        session, project=project, created_by=creator, origin_product=case.origin, repository="org/repo"
+    )
+
+
+def with_caller(cases: list[Case]) -> pytest.MarkDecorator:
+    parameters = [pytest.param(case, case.caller, id=str(case)) for case in cases]
+    return pytest.mark.parametrize(("case", "caller"), parameters, indirect=["caller"])
+
+
+@with_caller(CASES)
+async def test_task_is_seen_by_those_it_is_for(
+    client: httpx.AsyncClient, tasks_url: str, case_task: Task, case: Case
+) -> None:
+    response = await client.get(f"{tasks_url}/{case_task.id}")
+    listed = await client.get(tasks_url)
+    summarized = await client.post(f"{tasks_url}/summaries", json={"ids": [str(case_task.id)]})
+    repositories = await client.get(f"{tasks_url}/repositories")
+    if case.is_visible:
+        assert response.json()["id"] == str(case_task.id)
+    else:
+        assert_not_found(response)
+    count = 1 if case.is_visible else 0
+    assert_page(listed, count=count)
+    assert_page(summarized, count=count)
+    assert repositories.json() == {"repositories": ["org/repo"] * count}
+
+
+@pytest.mark.parametrize("route", TASK_ROUTES, ids=str)
+@with_caller(CASES_FOR_ROUTES)
+async def test_every_route_of_a_task_follows_the_same_rule(
+    client: httpx.AsyncClient, session: AsyncSession, case_task: Task, case: Case, route: Route
+) -> None:
+    """Whoever sees a task may change, run and delete it; whoever does not cannot tell that it exists."""
+    run = await make_run(session, task=case_task)
+    url = route.url(project=case_task.project_id, task=case_task.id, run=run.id)
+    response = await client.request(route.method, url, json=route.body)
+    if case.is_visible:
+        assert response.status_code == route.status
+        return
+    assert_not_found(response)
+    row = await session.execute(
+        select(Task.description, Task.deleted, Task.latest_run_id).where(Task.id == case_task.id)
+    )
+    assert row.one() == ("", False, run.id)
+
+
+@pytest.mark.parametrize("route", TASK_ROUTES, ids=str)
+async def test_deleted_task_is_not_found_by_its_owner(
+    client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, route: Route
+) -> None:
+    """Contract 4 rule 2 and 11 #10: its runs are gone too."""
+    task = await make_task(session, project=project, created_by=owner, deleted=True, deleted_at=utcnow())
+    run = await make_run(session, task=task)
+    url = route.url(project=project.id, task=task.id, run=run.id)
+    assert_not_found(await client.request(route.method, url, json=route.body))
+
+
+@pytest.mark.parametrize("route", TASK_ROUTES, ids=str)
+async def test_task_is_found_only_under_its_own_project(
+    client: httpx.AsyncClient, session: AsyncSession, project: Project, caller: Caller, route: Route
+) -> None:
+    """The caller is a member of both projects and created the task (contract 4)."""
+    elsewhere = await make_project(session, name="Elsewhere")
+    session.add(Membership(user_id=caller.user_id, project_id=elsewhere.id, created_at=utcnow()))
+    task = await make_task(session, project=elsewhere, created_by=caller.user)
+    run = await make_run(session, task=task)
+    url = route.url(project=project.id, task=task.id, run=run.id)
+    assert_not_found(await client.request(route.method, url, json=route.body))
+
+
+async def test_run_is_found_only_under_its_own_task(
+    client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
+) -> None:
+    """Contract 6.4."""
+    task, other = [await make_task(session, project=project, created_by=owner) for _ in range(2)]
+    run = await make_run(session, task=other)
+    assert_not_found(await client.get(f"{tasks_url}/{task.id}/runs/{run.id}"))
+    assert_page(await client.get(f"{tasks_url}/{task.id}/runs"), count=0)
+
+
+@pytest.mark.parametrize(
+    "flags", [{"internal": True}, {"archived": True}, {"internal": True, "archived": True}]
+)
+async def test_internal_and_archived_hide_from_the_list_only(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    tasks_url: str,
+    flags: dict[str, bool],
+) -> None:
+    task = await make_task(session, project=project, created_by=owner, **flags)
+    run = await make_run(session, task=task)
+    assert_page(await client.get(tasks_url), count=0)
+    assert (await client.get(f"{tasks_url}/{task.id}")).status_code == 200
+    assert (await client.get(f"{tasks_url}/{task.id}/runs/{run.id}")).status_code == 200
+    summaries = await client.post(f"{tasks_url}/summaries", json={"ids": [str(task.id)]})
+    assert_page(summaries, count=1)
+
+
+@pytest.mark.parametrize("caller", [CallerKind.MEMBER, CallerKind.STAFF], indirect=True)
+@pytest.mark.parametrize(("origin", "count"), [("user_created", 0), ("onboarding", 1)])
+async def test_internal_task_of_another_is_hidden_unless_its_origin_is_shared(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    tasks_url: str,
+    origin: str,
+    count: int,
+) -> None:
+    task = await make_task(session, project=project, created_by=owner, internal=True, origin_product=origin)
+    response = await client.get(f"{tasks_url}/{task.id}")
+    assert response.status_code == (200 if count else 404)
+
+
+@pytest.mark.caller(CallerKind.MEMBER)
+async def test_task_of_a_deleted_account_becomes_everyones(
+    client: httpx.AsyncClient, session: AsyncSession, owner: User, task: Task, task_url: str
+) -> None:
+    assert_not_found(await client.get(task_url))
+    await session.execute(delete(User).where(User.id == owner.id))
+    shown = (await client.get(task_url)).json()
+    assert (shown["id"], shown["created_by"]) == (str(task.id), None)
+
+
+async def test_former_member_loses_sight_of_own_tasks(
+    client: httpx.AsyncClient, session: AsyncSession, owner: User, task_url: str
+) -> None:
+    assert (await client.get(task_url)).status_code == 200
+    await session.execute(delete(Membership).where(Membership.user_id == owner.id))
+    assert (await client.get(task_url)).status_code == 403
