@@ -6,8 +6,11 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    Insert,
     Select,
+    Uuid,
     and_,
+    any_,
     func,
     insert,
     literal,
@@ -17,6 +20,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -186,22 +190,12 @@ async def create_task(
     await require_references(session, caller, body)
     now = utcnow()
     task_id = new_id()
-    title = body.title or title_from_description(body.description)
     by_hand = body.title_manually_set if body.given("title_manually_set") else bool(body.title)
-    # The counter's row lock is held until commit: who comes next waits, and a rollback gives the number back.
-    counter = upsert(TaskCounter).values(project_id=caller.project.id, next_number=1)
-    numbered = (
-        counter.on_conflict_do_update(
-            index_elements=[TaskCounter.project_id], set_={"next_number": TaskCounter.next_number + 1}
-        )
-        .returning((TaskCounter.next_number - 1).label("task_number"))
-        .cte("numbered")
-    )
     values: dict[str, Any] = {
         "id": task_id,
         "project_id": caller.project.id,
         "created_by_id": caller.user_id,
-        "title": title,
+        "title": body.title or title_from_description(body.description),
         "title_manually_set": by_hand,
         "description": body.description,
         "origin_product": body.origin_product,
@@ -216,14 +210,7 @@ async def create_task(
         "created_at": now,
         "updated_at": now,
     }
-    columns = [literal(value, Task.__table__.c[name].type).label(name) for name, value in values.items()]
-    integration = (
-        literal(body.github_integration, Task.__table__.c.github_integration_id.type)
-        if body.github_integration is not None
-        else default_github_integration(caller.project.id)
-    )
-    source = select(*columns, integration.label("github_integration_id"), numbered.c.task_number)
-    await session.execute(insert(Task).from_select([*values, "github_integration_id", "task_number"], source))
+    await session.execute(_numbered_insert(caller.project.id, values, integration=body.github_integration))
     if body.signal_report and body.origin_product is OriginProduct.SIGNAL_REPORT:
         relationship = body.signal_report_task_relationship or SignalReportRelationship.IMPLEMENTATION
         await session.execute(
@@ -236,6 +223,30 @@ async def create_task(
             )
         )
     return await retrieve_task(session, caller, task_id, store=store)
+
+
+def _numbered_insert(project_id: int, values: dict[str, Any], *, integration: int | None) -> Insert:
+    """Return one statement that takes the project's next number, finds its integration, and inserts the task.
+
+    The counter's row stays locked until commit: who comes next waits, and a rollback gives the number back.
+    """
+    counter = upsert(TaskCounter).values(project_id=project_id, next_number=1)
+    numbered = (
+        counter.on_conflict_do_update(
+            index_elements=[TaskCounter.project_id], set_={"next_number": TaskCounter.next_number + 1}
+        )
+        .returning((TaskCounter.next_number - 1).label("task_number"))
+        .cte("numbered")
+    )
+    types = {column.name: column.type for column in Task.__table__.columns}
+    source = select(
+        *(literal(value, types[name]) for name, value in values.items()),
+        default_github_integration(project_id)
+        if integration is None
+        else literal(integration, types["github_integration_id"]),
+        numbered.c.task_number,
+    )
+    return insert(Task).from_select([*values, "github_integration_id", "task_number"], source)
 
 
 async def update_task(
@@ -300,7 +311,8 @@ async def summarize_tasks(
     session: AsyncSession, caller: Principal, ids: Sequence[UUID], *, limit: int, offset: int
 ) -> tuple[int, list[SummaryOut]]:
     """Return how many of these tasks the caller sees, and a page of them in short (contract 6.3)."""
-    wanted = [Task.id.in_(set(ids)), visible_task(caller)]
+    # One array parameter: a list of parameters would make another statement of every length.
+    wanted = [Task.id == any_(literal(list(ids), ARRAY(Uuid))), visible_task(caller)]
     count = await session.scalar(select(func.count()).select_from(Task).where(*wanted))
     if not count or offset >= count:
         return count or 0, []
