@@ -17,7 +17,7 @@ from app.enums import OriginProduct
 from app.models import Run, Task
 from app.services.process import ProcessContext
 from tests.support.assertions import assert_error, assert_invalid, assert_not_found, assert_parse_error
-from tests.support.ports import unused_port
+from tests.support.processes import free_port
 from tests.support.routes import BODY_ROUTES, Route
 
 JSON_TYPE = {"Content-Type": "application/json"}
@@ -408,7 +408,7 @@ class TestUnexpected:
     async def test_database_that_is_away_is_unavailable(
         self, application: FastAPI, process: ProcessContext, client: httpx.AsyncClient, tasks_url: str
     ) -> None:
-        address = f"postgresql+asyncpg://nobody@127.0.0.1:{unused_port()}/nothing"
+        address = f"postgresql+asyncpg://nobody@127.0.0.1:{free_port()}/nothing"
         away = process.settings.model_copy(update={"database_url": address})
         engine = create_engine(away, application_name="taskbeacon-tests")
         application.state.process = replace(process, sessions=create_session_factory(engine))

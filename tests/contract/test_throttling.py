@@ -15,7 +15,7 @@ from tests.support.assertions import assert_error, assert_permission_denied
 from tests.support.callers import CallerKind, bearer
 from tests.support.clock import MovableClock
 from tests.support.factories import make_key, make_project, make_user
-from tests.support.ports import unused_port
+from tests.support.processes import free_port
 from tests.support.routes import PROJECT_ROUTES, Route
 
 Limit = Callable[..., None]
@@ -170,7 +170,7 @@ async def test_answers_tell_nothing_about_the_budget(client: httpx.AsyncClient, 
 async def test_requests_pass_while_redis_is_away(
     application: FastAPI, process: ProcessContext, client: httpx.AsyncClient, owner: User, tasks_url: str
 ) -> None:
-    away = create_redis(f"redis://127.0.0.1:{unused_port()}/0")
+    away = create_redis(f"redis://127.0.0.1:{free_port()}/0")
     application.state.process = replace(process, redis=away)
     response = await client.post(tasks_url, json={"title": "not lost"})
     assert response.status_code == 201

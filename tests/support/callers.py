@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import Scope
-from app.models import Project, User
+from app.models import Organization, Project, User
 from tests.support.factories import make_key, make_organization, make_project, make_user
 
-__all__ = ["Caller", "CallerKind", "bearer", "make_caller"]
+__all__ = ["Caller", "CallerKind", "Cast", "bearer", "make_cast"]
 
 
 class CallerKind(StrEnum):
@@ -44,17 +44,38 @@ class Caller:
         return self.user.id
 
 
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """A project with its people, and one caller of each kind."""
+
+    organization: Organization
+    project: Project
+    owner: User
+    callers: dict[CallerKind, Caller]
+
+
 def bearer(key: str) -> dict[str, str]:
     """Return the header that carries this key."""
     return {"Authorization": f"Bearer {key}"}
 
 
-async def make_caller(session: AsyncSession, kind: CallerKind, *, project: Project, owner: User) -> Caller:
+async def make_cast(session: AsyncSession) -> Cast:
+    """Make everybody; the slugs of the project's tasks begin with TES."""
+    organization = await make_organization(session)
+    project = await make_project(session, organization=organization, name="Test Team")
+    owner = await make_user(session, projects=[project], first_name="Olga")
+    callers = {kind: await _make_caller(session, kind, project=project, owner=owner) for kind in CallerKind}
+    return Cast(organization, project, owner, callers)
+
+
+async def _make_caller(session: AsyncSession, kind: CallerKind, *, project: Project, owner: User) -> Caller:
     """Make a caller of this kind; those who differ from the owner by their key alone are the owner."""
     if kind is CallerKind.NOBODY:
         return Caller(kind, None, {})
     user = await _make_user(session, kind, project=project, owner=owner)
-    key = await make_key(session, user=user, **await _key_options(session, kind))
+    options = await _key_options(session, kind)
+    # Used before, so that no test pays for noting the first use.
+    key = await make_key(session, user=user, last_used_at=utcnow(), **options)
     return Caller(kind, user, bearer(key))
 
 
