@@ -8,7 +8,6 @@ from app.schemas.tasks import (
     RepositoriesOut,
     SummariesIn,
     SummaryPage,
-    TaskIn,
     TaskListQuery,
     TaskOut,
     TaskPage,
@@ -20,12 +19,12 @@ from app.web.body import json_body
 from app.web.dependencies import SessionDep, StoreDep, TaskId
 from app.web.documentation import errors
 from app.web.pagination import PageDep
+from app.web.task_body import TaskBody
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"])
 
-TaskBody = Annotated[TaskIn, Depends(json_body(TaskIn))]
 SummariesBody = Annotated[SummariesIn, Depends(json_body(SummariesIn))]
 
 

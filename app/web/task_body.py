@@ -1,0 +1,44 @@
+"""The body of a task, whose references are part of their fields' own checks (contract 2.4).
+
+Whether a reference exists is said before a later field that is wrong, so what stands before the first wrong field
+is looked up while the failure is on its way.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from typing_extensions import override
+
+from app.errors import InvalidInput
+from app.schemas.tasks import TaskIn
+from app.services.access import Principal
+from app.services.task_references import require_references
+from app.web.body import BodyReader, read_json
+from app.web.dependencies import SessionDep
+
+__all__ = ["TaskBody"]
+
+_FIELDS = tuple(TaskIn.model_fields)
+
+
+class _TaskReader(BodyReader):
+    """Reads a task; stands behind the gate of its caller."""
+
+    @override
+    async def __call__(  # type: ignore[override] # only FastAPI calls it, by its own signature
+        self, request: Request, session: SessionDep
+    ) -> Any:
+        """Return the body, or raise what is wrong with the first field that is."""
+        try:
+            return await super().__call__(request)
+        except InvalidInput as error:
+            wrong = (error.attr or "").partition("__")[0]
+            if wrong in _FIELDS:
+                data = await read_json(request)
+                before = {name: data[name] for name in _FIELDS[: _FIELDS.index(wrong)] if name in data}
+                caller: Principal = request.state.principal
+                await require_references(session, caller, TaskIn.model_validate(before), updating=True)
+            raise
+
+
+TaskBody = Annotated[TaskIn, Depends(_TaskReader(TaskIn))]
