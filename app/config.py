@@ -102,7 +102,11 @@ class Settings(BaseSettings):
     )
 
     log_format: LogFormat = Field(default=LogFormat.JSON, description="json or console.")
-    log_level: str = Field(default="INFO", description="Least severe level that is logged.")
+    log_level: str = Field(
+        default="INFO",
+        pattern="(?i)^(debug|info|warning|error|critical)$",
+        description="Least severe level that is logged.",
+    )
 
     @field_validator("database_url")
     @classmethod
