@@ -15,13 +15,15 @@ AppError                        answered as the four-key envelope (contract 2.4)
 └── Unavailable            503  a server that we depend on does not answer
 RequestRefused                  answered with a body of its own (contract 2.4, "other bodies")
 ├── RunRefused             400  {"detail": …}: a run cannot be created like this
-└── StateRefused           400  {"error": …}: artifacts and run state
+├── StateRefused           400  {"error": …}: artifacts and run state
+└── ArtifactNotFound       404  {"error": …}: the run has no such file
 """
 
 from typing import Any, ClassVar
 
 __all__ = [
     "AppError",
+    "ArtifactNotFound",
     "AuthenticationError",
     "AuthenticationFailed",
     "BodyTooLarge",
@@ -188,3 +190,12 @@ class StateRefused(RequestRefused):
 
     def __init__(self, error: str) -> None:
         super().__init__({"error": error})
+
+
+class ArtifactNotFound(RequestRefused):
+    """The run, and those it resumes, have no such file (contract 6.4)."""
+
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__({"error": "Artifact not found on this run"})

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app.config import Settings, get_settings
-from app.routers import docs, health, projects, runs, tasks, users
+from app.routers import docs, health, projects, run_artifacts, runs, staged_artifacts, tasks, users
 from app.services.process import ProcessContext, open_process
 from app.services.schema import require_current_schema
 from app.web.error_handlers import install_error_handlers
@@ -45,7 +45,16 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     app.state.process = process
     install_error_handlers(app)
     install_openapi(app)
-    for router in (health.router, docs.router, users.router, projects.router, tasks.router, runs.router):
+    for router in (
+        health.router,
+        docs.router,
+        users.router,
+        projects.router,
+        tasks.router,
+        runs.router,
+        staged_artifacts.router,
+        run_artifacts.router,
+    ):
         app.include_router(router)
     # The last one added is the outermost.
     app.add_middleware(HeadMiddleware)

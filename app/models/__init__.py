@@ -3,8 +3,12 @@
 from app.models.api_keys import ApiKey
 from app.models.base import Base
 from app.models.integrations import Integration, SignalReport, SignalReportTask, UserIntegration
+from app.models.notifications import Notification, NotificationPreferences, PushCooldown, TaskMute
+from app.models.presence import Presence
 from app.models.projects import Membership, Organization, Project, TaskCounter
+from app.models.push_tokens import PushToken
 from app.models.runs import Run
+from app.models.staged_artifacts import StagedArtifact
 from app.models.tasks import Task
 from app.models.users import User
 
@@ -13,13 +17,20 @@ __all__ = [
     "Base",
     "Integration",
     "Membership",
+    "Notification",
+    "NotificationPreferences",
     "Organization",
+    "Presence",
     "Project",
+    "PushCooldown",
+    "PushToken",
     "Run",
     "SignalReport",
     "SignalReportTask",
+    "StagedArtifact",
     "Task",
     "TaskCounter",
+    "TaskMute",
     "User",
     "UserIntegration",
 ]

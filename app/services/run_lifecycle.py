@@ -10,7 +10,7 @@ Every change is one conditional UPDATE, so a race is decided by the database and
 The task's copy of its latest run's status is written by the same statement.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -69,6 +69,7 @@ async def open_run(
     branch: str | None,
     state: dict[str, Any],
     dispatch: bool,
+    artifacts: Sequence[Mapping[str, Any]] = (),
 ) -> UUID:
     """Insert a queued run and make it the task's latest; `dispatch` asks for a worker (contract 13.1).
 
@@ -85,6 +86,7 @@ async def open_run(
             environment=environment,
             branch=branch,
             state=state,
+            artifacts=list(artifacts),
             created_at=now,
             updated_at=now,
             dispatch_requested_at=now if dispatch else None,

@@ -16,6 +16,7 @@ from app.schemas.tasks import TaskOut
 from app.services import run_lifecycle, run_options
 from app.services.access import Principal, lock_task, require_task, visible_task
 from app.services.jobs import request_run
+from app.services.staged_artifacts import keep_artifacts, take_artifacts
 from app.services.task_views import RUN_COLUMNS, run_out
 from app.services.tasks import retrieve_task
 
@@ -48,11 +49,9 @@ async def start_cloud_run(
     state |= await _authorship(session, caller, task, body, state)
     if body.sandbox_environment_id is not None:
         raise RunRefused("Invalid sandbox_environment_id")
-    if body.pending_user_artifact_ids:
-        missing = list(dict.fromkeys(body.pending_user_artifact_ids))
-        raise RunRefused(
-            "Some pending_user_artifact_ids are invalid or expired", missing_artifact_ids=missing
-        )
+    artifacts = await take_artifacts(session, task.id, body.pending_user_artifact_ids)
+    if artifacts:
+        state["pending_user_artifact_ids"] = [artifact["id"] for artifact in artifacts]
     run_id = await run_lifecycle.open_run(
         session,
         task_id=task.id,
@@ -60,8 +59,10 @@ async def start_cloud_run(
         environment=Environment.CLOUD,
         branch=state.get("pr_base_branch"),
         state=state,
+        artifacts=artifacts,
         dispatch=True,
     )
+    keep_artifacts(session, store, task.project_id, artifacts)
     request_run(session, queue, run_id)
     return await retrieve_task(session, caller, task_id, store=store)
 

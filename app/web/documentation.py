@@ -70,6 +70,10 @@ TAGS = [
         "name": "runs",
         "description": "One performance of a task by an agent: start it, follow it, read its result.",
     },
+    {
+        "name": "artifacts",
+        "description": "Files that go into a run and files that come out of it.",
+    },
     {"name": "projects", "description": "Where tasks live, and who sees them."},
     {"name": "users", "description": "Whose key this is."},
     {
@@ -142,17 +146,18 @@ _MEANING = {
 _ALWAYS = (500, 503)
 
 
-def errors(*statuses: int, refusal: Any = None) -> dict[int | str, dict[str, Any]]:
+def errors(*statuses: int, refusal: Any = None, refusal_status: int = 400) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` of a route: these statuses, each with the envelope (contract 2.4).
 
     Args:
         statuses: what the route's gates and rules can answer; 500 and 503 are added.
-        refusal: the body that a 400 of this route may have instead of the envelope.
+        refusal: the body that an answer of `refusal_status` may have instead of the envelope.
+        refusal_status: the one status that can have another body.
 
     """
     documented: dict[int | str, dict[str, Any]] = {
         status: {"model": ErrorOut, "description": _MEANING[status]} for status in (*statuses, *_ALWAYS)
     }
     if refusal is not None:
-        documented[400]["model"] = ErrorOut | refusal
+        documented[refusal_status]["model"] = ErrorOut | refusal
     return documented

@@ -53,7 +53,7 @@ def error_examples(
             shown["Broken JSON"] = orjson.loads(envelope(_MALFORMED).body)
         if examples.refused:
             shown = {"A field breaks a rule": orjson.loads(envelope(_refusal(examples)).body)} | shown
-        shown |= {name: refusal.body for name, refusal in examples.refusals.items()}
+    shown |= {name: refusal.body for name, refusal in examples.refusals.items() if refusal.status == status}
     return shown
 
 

@@ -13,9 +13,11 @@ import orjson
 from pydantic import BaseModel
 
 from app.enums import Environment, OriginProduct, RunStatus
-from app.errors import RunRefused
+from app.errors import ArtifactNotFound, RequestRefused, RunRefused, StateRefused
 from app.schemas.health import LivenessOut, ReadinessOut
+from app.schemas.run_artifacts import InlineIn, PathIn, SignedUrlOut
 from app.schemas.runs import ArtifactOut, RunIn, RunOut
+from app.schemas.staged_artifacts import FinalizeIn, PreparedOut, PrepareIn
 from app.schemas.tasks import SummariesIn, SummaryOut, TaskIn, TaskListQuery, TaskOut
 from app.schemas.users import OrganizationOut, ProjectOut, UserBasic, UserOut
 from app.web.answers import Json
@@ -161,6 +163,59 @@ _CALLER: UserOut = {
 _ALIVE: LivenessOut = {"status": "ok"}
 _READY: ReadinessOut = {"status": "ok", "database": "ok", "redis": "ok", "object_store": "ok"}
 
+_STAGED_ID = "9c1f2e3d4b5a69788796a5b4c3d2e1f0"
+_STAGED_PATH = f"tasks/artifacts/team_1/task_{_TASK_ID}/staged/{_STAGED_ID}/screenshot.png"
+_STAGED: ArtifactOut = {
+    "id": _STAGED_ID,
+    "name": "screenshot.png",
+    "type": "user_attachment",
+    "source": "",
+    "size": 48213,
+    "content_type": "image/png",
+    "storage_path": _STAGED_PATH,
+    "uploaded_at": "2026-03-01T09:59:30.250000+00:00",
+}
+_PREPARED: PreparedOut = {
+    "id": _STAGED_ID,
+    "name": "screenshot.png",
+    "type": "user_attachment",
+    "source": "",
+    "size": 48213,
+    "content_type": "image/png",
+    "storage_path": _STAGED_PATH,
+    "expires_in": 3600,
+    "presigned_post": {
+        "url": "https://storage.example.com/taskbeacon",
+        "fields": {"key": _STAGED_PATH, "policy": "eyJl…", "x-amz-signature": "5d41…"},
+    },
+}
+_TO_PREPARE = {
+    "artifacts": [
+        {"name": "screenshot.png", "type": "user_attachment", "size": 48213, "content_type": "image/png"}
+    ]
+}
+_TO_FINALIZE = {
+    "artifacts": [
+        {
+            "id": _STAGED_ID,
+            "name": "screenshot.png",
+            "type": "user_attachment",
+            "storage_path": _STAGED_PATH,
+            "content_type": "image/png",
+        }
+    ]
+}
+_ON_RUN: ArtifactOut = {**_STAGED, "storage_path": f"{_STORAGE}/9c1f2e3d_screenshot.png"}
+_SIGNED_URL: SignedUrlOut = {
+    "url": f"https://storage.example.com/taskbeacon/{_PATCH['storage_path']}?X-Amz-Signature=…",
+    "expires_in": 3600,
+}
+_UPLOAD_REFUSALS = {
+    "The file was not uploaded": StateRefused("Artifact upload not found in object storage"),
+    "The file is too large": StateRefused("screenshot.png exceeds the 30MB attachment limit"),
+}
+_NO_ARTIFACT = {"The run has no such file": ArtifactNotFound()}
+
 
 def _page(item: Any) -> dict[str, Any]:
     return {"count": 1, "next": None, "previous": None, "results": [item]}
@@ -175,8 +230,8 @@ class OperationExamples:
     bodies: Mapping[str, Any] = field(default_factory=dict)
     # Input that the model refuses; the description shows the answer to it.
     refused: tuple[type[BaseModel], dict[str, Any]] | None = None
-    # Answers of 400 that are not the envelope.
-    refusals: Mapping[str, RunRefused] = field(default_factory=dict)
+    # Answers that are not the envelope.
+    refusals: Mapping[str, RequestRefused] = field(default_factory=dict)
 
 
 EXAMPLES: Mapping[str, OperationExamples] = {
@@ -248,6 +303,80 @@ EXAMPLES: Mapping[str, OperationExamples] = {
             ),
         },
     ),
+    "tasks_staged_artifacts_prepare_upload_create": OperationExamples(
+        answer={"artifacts": [_PREPARED]},
+        bodies={"A screenshot": _TO_PREPARE},
+        refused=(PrepareIn, {"artifacts": [{"name": "a.png", "type": "user_attachment", "size": 0}]}),
+        refusals={"The form cannot be signed": StateRefused("Unable to generate upload URL")},
+    ),
+    "tasks_staged_artifacts_finalize_upload_create": OperationExamples(
+        answer={"artifacts": [_STAGED]},
+        bodies={"A screenshot": _TO_FINALIZE},
+        refused=(FinalizeIn, {"artifacts": []}),
+        refusals={
+            "The path is another task's": StateRefused("Artifact storage path is invalid for this task"),
+            **_UPLOAD_REFUSALS,
+        },
+    ),
+    "tasks_runs_artifacts_create": OperationExamples(
+        answer={"artifacts": [_PATCH]},
+        bodies={
+            "A text file": {
+                "artifacts": [
+                    {
+                        "name": "plan.md",
+                        "type": "plan",
+                        "content": "1. Say hello.",
+                        "content_type": "text/markdown",
+                    }
+                ]
+            },
+            "A binary file": {
+                "artifacts": [
+                    {
+                        "name": "dot.gif",
+                        "type": "output",
+                        "content": "R0lGODlhAQABAAAAACw=",
+                        "content_encoding": "base64",
+                        "content_type": "image/gif",
+                    }
+                ]
+            },
+        },
+        refused=(InlineIn, {"artifacts": []}),
+        refusals={"The run has too many files": StateRefused("A run has at most 1000 artifacts")},
+    ),
+    "tasks_runs_artifacts_prepare_upload_create": OperationExamples(
+        answer={"artifacts": [{**_PREPARED, "storage_path": _ON_RUN["storage_path"]}]},
+        bodies={"A screenshot": _TO_PREPARE},
+        refused=(PrepareIn, {"artifacts": "screenshot.png"}),
+        refusals={"The form cannot be signed": StateRefused("Unable to generate upload URL")},
+    ),
+    "tasks_runs_artifacts_finalize_upload_create": OperationExamples(
+        answer={"artifacts": [_ON_RUN]},
+        bodies={
+            "A screenshot": {
+                "artifacts": [{**_TO_FINALIZE["artifacts"][0], "storage_path": _ON_RUN["storage_path"]}]
+            }
+        },
+        refused=(FinalizeIn, {"artifacts": []}),
+        refusals={
+            "The path is another run's": StateRefused("Artifact storage path is invalid for this run"),
+            **_UPLOAD_REFUSALS,
+        },
+    ),
+    "tasks_runs_artifacts_presign_create": OperationExamples(
+        answer=_SIGNED_URL,
+        bodies={"The patch": {"storage_path": _PATCH["storage_path"]}},
+        refused=(PathIn, {}),
+        refusals=_NO_ARTIFACT,
+    ),
+    "tasks_runs_artifacts_download_create": OperationExamples(
+        bodies={"The patch": {"storage_path": _PATCH["storage_path"]}},
+        refused=(PathIn, {}),
+        refusals=_NO_ARTIFACT,
+    ),
+    "tasks_runs_artifacts_download_retrieve": OperationExamples(refused=(PathIn, {}), refusals=_NO_ARTIFACT),
     "tasks_runs_list": OperationExamples(answer=_page(_COMPLETED_RUN)),
     "tasks_runs_retrieve": OperationExamples(answer=_COMPLETED_RUN),
 }

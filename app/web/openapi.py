@@ -104,7 +104,9 @@ def _complete(operation: dict[str, Any], route: RouteContext, schemas: dict[str,
     for status, response in operation["responses"].items():
         for content in response.get("content", {}).values():
             if int(status) < _FIRST_ERROR_STATUS:
-                content["example"] = on_the_wire(examples.answer)
+                # A file has no example.
+                if examples.answer is not None:
+                    content["example"] = on_the_wire(examples.answer)
             elif gate is not None:
                 shown = error_examples(int(status), gate, examples, has_body=reader is not None)
                 content["examples"] = _named(shown)

@@ -17,7 +17,9 @@ def first_error(errors: Sequence[Mapping[str, Any]], *, skip: int = 0) -> Invali
 
     """
     error = errors[0]
-    attr = "__".join(str(part) for part in error["loc"][skip:]) or None
+    # A field may speak of something below itself, which has no place of its own in the input.
+    below = error.get("ctx", {}).get("below", ())
+    attr = "__".join(str(part) for part in (*error["loc"][skip:], *below)) or None
     if error["type"] == "missing":
         return InvalidInput("This field is required.", code="required", attr=attr)
     if error["type"] == "model_type":

@@ -1,0 +1,35 @@
+"""Staged artifacts: verified uploads that wait for the next run of their task."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.enums import ArtifactType
+from app.models.base import Base, one_of
+
+__all__ = ["StagedArtifact"]
+
+
+class StagedArtifact(Base):
+    """A file that the next run may take; a run that takes it deletes the row. Dead once `expires_at` is reached."""
+
+    __tablename__ = "staged_artifacts"
+    __table_args__ = (
+        one_of("type", ArtifactType),
+        # What the sweeper looks for.
+        Index("ix_staged_artifacts_expires_at", "expires_at"),
+    )
+
+    # The id comes from the client, so it names a row only together with the task.
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    artifact_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    type: Mapped[str] = mapped_column(String(32))
+    source: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int] = mapped_column(BigInteger)
+    content_type: Mapped[str] = mapped_column(String(255))
+    storage_path: Mapped[str] = mapped_column(String(500))
+    uploaded_at: Mapped[datetime]
+    expires_at: Mapped[datetime]

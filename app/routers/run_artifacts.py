@@ -1,0 +1,159 @@
+"""Files of a run (contract 6.4)."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from app.schemas.errors import StateRefusedOut
+from app.schemas.run_artifacts import InlineIn, PathIn, SignedUrlOut
+from app.schemas.staged_artifacts import ArtifactsOut, FinalizeIn, PreparedPage, PrepareIn
+from app.services import run_artifacts
+from app.web.answers import Json
+from app.web.auth import TaskRead, TaskWrite
+from app.web.body import json_body
+from app.web.dependencies import RunId, SessionDep, StoreDep, TaskId
+from app.web.documentation import errors
+from app.web.files import StoredFile
+
+__all__ = ["router"]
+
+router = APIRouter(
+    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts", tags=["artifacts"]
+)
+
+InlineBody = Annotated[InlineIn, Depends(json_body(InlineIn))]
+PrepareBody = Annotated[PrepareIn, Depends(json_body(PrepareIn))]
+FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
+PathBody = Annotated[PathIn, Depends(json_body(PathIn))]
+
+_WRITE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut)
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file. `Content-Disposition` names it.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    },
+    206: {
+        "description": "The part of the file that `Range` asks for.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    },
+    416: {"description": "The file ends before the part that `Range` asks for."},
+}
+
+
+@router.post(
+    "",
+    operation_id="tasks_runs_artifacts_create",
+    summary="Upload small files to a run",
+    response_model=ArtifactsOut,
+    responses=_WRITE_ERRORS,
+)
+async def add_inline(
+    caller: TaskWrite,
+    body: InlineBody,
+    task_id: TaskId,
+    run_id: RunId,
+    session: SessionDep,
+    store: StoreDep,
+) -> Json:
+    """Store files whose content is in the body and return all files of the run. Larger ones: `prepare_upload`."""
+    manifest = await run_artifacts.add_inline(session, caller, task_id, run_id, body, store=store)
+    return Json({"artifacts": manifest})
+
+
+@router.post(
+    "/prepare_upload",
+    operation_id="tasks_runs_artifacts_prepare_upload_create",
+    summary="Prepare uploads to a run",
+    response_model=PreparedPage,
+    responses=_WRITE_ERRORS,
+)
+async def prepare_upload(
+    caller: TaskWrite,
+    body: PrepareBody,
+    task_id: TaskId,
+    run_id: RunId,
+    session: SessionDep,
+    store: StoreDep,
+) -> Json:
+    """Return a signed form for each file, by which it goes straight to object storage within an hour."""
+    prepared = await run_artifacts.prepare_uploads(session, caller, task_id, run_id, body, store=store)
+    return Json({"artifacts": prepared})
+
+
+@router.post(
+    "/finalize_upload",
+    operation_id="tasks_runs_artifacts_finalize_upload_create",
+    summary="Finalise uploads to a run",
+    response_model=ArtifactsOut,
+    responses=_WRITE_ERRORS,
+)
+async def finalize_upload(
+    caller: TaskWrite,
+    body: FinalizeBody,
+    task_id: TaskId,
+    run_id: RunId,
+    session: SessionDep,
+    store: StoreDep,
+) -> Json:
+    """Verify uploads and add them to the files of the run; all of them, or none. Safe to repeat."""
+    finished = await run_artifacts.finalize_uploads(session, caller, task_id, run_id, body, store=store)
+    return Json({"artifacts": finished})
+
+
+@router.post(
+    "/presign",
+    operation_id="tasks_runs_artifacts_presign_create",
+    summary="Get a URL of a file",
+    response_model=SignedUrlOut,
+    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut, refusal_status=404),
+)
+async def presign(
+    caller: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId, session: SessionDep, store: StoreDep
+) -> Json:
+    """Return a URL by which the file can be read for an hour without a key."""
+    signed = await run_artifacts.presign_download(
+        session, caller, task_id, run_id, body.storage_path, store=store
+    )
+    return Json(signed)
+
+
+@router.post(
+    "/download",
+    operation_id="tasks_runs_artifacts_download_create",
+    summary="Download a file (path in the body)",
+    response_class=StoredFile,
+    responses=_FILE | errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut, refusal_status=404),
+)
+async def download(
+    request: Request,
+    caller: TaskRead,
+    body: PathBody,
+    task_id: TaskId,
+    run_id: RunId,
+    session: SessionDep,
+    store: StoreDep,
+) -> StoredFile:
+    """Send a file of the run, or of a run that it resumes. `Range` asks for a part, `If-Range` for one version's."""
+    file = await run_artifacts.find_download(session, caller, task_id, run_id, body.storage_path)
+    return StoredFile(request, store, file)
+
+
+@router.get(
+    "/download",
+    operation_id="tasks_runs_artifacts_download_retrieve",
+    summary="Download a file (path in the query)",
+    response_class=StoredFile,
+    responses=_FILE | errors(400, 403, 404, 429, refusal=StateRefusedOut, refusal_status=404),
+)
+async def download_by_query(
+    request: Request,
+    caller: TaskRead,
+    query: Annotated[PathIn, Query()],
+    task_id: TaskId,
+    run_id: RunId,
+    session: SessionDep,
+    store: StoreDep,
+) -> StoredFile:
+    """Send a file of the run, or of a run that it resumes. `Range` asks for a part, `If-Range` for one version's."""
+    file = await run_artifacts.find_download(session, caller, task_id, run_id, query.storage_path)
+    return StoredFile(request, store, file)

@@ -1,0 +1,60 @@
+"""Files for the next run of a task (contract 5.9, 6.1)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from app.schemas.errors import StateRefusedOut
+from app.schemas.staged_artifacts import ArtifactsOut, FinalizeIn, PreparedPage, PrepareIn
+from app.services import staged_artifacts
+from app.web.answers import Json
+from app.web.auth import TaskWrite
+from app.web.body import json_body
+from app.web.dependencies import SessionDep, StoreDep, TaskId
+from app.web.documentation import errors
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}/staged_artifacts", tags=["artifacts"])
+
+PrepareBody = Annotated[PrepareIn, Depends(json_body(PrepareIn))]
+FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
+
+
+@router.post(
+    "/prepare_upload",
+    operation_id="tasks_staged_artifacts_prepare_upload_create",
+    summary="Prepare uploads for the next run",
+    response_model=PreparedPage,
+    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut),
+)
+async def prepare_upload(
+    caller: TaskWrite, body: PrepareBody, task_id: TaskId, session: SessionDep, store: StoreDep
+) -> Json:
+    """Return a signed form for each file, by which it goes straight to object storage within an hour.
+
+    POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is needed
+    there. Nothing is stored until `finalize_upload` is called. Files have at most 30 MB, PDFs attached for the agent
+    (`user_attachment`) at most 10 MB.
+    """
+    prepared = await staged_artifacts.prepare_uploads(session, caller, task_id, body, store=store)
+    return Json({"artifacts": prepared})
+
+
+@router.post(
+    "/finalize_upload",
+    operation_id="tasks_staged_artifacts_finalize_upload_create",
+    summary="Finalise uploads for the next run",
+    response_model=ArtifactsOut,
+    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut),
+)
+async def finalize_upload(
+    caller: TaskWrite, body: FinalizeBody, task_id: TaskId, session: SessionDep, store: StoreDep
+) -> Json:
+    """Verify uploads and keep them for 24 hours, so that a run can take them; all of them, or none.
+
+    Hand the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can take a file. Calling this again
+    renews the 24 hours.
+    """
+    finished = await staged_artifacts.finalize_uploads(session, caller, task_id, body, store=store)
+    return Json({"artifacts": finished})

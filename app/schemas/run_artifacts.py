@@ -1,0 +1,71 @@
+"""Files of a run: sent along in a body, and asked for by path (contract 6.4)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+from typing_extensions import TypedDict, override
+
+from app.schemas.base import Input
+from app.schemas.fields import Choice, JsonSchema, fail
+from app.schemas.fields import Field as InputField
+from app.schemas.staged_artifacts import ArtifactItems, ContentType, Name, Source, StoragePath, Type
+
+__all__ = ["ContentEncoding", "InlineIn", "InlineItem", "PathIn", "SignedUrlOut"]
+
+
+class ContentEncoding(StrEnum):
+    """How the bytes of a file are written into a JSON string."""
+
+    UTF_8 = "utf-8"
+    BASE64 = "base64"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content(InputField):
+    """A string exactly as it was sent: the blanks at the ends of a file belong to it."""
+
+    @override
+    def parse(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise fail("invalid_input", "Not a valid string.")
+        return value
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {"type": "string"}
+
+
+class InlineItem(Input):
+    """A file and its content."""
+
+    name: Name
+    type: Type
+    source: Source = ""
+    content: Annotated[str, Content(), Field(description="The file, written as `content_encoding` says.")]
+    content_encoding: Annotated[
+        ContentEncoding,
+        Choice(of=ContentEncoding),
+        Field(description="`base64` for files that are no text."),
+    ] = ContentEncoding.UTF_8
+    content_type: ContentType = None
+
+
+class InlineIn(Input):
+    """Files to store on a run; all of them, or none. For larger ones prepare an upload."""
+
+    artifacts: Annotated[list[InlineItem], ArtifactItems()]
+
+
+class PathIn(Input):
+    """A file of a run, by its `storage_path`."""
+
+    storage_path: StoragePath
+
+
+class SignedUrlOut(TypedDict):
+    """A URL that needs no key."""
+
+    url: str
+    expires_in: Annotated[int, Field(description="Seconds for which the URL is valid.")]

@@ -1,0 +1,140 @@
+"""Files on their way in: what is asked for, prepared and finalised, before a run and on one (contract 5.9, 6.1)."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict, override
+
+from app.enums import ArtifactType
+from app.schemas.base import Input
+from app.schemas.fields import Choice, Integer, Items, Text
+from app.schemas.runs import ArtifactOut
+
+__all__ = [
+    "MAX_BYTES",
+    "ArtifactItems",
+    "ArtifactsOut",
+    "ContentType",
+    "FinalizeIn",
+    "FinalizeItem",
+    "Name",
+    "PrepareIn",
+    "PrepareItem",
+    "PreparedOut",
+    "PreparedPage",
+    "Source",
+    "StoragePath",
+    "Type",
+]
+
+_MAX_ITEMS = 100
+MAX_BYTES = 30 * 1024 * 1024
+
+Name = Annotated[
+    str,
+    Text(max_length=255),
+    Field(description="File name; what stands before its last `/` is dropped.", examples=["screenshot.png"]),
+]
+Type = Annotated[ArtifactType, Choice(of=ArtifactType), Field(description="What the file is to the run.")]
+Source = Annotated[
+    str, Text(max_length=64, blank=True), Field(description="Where it comes from, for people.")
+]
+ContentType = Annotated[
+    str | None,
+    Text(max_length=255, blank_is_absent=True),
+    Field(description="Media type of the file.", examples=["image/png"]),
+]
+StoragePath = Annotated[str, Text(max_length=500), Field(description="As the prepared artifact named it.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactItems(Items):
+    """The list of artifacts of a body, with its own words for an empty one (contract 5.9)."""
+
+    max_length: int = _MAX_ITEMS
+    empty: bool = False
+
+    @override
+    def _check(self, value: Any) -> Any:
+        if value == []:
+            raise PydanticCustomError("invalid_input", "At least one artifact is required")
+        if value is not None and not isinstance(value, list):
+            # A list of objects speaks of itself as of a field below (contract 2.4).
+            raise PydanticCustomError(
+                "not_a_list",
+                'Expected a list of items but got type "{received}".',
+                {"received": type(value).__name__, "below": ("non_field_errors",)},
+            )
+        return Items._check(self, value)  # noqa: SLF001 - `super()` does not work in a class with slots
+
+
+class PrepareItem(Input):
+    """A file that is to be uploaded."""
+
+    name: Name
+    type: Type
+    source: Source = ""
+    size: Annotated[
+        int, Integer(minimum=1, maximum=MAX_BYTES), Field(description="Bytes; the form takes no more.")
+    ]
+    content_type: ContentType = None
+
+
+class PrepareIn(Input):
+    """Files to get upload forms for."""
+
+    artifacts: Annotated[list[PrepareItem], ArtifactItems()]
+
+
+class FinalizeItem(Input):
+    """A file that was uploaded by its form."""
+
+    id: Annotated[str, Text(max_length=128), Field(description="As the prepared artifact named it.")]
+    name: Name
+    type: Type
+    source: Source = ""
+    storage_path: StoragePath
+    content_type: ContentType = None
+
+
+class FinalizeIn(Input):
+    """Files that were uploaded; all of them are taken, or none."""
+
+    artifacts: Annotated[list[FinalizeItem], ArtifactItems()]
+
+
+class PresignedPost(TypedDict):
+    """A form that uploads one file, straight to object storage."""
+
+    url: Annotated[str, Field(description="Where to POST the form, as multipart/form-data.")]
+    fields: Annotated[
+        dict[str, str], Field(description="Form fields to send verbatim, before the file part `file`.")
+    ]
+
+
+class PreparedOut(TypedDict):
+    """A file that may be uploaded now (contract 3.5)."""
+
+    id: str
+    name: str
+    type: str
+    source: str
+    size: int
+    content_type: str
+    storage_path: str
+    expires_in: Annotated[int, Field(description="Seconds for which the form is valid.")]
+    presigned_post: PresignedPost
+
+
+class PreparedPage(TypedDict):
+    """The prepared files, in the order of the request."""
+
+    artifacts: list[PreparedOut]
+
+
+class ArtifactsOut(TypedDict):
+    """Finished files."""
+
+    artifacts: list[ArtifactOut]

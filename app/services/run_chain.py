@@ -1,0 +1,33 @@
+"""The chain of resumed runs: a run, the one it goes on from, and so on (contract 9.2)."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CTE, Text, cast, func, literal, select
+
+from app.models import Run
+
+__all__ = ["MAX_DEPTH", "resume_chain"]
+
+MAX_DEPTH = 10
+_RESUMED = "resume_from_run_id"
+
+
+def resume_chain(task_id: UUID, run_id: UUID, *columns: Any) -> CTE:
+    """Return a run and those it resumes with these columns, the run itself at `depth` 1; at most ten of one task.
+
+    State is written by clients too: what names no run of the task ends the chain, and a circle ends at the limit.
+    """
+    resumed = Run.state[_RESUMED].astext.label("resumed")
+    chain = (
+        select(resumed, literal(1).label("depth"), *columns)
+        .where(Run.id == run_id, Run.task_id == task_id)
+        .cte("chain", recursive=True)
+    )
+    # Compared as text: what is no UUID names no run, where a cast of it would fail.
+    further = (
+        select(resumed, chain.c.depth + 1, *columns)
+        .join(chain, cast(Run.id, Text) == func.lower(chain.c.resumed))
+        .where(Run.task_id == task_id, chain.c.depth < MAX_DEPTH)
+    )
+    return chain.union_all(further)

@@ -1,0 +1,95 @@
+"""Files as answers: read from object storage while they are sent, never whole in memory.
+
+The store is asked when the answer begins, so nothing can be left open by a request that fails before; what the store
+says then still becomes an ordinary error.
+"""
+
+import asyncio
+import re
+
+from fastapi import Request, Response
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
+
+from app.clients.object_store import ObjectContent, ObjectMissing, ObjectStore, RangeNotSatisfiable
+from app.errors import ArtifactNotFound
+from app.services.run_artifacts import DownloadableFile
+
+__all__ = ["StoredFile"]
+
+# One range of bytes; a request for several is answered with the whole file (RFC 9110, 14.2).
+_RANGE = re.compile(r"bytes=(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})", re.ASCII)
+_ETAG = re.compile(r'"[!#-~]{1,200}"', re.ASCII)
+_SEND_SECONDS = 3600
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    # Should a browser show it after all, it runs nothing and loads nothing.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "Cache-Control": "private, no-cache",
+    "Accept-Ranges": "bytes",
+}
+
+
+class StoredFile(Response):
+    """A download; answers range requests, also such as depend on the version (If-Range)."""
+
+    def __init__(self, request: Request, store: ObjectStore, file: DownloadableFile) -> None:
+        self._store = store
+        self._file = file
+        self._range, self._if_match = _wanted(request)
+        # What Starlette expects of a response whose body it does not know.
+        self.status_code = 200
+        self.background = None
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Open the object and send it, within an hour."""
+        try:
+            async with (
+                asyncio.timeout(_SEND_SECONDS),
+                self._store.open(
+                    self._file.storage_path, byte_range=self._range, if_match=self._if_match
+                ) as content,
+            ):
+                await self._send(content, send)
+        except RangeNotSatisfiable:
+            await Response(status_code=416, headers={"Accept-Ranges": "bytes"})(scope, receive, send)
+        except ObjectMissing:
+            # Its life is over, or it was removed by hand: the entry alone is no file.
+            raise ArtifactNotFound from None
+
+    async def _send(self, content: ObjectContent, send: Send) -> None:
+        headers = {
+            **_HEADERS,
+            "Content-Type": self._file.content_type,
+            "Content-Disposition": self._file.disposition,
+            "Content-Length": str(content.size),
+        }
+        if content.etag:
+            headers["ETag"] = content.etag
+        if content.content_range is not None:
+            headers["Content-Range"] = content.content_range
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200 if content.content_range is None else 206,
+                "headers": [
+                    (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
+                ],
+            }
+        )
+        async for chunk in content.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _wanted(request: Request) -> tuple[str | None, str | None]:
+    """Return the range that the request asks for, and the version it has a part of."""
+    byte_range = request.headers.get("range", "").strip()
+    if not _RANGE.fullmatch(byte_range):
+        return None, None
+    version = request.headers.get("if-range")
+    if version is None:
+        return byte_range, None
+    # A date says too little, a weak tag may not be used here: whoever sends one gets the whole file.
+    return (byte_range, version) if _ETAG.fullmatch(version) else (None, None)
