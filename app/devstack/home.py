@@ -39,6 +39,7 @@ class Home:
         self.dev_json = self.root / "dev.json"
         self.environment_json = self.root / "environment.json"
         self.account_json = self.root / "account.json"
+        self.schema_json = self.root / "schema.json"
         self.logs = self.root / "logs"
         self._lock = self.root / "lock"
         self._ports = self.root / "ports.json"

@@ -13,10 +13,6 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import botocore.config
-import botocore.exceptions
-import botocore.session
-
 from app.devstack.errors import DevstackError
 from app.devstack.home import keep_private, write_private
 from app.devstack.processes import Child, Supervisor
@@ -124,6 +120,11 @@ class SeaweedFS:
 
     def create_bucket(self) -> None:
         """Make the service's bucket, unless it exists. Raises DevstackError."""
+        # Loaded here because it takes long, and the servers get ready meanwhile.
+        import botocore.config  # noqa: PLC0415
+        import botocore.exceptions  # noqa: PLC0415
+        import botocore.session  # noqa: PLC0415
+
         client = botocore.session.Session().create_client(
             "s3",
             region_name=_REGION,

@@ -24,7 +24,8 @@ from app.devstack.console import Console
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.home import Home, is_free, keep_private
 from app.devstack.processes import Supervisor, bind_to_parent
-from app.devstack.servers import Servers, start_servers
+from app.devstack.schema import needs_migration, note_migration
+from app.devstack.servers import EmbeddedServers
 
 __all__ = ["Plan", "Stack", "run_dev", "stop_on_signals"]
 
@@ -32,6 +33,7 @@ _COMMAND_SECONDS = 120.0
 _READY_SECONDS = 60.0
 _REQUEST_SECONDS = 10.0
 _EMBEDDED = {"postgres": "database_url", "valkey": "redis_url", "seaweedfs": "s3_endpoint_url"}
+_SHOWN = frozenset({"api", "worker"})
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
@@ -78,7 +80,7 @@ class Stack:
         self._plan = plan
         self._console = console
         self._lock: int | None = None
-        self._servers = Servers()
+        self._servers: EmbeddedServers | None = None
         self._base_url = ""
 
     @property
@@ -103,11 +105,7 @@ class Stack:
         port = self._choose_port()
         host = "127.0.0.1" if self._plan.host in _EVERY_ADDRESS else self._plan.host
         self._base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        self._start_servers()
-        self.environment = self._service_environment(port)
-        with self._console.step("Migrations"):
-            self._command("migrations", ["migrate"])
-        pids = self._start_services()
+        pids = self._start_processes(port)
         account = ensure_account(self.home, admin=self._admin, is_accepted=self._accepts)
         self.home.announce(self._dev_json(account, pids), self._settings_only())
         return account
@@ -117,7 +115,8 @@ class Stack:
         if self._lock is not None:
             self.home.forget_running()
         self.supervisor.stop()
-        self._servers.clean_up()
+        if self._servers is not None:
+            self._servers.clean_up()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -132,29 +131,57 @@ class Stack:
             )
         return self._plan.port
 
-    def _start_servers(self) -> None:
-        started = time.monotonic()
-        if self._plan.servers:
-            self._console.styled("  Starting " + ", ".join(sorted(self._plan.servers)) + " …", "dim")
-        self._servers = start_servers(
-            self.supervisor,
-            self.home,
-            wanted=self._plan.servers,
-            durable=self._plan.durable,
-            bucket=self._plan.bucket,
-            report=lambda name, address: self._console.done(
-                f"{name:<10} {address}", time.monotonic() - started
-            ),
-        )
+    def _start_processes(self, port: int) -> dict[str, int]:
+        """Start servers and services, and return their process ids once the API is ready.
 
-    def _service_environment(self, port: int) -> dict[str, str]:
+        Most of the time goes into loading modules of the API, so it starts as soon as the database is current, and
+        the worker only when the servers leave it a processor.
+        """
+        started = time.monotonic()
+
+        def report(name: str, address: str) -> None:
+            self._console.done(f"{name:<10} {address}", time.monotonic() - started)
+
+        plan = self._plan
+        if plan.servers:
+            self._console.styled(f"  Starting {', '.join(sorted(plan.servers))} …", "dim")
+        servers = EmbeddedServers(self.home, wanted=plan.servers, durable=plan.durable, bucket=plan.bucket)
+        self._servers = servers
+        servers.start(self.supervisor)
+        self.environment = self._service_environment(port, servers)
+        servers.await_database(self.supervisor, report)
+        self._migrate()
+        pids = {
+            "launcher": os.getpid(),
+            **servers.pids,
+            "api": self._start_service("api", "app.cli", "serve"),
+        }
+        servers.await_others(self.supervisor, report)
+        pids["worker"] = self._start_service("worker", "app.cli", "worker")
+        if plan.with_expo_sink:
+            sink_port = self.environment["TASKBEACON_EXPO_BASE_URL"].rpartition(":")[2]
+            pids["expo_sink"] = self._start_service("expo_sink", "app.devstack.expo_sink", sink_port)
+        with self._console.step(f"API        {self._base_url}"):
+            self.supervisor.wait(
+                lambda: self._status("/readyz") == HTTPStatus.OK, what="api", timeout=_READY_SECONDS
+            )
+        return pids
+
+    def _migrate(self) -> None:
+        database_url = self.environment.get("TASKBEACON_DATABASE_URL", "")
+        if needs_migration(self.home, database_url):
+            with self._console.step("Migrations"):
+                self._command("migrations", ["migrate"])
+            note_migration(self.home, database_url)
+
+    def _service_environment(self, port: int, servers: EmbeddedServers) -> dict[str, str]:
         generated = keep_private(
             self.home.root / "secret_keys.json", lambda: {"TASKBEACON_SECRET_KEYS": secrets.token_urlsafe(48)}
         )
         environment = {
             **generated,
             **self._plan.environment,
-            **self._servers.environment,
+            **servers.environment,
             "TASKBEACON_DEVELOPMENT": "true",
             "TASKBEACON_HOME": str(self.home.root),
             "TASKBEACON_HOST": self._plan.host,
@@ -166,24 +193,11 @@ class Stack:
             environment["TASKBEACON_EXPO_BASE_URL"] = f"http://127.0.0.1:{sink}"
         return environment
 
-    def _start_services(self) -> dict[str, int]:
-        pids = {"launcher": os.getpid(), **self._servers.pids}
-        commands = {
-            "api": [sys.executable, "-m", "app.cli", "serve"],
-            "worker": [sys.executable, "-m", "app.cli", "worker"],
-        }
-        if self._plan.with_expo_sink:
-            port = self.environment["TASKBEACON_EXPO_BASE_URL"].rpartition(":")[2]
-            commands["expo_sink"] = [sys.executable, "-m", "app.devstack.expo_sink", port]
-        with self._console.step(f"API and worker {self._base_url}"):
-            for name, command in commands.items():
-                show = self._plan.show_output and name != "expo_sink"
-                log = None if show else self.home.logs / f"{name}.log"
-                pids[name] = self.supervisor.start(name, command, environment=self.environment, log=log).pid
-            self.supervisor.wait(
-                lambda: self._status("/readyz") == HTTPStatus.OK, what="api", timeout=_READY_SECONDS
-            )
-        return pids
+    def _start_service(self, name: str, module: str, argument: str) -> int:
+        show = self._plan.show_output and name in _SHOWN
+        log = None if show else self.home.logs / f"{name}.log"
+        command = [sys.executable, "-m", module, argument]
+        return self.supervisor.start(name, command, environment=self.environment, log=log).pid
 
     def _status(self, path: str, headers: Mapping[str, str] | None = None) -> int:
         """Return the status the API answers, 0 when it does not answer."""
@@ -268,9 +282,9 @@ def run_dev(settings: Settings) -> int:
             print(console.style(f"error: {error}", "red"), file=sys.stderr)
             return 1
         finally:
-            console.styled("Stopping …", "dim")
+            if stack.supervisor.children:
+                console.styled("Stopping …", "dim")
             stack.stop()
-            console.styled("Stopped.", "dim")
 
 
 def _serve(stack: Stack, console: Console) -> NoReturn:

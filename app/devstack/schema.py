@@ -1,0 +1,51 @@
+"""Whether the database of the stack needs migrating, answered without loading alembic.
+
+Loading it takes as long as starting PostgreSQL. So a start notes the revision it reached and the revision files it
+knew; the next one compares. Whatever is unclear means "migrate", which is harmless.
+"""
+
+import asyncio
+from hashlib import sha256
+from pathlib import Path
+
+import asyncpg
+
+import migrations
+from app.devstack.home import Home, read_json, write_json
+
+__all__ = ["needs_migration", "note_migration"]
+
+_CONNECT_SECONDS = 5
+
+
+def needs_migration(home: Home, database_url: str) -> bool:
+    """Tell whether `migrate` may have something to do."""
+    noted = read_json(home.schema_json)
+    return not noted or noted != _state(database_url)
+
+
+def note_migration(home: Home, database_url: str) -> None:
+    """Write down that the database is migrated as far as the present files go."""
+    write_json(home.schema_json, _state(database_url))
+
+
+def _state(database_url: str) -> dict[str, str]:
+    files = sorted(Path(migrations.__file__ or "").parent.glob("versions/*.py"))
+    digest = sha256(b"".join(file.read_bytes() for file in files))
+    revision = asyncio.run(_database_revision(database_url))
+    return {"revision": revision, "files": digest.hexdigest()} if revision else {}
+
+
+async def _database_revision(database_url: str) -> str | None:
+    dsn = database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
+    try:
+        connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
+    except (OSError, TimeoutError, asyncpg.PostgresError):
+        return None
+    try:
+        revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    except asyncpg.UndefinedTableError:
+        return None
+    finally:
+        await connection.close()
+    return revision
