@@ -145,9 +145,10 @@ class AgentSession:
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await self._process.wait()
         finally:
-            await self._process.stop()
-            await self._listener
-            await read_bounded(self._process.stdout, 0)  # a pipe that nobody reads to its end is never closed
+            # A process counts as running until its output was read to the end, and the agent may be talking still.
+            _, _, _ = await asyncio.gather(
+                self._process.stop(), self._listener, read_bounded(self._process.stdout, 0)
+            )
 
     async def _ask(
         self, request: Awaitable[Any], within: float | None = None

@@ -95,7 +95,7 @@ async def perform(spec: RunSpec, emit: Emit) -> RunResult:
     """
     adapter = find_adapter(spec.adapter)
     command = _installed(adapter, spec.environment)
-    async with open_workspace(spec.root, spec.run_id, spec.environment) as workspace:
+    async with open_workspace(spec.root, spec.run_id, spec.environment, spec.hidden) as workspace:
         return await _Run(spec, emit, adapter, command, workspace).perform()
 
 
@@ -166,7 +166,6 @@ class _Run:
                 *self._adapter.readable,
                 *_program_folders(self._command[0], self._adapter.interpreter, spec.environment),
             ),
-            hidden=tuple(spec.hidden),
         )
         environment = confined_environment(spec.environment, confinement, self._adapter.environment)
         process = await spec.sandbox.start(
@@ -216,7 +215,7 @@ class _Run:
         spec = self._spec
         output = await asyncio.to_thread(read_output, self._workspace.work)
         if spec.json_schema is not None:
-            confinement = self._workspace.confinement(readable=OWN_PROGRAM, hidden=tuple(spec.hidden))
+            confinement = self._workspace.confinement(readable=OWN_PROGRAM)
             await check_apart(spec.sandbox, confinement, spec.environment, output, spec.json_schema)
         return None if output is MISSING else output
 

@@ -15,7 +15,7 @@ import asyncio
 import fcntl
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,7 @@ class Collected:
 class Workspace:
     """The places of one run."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], hidden: Sequence[Path]) -> None:
         self.folder = folder
         self.work = folder / "work"
         self.home = folder / "home"
@@ -71,6 +71,7 @@ class Workspace:
         self.base = Base()
         self.author = Author()
         self.environment = environment
+        self._hidden = tuple(hidden)
         self._repository = Repository(folder / "repository", environment)
 
     async def prepare(
@@ -86,21 +87,15 @@ class Workspace:
         for name in ("attachments", "artifacts"):
             make_folder(self.work, f"{_OWN_FOLDER}/{name}")
 
-    def confinement(
-        self,
-        *,
-        readable: tuple[Path, ...] = (),
-        writable: tuple[Path, ...] = (),
-        hidden: tuple[Path, ...] = (),
-    ) -> Confinement:
-        """Return the agent's view of the machine: this workspace and nothing of any other."""
+    def confinement(self, *, readable: tuple[Path, ...] = (), writable: tuple[Path, ...] = ()) -> Confinement:
+        """Return the view of the machine from this workspace: nothing of any other, nothing that is hidden."""
         return Confinement(
             directory=self.work,
             home=self.home,
             temporary=self.temporary,
             readable=readable,
             writable=writable,
-            hidden=hidden,
+            hidden=self._hidden,
         )
 
     async def collect(self, sandbox: Sandbox, subject: str) -> Collected:
@@ -144,9 +139,8 @@ class Workspace:
         code, _, complaint = await git.run(
             "add", "--all", "--ignore-errors", "--", ".", f":(top,exclude){_OWN_FOLDER}"
         )
-        await git.output(
-            "commit", "--quiet", "--no-verify", "--message", subject, accept=(0, _NOTHING_TO_COMMIT)
-        )
+        message = ("--allow-empty-message", "--message", " ".join(subject.split()))
+        await git.output("commit", "--quiet", "--no-verify", *message, accept=(0, _NOTHING_TO_COMMIT))
         return last_lines(complaint) if code != 0 else ""
 
     async def _hand_over(self, git: "_ConfinedGit", bundle: Path) -> None:
@@ -214,11 +208,11 @@ class _ConfinedGit:
 
 @asynccontextmanager
 async def open_workspace(
-    root: Path, run_id: UUID, environment: Mapping[str, str]
+    root: Path, run_id: UUID, environment: Mapping[str, str], hidden: Sequence[Path] = ()
 ) -> AsyncIterator[Workspace]:
     """Make a run's folder and remove it afterwards, whatever happens and however often we are cancelled."""
     folder, lock = _claim_folder(root, run_id)
-    workspace = Workspace(folder, environment)
+    workspace = Workspace(folder, environment, hidden)
     try:
         for path in (folder, workspace.home, workspace.temporary):
             path.mkdir(mode=0o700)

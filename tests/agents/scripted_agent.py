@@ -113,6 +113,13 @@ def flood(_prompt: Prompt) -> Answer:
     return DONE
 
 
+def talk_on(_prompt: Prompt) -> Answer:
+    """Answer, and then write more than any buffer holds without ever looking at the input."""
+    send({"id": 2, **DONE})
+    while True:
+        sys.stdout.write("x" * 2**20 + "\n")
+
+
 def request(prompt: Prompt) -> Answer:
     """Send the request that the prompt spells out, and say what comes back."""
     wanted = json.loads(prompt[0]["text"])
@@ -134,6 +141,7 @@ PARTS = {
         permission,
         wait_for_cancel,
         flood,
+        talk_on,
         request,
     )
 }

@@ -157,6 +157,11 @@ async def test_line_without_end_breaks_the_protocol(stage: Stage) -> None:
             await talk.prompt()
 
 
+async def test_agent_that_never_stops_talking_is_ended(stage: Stage) -> None:
+    async with stage.play("talk_on") as talk:
+        assert await talk.prompt() == "end_turn"
+
+
 async def test_other_version_of_the_protocol_is_refused(stage: Stage) -> None:
     async with stage.play("other_version", start=False) as talk:
         with pytest.raises(AgentCrashed, match="speaks version 99 of the protocol; this worker speaks 1"):

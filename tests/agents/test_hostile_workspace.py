@@ -5,6 +5,7 @@ What an agent does is a shell script here, in the same sandbox and workspace tha
 
 import os
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,15 +43,21 @@ class Collector:
     sandbox: Sandbox
     origin: GitFolder
 
-    async def collect(self, *scripts: str, origin: GitFolder | None = None) -> Collected:
+    async def collect(
+        self,
+        *scripts: str,
+        origin: GitFolder | None = None,
+        subject: str = "Do the thing",
+        hidden: Sequence[Path] = (),
+    ) -> Collected:
         remote = Remote.parse((origin or self.origin).url)
-        async with open_workspace(self.root, uuid.uuid4(), os.environ) as workspace:
+        async with open_workspace(self.root, uuid.uuid4(), os.environ, hidden) as workspace:
             await workspace.prepare(remote, None, PUSH_BRANCH, depth=50, author=Author())
             cell = Cell(self.sandbox, workspace.confinement())
             for script in scripts:
                 code, output = await cell.run("sh", "-ec", script)
                 assert code == 0, output
-            collected = await workspace.collect(self.sandbox, "Do the thing")
+            collected = await workspace.collect(self.sandbox, subject)
             if collected.head is not None:
                 await workspace.push(remote, collected.head, PUSH_BRANCH)
         return collected
@@ -241,3 +248,22 @@ async def test_big_patch_is_cut_with_a_mark(collector: Collector) -> None:
         b"\n# The patch was cut here: it is longer than 10485760 bytes.\n"
     )
     assert len(collected.changes.patch) < 10.1 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("subject", "written"),
+    [
+        ("  two\nlines ", "two lines"),
+        ("# heading", "# heading"),
+        ("-m x", "-m x"),
+        (" ", ""),
+        ("é" * 300, "é" * 300),
+    ],
+)
+async def test_any_subject_makes_a_commit(
+    collector: Collector, origin: GitFolder, subject: str, written: str
+) -> None:
+    collected = await collector.collect("echo work > work.txt", subject=subject)
+
+    assert collected.changes.files == ["work.txt"]
+    assert origin.git("log", "-1", "--format=%B", PUSH_BRANCH) == written

@@ -105,3 +105,11 @@ async def test_reclaiming_removes_what_a_killed_worker_left(tmp_path: Path) -> N
 
 async def test_reclaiming_where_there_is_nothing(tmp_path: Path) -> None:
     assert await reclaim(tmp_path / "absent") == 0
+
+
+async def test_what_is_hidden_is_hidden_from_everything_that_runs_there(tmp_path: Path) -> None:
+    hidden = tmp_path / "data"
+
+    async with open_workspace(tmp_path / "root", uuid.uuid4(), os.environ, [hidden]) as workspace:
+        assert workspace.confinement().hidden == (hidden,)
+        assert workspace.confinement(readable=(tmp_path,)).hidden == (hidden,)

@@ -85,19 +85,23 @@ async def run_program(
     timeout: float | None = None,  # noqa: ASYNC109 - its end is an answer, not an error
 ) -> Ended:
     """Run a program to its end. What it leaves in the background lives on; time or cancellation ends all of it."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=directory,
-        env=dict(environment),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    if process.stdout is None:
-        raise RuntimeError("a pipe was asked for")
+    # A pipe of our own: asyncio counts a process as running for as long as anybody holds one that it made, and
+    # what a script left in the background does.
+    stream, writing_end = await _open_pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=directory,
+            env=dict(environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=writing_end,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+    finally:
+        os.close(writing_end)
     output = _Output(on_output)
-    reader = asyncio.create_task(output.follow(process.stdout))
+    reader = asyncio.create_task(output.follow(stream))
     _READERS.add(reader)
     reader.add_done_callback(_READERS.discard)
     try:
@@ -114,6 +118,16 @@ async def run_program(
 
 # Readers of programs in the background: a task that nobody refers to may vanish.
 _READERS: set[asyncio.Task[None]] = set()
+
+
+async def _open_pipe() -> tuple[asyncio.StreamReader, int]:
+    """Return the two ends of a pipe; the reading end closes itself at the end of what is written."""
+    reading_end, writing_end = os.pipe()
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading_end, "rb", buffering=0)
+    )
+    return reader, writing_end
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
