@@ -17,6 +17,7 @@ from app.services import run_lifecycle, run_options
 from app.services.access import Principal, lock_task, require_task, visible_task
 from app.services.jobs import request_run
 from app.services.staged_artifacts import keep_artifacts, take_artifacts
+from app.services.task_references import GITHUB
 from app.services.task_views import RUN_COLUMNS, run_out
 from app.services.tasks import retrieve_task
 
@@ -98,8 +99,12 @@ async def _authorship(
     linked, team = (
         await session.execute(
             select(
-                select(UserIntegration.id).where(UserIntegration.user_id == caller.user_id).exists(),
-                select(Integration.id).where(Integration.project_id == task.project_id).exists(),
+                select(UserIntegration.id)
+                .where(UserIntegration.user_id == caller.user_id, UserIntegration.kind == GITHUB)
+                .exists(),
+                select(Integration.id)
+                .where(Integration.project_id == task.project_id, Integration.kind == GITHUB)
+                .exists(),
             )
         )
     ).one()

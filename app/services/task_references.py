@@ -11,9 +11,9 @@ from app.models import Integration, SignalReport, UserIntegration
 from app.schemas.tasks import TaskIn
 from app.services.access import Principal
 
-__all__ = ["default_github_integration", "require_references"]
+__all__ = ["GITHUB", "default_github_integration", "require_references"]
 
-_GITHUB = "github"
+GITHUB = "github"
 _MAX_BIGINT = 2**63 - 1
 
 
@@ -89,7 +89,7 @@ def default_github_integration(project_id: int) -> ScalarSelect[int]:
     """Return the project's first GitHub integration, for tasks that name none."""
     return (
         select(Integration.id)
-        .where(Integration.project_id == project_id, Integration.kind == _GITHUB)
+        .where(Integration.project_id == project_id, Integration.kind == GITHUB)
         .order_by(Integration.id)
         .limit(1)
         .scalar_subquery()
