@@ -1,0 +1,199 @@
+"""Repositories, summaries, the caller, their projects, and what operators ask (contract 6.2, 6.3, 6.6, 6.7)."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.redis import create_redis
+from app.clock import utcnow
+from app.enums import Environment, RunStatus
+from app.models import Membership, Organization, Project, Task, User
+from app.services.process import ProcessContext
+from tests.support.assertions import assert_page
+from tests.support.callers import CallerKind, bearer
+from tests.support.factories import make_key, make_project, make_run, make_task, make_user
+from tests.support.processes import free_port
+
+
+class TestRepositories:
+    async def test_are_distinct_and_sorted(
+        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
+    ) -> None:
+        for repository in ("z/z", "a/b", "a/b", "a/a", "", None):
+            await make_task(session, project=project, created_by=owner, repository=repository)
+        response = await client.get(f"{tasks_url}/repositories")
+        assert response.json() == {"repositories": ["a/a", "a/b", "z/z"]}
+
+    async def test_of_internal_or_deleted_tasks_do_not_count_and_archived_ones_do(
+        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
+    ) -> None:
+        """Contract 6.2 and 11 #26."""
+        await make_task(session, project=project, created_by=owner, repository="a/internal", internal=True)
+        await make_task(session, project=project, created_by=owner, repository="a/gone", deleted=True)
+        await make_task(session, project=project, created_by=owner, repository="a/archived", archived=True)
+        response = await client.get(f"{tasks_url}/repositories")
+        assert response.json() == {"repositories": ["a/archived"]}
+
+    async def test_may_be_none(self, client: httpx.AsyncClient, tasks_url: str) -> None:
+        assert (await client.get(f"{tasks_url}/repositories")).json() == {"repositories": []}
+
+
+class TestSummaries:
+    async def summarize(
+        self, client: httpx.AsyncClient, tasks_url: str, ids: list[Any], count: int
+    ) -> list[dict[str, Any]]:
+        response = await client.post(f"{tasks_url}/summaries", json={"ids": [str(value) for value in ids]})
+        return assert_page(response, count=count)
+
+    async def test_have_six_keys(
+        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
+    ) -> None:
+        task = await make_task(
+            session, project=project, created_by=owner, title="In short", repository="org/repo"
+        )
+        await make_run(session, task=task, status=RunStatus.FAILED)
+        await make_run(session, task=task, status=RunStatus.IN_PROGRESS, environment=Environment.LOCAL)
+        full = (await client.get(f"{tasks_url}/{task.id}")).json()
+        assert await self.summarize(client, tasks_url, [task.id], 1) == [
+            {
+                "id": str(task.id),
+                "title": "In short",
+                "repository": "org/repo",
+                "created_at": full["created_at"],
+                "updated_at": full["updated_at"],
+                "latest_run": {"status": "in_progress", "environment": "local"},
+            }
+        ]
+
+    async def test_without_a_run_have_none(
+        self, client: httpx.AsyncClient, task: Task, tasks_url: str
+    ) -> None:
+        rows = await self.summarize(client, tasks_url, [task.id], 1)
+        assert rows[0]["latest_run"] is None
+
+    async def test_include_internal_and_archived_tasks_and_leave_the_rest_out(
+        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
+    ) -> None:
+        stranger = await make_user(session, projects=[project])
+        elsewhere = await make_project(session)
+        internal = await make_task(session, project=project, created_by=owner, internal=True)
+        archived = await make_task(session, project=project, created_by=owner, archived=True)
+        private = await make_task(session, project=project, created_by=stranger)
+        foreign = await make_task(session, project=elsewhere, created_by=owner)
+        gone = await make_task(session, project=project, created_by=owner, deleted=True)
+        asked = [internal, archived, private, foreign, gone]
+        rows = await self.summarize(
+            client, tasks_url, [UUID(int=7), *(task.id for task in asked), internal.id], 2
+        )
+        assert [row["id"] for row in rows] == [str(archived.id), str(internal.id)]
+
+
+class TestMe:
+    async def test_shows_the_caller_and_their_project(
+        self, client: httpx.AsyncClient, organization: Organization, project: Project, owner: User
+    ) -> None:
+        body = (await client.get("/api/users/@me")).json()
+        assert body["id"] == owner.id
+        assert body["uuid"] == str(owner.uuid)
+        assert body["distinct_id"] == owner.distinct_id
+        assert body["email"] == owner.email
+        assert (body["first_name"], body["last_name"]) == ("Olga", "User")
+        assert (body["is_staff"], body["is_email_verified"]) == (False, None)
+        assert body["date_joined"].endswith("Z")
+        assert body["team"]["id"] == body["team"]["project_id"] == project.id
+        assert body["team"]["uuid"] == str(project.uuid)
+        assert body["team"]["organization"] == str(organization.id)
+        assert body["team"]["name"] == "Test Team"
+        assert body["team"]["api_token"] == project.api_token
+        assert body["team"]["timezone"] == "UTC"
+        assert body["organization"]["id"] == str(organization.id)
+        assert [entry["id"] for entry in body["organizations"]] == [str(organization.id)]
+
+    @pytest.mark.caller(CallerKind.STAFF)
+    async def test_tells_staff(self, client: httpx.AsyncClient) -> None:
+        assert (await client.get("/api/users/@me")).json()["is_staff"] is True
+
+    async def test_of_a_user_without_projects(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession
+    ) -> None:
+        key = await make_key(session, user=await make_user(session))
+        body = (await anonymous.get("/api/users/@me", headers=bearer(key))).json()
+        assert (body["team"], body["organization"], body["organizations"]) == (None, None, [])
+
+    async def test_of_a_former_member_names_no_project(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, project: Project
+    ) -> None:
+        former = await make_user(session, current_project_id=project.id)
+        key = await make_key(session, user=former)
+        body = (await anonymous.get("/api/users/@me", headers=bearer(key))).json()
+        assert body["team"] is None
+        assert project.api_token not in repr(body)
+
+
+class TestProjects:
+    async def test_are_those_of_the_caller(
+        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User
+    ) -> None:
+        await make_project(session, name="Not theirs")
+        second = await make_project(session, name="Second")
+        session.add(Membership(user_id=owner.id, project_id=second.id, created_at=utcnow()))
+        await session.flush()
+        rows = assert_page(await client.get("/api/projects"), count=2)
+        assert [(row["id"], row["name"]) for row in rows] == [
+            (project.id, "Test Team"),
+            (second.id, "Second"),
+        ]
+        assert {"id", "uuid", "organization", "name", "api_token", "timezone"} <= set(rows[0])
+
+    async def test_renamed_project_shows_its_new_name(
+        self, client: httpx.AsyncClient, session: AsyncSession, project: Project
+    ) -> None:
+        await session.execute(update(Project).where(Project.id == project.id).values(name="Renamed"))
+        assert assert_page(await client.get("/api/projects"), count=1)[0]["name"] == "Renamed"
+
+
+class TestOperations:
+    """Outside the contract, for those who operate the service."""
+
+    @pytest.mark.parametrize("suffix", ["", "/"])
+    async def test_livez_needs_no_server(
+        self, anonymous: httpx.AsyncClient, application: FastAPI, suffix: str
+    ) -> None:
+        application.state.process = None
+        assert (await anonymous.get(f"/livez{suffix}")).status_code == 200
+
+    async def test_metrics_count_requests_by_route_and_not_by_path(
+        self, client: httpx.AsyncClient, task: Task, task_url: str
+    ) -> None:
+        await client.get(task_url)
+        response = await client.get("/metrics")
+        assert response.headers["content-type"].startswith("text/plain")
+        assert 'route="/api/projects/{project_id}/tasks/{task_id}"' in response.text
+        assert str(task.id) not in response.text
+
+    async def test_readyz_names_each_part(
+        self, anonymous: httpx.AsyncClient, application: FastAPI, process: ProcessContext, store: Any
+    ) -> None:
+        application.state.process = replace(process, store=store)
+        response = await anonymous.get("/readyz")
+        assert response.status_code == 200
+        parts = {"status": "ok", "database": "ok", "redis": "ok", "object_store": "ok"}
+        assert parts.items() <= response.json().items()
+
+    async def test_readyz_names_the_part_that_is_away(
+        self, anonymous: httpx.AsyncClient, application: FastAPI, process: ProcessContext, store: Any
+    ) -> None:
+        away = create_redis(f"redis://127.0.0.1:{free_port()}/0")
+        application.state.process = replace(process, store=store, redis=away)
+        response = await anonymous.get("/readyz")
+        await away.aclose()
+        assert response.status_code == 503
+        body = response.json()
+        assert body["database"] == body["object_store"] == "ok"
+        assert body["redis"] != "ok"
