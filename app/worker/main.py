@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from app.agents.confinement import SandboxPolicy
 from app.agents.sandbox import probe
+from app.agents.workspace import reclaim
 from app.clients.queue import QUEUE_NAME, decode_job, encode_job
 from app.clients.redis import create_pool
 from app.config import Settings
@@ -91,6 +92,8 @@ async def _run(settings: Settings) -> None:
         context = WorkerContext(
             process=process, sandbox=await probe(_policy(settings)), environment=dict(os.environ)
         )
+        if removed := await reclaim(settings.workspaces_path):
+            log.info("worker.workspaces_reclaimed", count=removed)
         await _wait_for_redis(process.redis)
         worker = create_worker(context)
         log.info("worker.started", concurrency=settings.worker_concurrency)
