@@ -43,7 +43,13 @@ async def ready(process: ProcessDep) -> Json:
     )
 
 
-@router.get("/metrics", operation_id="metrics", summary="Read the metrics", response_class=PlainTextResponse)
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    summary="Read the metrics",
+    response_description="Metrics in the text format of Prometheus.",
+    response_class=PlainTextResponse,
+)
 async def metrics() -> Response:
     """Return the metrics of this process in the text format of Prometheus."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -44,6 +44,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
     "",
     operation_id="tasks_runs_artifacts_create",
     summary="Upload small files to a run",
+    response_description="All files of the run.",
     response_model=ArtifactsOut,
     responses=_WRITE_ERRORS,
 )
@@ -64,6 +65,7 @@ async def add_inline(
     "/prepare_upload",
     operation_id="tasks_runs_artifacts_prepare_upload_create",
     summary="Prepare uploads to a run",
+    response_description="A signed form for each file.",
     response_model=PreparedPage,
     responses=_WRITE_ERRORS,
 )
@@ -84,6 +86,7 @@ async def prepare_upload(
     "/finalize_upload",
     operation_id="tasks_runs_artifacts_finalize_upload_create",
     summary="Finalise uploads to a run",
+    response_description="The files, as they are stored.",
     response_model=ArtifactsOut,
     responses=_WRITE_ERRORS,
 )
@@ -104,6 +107,7 @@ async def finalize_upload(
     "/presign",
     operation_id="tasks_runs_artifacts_presign_create",
     summary="Get a URL of a file",
+    response_description="The URL.",
     response_model=SignedUrlOut,
     responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut, refusal_status=404),
 )
@@ -121,6 +125,8 @@ async def presign(
     "/download",
     operation_id="tasks_runs_artifacts_download_create",
     summary="Download a file (path in the body)",
+    # Said here, since the class does not take a status for OpenAPI to find.
+    status_code=200,
     response_class=StoredFile,
     responses=_FILE | errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut, refusal_status=404),
 )
@@ -142,6 +148,8 @@ async def download(
     "/download",
     operation_id="tasks_runs_artifacts_download_retrieve",
     summary="Download a file (path in the query)",
+    # Said here, since the class does not take a status for OpenAPI to find.
+    status_code=200,
     response_class=StoredFile,
     responses=_FILE | errors(400, 403, 404, 429, refusal=StateRefusedOut, refusal_status=404),
 )

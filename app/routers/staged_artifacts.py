@@ -25,6 +25,7 @@ FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
     "/prepare_upload",
     operation_id="tasks_staged_artifacts_prepare_upload_create",
     summary="Prepare uploads for the next run",
+    response_description="A signed form for each file.",
     response_model=PreparedPage,
     responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut),
 )
@@ -45,6 +46,7 @@ async def prepare_upload(
     "/finalize_upload",
     operation_id="tasks_staged_artifacts_finalize_upload_create",
     summary="Finalise uploads for the next run",
+    response_description="The files, as they are stored.",
     response_model=ArtifactsOut,
     responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut),
 )

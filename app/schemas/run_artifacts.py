@@ -55,7 +55,9 @@ class InlineItem(Input):
 class InlineIn(Input):
     """Files to store on a run; all of them, or none. For larger ones prepare an upload."""
 
-    artifacts: Annotated[list[InlineItem], ArtifactItems()]
+    artifacts: Annotated[
+        list[InlineItem], ArtifactItems(), Field(description="Files, each with its content.")
+    ]
 
 
 class PathIn(Input):

@@ -85,7 +85,9 @@ class PrepareItem(Input):
 class PrepareIn(Input):
     """Files to get upload forms for."""
 
-    artifacts: Annotated[list[PrepareItem], ArtifactItems()]
+    artifacts: Annotated[
+        list[PrepareItem], ArtifactItems(), Field(description="What to upload, in the order of the answer.")
+    ]
 
 
 class FinalizeItem(Input):
@@ -102,7 +104,9 @@ class FinalizeItem(Input):
 class FinalizeIn(Input):
     """Files that were uploaded; all of them are taken, or none."""
 
-    artifacts: Annotated[list[FinalizeItem], ArtifactItems()]
+    artifacts: Annotated[
+        list[FinalizeItem], ArtifactItems(), Field(description="What was uploaded; all of it or nothing.")
+    ]
 
 
 class PresignedPost(TypedDict):

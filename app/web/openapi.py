@@ -137,18 +137,22 @@ def _request_body(
     model: type[BaseModel], examples: OperationExamples, schemas: dict[str, Any]
 ) -> dict[str, Any]:
     schema = model.model_json_schema(ref_template=_SCHEMA_REFERENCE)
-    schemas |= schema.pop("$defs", {})
-    schemas[model.__name__] = schema
-    for name in schema["properties"]:
-        # A field that is absent has no value; null would be one, and most fields refuse it.
-        if schema["properties"][name].get("default", ...) is None:
-            del schema["properties"][name]["default"]
+    for name, described in {model.__name__: schema, **schema.pop("$defs", {})}.items():
+        schemas[name] = _without_null_defaults(described)
     reference = {"$ref": _SCHEMA_REFERENCE.format(model=model.__name__)}
     return {
         # An empty body is `{}` (contract 2.5), which is enough where no field is required.
         "required": bool(schema.get("required")),
         "content": {_MEDIA_TYPE: {"schema": reference, "examples": _named(examples.bodies)}},
     }
+
+
+def _without_null_defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object; a field that is absent has no value, and most fields refuse null."""
+    for described in schema.get("properties", {}).values():
+        if described.get("default", ...) is None:
+            del described["default"]
+    return schema
 
 
 def _named(examples: Any) -> dict[str, Any]:

@@ -1,0 +1,74 @@
+"""Holds real answers against the published description: status, media type, shape, no key too many."""
+
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from jsonschema import Draft202012Validator
+
+__all__ = ["Description"]
+
+_JSON = "application/json"
+
+
+class Description:
+    """The description of an application, as a judge of what the application answers."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.document: dict[str, Any] = app.openapi()
+        self._components = _strict(self.document["components"])
+        self._paths = [
+            (route.path_regex, route.path_format, {method.lower() for method in route.methods or ()})
+            for route in iter_route_contexts(app.routes)
+            if route.path_format in self.document["paths"]
+        ]
+
+    def operation(self, method: str, path: str) -> dict[str, Any] | None:
+        """Return the operation that answers a request, None where none is described."""
+        method, path = method.lower(), path.rstrip("/")
+        for pattern, described, methods in self._paths:
+            if pattern.match(path) and method in methods:
+                found: dict[str, Any] = self.document["paths"][described][method]
+                return found
+        return None
+
+    def violations(self, value: Any, schema: dict[str, Any]) -> list[str]:
+        """Return how a value breaks a schema of the document."""
+        validator = Draft202012Validator(
+            _strict(schema) | {"components": self._components},
+            format_checker=Draft202012Validator.FORMAT_CHECKER,
+        )
+        return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+
+    def check(self, response: httpx.Response) -> None:
+        """Check that a real answer is one of those described for its operation; its body must be read already."""
+        operation = self.operation(response.request.method, response.request.url.path)
+        assert operation is not None, response.request.url
+        status = str(response.status_code)
+        assert status in operation["responses"], (
+            f"{operation['operationId']} answered {status}: {response.text}"
+        )
+        described = operation["responses"][status].get("content")
+        if not described:
+            assert response.content == b""
+            assert "content-type" not in response.headers
+            return
+        media_type = response.headers["content-type"].partition(";")[0]
+        content = described.get(media_type, described.get("*/*"))
+        assert content is not None, f"{operation['operationId']} answered {media_type}"
+        if media_type == _JSON:
+            assert self.violations(response.json(), content["schema"]) == []
+
+
+def _strict(schema: Any) -> Any:
+    """Return the schema, refusing keys that it does not name: the contract says "exactly these keys"."""
+    if isinstance(schema, list):
+        return [_strict(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    strict = {key: _strict(value) for key, value in schema.items()}
+    # A property may itself be called "properties"; only that of an object holds schemas.
+    if schema.get("type") == "object" and isinstance(schema.get("properties"), dict):
+        strict["additionalProperties"] = False
+    return strict
