@@ -19,13 +19,14 @@ from typing import Any  # JSON
 from uuid import UUID
 
 import structlog
-from acp.helpers import text_block
-from acp.schema import PermissionOption
+from acp.helpers import resource_link_block, text_block
+from acp.schema import PermissionOption, ResourceContentBlock
 
 from app.agents.acp import AgentSession, notification
 from app.agents.catalog import DEFAULT_ADAPTER, Adapter, find_adapter
 from app.agents.checking import check_apart
-from app.agents.errors import AgentError, AgentFailed, AgentNotInstalled, AgentTimedOut
+from app.agents.errors import AgentError, AgentFailed, AgentNotInstalled, AgentStopped, AgentTimedOut
+from app.agents.files import Attachment, attached_path, place_attachments, take_artifacts
 from app.agents.git import Remote
 from app.agents.inside import OWN_PROGRAM
 from app.agents.permissions import decide
@@ -72,6 +73,8 @@ class RunSpec:
     commit_subject: str  # of the commit made for uncommitted work
     author: Author = field(default_factory=Author)
     hidden: Sequence[Path] = ()  # what agents must not see, wherever it lies
+    attachments: Sequence[Attachment] = ()  # files for the agent
+    outbox: Path | None = None  # takes what the agent hands over, also of a run that failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +90,10 @@ class RunResult:
     patch_truncated: bool
 
 
-async def perform(spec: RunSpec, emit: Emit) -> RunResult:
+async def perform(spec: RunSpec, emit: Emit, *, stop: asyncio.Event | None = None) -> RunResult:
     """Perform a run; when it returns or raises, its processes and its folder are gone.
+
+    Once `stop` is set the agent is ended at once, and what it did so far is collected.
 
     Raises an AgentError, with what there was in `partial`; CancelledError and what `emit` raises pass through.
     Repeatable: the push branch of an earlier attempt at the same run is replaced.
@@ -96,26 +101,34 @@ async def perform(spec: RunSpec, emit: Emit) -> RunResult:
     adapter = find_adapter(spec.adapter)
     command = _installed(adapter, spec.environment)
     async with open_workspace(spec.root, spec.run_id, spec.environment, spec.hidden) as workspace:
-        return await _Run(spec, emit, adapter, command, workspace).perform()
+        return await _Run(spec, emit, adapter, command, workspace, stop or asyncio.Event()).perform()
 
 
 class _Run:
     """One run under way."""
 
     def __init__(
-        self, spec: RunSpec, emit: Emit, adapter: Adapter, command: list[str], workspace: Workspace
+        self,
+        spec: RunSpec,
+        emit: Emit,
+        adapter: Adapter,
+        command: list[str],
+        workspace: Workspace,
+        stop: asyncio.Event,
     ) -> None:
         self._spec = spec
         self._emit = emit
         self._adapter = adapter
         self._command = command
         self._workspace = workspace
+        self._stop = stop
         self._remote = Remote.parse(spec.clone_url) if spec.clone_url else None
         self._prepared = False
         self._summary = ""
 
     async def perform(self) -> RunResult:
         failure = await self._work()
+        await self._take_artifacts()
         if failure is not None:
             failure.partial = await self._salvage()
             raise failure
@@ -131,6 +144,7 @@ class _Run:
     async def _work(self) -> AgentError | None:
         """Clone and let the agent work, within the wall-clock limit; return why that went wrong."""
         limit = asyncio.timeout(self._spec.timeout.total_seconds())
+        watching = asyncio.create_task(self._expire_when_stopped(limit))
         try:
             async with limit:
                 await self._prepare()
@@ -140,8 +154,17 @@ class _Run:
         except TimeoutError:
             if not limit.expired():
                 raise
+            if self._stop.is_set():
+                return AgentStopped("The run was stopped.")
             return AgentTimedOut(f"The run took longer than its limit of {_spoken(self._spec.timeout)}.")
+        finally:
+            watching.cancel()
         return None
+
+    async def _expire_when_stopped(self, limit: asyncio.Timeout) -> None:
+        await self._stop.wait()
+        if not limit.expired():
+            limit.reschedule(asyncio.get_running_loop().time())
 
     async def _prepare(self) -> None:
         what = f"Cloning {self._remote.url}" if self._remote else "Making an empty repository"
@@ -150,6 +173,7 @@ class _Run:
         await self._workspace.prepare(
             self._remote, spec.base_branch, spec.push_branch, depth=spec.clone_depth, author=spec.author
         )
+        await asyncio.to_thread(place_attachments, self._workspace.work, spec.attachments)
         self._prepared = True
         base = self._workspace.base
         await self._progress(
@@ -181,10 +205,10 @@ class _Run:
         try:
             await session.start()
             await self._choose(session)
-            stop_reason = await session.prompt([text_block(text) for text in self._prompt()])
+            stop_reason = await session.prompt([*(text_block(text) for text in self._prompt()), *self._links()])
         finally:
             self._summary = session.last_message[:_SUMMARY_CHARACTERS]
-            await uninterrupted(session.close())
+            await uninterrupted(session.close(at_once=self._stop.is_set()))
         if stop_reason in _UNFINISHED:
             raise AgentFailed(_UNFINISHED[stop_reason])
 
@@ -210,6 +234,27 @@ class _Run:
         if schema is None or self._adapter.name == DEFAULT_ADAPTER:
             return [self._spec.prompt]
         return [self._spec.prompt, output_instructions(schema)]
+
+    def _links(self) -> list[ResourceContentBlock]:
+        work = self._workspace.work
+        return [
+            resource_link_block(
+                attachment.name,
+                attached_path(work, attachment).as_uri(),
+                mime_type=attachment.content_type or None,
+                size=attachment.size,
+            )
+            for attachment in self._spec.attachments
+        ]
+
+    async def _take_artifacts(self) -> None:
+        """Copy out what the agent left for people; its processes are gone."""
+        outbox = self._spec.outbox
+        if outbox is None or not self._prepared:
+            return
+        left_out = await asyncio.to_thread(take_artifacts, self._workspace.work, outbox)
+        if left_out:
+            await self._progress("collect", f"Not taken as artifacts: {', '.join(left_out)}")
 
     async def _structured(self) -> Any | None:
         spec = self._spec

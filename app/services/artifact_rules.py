@@ -62,6 +62,7 @@ _TYPES = mimetypes.MimeTypes()
 for _suffix in (".patch", ".diff", ".log", ".toml", ".yaml", ".yml"):
     _TYPES.add_type("text/plain", _suffix)
 _TYPES.add_type("application/jsonl", ".jsonl")
+_TYPES.add_type("text/markdown", ".md")
 
 
 def safe_name(name: str) -> str:

@@ -3,7 +3,7 @@
 Reads what an agent needs to know and decides what the run says in the end; it starts nothing itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.catalog import DEFAULT_ADAPTER
 from app.agents.errors import AgentError, RepositoryNotFound
 from app.agents.execution import RunResult, RunSpec
+from app.agents.files import Attachment
 from app.agents.sandbox import Sandbox
 from app.clients.object_store import ObjectStore, ObjectStoreUnavailable
 from app.config import Settings
@@ -23,6 +24,7 @@ from app.enums import ArtifactType, RunStatus
 from app.models import Project, Run, Task
 from app.schemas.runs import ArtifactOut
 from app.services.run_artifacts import store_run_artifact
+from app.services.run_logs import LogRef
 from app.services.task_text import slug, slug_prefix
 
 __all__ = ["Ending", "Orders", "ending_of", "read_orders"]
@@ -46,8 +48,18 @@ class Orders:
     branch: str | None
     json_schema: Any
     state: Mapping[str, Any]
+    # Files that the agent is given (contract 5.8).
+    attached: tuple[ArtifactOut, ...] = ()
 
-    def spec(self, settings: Settings, *, sandbox: Sandbox, environment: Mapping[str, str]) -> RunSpec:
+    def spec(
+        self,
+        settings: Settings,
+        *,
+        sandbox: Sandbox,
+        environment: Mapping[str, str],
+        attachments: Sequence[Attachment] = (),
+        outbox: Path | None = None,
+    ) -> RunSpec:
         """Return the agent's orders.
 
         Raises:
@@ -73,6 +85,8 @@ class Orders:
             environment=environment,
             commit_subject=self.title or self.slug,
             hidden=_hidden(settings),
+            attachments=attachments,
+            outbox=outbox,
         )
 
 
@@ -84,11 +98,13 @@ class Ending:
     output: Any = None
     error_message: str | None = None
     patch: bytes = b""
+    # What the agent handed over, stored already.
+    files: tuple[ArtifactOut, ...] = ()
 
     async def stored_artifacts(self, store: ObjectStore, orders: Orders) -> list[ArtifactOut]:
         """Store what the run leaves behind; an outage of the store costs the patch, not the run."""
         if not self.patch:
-            return []
+            return [*self.files]
         try:
             entry = await store_run_artifact(
                 store,
@@ -102,8 +118,8 @@ class Ending:
                 source="agent",
             )
         except ObjectStoreUnavailable:
-            return []
-        return [entry]
+            return [*self.files]
+        return [*self.files, entry]
 
 
 async def read_orders(session: AsyncSession, run_id: UUID) -> Orders:
@@ -115,6 +131,7 @@ async def read_orders(session: AsyncSession, run_id: UUID) -> Orders:
                 Run.project_id,
                 Run.branch,
                 Run.state,
+                Run.artifacts,
                 Task.title,
                 Task.description,
                 Task.task_number,
@@ -140,7 +157,16 @@ async def read_orders(session: AsyncSession, run_id: UUID) -> Orders:
         branch=row.branch,
         json_schema=row.json_schema,
         state=row.state,
+        attached=_attached(row.state, row.artifacts),
     )
+
+
+def _attached(state: Mapping[str, Any], artifacts: Sequence[ArtifactOut]) -> tuple[ArtifactOut, ...]:
+    """Return the files of the run that wait for its agent; state is written by clients too and may name anything."""
+    ids = state.get("pending_user_artifact_ids")
+    known = {artifact["id"]: artifact for artifact in artifacts}
+    wanted = [value for value in ids if isinstance(value, str)] if isinstance(ids, list) else []
+    return tuple(known[value] for value in dict.fromkeys(wanted) if value in known)
 
 
 def ending_of(outcome: RunResult | BaseException, *, has_schema: bool) -> Ending:

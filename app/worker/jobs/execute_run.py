@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,14 @@ from app.agents.execution import RunResult, perform
 from app.db import unit_of_work
 from app.ids import new_hex_id
 from app.services import run_lifecycle
-from app.services.artifact_rules import log_key
 from app.services.run_execution import Ending, Orders, ending_of, read_orders
+from app.services.run_files import (
+    AttachmentUnavailable,
+    Exchange,
+    fetch_attachments,
+    open_exchange,
+    store_artifacts,
+)
 from app.services.run_logs import RunLog, open_log
 from app.worker.context import WorkerContext, worker_context
 from app.worker.lease import Lease, LeaseLost
@@ -27,7 +34,8 @@ log = structlog.get_logger(__name__)
 async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
     """Perform the run if it is still to be had; a second copy of this job stops at the claim.
 
-    A worker that is being stopped gives the run back; one that lost its lease changes nothing any more.
+    A worker that is being stopped gives the run back; one that lost its lease ends the agent, and only a cancelled run
+    still gets what that left.
     """
     worker = worker_context(ctx)
     structlog.contextvars.bind_contextvars(run_id=run_id)
@@ -37,8 +45,8 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
         log.info("run.not_claimed")
         return
     try:
-        async with Lease(worker.process.sessions, orders.run_id, owner=owner):
-            ending = await _perform(worker, orders, owner)
+        async with Lease(worker.process.sessions, worker.changes, orders.run_id, owner=owner) as lease:
+            ending = await _perform(worker, orders, owner, lease)
             await _end(worker, orders, owner, ending)
     except LeaseLost:
         log.warning("run.lease_lost")
@@ -54,21 +62,42 @@ async def _claim(worker: WorkerContext, run_id: UUID, owner: str) -> Orders | No
         return await read_orders(session, run_id)
 
 
-async def _perform(worker: WorkerContext, orders: Orders, owner: str) -> Ending:
+async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lease) -> Ending:
     """Have the agent do the run, its updates kept in the run's log, and return how the run ends."""
     key = log_key(orders.project_id, orders.task_id, orders.run_id)
-    async with open_log(worker.process.store, key) as run_log:
-        outcome = await _outcome(worker, orders, owner, run_log)
-    return ending_of(outcome, has_schema=orders.json_schema is not None)
+    store = worker.process.store
+    with open_exchange() as exchange:
+        async with open_log(store, key) as run_log:
+            outcome = await _outcome(worker, orders, owner, run_log, exchange)
+        files = await store_artifacts(
+            store,
+            exchange.outbox,
+            project_id=orders.project_id,
+            task_id=orders.task_id,
+            run_id=orders.run_id,
+        )
+    return replace(ending_of(outcome, has_schema=orders.json_schema is not None), files=tuple(files))
 
 
 async def _outcome(
-    worker: WorkerContext, orders: Orders, owner: str, run_log: RunLog
+    worker: WorkerContext, orders: Orders, owner: str, run_log: RunLog, exchange: Exchange
 ) -> RunResult | Exception:
+    try:
+        attachments = await fetch_attachments(
+            worker.process.store, orders.attached, exchange.inbox, project_id=orders.project_id
+        )
+    except AttachmentUnavailable as error:
+        return error
     await _mark_agent_started(worker, orders, owner)
     try:
-        spec = orders.spec(worker.process.settings, sandbox=worker.sandbox, environment=worker.environment)
-        return await perform(spec, run_log.append)
+        spec = orders.spec(
+            worker.process.settings,
+            sandbox=worker.sandbox,
+            environment=worker.environment,
+            attachments=attachments,
+            outbox=exchange.outbox,
+        )
+        return await perform(spec, run_log.append, stop=lease.lost)
     except AgentError as error:
         log.info("run.agent_failed", reason=type(error).__name__)
         return error
