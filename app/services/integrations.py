@@ -30,16 +30,15 @@ async def create_integration(
     git_url: str | None = None,
 ) -> Integration:
     """Give a project access to a code host. A project may have several of a kind. Raises NotFound, InvalidInput."""
-    _require_kind(kind)
-    await require_projects(session, [project_id])
     integration = Integration(
         project_id=project_id,
-        kind=kind,
+        kind=_known_kind(kind),
         encrypted_token=_encrypt(cipher, token),
         api_url=None if api_url is None else clean_url(api_url, attr="api_url", schemes=_API_SCHEMES),
         git_url=None if git_url is None else clean_url(git_url, attr="git_url", schemes=_GIT_SCHEMES),
         created_at=utcnow(),
     )
+    await require_projects(session, [project_id])
     session.add(integration)
     await session.flush()
     return integration
@@ -49,15 +48,14 @@ async def create_user_integration(
     session: AsyncSession, cipher: Cipher, *, user_id: int, kind: str, token: str | None = None
 ) -> UserIntegration:
     """Give a user access of their own to a code host. Raises NotFound, InvalidInput."""
-    _require_kind(kind)
-    await require_user(session, user_id)
     integration = UserIntegration(
         id=new_id(),
         user_id=user_id,
-        kind=kind,
+        kind=_known_kind(kind),
         encrypted_token=_encrypt(cipher, token),
         created_at=utcnow(),
     )
+    await require_user(session, user_id)
     session.add(integration)
     await session.flush()
     return integration
@@ -65,21 +63,22 @@ async def create_user_integration(
 
 async def create_signal_report(session: AsyncSession, *, project_id: int, title: str = "") -> SignalReport:
     """Add a report that tasks can be made for. Raises NotFound, InvalidInput."""
-    await require_projects(session, [project_id])
     report = SignalReport(
         id=new_id(),
         project_id=project_id,
         title=clean_label(title, attr="title", limit=_TITLE_LENGTH),
         created_at=utcnow(),
     )
+    await require_projects(session, [project_id])
     session.add(report)
     await session.flush()
     return report
 
 
-def _require_kind(kind: str) -> None:
+def _known_kind(kind: str) -> str:
     if kind not in KINDS:
         raise InvalidInput(f'"{kind}" is not a valid choice.', code="invalid_choice", attr="kind")
+    return kind
 
 
 def _encrypt(cipher: Cipher, token: str | None) -> str | None:

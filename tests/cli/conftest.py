@@ -1,0 +1,77 @@
+"""A database of the command line's own, since its commands commit, and ways to call them in this process."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, TypeVar
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.cli import main
+from app.cli.database import with_sessions
+from app.config import Settings
+from app.db import SessionFactory, unit_of_work
+from tests.fixtures.database import Databases
+
+Found = TypeVar("Found")
+
+Taskbeacon = Callable[..., Result]
+Admin = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def cli_database_url(databases: Databases, worker_id: str) -> Generator[str, None, None]:
+    """A migrated database that no other tests use."""
+    name = f"{worker_id}_cli"
+    yield asyncio.run(databases.create(name))
+    asyncio.run(databases.drop(name))
+
+
+@pytest.fixture(scope="session")
+def empty_database_url(databases: Databases, worker_id: str) -> Generator[str, None, None]:
+    """A database without tables. Tests leave it so."""
+    name = f"{worker_id}_empty"
+    yield asyncio.run(databases.create(name, migrated=False))
+    asyncio.run(databases.drop(name))
+
+
+@pytest.fixture
+def taskbeacon(cli_database_url: str) -> Taskbeacon:
+    """Run a command in this process; keyword arguments are variables of its environment."""
+
+    def run(*arguments: str, text: str | None = None, **environment: str | None) -> Result:
+        variables = {"TASKBEACON_DATABASE_URL": cli_database_url, "TASKBEACON_TOKEN": None} | environment
+        return CliRunner().invoke(main, arguments, input=text, env=variables)
+
+    return run
+
+
+@pytest.fixture
+def admin(taskbeacon: Taskbeacon) -> Admin:
+    """Run an admin command that must succeed and return its answer, which is all it prints."""
+
+    def run(*arguments: str, **options: Any) -> dict[str, Any]:
+        result = taskbeacon("admin", *arguments, **options)
+        assert (result.exit_code, result.stderr) == (0, ""), result.stderr
+        (line,) = result.stdout.splitlines()
+        answer = json.loads(line)
+        assert isinstance(answer, dict)
+        return answer
+
+    return run
+
+
+@pytest.fixture
+def look(cli_database_url: str) -> Callable[[Callable[[AsyncSession], Awaitable[Any]]], Any]:
+    """Look into the database of the command line."""
+
+    def run(query: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
+        async def work(sessions: SessionFactory) -> Found:
+            async with unit_of_work(sessions) as session:
+                return await query(session)
+
+        return with_sessions(Settings(database_url=cli_database_url), work)
+
+    return run

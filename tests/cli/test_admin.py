@@ -1,0 +1,151 @@
+"""What `taskbeacon admin` prints (interface.md), and that it was done."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.config import Settings
+from app.ids import new_hex_id
+from app.models import Integration, SignalReport, User, UserIntegration
+from app.security import Cipher
+from app.services.access import CURRENT_PROJECT, authenticate
+from tests.cli.conftest import Admin
+from tests.support.command_line import run_taskbeacon
+
+Look = Callable[[Callable[[AsyncSession], Any]], Any]
+
+
+def email() -> str:
+    return f"{new_hex_id()}@example.com"
+
+
+@pytest.fixture
+def project(admin: Admin) -> int:
+    return int(admin("create-project", "--name", "Test Team")["id"])
+
+
+@pytest.fixture
+def user(admin: Admin, project: int) -> int:
+    return int(admin("create-user", "--email", email(), "--project", str(project))["id"])
+
+
+def test_organization_and_its_project(admin: Admin) -> None:
+    organization = admin("create-organization", "--name", "Acmé")
+    project = admin("create-project", "--name", "Site", "--organization", organization["id"])
+
+    assert organization == {"id": str(UUID(organization["id"])), "name": "Acmé"}
+    assert project == {"id": project["id"], "organization": organization["id"], "name": "Site"}
+    assert isinstance(project["id"], int)
+
+
+def test_renamed_project(admin: Admin, project: int) -> None:
+    renamed = admin("rename-project", "--project", str(project), "--name", "Other Team")
+
+    assert (renamed["id"], renamed["name"]) == (project, "Other Team")
+    assert set(renamed) == {"id", "organization", "name"}
+
+
+def test_user_with_every_option(admin: Admin, look: Look, project: int) -> None:
+    other = admin("create-project", "--name", "Other")["id"]
+    address = email()
+
+    printed = admin(
+        *("create-user", "--email", address, "--first-name", "Ada", "--last-name", "Lovelace", "--staff"),
+        *("--project", str(other), "--project", str(project)),
+    )
+
+    row: User = look(lambda session: session.get_one(User, printed["id"]))
+    assert printed == {
+        "id": row.id,
+        "uuid": str(row.uuid),
+        "distinct_id": str(row.uuid),
+        "email": address,
+    }
+    assert (row.first_name, row.last_name, row.is_staff) == ("Ada", "Lovelace", True)
+    assert row.current_project_id == other
+
+
+def test_membership_comes_and_goes(admin: Admin, look: Look, project: int) -> None:
+    user = admin("create-user", "--email", email())["id"]
+    membership = ("--project", str(project), "--user", str(user))
+
+    added = admin("add-member", *membership)
+    while_member = look(lambda session: session.get_one(User, user)).current_project_id
+    removed = admin("remove-member", *membership)
+
+    assert added == removed == {"project": project, "user": user}
+    assert while_member == project
+    assert look(lambda session: session.get_one(User, user)).current_project_id is None
+
+
+def test_deactivated_and_deleted_user(admin: Admin, look: Look, user: int) -> None:
+    assert admin("deactivate-user", "--user", str(user)) == {"id": user}
+    assert look(lambda session: session.get_one(User, user)).is_active is False
+
+    assert admin("delete-user", "--user", str(user)) == {"id": user}
+    assert look(lambda session: session.get(User, user)) is None
+
+
+def test_key_works_until_revoked(admin: Admin, look: Look, project: int, user: int) -> None:
+    key = admin(
+        *("create-key", "--user", str(user), "--scope", "task:read", "--scope", "user:read"),
+        *("--project", str(project), "--label", "phone"),
+    )
+
+    caller = look(lambda session: authenticate(session, key["value"], place="test", project=CURRENT_PROJECT))
+    assert (caller.user_id, caller.scopes) == (user, {"task:read", "user:read"})
+    assert caller.scoped_teams == (project,)
+    assert set(key) == {"id", "value", "mask", "scopes"}
+    assert key["scopes"] == ["task:read", "user:read"]
+    assert admin("revoke-key", "--key", key["id"]) == admin("revoke-key", "--key", key["id"])
+    with pytest.raises(Exception, match="is invalid"):
+        look(lambda session: authenticate(session, key["value"], place="test"))
+
+
+@pytest.mark.parametrize("way", ["argument", "variable", "standard input"])
+def test_token_of_integration_is_kept_encrypted(admin: Admin, look: Look, project: int, way: str) -> None:
+    given: dict[str, dict[str, Any]] = {
+        "argument": {"arguments": ["--token", "ghp_secret"]},
+        "variable": {"TASKBEACON_TOKEN": "ghp_secret"},
+        "standard input": {"arguments": ["--token", "-"], "text": "ghp_secret\n"},
+    }
+    options = given[way]
+    arguments = ["--project", str(project), "--kind", "github", *options.pop("arguments", [])]
+
+    printed = admin("create-integration", *arguments, "--git-url", "file:///srv/git", **options)
+
+    row: Integration = look(lambda session: session.get_one(Integration, printed["id"]))
+    assert row.encrypted_token is not None
+    assert Cipher(Settings().secret_keys).decrypt(row.encrypted_token) == "ghp_secret"
+    assert row.git_url == "file:///srv/git"
+
+
+def test_user_integration_and_signal_report(admin: Admin, look: Look, project: int, user: int) -> None:
+    integration = admin("create-user-integration", "--user", str(user), "--kind", "github")
+    report = admin("create-signal-report", "--project", str(project), "--title", "Slow")
+
+    owner = look(
+        lambda session: session.scalar(
+            select(UserIntegration.user_id).where(UserIntegration.id == UUID(integration["id"]))
+        )
+    )
+    title = look(
+        lambda session: session.scalar(
+            select(SignalReport.title).where(SignalReport.id == UUID(report["id"]))
+        )
+    )
+    assert (owner, title) == (user, "Slow")
+
+
+def test_answer_of_a_real_process_is_one_line(cli_database_url: str) -> None:
+    ended = run_taskbeacon(
+        "admin", "create-organization", "--name", "Acme", TASKBEACON_DATABASE_URL=cli_database_url
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith('{"id": "')
+    assert ended.stdout.count("\n") == 1

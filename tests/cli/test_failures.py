@@ -1,0 +1,157 @@
+"""Every failure of a command is one clear line on standard error, nothing on standard output, and an exit code."""
+
+from uuid import uuid4
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import text
+
+from app.cli.admin.transaction import Answer, Transaction, transactional
+from app.ids import new_hex_id
+from tests.cli.conftest import Admin, Taskbeacon
+from tests.support.command_line import run_taskbeacon
+from tests.support.processes import free_port
+
+UNKNOWN_ID = str(2**62)
+ORGANIZATION = ("admin", "create-organization", "--name", "Acme")
+
+
+def refusal(result: Result) -> str:
+    """Return the one line of a command that failed as it should."""
+    assert result.exit_code in {1, 2}
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("create-project", "--name", "X", "--organization", str(uuid4())), "Organization"),
+        (("create-project", "--name", "X", "--organization", "acme"), "'acme' is not a valid UUID"),
+        (("create-project", "--name", "  "), "name: This field may not be blank."),
+        (("create-organization",), "Missing option '--name'"),
+        (("create-organization", "--name", "x" * 256), "no more than 255 characters"),
+        (("rename-project", "--project", UNKNOWN_ID, "--name", "X"), f"Project {UNKNOWN_ID} does not exist."),
+        (("create-user", "--email", "nobody"), "email: Enter a valid email address."),
+        (("create-user", "--email", "a@b.c", "--project", UNKNOWN_ID), f"Project {UNKNOWN_ID}"),
+        (("create-user", "--email", "a@b.c", "--project", "nine"), "'nine' is not a valid integer"),
+        (("create-user", "--email", "a@b.c", "--project", str(2**63)), "is not in the range"),
+        (("deactivate-user", "--user", UNKNOWN_ID), f"User {UNKNOWN_ID} does not exist."),
+        (("create-key", "--user", UNKNOWN_ID, "--scope", "*"), f"User {UNKNOWN_ID}"),
+        (("create-key", "--user", UNKNOWN_ID, "--scope", "task"), 'scope: "task" is not a valid choice'),
+        (("create-key", "--user", UNKNOWN_ID), "Missing option '--scope'"),
+        (("revoke-key", "--key", str(uuid4())), "does not exist."),
+        (("create-integration", "--project", "1", "--kind", "gitlab"), "'gitlab' is not 'github'"),
+        (("create-integration", "--project", UNKNOWN_ID, "--kind", "github"), f"Project {UNKNOWN_ID}"),
+        (("create-everything",), "No such command 'create-everything'"),
+    ],
+)
+def test_bad_argument_is_named(taskbeacon: Taskbeacon, arguments: tuple[str, ...], words: str) -> None:
+    assert words in refusal(taskbeacon("admin", *arguments))
+
+
+def test_address_in_use_is_named(taskbeacon: Taskbeacon, admin: Admin) -> None:
+    address = f"{new_hex_id()}@example.com"
+    admin("create-user", "--email", address)
+
+    line = refusal(taskbeacon("admin", "create-user", "--email", address.upper()))
+
+    assert line == f"Error: email: A user with the address {address.upper()} exists already."
+
+
+def test_unreadable_standard_input_is_no_token(taskbeacon: Taskbeacon) -> None:
+    arguments = ("admin", "create-integration", "--project", "1", "--kind", "github", "--token", "-")
+
+    assert "token: This field may not be blank." in refusal(taskbeacon(*arguments, text=""))
+    assert "standard input holds no text" in refusal(taskbeacon(*arguments, text=b"\xff\xfe"))
+
+
+def test_unreachable_database_is_named_without_its_password(taskbeacon: Taskbeacon) -> None:
+    port = free_port()
+
+    line = refusal(
+        taskbeacon(
+            *ORGANIZATION,
+            TASKBEACON_DATABASE_URL=f"postgresql://me:hunter2@127.0.0.1:{port}/taskbeacon",
+        )
+    )
+
+    assert f"cannot reach the database at 127.0.0.1:{port}/taskbeacon" in line
+    assert "hunter2" not in line
+
+
+def test_missing_database_is_named(taskbeacon: Taskbeacon, cli_database_url: str) -> None:
+    line = refusal(taskbeacon(*ORGANIZATION, TASKBEACON_DATABASE_URL=f"{cli_database_url}_gone"))
+
+    assert "does not exist" in line
+
+
+def test_missing_schema_asks_for_migrate(taskbeacon: Taskbeacon, empty_database_url: str) -> None:
+    line = refusal(taskbeacon(*ORGANIZATION, TASKBEACON_DATABASE_URL=empty_database_url))
+
+    assert "run `taskbeacon migrate` first" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TASKBEACON_PORT", "http", "TASKBEACON_PORT: Input should be a valid integer"),
+        ("TASKBEACON_LOG_LEVEL", "loud", "TASKBEACON_LOG_LEVEL: "),
+        ("TASKBEACON_DATABASE_URL", "mysql://me@localhost/x", "only postgresql:// is supported"),
+        ("TASKBEACON_DATABASE_URL", "not a URL", "TASKBEACON_DATABASE_URL"),
+        ("TASKBEACON_SECRET_KEYS", "short", "needs 32 characters"),
+    ],
+)
+def test_bad_setting_is_named(taskbeacon: Taskbeacon, name: str, value: str, words: str) -> None:
+    line = refusal(taskbeacon(*ORGANIZATION, **{name: value}))
+
+    assert line.startswith("Error: bad settings: ")
+    assert words in line
+
+
+def test_bad_setting_does_not_show_its_value(taskbeacon: Taskbeacon) -> None:
+    line = refusal(taskbeacon(*ORGANIZATION, TASKBEACON_SECRET_KEYS="tooshortsecret"))
+
+    assert "tooshortsecret" not in line
+
+
+def test_production_refuses_development_secrets(taskbeacon: Taskbeacon) -> None:
+    line = refusal(taskbeacon(*ORGANIZATION, TASKBEACON_DEVELOPMENT=None))
+
+    assert "set TASKBEACON_SECRET_KEYS" in line
+
+
+async def _fault(_transaction: Transaction) -> Answer:
+    raise RuntimeError("a secret")
+
+
+async def _refused_by_database(transaction: Transaction) -> Answer:
+    await transaction.session.execute(text("SELECT 1 / (length(:secret) - 8)"), {"secret": "a secret"})
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [(_fault, "unexpected failure: RuntimeError"), (_refused_by_database, "refuses: division by zero")],
+)
+def test_fault_of_ours_is_one_line_without_details(
+    operation: object, words: str, cli_database_url: str
+) -> None:
+    command = click.command()(transactional(operation))  # type: ignore[arg-type] # one of the two above
+
+    result = CliRunner().invoke(command, env={"TASKBEACON_DATABASE_URL": cli_database_url})
+
+    assert words in refusal(result)
+    assert "a secret" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_service_refuses_missing_schema_in_one_line(command: str, empty_database_url: str) -> None:
+    ended = run_taskbeacon(command, TASKBEACON_DATABASE_URL=empty_database_url, TASKBEACON_PORT="0")
+
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert "run `taskbeacon migrate`" in line

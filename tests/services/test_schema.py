@@ -1,0 +1,52 @@
+"""Whether a database has the schema of this release."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.services.schema import (
+    Revision,
+    database_revision,
+    expected_revision,
+    revisions_between,
+    schema_is_current,
+)
+
+
+async def test_migrated_database_is_current(session: AsyncSession) -> None:
+    assert await database_revision(session) == expected_revision()
+    assert await schema_is_current(session)
+
+
+async def test_database_without_tables_is_not_current(session: AsyncSession) -> None:
+    await session.execute(text("DROP TABLE alembic_version"))
+
+    assert await database_revision(session) is None
+    assert not await schema_is_current(session)
+
+
+async def test_unfinished_first_migration_is_not_current(session: AsyncSession) -> None:
+    await session.execute(text("DELETE FROM alembic_version"))
+
+    assert not await schema_is_current(session)
+
+
+@pytest.mark.parametrize(("revision", "is_current"), [("0001", False), ("of a later release", True)])
+async def test_older_schema_is_refused_and_later_one_accepted(
+    session: AsyncSession, revision: str, is_current: bool
+) -> None:
+    await session.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+
+    assert await schema_is_current(session) is is_current
+
+
+def test_revisions_between_are_listed_oldest_first() -> None:
+    first = Revision("0001", "Tasks, runs and accounts.")
+    everything = revisions_between(None, expected_revision())
+
+    assert everything[0] == first
+    assert everything[-1].id == expected_revision()
+    assert [*revisions_between(None, "0001"), *revisions_between("0001", expected_revision())] == [
+        *everything
+    ]
+    assert not revisions_between(expected_revision(), expected_revision())

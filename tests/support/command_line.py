@@ -1,0 +1,27 @@
+"""`taskbeacon` as another program sees it: arguments in, streams and exit code out."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["run_taskbeacon"]
+
+_CHECKOUT = Path(__file__).parents[2]
+_TIMEOUT_SECONDS = 60
+
+
+def run_taskbeacon(
+    *arguments: str, cwd: Path | None = None, text: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own and wait for its end; `text` is its standard input."""
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(_CHECKOUT)} | environment,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_SECONDS,
+        check=False,
+    )
