@@ -368,6 +368,7 @@ class TestState:
 
 
 REQUIRED = "This field is required when selecting a cloud runtime."
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
 class TestRuntime:
@@ -443,7 +444,7 @@ class TestRuntime:
         self, client: httpx.AsyncClient, run_url: str, adapter: str, model: str, supported: tuple[str, ...]
     ) -> None:
         words = ", ".join(supported) or "none"
-        for effort in self.EFFORTS:
+        for effort in EFFORTS:
             body = {"runtime_adapter": adapter, "model": model, "reasoning_effort": effort}
             if effort in supported:
                 assert (await started(client, run_url, body))["reasoning_effort"] == effort
@@ -456,7 +457,17 @@ class TestRuntime:
             assert_invalid(response, "reasoning_effort", "invalid_input", detail)
 
 
-EFFORTS = ("low", "medium", "high", "xhigh", "max")
+# Contract 9.2, the two columns of its table.
+INHERITED: Json = {
+    "pr_authorship_mode": "bot",
+    "run_source": "manual",
+    "signal_report_id": "r1",
+    "runtime_adapter": "codex",
+    "model": "gpt-5.5",
+    "reasoning_effort": "xhigh",
+    "pr_base_branch": "main",
+    "snapshot_external_id": "snapshot-1",
+}
 NOT_INHERITED: Json = {
     "mode": "interactive",
     "initial_permission_mode": "auto",
@@ -472,17 +483,6 @@ NOT_INHERITED: Json = {
 
 class TestResume:
     """Contract 9.2."""
-
-    INHERITED: Json = {
-        "pr_authorship_mode": "bot",
-        "run_source": "manual",
-        "signal_report_id": "r1",
-        "runtime_adapter": "codex",
-        "model": "gpt-5.5",
-        "reasoning_effort": "xhigh",
-        "pr_base_branch": "main",
-        "snapshot_external_id": "snapshot-1",
-    }
 
     @pytest.mark.parametrize("status", list(RunStatus))
     async def test_takes_over_what_the_request_does_not_say(
