@@ -49,7 +49,7 @@ openapi: $(STAMP) ## Write the API description to openapi.json
 
 .PHONY: clean
 clean: ## Remove the environment and the caches of the tools; the data in .taskbeacon stays
-	rm -rf .venv .venv.lock .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find app migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): requirements.lock pyproject.toml

@@ -21,7 +21,7 @@ _PIP = (str(_VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check
 
 def main() -> int:
     """Install what the lock names into `.venv`; return an exit status."""
-    with Path(".venv.lock").open("w", encoding="ascii") as lock:
+    with _LOCK.open("rb") as lock:  # any file would do; this one is there
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -199,16 +199,24 @@ class Supervisor:
         return "\n".join(lines)
 
     def wait(
-        self, ready: Callable[[], bool], *, what: str, timeout: float, one_shot: Child | None = None
+        self,
+        ready: Callable[[], bool],
+        *,
+        what: str,
+        timeout: float,
+        every: float = _POLL_SECONDS,
+        one_shot: Child | None = None,
     ) -> None:
-        """Return when `ready()` holds.
+        """Return when `ready()` holds; it is asked after each `every` seconds.
 
         Raises DevstackError when a child (other than `one_shot`) ends meanwhile or the time is over, StopRequested
         after `request_stop()`.
         """
         deadline = time.monotonic() + timeout
         while not ready():
-            self.pump(_POLL_SECONDS)
+            pause = time.monotonic() + every
+            while (left := pause - time.monotonic()) > 0:
+                self.pump(left)
             self._check_children(one_shot)
             if time.monotonic() > deadline:
                 child = one_shot or next((child for child in self.children if child.name == what), None)

@@ -9,12 +9,12 @@ import os
 import secrets
 import shutil
 import sysconfig
-import urllib.error
-import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 
 from app.devstack.errors import DevstackError
 from app.devstack.home import keep_private, write_private
+from app.devstack.loopback import status_of
 from app.devstack.processes import Child, Supervisor
 
 __all__ = ["PORT_NAMES", "SeaweedFS"]
@@ -112,11 +112,7 @@ class SeaweedFS:
 
     def is_ready(self) -> bool:
         """Tell whether the S3 side answers."""
-        try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=1):  # noqa: S310 - our own http URL
-                return True
-        except (OSError, urllib.error.URLError):
-            return False
+        return status_of(f"{self.url}/healthz", timeout=1) == HTTPStatus.OK
 
     def create_bucket(self) -> None:
         """Make the service's bucket, unless it exists. Raises DevstackError."""
@@ -131,7 +127,7 @@ class SeaweedFS:
             endpoint_url=self.url,
             aws_access_key_id=self._keys["access_key_id"],
             aws_secret_access_key=self._keys["secret_access_key"],
-            config=botocore.config.Config(connect_timeout=5, read_timeout=30),
+            config=botocore.config.Config(connect_timeout=5, read_timeout=30, proxies={}),
         )
         try:
             client.create_bucket(Bucket=self.bucket)

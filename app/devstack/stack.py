@@ -9,8 +9,6 @@ import secrets
 import signal
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from app.devstack.account import Account, ensure_account
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.home import Home, is_free, keep_private
+from app.devstack.loopback import bypass_proxies, status_of
 from app.devstack.processes import Supervisor, bind_to_parent
 from app.devstack.schema import needs_migration, note_migration
 from app.devstack.servers import EmbeddedServers
@@ -162,9 +161,7 @@ class Stack:
             sink_port = self.environment["TASKBEACON_EXPO_BASE_URL"].rpartition(":")[2]
             pids["expo_sink"] = self._start_service("expo_sink", "app.devstack.expo_sink", sink_port)
         with self._console.step(f"API        {self._base_url}"):
-            self.supervisor.wait(
-                lambda: self._status("/readyz") == HTTPStatus.OK, what="api", timeout=_READY_SECONDS
-            )
+            self.supervisor.wait(self._is_ready, what="api", timeout=_READY_SECONDS)
         return pids
 
     def _migrate(self) -> None:
@@ -180,7 +177,7 @@ class Stack:
         )
         environment = {
             **generated,
-            **self._plan.environment,
+            **bypass_proxies(self._plan.environment),
             **servers.environment,
             "TASKBEACON_DEVELOPMENT": "true",
             "TASKBEACON_HOME": str(self.home.root),
@@ -199,20 +196,13 @@ class Stack:
         command = [sys.executable, "-m", module, argument]
         return self.supervisor.start(name, command, environment=self.environment, log=log).pid
 
-    def _status(self, path: str, headers: Mapping[str, str] | None = None) -> int:
-        """Return the status the API answers, 0 when it does not answer."""
-        request = urllib.request.Request(f"{self._base_url}{path}", headers=dict(headers or {}))  # noqa: S310
-        try:
-            with urllib.request.urlopen(request, timeout=_REQUEST_SECONDS) as answer:  # noqa: S310 - our own API
-                return int(answer.status)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code
-        except OSError:
-            return 0
+    def _is_ready(self) -> bool:
+        return status_of(f"{self._base_url}/readyz", timeout=_REQUEST_SECONDS) == HTTPStatus.OK
 
     def _accepts(self, api_key: str) -> bool:
-        return self._status("/api/users/@me/", {"Authorization": f"Bearer {api_key}"}) == HTTPStatus.OK
+        headers = {"Authorization": f"Bearer {api_key}"}
+        status = status_of(f"{self._base_url}/api/users/@me/", headers=headers, timeout=_REQUEST_SECONDS)
+        return status == HTTPStatus.OK
 
     def _command(self, name: str, arguments: Sequence[str]) -> str:
         return self.supervisor.run(

@@ -1,0 +1,228 @@
+"""`make demo`: the main job on real input, in a development stack of its own that leaves nothing behind.
+
+It is a client like any other: everything goes over HTTP, except the `git log` at the end.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.devstack.account import Account
+from app.devstack.console import Console
+from app.devstack.demo_repository import DemoRepository
+from app.devstack.errors import DevstackError, StopRequested
+from app.devstack.run_log import RunLog
+from app.devstack.stack import Plan, Stack, stop_on_signals
+from app.enums import TERMINAL_STATUSES, RunStatus
+
+__all__ = ["run_demo"]
+
+_INTERRUPTED = 130
+_RUN_SECONDS = 180.0
+_POLL_SECONDS = 0.25
+_REQUEST_SECONDS = 30.0
+_SHOWN_PATCH_LINES = 30
+# How agents are confined is worth trying out; every other setting belongs to a stack that is not this one.
+_PASSED_ON = frozenset({"TASKBEACON_AGENT_SANDBOX", "TASKBEACON_AGENT_NETWORK"})
+
+_RUNBOOK = '''\
+Add a map of the modules to the documentation, and a check that keeps it whole.
+
+```say
+I will write docs/module-map.md from the modules' own docstrings.
+```
+
+```python
+# Describe each module by the first line of its docstring.
+import ast
+from pathlib import Path
+
+rows = []
+for path in sorted(Path("app").rglob("*.py")):
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    if docstring:
+        rows.append(f"| `{path}` | {docstring.splitlines()[0]} |")
+Path("docs").mkdir(exist_ok=True)
+text = "\\n".join(["# Module map", "", "| module | purpose |", "|---|---|", *rows, ""])
+Path("docs/module-map.md").write_text(text, encoding="utf-8")
+print(f"{len(rows)} modules described")
+```
+
+```file path=docs/check_module_map.py
+"""Fails when docs/module-map.md misses a module that has a docstring."""
+
+import ast
+import sys
+from pathlib import Path
+
+MAP = Path("docs/module-map.md").read_text(encoding="utf-8")
+documented = [
+    path
+    for path in sorted(Path("app").rglob("*.py"))
+    if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+]
+missing = [str(path) for path in documented if f"`{path}`" not in MAP]
+print(f"{len(documented)} modules checked, {len(missing)} missing")
+sys.exit(bool(missing))
+```
+
+```sh timeout=60
+# Test what was written.
+python3 docs/check_module_map.py
+git status --short
+```
+
+```say
+The module map is written, and its check passes.
+```
+'''
+
+
+def run_demo() -> int:
+    """Run the demo and return an exit status. Main thread only."""
+    console = Console()
+    folder = Path(tempfile.mkdtemp(prefix="taskbeacon-demo-"))
+    repository = DemoRepository(folder / "git")
+    stack = Stack(_plan(folder / "home", repository.base_url), console)
+    stack.supervisor.remove_if_killed(folder)
+    console.title("Taskbeacon demo: a task on a real git repository, done by an agent")
+    with stop_on_signals(stack.supervisor):
+        try:
+            _demonstrate(console, stack, repository)
+        except StopRequested:
+            console.line("Stopped before the end.")
+            return _INTERRUPTED
+        except DevstackError as error:
+            console.line()
+            print(console.style(f"error: {error}", "red"), file=sys.stderr)
+            return 1
+        finally:
+            with console.step("Stopping everything"):
+                stack.stop()
+                shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _plan(home: Path, git_base_url: str) -> Plan:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TASKBEACON_") or name in _PASSED_ON
+    }
+    unthrottled = {"TASKBEACON_THROTTLE_PER_MINUTE": "0", "TASKBEACON_THROTTLE_PER_HOUR": "0"}
+    environment |= {"TASKBEACON_GIT_BASE_URL": git_base_url, **unthrottled}
+    return Plan(home=home, environment=environment, durable=False)
+
+
+def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> None:
+    started = time.monotonic()
+    with console.step(f"Making {repository.base_url}/{repository.name}"):
+        source = repository.create()
+    console.styled(f"    a bare repository with {source}", "dim")
+    account = stack.start()
+    with _client(stack, account) as client, httpx.Client(timeout=_REQUEST_SECONDS, trust_env=False) as plain:
+        task = _request(
+            client,
+            "POST",
+            "tasks/",
+            title="Add a module map",
+            description=_RUNBOOK,
+            repository=repository.name,
+        )
+        console.line()
+        console.title(f"Task {task['slug']}: {task['title']}")
+        console.styled(f"  {stack.base_url}/api/projects/{account.project_id}/tasks/{task['id']}", "dim")
+        run = _request(client, "POST", f"tasks/{task['id']}/run/")["latest_run"]
+        console.title(f"Run {run['id']}")
+        run = _follow(console, stack, client, plain, f"tasks/{task['id']}/runs/{run['id']}/")
+        _show_result(console, run)
+        if run["status"] != RunStatus.COMPLETED:
+            raise DevstackError(f"the run ended as {run['status']}: {run['error_message']}")
+        _show_patch(console, client, plain, run, f"tasks/{task['id']}/runs/{run['id']}/")
+    branch = run["output"]["head_branch"]
+    console.line()
+    console.title(f"Pushed branch {branch}")
+    for line in repository.show_branch(branch).splitlines():
+        console.line(f"  {line}")
+    console.line()
+    console.title(f"Done in {time.monotonic() - started:.0f} s. `make run` starts a stack to stay.")
+
+
+def _follow(
+    console: Console, stack: Stack, client: httpx.Client, plain: httpx.Client, path: str
+) -> dict[str, Any]:
+    """Print the run's log as it grows; return the run in its end. Raises DevstackError when it does not end."""
+    log = RunLog(console)
+    run: dict[str, Any] = {}
+
+    def has_ended() -> bool:
+        run.update(_request(client, "GET", path))
+        if run["log_url"]:
+            log.show_new(plain, run["log_url"])
+        return run["status"] in TERMINAL_STATUSES
+
+    stack.supervisor.wait(has_ended, what="the run's end", timeout=_RUN_SECONDS, every=_POLL_SECONDS)
+    return run
+
+
+def _show_result(console: Console, run: dict[str, Any]) -> None:
+    good = run["status"] == RunStatus.COMPLETED
+    console.line()
+    console.title(f"Result: {console.style(run['status'], 'green' if good else 'red')}")
+    for line in json.dumps(run["output"], indent=2, ensure_ascii=False).splitlines():
+        console.line(f"  {line}")
+
+
+def _show_patch(
+    console: Console, client: httpx.Client, plain: httpx.Client, run: dict[str, Any], path: str
+) -> None:
+    artifact = next((artifact for artifact in run["artifacts"] if artifact["name"].endswith(".patch")), None)
+    if artifact is None:
+        raise DevstackError("the run left no patch")
+    signed = _request(client, "POST", f"{path}artifacts/presign/", storage_path=artifact["storage_path"])
+    with _explained("the patch cannot be read"):
+        answer = plain.get(signed["url"]).raise_for_status()
+    lines = answer.text.splitlines()
+    console.line()
+    console.title(f"Patch ({artifact['name']}, {artifact['size']} bytes)")
+    for line in lines[:_SHOWN_PATCH_LINES]:
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
+        console.styled(f"  {line[:160]}", style)
+    if len(lines) > _SHOWN_PATCH_LINES:
+        console.styled(f"  … {len(lines) - _SHOWN_PATCH_LINES} more lines", "dim")
+
+
+def _client(stack: Stack, account: Account) -> httpx.Client:
+    return httpx.Client(
+        base_url=f"{stack.base_url}/api/projects/{account.project_id}/",
+        headers={"Authorization": f"Bearer {account.api_key}"},
+        timeout=_REQUEST_SECONDS,
+        trust_env=False,  # a proxy has no business between us and our own API
+    )
+
+
+def _request(client: httpx.Client, method: str, path: str, **body: Any) -> dict[str, Any]:  # Any: JSON
+    """Return the JSON object of the answer. Raises DevstackError."""
+    with _explained(f"{method} {path} failed"):
+        answer = client.request(method, path, json=body if method != "GET" else None)
+    if answer.is_error:
+        raise DevstackError(f"{method} {path} was answered {answer.status_code}: {answer.text[:500]}")
+    value: dict[str, Any] = answer.json()
+    return value
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise DevstackError(f"{what}: {error}") from error

@@ -1,0 +1,94 @@
+"""The repository that the demo works on: a bare copy of this very checkout, served over `file://`."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import app
+from app.devstack.errors import DevstackError
+
+__all__ = ["DemoRepository"]
+
+_GIT_SECONDS = 60
+_NAME = "taskbeacon/taskbeacon"
+_SOURCES = ("app", "migrations", "tests", "docs", "pyproject.toml", "README.md", "Makefile")  # outside git
+
+
+class DemoRepository:
+    """A bare repository `taskbeacon/taskbeacon` below `base_url`, with one branch, `main`."""
+
+    name = _NAME
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / _NAME
+        self._config = folder / "gitconfig"
+
+    @property
+    def base_url(self) -> str:
+        """What `org/repo` is cloned from."""
+        return self._folder.as_uri()
+
+    def create(self) -> str:
+        """Copy the checkout's last commit (or its files, where it is not under git); return what was taken.
+
+        Raises DevstackError.
+        """
+        if shutil.which("git") is None:
+            raise DevstackError("git is needed for this: install it (Debian: apt-get install git)")
+        self._path.mkdir(parents=True)
+        # The checkout may belong to somebody else, and the person's own settings must not matter here.
+        self._config.write_text(
+            "[safe]\n\tdirectory = *\n[user]\n\tname = Taskbeacon demo\n\temail = demo@users.noreply.localhost\n"
+            "[receive]\n\tshallowUpdate = true\n",
+            encoding="utf-8",
+        )
+        self._git("init", "--quiet", "--bare", "--initial-branch=main", ".")
+        checkout = Path(app.__file__ or "").absolute().parents[1]
+        if (checkout / ".git").exists() and self._succeeds(
+            "-C", str(checkout), "rev-parse", "--verify", "HEAD"
+        ):
+            # Pushed, not cloned: a checkout of CI has a detached HEAD and perhaps no branch at all.
+            self._git("-C", str(checkout), "push", "--quiet", str(self._path), "HEAD:refs/heads/main")
+            return f"the last commit of {checkout}"
+        sources = [name for name in _SOURCES if (checkout / name).exists()]
+        files = ("-c", "core.bare=false", "--git-dir", str(self._path), "--work-tree", str(checkout))
+        self._git(*files, "-C", str(checkout), "add", "--", *sources)
+        self._git(*files, "commit", "--quiet", "--message", "Copy the sources")
+        return f"the files of {checkout}"
+
+    def show_branch(self, branch: str) -> str:
+        """Return `git log --stat` of what the branch has and `main` has not. Raises DevstackError."""
+        return self._git("log", "--stat", "--format=commit %h%nAuthor: %an%n%n    %s%n", f"main..{branch}")
+
+    def _succeeds(self, *arguments: str) -> bool:
+        try:
+            self._git(*arguments)
+        except DevstackError:
+            return False
+        return True
+
+    def _git(self, *arguments: str) -> str:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        environment |= {
+            "GIT_CONFIG_GLOBAL": str(self._config),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+        try:
+            done = subprocess.run(
+                ["git", *arguments],  # noqa: S607 - the person's git, wherever it is
+                cwd=self._path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_GIT_SECONDS,
+                check=True,
+            )
+        except subprocess.CalledProcessError as error:
+            raise DevstackError(f"git {arguments[0]} failed: {error.stderr.strip()}") from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise DevstackError(f"git {arguments[0]} failed: {error}") from error
+        return done.stdout

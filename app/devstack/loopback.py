@@ -1,0 +1,30 @@
+"""Plain HTTP to our own processes: never through a proxy, never raising for a server that is not there yet."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+
+__all__ = ["LOCAL_NAMES", "bypass_proxies", "status_of"]
+
+LOCAL_NAMES = "127.0.0.1,localhost,::1"
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def status_of(url: str, *, headers: Mapping[str, str] | None = None, timeout: float) -> int:
+    """Return the status that a GET is answered with, 0 when nobody answers."""
+    request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - our own http URL
+    try:
+        with _OPENER.open(request, timeout=timeout) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except OSError:
+        return 0
+
+
+def bypass_proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with our own addresses excepted from its proxies."""
+    excepted = [environment[name] for name in ("no_proxy", "NO_PROXY") if environment.get(name)]
+    exceptions = ",".join([*excepted[:1], LOCAL_NAMES])
+    return {**environment, "no_proxy": exceptions, "NO_PROXY": exceptions}

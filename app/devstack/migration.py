@@ -1,0 +1,60 @@
+"""`make migration m="…"`: drafts a revision from the difference between the models and the revisions so far.
+
+The comparison needs a database of its own, at the newest revision: a PostgreSQL that lives as long as this command.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+from app.devstack.errors import DevstackError, StopRequested
+from app.devstack.home import Home
+from app.devstack.processes import Supervisor
+from app.devstack.servers import EmbeddedServers
+from app.devstack.stack import stop_on_signals
+
+__all__ = ["draft_migration"]
+
+_INTERRUPTED = 130
+
+
+def draft_migration(message: str) -> int:
+    """Write a revision file and return an exit status; its text is a draft to be read and completed."""
+    if not message.strip():
+        print('error: say what it is for: make migration m="add presence"', file=sys.stderr)
+        return 2
+    supervisor = Supervisor()
+    with tempfile.TemporaryDirectory(prefix="taskbeacon-migration-") as folder, stop_on_signals(supervisor):
+        supervisor.remove_if_killed(Path(folder))
+        try:
+            _draft(supervisor, Home(Path(folder)), message)
+        except StopRequested:
+            return _INTERRUPTED
+        except DevstackError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        finally:
+            supervisor.stop()
+    return 0
+
+
+def _draft(supervisor: Supervisor, home: Home, message: str) -> None:
+    servers = EmbeddedServers(home, wanted={"postgres"}, durable=False, bucket="")
+    servers.start(supervisor)
+    servers.await_database(supervisor, lambda name, address: print(f"{name} {address}", flush=True))
+    # From the file, unlike `migrate`: names and formatting of new revisions stand there.
+    config = Config("alembic.ini")
+    config.attributes["database_url"] = servers.environment["TASKBEACON_DATABASE_URL"].replace(
+        "postgresql://", "postgresql+asyncpg://", 1
+    )
+    command.upgrade(config, "head")
+    command.revision(config, message=message, autogenerate=True)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TASKBEACON_DEVELOPMENT", "true")
+    sys.exit(draft_migration(" ".join(sys.argv[1:])))
