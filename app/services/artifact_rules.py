@@ -12,6 +12,7 @@ from app.enums import ArtifactType
 from app.schemas.staged_artifacts import MAX_BYTES
 
 __all__ = [
+    "ARTIFACTS_PREFIX",
     "DOWNLOAD_LIFETIME",
     "FORM_LIFETIME",
     "FORM_OVERHEAD",
@@ -41,6 +42,8 @@ STAGED_LIFETIME = timedelta(hours=24)
 # that the sweeper can never take what has just been accepted.
 UNCLAIMED_LIFETIME = timedelta(hours=24)
 
+# Below it, and nowhere else, is everything that this module names.
+ARTIFACTS_PREFIX = "tasks/artifacts/"
 _FALLBACK_NAME = "artifact"
 # A file system takes no longer name than this, and a key leaves room for it.
 _MAX_NAME_BYTES = 255

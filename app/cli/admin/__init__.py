@@ -1,8 +1,8 @@
-"""`taskbeacon admin`: accounts, keys and integrations. One transaction and one JSON object per command."""
+"""`taskbeacon admin`: accounts, keys, integrations and upkeep. One transaction and one JSON object per command."""
 
 import click
 
-from app.cli.admin import accounts, integrations, keys
+from app.cli.admin import accounts, artifacts, integrations, keys
 
 __all__ = ["admin"]
 
@@ -23,5 +23,6 @@ admin = click.Group(
         integrations.create_integration,
         integrations.create_user_integration,
         integrations.create_signal_report,
+        artifacts.sweep_artifacts,
     ],
 )

@@ -16,7 +16,7 @@ from app.db import SessionFactory, unit_of_work
 from app.errors import AppError
 from app.security import Cipher
 
-__all__ = ["ROW_ID", "Answer", "Transaction", "transactional"]
+__all__ = ["ROW_ID", "Answer", "Transaction", "Upkeep", "transactional", "upkeep"]
 
 Options = ParamSpec("Options")
 Answer = dict[str, Any]  # Any: what JSON holds, and UUIDs
@@ -51,15 +51,42 @@ def transactional(
             async with unit_of_work(sessions) as session:
                 return await operation(Transaction(session, settings), *args, **options)
 
-        try:
-            answer = with_sessions(settings, work)
-        except AppError as error:
-            raise click.ClickException(f"{error.attr}: {error}" if error.attr else str(error)) from error
-        except click.ClickException:
-            raise
-        except Exception as error:
-            # A fault of ours. Statements and their parameters stay out of the terminal: some are secrets.
-            raise click.ClickException(f"unexpected failure: {type(error).__name__}") from error
-        click.echo(json.dumps(answer, default=str))
+        _print(settings, work)
 
     return command
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What a command works with that takes many short transactions."""
+
+    sessions: SessionFactory
+    settings: Settings
+
+
+def upkeep(operation: Callable[Concatenate[Upkeep, Options], Awaitable[Answer]]) -> Callable[Options, None]:
+    """Run `operation`, which makes its own transactions, and print what it returns."""
+
+    @wraps(operation)
+    def command(*args: Options.args, **options: Options.kwargs) -> None:
+        settings = admin_settings()
+
+        async def work(sessions: SessionFactory) -> Answer:
+            return await operation(Upkeep(sessions, settings), *args, **options)
+
+        _print(settings, work)
+
+    return command
+
+
+def _print(settings: Settings, work: Callable[[SessionFactory], Awaitable[Answer]]) -> None:
+    try:
+        answer = with_sessions(settings, work)
+    except AppError as error:
+        raise click.ClickException(f"{error.attr}: {error}" if error.attr else str(error)) from error
+    except click.ClickException:
+        raise
+    except Exception as error:
+        # A fault of ours. Statements and their parameters stay out of the terminal: some are secrets.
+        raise click.ClickException(f"unexpected failure: {type(error).__name__}") from error
+    click.echo(json.dumps(answer, default=str))

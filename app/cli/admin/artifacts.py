@@ -1,0 +1,34 @@
+"""`taskbeacon admin`: the end of life of files."""
+
+from collections import Counter
+
+import click
+
+from app.cli.admin.transaction import Answer, Upkeep, upkeep
+from app.clients.object_store import ObjectStoreUnavailable
+from app.clients.s3 import S3Store
+from app.services import artifact_sweep
+
+__all__ = ["sweep_artifacts"]
+
+
+@click.command("sweep-artifacts")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
+@upkeep
+async def sweep_artifacts(job: Upkeep, *, dry_run: bool) -> Answer:
+    """Remove files that nobody can reach any more; a worker does this every hour."""
+    try:
+        async with S3Store(job.settings) as store:
+            sweep = await artifact_sweep.sweep_artifacts(job.sessions, store, dry_run=dry_run)
+    except ObjectStoreUnavailable as error:
+        raise click.ClickException(f"the object store does not answer: {error}") from error
+    return {
+        "dry_run": dry_run,
+        "expired_entries": sweep.expired_entries,
+        "removed": sweep.removed,
+        "bytes": sum(swept.size for swept in sweep.objects),
+        "reasons": dict(Counter(swept.reason for swept in sweep.objects)),
+        "objects": [
+            {"key": swept.key, "size": swept.size, "reason": swept.reason} for swept in sweep.objects
+        ],
+    }
