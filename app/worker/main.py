@@ -25,12 +25,16 @@ from app.services.schema import require_current_schema
 from app.worker.context import WorkerContext
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.recover_runs import recover_runs
+from app.worker.jobs.sweep_artifacts import sweep_artifacts
 
 __all__ = ["ResilientWorker", "create_worker", "run_worker"]
 
 # Above the run's own limit, so that the job ends it first and can say why.
 _JOB_MARGIN_SECONDS = 300
 _SWEEP_SECONDS = {0, 10, 20, 30, 40, 50}
+# Not at the full hour, when everybody's jobs run.
+_HOURLY = 17
+_LONG_SWEEP_SECONDS = 1800
 _OUTAGE_PAUSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
@@ -59,7 +63,13 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
                 timeout=settings.run_timeout_seconds + _JOB_MARGIN_SECONDS,
             )
         ],
-        cron_jobs=[cron(recover_runs, second=_SWEEP_SECONDS, unique=True, timeout=60)],
+        cron_jobs=[
+            cron(recover_runs, second=_SWEEP_SECONDS, unique=True, timeout=60),
+            # Also at the start: the bucket's rules are written by it.
+            cron(
+                sweep_artifacts, minute=_HOURLY, unique=True, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS
+            ),
+        ],
         redis_pool=ArqRedis(
             connection_pool=create_pool(settings.redis_url),
             job_serializer=encode_job,
