@@ -28,11 +28,18 @@ def development_settings(**given: Any) -> Settings:
 def admin_settings() -> Settings:
     """Return the settings of the environment, or those of the running development stack where it names no database."""
     here = development_settings()
-    if "database_url" not in here.model_fields_set:
-        stack = running_environment(here.home)
-        if stack is not None:
-            return _checked(lambda: Settings(**_fields(stack)))
-    return service_settings()
+    if "database_url" in here.model_fields_set:
+        return service_settings()
+    stack = running_environment(here.home)
+    if stack is not None:
+        return _checked(lambda: Settings(**_fields(stack)))
+    try:
+        return service_settings()
+    except click.ClickException as error:
+        # Most likely it was the stack that was meant.
+        raise click.ClickException(
+            f"{error.message}; and no development stack runs in {here.home}"
+        ) from error
 
 
 def _fields(environment: Mapping[str, str]) -> dict[str, Any]:

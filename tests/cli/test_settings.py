@@ -4,6 +4,7 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
+import click
 import pytest
 
 from app.cli.settings import admin_settings
@@ -63,3 +64,10 @@ def test_announcement_of_a_dead_stack_is_ignored(home: Home) -> None:
     home.announce({}, STACK)
 
     assert admin_settings().database_url.endswith("@localhost:5432/taskbeacon")
+
+
+def test_forgotten_stack_is_mentioned(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TASKBEACON_DEVELOPMENT")
+
+    with pytest.raises(click.ClickException, match=f"no development stack runs in {home.root}"):
+        admin_settings()
