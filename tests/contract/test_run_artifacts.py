@@ -1,0 +1,373 @@
+"""Files of a run: inline, by form, by URL and as a stream (contract 6.4, 8, 9.2), on a real object store."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.object_store import Storage
+from app.clients.s3 import S3Store
+from app.ids import new_id
+from app.models import Run, Task
+from tests.support.assertions import assert_invalid, assert_not_found, assert_permission_denied
+from tests.support.callers import CallerKind
+from tests.support.factories import make_run
+from tests.support.uploads import finalize_item, prepare, upload, upload_and_finalize
+
+JSON = dict[str, Any]
+
+
+@pytest.fixture
+def object_store(store: S3Store) -> Storage:
+    return store
+
+
+@pytest.fixture
+def url_of(task_url: str) -> Callable[[Run], str]:
+    return lambda run: f"{task_url}/runs/{run.id}/artifacts"
+
+
+@pytest.fixture
+def url(url_of: Callable[[Run], str], run: Run) -> str:
+    return url_of(run)
+
+
+async def add(client: httpx.AsyncClient, url: str, **item: Any) -> JSON:
+    """Store a file inline and return its entry, the last of the manifest."""
+    body = {"name": "notes.txt", "type": "output", "content": "hello", "content_type": "text/plain"}
+    response = await client.post(url, json={"artifacts": [body | item]})
+    assert response.status_code == 200, response.text
+    return dict(response.json()["artifacts"][-1])
+
+
+async def download(client: httpx.AsyncClient, url: str, path: str, **headers: str) -> httpx.Response:
+    return await client.get(
+        f"{url}/download",
+        params={"storage_path": path},
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
+
+
+def assert_no_artifact(response: httpx.Response) -> None:
+    assert (response.status_code, response.json()) == (404, {"error": "Artifact not found on this run"})
+
+
+class TestInline:
+    async def test_answer_is_the_whole_manifest(
+        self, client: httpx.AsyncClient, url: str, task: Task, run: Run
+    ) -> None:
+        first = await add(client, url, name="a/first.txt", source="agent")
+        response = await client.post(
+            url, json={"artifacts": [{"name": "b.bin", "type": "plan", "content": " é ", "content_type": ""}]}
+        )
+        assert [entry["name"] for entry in response.json()["artifacts"]] == ["first.txt", "b.bin"]
+        prefix = f"tasks/artifacts/team_{task.project_id}/task_{task.id}/run_{run.id}"
+        assert first == {
+            "id": first["id"],
+            "name": "first.txt",
+            "type": "output",
+            "source": "agent",
+            "size": 5,
+            "content_type": "text/plain",
+            "storage_path": f"{prefix}/{first['id'][:8]}_first.txt",
+            "uploaded_at": first["uploaded_at"],
+        }
+        assert first["uploaded_at"].endswith("+00:00")
+        second = response.json()["artifacts"][1]
+        answer = await download(client, url, second["storage_path"])
+        assert answer.content == " é ".encode()
+
+    async def test_manifest_is_part_of_the_run(self, client: httpx.AsyncClient, url: str) -> None:
+        entry = await add(client, url)
+        run = await client.get(url.removesuffix("/artifacts"))
+        assert run.json()["artifacts"] == [entry]
+
+    async def test_base64_is_decoded(self, client: httpx.AsyncClient, url: str) -> None:
+        content = bytes(range(256))
+        entry = await add(client, url, content=base64.b64encode(content).decode(), content_encoding="base64")
+        assert entry["size"] == 256
+        assert (await download(client, url, entry["storage_path"])).content == content
+
+    @pytest.mark.parametrize(
+        ("change", "attr", "code", "detail"),
+        [
+            pytest.param(
+                {"content": "no base64!", "content_encoding": "base64"},
+                "content",
+                "invalid_input",
+                "Invalid base64 content",
+                id="6.4-no-base64",
+            ),
+            pytest.param(
+                {"content": "é", "content_encoding": "base64"},
+                "content",
+                "invalid_input",
+                "Invalid base64 content",
+                id="6.4-no-ascii",
+            ),
+            pytest.param(
+                {"content_encoding": "gzip"}, "content_encoding", "invalid_choice", None, id="6.4-encoding"
+            ),
+            pytest.param({"content": None}, "content", "null", None, id="6.4-null"),
+            pytest.param({"content": ["x"]}, "content", "invalid_input", None, id="6.4-list"),
+            pytest.param(
+                {"name": "a.pdf", "type": "user_attachment", "content": "x" * (10 * 2**20 + 1)},
+                "content",
+                "invalid_input",
+                "a.pdf exceeds the 10MB attachment limit for PDFs in cloud runs",
+                id="8.2-large-pdf",
+            ),
+        ],
+    )
+    async def test_bad_item_is_named_before_the_run_is_looked_up(
+        self, client: httpx.AsyncClient, task_url: str, change: JSON, attr: str, code: str, detail: str | None
+    ) -> None:
+        item = {"name": "a.txt", "type": "output", "content": "x"} | change
+        response = await client.post(f"{task_url}/runs/{new_id()}/artifacts", json={"artifacts": [item]})
+        assert_invalid(response, f"artifacts__0__{attr}", code, detail)
+
+
+class TestUpload:
+    async def test_uploaded_file_joins_the_manifest_and_repeating_changes_nothing(
+        self, client: httpx.AsyncClient, url: str
+    ) -> None:
+        inline = await add(client, url)
+        prepared = await prepare(client, url, type="output")
+        assert (await upload(prepared)).status_code == 204
+        body = {"artifacts": [finalize_item(prepared)]}
+        answers = [await client.post(f"{url}/finalize_upload", json=body) for _ in range(2)]
+        [first], [second] = (answer.json()["artifacts"] for answer in answers)
+        assert first == second
+        assert first["storage_path"] == prepared["storage_path"]
+        assert first["storage_path"].endswith(f"/{prepared['id'][:8]}_notes.txt")
+        run = await client.get(url.removesuffix("/artifacts"))
+        assert run.json()["artifacts"] == [inline, first]
+
+    async def test_upload_of_another_run_is_refused(
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        url_of: Callable[[Run], str],
+        session: AsyncSession,
+        task: Task,
+    ) -> None:
+        other = await make_run(session, task=task)
+        prepared = await prepare(client, url_of(other))
+        await upload(prepared)
+        response = await client.post(f"{url}/finalize_upload", json={"artifacts": [finalize_item(prepared)]})
+        assert response.status_code == 400
+        assert response.json() == {"error": "Artifact storage path is invalid for this run"}
+
+    async def test_missing_upload_is_refused(self, client: httpx.AsyncClient, url: str) -> None:
+        prepared = await prepare(client, url)
+        response = await client.post(f"{url}/finalize_upload", json={"artifacts": [finalize_item(prepared)]})
+        assert response.json() == {"error": "Artifact upload not found in object storage"}
+
+
+class TestPresign:
+    async def test_url_gives_the_file_without_a_key(self, client: httpx.AsyncClient, url: str) -> None:
+        entry = await add(client, url, name="page.html", content="<script>", content_type="text/html")
+        response = await client.post(f"{url}/presign", json={"storage_path": entry["storage_path"]})
+        assert list(response.json()) == ["url", "expires_in"]
+        assert response.json()["expires_in"] == 3600
+        async with httpx.AsyncClient() as storage:
+            answer = await storage.get(response.json()["url"])
+        assert answer.text == "<script>"
+        assert answer.headers["content-disposition"] == 'attachment; filename="page.html"'
+
+    async def test_unknown_path_is_not_found(
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        url_of: Callable[[Run], str],
+        session: AsyncSession,
+        task: Task,
+    ) -> None:
+        other = await make_run(session, task=task)
+        entry = await add(client, url_of(other))
+        for path in ("nothing", entry["storage_path"]):
+            assert_no_artifact(await client.post(f"{url}/presign", json={"storage_path": path}))
+
+
+class TestDownload:
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    async def test_file_is_sent_with_what_keeps_browsers_from_running_it(
+        self, client: httpx.AsyncClient, url: str, method: str
+    ) -> None:
+        entry = await add(client, url, name="page.html", content="<b>hi</b>", content_type="text/html")
+        path = {"storage_path": entry["storage_path"]}
+        place = {"params": path} if method == "GET" else {"json": path}
+        response = await client.request(method, f"{url}/download", **place)  # type: ignore[arg-type] # one of two forms
+        assert response.status_code == 200
+        assert response.text == "<b>hi</b>"
+        assert response.headers["content-disposition"] == 'attachment; filename="page.html"'
+        assert response.headers["content-type"] == "text/html"
+        assert response.headers["content-length"] == "9"
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in response.headers["content-security-policy"]
+
+    @pytest.mark.parametrize(
+        ("content_type", "shown", "sent"),
+        [
+            ("image/png", "inline", "image/png"),
+            ("text/plain; charset=utf-8", "inline", "text/plain"),
+            ("image/svg+xml", "attachment", "image/svg+xml"),
+            ("application/pdf", "attachment", "application/pdf"),
+            ("", "attachment", "application/octet-stream"),
+            ("text/html\r\nX-Injected: 1", "attachment", "application/octet-stream"),
+            ("nonsense", "attachment", "application/octet-stream"),
+        ],
+    )
+    async def test_only_harmless_types_are_shown_inline(
+        self, client: httpx.AsyncClient, url: str, content_type: str, shown: str, sent: str
+    ) -> None:
+        entry = await add(client, url, content_type=content_type)
+        response = await download(client, url, entry["storage_path"])
+        assert response.headers["content-disposition"].partition(";")[0] == shown
+        assert response.headers["content-type"] == sent
+        assert "x-injected" not in response.headers
+
+    async def test_any_name_fits_into_the_header(self, client: httpx.AsyncClient, url: str) -> None:
+        entry = await add(client, url, name='räp"or\\t\u202e %41.txt')
+        response = await download(client, url, entry["storage_path"])
+        assert response.headers["content-disposition"] == (
+            "inline; filename=\"r_p_or_t _41.txt\"; filename*=UTF-8''r%C3%A4p%22or%5Ct%20%2541.txt"
+        )
+
+    @pytest.mark.parametrize(
+        ("wanted", "status", "content", "content_range"),
+        [
+            ("bytes=0-4", 206, b"01234", "bytes 0-4/10"),
+            ("bytes=7-", 206, b"789", "bytes 7-9/10"),
+            ("bytes=-2", 206, b"89", "bytes 8-9/10"),
+            ("bytes=5-100", 206, b"56789", "bytes 5-9/10"),
+            ("bytes=0-1,4-5", 200, b"0123456789", None),
+            ("lines=1-2", 200, b"0123456789", None),
+            ("bytes=", 200, b"0123456789", None),
+        ],
+    )
+    async def test_range_gives_a_part(
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        wanted: str,
+        status: int,
+        content: bytes,
+        content_range: str | None,
+    ) -> None:
+        entry = await add(client, url, content="0123456789")
+        response = await download(client, url, entry["storage_path"], Range=wanted)
+        assert (response.status_code, response.content) == (status, content)
+        assert response.headers.get("content-range") == content_range
+        assert response.headers["accept-ranges"] == "bytes"
+
+    async def test_range_behind_the_end_is_not_satisfiable(self, client: httpx.AsyncClient, url: str) -> None:
+        entry = await add(client, url, content="0123456789")
+        response = await download(client, url, entry["storage_path"], Range="bytes=10-")
+        assert (response.status_code, response.content) == (416, b"")
+
+    async def test_part_of_another_version_is_answered_with_the_whole(
+        self, client: httpx.AsyncClient, url: str
+    ) -> None:
+        path = (await add(client, url, content="0123456789"))["storage_path"]
+        version = (await download(client, url, path)).headers["etag"]
+        same = await download(client, url, path, Range="bytes=0-1", If_Range=version)
+        other = await download(client, url, path, Range="bytes=0-1", If_Range='"other"')
+        weak = await download(client, url, path, Range="bytes=0-1", If_Range=f"W/{version}")
+        assert [answer.status_code for answer in (same, other, weak)] == [206, 200, 200]
+
+    async def test_files_of_resumed_runs_are_found_ten_runs_back(
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        url_of: Callable[[Run], str],
+        session: AsyncSession,
+        task: Task,
+        run: Run,
+    ) -> None:
+        entry = await add(client, url)
+        chain = [run]
+        for _ in range(10):
+            state = {"resume_from_run_id": str(chain[-1].id)}
+            chain.append(await make_run(session, task=task, state=state))
+        answers = [await download(client, url_of(later), entry["storage_path"]) for later in chain]
+        assert [answer.status_code for answer in answers] == [200] * 10 + [404]
+        assert_no_artifact(answers[-1])
+
+    @pytest.mark.parametrize("resumed", ["nonsense", 5, None, {"a": 1}, "\u0130"])
+    async def test_unreadable_state_ends_the_chain(
+        self,
+        client: httpx.AsyncClient,
+        url_of: Callable[[Run], str],
+        session: AsyncSession,
+        task: Task,
+        resumed: object,
+    ) -> None:
+        later = await make_run(session, task=task, state={"resume_from_run_id": resumed})
+        assert_no_artifact(await download(client, url_of(later), "nothing"))
+
+    async def test_run_that_resumes_itself_ends_the_search(
+        self, client: httpx.AsyncClient, url_of: Callable[[Run], str], session: AsyncSession, task: Task
+    ) -> None:
+        own = new_id()
+        run = await make_run(session, task=task, id=own, state={"resume_from_run_id": str(own)})
+        assert_no_artifact(await download(client, url_of(run), "nothing"))
+
+    async def test_path_is_required(self, client: httpx.AsyncClient, url: str) -> None:
+        assert_invalid(await client.get(f"{url}/download"), "storage_path", "required")
+        assert_invalid(await client.post(f"{url}/download", json={}), "storage_path", "required")
+
+    async def test_file_whose_object_is_gone_is_not_found(
+        self, client: httpx.AsyncClient, url: str, store: S3Store
+    ) -> None:
+        entry = await add(client, url)
+        await store.delete([entry["storage_path"]])
+        assert_no_artifact(await download(client, url, entry["storage_path"]))
+
+
+ROUTES = [
+    ("POST", "", {"artifacts": [{"name": "a", "type": "plan", "content": ""}]}),
+    ("POST", "/prepare_upload", {"artifacts": [{"name": "a", "type": "plan", "size": 1}]}),
+    (
+        "POST",
+        "/finalize_upload",
+        {"artifacts": [{"name": "a", "type": "plan", "id": "x", "storage_path": "x"}]},
+    ),
+    ("POST", "/presign", {"storage_path": "x"}),
+    ("POST", "/download", {"storage_path": "x"}),
+    ("GET", "/download?storage_path=x", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ROUTES)
+class TestGates:
+    async def test_run_of_another_task_is_not_found(
+        self, client: httpx.AsyncClient, task_url: str, method: str, path: str, body: JSON | None
+    ) -> None:
+        url = f"{task_url}/runs/{new_id()}/artifacts{path}"
+        assert_not_found(await client.request(method, url, json=body))
+
+    @pytest.mark.caller(CallerKind.MEMBER)
+    async def test_run_of_other_members_private_task_is_not_found(
+        self, client: httpx.AsyncClient, url: str, method: str, path: str, body: JSON | None
+    ) -> None:
+        assert_not_found(await client.request(method, url + path, json=body))
+
+    @pytest.mark.caller(CallerKind.READ_ONLY)
+    async def test_reading_key_reads_and_does_not_write(
+        self, client: httpx.AsyncClient, url: str, method: str, path: str, body: JSON | None
+    ) -> None:
+        response = await client.request(method, url + path, json=body)
+        if path.startswith(("/presign", "/download")):
+            assert_no_artifact(response)
+        else:
+            assert_permission_denied(response, "API key missing required scope 'task:write'")
+
+
+async def test_finalised_upload_is_downloaded_as_it_was_sent(client: httpx.AsyncClient, url: str) -> None:
+    content = bytes(range(256)) * 1000
+    entry = await upload_and_finalize(client, url, content)
+    assert (await download(client, url, entry["storage_path"])).content == content
