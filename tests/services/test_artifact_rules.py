@@ -1,0 +1,150 @@
+"""Names, keys and sizes of files, also of those that somebody chose with care (contract 8)."""
+
+import re
+from uuid import UUID
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.enums import ArtifactType
+from app.services import artifact_rules
+from app.services.artifact_rules import (
+    content_disposition,
+    is_run_path,
+    is_staged_path,
+    run_artifact_key,
+    safe_name,
+    size_error,
+    staged_key,
+)
+
+PROJECT = 7
+TASK = UUID("019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40")
+RUN = UUID("019ca8a6-9a40-7d11-8a5b-6c7d8e9f0a1b")
+ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
+MEBIBYTE = 2**20
+
+HOSTILE = [
+    "..",
+    "../../etc/passwd",
+    "a/../../b",
+    "....//....//x",
+    "%2e%2e%2fx",
+    "..%c0%afx",
+    "C:\\windows\\system32",
+    "\\\\host\\share",
+    "file:///etc/passwd",
+    "x${filename}",
+    "${filename}",
+    "cod\u202egnp.exe",
+    "a\u2066b\u2069c",
+    "a\u200bb",
+    "\ufeffname",
+    "line\nbreak",
+    "tab\tname",
+    "bell\x07",
+    "\x7f",
+    "\x85",
+    "x" * 255,
+    "é" * 255,
+    "\U0001f600" * 255,
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467.png",
+    ".pdf",
+    "a." + "b" * 253,
+    '"; filename="evil.exe',
+    "a\r\nSet-Cookie: x=1",
+    "con",
+    "-rf",
+    "~",
+    "\ud800",
+    "dir/",
+    " / ",
+    "e\u0301.txt",
+]
+NAMES = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=300), st.text("./\\$%{}\u202e\n ", max_size=40))
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        pytest.param("a/b.txt", "b.txt", id="8.1-last-segment"),
+        pytest.param("dir/", "artifact", id="8.1-folder"),
+        pytest.param(" a.txt ", "a.txt", id="8.1-trimmed"),
+        pytest.param(".", "artifact", id="8.1-dot"),
+        pytest.param("x/..", "artifact", id="8.1-dots"),
+        pytest.param("cod\u202egnp.exe", "codgnp.exe", id="direction"),
+        pytest.param("a\r\nb", "ab", id="control"),
+        pytest.param("\U0001f468\u200d\U0001f469.png", "\U0001f468\u200d\U0001f469.png", id="joined-emoji"),
+        pytest.param("e\u0301.txt", "e\u0301.txt", id="combining"),
+        pytest.param("é" * 200 + ".pdf", "é" * 125 + ".pdf", id="long-keeps-suffix"),
+    ],
+)
+def test_safe_name(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+@given(NAMES)
+@example("\u2028")
+def test_safe_name_is_one_visible_segment(name: str) -> None:
+    safe = safe_name(name)
+    assert 0 < len(safe.encode()) <= 255
+    assert "/" not in safe
+    assert safe not in {".", ".."}
+    assert safe.isprintable() or re.search("[\u200c\u200d]|\\s", safe) or max(safe) >= "\ue000"
+    assert not set(safe) & set("\0\n\r\t\u202e\u2066")
+    assert safe_name(safe) == safe
+
+
+@given(NAMES)
+def test_keys_stay_below_their_prefix_and_are_accepted_back(name: str) -> None:
+    staged = staged_key(PROJECT, TASK, artifact_id=ID, name=name)
+    on_run = run_artifact_key(PROJECT, TASK, RUN, artifact_id=ID, name=name)
+    prefix = f"tasks/artifacts/team_{PROJECT}/task_{TASK}"
+    assert staged.rpartition("/")[0] == f"{prefix}/staged/{ID}"
+    assert on_run.rpartition("/")[0] == f"{prefix}/run_{RUN}"
+    assert len(staged) <= 500
+    assert len(staged.encode()) <= 1024
+    assert is_staged_path(staged, PROJECT, TASK, artifact_id=ID)
+    assert is_run_path(on_run, PROJECT, TASK, RUN, artifact_id=ID)
+    assert artifact_rules.owner_of_key(staged) == (PROJECT, TASK)
+
+
+@given(NAMES, st.one_of(st.just(ID), NAMES))
+def test_no_path_out_of_the_prefix_is_accepted(tail: str, artifact_id: str) -> None:
+    prefix = f"tasks/artifacts/team_{PROJECT}/task_{TASK}/staged/"
+    for path in (tail, prefix + tail, f"{prefix}{artifact_id}/{tail}", f"{prefix}{artifact_id}/../{tail}"):
+        if is_staged_path(path, PROJECT, TASK, artifact_id=artifact_id):
+            assert path == f"{prefix}{ID}/{safe_name(tail)}" or path.startswith(f"{prefix}{artifact_id}/")
+            assert path.count("/") == 6
+            assert not {".", ".."} & set(path.split("/"))
+
+
+@given(NAMES, st.text(max_size=60))
+def test_disposition_is_one_header_line(name: str, content_type: str) -> None:
+    header = content_disposition(name, content_type)
+    assert header.isascii()
+    assert header.isprintable()
+    assert re.fullmatch(
+        r"(?:inline|attachment); filename=\"[^\"\\]*\"(?:; filename\*=UTF-8''[\w.~%-]*)?", header
+    )
+
+
+ATTACHMENT, OTHER = ArtifactType.USER_ATTACHMENT, ArtifactType.OUTPUT
+PDF_TEXT = "exceeds the 10MB attachment limit for PDFs in cloud runs"
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "content_type", "size", "error"),
+    [
+        ("a.txt", ATTACHMENT, "", 30 * MEBIBYTE, None),
+        ("a.txt", ATTACHMENT, "", 30 * MEBIBYTE + 1, "a.txt exceeds the 30MB attachment limit"),
+        ("A.PDF", ATTACHMENT, "", 10 * MEBIBYTE, None),
+        ("A.PDF", ATTACHMENT, "", 10 * MEBIBYTE + 1, f"A.PDF {PDF_TEXT}"),
+        ("a", ATTACHMENT, "Application/PDF; x=y", 10 * MEBIBYTE + 1, "a exceeds the 10MB attachment limit"),
+        ("a.pdf", OTHER, "application/pdf", 10 * MEBIBYTE + 1, None),
+        ("a.pdf", OTHER, "application/pdf", 30 * MEBIBYTE + 1, "a.pdf exceeds the 30MB attachment limit"),
+    ],
+)
+def test_size_limits(name: str, type_: ArtifactType, content_type: str, size: int, error: str | None) -> None:
+    assert size_error(name, size, type_=type_, content_type=content_type) == error

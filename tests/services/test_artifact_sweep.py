@@ -1,0 +1,242 @@
+"""What the sweeper takes and what it never takes, on a bucket of its own (contract 8.3)."""
+
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.s3 import S3Store
+from app.clock import utcnow
+from app.config import Settings
+from app.db import SessionFactory
+from app.enums import RunStatus
+from app.ids import new_hex_id, new_id
+from app.models import Project, Run, StagedArtifact, Task, User
+from app.services.artifact_rules import log_key, run_artifact_key, staged_key
+from app.services.artifact_sweep import DELETED_LIFETIME, Reason, sweep_artifacts, write_lifecycle
+from tests.support.clock import MovableClock
+from tests.support.factories import make_run, make_task
+
+
+@pytest.fixture
+async def bucket(settings: Settings) -> AsyncGenerator[S3Store, None]:
+    """An empty bucket: a sweep reads all of it, and the tests' own is shared."""
+    name = f"sweep-{new_hex_id()}"
+    async with S3Store(settings.model_copy(update={"s3_bucket": name})) as store:
+        await store._client.create_bucket(Bucket=name)
+        yield store
+        async for page in store.pages(""):
+            if page:
+                await store.delete([listed.key for listed in page])
+        await store._client.delete_bucket(Bucket=name)
+
+
+@pytest.fixture(autouse=True)
+def _now(clock: MovableClock) -> None:
+    """The store has a clock of its own, which tells the truth."""
+    clock.now = datetime.now(UTC)
+
+
+@pytest.fixture
+async def task(session: AsyncSession, project: Project, owner: User) -> Task:
+    return await make_task(session, project=project, created_by=owner)
+
+
+async def put(bucket: S3Store, key: str) -> str:
+    await bucket.put(key, b"hello", content_type="text/plain", tags={})
+    return key
+
+
+def staged_path(task: Task) -> str:
+    return staged_key(task.project_id, task.id, artifact_id=new_hex_id(), name="a.txt")
+
+
+def run_path(run: Run) -> str:
+    return run_artifact_key(run.project_id, run.task_id, run.id, artifact_id=new_hex_id(), name="a.txt")
+
+
+async def stage(session: AsyncSession, task: Task, path: str, *, expires_in: timedelta) -> None:
+    session.add(
+        StagedArtifact(
+            task_id=task.id,
+            artifact_id=path.split("/")[-2],
+            name="a.txt",
+            type="plan",
+            source="",
+            size=5,
+            content_type="",
+            storage_path=path,
+            uploaded_at=utcnow(),
+            expires_at=utcnow() + expires_in,
+        )
+    )
+    await session.flush()
+
+
+async def list_keys(bucket: S3Store) -> set[str]:
+    return {listed.key async for page in bucket.pages("") for listed in page}
+
+
+async def test_expired_entry_goes_with_its_object(
+    bucket: S3Store, sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
+) -> None:
+    path = await put(bucket, staged_path(task))
+    await stage(session, task, path, expires_in=timedelta(hours=24))
+
+    assert (await sweep_artifacts(sessions, bucket, dry_run=False)).objects == []
+    clock.advance(hours=25)
+    sweep = await sweep_artifacts(sessions, bucket, dry_run=False)
+
+    assert [(swept.key, swept.reason) for swept in sweep.objects] == [(path, Reason.EXPIRED)]
+    assert (sweep.expired_entries, sweep.removed) == (1, 1)
+    assert await list_keys(bucket) == set()
+    assert await session.scalar(select(func.count()).select_from(StagedArtifact)) == 0
+    assert (await sweep_artifacts(sessions, bucket, dry_run=False)).removed == 0
+
+
+async def test_staged_file_that_waits_stays_however_old_its_object_is(
+    bucket: S3Store, sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
+) -> None:
+    path = await put(bucket, staged_path(task))
+    clock.advance(days=3)
+    await stage(session, task, path, expires_in=timedelta(hours=1))
+
+    sweep = await sweep_artifacts(sessions, bucket, dry_run=False)
+
+    assert (sweep.objects, sweep.expired_entries) == ([], 0)
+    assert await list_keys(bucket) == {path}
+
+
+async def test_upload_that_nobody_finalised_goes_after_a_day(
+    bucket: S3Store, sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
+) -> None:
+    run = await make_run(session, task=task)
+    orphans = {
+        await put(bucket, staged_path(task)),
+        await put(bucket, run_path(run)),
+        # Of a task that nobody knows, such as one of a project that was removed.
+        await put(bucket, staged_key(task.project_id, new_id(), artifact_id=new_hex_id(), name="a")),
+    }
+
+    clock.advance(hours=23)
+    assert (await sweep_artifacts(sessions, bucket, dry_run=False)).objects == []
+    clock.advance(hours=2)
+    sweep = await sweep_artifacts(sessions, bucket, dry_run=False)
+
+    assert {swept.key: swept.reason for swept in sweep.objects} == dict.fromkeys(orphans, Reason.UNCLAIMED)
+    assert await list_keys(bucket) == set()
+
+
+@pytest.mark.parametrize("status", list(RunStatus))
+async def test_attached_file_is_never_taken(
+    bucket: S3Store,
+    sessions: SessionFactory,
+    session: AsyncSession,
+    task: Task,
+    clock: MovableClock,
+    status: RunStatus,
+) -> None:
+    path = await put(bucket, staged_path(task))
+    # Finalised once more after the run took it, and expired since.
+    await stage(session, task, path, expires_in=timedelta(hours=24))
+    await make_run(session, task=task, status=status, artifacts=[{"storage_path": path}])
+    clock.advance(days=100)
+
+    sweep = await sweep_artifacts(sessions, bucket, dry_run=False)
+
+    assert sweep.objects == []
+    assert await list_keys(bucket) == {path}
+
+
+async def test_files_of_a_deleted_task_go_after_the_grace_time_and_its_logs_stay(
+    bucket: S3Store, sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
+) -> None:
+    run = await make_run(session, task=task, status=RunStatus.COMPLETED)
+    path, log = run_path(run), log_key(run.project_id, run.task_id, run.id)
+    await put(bucket, path)
+    await put(bucket, log)
+    run.artifacts = [{"storage_path": path}]
+    task.deleted, task.deleted_at = True, utcnow()
+    await session.flush()
+
+    clock.advance(seconds=DELETED_LIFETIME.total_seconds() - 1)
+    assert (await sweep_artifacts(sessions, bucket, dry_run=False)).objects == []
+    clock.advance(seconds=1)
+    sweep = await sweep_artifacts(sessions, bucket, dry_run=False)
+
+    assert [(swept.key, swept.reason) for swept in sweep.objects] == [(path, Reason.DELETED)]
+    assert await list_keys(bucket) == {log}
+
+
+@pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.IN_PROGRESS])
+async def test_deleted_task_with_a_live_run_keeps_its_files(
+    bucket: S3Store,
+    sessions: SessionFactory,
+    session: AsyncSession,
+    task: Task,
+    clock: MovableClock,
+    status: RunStatus,
+) -> None:
+    run = await make_run(session, task=task, status=status)
+    path = await put(bucket, run_path(run))
+    run.artifacts = [{"storage_path": path}]
+    task.deleted, task.deleted_at = True, utcnow()
+    await session.flush()
+    clock.advance(days=100)
+
+    assert (await sweep_artifacts(sessions, bucket, dry_run=False)).objects == []
+    assert await list_keys(bucket) == {path}
+
+
+async def test_dry_run_tells_what_would_go_and_removes_nothing(
+    bucket: S3Store, sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
+) -> None:
+    path = await put(bucket, staged_path(task))
+    await stage(session, task, path, expires_in=timedelta(hours=24))
+    clock.advance(hours=25)
+
+    sweep = await sweep_artifacts(sessions, bucket, dry_run=True)
+
+    assert [(swept.key, swept.size) for swept in sweep.objects] == [(path, 5)]
+    assert (sweep.expired_entries, sweep.removed) == (1, 0)
+    assert await list_keys(bucket) == {path}
+    assert await session.scalar(select(func.count()).select_from(StagedArtifact)) == 1
+
+
+@pytest.mark.parametrize(
+    "key", ["tasks/artifacts/readme.txt", "tasks/artifacts/team_1/task_x/staged/a/b", "elsewhere/file"]
+)
+async def test_what_is_not_ours_is_left_alone(
+    bucket: S3Store, sessions: SessionFactory, clock: MovableClock, key: str
+) -> None:
+    await put(bucket, key)
+    clock.advance(days=1000)
+
+    assert (await sweep_artifacts(sessions, bucket, dry_run=False)).objects == []
+    assert await list_keys(bucket) == {key}
+
+
+async def test_lifecycle_rules_follow_the_tags_and_leave_foreign_rules_alone(bucket: S3Store) -> None:
+    foreign = {
+        "ID": "theirs",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "backups/"},
+        "Expiration": {"Days": 90},
+    }
+    await bucket._client.put_bucket_lifecycle_configuration(
+        Bucket=bucket._bucket, LifecycleConfiguration={"Rules": [foreign]}
+    )
+
+    await write_lifecycle(bucket)
+
+    rules = {rule["ID"]: rule for rule in await bucket._rules()}
+    assert rules["theirs"]["Expiration"] == {"Days": 90}
+    tagged = [rule for name, rule in rules.items() if name != "theirs"]
+    assert {rule["Filter"]["Tag"]["Value"]: rule["Expiration"]["Days"] for rule in tagged} == {
+        "1": 1,
+        "30": 30,
+    }
+    assert {rule["Filter"]["Tag"]["Key"] for rule in tagged} == {"ttl_days"}
+    assert await bucket.write_lifecycle((1, 30)) is False
