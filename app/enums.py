@@ -9,8 +9,11 @@ __all__ = [
     "ArtifactType",
     "Environment",
     "LogFormat",
+    "NotificationDecision",
+    "NotificationKind",
     "OriginProduct",
     "PermissionMode",
+    "Platform",
     "PrAuthorshipMode",
     "ReasoningEffort",
     "RunMode",
@@ -153,6 +156,43 @@ class Scope(StrEnum):
     USER_WRITE = "user:write"
     PROJECT_READ = "project:read"
     PROJECT_WRITE = "project:write"
+
+
+class Platform(StrEnum):
+    """What kind of device a push token belongs to (contract 6.5)."""
+
+    IOS = "ios"
+    ANDROID = "android"
+    WEB = "web"
+
+
+class NotificationKind(StrEnum):
+    """What a push tells (contract 7.2); a test push is asked for by its recipient."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    AWAITING = "awaiting"
+    TEST = "test"
+
+
+class NotificationDecision(StrEnum):
+    """What became of a push to one device; with it goes a reason."""
+
+    # On its way.
+    PENDING = "pending"
+    RETRYING = "retrying"
+    SENT = "sent"
+    # At its end: the device's own push service took it, or it cannot be delivered.
+    DELIVERED = "delivered"
+    REJECTED = "rejected"
+    GIVEN_UP = "given_up"
+    # Never sent.
+    SUPPRESSED = "suppressed"
+    MUTED = "muted"
+    COOLED_DOWN = "cooled_down"
+    NO_TOKEN = "no_token"  # noqa: S105 - a decision, not a secret
+    NO_ACCESS = "no_access"
 
 
 class SandboxKind(StrEnum):

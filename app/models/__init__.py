@@ -2,12 +2,15 @@
 
 from app.models.api_keys import ApiKey
 from app.models.base import Base
+from app.models.idempotency_keys import IdempotencyKey
 from app.models.integrations import Integration, SignalReport, SignalReportTask, UserIntegration
 from app.models.notifications import Notification, NotificationPreferences, PushCooldown, TaskMute
 from app.models.presence import Presence
 from app.models.projects import Membership, Organization, Project, TaskCounter
 from app.models.push_tokens import PushToken
+from app.models.run_logs import RunLogState
 from app.models.runs import Run
+from app.models.signing_keys import SigningKey
 from app.models.staged_artifacts import StagedArtifact
 from app.models.tasks import Task
 from app.models.users import User
@@ -15,6 +18,7 @@ from app.models.users import User
 __all__ = [
     "ApiKey",
     "Base",
+    "IdempotencyKey",
     "Integration",
     "Membership",
     "Notification",
@@ -25,8 +29,10 @@ __all__ = [
     "PushCooldown",
     "PushToken",
     "Run",
+    "RunLogState",
     "SignalReport",
     "SignalReportTask",
+    "SigningKey",
     "StagedArtifact",
     "Task",
     "TaskCounter",

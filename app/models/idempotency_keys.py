@@ -1,0 +1,33 @@
+"""Answers that are given again when a client repeats a request, for a day."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+__all__ = ["IdempotencyKey"]
+
+
+class IdempotencyKey(Base):
+    """A key that a caller used in a project. Written in the transaction of the request's own effect."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        # What the sweeper looks for.
+        Index("ix_idempotency_keys_created_at", "created_at"),
+    )
+
+    project_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    # SHA-256 of method, path and body: the body itself may hold a token.
+    request_hash: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int] = mapped_column(SmallInteger)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]

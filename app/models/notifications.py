@@ -1,0 +1,109 @@
+"""Notifications: what was decided about each push, what became of it, and what people want to hear of.
+
+A pending row is the outbox of its push, as a queued run is the outbox of its job.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.enums import NotificationDecision, NotificationKind, Platform
+from app.models.base import Base, one_of
+
+__all__ = ["Notification", "NotificationPreferences", "PushCooldown", "TaskMute"]
+
+
+class Notification(Base):
+    """One event, one recipient, one device: the decision and its reason; without a device where none was reached."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        one_of("kind", NotificationKind),
+        one_of("decision", NotificationDecision),
+        one_of("platform", Platform),
+        # A recipient's history of a task, newest first.
+        Index("ix_notifications_history", "task_id", "user_id", text("created_at DESC"), text("id DESC")),
+        # What a delivery claims, oldest first.
+        Index("ix_notifications_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        # What the receipts job claims.
+        Index(
+            "ix_notifications_receipt_due",
+            "receipt_due_at",
+            postgresql_where=text("receipt_due_at IS NOT NULL"),
+        ),
+        # What the sweeper looks for.
+        Index("ix_notifications_created_at", "created_at"),
+        # What the end of a run or of a user looks for.
+        Index("ix_notifications_run", "run_id"),
+        Index("ix_notifications_user", "user_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    # NULL for a test push.
+    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(16))
+    body: Mapped[str] = mapped_column(Text)
+
+    # The push token. No foreign key: the history outlives a dead token, and a token that is removed at this moment
+    # must not cost the user's other devices their push.
+    device_id: Mapped[UUID | None]
+    platform: Mapped[str | None] = mapped_column(String(16))
+
+    decision: Mapped[str] = mapped_column(String(16))
+    # A word for programs: why this decision, such as Expo's name of an error.
+    reason: Mapped[str | None] = mapped_column(String(64))
+    # The device whose presence suppressed this push, and when it was last heard of.
+    watching_device_id: Mapped[UUID | None]
+    watching_beat_at: Mapped[datetime | None]
+
+    created_at: Mapped[datetime]
+    # When it may be sent (again). A claim moves it on, so that what a lost worker held becomes due by itself.
+    due_at: Mapped[datetime | None]
+    # Counts the claims; whoever settles must have made the last one.
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    ticket_id: Mapped[str | None] = mapped_column(String(128))
+    sent_at: Mapped[datetime | None]
+    receipt_due_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+
+
+class PushCooldown(Base):
+    """Until when further triggers of a kind for a run are not pushed (contract 7.2)."""
+
+    __tablename__ = "push_cooldowns"
+    __table_args__ = (one_of("kind", NotificationKind),)
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    expires_at: Mapped[datetime]
+
+
+class NotificationPreferences(Base):
+    """Which kinds a user wants; without a row, all of them."""
+
+    __tablename__ = "notification_preferences"
+
+    user_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    completed: Mapped[bool] = mapped_column(server_default=text("true"))
+    failed: Mapped[bool] = mapped_column(server_default=text("true"))
+    cancelled: Mapped[bool] = mapped_column(server_default=text("true"))
+    awaiting: Mapped[bool] = mapped_column(server_default=text("true"))
+
+
+class TaskMute(Base):
+    """A user wants no pushes about a task."""
+
+    __tablename__ = "task_mutes"
+    __table_args__ = (Index("ix_task_mutes_task", "task_id"),)
+
+    user_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    created_at: Mapped[datetime]

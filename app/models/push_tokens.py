@@ -1,0 +1,33 @@
+"""Push tokens: the addresses of people's devices. A token belongs to one user at a time (contract 6.5)."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.enums import Platform
+from app.models.base import Base, one_of
+
+__all__ = ["PushToken"]
+
+
+class PushToken(Base):
+    """A device that gets a user's pushes; its id is the `device_id` of presence."""
+
+    __tablename__ = "push_tokens"
+    __table_args__ = (
+        one_of("platform", Platform),
+        # A user's devices, the most recently seen first.
+        Index("ix_push_tokens_user", "user_id", text("last_seen_at DESC"), text("id DESC")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    # Expo's token, or a browser's subscription as JSON. Never shown, never logged.
+    token: Mapped[str] = mapped_column(Text)
+    # What makes it unique: a subscription may be longer than an index entry.
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    platform: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]

@@ -1,0 +1,23 @@
+"""Key pairs that this installation signs with."""
+
+from datetime import datetime
+
+from sqlalchemy import String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+__all__ = ["SigningKey"]
+
+
+class SigningKey(Base):
+    """The one key pair for a purpose, made when it is first needed; all processes share it."""
+
+    __tablename__ = "signing_keys"
+
+    purpose: Mapped[str] = mapped_column(String(32), primary_key=True)
+    # Names the key in the header of what it signs.
+    key_id: Mapped[str] = mapped_column(String(32))
+    # PEM, encrypted under the first of TASKBEACON_SECRET_KEYS.
+    private_key: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
