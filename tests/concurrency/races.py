@@ -1,0 +1,43 @@
+"""Two transactions in a fixed order: the second runs into the lock of the first, which then commits."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import SessionFactory, unit_of_work
+from tests.support.waiting import eventually
+
+__all__ = ["race"]
+
+First = TypeVar("First")
+Second = TypeVar("Second")
+
+_WAITING = text(
+    "SELECT EXISTS (SELECT FROM pg_stat_activity "
+    "WHERE datname = current_database() AND wait_event_type = 'Lock')"
+)
+
+
+async def race(
+    sessions: SessionFactory,
+    first: Callable[[AsyncSession], Awaitable[First]],
+    second: Callable[[AsyncSession], Awaitable[Second]],
+) -> tuple[First, Second]:
+    """Return what both come to, when `second` began before `first` committed."""
+
+    async def contend() -> Second:
+        async with unit_of_work(sessions) as session:
+            return await second(session)
+
+    async def is_waiting() -> bool:
+        async with sessions() as session:
+            return bool(await session.scalar(_WAITING))
+
+    async with asyncio.TaskGroup() as group, unit_of_work(sessions) as session:
+        outcome = await first(session)
+        contender = group.create_task(contend())
+        await eventually(is_waiting, within_seconds=10)
+    return outcome, contender.result()

@@ -1,0 +1,136 @@
+"""Requests about tasks that arrive at the same time (contract 5.4, 5.5, 10.1)."""
+
+import asyncio
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from app.db import SessionFactory, unit_of_work
+from app.models import Project, Run, Task, User
+from tests.support.assertions import assert_page
+from tests.support.callers import bearer
+from tests.support.factories import make_key, make_task, make_user
+from tests.support.fakes import RecordingQueue
+
+
+@pytest.fixture
+async def task(sessions: SessionFactory, project: Project, owner: User) -> Task:
+    async with unit_of_work(sessions) as session:
+        return await make_task(session, project=project, created_by=owner)
+
+
+@pytest.fixture
+def task_url(tasks_url: str, task: Task) -> str:
+    return f"{tasks_url}/{task.id}"
+
+
+async def test_fifty_parallel_creates_get_fifty_consecutive_numbers(
+    client: httpx.AsyncClient, tasks_url: str
+) -> None:
+    responses = await asyncio.gather(
+        *(client.post(tasks_url, json={"title": f"task {number}"}) for number in range(50))
+    )
+    assert [response.status_code for response in responses] == [201] * 50
+    assert sorted(response.json()["task_number"] for response in responses) == list(range(50))
+
+
+async def test_parallel_creates_of_several_callers_share_the_numbers(
+    client: httpx.AsyncClient, sessions: SessionFactory, project: Project, tasks_url: str
+) -> None:
+    async with unit_of_work(sessions) as session:
+        users = [await make_user(session, projects=[project]) for _ in range(4)]
+        keys = [await make_key(session, user=user) for user in users]
+    responses = await asyncio.gather(
+        *(client.post(tasks_url, json={}, headers=bearer(key)) for key in keys for _ in range(5))
+    )
+    assert sorted(response.json()["task_number"] for response in responses) == list(range(20))
+
+
+async def test_refused_creates_leave_no_gap_between_parallel_ones(
+    client: httpx.AsyncClient, tasks_url: str
+) -> None:
+    bodies = [{"github_integration": 999_999} if number % 3 == 0 else {} for number in range(30)]
+    responses = await asyncio.gather(*(client.post(tasks_url, json=body) for body in bodies))
+    numbers = [response.json()["task_number"] for response in responses if response.status_code == 201]
+    assert sorted(numbers) == list(range(20))
+
+
+async def test_parallel_updates_of_different_fields_all_last(
+    client: httpx.AsyncClient, task_url: str
+) -> None:
+    changes: dict[str, object] = {
+        "title": "new title",
+        "description": "new description",
+        "repository": "org/repo",
+        "json_schema": {"type": "object"},
+        "internal": True,
+        "archived": True,
+        "ci_prompt": "new prompt",
+    }
+    responses = await asyncio.gather(
+        *(client.patch(task_url, json={field: value}) for field, value in changes.items())
+    )
+    assert {response.status_code for response in responses} == {200}
+    shown = (await client.get(task_url)).json()
+    assert {field: shown[field] for field in changes} == changes
+
+
+async def test_first_stamp_of_parallel_archivings_stays(client: httpx.AsyncClient, task_url: str) -> None:
+    responses = await asyncio.gather(*(client.patch(task_url, json={"archived": True}) for _ in range(8)))
+    stamps = {response.json()["archived_at"] for response in responses}
+    assert len(stamps) == 1
+
+
+async def test_one_of_parallel_deletes_finds_the_task(client: httpx.AsyncClient, task_url: str) -> None:
+    responses = await asyncio.gather(*(client.delete(task_url) for _ in range(6)))
+    assert sorted(response.status_code for response in responses) == [204, *[404] * 5]
+
+
+async def test_update_never_brings_a_deleted_task_back(
+    client: httpx.AsyncClient, sessions: SessionFactory, task: Task, task_url: str
+) -> None:
+    responses = await asyncio.gather(
+        client.delete(task_url), *(client.patch(task_url, json={"title": "late"}) for _ in range(5))
+    )
+    assert responses[0].status_code == 204
+    assert {response.status_code for response in responses[1:]} <= {200, 404}
+    assert (await client.get(task_url)).status_code == 404
+    async with sessions() as session:
+        assert await session.scalar(select(Task.deleted).where(Task.id == task.id)) is True
+
+
+async def test_latest_of_parallel_runs_is_the_greatest(
+    client: httpx.AsyncClient, sessions: SessionFactory, task: Task, task_url: str, queue: RecordingQueue
+) -> None:
+    """Contract 9.4, and each run is asked for once."""
+    responses = await asyncio.gather(*(client.post(f"{task_url}/run", json={}) for _ in range(10)))
+    assert {response.status_code for response in responses} == {200}
+    rows = assert_page(await client.get(f"{task_url}/runs"), count=10)
+    async with sessions() as session:
+        newest = select(Run.id).where(Run.task_id == task.id).order_by(Run.created_at.desc(), Run.id.desc())
+        expected = await session.scalar(newest.limit(1))
+        latest = await session.scalar(select(Task.latest_run_id).where(Task.id == task.id))
+    assert latest == expected
+    assert sorted(job.arguments["run_id"] for job in queue.jobs) == sorted(row["id"] for row in rows)
+
+
+async def test_parallel_first_uses_of_a_key_all_pass(
+    client: httpx.AsyncClient, sessions: SessionFactory, owner: User, tasks_url: str
+) -> None:
+    async with unit_of_work(sessions) as session:
+        key = await make_key(session, user=owner)
+    responses = await asyncio.gather(*(client.get(tasks_url, headers=bearer(key)) for _ in range(10)))
+    assert {response.status_code for response in responses} == {200}
+
+
+async def test_task_numbers_are_unique_in_the_database(
+    client: httpx.AsyncClient, sessions: SessionFactory, project: Project, tasks_url: str
+) -> None:
+    """The constraint holds what the counter promises."""
+    await asyncio.gather(*(client.post(tasks_url, json={}) for _ in range(5)))
+    async with sessions() as session:
+        counts = select(func.count(), func.count(Task.task_number.distinct())).where(
+            Task.project_id == project.id
+        )
+        assert (await session.execute(counts)).one() == (5, 5)

@@ -1,0 +1,107 @@
+"""Migrations up, down and up again, without drift, each with its purpose, and CHECKs that agree with the enums."""
+
+import asyncio
+import re
+from collections.abc import Generator
+
+import asyncpg
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import CheckConstraint
+
+from app.models import Base
+from app.services.schema import migration_config
+from tests.fixtures.database import Databases
+
+_REVISIONS = list(ScriptDirectory.from_config(migration_config("")).walk_revisions())
+_LITERAL = re.compile(r"'([^']*)'")
+
+
+@pytest.fixture
+def empty_database(databases: Databases, worker_id: str) -> Generator[str, None, None]:
+    name = f"{worker_id}_migrations"
+    yield asyncio.run(databases.create(name, migrated=False))
+    asyncio.run(databases.drop(name))
+
+
+@pytest.fixture
+def config(empty_database: str) -> Config:
+    return migration_config(empty_database)
+
+
+def fetch(url: str, query: str) -> list[asyncpg.Record]:
+    async def run() -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+        try:
+            return await connection.fetch(query)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def tables(url: str) -> set[str]:
+    return {
+        row["tablename"] for row in fetch(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    }
+
+
+def test_upgrade_makes_exactly_the_tables_of_the_models(config: Config, empty_database: str) -> None:
+    command.upgrade(config, "head")
+    assert tables(empty_database) == {*Base.metadata.tables, "alembic_version"}
+    # Raises where models and schema differ.
+    command.check(config)
+
+
+def test_downgrade_leaves_nothing_and_upgrade_works_again(config: Config, empty_database: str) -> None:
+    command.upgrade(config, "head")
+    command.downgrade(config, "base")
+    assert tables(empty_database) == {"alembic_version"}
+    kept = "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql'"
+    assert fetch(empty_database, kept) == []
+    command.upgrade(config, "head")
+    command.check(config)
+
+
+def test_every_step_can_be_taken_back(config: Config, empty_database: str) -> None:
+    for revision in reversed(_REVISIONS):
+        command.upgrade(config, revision.revision)
+        command.downgrade(config, "-1")
+        command.upgrade(config, revision.revision)
+    assert tables(empty_database) == {*Base.metadata.tables, "alembic_version"}
+
+
+def test_second_upgrade_changes_nothing(config: Config) -> None:
+    command.upgrade(config, "head")
+    command.upgrade(config, "head")
+    command.check(config)
+
+
+def test_checks_hold_the_values_of_the_models(database_url: str) -> None:
+    """Autogenerate does not compare CHECKs: a new member of an enum needs its migration."""
+    query = """
+        SELECT conname, pg_get_constraintdef(oid) AS rule FROM pg_constraint
+        WHERE contype = 'c' AND connamespace = 'public'::regnamespace
+    """
+    stored = {row["conname"]: set(_LITERAL.findall(row["rule"])) for row in fetch(database_url, query)}
+    declared = {
+        str(constraint.name): set(_LITERAL.findall(str(constraint.sqltext)))
+        for table in Base.metadata.tables.values()
+        for constraint in table.constraints
+        if isinstance(constraint, CheckConstraint)
+    }
+    assert {"ck_runs_status", "ck_tasks_origin_product"} <= set(declared)
+    assert stored == declared
+
+
+@pytest.mark.parametrize("revision", _REVISIONS, ids=lambda revision: str(revision.revision))
+def test_revision_states_purpose_locks_and_compatibility(revision: Script) -> None:
+    text = " ".join((revision.module.__doc__ or "").split())
+    for heading in ("Purpose:", "Locks:", "Previous release:"):
+        assert re.search(re.escape(heading) + r" \w{3,}", text), f"{heading} says nothing"
+
+
+def test_there_is_one_head() -> None:
+    assert len([revision for revision in _REVISIONS if revision.is_head]) == 1
