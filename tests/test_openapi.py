@@ -223,10 +223,7 @@ async def test_every_success_of_tasks_and_runs_is_answered_as_described(
     answers = [
         created,
         started,
-        *[
-            await client.get(url)
-            for url in ("/livez", "/readyz", "/metrics", "/api/users/@me", "/api/projects")
-        ],
+        *[await client.get(url) for url in ("/livez", "/metrics", "/api/users/@me", "/api/projects")],
         await client.get(tasks_url),
         await client.get(f"{tasks_url}/repositories"),
         await client.post(f"{tasks_url}/summaries", json={"ids": [created.json()["id"]]}),
