@@ -1,6 +1,6 @@
 """The kinds of callers that the contract tells apart, each with a real user and a real key."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -11,7 +11,7 @@ from app.enums import Scope
 from app.models import Organization, Project, User
 from tests.support.factories import make_key, make_organization, make_project, make_user
 
-__all__ = ["Caller", "CallerKind", "Cast", "bearer", "make_cast"]
+__all__ = ["Caller", "CallerKind", "Cast", "bearer", "make_caller", "make_cast"]
 
 
 class CallerKind(StrEnum):
@@ -46,12 +46,12 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """A project with its people, and one caller of each kind."""
+    """A project with its people, and those callers that a test has asked for."""
 
     organization: Organization
     project: Project
     owner: User
-    callers: dict[CallerKind, Caller]
+    callers: dict[CallerKind, Caller] = field(default_factory=dict)
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -60,15 +60,14 @@ def bearer(key: str) -> dict[str, str]:
 
 
 async def make_cast(session: AsyncSession) -> Cast:
-    """Make everybody; the slugs of the project's tasks begin with TES."""
+    """Make the project and its owner; the slugs of the project's tasks begin with TES."""
     organization = await make_organization(session)
     project = await make_project(session, organization=organization, name="Test Team")
     owner = await make_user(session, projects=[project], first_name="Olga")
-    callers = {kind: await _make_caller(session, kind, project=project, owner=owner) for kind in CallerKind}
-    return Cast(organization, project, owner, callers)
+    return Cast(organization, project, owner)
 
 
-async def _make_caller(session: AsyncSession, kind: CallerKind, *, project: Project, owner: User) -> Caller:
+async def make_caller(session: AsyncSession, kind: CallerKind, *, project: Project, owner: User) -> Caller:
     """Make a caller of this kind; those who differ from the owner by their key alone are the owner."""
     if kind is CallerKind.NOBODY:
         return Caller(kind, None, {})
