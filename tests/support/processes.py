@@ -27,6 +27,10 @@ class ServiceProcess:
         self.log = log
 
     @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
     def is_running(self) -> bool:
         return self._popen.poll() is None
 

@@ -1,0 +1,96 @@
+"""Two runs that want the same file, on connections of their own (contract 8.3)."""
+
+import asyncio
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from app.clients.object_store import Storage
+from app.clients.s3 import S3Store
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.ids import new_hex_id
+from app.models import Project, Run, StagedArtifact, Task, User
+from app.services.artifact_rules import staged_key
+from tests.support.factories import make_task
+
+ROUNDS = 5
+RACERS = 4
+
+
+@pytest.fixture
+def object_store(store: S3Store) -> Storage:
+    return store
+
+
+@pytest.fixture
+async def task(sessions: SessionFactory, project: Project, owner: User) -> Task:
+    async with unit_of_work(sessions) as session:
+        return await make_task(session, project=project, created_by=owner)
+
+
+@pytest.fixture
+def task_url(tasks_url: str, task: Task) -> str:
+    return f"{tasks_url}/{task.id}"
+
+
+async def stage(sessions: SessionFactory, task: Task) -> str:
+    artifact_id = new_hex_id()
+    async with unit_of_work(sessions) as session:
+        session.add(
+            StagedArtifact(
+                task_id=task.id,
+                artifact_id=artifact_id,
+                name="a.txt",
+                type="user_attachment",
+                source="",
+                size=5,
+                content_type="",
+                storage_path=staged_key(task.project_id, task.id, artifact_id=artifact_id, name="a.txt"),
+                uploaded_at=utcnow(),
+                expires_at=utcnow() + timedelta(hours=24),
+            )
+        )
+    return artifact_id
+
+
+async def test_exactly_one_of_several_runs_gets_a_file_and_the_others_create_nothing(
+    client: httpx.AsyncClient, task_url: str, task: Task, sessions: SessionFactory
+) -> None:
+    for finished in range(1, ROUNDS + 1):
+        wanted, extra = await stage(sessions, task), await stage(sessions, task)
+        # In both orders: the locks must not depend on it.
+        bodies = [[wanted, extra], [extra, wanted]] * (RACERS // 2)
+        answers = await asyncio.gather(
+            *(client.post(f"{task_url}/run", json={"pending_user_artifact_ids": ids}) for ids in bodies)
+        )
+        assert sorted(answer.status_code for answer in answers) == [200] + [400] * (RACERS - 1)
+        for ids, answer in zip(bodies, answers, strict=True):
+            if answer.status_code == 200:
+                assert [entry["id"] for entry in answer.json()["latest_run"]["artifacts"]] == ids
+            else:
+                assert answer.json()["missing_artifact_ids"] == ids
+        async with sessions() as session:
+            assert await session.scalar(select(func.count()).select_from(Run)) == finished
+            assert await session.scalar(select(func.count()).select_from(StagedArtifact)) == 0
+
+
+async def test_files_added_to_a_run_at_once_are_all_in_its_manifest(
+    client: httpx.AsyncClient, task_url: str
+) -> None:
+    run = (await client.post(f"{task_url}/run")).json()["latest_run"]["id"]
+    names = [f"{number}.txt" for number in range(8)]
+    answers = await asyncio.gather(
+        *(
+            client.post(
+                f"{task_url}/runs/{run}/artifacts",
+                json={"artifacts": [{"name": name, "type": "output", "content": name}]},
+            )
+            for name in names
+        )
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    manifest = (await client.get(f"{task_url}/runs/{run}")).json()["artifacts"]
+    assert sorted(entry["name"] for entry in manifest) == names

@@ -1,0 +1,90 @@
+"""A server in front of a server, that a test can make silent, slow or absent."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+__all__ = ["Interruptible", "interruptible"]
+
+_BLOCK = 64 * 1024
+
+
+class Interruptible:
+    """Passes connections on until it is told to hang (accept and say nothing) or to refuse."""
+
+    def __init__(self, target: str) -> None:
+        parts = urlsplit(target)
+        assert parts.hostname is not None
+        self._target = (parts.hostname, parts.port or 80)
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self._port = 0
+        self._hanging = False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    async def resume(self) -> None:
+        """Work again, on the same port."""
+        self._hanging = False
+        if self._server is None:
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+            self._port = self._server.sockets[0].getsockname()[1]
+
+    async def hang(self) -> None:
+        """Accept connections and never answer."""
+        self._hanging = True
+        await self._drop()
+
+    async def refuse(self) -> None:
+        """Be away: connections are refused."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        await self._drop()
+
+    async def _drop(self) -> None:
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if self._hanging:
+                await asyncio.Event().wait()
+            behind, ahead = await asyncio.open_connection(*self._target)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(_copy(reader, ahead))
+                    group.create_task(_copy(behind, writer))
+            finally:
+                ahead.close()
+        finally:
+            writer.close()
+
+
+async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while block := await source.read(_BLOCK):
+            sink.write(block)
+            await sink.drain()
+        if sink.can_write_eof():
+            sink.write_eof()
+
+
+@asynccontextmanager
+async def interruptible(target: str) -> AsyncGenerator[Interruptible, None]:
+    """Yield a working stand-in for the server at `target`."""
+    server = Interruptible(target)
+    await server.resume()
+    try:
+        yield server
+    finally:
+        await server.refuse()
