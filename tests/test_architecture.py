@@ -1,0 +1,196 @@
+"""Rules of the house that a reviewer should not have to look for (CONTRIBUTING.md).
+
+A rule is a search in the syntax tree, and the files in which what it finds is allowed, each with its reason.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+_APP_LINES, _TEST_LINES = 600, 800
+
+
+def _sources(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted((_ROOT / folder).rglob("*.py"))
+
+
+def _called(node: ast.AST) -> str:
+    """Return the dotted name of a call, "" for anything else."""
+    return ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []
+
+
+def _commits(node: ast.AST) -> bool:
+    return _called(node).endswith(".commit")
+
+
+def _imports_arq(node: ast.AST) -> bool:
+    return any(name.partition(".")[0] == "arq" for name in _imported(node))
+
+
+def _reads_the_clock(node: ast.AST) -> bool:
+    return _called(node).endswith(
+        ("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time")
+    )
+
+
+def _makes_an_id(node: ast.AST) -> bool:
+    return _called(node).rpartition(".")[2] in {"uuid1", "uuid4", "uuid6", "uuid7"}
+
+
+def _reads_the_environment(node: ast.AST) -> bool:
+    return (isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ") or _called(
+        node
+    ) == "os.getenv"
+
+
+def _knows_http_exceptions(node: ast.AST) -> bool:
+    return any(name.endswith(".HTTPException") for name in _imported(node))
+
+
+def _swallows_everything(node: ast.AST) -> bool:
+    return isinstance(node, ast.ExceptHandler) and node.type is None
+
+
+def _sleeps(node: ast.AST) -> bool:
+    # Zero passes control on; it waits for nothing.
+    return _called(node) in {"time.sleep", "asyncio.sleep"} and ast.unparse(node).partition("(")[2] != "0)"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    finds: Callable[[ast.AST], bool]
+    planted: str
+    folder: str
+    # Files or folders in which it is allowed, with the reason.
+    allowed: Mapping[str, str]
+
+
+_RULES = {
+    "only the unit of work commits": _Rule(
+        _commits,
+        "await session.commit()",
+        "app",
+        {"app/db.py": "the unit of work"},
+    ),
+    "arq stays in two files": _Rule(
+        _imports_arq,
+        "from arq.connections import ArqRedis",
+        "app",
+        {
+            "app/clients/queue.py": "puts jobs",
+            "app/worker/main.py": "performs jobs",
+        },
+    ),
+    "one clock": _Rule(_reads_the_clock, "now = datetime.now(UTC)", "app", {"app/clock.py": "the clock"}),
+    "one maker of ids": _Rule(_makes_an_id, "key = uuid.uuid4()", "app", {"app/ids.py": "the maker"}),
+    "one reader of settings": _Rule(
+        _reads_the_environment,
+        "url = os.environ['DATABASE_URL']",
+        "app",
+        {
+            "app/agents/runbook/steps.py": "a step inherits what the sandbox left of the environment",
+            "app/worker/main.py": "hands agents the variables that their adapter lists",
+            "app/devstack": "passes the developer's environment through to what it starts",
+        },
+    ),
+    "errors below web know no HTTP": _Rule(
+        _knows_http_exceptions,
+        "from fastapi import HTTPException",
+        "app",
+        {"app/web/error_handlers.py": "answers what the router itself raises"},
+    ),
+    "no bare except": _Rule(_swallows_everything, "try: pass\nexcept: pass", "app", {}),
+    "tests wait for conditions": _Rule(
+        _sleeps,
+        "await asyncio.sleep(1)",
+        "tests",
+        {
+            "tests/agents/scripted_agent.py": "a program that hangs on demand",
+            "tests/agents/conftest.py": "polls for a condition, with a deadline",
+            "tests/devstack/launchers.py": "polls for a condition, with a deadline",
+        },
+    ),
+}
+
+
+def _offences(rule: _Rule) -> Iterator[str]:
+    for path in _sources(rule.folder):
+        name = path.relative_to(_ROOT).as_posix()
+        if any(name == allowed or name.startswith(f"{allowed}/") for allowed in rule.allowed):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if rule.finds(node):
+                yield f"{name}:{getattr(node, 'lineno', 0)}: {ast.unparse(node).splitlines()[0]}"
+
+
+@pytest.mark.parametrize("rule", _RULES.values(), ids=_RULES.keys())
+def test_rule_is_kept(rule: _Rule) -> None:
+    assert list(_offences(rule)) == []
+
+
+@pytest.mark.parametrize("rule", _RULES.values(), ids=_RULES.keys())
+def test_rule_finds_what_is_planted(rule: _Rule) -> None:
+    assert any(rule.finds(node) for node in ast.walk(ast.parse(rule.planted)))
+
+
+@pytest.mark.parametrize("rule", _RULES.values(), ids=_RULES.keys())
+def test_exceptions_of_a_rule_are_files_that_exist(rule: _Rule) -> None:
+    assert [name for name in rule.allowed if not (_ROOT / name).exists()] == []
+
+
+def test_imports_point_downwards() -> None:
+    program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+    checked = subprocess.run(
+        [sys.executable, "-c", program, "--no-cache"],
+        check=False,
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "0 broken" in checked.stdout
+
+
+def test_files_stay_readable() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in _sources("app", "tests")}
+    too_long = [
+        f"{path.relative_to(_ROOT)}: {length}"
+        for path, length in lengths.items()
+        if length > (_APP_LINES if path.is_relative_to(_ROOT / "app") else _TEST_LINES)
+    ]
+
+    assert too_long == []
+
+
+def test_modules_are_named_for_an_idea() -> None:
+    homeless = {"utils", "util", "helpers", "helper", "common", "misc"}
+
+    assert [path for path in _sources("app", "tests") if path.stem in homeless] == []
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [
+        path.relative_to(_ROOT).as_posix()
+        for path in _sources("app")
+        if not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+
+    assert silent == []
