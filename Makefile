@@ -12,7 +12,7 @@ find_python = for python in python3 python3.13 python3.12 python3.11; do \
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
 demo: $(STAMP) ## Run the main job end to end: a task on a real git repository, done by an agent
@@ -33,6 +33,10 @@ check: $(STAMP) ## Check format, lint, types and import rules
 	@.venv/bin/ruff check .
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+.PHONY: bench-artifacts
+bench-artifacts: $(STAMP) ## Measure how finalising uploads asks the object store
+	@$(PYTHON) -m bench.artifacts
 
 .PHONY: fmt
 fmt: $(STAMP) ## Format the code and apply safe fixes

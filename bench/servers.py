@@ -1,0 +1,51 @@
+"""The embedded servers for one measurement, in a folder that is removed afterwards."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.config import Settings
+from app.devstack.home import Home
+from app.devstack.processes import Supervisor
+from app.devstack.servers import EmbeddedServers
+from app.services.schema import upgrade_schema
+
+__all__ = ["servers"]
+
+_WANTED = ("postgres", "valkey", "seaweedfs")
+_SETTINGS = {"development": True, "throttle_per_minute": 0, "throttle_per_hour": 0}
+
+
+@contextmanager
+def servers() -> Iterator[Settings]:
+    """Start real servers with an up-to-date schema and yield the settings that lead to them."""
+    folder = Path(tempfile.mkdtemp(prefix="taskbeacon-bench-"))
+    home = Home(folder)
+    home.create()
+    lock = home.acquire()
+    supervisor = Supervisor()
+    supervisor.keep_open(lock)
+    supervisor.remove_if_killed(folder)
+    embedded = EmbeddedServers(home, wanted=_WANTED, durable=False, bucket="taskbeacon-bench")
+    try:
+        embedded.start(supervisor)
+        embedded.await_database(supervisor, _ignore)
+        embedded.await_others(supervisor, _ignore)
+        addresses = {
+            name.removeprefix("TASKBEACON_").lower(): value for name, value in embedded.environment.items()
+        }
+        settings = Settings.model_validate({**_SETTINGS, **addresses})
+        upgrade_schema(settings.database_url)
+        yield settings
+    finally:
+        supervisor.stop()
+        embedded.clean_up()
+        os.close(lock)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ignore(_name: str, _address: str) -> None:
+    """Say nothing while servers get ready."""
