@@ -1,0 +1,306 @@
+"""How many statements requests about tasks send, and that none of them reads a large table from end to end."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.clock import utcnow
+from app.config import Settings
+from app.db import create_engine, create_session_factory, unit_of_work
+from app.main import create_app
+from app.models import Project, User
+from app.services.process import ProcessContext
+from tests.fixtures.database import Databases
+from tests.support.assertions import assert_page
+from tests.support.callers import Caller, CallerKind, Cast, bearer, make_cast
+from tests.support.factories import (
+    make_integration,
+    make_key,
+    make_run,
+    make_signal_report,
+    make_task,
+    make_user,
+    make_user_integration,
+)
+from tests.support.plans import custom_plan, generic_plan
+from tests.support.queries import Statement, recorded
+
+
+def behind_authentication(statements: list[Statement]) -> list[Statement]:
+    """Return what is left when the one statement of authentication is taken away."""
+    assert "api_keys" in statements[0].sql
+    rest = statements[1:]
+    assert not [statement for statement in rest if "api_keys" in statement.sql]
+    return rest
+
+
+class TestBudget:
+    """Whatever the number of rows."""
+
+    @pytest.fixture(params=[1, 30])
+    async def task_id(
+        self, request: pytest.FixtureRequest, session: AsyncSession, project: Project, owner: User
+    ) -> str:
+        """The last of some tasks that have as many runs each."""
+        identifier = ""
+        for number in range(request.param):
+            creator = owner if number % 2 == 0 else await make_user(session, projects=[project])
+            task = await make_task(
+                session, project=project, created_by=creator, origin_product="onboarding", repository="o/r"
+            )
+            for _ in range(min(request.param, 3)):
+                await make_run(session, task=task)
+            identifier = str(task.id)
+        return identifier
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "budget"),
+        [
+            pytest.param("GET", "/{task}", None, 2, id="retrieve"),
+            pytest.param("GET", "", None, 3, id="list"),
+            pytest.param(
+                "GET", "?search=task&status=queued&stage=x&repository=r", None, 3, id="list-filtered"
+            ),
+            pytest.param("POST", "", {"title": "x"}, 4, id="create"),
+            pytest.param("PATCH", "/{task}", {"title": "x"}, 4, id="update"),
+            pytest.param("DELETE", "/{task}", None, 2, id="delete"),
+            pytest.param("POST", "/summaries", {"ids": ["{task}"]}, 3, id="summaries"),
+            pytest.param("GET", "/repositories", None, 2, id="repositories"),
+            pytest.param("GET", "/{task}/runs", None, 3, id="runs"),
+            pytest.param("POST", "/{task}/run", {}, 5, id="run"),
+        ],
+    )
+    async def test_request_stays_within_its_statements(
+        self,
+        client: httpx.AsyncClient,
+        engine: AsyncEngine,
+        tasks_url: str,
+        task_id: str,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None,
+        budget: int,
+    ) -> None:
+        if body and "ids" in body:
+            body = {"ids": [task_id]}
+        with recorded(engine) as statements:
+            response = await client.request(method, tasks_url + path.format(task=task_id), json=body)
+        assert response.is_success
+        assert len(behind_authentication(statements)) <= budget
+
+    async def test_create_with_everything_stays_within_four(
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        engine: AsyncEngine,
+        project: Project,
+        owner: User,
+        tasks_url: str,
+    ) -> None:
+        integration = await make_integration(session, project=project)
+        linked = await make_user_integration(session, user=owner)
+        report = await make_signal_report(session, project=project)
+        body = {
+            "description": "x",
+            "repository": "org/repo",
+            "github_integration": integration.id,
+            "signal_report": str(report.id),
+        }
+        for more in (
+            {"origin_product": "signal_report", "signal_report_task_relationship": "implementation"},
+            {"github_user_integration": str(linked.id)},
+        ):
+            with recorded(engine) as statements:
+                response = await client.post(tasks_url, json=body | more)
+            assert response.status_code == 201
+            assert len(behind_authentication(statements)) <= 4
+
+    async def test_full_page_is_two_statements(
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        engine: AsyncEngine,
+        project: Project,
+        owner: User,
+        tasks_url: str,
+    ) -> None:
+        """One counts, one brings tasks, creators and latest runs."""
+        for _ in range(100):
+            await make_run(session, task=await make_task(session, project=project, created_by=owner))
+        with recorded(engine) as statements:
+            rows = assert_page(await client.get(tasks_url, params={"limit": "100"}), count=100)
+        assert len(rows) == 100
+        assert len(behind_authentication(statements)) == 2
+
+
+# One task in a thousand holds this word.
+RARE_WORD = "xylophone"
+
+# What would make the insert slow is made afterwards.
+_DROP = "ALTER TABLE tasks DROP CONSTRAINT fk_tasks_latest_run_id; DROP INDEX ix_tasks_search"
+_TASKS = """
+INSERT INTO users (uuid, distinct_id, email, date_joined)
+    SELECT gen_random_uuid(), 'user' || i, 'user' || i || '@example.com', now() FROM generate_series(1, 50) i;
+INSERT INTO tasks (
+    id, project_id, task_number, created_by_id, title, title_manually_set, description, origin_product, repository,
+    internal, archived, archived_at, created_at, updated_at, deleted, latest_run_id, latest_run_status
+)
+SELECT
+    md5('task' || i)::uuid,
+    {project},
+    i,
+    CASE WHEN i % 5 = 0 THEN {owner} ELSE (SELECT min(id) FROM users) + 1 + i % 50 END,
+    'Task ' || i || CASE WHEN i % 1000 = 0 THEN ' xylophone' ELSE ' about ' || md5(i::text) END,
+    true,
+    'Do something about ' || md5('description' || i),
+    CASE WHEN i % 5 < 3 THEN 'user_created'
+        ELSE (ARRAY['slack', 'error_tracking', 'onboarding', 'hogdesk', 'automation'])[1 + i % 7 % 5] END,
+    CASE WHEN i % 10 < 5 THEN 'main/product' WHEN i % 10 < 8 THEN 'org' || i % 40 || '/repo' || i % 400 END,
+    i % 50 = 0,
+    i % 20 = 0,
+    CASE WHEN i % 20 = 0 THEN now() END,
+    now() - (200000 - i) * interval '1 second',
+    now() - (200000 - i) * interval '1 second',
+    i % 30 = 0,
+    CASE WHEN i % 2 = 0 THEN md5('run' || i)::uuid END,
+    CASE WHEN i % 2 = 0 THEN
+        (ARRAY['completed', 'completed', 'completed', 'failed', 'cancelled', 'queued', 'in_progress'])[1 + i % 7]
+    END
+FROM generate_series(1, 100000) i
+"""
+_RUNS = """
+INSERT INTO runs (id, task_id, project_id, status, environment, stage, created_at, updated_at)
+SELECT
+    latest_run_id, id, project_id, latest_run_status, 'cloud',
+    CASE WHEN task_number % 100 = 0 THEN 'build' WHEN task_number % 3 = 0 THEN 'plan' END,
+    created_at, updated_at
+FROM tasks WHERE latest_run_id IS NOT NULL
+"""
+_RESTORE = """
+ALTER TABLE tasks ADD CONSTRAINT fk_tasks_latest_run_id
+    FOREIGN KEY (latest_run_id) REFERENCES runs (id) ON DELETE SET NULL
+"""
+
+
+# Every filter, and the index that a search must use.
+QUERIES: list[tuple[dict[str, str], str | None]] = [
+    ({}, None),
+    ({"offset": "1000"}, None),
+    ({"offset": "60000"}, None),
+    ({"archived": "true"}, None),
+    ({"archived": "all"}, None),
+    ({"internal": "true"}, None),
+    ({"created_by": "{owner}"}, None),
+    ({"created_by": "{other}"}, None),
+    ({"created_by": "999999999"}, None),
+    ({"organization": "org7"}, None),
+    ({"organization": "main"}, None),
+    ({"organization": "nowhere"}, None),
+    ({"repository": "org7/repo7"}, None),
+    ({"repository": "main/product"}, None),
+    ({"repository": "repo7"}, None),
+    ({"repository": "product"}, None),
+    ({"repository": "nowhere"}, None),
+    ({"origin_product": "slack"}, None),
+    ({"origin_product": "user_created"}, None),
+    ({"origin_product": "nowhere"}, None),
+    ({"stage": "build"}, None),
+    ({"stage": "plan"}, None),
+    ({"stage": "nowhere"}, None),
+    ({"status": "queued"}, None),
+    ({"status": "completed"}, None),
+    ({"status": "not_started"}, None),
+    ({"search": RARE_WORD}, "ix_tasks_search"),
+    ({"search": "no such words"}, "ix_tasks_search"),
+    ({"search": "TES-4242"}, "uq_tasks_project_id_task_number"),
+    ({"search": RARE_WORD, "archived": "all"}, "ix_tasks_search"),
+    ({"search": RARE_WORD, "origin_product": "slack"}, None),
+    ({"status": "failed", "origin_product": "slack", "organization": "org7"}, None),
+]
+
+
+@pytest.fixture
+def large_database(databases: Databases, worker_id: str) -> Generator[str, None, None]:
+    """A database with a project of a hundred thousand tasks."""
+    name = f"{worker_id}_large"
+    yield asyncio.run(databases.create(name))
+    asyncio.run(databases.drop(name))
+
+
+@pytest.fixture
+async def large_engine(large_database: str, settings: Settings) -> AsyncGenerator[AsyncEngine, None]:
+    own = settings.model_copy(update={"database_url": large_database})
+    engine = create_engine(own, application_name="taskbeacon-tests")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def large_cast(large_engine: AsyncEngine, large_database: str) -> Cast:
+    """Who works in the large project; the caller is staff, so that every filter is honoured."""
+    async with unit_of_work(create_session_factory(large_engine)) as session:
+        cast = await make_cast(session)
+        user = await make_user(session, projects=[cast.project], is_staff=True)
+        key = await make_key(session, user=user, last_used_at=utcnow())
+        cast.callers[CallerKind.STAFF] = Caller(CallerKind.STAFF, user, bearer(key))
+    connection = await asyncpg.connect(large_database.replace("+asyncpg", ""))
+    search = await connection.fetchval("SELECT pg_get_indexdef('ix_tasks_search'::regclass)")
+    for step in (_DROP, _TASKS, _RUNS, _RESTORE):
+        await connection.execute(step.format(project=cast.project.id, owner=user.id))
+    await connection.execute(search)
+    # Outside a transaction; the visibility map makes counts read the index alone.
+    await connection.execute("VACUUM ANALYZE")
+    await connection.close()
+    return cast
+
+
+async def test_every_list_of_a_large_project_answers_from_an_index(
+    large_cast: Cast,
+    large_database: str,
+    large_engine: AsyncEngine,
+    settings: Settings,
+    process: ProcessContext,
+) -> None:
+    """The statements that the service really sends, planned for their parameters and for any."""
+    application = create_app(
+        settings, process=replace(process, sessions=create_session_factory(large_engine))
+    )
+    caller = large_cast.callers[CallerKind.STAFF]
+    transport = httpx.ASGITransport(application)
+    connection = await asyncpg.connect(large_database.replace("+asyncpg", ""))
+    wrong: list[str] = []
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://testserver", headers=caller.headers
+    ) as client:
+        for query, index in QUERIES:
+            ids = {"owner": caller.user_id, "other": caller.user_id + 3}
+            params = {name: value.format(**ids) for name, value in query.items()}
+            with recorded(large_engine) as statements:
+                url = f"/api/projects/{large_cast.project.id}/tasks"
+                assert (await client.get(url, params=params)).status_code == 200
+            for statement in behind_authentication(statements):
+                wrong += await faults(connection, params, statement, index)
+    await connection.close()
+    assert wrong == []
+
+
+async def faults(
+    connection: asyncpg.Connection, params: dict[str, str], statement: Statement, index: str | None
+) -> list[str]:
+    """Return what is wrong with the plans of a statement, as lines to read."""
+    found = []
+    for name, plan in (
+        ("custom", await custom_plan(connection, statement)),
+        ("generic", await generic_plan(connection, statement)),
+    ):
+        if "tasks" in plan.scanned:
+            found.append(f"{params}: {name} plan scans tasks: {plan.sql}")
+        if name == "custom" and index is not None and index not in plan.indexes:
+            found.append(f"{params}: {name} plan uses {sorted(plan.indexes)}: {plan.sql}")
+    return found
