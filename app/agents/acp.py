@@ -43,6 +43,8 @@ Decide = Callable[[Sequence[PermissionOption]], Awaitable[str | None]]
 
 _START_SECONDS = 120
 _CLOSE_SECONDS = 2.0
+# For an agent that somebody wants to see stop.
+_HURRIED_SECONDS = 0.4
 _COMPLAINT_BYTES = 8 * 2**10
 _FILE_BYTES = 8 * 2**20
 _MESSAGE_CHARACTERS = 2**20
@@ -136,18 +138,19 @@ class AgentSession:
         with suppress(ConnectionError):
             await self._connection.cancel(self._session_id)
 
-    async def close(self) -> None:
-        """End the conversation and every process of the agent. Repeatable."""
+    async def close(self, *, at_once: bool = False) -> None:
+        """End the conversation and every process of the agent, `at_once` within a second. Repeatable."""
+        patience = _HURRIED_SECONDS if at_once else _CLOSE_SECONDS
         try:
             with suppress(ConnectionError):
                 await self._connection.close()
             with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_SECONDS):
+                async with asyncio.timeout(patience):
                     await self._process.wait()
         finally:
             # A process counts as running until its output was read to the end, and the agent may be talking still.
             _, _, _ = await asyncio.gather(
-                self._process.stop(), self._listener, read_bounded(self._process.stdout, 0)
+                self._process.stop(patience), self._listener, read_bounded(self._process.stdout, 0)
             )
 
     async def _ask(

@@ -18,9 +18,11 @@ from app.agents.structured import MISSING, check_output
 from app.agents.uninterrupted import uninterrupted
 from app.enums import AgentNetwork
 
-__all__ = ["check_apart"]
+__all__ = ["check_apart", "check_given"]
 
 _SECONDS = 10
+# Checks of given outputs at a time; each is a process that may be kept busy for all of its seconds.
+_PLACES = asyncio.Semaphore(4)
 
 
 async def check_apart(
@@ -48,6 +50,38 @@ async def check_apart(
     if process.returncode != 0:
         reason = last_lines(complaint.decode(errors="replace"))
         raise OutputInvalid(f"The structured output could not be checked: {reason}")
+    if said:
+        raise OutputInvalid(said.decode())
+
+
+async def check_given(output: Any, schema: Any) -> None:
+    """Do what `check_output` does for an output that a client gave: no workspace, so nothing to be kept from it.
+
+    Raises OutputInvalid, also when it takes too long.
+    """
+    async with _PLACES:
+        process = await asyncio.create_subprocess_exec(
+            *module_command(__name__),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={},
+        )
+        try:
+            async with asyncio.timeout(_SECONDS):
+                said, complaint = await process.communicate(json.dumps([output, schema]).encode())
+        except TimeoutError:
+            raise OutputInvalid(
+                f"Checking the output against the task's JSON schema took over {_SECONDS} s."
+            ) from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await uninterrupted(process.wait())
+    if process.returncode != 0:
+        raise OutputInvalid(
+            f"The output could not be checked: {last_lines(complaint.decode(errors='replace'))}"
+        )
     if said:
         raise OutputInvalid(said.decode())
 

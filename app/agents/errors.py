@@ -7,6 +7,7 @@ AgentError                          `message` goes to the run's `error_message`;
 │   └── AgentStepFailed             a step of a runbook ended badly; its last lines are in the message
 ├── AgentCrashed                    the agent's process ended, or spoke something that is not the protocol
 ├── AgentTimedOut                   the wall-clock limit of the run passed
+├── AgentStopped                    whoever had the run performed asked for its end
 ├── OutputInvalid                   the structured output is missing, not JSON, or not what the schema asks for
 ├── SandboxUnavailable              the sandbox that the operator asked for does not work on this machine
 ├── PathRefused                     a path leads out of the workspace
@@ -33,6 +34,7 @@ __all__ = [
     "AgentFailed",
     "AgentNotInstalled",
     "AgentStepFailed",
+    "AgentStopped",
     "AgentTimedOut",
     "BranchNotFound",
     "OutputInvalid",
@@ -82,6 +84,10 @@ class AgentCrashed(AgentError):
 
 class AgentTimedOut(AgentError):
     """The run used up its wall-clock limit."""
+
+
+class AgentStopped(AgentError):
+    """The run was to end before its agent was done."""
 
 
 class OutputInvalid(AgentError):

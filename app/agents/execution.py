@@ -205,7 +205,9 @@ class _Run:
         try:
             await session.start()
             await self._choose(session)
-            stop_reason = await session.prompt([*(text_block(text) for text in self._prompt()), *self._links()])
+            stop_reason = await session.prompt(
+                [*(text_block(text) for text in self._prompt()), *self._links()]
+            )
         finally:
             self._summary = session.last_message[:_SUMMARY_CHARACTERS]
             await uninterrupted(session.close(at_once=self._stop.is_set()))

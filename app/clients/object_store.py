@@ -92,6 +92,19 @@ class ObjectStore(Protocol):
         """Store an object whole, from memory or from a file, replacing one of the same key."""
         ...
 
+    async def extend(
+        self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
+    ) -> None:
+        """Replace an object by its first `size` bytes and `tail`, in bounded memory and for readers at once.
+
+        Of concurrent calls for one key the last one wins: callers take turns.
+
+        Raises:
+            ObjectMissing: there is nothing under this key.
+
+        """
+        ...
+
     async def head(self, key: str) -> ObjectInfo | None:
         """Return what is stored under a key, None if nothing is."""
         ...

@@ -41,6 +41,8 @@ _URLS_KEPT = 20_000
 
 _ANSWER_SECONDS = 5.0
 _SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
+# S3 takes no smaller part than this, but for the last one.
+_SMALLEST_PART = 5 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _STREAMS = 100
 _RULE_PREFIX = "taskbeacon-ttl-"
@@ -106,6 +108,46 @@ class S3Store(Storage):
                 else:
                     with body.open("rb") as file:
                         await self._client.put_object(Body=file, **request)
+
+    @override
+    async def extend(
+        self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
+    ) -> None:
+        if size < _SMALLEST_PART:
+            # Too little for a part: read and put together here.
+            kept = await self._read(key, size) if size else b""
+            await self.put(key, kept + tail, content_type=content_type, tags=tags)
+            return
+        target = {"Bucket": self._bucket, "Key": key}
+        with _failures(f"extend {key}", of_object=True):
+            async with asyncio.timeout(_ANSWER_SECONDS + (size + len(tail)) / _SLOWEST_UPLOAD):
+                upload = await self._client.create_multipart_upload(
+                    **target, ContentType=content_type, Tagging=urlencode(tags)
+                )
+                target["UploadId"] = upload["UploadId"]
+                try:
+                    parts = [await self._copy_part(target, size), await self._send_part(target, tail)]
+                    await self._client.complete_multipart_upload(**target, MultipartUpload={"Parts": parts})
+                except BaseException:
+                    await self._client.abort_multipart_upload(**target)
+                    raise
+
+    async def _copy_part(self, target: Mapping[str, str], size: int) -> dict[str, Any]:
+        copied = await self._client.upload_part_copy(
+            **target,
+            PartNumber=1,
+            CopySource={"Bucket": target["Bucket"], "Key": target["Key"]},
+            CopySourceRange=f"bytes=0-{size - 1}",
+        )
+        return {"PartNumber": 1, "ETag": copied["CopyPartResult"]["ETag"]}
+
+    async def _send_part(self, target: Mapping[str, str], tail: bytes) -> dict[str, Any]:
+        sent = await self._client.upload_part(**target, PartNumber=2, Body=tail)
+        return {"PartNumber": 2, "ETag": sent["ETag"]}
+
+    async def _read(self, key: str, size: int) -> bytes:
+        async with self.open(key, byte_range=f"bytes=0-{size - 1}") as content:
+            return b"".join([chunk async for chunk in content.chunks])
 
     @override
     async def head(self, key: str) -> ObjectInfo | None:

@@ -16,7 +16,7 @@ from app.clock import utcnow
 from app.db import release
 from app.enums import Scope
 from app.errors import AuthenticationFailed, NotFound, PermissionDenied
-from app.models import ApiKey, Membership, Project, Task, User
+from app.models import ApiKey, Membership, Project, Run, Task, User
 from app.models.tasks import EVERYONE
 from app.security import hash_api_key
 
@@ -25,8 +25,10 @@ __all__ = [
     "Principal",
     "ProjectRef",
     "authenticate",
+    "lock_run",
     "lock_task",
     "require_project",
+    "require_run",
     "require_scope",
     "require_task",
     "visible_audiences",
@@ -239,3 +241,37 @@ async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) 
     if task is None:
         raise NotFound
     return task
+
+
+async def require_run(session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID) -> None:
+    """Return if the caller sees the run.
+
+    Raises:
+        NotFound: the task is not visible, or the run is not one of its runs.
+
+    """
+    if (await session.scalar(_visible_run(principal, task_id, run_id, Run.id))) is None:
+        raise NotFound
+
+
+async def lock_run(session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID) -> Row[Any]:
+    """Return status, environment and artifacts of a run that the caller sees, its row locked until the end.
+
+    Raises:
+        NotFound: the task is not visible, or the run is not one of its runs.
+
+    """
+    statement = _visible_run(principal, task_id, run_id, Run.status, Run.environment, Run.artifacts)
+    locked = await session.execute(statement.with_for_update(of=Run, key_share=True))
+    run: Row[Any] | None = locked.one_or_none()
+    if run is None:
+        raise NotFound
+    return run
+
+
+def _visible_run(principal: Principal, task_id: UUID, run_id: UUID, *columns: Any) -> Select[Any]:
+    return (
+        select(*columns)
+        .join(Task, Task.id == Run.task_id)
+        .where(Run.id == run_id, Run.task_id == task_id, visible_task(principal))
+    )

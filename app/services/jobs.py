@@ -1,18 +1,29 @@
 """The jobs there are, and how a request asks for one: after its commit, never before.
 
-A job that could not be queued is not lost: the row that asked for it is found by the sweeper (services/run_recovery.py).
+A job that could not be queued is not lost: the row that asked for it is found by a sweeper (services/run_recovery.py)
+or by the periodic delivery (worker/main.py).
 """
 
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.queue import JobQueue
+from app.clients.queue import CHORES_QUEUE, JobQueue
+from app.clients.redis import RedisClient
+from app.clients.run_changes import publish_change
 from app.db import after_commit
 
-__all__ = ["EXECUTE_RUN", "enqueue_run", "request_run"]
+__all__ = [
+    "DELIVER_NOTIFICATIONS",
+    "EXECUTE_RUN",
+    "announce_change",
+    "enqueue_run",
+    "request_delivery",
+    "request_run",
+]
 
 EXECUTE_RUN = "execute_run"
+DELIVER_NOTIFICATIONS = "deliver_notifications"
 
 
 def request_run(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
@@ -24,8 +35,34 @@ def request_run(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
     after_commit(session, enqueue)
 
 
+def announce_change(session: AsyncSession, redis: RedisClient, run_id: UUID) -> None:
+    """Wake the worker that performs the run, if one does, once this transaction is committed."""
+
+    async def publish() -> None:
+        await publish_change(redis, run_id)
+
+    after_commit(session, publish)
+
+
 async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
     """Queue the run; False when it is queued or being performed already."""
     return await queue.enqueue(
         EXECUTE_RUN, job_id=f"{EXECUTE_RUN}:{run_id}", arguments={"run_id": str(run_id)}
     )
+
+
+def request_delivery(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
+    """Have the pushes about a run delivered once this transaction is committed; without this they wait for the sweep.
+
+    The run is part of the job's id: a delivery that is ending at this moment must not stand for this one.
+    """
+
+    async def enqueue() -> None:
+        await queue.enqueue(
+            DELIVER_NOTIFICATIONS,
+            job_id=f"{DELIVER_NOTIFICATIONS}:{run_id}",
+            arguments={},
+            queue_name=CHORES_QUEUE,
+        )
+
+    after_commit(session, enqueue)

@@ -24,7 +24,7 @@ from app.enums import ArtifactType, RunStatus
 from app.models import Project, Run, Task
 from app.schemas.runs import ArtifactOut
 from app.services.run_artifacts import store_run_artifact
-from app.services.run_logs import LogRef
+from app.services.run_log_writer import LogRef
 from app.services.task_text import slug, slug_prefix
 
 __all__ = ["Ending", "Orders", "ending_of", "read_orders"]
@@ -50,6 +50,11 @@ class Orders:
     state: Mapping[str, Any]
     # Files that the agent is given (contract 5.8).
     attached: tuple[ArtifactOut, ...] = ()
+
+    @property
+    def log(self) -> LogRef:
+        """The log that the agent's updates go to."""
+        return LogRef(self.project_id, self.task_id, self.run_id)
 
     def spec(
         self,

@@ -3,9 +3,13 @@
 Every change is one conditional UPDATE, so a race is decided by the database and both sides learn who won:
 
     claim against claim        one job gets the run, the other stops quietly
-    finish against cancel      whoever commits first; the other finds a terminal run and changes nothing
+    finish against cancel      whoever commits first has the status; to a cancelled run the worker still brings what
+                               its agent left: artifacts, and an output if there is none
     finish after a lapsed lease  refused: the run is another job's, or was failed as lost
     hand back against cancel   the cancel stays
+    PATCH against PATCH        the row is locked: both statuses are set in turn, until one of them is terminal
+    start against start        one job: its id is the run's
+    start against claim        the run is in progress: the start is refused
 
 The task's copy of its latest run's status is written by the same statement.
 """
@@ -16,16 +20,19 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Row, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, func, insert, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, Environment, RunStatus
+from app.enums import TERMINAL_STATUSES, Environment, NotificationKind, RunStatus
+from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, Task
+from app.services import notifications
 
 __all__ = [
+    "AGENT_STARTED",
     "LEASE",
     "MAX_ATTEMPTS",
     "TRANSITIONS",
@@ -36,6 +43,9 @@ __all__ = [
     "mark_agent_started",
     "open_run",
     "recover_lapsed",
+    "reopen",
+    "request_worker",
+    "set_status",
 ]
 
 # Without a heartbeat for this long, a run's worker counts as lost.
@@ -44,7 +54,7 @@ LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 3
 
 # From each status to those that may follow. Clients that run agents themselves may set any status while the run is
-# not over (contract 13.2); nothing follows a terminal one.
+# not over (contract 13.2); nothing follows a terminal one, unless the run is reopened (`reopen`).
 TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.NOT_STARTED: frozenset(RunStatus) - {RunStatus.NOT_STARTED},
     RunStatus.QUEUED: frozenset(RunStatus) - {RunStatus.QUEUED},
@@ -54,7 +64,7 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.CANCELLED: frozenset(),
 }
 
-_AGENT_STARTED = "agent_started_at"
+AGENT_STARTED = "agent_started_at"
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
 
 log = structlog.get_logger(__name__)
@@ -107,6 +117,54 @@ async def open_run(
     return run_id
 
 
+async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus) -> None:
+    """Set what a client says of a run whose row it has locked (contract 13.2); a worker that holds it loses it.
+
+    The status that a run has already changes nothing.
+
+    Raises:
+        StateRefused: the run is over, with another status.
+
+    """
+    if await _transition(session, status, Run.id == run_id):
+        return
+    current = await session.scalar(select(Run.status).where(Run.id == run_id))
+    if current != status:
+        raise StateRefused(f"Run is already {current}")
+
+
+async def request_worker(session: AsyncSession, run_id: UUID) -> None:
+    """Ask for a worker for a run that is not begun and whose row is locked (contract 13.1).
+
+    Asked for again, it keeps its place among those that wait.
+    """
+    await _transition(session, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED)
+    now = utcnow()
+    await session.execute(
+        update(Run)
+        .where(Run.id == run_id, Run.status == RunStatus.QUEUED)
+        .values(dispatch_requested_at=func.coalesce(Run.dispatch_requested_at, now), updated_at=now)
+    )
+
+
+async def reopen(session: AsyncSession, run_id: UUID) -> None:
+    """Queue a run for a worker, whatever its status; its row is locked. The one way out of a terminal status.
+
+    It has not ended any more: its next end stamps it, and tells people, as if it were the first.
+    """
+    await _move(
+        session,
+        RunStatus.QUEUED,
+        Run.id == run_id,
+        environment=Environment.CLOUD,
+        dispatch_requested_at=utcnow(),
+        completed_at=None,
+        error_message=None,
+        attempts=0,
+        state=Run.state.op("-")(AGENT_STARTED),
+    )
+
+
 async def claim(session: AsyncSession, run_id: UUID, *, owner: str) -> Row[Any] | None:
     """Take a queued run for the job `owner`; return its columns, or None when it is not to be had (any more)."""
     claimed = await _transition(
@@ -138,7 +196,7 @@ async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str)
     noted = await session.execute(
         update(Run)
         .where(*_held_by(run_id, owner))
-        .values(state=Run.state.op("||")({_AGENT_STARTED: utcnow().isoformat()}))
+        .values(state=Run.state.op("||")({AGENT_STARTED: utcnow().isoformat()}))
         .returning(Run.id)
     )
     return noted.one_or_none() is not None
@@ -154,13 +212,24 @@ async def finish(
     error_message: str | None = None,
     artifacts: list[dict[str, Any]] | None = None,
 ) -> bool:
-    """End a run that `owner` holds, once; False when somebody else ended it or took it over."""
+    """End a run that `owner` holds, once; False when somebody else ended it or took it over.
+
+    A cancelled run keeps its status and gets what the agent left.
+    """
     assert status in TERMINAL_STATUSES
     values: dict[str, Any] = {"output": output, "error_message": error_message}
     if artifacts:
         values["artifacts"] = Run.artifacts.op("||")(artifacts)
-    ended = await _transition(session, status, *_held_by(run_id, owner), **values)
-    return bool(ended)
+    if await _transition(session, status, *_held_by(run_id, owner), **values):
+        return True
+    remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
+    remains |= {key: values[key] for key in ("artifacts",) if key in values}
+    await session.execute(
+        update(Run)
+        .where(Run.id == run_id, Run.status == RunStatus.CANCELLED)
+        .values(remains | {"updated_at": utcnow()})
+    )
+    return False
 
 
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
@@ -173,7 +242,7 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
         RunStatus.QUEUED,
         *_held_by(run_id, owner),
         dispatch_requested_at=utcnow(),
-        state=Run.state.op("-")(_AGENT_STARTED),
+        state=Run.state.op("-")(AGENT_STARTED),
     )
     return bool(returned)
 
@@ -186,7 +255,7 @@ async def recover_lapsed(session: AsyncSession) -> tuple[list[UUID], list[UUID]]
     """
     now = utcnow()
     lapsed = (Run.status == RunStatus.IN_PROGRESS, Run.lease_expires_at <= now)
-    untouched = (~Run.state.has_key(_AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
+    untouched = (~Run.state.has_key(AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
     requeued = await _transition(session, RunStatus.QUEUED, *lapsed, *untouched, dispatch_requested_at=now)
     failed = await _transition(session, RunStatus.FAILED, *lapsed, error_message=_WORKER_LOST)
     return [row.id for row in requeued], [row.id for row in failed]
@@ -200,8 +269,14 @@ async def _transition(
     session: AsyncSession, to: RunStatus, *conditions: ColumnElement[bool], **values: Any
 ) -> list[Row[Any]]:
     """Move the runs that satisfy `conditions` to a status they may go to; return those that moved."""
-    now = utcnow()
     sources = [status for status in RunStatus if to in TRANSITIONS[status]]
+    return await _move(session, to, Run.status.in_(sources), *conditions, **values)
+
+
+async def _move(
+    session: AsyncSession, to: RunStatus, *conditions: ColumnElement[bool], **values: Any
+) -> list[Row[Any]]:
+    now = utcnow()
     values |= {"status": to, "updated_at": now}
     if to in TERMINAL_STATUSES:
         values["completed_at"] = func.coalesce(Run.completed_at, now)
@@ -209,7 +284,7 @@ async def _transition(
         values |= {"lease_owner": None, "lease_expires_at": None}
     moved = (
         update(Run)
-        .where(Run.status.in_(sources), *conditions)
+        .where(*conditions)
         .values(values)
         .returning(Run.id, Run.task_id, Run.project_id, Run.status, Run.branch, Run.state, Run.attempts)
         .cte("moved")
@@ -224,4 +299,6 @@ async def _transition(
     rows = list((await session.execute(select(moved).add_cte(mirrored))).all())
     for row in rows:
         log.info("run.status_changed", run_id=str(row.id), status=to.value)
+    if rows and to in TERMINAL_STATUSES:
+        await notifications.request(session, NotificationKind(to.value), [row.id for row in rows])
     return rows

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.agents.sandbox import Sandbox
+from app.clients.run_changes import RunChanges
 from app.services.process import ProcessContext
 
 __all__ = ["WorkerContext", "worker_context"]
@@ -18,6 +19,7 @@ class WorkerContext:
 
     process: ProcessContext
     sandbox: Sandbox
+    changes: RunChanges
     # The worker's environment, from which an adapter's allow-list picks.
     environment: Mapping[str, str]
 

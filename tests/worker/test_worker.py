@@ -45,6 +45,7 @@ def with_queue(workshop: Workshop, queue: ArqQueue) -> ProcessContext:
         redis=process.redis,
         queue=queue,
         store=process.store,
+        push=process.push,
     )
 
 
@@ -69,6 +70,7 @@ async def work_until_idle(workshop: Workshop, queue: ArqQueue) -> None:
     context = WorkerContext(
         process=with_queue(workshop, queue),
         sandbox=workshop.context.sandbox,
+        changes=workshop.context.changes,
         environment=workshop.context.environment,
     )
     worker = create_worker(context, burst=True, handle_signals=False)

@@ -13,6 +13,7 @@ from app.agents.execution import RunResult, perform
 from app.db import unit_of_work
 from app.ids import new_hex_id
 from app.services import run_lifecycle
+from app.services.jobs import request_delivery
 from app.services.run_execution import Ending, Orders, ending_of, read_orders
 from app.services.run_files import (
     AttachmentUnavailable,
@@ -21,7 +22,7 @@ from app.services.run_files import (
     open_exchange,
     store_artifacts,
 )
-from app.services.run_logs import RunLog, open_log
+from app.services.run_log_writer import RunLog, open_log
 from app.worker.context import WorkerContext, worker_context
 from app.worker.lease import Lease, LeaseLost
 from app.worker.retries import until_database_answers
@@ -64,11 +65,10 @@ async def _claim(worker: WorkerContext, run_id: UUID, owner: str) -> Orders | No
 
 async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lease) -> Ending:
     """Have the agent do the run, its updates kept in the run's log, and return how the run ends."""
-    key = log_key(orders.project_id, orders.task_id, orders.run_id)
     store = worker.process.store
     with open_exchange() as exchange:
-        async with open_log(store, key) as run_log:
-            outcome = await _outcome(worker, orders, owner, run_log, exchange)
+        async with open_log(worker.process.sessions, store, orders.log) as run_log:
+            outcome = await _outcome(worker, orders, owner, lease, run_log, exchange)
         files = await store_artifacts(
             store,
             exchange.outbox,
@@ -80,7 +80,7 @@ async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lea
 
 
 async def _outcome(
-    worker: WorkerContext, orders: Orders, owner: str, run_log: RunLog, exchange: Exchange
+    worker: WorkerContext, orders: Orders, owner: str, lease: Lease, run_log: RunLog, exchange: Exchange
 ) -> RunResult | Exception:
     try:
         attachments = await fetch_attachments(
@@ -117,6 +117,7 @@ async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending
 
     async def finish() -> bool:
         async with unit_of_work(worker.process.sessions) as session:
+            request_delivery(session, worker.process.queue, orders.run_id)
             return await run_lifecycle.finish(
                 session,
                 orders.run_id,

@@ -1,0 +1,256 @@
+"""Writes a run's log: JSON lines in one object, which the run's worker and clients extend (contract 6.4, 13.4).
+
+Object stores cannot append. Writers therefore take turns, by a row, at replacing the object with itself and what is
+new; the row also says how much of the object counts, so that a writer which died half-way leaves nothing behind.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import IO, Any
+from uuid import UUID
+
+import orjson
+import structlog
+from sqlalchemy import or_, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.clients.object_store import LOG_TAGS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
+from app.clock import utcnow
+from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.errors import Unavailable
+from app.ids import new_hex_id
+from app.models import RunLogState
+from app.services.artifact_rules import log_key
+
+__all__ = ["CONTENT_TYPE", "MAX_LOG_BYTES", "LogRef", "RunLog", "append_lines", "encode_entries", "open_log"]
+
+CONTENT_TYPE = "application/jsonl"
+MAX_LOG_BYTES = 200 * 1024 * 1024
+
+# How long a turn lasts at most. Its writer gives up well before, so that no two ever write.
+_TURN = timedelta(seconds=60)
+_WRITE_SECONDS = 45
+_WAIT_SECONDS = 20
+_FIRST_PAUSE_SECONDS = 0.01
+_LONGEST_PAUSE_SECONDS = 0.1
+
+# Of a worker's log: how long it gathers lines, one more second for each of these many bytes, and how much it sends.
+_GATHER_SECONDS = 0.5
+_BYTES_PER_SECOND = 16 * 1024 * 1024
+_BATCH_BYTES = 8 * 1024 * 1024
+_LAST_TRIES = 4
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LogRef:
+    """The run whose log is meant."""
+
+    project_id: int
+    task_id: UUID
+    run_id: UUID
+
+    @property
+    def key(self) -> str:
+        """Where the log is stored."""
+        return log_key(self.project_id, self.task_id, self.run_id)
+
+
+def encode_entries(entries: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return entries as lines; chunks of a message that follows whole are left out (contract 13.4)."""
+    return b"".join(orjson.dumps(entry) + b"\n" for entry in entries if not _is_dropped(entry))
+
+
+def _is_dropped(entry: Mapping[str, Any]) -> bool:
+    notification = entry.get("notification")
+    if not isinstance(notification, Mapping) or notification.get("method") != "session/update":
+        return False
+    parameters = notification.get("params")
+    update_ = parameters.get("update") if isinstance(parameters, Mapping) else None
+    return isinstance(update_, Mapping) and update_.get("sessionUpdate") == "agent_message_chunk"
+
+
+async def append_lines(sessions: SessionFactory, store: ObjectStore, ref: LogRef, lines: bytes) -> None:
+    """Add whole lines to the end of a log, all of them or none; what no log holds is replaced by a note of that.
+
+    Waits for its turn; no connection is held meanwhile, nor while the store works.
+
+    Raises:
+        ObjectStoreUnavailable: the store did not answer; nothing was added.
+        Unavailable: others kept the log busy; nothing was added.
+
+    """
+    if not lines:
+        return
+    async with _turn(sessions, ref.run_id) as turn:
+        try:
+            async with asyncio.timeout(_WRITE_SECONDS):
+                size = await _stored_size(store, ref) if turn.size is None else turn.size
+                turn.size = await _extend(store, ref, size, _within_limit(size, lines))
+        except TimeoutError:
+            raise ObjectStoreUnavailable(f"could not extend {ref.key} in time") from None
+
+
+def _within_limit(size: int, lines: bytes) -> bytes:
+    if size + len(lines) <= MAX_LOG_BYTES:
+        return lines
+    note = orjson.dumps({"type": "truncated", "limit_bytes": MAX_LOG_BYTES}) + b"\n"
+    return note if size + len(note) <= MAX_LOG_BYTES else b""
+
+
+async def _stored_size(store: ObjectStore, ref: LogRef) -> int:
+    info = await store.head(ref.key)
+    return (info.size or 0) if info else 0
+
+
+async def _extend(store: ObjectStore, ref: LogRef, size: int, lines: bytes) -> int:
+    if not lines:
+        return size
+    try:
+        await store.extend(ref.key, size, lines, content_type=CONTENT_TYPE, tags=LOG_TAGS)
+    except ObjectMissing:
+        # Its life is over, or somebody removed it: the log goes on with what is new.
+        await store.put(ref.key, lines, content_type=CONTENT_TYPE, tags=LOG_TAGS)
+        return len(lines)
+    return size + len(lines)
+
+
+class _Turn:
+    """The right to write; `size` is what counts of the object, None if nobody noted it yet."""
+
+    def __init__(self, size: int | None) -> None:
+        self.size = size
+
+
+@asynccontextmanager
+async def _turn(sessions: SessionFactory, run_id: UUID) -> AsyncGenerator[_Turn, None]:
+    """Wait for the turn and give it back, with the size that it left.
+
+    A turn that cannot be given back lapses; what it wrote and could not note is cut off by the next.
+    """
+    writer = new_hex_id()
+    turn = await _wait_for_turn(sessions, run_id, writer)
+    try:
+        yield turn
+    finally:
+        async with unit_of_work(sessions) as session:
+            await session.execute(
+                update(RunLogState)
+                .where(RunLogState.run_id == run_id, RunLogState.writer == writer)
+                .values(size=turn.size, writer=None, writer_until=None)
+            )
+
+
+async def _wait_for_turn(sessions: SessionFactory, run_id: UUID, writer: str) -> _Turn:
+    pause = _FIRST_PAUSE_SECONDS
+    try:
+        async with asyncio.timeout(_WAIT_SECONDS):
+            while (turn := await _take_turn(sessions, run_id, writer)) is None:
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+    except TimeoutError:
+        raise Unavailable("The log of this run is busy. Please try again in a moment.") from None
+    return turn
+
+
+async def _take_turn(sessions: SessionFactory, run_id: UUID, writer: str) -> _Turn | None:
+    now = utcnow()
+    mine = {"writer": writer, "writer_until": now + _TURN}
+    statement = upsert(RunLogState).values(run_id=run_id, **mine)
+    free = or_(RunLogState.writer_until.is_(None), RunLogState.writer_until <= now)
+    async with unit_of_work(sessions) as session:
+        taken = await session.execute(
+            statement.on_conflict_do_update(
+                index_elements=[RunLogState.run_id], set_=mine, where=free
+            ).returning(RunLogState.size)
+        )
+        row = taken.one_or_none()
+    return None if row is None else _Turn(row.size)
+
+
+class RunLog:
+    """The log of a run in progress, as its worker writes it: gathered in a local file, stored as it grows."""
+
+    def __init__(self, send: Callable[[bytes], Awaitable[None]], file: IO[bytes]) -> None:
+        self._send = send
+        self._file = file
+        self._size = 0
+        self._sent = 0
+        self._changed = asyncio.Event()
+        self._closing = asyncio.Event()
+
+    async def append(self, entry: Mapping[str, Any]) -> None:
+        """Add an entry; chunks are left out, and so is everything beyond the log's limit."""
+        lines = encode_entries([entry])
+        if not lines or self._size > MAX_LOG_BYTES:
+            return
+        self._file.write(lines)
+        self._size += len(lines)
+        self._changed.set()
+
+    async def keep_sending(self) -> None:
+        """Send what is new, again and again, until `close` is called. An outage only delays it."""
+        while not self._closing.is_set():
+            await self._changed.wait()
+            self._changed.clear()
+            if not await self._send_rest():
+                self._changed.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GATHER_SECONDS + self._size / _BYTES_PER_SECOND):
+                    await self._closing.wait()
+
+    async def close(self, sending: asyncio.Task[None]) -> bool:
+        """Send what is left; False when store or database stayed away and the end of the log is lost.
+
+        The task that sends is not cancelled: what the store has begun to write it would finish at any time.
+        """
+        self._closing.set()
+        self._changed.set()
+        await sending
+        for attempt in range(_LAST_TRIES):
+            if await self._send_rest():
+                return True
+            await asyncio.sleep(2**attempt)
+        return False
+
+    async def _send_rest(self) -> bool:
+        self._file.flush()
+        try:
+            while self._sent < self._size:
+                lines = self._next_lines()
+                await self._send(lines)
+                self._sent += len(lines)
+        except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:
+            log.warning("run_log.not_stored", error=repr(error))
+            return False
+        return True
+
+    def _next_lines(self) -> bytes:
+        """Return a batch of whole lines that are not sent; one long line is a batch of its own."""
+        unsent = self._size - self._sent
+        batch = os.pread(self._file.fileno(), min(unsent, _BATCH_BYTES), self._sent)
+        if end := batch.rfind(b"\n") + 1:
+            return batch[:end]
+        return os.pread(self._file.fileno(), unsent, self._sent)
+
+
+@asynccontextmanager
+async def open_log(sessions: SessionFactory, store: ObjectStore, ref: LogRef) -> AsyncGenerator[RunLog, None]:
+    """Yield the log of a run; leaving the block stores the rest."""
+
+    async def send(lines: bytes) -> None:
+        await append_lines(sessions, store, ref, lines)
+
+    with tempfile.NamedTemporaryFile(prefix="taskbeacon-log-", suffix=".jsonl") as file:
+        run_log = RunLog(send, file.file)
+        sending = asyncio.create_task(run_log.keep_sending())
+        try:
+            yield run_log
+        finally:
+            await run_log.close(sending)
