@@ -9,6 +9,7 @@ AppError                        answered as the four-key envelope (contract 2.4)
 ├── PermissionDenied       403  known, but not allowed
 ├── NotFound               404  not there, or not visible: the same to the caller
 ├── MethodNotAllowed       405
+├── IdempotencyConflict    409  an Idempotency-Key that was used with another request
 ├── BodyTooLarge           413
 ├── UnsupportedMediaType   415
 ├── Throttled              429
@@ -27,6 +28,7 @@ __all__ = [
     "AuthenticationError",
     "AuthenticationFailed",
     "BodyTooLarge",
+    "IdempotencyConflict",
     "InvalidInput",
     "MalformedBody",
     "MethodNotAllowed",
@@ -122,6 +124,16 @@ class MethodNotAllowed(AppError):
     def __init__(self, method: str, allowed: frozenset[str]) -> None:
         super().__init__(f'Method "{method}" not allowed.')
         self.allowed = allowed
+
+
+class IdempotencyConflict(AppError):
+    """The caller used this Idempotency-Key with another request in the last 24 hours."""
+
+    status = 409
+    code = "idempotency_conflict"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used with another request.")
 
 
 class BodyTooLarge(AppError):

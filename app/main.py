@@ -7,7 +7,20 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app.config import Settings, get_settings
-from app.routers import docs, health, projects, run_artifacts, runs, staged_artifacts, tasks, users
+from app.routers import (
+    docs,
+    health,
+    notifications,
+    presence,
+    projects,
+    push_tokens,
+    run_artifacts,
+    run_logs,
+    runs,
+    staged_artifacts,
+    tasks,
+    users,
+)
 from app.services.process import ProcessContext, open_process
 from app.services.schema import require_current_schema
 from app.web.error_handlers import install_error_handlers
@@ -52,8 +65,12 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
         projects.router,
         tasks.router,
         runs.router,
+        run_logs.router,
         staged_artifacts.router,
         run_artifacts.router,
+        push_tokens.router,
+        presence.router,
+        notifications.router,
     ):
         app.include_router(router)
     # The last one added is the outermost.

@@ -2,17 +2,27 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
-from app.schemas.errors import RunRefusedOut
-from app.schemas.runs import RunIn, RunOut, RunPage
+from app.schemas.errors import RunRefusedOut, StateRefusedOut
+from app.schemas.runs import (
+    ConnectionTokenOut,
+    RunCreateIn,
+    RunIn,
+    RunOut,
+    RunPage,
+    RunUpdateIn,
+    SetOutputIn,
+    StartIn,
+)
 from app.schemas.tasks import TaskOut
-from app.services import runs
+from app.services import connection_tokens, run_updates, runs
 from app.web.answers import Json
-from app.web.auth import TaskRead, TaskWrite
+from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import json_body
-from app.web.dependencies import QueueDep, RunId, SessionDep, StoreDep, TaskId
+from app.web.dependencies import ProcessDep, QueueDep, RunId, SessionDep, StoreDep, TaskId
 from app.web.documentation import errors
+from app.web.idempotency import OnceDep
 from app.web.pagination import PageDep
 
 __all__ = ["router"]
@@ -20,6 +30,12 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["runs"])
 
 RunBody = Annotated[RunIn, Depends(json_body(RunIn))]
+RunCreateBody = Annotated[RunCreateIn, Depends(json_body(RunCreateIn))]
+RunUpdateBody = Annotated[RunUpdateIn, Depends(json_body(RunUpdateIn))]
+SetOutputBody = Annotated[SetOutputIn, Depends(json_body(SetOutputIn))]
+StartBody = Annotated[StartIn, Depends(json_body(StartIn))]
+
+_CHANGE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut)
 
 
 @router.post(
@@ -28,17 +44,44 @@ RunBody = Annotated[RunIn, Depends(json_body(RunIn))]
     summary="Run a task",
     response_description="The task; its `latest_run` is the new run.",
     response_model=TaskOut,
-    responses=errors(400, 403, 404, 413, 415, 429, refusal=RunRefusedOut),
+    responses=errors(400, 403, 404, 409, 413, 415, 429, refusal=RunRefusedOut),
 )
 async def run_task(
-    caller: TaskWrite, body: RunBody, task_id: TaskId, session: SessionDep, store: StoreDep, queue: QueueDep
-) -> Json:
+    caller: TaskWrite,
+    body: RunBody,
+    task_id: TaskId,
+    session: SessionDep,
+    store: StoreDep,
+    queue: QueueDep,
+    once: OnceDep,
+) -> Response:
     """Start a cloud run of the task and return the task with its new latest run.
 
     An empty body takes every default. The run is queued; a worker picks it up within moments and performs it in a
     sandbox. Follow it by reading the run, or its `log_url`.
     """
-    return Json(await runs.start_cloud_run(session, caller, task_id, body, store=store, queue=queue))
+    return await once(lambda: runs.start_cloud_run(session, caller, task_id, body, store=store, queue=queue))
+
+
+@router.post(
+    "/runs",
+    operation_id="tasks_runs_create",
+    summary="Create a run",
+    response_description="The new run.",
+    status_code=201,
+    response_model=RunOut,
+    responses=errors(400, 403, 404, 409, 413, 415, 429, refusal=RunRefusedOut),
+)
+async def create_run(
+    caller: TaskWrite,
+    body: RunCreateBody,
+    task_id: TaskId,
+    session: SessionDep,
+    store: StoreDep,
+    once: OnceDep,
+) -> Response:
+    """Create a run and begin nothing: the client performs it (`local`), or starts it later (`cloud`)."""
+    return await once(lambda: runs.create_run(session, caller, task_id, body, store=store), status_code=201)
 
 
 @router.get(
@@ -72,3 +115,115 @@ async def retrieve_run(
 ) -> Json:
     """Return a run: its status, output, error, log and artifacts."""
     return Json(await runs.retrieve_run(session, caller, task_id, run_id, store=store))
+
+
+@router.patch(
+    "/runs/{run_id}",
+    operation_id="tasks_runs_partial_update",
+    summary="Update a run",
+    response_description="The run as it is now.",
+    response_model=RunOut,
+    responses=_CHANGE_ERRORS,
+)
+async def update_run(
+    caller: TaskWrite,
+    task_id: TaskId,
+    run_id: VisibleRun,
+    body: RunUpdateBody,
+    session: SessionDep,
+    store: StoreDep,
+    process: ProcessDep,
+) -> Json:
+    """Change the given fields and no others; `output` and `state` are merged, one level deep.
+
+    Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its status.
+    """
+    run = await run_updates.update_run(
+        session, caller, task_id, run_id, body, store=store, redis=process.redis
+    )
+    return Json(run)
+
+
+@router.patch(
+    "/runs/{run_id}/set_output",
+    operation_id="tasks_runs_set_output_partial_update",
+    summary="Set the output of a run",
+    response_description="The run as it is now.",
+    response_model=RunOut,
+    responses=_CHANGE_ERRORS,
+)
+async def set_output(
+    caller: TaskWrite,
+    body: SetOutputBody,
+    task_id: TaskId,
+    run_id: RunId,
+    session: SessionDep,
+    store: StoreDep,
+    process: ProcessDep,
+) -> Json:
+    """Replace the output; if the task has a `json_schema`, the output must satisfy it."""
+    run = await run_updates.set_output(
+        session, caller, task_id, run_id, body.output, store=store, redis=process.redis
+    )
+    return Json(run)
+
+
+@router.post(
+    "/runs/{run_id}/start",
+    operation_id="tasks_runs_start_create",
+    summary="Start a run that was created",
+    response_description="The task.",
+    response_model=TaskOut,
+    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut | RunRefusedOut),
+)
+async def start_run(
+    caller: TaskWrite,
+    body: StartBody,
+    task_id: TaskId,
+    run_id: RunId,
+    session: SessionDep,
+    store: StoreDep,
+    queue: QueueDep,
+) -> Json:
+    """Have a worker perform a cloud run that is not begun. Safe to repeat until a worker has it."""
+    return Json(await run_updates.start_run(session, caller, task_id, run_id, body, store=store, queue=queue))
+
+
+@router.post(
+    "/runs/{run_id}/resume_in_cloud",
+    operation_id="tasks_runs_resume_in_cloud_create",
+    summary="Go on with a run in the cloud",
+    response_description="The run, queued.",
+    response_model=RunOut,
+    responses=errors(400, 403, 404, 429, refusal=StateRefusedOut),
+)
+async def resume_in_cloud(
+    caller: TaskWrite, task_id: TaskId, run_id: RunId, session: SessionDep, process: ProcessDep
+) -> Json:
+    """Have a worker perform a run that is over once more, or take over one that a client performs."""
+    run = await run_updates.resume_in_cloud(
+        session,
+        caller,
+        task_id,
+        run_id,
+        store=process.store,
+        queue=process.queue,
+        redis=process.redis,
+    )
+    return Json(run)
+
+
+@router.get(
+    "/runs/{run_id}/connection_token",
+    operation_id="tasks_runs_connection_token_retrieve",
+    summary="Get a token for one run",
+    response_description="The token.",
+    response_model=ConnectionTokenOut,
+    responses=errors(403, 404, 429),
+)
+async def issue_connection_token(
+    caller: TaskWrite, task_id: TaskId, run_id: RunId, session: SessionDep, process: ProcessDep
+) -> Json:
+    """Return a token for whoever has no key and must reach this run, such as an agent outside our workers."""
+    secrets = process.settings.secret_keys
+    return Json(await connection_tokens.issue_token(session, caller, task_id, run_id, secrets=secrets))

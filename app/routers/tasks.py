@@ -18,6 +18,7 @@ from app.web.auth import TaskRead, TaskWrite, VisibleTask
 from app.web.body import json_body
 from app.web.dependencies import SessionDep, StoreDep, TaskId
 from app.web.documentation import errors
+from app.web.idempotency import OnceDep
 from app.web.pagination import PageDep
 from app.web.task_body import TaskBody
 
@@ -60,11 +61,13 @@ async def list_tasks(
     response_description="The new task.",
     status_code=201,
     response_model=TaskOut,
-    responses=errors(400, 403, 404, 413, 415, 429),
+    responses=errors(400, 403, 404, 409, 413, 415, 429),
 )
-async def create_task(caller: TaskWrite, body: TaskBody, session: SessionDep, store: StoreDep) -> Json:
+async def create_task(
+    caller: TaskWrite, body: TaskBody, session: SessionDep, store: StoreDep, once: OnceDep
+) -> Response:
     """Create a task. Every field is optional; this starts nothing yet: `POST …/tasks/{task_id}/run` does."""
-    return Json(await tasks.create_task(session, caller, body, store=store), status_code=201)
+    return await once(lambda: tasks.create_task(session, caller, body, store=store), status_code=201)
 
 
 @router.get(

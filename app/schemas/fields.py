@@ -27,6 +27,7 @@ __all__ = [
     "Integer",
     "Items",
     "Json",
+    "JsonObject",
     "Text",
     "Uuid",
     "fail",
@@ -289,6 +290,21 @@ class Json(Field):
     @override
     def json_schema(self) -> JsonSchema:
         return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonObject(Json):
+    """A JSON object with any keys."""
+
+    @override
+    def parse(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise fail("not_a_dict", f'Expected a dictionary of items but got type "{type(value).__name__}".')
+        return Json.parse(self, value)
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {"type": "object"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,12 @@
-"""Runs: the body that starts one, and how they are shown (contract 3.3, 5.8)."""
+"""Runs: the bodies that make and change them, and how they are shown (contract 3.3, 5.8, 6.4)."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
-from typing_extensions import TypedDict
+from pydantic import Field, model_validator
+from typing_extensions import TypedDict, override
 
 from app.enums import (
     Environment,
@@ -18,12 +19,28 @@ from app.enums import (
     RuntimeAdapter,
 )
 from app.schemas.base import Input, PageLink
-from app.schemas.fields import Choice, Items, Text, Uuid
+from app.schemas.fields import Choice, Items, Json, JsonObject, JsonSchema, Text, Uuid
+from app.schemas.fields import Field as InputField
 
-__all__ = ["ArtifactOut", "RunIn", "RunOut", "RunPage"]
+__all__ = [
+    "ArtifactOut",
+    "ConnectionTokenOut",
+    "RelayIn",
+    "RelayOut",
+    "RunCreateIn",
+    "RunIn",
+    "RunOut",
+    "RunPage",
+    "RunUpdateIn",
+    "SetOutputIn",
+    "StartIn",
+]
 
 _MAX_ARTIFACTS = 100
 _MAX_MESSAGE = 1_000_000
+_MAX_KEYS = 1000
+_MAX_RELAYED = 10_000
+_MAX_PARTS = 100
 
 
 class RunIn(Input):
@@ -91,6 +108,131 @@ class RunIn(Input):
         Choice(of=PermissionMode),
         Field(description="What the agent may do without asking; needs `runtime_adapter`."),
     ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ignored(InputField):
+    """A field of the base that this body does not take, whatever it holds."""
+
+    @override
+    def parse(self, value: Any) -> None:
+        return None
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {}
+
+
+class RunCreateIn(RunIn):
+    """A run that is made and not begun; its options are those of `run`."""
+
+    environment: Annotated[
+        Environment,
+        Choice(of=Environment),
+        Field(description="`local`: the client performs it; `cloud`: a worker does, once it is started."),
+    ] = Environment.LOCAL
+    resume_from_run_id: Annotated[
+        None, _Ignored(null=True), Field(description="Ignored: only `run` goes on from an earlier run.")
+    ] = None
+
+
+class StartIn(Input):
+    """What to tell the agent of a run that is started now."""
+
+    pending_user_message: Annotated[
+        str | None,
+        Text(max_length=_MAX_MESSAGE, blank_is_absent=True),
+        Field(description="A message for the agent, after the task's description."),
+    ] = None
+    pending_user_artifact_ids: Annotated[
+        list[Annotated[str, Text(max_length=128)]],
+        Items(max_length=_MAX_ARTIFACTS),
+        Field(description="Files of this run to hand to the agent."),
+    ] = []  # noqa: RUF012 - pydantic copies defaults
+
+
+class RunUpdateIn(Input):
+    """Changes to a run; only what is given changes."""
+
+    status: Annotated[
+        RunStatus | None, Choice(of=RunStatus), Field(description="Any, as long as the run is not over.")
+    ] = None
+    branch: Annotated[
+        str | None, Text(max_length=255, null=True), Field(description="Branch of the run.")
+    ] = None
+    stage: Annotated[
+        str | None, Text(max_length=100, null=True), Field(description="Where the run stands, in your words.")
+    ] = None
+    output: Annotated[
+        dict[str, Any] | None,
+        JsonObject(null=True),
+        Field(description="Keys to set in the output; null empties it."),
+    ] = None
+    state: Annotated[
+        dict[str, Any] | None,
+        JsonObject(),
+        Field(description="Keys to set in the state; protected ones stay."),
+    ] = None
+    state_remove_keys: Annotated[
+        list[Annotated[str, Text(max_length=255)]] | None,
+        Items(max_length=_MAX_KEYS, empty=False),
+        Field(description="Keys to take out of the state; protected ones stay."),
+    ] = None
+    error_message: Annotated[
+        str | None,
+        Text(max_length=_MAX_MESSAGE, null=True, blank=True),
+        Field(description="Why the run failed, in words to act on."),
+    ] = None
+
+
+class SetOutputIn(Input):
+    """The output of a run; an object without the key `output` is the output itself (contract 13.11)."""
+
+    output: Annotated[
+        Any, Json(null=True), Field(description="Replaces the output; must satisfy the task's `json_schema`.")
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wrap(cls, body: dict[str, Any]) -> dict[str, Any]:
+        return body if "output" in body else {"output": body}
+
+
+class RelayIn(Input):
+    """A message of the agent for the people who follow its run."""
+
+    text: Annotated[str, Text(max_length=_MAX_RELAYED), Field(description="The message.")]
+    text_parts: Annotated[
+        list[Annotated[str, Text(max_length=_MAX_RELAYED, blank=True)]],
+        Items(max_length=_MAX_PARTS),
+        Field(description="The message in parts, if it has some."),
+    ] = []  # noqa: RUF012 - pydantic copies defaults
+    message_id: Annotated[
+        str | None, Text(max_length=255, null=True, blank_is_absent=True), Field(description="Your id of it.")
+    ] = None
+    trace_id: Annotated[
+        str | None,
+        Text(max_length=255, null=True, blank_is_absent=True),
+        Field(description="Your trace of it."),
+    ] = None
+
+
+class RelayOut(TypedDict):
+    """What became of a relayed message."""
+
+    status: Annotated[
+        str,
+        Field(description="`skipped`: no chat to relay to; it is on the run's log.", examples=["skipped"]),
+    ]
+
+
+class ConnectionTokenOut(TypedDict):
+    """A token for one run."""
+
+    token: Annotated[
+        str,
+        Field(description="JSON Web Token (RS256), valid for a day, audience `taskbeacon:run_connection`."),
+    ]
 
 
 class ArtifactOut(TypedDict):

@@ -1,108 +1,235 @@
-"""A run's log: JSON lines in one object, written while the run goes on (contract 6.4, 13.4).
+"""What clients do with a run's log: add to it, read it whole, read it in pages (contract 6.4, 13.4).
 
-Object stores cannot append, so the log grows in a local file that is put whole from time to time: soon while it is
-small, less often as it grows, and once more at the end.
+A reader gets the logs of the runs that its run goes on from too, oldest first. Nothing is ever whole in memory.
 """
 
-import asyncio
-import tempfile
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
 
 import orjson
-import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import LOG_TAGS, ObjectStore, ObjectStoreUnavailable
+from app.clients.object_store import ObjectMissing, ObjectStore
+from app.clock import utcnow
+from app.db import SessionFactory, release
+from app.models import Run
+from app.schemas.run_logs import LogQuery, parse_timestamp
+from app.schemas.runs import RelayIn, RelayOut, RunOut
+from app.services.access import Principal, require_run
+from app.services.run_chain import resume_chain
+from app.services.run_log_writer import LogRef, append_lines, encode_entries
+from app.services.runs import retrieve_run
 
-__all__ = ["RunLog", "is_dropped", "open_log"]
+__all__ = ["LogPage", "append_log", "read_page", "read_text", "relay_message"]
 
-CONTENT_TYPE = "application/jsonl"
-
-_FIRST_PAUSE_SECONDS = 0.5
-# One more second between two puts for each of these many bytes.
-_BYTES_PER_SECOND = 4 * 1024 * 1024
-_MAX_BYTES = 200 * 1024 * 1024
-_FINAL_TRIES = 4
-
-log = structlog.get_logger(__name__)
+# A page ends here, however few entries it holds; the one that fills it is still in.
+_PAGE_BYTES = 16 * 1024 * 1024
 
 
-def is_dropped(entry: Mapping[str, Any]) -> bool:
-    """Tell whether an entry is a chunk of a message that follows whole (contract 13.4)."""
-    notification = entry.get("notification")
-    if not isinstance(notification, Mapping) or notification.get("method") != "session/update":
+async def append_log(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    entries: Sequence[Mapping[str, Any]],
+    *,
+    sessions: SessionFactory,
+    store: ObjectStore,
+) -> RunOut:
+    """Add entries to the end of a run's log, whoever else writes to it, and return the run.
+
+    Raises:
+        NotFound: there is no such run for this caller.
+        ObjectStoreUnavailable: the store did not answer; nothing was added.
+        Unavailable: others kept the log busy; nothing was added.
+
+    """
+    await require_run(session, caller, task_id, run_id)
+    await release(session)
+    lines = encode_entries(entries)
+    await append_lines(sessions, store, LogRef(caller.project.id, task_id, run_id), lines)
+    return await retrieve_run(session, caller, task_id, run_id, store=store)
+
+
+async def relay_message(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    body: RelayIn,
+    *,
+    sessions: SessionFactory,
+    store: ObjectStore,
+) -> RelayOut:
+    """Keep an agent's message on the run's log; there is no chat to relay it to (contract 13.7).
+
+    Raises:
+        NotFound, ObjectStoreUnavailable, Unavailable: as `append_log`.
+
+    """
+    await require_run(session, caller, task_id, run_id)
+    await release(session)
+    entry = _notification("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
+    await append_lines(sessions, store, LogRef(caller.project.id, task_id, run_id), encode_entries([entry]))
+    return {"status": "skipped"}
+
+
+def _notification(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "notification",
+        "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "notification": {"jsonrpc": "2.0", "method": method, "params": params},
+    }
+
+
+async def read_text(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectStore
+) -> AsyncGenerator[bytes, None]:
+    """Return the whole log as it is stored, in pieces; what can go wrong at its beginning is raised here.
+
+    Raises:
+        NotFound: there is no such run for this caller.
+        ObjectStoreUnavailable: the store did not answer.
+
+    """
+    keys = await _chain_keys(session, caller, task_id, run_id)
+    await release(session)
+    pieces = _pieces(store, keys)
+    first = await anext(pieces, b"")
+
+    async def text() -> AsyncGenerator[bytes, None]:
+        async with aclosing(pieces):
+            yield first
+            async for piece in pieces:
+                yield piece
+
+    return text()
+
+
+@dataclass(slots=True)
+class LogPage:
+    """A page of entries as they are stored, and how many there are."""
+
+    total: int = 0
+    matching: int = 0
+    entries: list[bytes] = field(default_factory=list)
+    _bytes: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether another entry would make the answer too large."""
+        return self._bytes >= _PAGE_BYTES
+
+    @property
+    def body(self) -> bytes:
+        """The entries as a JSON array."""
+        return b"[" + b",".join(self.entries) + b"]"
+
+    def add(self, line: bytes) -> None:
+        """Take an entry."""
+        self.entries.append(line)
+        self._bytes += len(line)
+
+
+async def read_page(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    query: LogQuery,
+    *,
+    store: ObjectStore,
+) -> LogPage:
+    """Return the entries that a query asks for, in one pass over the log; lines that are no JSON do not count.
+
+    Raises:
+        NotFound: there is no such run for this caller.
+        ObjectStoreUnavailable: the store did not answer.
+
+    """
+    keys = await _chain_keys(session, caller, task_id, run_id)
+    await release(session)
+    page = LogPage()
+    async with aclosing(_lines(store, keys)) as lines:
+        async for line in lines:
+            entry = _parse(line)
+            if entry is None:
+                continue
+            page.total += 1
+            if not _matches(entry, query):
+                continue
+            wanted = query.offset <= page.matching < query.offset + query.limit
+            page.matching += 1
+            # Once a page is full nothing further may be in it: the next one goes on from its end.
+            if wanted and not page.is_full:
+                page.add(line)
+    return page
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _matches(entry: Mapping[str, Any], query: LogQuery) -> bool:
+    kind = _kind(entry)
+    if query.event_types and kind not in query.event_types:
         return False
-    parameters = notification.get("params")
-    update = parameters.get("update") if isinstance(parameters, Mapping) else None
-    return isinstance(update, Mapping) and update.get("sessionUpdate") == "agent_message_chunk"
-
-
-class RunLog:
-    """The log of one run in progress; `open_log` makes it."""
-
-    def __init__(self, store: ObjectStore, key: str, path: Path, file: IO[bytes]) -> None:
-        self._store = store
-        self._key = key
-        self._path = path
-        self._file = file
-        self._size = 0
-        self._stored_size = -1
-        self._changed = asyncio.Event()
-
-    async def append(self, entry: Mapping[str, Any]) -> None:
-        """Add an entry; chunks are left out, and so is everything beyond the log's limit."""
-        if is_dropped(entry) or self._size > _MAX_BYTES:
-            return
-        line = orjson.dumps(entry) + b"\n"
-        self._size += len(line)
-        if self._size > _MAX_BYTES:
-            line = orjson.dumps({"type": "truncated", "limit_bytes": _MAX_BYTES}) + b"\n"
-        self._file.write(line)
-        self._changed.set()
-
-    async def keep_storing(self) -> None:
-        """Put what is new, again and again, until cancelled. An outage of the store only delays it."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            try:
-                await self._put()
-            except ObjectStoreUnavailable as error:
-                log.warning("run_log.not_stored", error=repr(error))
-                self._changed.set()
-            await asyncio.sleep(_FIRST_PAUSE_SECONDS + self._size / _BYTES_PER_SECOND)
-
-    async def close(self) -> bool:
-        """Put what is left; False when the store stayed away and the end of the log is lost."""
-        for attempt in range(_FINAL_TRIES):
-            try:
-                await self._put()
-            except ObjectStoreUnavailable as error:
-                log.warning("run_log.not_stored", error=repr(error))
-                await asyncio.sleep(2**attempt)
-            else:
-                return True
+    if query.exclude_types and kind in query.exclude_types:
         return False
-
-    async def _put(self) -> None:
-        self._file.flush()
-        size = self._size
-        if size != self._stored_size:
-            await self._store.put(self._key, self._path, content_type=CONTENT_TYPE, tags=LOG_TAGS)
-            self._stored_size = size
+    if query.after is None:
+        return True
+    moment = parse_timestamp(entry.get("timestamp"))
+    return moment is not None and moment > query.after
 
 
-@asynccontextmanager
-async def open_log(store: ObjectStore, key: str) -> AsyncGenerator[RunLog, None]:
-    """Yield the log of a run, stored as it grows; leaving the block stores the rest."""
-    with tempfile.NamedTemporaryFile(prefix="taskbeacon-log-", suffix=".jsonl") as file:
-        run_log = RunLog(store, key, Path(file.name), file.file)
-        storing = asyncio.create_task(run_log.keep_storing())
+def _kind(entry: Mapping[str, Any]) -> object:
+    notification_ = entry.get("notification")
+    method = notification_.get("method") if isinstance(notification_, Mapping) else None
+    kind = entry.get("type") if method is None else method
+    return kind if isinstance(kind, str) else None
+
+
+async def _chain_keys(session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID) -> list[str]:
+    """Return where the logs of the run and of those it goes on from are stored, oldest first."""
+    await require_run(session, caller, task_id, run_id)
+    chain = resume_chain(task_id, run_id, Run.id)
+    ids = await session.scalars(select(chain.c.id).order_by(chain.c.depth.desc()))
+    # A run that goes on from itself, by way of others, is read once.
+    return [LogRef(caller.project.id, task_id, each).key for each in dict.fromkeys(ids)]
+
+
+async def _pieces(store: ObjectStore, keys: Sequence[str]) -> AsyncGenerator[bytes, None]:
+    for key in keys:
+        last = b"\n"
         try:
-            yield run_log
-        finally:
-            storing.cancel()
-            await asyncio.gather(storing, return_exceptions=True)
-            await run_log.close()
+            async with store.open(key) as content:
+                async for piece in content.chunks:
+                    if piece:
+                        last = piece[-1:]
+                        yield piece
+        except ObjectMissing:
+            continue
+        if last != b"\n":
+            yield b"\n"
+
+
+async def _lines(store: ObjectStore, keys: Sequence[str]) -> AsyncGenerator[bytes, None]:
+    rest: list[bytes] = []
+    async with aclosing(_pieces(store, keys)) as pieces:
+        async for piece in pieces:
+            first, *others = piece.split(b"\n")
+            rest.append(first)
+            for other in others:
+                if line := b"".join(rest).strip():
+                    yield line
+                rest = [other]
+    if line := b"".join(rest).strip():
+        yield line

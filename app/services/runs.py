@@ -1,4 +1,4 @@
-"""Runs: start one in the cloud, list and read them (contract 5.8, 6.4, 9)."""
+"""Runs: create them, begun in the cloud or not, list and read them (contract 5.8, 6.4, 9)."""
 
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from app.clients.queue import JobQueue
 from app.enums import Environment, PrAuthorshipMode
 from app.errors import InvalidInput, NotFound, RunRefused
 from app.models import Integration, Run, Task, UserIntegration
-from app.schemas.runs import RunIn, RunOut
+from app.schemas.runs import RunCreateIn, RunIn, RunOut
 from app.schemas.tasks import TaskOut
 from app.services import run_lifecycle, run_options
 from app.services.access import Principal, lock_task, require_task, visible_task
@@ -21,7 +21,7 @@ from app.services.task_references import GITHUB
 from app.services.task_views import RUN_COLUMNS, run_out
 from app.services.tasks import retrieve_task
 
-__all__ = ["list_runs", "retrieve_run", "start_cloud_run"]
+__all__ = ["create_run", "list_runs", "retrieve_run", "start_cloud_run"]
 
 
 async def start_cloud_run(
@@ -43,6 +43,34 @@ async def start_cloud_run(
         RunRefused: a run, environment or artifact that the request names is not there.
 
     """
+    run_id = await _create(session, caller, task_id, body, Environment.CLOUD, dispatch=True, store=store)
+    request_run(session, queue, run_id)
+    return await retrieve_task(session, caller, task_id, store=store)
+
+
+async def create_run(
+    session: AsyncSession, caller: Principal, task_id: UUID, body: RunCreateIn, *, store: ObjectStore
+) -> RunOut:
+    """Create a queued run and ask nobody to perform it: the client does, or starts it later (contract 6.4, 13.1).
+
+    Raises:
+        InvalidInput, NotFound, RunRefused: as `start_cloud_run`.
+
+    """
+    run_id = await _create(session, caller, task_id, body, body.environment, dispatch=False, store=store)
+    return await retrieve_run(session, caller, task_id, run_id, store=store)
+
+
+async def _create(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    body: RunIn,
+    environment: Environment,
+    *,
+    dispatch: bool,
+    store: ObjectStore,
+) -> UUID:
     run_options.require_consistent(body)
     task = await lock_task(session, caller, task_id)
     state = await _state(session, task, body)
@@ -57,15 +85,14 @@ async def start_cloud_run(
         session,
         task_id=task.id,
         project_id=task.project_id,
-        environment=Environment.CLOUD,
+        environment=environment,
         branch=state.get("pr_base_branch"),
         state=state,
         artifacts=artifacts,
-        dispatch=True,
+        dispatch=dispatch,
     )
     keep_artifacts(session, store, task.project_id, artifacts)
-    request_run(session, queue, run_id)
-    return await retrieve_task(session, caller, task_id, store=store)
+    return run_id
 
 
 async def _state(session: AsyncSession, task: Task, body: RunIn) -> dict[str, Any]:

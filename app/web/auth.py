@@ -16,10 +16,20 @@ from app.schemas.fields import parse_integer
 from app.services import access
 from app.services.access import Principal
 from app.web.body import read_json
-from app.web.dependencies import ProcessDep, SessionDep, TaskId
+from app.web.dependencies import ProcessDep, RunId, SessionDep, TaskId
 from app.web.throttling import throttle
 
-__all__ = ["ProjectRead", "ScopeGate", "TaskRead", "TaskWrite", "UserRead", "UserWrite", "VisibleTask"]
+__all__ = [
+    "ProjectRead",
+    "ProjectUserWrite",
+    "ScopeGate",
+    "TaskRead",
+    "TaskWrite",
+    "UserRead",
+    "UserWrite",
+    "VisibleRun",
+    "VisibleTask",
+]
 
 # Upstream's first authenticator on the tasks routes has no challenge, so a missing or wrong key is 403 there and
 # 401 everywhere else (contract 2.2, 11 #1). One constant, so that it can be flipped.
@@ -98,8 +108,16 @@ async def _visible_task(request: Request, task_id: TaskId, session: SessionDep) 
     return task_id
 
 
+async def _visible_run(request: Request, task_id: TaskId, run_id: RunId, session: SessionDep) -> UUID:
+    """Let a request through whose caller, an earlier parameter of the endpoint, sees the run of the path."""
+    principal: Principal = request.state.principal
+    await access.require_run(session, principal, task_id, run_id)
+    return run_id
+
+
 # For routes whose look-up comes before their body (contract 2.3).
 VisibleTask = Annotated[UUID, Depends(_visible_task)]
+VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
 
 def _gate(scope: Scope, *, in_project: bool) -> Callable[..., Awaitable[Principal]]:
@@ -108,6 +126,8 @@ def _gate(scope: Scope, *, in_project: bool) -> Callable[..., Awaitable[Principa
 
 TaskRead = Annotated[Principal, Depends(_gate(Scope.TASK_READ, in_project=True))]
 TaskWrite = Annotated[Principal, Depends(_gate(Scope.TASK_WRITE, in_project=True))]
+# For what concerns the caller's own devices, within a project.
+ProjectUserWrite = Annotated[Principal, Depends(_gate(Scope.USER_WRITE, in_project=True))]
 UserRead = Annotated[Principal, Depends(_gate(Scope.USER_READ, in_project=False))]
 UserWrite = Annotated[Principal, Depends(_gate(Scope.USER_WRITE, in_project=False))]
 ProjectRead = Annotated[Principal, Depends(_gate(Scope.PROJECT_READ, in_project=False))]

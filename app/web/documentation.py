@@ -74,6 +74,10 @@ TAGS = [
         "name": "artifacts",
         "description": "Files that go into a run and files that come out of it.",
     },
+    {
+        "name": "push",
+        "description": "Devices, presence, and pushes: who is told when a run ends, and why or why not.",
+    },
     {"name": "projects", "description": "Where tasks live, and who sees them."},
     {"name": "users", "description": "Whose key this is."},
     {
@@ -128,7 +132,16 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "How many to skip. What is no positive number is 0.",
         "schema": {"type": "integer", "minimum": 0, "default": 0},
     },
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "A text of yours, new for each wish. The same request with the same key is performed once and "
+        "answered alike for 24 hours (then with `Idempotent-Replayed: true`).",
+        "schema": {"type": "string", "maxLength": 255},
+    },
 }
+
 
 _MEANING = {
     400: "The body or the query breaks a rule; `attr` names the field.",

@@ -16,11 +16,22 @@ from app.enums import Environment, OriginProduct, RunStatus
 from app.errors import ArtifactNotFound, RequestRefused, RunRefused, StateRefused
 from app.schemas.health import LivenessOut, ReadinessOut
 from app.schemas.run_artifacts import InlineIn, PathIn, SignedUrlOut
-from app.schemas.runs import ArtifactOut, RunIn, RunOut
+from app.schemas.run_logs import AppendIn, LogQuery
+from app.schemas.runs import (
+    ArtifactOut,
+    RelayIn,
+    RunCreateIn,
+    RunIn,
+    RunOut,
+    RunUpdateIn,
+    SetOutputIn,
+    StartIn,
+)
 from app.schemas.staged_artifacts import FinalizeIn, PreparedOut, PrepareIn
 from app.schemas.tasks import SummariesIn, SummaryOut, TaskIn, TaskListQuery, TaskOut
 from app.schemas.users import OrganizationOut, ProjectOut, UserBasic, UserOut
 from app.web.answers import Json
+from app.web.push_examples import PUSH_EXAMPLES
 
 __all__ = ["EXAMPLES", "OperationExamples", "on_the_wire"]
 
@@ -99,6 +110,24 @@ _COMPLETED_RUN: RunOut = {
     "artifacts": [_PATCH],
     "updated_at": _COMPLETED_AT,
     "completed_at": _COMPLETED_AT,
+}
+
+_LOCAL_RUN: RunOut = {**_QUEUED_RUN, "environment": Environment.LOCAL}
+_RUN_IN_PROGRESS: RunOut = {**_LOCAL_RUN, "status": RunStatus.IN_PROGRESS, "stage": "testing"}
+_LOG_ENTRY = {
+    "type": "notification",
+    "timestamp": "2026-03-01T10:00:07.250Z",
+    "notification": {
+        "jsonrpc": "2.0",
+        "method": "session/update",
+        "params": {
+            "sessionId": "s1",
+            "update": {
+                "sessionUpdate": "agent_message",
+                "content": {"type": "text", "text": "The page says hello now."},
+            },
+        },
+    },
 }
 
 _NEW_TASK: TaskOut = {
@@ -379,6 +408,75 @@ EXAMPLES: Mapping[str, OperationExamples] = {
     "tasks_runs_artifacts_download_retrieve": OperationExamples(refused=(PathIn, {}), refusals=_NO_ARTIFACT),
     "tasks_runs_list": OperationExamples(answer=_page(_COMPLETED_RUN)),
     "tasks_runs_retrieve": OperationExamples(answer=_COMPLETED_RUN),
+    "tasks_runs_create": OperationExamples(
+        answer=_LOCAL_RUN,
+        bodies={"Performed here": {}, "For a worker, later": {"environment": "cloud", "branch": "main"}},
+        refused=(RunCreateIn, {"environment": "moon"}),
+        refusals={"The environment is not there": RunRefused("Invalid sandbox_environment_id")},
+    ),
+    "tasks_runs_partial_update": OperationExamples(
+        answer=_RUN_IN_PROGRESS,
+        bodies={
+            "Say where it stands": {"status": "in_progress", "stage": "testing"},
+            "Stop it": {"status": "cancelled"},
+            "Change its state": {
+                "state": {"mode": "interactive"},
+                "state_remove_keys": ["snapshot_external_id"],
+            },
+        },
+        refused=(RunUpdateIn, {"status": "sleeping"}),
+        refusals={"The run is over": StateRefused("Run is already completed")},
+    ),
+    "tasks_runs_set_output_partial_update": OperationExamples(
+        answer=_COMPLETED_RUN,
+        bodies={"A result": {"output": {"tests": 42}}},
+        refused=(SetOutputIn, {"output": "a\x00b"}),
+        refusals={
+            "It is not what the task asks for": StateRefused(
+                "Output validation error: 'many' is not of type 'integer'"
+            )
+        },
+    ),
+    "tasks_runs_start_create": OperationExamples(
+        answer=_RUNNING_TASK,
+        bodies={
+            "As it was created": {},
+            "With a message": {"pending_user_message": "Keep the change small."},
+        },
+        refused=(StartIn, {"pending_user_message": None}),
+        refusals={
+            "The run is the client's": StateRefused("Only cloud runs can be started via this endpoint"),
+            "The run has begun": StateRefused(
+                "Only queued or not_started cloud runs can be started (current status: in_progress)"
+            ),
+            "A file is not one of the run's": RunRefused(
+                "Some pending_user_artifact_ids are invalid for this run",
+                missing_artifact_ids=["4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"],
+            ),
+        },
+    ),
+    "tasks_runs_resume_in_cloud_create": OperationExamples(
+        answer=_QUEUED_RUN,
+        refusals={"A worker has it": StateRefused("Run is already active in cloud")},
+    ),
+    "tasks_runs_connection_token_retrieve": OperationExamples(answer={"token": "eyJhbGciOiJSUzI1NiJ9.…"}),
+    "tasks_runs_append_log_create": OperationExamples(
+        answer=_RUN_IN_PROGRESS,
+        bodies={"A message of the agent": {"entries": [_LOG_ENTRY]}},
+        refused=(AppendIn, {"entries": []}),
+    ),
+    "tasks_runs_relay_message_create": OperationExamples(
+        answer={"status": "skipped"},
+        bodies={"A message": {"text": "The page says hello now."}},
+        refused=(RelayIn, {"text": ""}),
+    ),
+    "tasks_runs_logs_retrieve": OperationExamples(
+        answer=orjson.dumps(_LOG_ENTRY).decode() + "\n",
+    ),
+    "tasks_runs_session_logs_retrieve": OperationExamples(
+        answer=[_LOG_ENTRY], refused=(LogQuery, {"limit": "0"})
+    ),
+    **{name: OperationExamples(**parts) for name, parts in PUSH_EXAMPLES.items()},
 }
 
 

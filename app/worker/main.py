@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
@@ -9,25 +11,31 @@ import uvloop
 from arq.connections import ArqRedis
 from arq.cron import cron
 from arq.worker import Worker, func
+from prometheus_client import start_http_server
 from redis.exceptions import RedisError
 from typing_extensions import override
 
 from app.agents.confinement import SandboxPolicy
 from app.agents.sandbox import probe
 from app.agents.workspace import reclaim
-from app.clients.queue import QUEUE_NAME, decode_job, encode_job
+from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
 from app.clients.redis import create_pool
+from app.clients.run_changes import RunChanges
 from app.config import Settings
 from app.services import run_lifecycle
-from app.services.jobs import EXECUTE_RUN
+from app.services.jobs import DELIVER_NOTIFICATIONS, EXECUTE_RUN
 from app.services.process import open_process
 from app.services.schema import require_current_schema
 from app.worker.context import WorkerContext
+from app.worker.jobs.deliver_notifications import deliver_notifications
 from app.worker.jobs.execute_run import execute_run
+from app.worker.jobs.fetch_receipts import fetch_receipts
 from app.worker.jobs.recover_runs import recover_runs
 from app.worker.jobs.sweep_artifacts import sweep_artifacts
+from app.worker.jobs.sweep_idempotency_keys import sweep_idempotency_keys
+from app.worker.jobs.sweep_presence import sweep_presence
 
-__all__ = ["ResilientWorker", "create_worker", "run_worker"]
+__all__ = ["ResilientWorker", "create_chores_worker", "create_worker", "run_worker"]
 
 # Above the run's own limit, so that the job ends it first and can say why.
 _JOB_MARGIN_SECONDS = 300
@@ -35,6 +43,10 @@ _SWEEP_SECONDS = {0, 10, 20, 30, 40, 50}
 # Not at the full hour, when everybody's jobs run.
 _HOURLY = 17
 _LONG_SWEEP_SECONDS = 1800
+_CHORES_AT_A_TIME = 10
+_CHORE_SECONDS = 300
+# How long requests to push services that are under way may take to end.
+_CHORES_DRAIN_SECONDS = 15
 _OUTAGE_PAUSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
@@ -70,12 +82,7 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
                 sweep_artifacts, minute=_HOURLY, unique=True, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS
             ),
         ],
-        redis_pool=ArqRedis(
-            connection_pool=create_pool(settings.redis_url),
-            job_serializer=encode_job,
-            job_deserializer=decode_job,
-            default_queue_name=QUEUE_NAME,
-        ),
+        redis_pool=_queue_pool(settings, QUEUE_NAME),
         queue_name=QUEUE_NAME,
         job_serializer=encode_job,
         job_deserializer=decode_job,
@@ -95,24 +102,91 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
     return worker
 
 
+def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Worker:
+    """Return the worker of short jobs, which runs beside the other: no run may keep a push waiting."""
+    return ResilientWorker(
+        functions=[func(deliver_notifications, name=DELIVER_NOTIFICATIONS, timeout=_CHORE_SECONDS)],
+        cron_jobs=[
+            # Most pushes are asked for when they become due; this finds what a crash or a delay left.
+            cron(deliver_notifications, second=_SWEEP_SECONDS, unique=True, timeout=_CHORE_SECONDS),
+            cron(fetch_receipts, second=5, unique=True, timeout=_CHORE_SECONDS),
+            cron(sweep_presence, second=25, unique=True, timeout=_CHORE_SECONDS),
+            cron(sweep_idempotency_keys, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
+        ],
+        redis_pool=_queue_pool(context.process.settings, CHORES_QUEUE),
+        queue_name=CHORES_QUEUE,
+        job_serializer=encode_job,
+        job_deserializer=decode_job,
+        max_jobs=_CHORES_AT_A_TIME,
+        # A chore that a stopping worker broke off is begun again by the next one.
+        max_tries=1_000_000,
+        keep_result=0,
+        log_results=False,
+        burst=burst,
+        handle_signals=False,
+        ctx=context.as_arq_context(),
+    )
+
+
+def _queue_pool(settings: Settings, queue_name: str) -> ArqRedis:
+    return ArqRedis(
+        connection_pool=create_pool(settings.redis_url),
+        job_serializer=encode_job,
+        job_deserializer=decode_job,
+        default_queue_name=queue_name,
+    )
+
+
+@asynccontextmanager
+async def _chores(context: WorkerContext) -> AsyncGenerator[None, None]:
+    """Do chores until the block ends, also while the last runs are finishing."""
+    worker = create_chores_worker(context)
+    working = asyncio.create_task(worker.async_run())
+    working.add_done_callback(_report_failure)
+    try:
+        yield
+    finally:
+        try:
+            # Jobs are cancelled; what they have under way they finish first.
+            async with asyncio.timeout(_CHORES_DRAIN_SECONDS):
+                await worker.close()
+        except TimeoutError:
+            log.warning("worker.chores_broken_off")
+        await asyncio.gather(working, return_exceptions=True)
+
+
+def _report_failure(working: asyncio.Task[None]) -> None:
+    if not working.cancelled() and (error := working.exception()) is not None:
+        log.error("worker.chores_failed", exc_info=error)
+
+
 async def _run(settings: Settings) -> None:
     settings.workspaces_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with open_process(settings, name="worker") as process:
         await require_current_schema(process.sessions)
         context = WorkerContext(
-            process=process, sandbox=await probe(_policy(settings)), environment=dict(os.environ)
+            process=process,
+            sandbox=await probe(_policy(settings)),
+            changes=RunChanges(process.redis),
+            environment=dict(os.environ),
         )
         if removed := await reclaim(settings.workspaces_path):
             log.info("worker.workspaces_reclaimed", count=removed)
         await _wait_for_redis(process.redis)
+        if settings.worker_metrics_port:
+            start_http_server(settings.worker_metrics_port)
         worker = create_worker(context)
+        listening = asyncio.create_task(context.changes.listen())
         log.info("worker.started", concurrency=settings.worker_concurrency)
         try:
-            await worker.async_run()
+            async with _chores(context):
+                await worker.async_run()
         except asyncio.CancelledError:
             log.info("worker.stopping")
         finally:
             await worker.close()
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
     log.info("worker.stopped")
 
 

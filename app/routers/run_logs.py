@@ -1,0 +1,160 @@
+"""The log of a run (contract 6.4)."""
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import StreamingResponse
+
+from app.schemas.errors import StateRefusedOut
+from app.schemas.run_logs import AppendIn, LogQuery
+from app.schemas.runs import RelayIn, RelayOut, RunOut
+from app.services import run_logs
+from app.services.run_log_writer import CONTENT_TYPE
+from app.web.answers import Json
+from app.web.auth import TaskRead, TaskWrite
+from app.web.body import json_body
+from app.web.dependencies import ProcessDep, RunId, SessionDep, StoreDep, TaskId
+from app.web.documentation import errors
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"])
+
+AppendBody = Annotated[AppendIn, Depends(json_body(AppendIn))]
+RelayBody = Annotated[RelayIn, Depends(json_body(RelayIn))]
+
+_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The log, one JSON object a line.",
+        "content": {CONTENT_TYPE: {"schema": {"type": "string"}}},
+    }
+}
+_COUNTS = {
+    "X-Total-Count": "Entries of the log.",
+    "X-Matching-Count": "Entries that the filters leave.",
+    "X-Filtered-Count": "The same.",
+}
+_PAGE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A page of entries, oldest first.",
+        "headers": {
+            **{
+                name: {"description": meaning, "schema": {"type": "integer"}}
+                for name, meaning in _COUNTS.items()
+            },
+            "X-Has-More": {
+                "description": "`true` if matching entries follow: go on with `offset` + what you got.",
+                "schema": {"type": "string", "enum": ["true", "false"]},
+            },
+        },
+    }
+}
+
+
+class _Timer:
+    """Measures a request's own part, for `Server-Timing`."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+
+    def header(self, name: str) -> dict[str, str]:
+        milliseconds = (time.perf_counter() - self._started) * 1000
+        return {"Server-Timing": f"{name};dur={milliseconds:.1f}"}
+
+
+TimerDep = Annotated[_Timer, Depends(_Timer)]
+
+
+@router.post(
+    "/append_log",
+    operation_id="tasks_runs_append_log_create",
+    summary="Add to the log of a run",
+    response_description="The run.",
+    response_model=RunOut,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def append_log(
+    caller: TaskWrite,
+    body: AppendBody,
+    task_id: TaskId,
+    run_id: RunId,
+    session: SessionDep,
+    process: ProcessDep,
+    timer: TimerDep,
+) -> Json:
+    """Add entries at the end of the log, all of them or none, whoever else writes to it at the same time."""
+    run = await run_logs.append_log(
+        session, caller, task_id, run_id, body.entries, sessions=process.sessions, store=process.store
+    )
+    return Json(run, headers=timer.header("append"))
+
+
+@router.post(
+    "/relay_message",
+    operation_id="tasks_runs_relay_message_create",
+    summary="Relay a message of the agent",
+    response_description="What became of it.",
+    response_model=RelayOut,
+    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut),
+)
+async def relay_message(
+    caller: TaskWrite,
+    body: RelayBody,
+    task_id: TaskId,
+    run_id: RunId,
+    session: SessionDep,
+    process: ProcessDep,
+) -> Json:
+    """Keep the message on the log of the run. There is no chat to pass it on to, so it is `skipped` otherwise."""
+    relayed = await run_logs.relay_message(
+        session, caller, task_id, run_id, body, sessions=process.sessions, store=process.store
+    )
+    return Json(relayed)
+
+
+@router.get(
+    "/logs",
+    operation_id="tasks_runs_logs_retrieve",
+    summary="Read the whole log",
+    response_class=StreamingResponse,
+    responses=_TEXT | errors(403, 404, 429),
+)
+async def read_logs(
+    caller: TaskRead, task_id: TaskId, run_id: RunId, session: SessionDep, store: StoreDep
+) -> StreamingResponse:
+    """Send the log of the run, behind those of the runs that it goes on from."""
+    text = await run_logs.read_text(session, caller, task_id, run_id, store=store)
+    return StreamingResponse(text, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-cache"})
+
+
+@router.get(
+    "/session_logs",
+    operation_id="tasks_runs_session_logs_retrieve",
+    summary="Read the log in pages",
+    response_model=list[dict[str, Any]],
+    responses=_PAGE | errors(400, 403, 404, 429),
+)
+async def read_session_logs(
+    caller: TaskRead,
+    query: Annotated[LogQuery, Query()],
+    task_id: TaskId,
+    run_id: RunId,
+    session: SessionDep,
+    store: StoreDep,
+    timer: TimerDep,
+) -> Response:
+    """Return entries of the log of the run and of those that it goes on from, filtered, oldest first.
+
+    A page ends early when its entries are large; `X-Has-More` alone says whether it was the last.
+    """
+    page = await run_logs.read_page(session, caller, task_id, run_id, query, store=store)
+    headers = {
+        "X-Total-Count": str(page.total),
+        "X-Filtered-Count": str(page.matching),
+        "X-Matching-Count": str(page.matching),
+        "X-Has-More": "true" if page.matching > query.offset + len(page.entries) else "false",
+        "Cache-Control": "no-cache",
+        **timer.header("read"),
+    }
+    return Response(page.body, media_type=Json.media_type, headers=headers)

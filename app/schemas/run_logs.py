@@ -1,0 +1,114 @@
+"""The log of a run: entries to add, and which of them to read (contract 6.4, 13.4)."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+from typing_extensions import override
+
+from app.schemas.base import Input
+from app.schemas.fields import Field as InputField
+from app.schemas.fields import Integer, Items, JsonObject, JsonSchema, fail
+
+__all__ = ["AppendIn", "LogQuery", "parse_timestamp"]
+
+_MAX_ENTRIES = 10_000
+_MAX_PAGE = 5000
+_MAX_WORDS = 100
+_MAX_OFFSET = 2**53
+
+
+def parse_timestamp(value: Any) -> datetime | None:
+    """Return the instant that an ISO 8601 text stands for, or None; without a zone it is UTC."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Timestamp(InputField):
+    """An instant in ISO 8601."""
+
+    @override
+    def parse(self, value: Any) -> datetime:
+        # A plus sign that a client forgot to encode arrives as a blank.
+        moment = parse_timestamp(value.strip().replace(" ", "+") if isinstance(value, str) else value)
+        if moment is None:
+            raise fail("invalid_input", "Datetime has wrong format.")
+        return moment
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {"type": "string", "format": "date-time"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words(InputField):
+    """A comma list of words."""
+
+    @override
+    def parse(self, value: Any) -> frozenset[str]:
+        if not isinstance(value, str):
+            raise fail("invalid_input", "Not a valid string.")
+        words = frozenset(word.strip() for word in value.split(",") if word.strip())
+        if len(words) > _MAX_WORDS:
+            raise fail("max_length", f"Ensure this field has no more than {_MAX_WORDS} elements.")
+        return words
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {"type": "string"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entries(Items):
+    """The list of entries, with its own words for an empty one (contract 6.4)."""
+
+    @override
+    def _check(self, value: Any) -> Any:
+        if value == []:
+            raise fail("invalid_input", "At least one log entry is required")
+        return Items._check(self, value)  # noqa: SLF001 - `super()` does not work in a class with slots
+
+
+class AppendIn(Input):
+    """Entries for the end of a run's log."""
+
+    entries: Annotated[
+        list[Annotated[dict[str, Any], JsonObject()]],
+        _Entries(max_length=_MAX_ENTRIES),
+        Field(
+            description="Usually `{type, timestamp, notification}`. Chunks of agent messages are left out: the "
+            "whole message follows them."
+        ),
+    ]
+
+
+class LogQuery(Input):
+    """Which entries to read; an empty parameter counts as not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in parameters.items() if value != ""}
+
+    after: Annotated[
+        datetime | None, _Timestamp(), Field(description="Only entries with a later `timestamp`.")
+    ] = None
+    event_types: Annotated[
+        frozenset[str] | None,
+        _Words(),
+        Field(description="Comma list; only entries whose notification has one of these methods."),
+    ] = None
+    exclude_types: Annotated[
+        frozenset[str] | None, _Words(), Field(description="Comma list; no entries with these methods.")
+    ] = None
+    limit: Annotated[
+        int, Integer(minimum=1, maximum=_MAX_PAGE), Field(description="How many entries at most.")
+    ] = 1000
+    offset: Annotated[
+        int, Integer(minimum=0, maximum=_MAX_OFFSET), Field(description="How many matching entries to skip.")
+    ] = 0

@@ -1,0 +1,87 @@
+"""Answers that are given again when a client repeats a request with the same key (`Idempotency-Key`).
+
+The key is written in the transaction of the request's own effect: both are there or neither, and of two requests that
+run at the same time the second waits at the key's row until the first is over.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.errors import IdempotencyConflict
+from app.models import IdempotencyKey
+from app.services.access import Principal
+
+__all__ = ["LIFETIME", "KeptAnswer", "claim_key", "keep_answer", "sweep_keys"]
+
+LIFETIME = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What was answered the first time."""
+
+    status: int
+    body: bytes
+
+
+async def claim_key(
+    session: AsyncSession, caller: Principal, key: str, *, request_hash: str
+) -> KeptAnswer | None:
+    """Take a key for this request, or return the answer to the one that used it before.
+
+    Waits for a request of the same key that is under way. The caller goes on with `keep_answer` before it commits.
+
+    Raises:
+        IdempotencyConflict: the key was used with another request.
+
+    """
+    now = utcnow()
+    fresh = {"request_hash": request_hash, "status": 0, "body": b"", "created_at": now}
+    claimed = await session.execute(
+        upsert(IdempotencyKey)
+        .values(project_id=caller.project.id, user_id=caller.user_id, key=key, **fresh)
+        .on_conflict_do_update(
+            index_elements=[IdempotencyKey.project_id, IdempotencyKey.user_id, IdempotencyKey.key],
+            set_=fresh,
+            where=IdempotencyKey.created_at <= now - LIFETIME,
+        )
+        .returning(IdempotencyKey.key)
+    )
+    if claimed.one_or_none() is not None:
+        return None
+    # The row is there and stays: the statement above has locked it.
+    statement = select(IdempotencyKey.request_hash, IdempotencyKey.status, IdempotencyKey.body)
+    kept = (await session.execute(statement.where(*_is(caller, key)))).one()
+    if kept.request_hash != request_hash:
+        raise IdempotencyConflict
+    return KeptAnswer(kept.status, kept.body)
+
+
+async def keep_answer(session: AsyncSession, caller: Principal, key: str, answer: KeptAnswer) -> None:
+    """Remember what is answered to the request that took this key."""
+    await session.execute(
+        update(IdempotencyKey).where(*_is(caller, key)).values(status=answer.status, body=answer.body)
+    )
+
+
+def _is(caller: Principal, key: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        IdempotencyKey.project_id == caller.project.id,
+        IdempotencyKey.user_id == caller.user_id,
+        IdempotencyKey.key == key,
+    )
+
+
+async def sweep_keys(session: AsyncSession) -> int:
+    """Remove the keys whose day is over; return how many there were."""
+    swept = await session.scalars(
+        delete(IdempotencyKey)
+        .where(IdempotencyKey.created_at <= utcnow() - LIFETIME)
+        .returning(IdempotencyKey.key)
+    )
+    return len(swept.all())

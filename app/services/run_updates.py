@@ -1,0 +1,193 @@
+"""What clients change about a run that exists (contract 6.4, 13.1, 13.2): its fields, its output, who performs it.
+
+Each change locks the run's row and writes with expressions over the row, so that no concurrent one is lost.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Text, case, cast, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.checking import check_given
+from app.agents.errors import OutputInvalid
+from app.clients.object_store import ObjectStore
+from app.clients.queue import JobQueue
+from app.clients.redis import RedisClient
+from app.clock import utcnow
+from app.db import release
+from app.enums import TERMINAL_STATUSES, Environment, RunStatus
+from app.errors import RunRefused, StateRefused
+from app.models import Run, Task
+from app.schemas.runs import RunOut, RunUpdateIn, StartIn
+from app.schemas.tasks import TaskOut
+from app.services import run_lifecycle
+from app.services.access import Principal, lock_run, require_run
+from app.services.jobs import announce_change, request_run
+from app.services.runs import retrieve_run
+from app.services.tasks import retrieve_task
+
+__all__ = ["PROTECTED_STATE", "resume_in_cloud", "set_output", "start_run", "update_run"]
+
+# What clients cannot set or remove (contract 6.4): how the run is authorized, and what its worker relies on.
+PROTECTED_STATE = frozenset(
+    {"github_credential_source", "pr_authorship_mode", "sandbox_id", run_lifecycle.AGENT_STARTED}
+)
+_PLAIN_FIELDS = ("branch", "stage", "error_message")
+_STARTABLE = frozenset({RunStatus.QUEUED, RunStatus.NOT_STARTED})
+
+
+async def update_run(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    body: RunUpdateIn,
+    *,
+    store: ObjectStore,
+    redis: RedisClient,
+) -> RunOut:
+    """Write the given fields and no others; `output` and `state` are merged, one level deep.
+
+    Raises:
+        NotFound: there is no such run for this caller.
+        StateRefused: the run is over, with another status than the given one; nothing has changed.
+
+    """
+    await lock_run(session, caller, task_id, run_id)
+    await session.execute(update(Run).where(Run.id == run_id).values(_changes(body)))
+    if body.status is not None:
+        # Last, so that whoever is told of the change reads all of it.
+        await run_lifecycle.set_status(session, run_id, body.status)
+    announce_change(session, redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=store)
+
+
+def _changes(body: RunUpdateIn) -> dict[str, Any]:
+    values: dict[str, Any] = {"updated_at": utcnow()}
+    values |= {name: getattr(body, name) for name in _PLAIN_FIELDS if body.given(name)}
+    if body.given("output"):
+        values["output"] = None if body.output is None else _merged_output(body.output)
+    added = {key: value for key, value in (body.state or {}).items() if key not in PROTECTED_STATE}
+    removed = [key for key in body.state_remove_keys or () if key not in PROTECTED_STATE]
+    if added or removed:
+        # A key that is both removed and set is set.
+        values["state"] = Run.state.op("-")(cast(removed, ARRAY(Text))).op("||")(
+            literal(added, Run.state.type)
+        )
+    return values
+
+
+def _merged_output(added: dict[str, Any]) -> Any:
+    """Return the output with these keys set; one that is no object has no keys and is replaced."""
+    is_object = func.jsonb_typeof(Run.output) == "object"
+    new = literal(added, Run.output.type)
+    return case((is_object, Run.output.op("||")(new)), else_=new)
+
+
+async def set_output(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    output: Any,
+    *,
+    store: ObjectStore,
+    redis: RedisClient,
+) -> RunOut:
+    """Replace the output, if it satisfies the schema of the task (contract 6.4, 13.11).
+
+    Raises:
+        NotFound: there is no such run for this caller.
+        StateRefused: the output does not satisfy the schema, or the schema is none.
+
+    """
+    await require_run(session, caller, task_id, run_id)
+    schema = await session.scalar(select(Task.json_schema).where(Task.id == task_id))
+    if schema is not None:
+        await release(session)
+        try:
+            await check_given(output, schema)
+        except OutputInvalid as error:
+            raise StateRefused(f"Output validation error: {error.message}") from error
+        await require_run(session, caller, task_id, run_id)
+    await session.execute(update(Run).where(Run.id == run_id).values(output=output, updated_at=utcnow()))
+    announce_change(session, redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=store)
+
+
+async def start_run(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    body: StartIn,
+    *,
+    store: ObjectStore,
+    queue: JobQueue,
+) -> TaskOut:
+    """Ask for a worker for a cloud run that was created before, and return the task with its latest run.
+
+    Safe to repeat until a worker has begun.
+
+    Raises:
+        NotFound: there is no such run for this caller.
+        RunRefused: a file is not one of the run's.
+        StateRefused: the run is not the cloud's, or begun already.
+
+    """
+    run = await lock_run(session, caller, task_id, run_id)
+    if run.environment != Environment.CLOUD:
+        raise StateRefused("Only cloud runs can be started via this endpoint")
+    if run.status not in _STARTABLE:
+        raise StateRefused(
+            f"Only queued or not_started cloud runs can be started (current status: {run.status})"
+        )
+    given = _start_state(body, {artifact["id"] for artifact in run.artifacts})
+    if given:
+        await session.execute(update(Run).where(Run.id == run_id).values(state=Run.state.op("||")(given)))
+    await run_lifecycle.request_worker(session, run_id)
+    request_run(session, queue, run_id)
+    return await retrieve_task(session, caller, task_id, store=store)
+
+
+def _start_state(body: StartIn, known: set[str]) -> dict[str, Any]:
+    wanted = list(dict.fromkeys(body.pending_user_artifact_ids))
+    missing = [artifact_id for artifact_id in wanted if artifact_id not in known]
+    if missing:
+        raise RunRefused(
+            "Some pending_user_artifact_ids are invalid for this run", missing_artifact_ids=missing
+        )
+    state: dict[str, Any] = {}
+    if body.pending_user_message is not None:
+        state["pending_user_message"] = body.pending_user_message
+    if wanted:
+        state["pending_user_artifact_ids"] = wanted
+    return state
+
+
+async def resume_in_cloud(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    *,
+    store: ObjectStore,
+    queue: JobQueue,
+    redis: RedisClient,
+) -> RunOut:
+    """Have a worker perform a run again that is over, or that a client performed until now.
+
+    Raises:
+        NotFound: there is no such run for this caller.
+        StateRefused: the cloud has the run, and it is not over.
+
+    """
+    run = await lock_run(session, caller, task_id, run_id)
+    if run.environment == Environment.CLOUD and run.status not in TERMINAL_STATUSES:
+        raise StateRefused("Run is already active in cloud")
+    await run_lifecycle.reopen(session, run_id)
+    request_run(session, queue, run_id)
+    announce_change(session, redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=store)

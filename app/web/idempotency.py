@@ -1,0 +1,91 @@
+"""`Idempotency-Key`: a request that a client repeats is performed once and answered alike, for a day.
+
+An endpoint takes `once: OnceDep` behind its other gates and answers `await once(lambda: …)`.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Header, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import InvalidInput
+from app.services.access import Principal
+from app.services.idempotency import KeptAnswer, claim_key, keep_answer
+from app.web.answers import Json
+from app.web.body import read_json
+from app.web.dependencies import SessionDep
+
+__all__ = ["HEADER", "REPLAYED_HEADER", "Once", "OnceDep"]
+
+HEADER = "Idempotency-Key"
+REPLAYED_HEADER = "Idempotent-Replayed"
+_MAX_KEY_LENGTH = 255
+# Where the credential was found says nothing about what is asked for.
+_CREDENTIAL = "personal_api_key"
+
+
+class Once:
+    """Performs the work of a request, or gives again what was answered to the first one with its key."""
+
+    def __init__(self, request: Request, session: AsyncSession, key: str) -> None:
+        self._request = request
+        self._session = session
+        self._key = key
+
+    async def __call__(self, work: Callable[[], Awaitable[Any]], *, status_code: int = 200) -> Response:
+        """Return the answer; `work` must not commit, so that its effect and the key are one transaction.
+
+        Raises:
+            IdempotencyConflict: the key was used with another request.
+
+        """
+        if not self._key:
+            return Json(await work(), status_code=status_code)
+        caller: Principal = self._request.state.principal
+        request_hash = await _hash(self._request, caller)
+        kept = await claim_key(self._session, caller, self._key, request_hash=request_hash)
+        if kept is not None:
+            return Response(
+                kept.body,
+                status_code=kept.status,
+                media_type=Json.media_type,
+                headers={REPLAYED_HEADER: "true"},
+            )
+        answer = Json(await work(), status_code=status_code)
+        await keep_answer(self._session, caller, self._key, KeptAnswer(status_code, bytes(answer.body)))
+        return answer
+
+
+async def _hash(request: Request, caller: Principal) -> str:
+    """Return what tells requests of one key apart: method, path and body."""
+    # The project has two names in a path.
+    path = request.scope["path"].split("/")
+    path[path.index("projects") + 1] = str(caller.project.id)
+    body = await read_json(request)
+    if isinstance(body, dict):
+        body = {name: value for name, value in body.items() if name != _CREDENTIAL}
+    parts = [request.method, "/".join(path).lower(), body]
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _once(
+    request: Request,
+    session: SessionDep,
+    key: Annotated[str | None, Header(alias=HEADER)] = None,
+) -> Once:
+    text = (key or "").strip()
+    if len(text) > _MAX_KEY_LENGTH:
+        raise InvalidInput(
+            f"Ensure this field has no more than {_MAX_KEY_LENGTH} characters.",
+            code="max_length",
+            attr=HEADER,
+        )
+    if not text.isprintable():
+        raise InvalidInput("Not a valid string.", attr=HEADER)
+    return Once(request, session, text)
+
+
+OnceDep = Annotated[Once, Depends(_once)]

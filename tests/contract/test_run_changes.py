@@ -1,0 +1,454 @@
+"""Create, start, change and reopen runs (contract 6.4, 13.1, 13.2, 13.11)."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.config import Settings
+from app.enums import TERMINAL_STATUSES, Environment, RunStatus
+from app.ids import new_id
+from app.models import Project, Run, SigningKey, Task, User
+from app.security import Cipher
+from app.services.connection_tokens import AUDIENCE
+from tests.support.assertions import assert_invalid, assert_not_found, assert_permission_denied
+from tests.support.callers import Caller, CallerKind
+from tests.support.clock import MovableClock
+from tests.support.factories import make_run, make_task
+from tests.support.fakes import RecordingQueue
+
+JSON = dict[str, Any]
+MakeRun = Callable[..., Awaitable[str]]
+SCHEMA = {"type": "object", "required": ["answer"], "properties": {"answer": {"type": "integer"}}}
+ARTIFACT = {"id": "a" * 32, "name": "a.txt", "type": "output", "storage_path": "tasks/artifacts/a"}
+
+
+@pytest.fixture
+def runs_url(task_url: str) -> str:
+    return f"{task_url}/runs"
+
+
+@pytest.fixture
+def make(session: AsyncSession, task: Task, runs_url: str) -> MakeRun:
+    """Make a run and return its URL."""
+
+    async def make(**overrides: Any) -> str:
+        run = await make_run(session, task=task, **overrides)
+        return f"{runs_url}/{run.id}"
+
+    return make
+
+
+async def changed(client: httpx.AsyncClient, url: str, body: JSON) -> JSON:
+    response = await client.patch(url, json=body)
+    assert response.status_code == 200, response.text
+    run: JSON = response.json()
+    return run
+
+
+def assert_refused(response: httpx.Response, error: str) -> None:
+    assert (response.status_code, response.json()) == (400, {"error": error})
+
+
+class TestCreate:
+    async def test_run_is_local_queued_and_asks_for_no_worker(
+        self, client: httpx.AsyncClient, runs_url: str, queue: RecordingQueue, session: AsyncSession
+    ) -> None:
+        response = await client.post(runs_url)
+        assert response.status_code == 201, response.text
+        run = response.json()
+        assert (run["status"], run["environment"], run["state"]) == ("queued", "local", {"mode": "background"})
+        assert queue.jobs == []
+        asked = select(Run.dispatch_requested_at).where(Run.id == run["id"])
+        assert await session.scalar(asked) is None
+        assert (await client.get(f"{runs_url}/{run['id']}")).json()["id"] == run["id"]
+
+    async def test_options_are_those_of_run(self, client: httpx.AsyncClient, runs_url: str) -> None:
+        body = {"environment": "cloud", "mode": "interactive", "branch": "main", "resume_from_run_id": "no id"}
+        body |= {"runtime_adapter": "claude", "model": "claude-opus-4-6"}
+        run = (await client.post(runs_url, json=body)).json()
+        assert (run["environment"], run["branch"], run["provider"]) == ("cloud", "main", "anthropic")
+        assert run["state"] == {
+            "mode": "interactive",
+            "pr_base_branch": "main",
+            "runtime_adapter": "claude",
+            "model": "claude-opus-4-6",
+            "provider": "anthropic",
+        }
+
+    @pytest.mark.parametrize(
+        ("body", "attr", "code"),
+        [
+            ({"environment": "moon"}, "environment", "invalid_choice"),
+            ({"environment": None}, "environment", "null"),
+            ({"mode": "fast"}, "mode", "invalid_choice"),
+            ({"runtime_adapter": "claude"}, "model", "invalid_input"),
+        ],
+    )
+    async def test_bad_option_creates_nothing(
+        self, client: httpx.AsyncClient, runs_url: str, body: JSON, attr: str, code: str
+    ) -> None:
+        assert_invalid(await client.post(runs_url, json=body), attr, code)
+        assert (await client.get(runs_url)).json()["count"] == 0
+
+
+class TestStart:
+    @pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.NOT_STARTED])
+    async def test_worker_is_asked_for_and_the_task_answered(
+        self,
+        client: httpx.AsyncClient,
+        make: MakeRun,
+        task: Task,
+        queue: RecordingQueue,
+        session: AsyncSession,
+        clock: MovableClock,
+        status: RunStatus,
+    ) -> None:
+        url = await make(status=status)
+        response = await client.post(f"{url}/start", json={"pending_user_message": " go "})
+        assert response.status_code == 200, response.text
+        assert response.json()["id"] == str(task.id)
+        run = response.json()["latest_run"]
+        assert (run["status"], run["state"]["pending_user_message"]) == ("queued", "go")
+        assert [job.arguments for job in queue.jobs] == [{"run_id": run["id"]}]
+        asked = select(Run.dispatch_requested_at).where(Run.id == run["id"])
+        assert await session.scalar(asked) == clock.now
+
+    async def test_second_start_keeps_the_place_in_the_queue(
+        self,
+        client: httpx.AsyncClient,
+        make: MakeRun,
+        queue: RecordingQueue,
+        session: AsyncSession,
+        clock: MovableClock,
+    ) -> None:
+        url = await make()
+        first = clock.now
+        assert (await client.post(f"{url}/start")).status_code == 200
+        clock.advance(minutes=1)
+        assert (await client.post(f"{url}/start")).status_code == 200
+        assert len(queue.jobs) == 1
+        assert await session.scalar(select(Run.dispatch_requested_at)) == first
+
+    async def test_local_run_is_refused(self, client: httpx.AsyncClient, make: MakeRun) -> None:
+        url = await make(environment=Environment.LOCAL)
+        assert_refused(
+            await client.post(f"{url}/start"), "Only cloud runs can be started via this endpoint"
+        )
+
+    @pytest.mark.parametrize("status", [RunStatus.IN_PROGRESS, *sorted(TERMINAL_STATUSES)])
+    async def test_run_that_has_begun_is_refused(
+        self, client: httpx.AsyncClient, make: MakeRun, queue: RecordingQueue, status: RunStatus
+    ) -> None:
+        url = await make(status=status)
+        assert_refused(
+            await client.post(f"{url}/start"),
+            f"Only queued or not_started cloud runs can be started (current status: {status})",
+        )
+        assert queue.jobs == []
+
+    async def test_files_of_the_run_are_handed_over(self, client: httpx.AsyncClient, make: MakeRun) -> None:
+        url = await make(artifacts=[ARTIFACT])
+        body = {"pending_user_artifact_ids": [ARTIFACT["id"], ARTIFACT["id"]]}
+        run = (await client.post(f"{url}/start", json=body)).json()["latest_run"]
+        assert run["state"]["pending_user_artifact_ids"] == [ARTIFACT["id"]]
+
+    async def test_file_of_another_run_is_missing_and_nothing_changes(
+        self, client: httpx.AsyncClient, make: MakeRun, queue: RecordingQueue
+    ) -> None:
+        url = await make(artifacts=[ARTIFACT])
+        body = {"pending_user_message": "go", "pending_user_artifact_ids": ["x", ARTIFACT["id"], "y"]}
+        response = await client.post(f"{url}/start", json=body)
+        assert response.status_code == 400
+        assert response.json() == {
+            "detail": "Some pending_user_artifact_ids are invalid for this run",
+            "missing_artifact_ids": ["x", "y"],
+        }
+        assert queue.jobs == []
+        assert (await client.get(url)).json()["state"] == {"mode": "background"}
+
+    async def test_body_comes_before_the_look_up(self, client: httpx.AsyncClient, runs_url: str) -> None:
+        """Contract 2.3: custom actions."""
+        url = f"{runs_url}/{new_id()}/start"
+        assert_invalid(
+            await client.post(url, json={"pending_user_message": None}), "pending_user_message", "null"
+        )
+        assert_not_found(await client.post(url))
+
+
+class TestUpdate:
+    async def test_given_fields_change_and_no_others(
+        self, client: httpx.AsyncClient, make: MakeRun, clock: MovableClock
+    ) -> None:
+        url = await make(branch="main", stage="plan", output={"a": 1, "b": {"c": 2}}, error_message="old")
+        before = (await client.get(url)).json()
+        clock.advance(seconds=5)
+        after = await changed(client, url, {"stage": "build", "output": {"b": {"d": 3}}})
+        now = clock.now.isoformat().replace("+00:00", "Z")
+        expected = {"stage": "build", "output": {"a": 1, "b": {"d": 3}}, "updated_at": now}
+        assert {key: after[key] for key in after if key != "log_url"} == {
+            key: value for key, value in (before | expected).items() if key != "log_url"
+        }
+
+    async def test_null_clears(self, client: httpx.AsyncClient, make: MakeRun) -> None:
+        url = await make(branch="main", stage="plan", output={"a": 1}, error_message="old")
+        body = {"branch": None, "stage": None, "output": None, "error_message": None}
+        run = await changed(client, url, body)
+        assert {key: run[key] for key in body} == body
+
+    @pytest.mark.parametrize("output", [None, [1, 2], "text"])
+    async def test_output_that_is_no_object_is_replaced(
+        self, client: httpx.AsyncClient, make: MakeRun, output: Any
+    ) -> None:
+        url = await make(output=output)
+        assert (await changed(client, url, {"output": {"a": 1}}))["output"] == {"a": 1}
+
+    async def test_state_is_merged_and_keys_removed(self, client: httpx.AsyncClient, make: MakeRun) -> None:
+        url = await make(state={"mode": "background", "old": 1, "both": 1, "kept": {"x": 1}})
+        body = {"state": {"new": 2, "both": 2}, "state_remove_keys": ["old", "both", "unknown"]}
+        run = await changed(client, url, body)
+        assert run["state"] == {"mode": "background", "kept": {"x": 1}, "new": 2, "both": 2}
+
+    @pytest.mark.parametrize(
+        "key", ["github_credential_source", "pr_authorship_mode", "sandbox_id", "agent_started_at"]
+    )
+    async def test_protected_keys_are_neither_set_nor_removed(
+        self, client: httpx.AsyncClient, make: MakeRun, key: str
+    ) -> None:
+        url = await make(state={key: "bot"})
+        body = {"state": {key: "user", "other": 1}, "state_remove_keys": [key]}
+        assert (await changed(client, url, body))["state"] == {key: "bot", "other": 1}
+
+    async def test_first_terminal_status_is_stamped_once(
+        self, client: httpx.AsyncClient, make: MakeRun, clock: MovableClock
+    ) -> None:
+        url = await make(status=RunStatus.IN_PROGRESS)
+        ended = await changed(client, url, {"status": "completed"})
+        stamp = clock.now.isoformat().replace("+00:00", "Z")
+        assert (ended["status"], ended["completed_at"]) == ("completed", stamp)
+        clock.advance(minutes=5)
+        again = await changed(client, url, {"status": "completed", "output": {"late": True}})
+        assert (again["completed_at"], again["output"]) == (stamp, {"late": True})
+
+    async def test_run_that_is_over_keeps_its_status_and_nothing_else_is_written(
+        self, client: httpx.AsyncClient, make: MakeRun
+    ) -> None:
+        url = await make(status=RunStatus.CANCELLED)
+        response = await client.patch(url, json={"status": "completed", "stage": "late"})
+        assert_refused(response, "Run is already cancelled")
+        assert (await client.get(url)).json()["stage"] is None
+
+    async def test_other_fields_stay_writable_when_a_run_is_over(
+        self, client: httpx.AsyncClient, make: MakeRun
+    ) -> None:
+        url = await make(status=RunStatus.FAILED)
+        run = await changed(client, url, {"error_message": "why", "state": {"a": 1}, "output": {"b": 2}})
+        assert (run["status"], run["error_message"], run["output"]) == ("failed", "why", {"b": 2})
+
+    async def test_latest_run_of_the_task_follows(
+        self, client: httpx.AsyncClient, make: MakeRun, tasks_url: str
+    ) -> None:
+        url = await make()
+        await changed(client, url, {"status": "failed"})
+        assert (await client.get(tasks_url, params={"status": "failed"})).json()["count"] == 1
+
+    @pytest.mark.parametrize(
+        ("body", "attr", "code"),
+        [
+            ({"status": "sleeping"}, "status", "invalid_choice"),
+            ({"status": None}, "status", "null"),
+            ({"output": [1]}, "output", "not_a_dict"),
+            ({"output": {"a": "\x00"}}, "output", "null_characters_not_allowed"),
+            ({"state": None}, "state", "null"),
+            ({"state": "x"}, "state", "not_a_dict"),
+            ({"state": {"\x00": 1}}, "state", "null_characters_not_allowed"),
+            ({"state_remove_keys": []}, "state_remove_keys", "empty"),
+            ({"state_remove_keys": "mode"}, "state_remove_keys", "not_a_list"),
+            ({"state_remove_keys": [{}]}, "state_remove_keys__0", "invalid_input"),
+            ({"branch": "b" * 256}, "branch", "max_length"),
+            ({"stage": "s" * 101}, "stage", "max_length"),
+        ],
+    )
+    async def test_bad_field_changes_nothing(
+        self, client: httpx.AsyncClient, make: MakeRun, body: JSON, attr: str, code: str
+    ) -> None:
+        url = await make()
+        before = (await client.get(url)).json()
+        assert_invalid(await client.patch(url, json={"stage": "build"} | body), attr, code)
+        assert (await client.get(url)).json() == before
+
+    async def test_unknown_keys_are_ignored(self, client: httpx.AsyncClient, make: MakeRun) -> None:
+        url = await make()
+        run = await changed(client, url, {"completed_at": "now", "environment": "local", "id": 7})
+        assert (run["completed_at"], run["environment"]) == (None, "cloud")
+
+    async def test_run_of_another_task_is_not_found(
+        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, runs_url: str
+    ) -> None:
+        other = await make_run(session, task=await make_task(session, project=project, created_by=owner))
+        assert_not_found(await client.patch(f"{runs_url}/{other.id}", json={"stage": "x"}))
+
+    async def test_look_up_comes_before_the_body(self, client: httpx.AsyncClient, runs_url: str) -> None:
+        """Contract 2.3, 11 #8."""
+        assert_not_found(await client.patch(f"{runs_url}/{new_id()}", json={"status": "sleeping"}))
+
+    @pytest.mark.caller(CallerKind.MEMBER)
+    async def test_run_of_other_members_private_task_is_not_found(
+        self, client: httpx.AsyncClient, make: MakeRun
+    ) -> None:
+        url = await make()
+        for method, action in (
+            ("PATCH", ""),
+            ("PATCH", "/set_output"),
+            ("POST", "/start"),
+            ("POST", "/resume_in_cloud"),
+            ("GET", "/connection_token"),
+        ):
+            assert_not_found(await client.request(method, url + action))
+
+    @pytest.mark.caller(CallerKind.READ_ONLY)
+    async def test_changes_need_the_write_scope(self, client: httpx.AsyncClient, make: MakeRun) -> None:
+        url = await make()
+        for method, action in (("PATCH", ""), ("POST", "/start"), ("GET", "/connection_token")):
+            assert_permission_denied(
+                await client.request(method, url + action), "API key missing required scope 'task:write'"
+            )
+
+
+class TestSetOutput:
+    @pytest.mark.parametrize(
+        ("body", "output"),
+        [
+            ({"output": {"a": 1}}, {"a": 1}),
+            ({"a": 1}, {"a": 1}),
+            ({}, {}),
+            ({"output": None}, None),
+            ({"output": [1, "x"]}, [1, "x"]),
+        ],
+    )
+    async def test_output_is_replaced(
+        self, client: httpx.AsyncClient, make: MakeRun, body: JSON, output: Any
+    ) -> None:
+        url = await make(output={"old": 1}, status=RunStatus.COMPLETED)
+        run = await changed(client, f"{url}/set_output", body)
+        assert (run["output"], run["status"]) == (output, "completed")
+
+    @pytest.mark.parametrize(
+        ("schema", "accepted"),
+        [
+            (SCHEMA, False),
+            ({"type": 17}, False),
+            ([1, 2], False),
+            ("text", False),
+            ({"$ref": "http://127.0.0.1:9/schema"}, False),
+            ({"properties": {"answer": {"pattern": "(a|a)*$"}}}, True),
+            (True, True),
+        ],
+    )
+    async def test_output_must_satisfy_the_schema_of_the_task(
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        task: Task,
+        make: MakeRun,
+        schema: Any,
+        accepted: bool,
+    ) -> None:
+        """Contract 11 #12: also a schema that is none is a refusal."""
+        task.json_schema = schema
+        await session.flush()
+        url = await make(output={"old": 1})
+        response = await client.patch(f"{url}/set_output", json={"output": {"answer": "many"}})
+        if accepted:
+            assert response.status_code == 200, response.text
+            return
+        assert response.status_code == 400
+        assert list(response.json()) == ["error"]
+        assert response.json()["error"].startswith("Output validation error: ")
+        assert (await client.get(url)).json()["output"] == {"old": 1}
+
+    async def test_valid_output_is_taken(
+        self, client: httpx.AsyncClient, session: AsyncSession, task: Task, make: MakeRun
+    ) -> None:
+        task.json_schema = SCHEMA
+        await session.flush()
+        url = await make()
+        assert (await changed(client, f"{url}/set_output", {"answer": 42}))["output"] == {"answer": 42}
+
+
+class TestResumeInCloud:
+    @pytest.mark.parametrize("environment", list(Environment))
+    @pytest.mark.parametrize("status", sorted(TERMINAL_STATUSES))
+    async def test_run_that_is_over_is_queued_again(
+        self,
+        client: httpx.AsyncClient,
+        make: MakeRun,
+        queue: RecordingQueue,
+        status: RunStatus,
+        environment: Environment,
+    ) -> None:
+        state = {"mode": "background", "agent_started_at": "2026-03-01T10:00:00Z"}
+        url = await make(status=status, environment=environment, error_message="why", state=state)
+        response = await client.post(f"{url}/resume_in_cloud")
+        assert response.status_code == 200, response.text
+        run = response.json()
+        assert (run["status"], run["environment"], run["completed_at"], run["error_message"]) == (
+            "queued",
+            "cloud",
+            None,
+            None,
+        )
+        assert run["state"] == {"mode": "background"}
+        assert [job.arguments for job in queue.jobs] == [{"run_id": run["id"]}]
+
+    async def test_run_of_a_client_is_taken_over(self, client: httpx.AsyncClient, make: MakeRun) -> None:
+        url = await make(status=RunStatus.IN_PROGRESS, environment=Environment.LOCAL)
+        run = (await client.post(f"{url}/resume_in_cloud")).json()
+        assert (run["status"], run["environment"]) == ("queued", "cloud")
+
+    @pytest.mark.parametrize("status", [status for status in RunStatus if status not in TERMINAL_STATUSES])
+    async def test_run_that_the_cloud_has_is_refused(
+        self, client: httpx.AsyncClient, make: MakeRun, queue: RecordingQueue, status: RunStatus
+    ) -> None:
+        url = await make(status=status)
+        assert_refused(await client.post(f"{url}/resume_in_cloud"), "Run is already active in cloud")
+        assert queue.jobs == []
+
+
+class TestConnectionToken:
+    async def test_token_names_the_run_and_lives_for_a_day(
+        self,
+        client: httpx.AsyncClient,
+        make: MakeRun,
+        session: AsyncSession,
+        settings: Settings,
+        task: Task,
+        caller: Caller,
+    ) -> None:
+        url = await make()
+        tokens = [(await client.get(f"{url}/connection_token")).json() for _ in range(2)]
+        assert [list(token) for token in tokens] == [["token"], ["token"]]
+        [kept] = await session.scalars(select(SigningKey))
+        assert "PRIVATE" not in kept.private_key
+        pem = Cipher(settings.secret_keys).decrypt(kept.private_key).encode()
+        public = serialization.load_pem_private_key(pem, None).public_key()
+        for token in tokens:
+            header = jwt.get_unverified_header(token["token"])
+            assert (header["alg"], header["kid"]) == ("RS256", kept.key_id)
+            claims = jwt.decode(token["token"], public, algorithms=["RS256"], audience=AUDIENCE)  # type: ignore[arg-type] # typed for every kind of key there is
+            assert claims["exp"] - claims["iat"] == timedelta(hours=24).total_seconds()
+            assert claims | {"iat": 0, "exp": 0} == {
+                "aud": "taskbeacon:run_connection",
+                "iat": 0,
+                "exp": 0,
+                "run_id": url.rpartition("/")[2],
+                "task_id": str(task.id),
+                "team_id": task.project_id,
+                "user_id": caller.user_id,
+            }
