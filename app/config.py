@@ -62,6 +62,28 @@ class Settings(BaseSettings):
         default=None, description="Expo access token, if the Expo project asks for one."
     )
 
+    expo_messages_per_second: int = Field(
+        default=600, ge=0, description="What Expo lets one of its projects send; 0 = no limit of our own."
+    )
+    push_title: str = Field(default="Taskbeacon", max_length=100, description="Title of every push.")
+    vapid_private_key: SecretStr | None = Field(
+        default=None,
+        description="Key of web push, from `taskbeacon admin create-vapid-key`; empty: no web push.",
+    )
+    vapid_subject: str = Field(
+        default="mailto:operator@example.com",
+        description="Whom browsers' push services may write to: mailto: or https:.",
+    )
+    web_push_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(
+            "fcm.googleapis.com",
+            "updates.push.services.mozilla.com",
+            "web.push.apple.com",
+            ".notify.windows.com",
+        ),
+        description="Comma list of hosts that web pushes may be sent to; a leading dot: its subdomains.",
+    )
+
     secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(SecretStr(_DEVELOPMENT_SECRET),),
         description="Comma list of secrets of 32 characters or more; the first encrypts, all decrypt.",
@@ -93,6 +115,9 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(
         default=4, ge=1, le=1000, description="Runs one worker performs at a time."
     )
+    worker_metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of a worker's own /metrics, on all addresses; 0 = none."
+    )
     worker_drain_seconds: int = Field(
         default=30, ge=0, description="How long a stopping worker lets runs finish before it gives them back."
     )
@@ -115,6 +140,16 @@ class Settings(BaseSettings):
             if value.startswith(prefix):
                 return "postgresql+asyncpg://" + value.removeprefix(prefix)
         return value
+
+    @field_validator("web_push_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        return _comma_list(value)
+
+    @field_validator("vapid_private_key", "expo_access_token", mode="after")
+    @classmethod
+    def _empty_is_none(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is not None and value.get_secret_value() else None
 
     @field_validator("cors_origins", mode="before")
     @classmethod

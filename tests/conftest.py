@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.fixtures.app",
     "tests.fixtures.auth",
     "tests.fixtures.clock",
+    "tests.fixtures.push",
     "tests.fixtures.worker",
 ]
 

@@ -12,15 +12,19 @@ from typing_extensions import override
 
 from app.clients.redis import create_pool
 
-__all__ = ["QUEUE_NAME", "ArqQueue", "JobQueue", "decode_job", "encode_job"]
+__all__ = ["CHORES_QUEUE", "QUEUE_NAME", "ArqQueue", "JobQueue", "decode_job", "encode_job"]
 
 QUEUE_NAME = "taskbeacon:jobs"
+# Short jobs, which must not wait until a run gives its place free.
+CHORES_QUEUE = "taskbeacon:chores"
 
 
 class JobQueue(Protocol):
     """Where jobs are put for a worker."""
 
-    async def enqueue(self, job: str, *, job_id: str, arguments: dict[str, Any]) -> bool:
+    async def enqueue(
+        self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
+    ) -> bool:
         """Queue `job`; return False when one with this id is queued or running already."""
         ...
 
@@ -41,8 +45,13 @@ class ArqQueue(JobQueue):
         )
 
     @override
-    async def enqueue(self, job: str, *, job_id: str, arguments: dict[str, Any]) -> bool:
-        return await self._redis.enqueue_job(job, _job_id=job_id, **arguments) is not None
+    async def enqueue(
+        self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
+    ) -> bool:
+        return (
+            await self._redis.enqueue_job(job, _job_id=job_id, _queue_name=queue_name, **arguments)
+            is not None
+        )
 
     @override
     async def aclose(self) -> None:

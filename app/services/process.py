@@ -1,17 +1,29 @@
 """What a process owns: one pool, one client of each kind. The API and the worker open it alike."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import httpx
+
+from app.clients.expo import ExpoClient
 from app.clients.object_store import Storage
+from app.clients.pace import NoPace, RedisPace
+from app.clients.push import PushSender
 from app.clients.queue import ArqQueue, JobQueue
 from app.clients.redis import RedisClient, create_redis
 from app.clients.s3 import S3Store
+from app.clients.web_push import VapidKey, WebPushClient
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory
+from app.enums import Platform
 
-__all__ = ["ProcessContext", "open_process"]
+__all__ = ["ProcessContext", "create_senders", "open_process"]
+
+# Pushes go to few hosts, again and again: connections are worth keeping.
+_HTTP_LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=60)
+_HTTP_TIMEOUT_SECONDS = 10.0
+_EXPO_PACE = "push:pace:expo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +35,8 @@ class ProcessContext:
     redis: RedisClient
     queue: JobQueue
     store: Storage
+    # Who brings pushes to which devices; a platform without one is not configured.
+    push: Mapping[Platform, PushSender]
 
 
 @asynccontextmanager
@@ -32,15 +46,43 @@ async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[Proce
     redis = create_redis(settings.redis_url)
     queue = ArqQueue(settings.redis_url)
     try:
-        async with S3Store(settings) as store:
+        async with (
+            S3Store(settings) as store,
+            httpx.AsyncClient(limits=_HTTP_LIMITS, timeout=_HTTP_TIMEOUT_SECONDS) as http,
+        ):
             yield ProcessContext(
                 settings=settings,
                 sessions=create_session_factory(engine),
                 redis=redis,
                 queue=queue,
                 store=store,
+                push=create_senders(settings, http, redis),
             )
     finally:
         await queue.aclose()
         await redis.aclose()
         await engine.dispose()
+
+
+def create_senders(
+    settings: Settings, http: httpx.AsyncClient, redis: RedisClient
+) -> Mapping[Platform, PushSender]:
+    """Return the push services that are configured, all on one HTTP client."""
+    pace = (
+        RedisPace(redis, _EXPO_PACE, per_second=settings.expo_messages_per_second)
+        if settings.expo_messages_per_second
+        else NoPace()
+    )
+    expo = ExpoClient(
+        http, base_url=settings.expo_base_url, access_token=settings.expo_access_token, pace=pace
+    )
+    senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
+    if settings.vapid_private_key is not None:
+        senders[Platform.WEB] = WebPushClient(
+            http,
+            key=VapidKey(settings.vapid_private_key),
+            subject=settings.vapid_subject,
+            hosts=settings.web_push_hosts,
+            allow_http=settings.development,
+        )
+    return senders

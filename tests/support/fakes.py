@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from typing_extensions import override
 
-from app.clients.queue import JobQueue
+from app.clients.queue import QUEUE_NAME, JobQueue
 
 __all__ = ["QueuedJob", "RecordingQueue"]
 
@@ -27,7 +27,9 @@ class RecordingQueue(JobQueue):
         self.jobs: list[QueuedJob] = []
 
     @override
-    async def enqueue(self, job: str, *, job_id: str, arguments: dict[str, Any]) -> bool:
+    async def enqueue(
+        self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
+    ) -> bool:
         if any(queued.job_id == job_id for queued in self.jobs):
             return False
         # A worker reads arguments as JSON, and so does who looks at them here.

@@ -1,0 +1,64 @@
+"""How fast messages may be sent, counted in Redis for all processes together.
+
+Each call reserves its place in a steady stream (the generic cell rate algorithm), so that the limit holds in any
+second, not only in those of a clock.
+"""
+
+import asyncio
+from typing import Protocol
+
+import structlog
+from redis.exceptions import RedisError
+from typing_extensions import override
+
+from app.clients.redis import RedisClient
+
+__all__ = ["NoPace", "Pace", "RedisPace"]
+
+# Returns the microseconds until the place that was reserved. The server's clock serves all processes.
+_RESERVE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local next_free = tonumber(redis.call('GET', KEYS[1]) or now)
+local start = math.max(now, next_free)
+local length = math.floor(tonumber(ARGV[1]))
+redis.call('SET', KEYS[1], string.format('%.0f', start + length), 'PX', math.ceil((start + length - now) / 1000) + 1)
+return start - now
+"""
+_MICROSECONDS = 1_000_000
+
+log = structlog.get_logger(__name__)
+
+
+class Pace(Protocol):
+    """Who lets messages through."""
+
+    async def take(self, count: int) -> None:
+        """Return when `count` messages may be sent."""
+        ...
+
+
+class NoPace(Pace):
+    """Lets everything through at once."""
+
+    @override
+    async def take(self, count: int) -> None:
+        pass
+
+
+class RedisPace(Pace):
+    """At most `per_second` messages a second. While Redis is away messages pass: the service has limits of its own."""
+
+    def __init__(self, redis: RedisClient, key: str, *, per_second: int) -> None:
+        self._reserve = redis.register_script(_RESERVE)
+        self._key = key
+        self._per_second = per_second
+
+    @override
+    async def take(self, count: int) -> None:
+        try:
+            wait = await self._reserve(keys=[self._key], args=[count * _MICROSECONDS // self._per_second])
+        except (RedisError, OSError) as error:
+            log.warning("pace.unavailable", error=repr(error))
+            return
+        await asyncio.sleep(int(wait) / _MICROSECONDS)

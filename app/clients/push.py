@@ -1,0 +1,128 @@
+"""What a push sender is: messages in, one outcome each out. Failures are sorted by what can be done about them.
+
+PushOutcome
+├── Accepted     the service took it; `ticket` asks for its receipt later, where there are receipts
+├── DeadToken    the device is gone: remove its token
+├── BadMessage   this message will never be taken; the token stays
+└── TryLater     nothing was decided; send this message again
+
+PushUnavailable  raised: no message of this call was decided, and others will fare alike for now
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import orjson
+
+__all__ = [
+    "Accepted",
+    "BadMessage",
+    "DeadToken",
+    "PushMessage",
+    "PushOutcome",
+    "PushSender",
+    "PushUnavailable",
+    "TryLater",
+    "retry_after_seconds",
+    "shortened",
+]
+
+_ELLIPSIS = "…"
+# An answer that asks for more patience than this would hold a push back until nobody wants it.
+_LONGEST_RETRY_AFTER_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class PushMessage:
+    """A push to one device."""
+
+    token: str = field(repr=False)
+    title: str
+    body: str
+    data: Mapping[str, str]
+
+    def content(self) -> dict[str, Any]:
+        """Return what the device gets."""
+        return {"title": self.title, "body": self.body, "data": dict(self.data)}
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The service took the message."""
+
+    ticket: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadToken:
+    """The device does not exist any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadMessage:
+    """The message is refused for good."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TryLater:
+    """The message was not decided upon."""
+
+    reason: str
+    retry_after: float | None = None
+
+
+PushOutcome = Accepted | DeadToken | BadMessage | TryLater
+
+
+class PushUnavailable(Exception):
+    """The service as a whole does not take messages now; `retry_after` is its own wish, in seconds."""
+
+    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class PushSender(Protocol):
+    """A service that brings messages to devices."""
+
+    async def send(self, messages: Sequence[PushMessage]) -> list[PushOutcome]:
+        """Send at most 100 messages; return the outcome of each, by position.
+
+        Raises:
+            PushUnavailable: none of them was decided upon.
+
+        """
+        ...
+
+    async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
+        """Return what became of at most 1000 accepted messages; those not known yet are left out.
+
+        Raises:
+            PushUnavailable: the service does not answer.
+
+        """
+        ...
+
+
+def shortened(message: PushMessage, *, max_bytes: int) -> PushMessage:
+    """Return the message with as much of its body as fits into `max_bytes` of JSON."""
+    body = message.body
+    while body and len(orjson.dumps(message.content())) > max_bytes:
+        excess = len(orjson.dumps(message.content())) - max_bytes
+        # A character is at most six bytes of JSON, so this never cuts more than needed by much.
+        body = body[: -max(1, excess // 6)]
+        message = replace(message, body=body.rstrip() + _ELLIPSIS if body else "")
+    return message
+
+
+def retry_after_seconds(header: str | None) -> float | None:
+    """Return how long a Retry-After header asks to wait; None where it names no number of seconds."""
+    if header is None or not header.strip().isdecimal():
+        return None
+    return min(float(header), _LONGEST_RETRY_AFTER_SECONDS)

@@ -1,0 +1,189 @@
+"""Web push (RFC 8030, 8291, 8292): messages to browsers, encrypted for each, through the browser's own push service.
+
+A token is the browser's subscription as JSON. Its endpoint is a URL that a user chose, so it is used only if its host
+is one of the known push services; otherwise a worker could be sent to addresses inside its own network.
+"""
+
+import asyncio
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+from cryptography.hazmat.primitives import serialization
+from py_vapid import Vapid02, VapidException
+from pydantic import SecretStr
+from pywebpush import WebPusher, WebPushException
+from typing_extensions import override
+
+from app.clients.push import (
+    Accepted,
+    BadMessage,
+    DeadToken,
+    PushMessage,
+    PushOutcome,
+    PushSender,
+    PushUnavailable,
+    TryLater,
+    retry_after_seconds,
+    shortened,
+)
+from app.clock import utcnow
+
+__all__ = ["VapidKey", "WebPushClient"]
+
+TIMEOUT_SECONDS = 10.0
+
+# What is left of 4096 bytes behind the header, the padding and the tag of the encryption.
+_MAX_PLAIN_BYTES = 3990
+_TIME_TO_LIVE_SECONDS = 3600
+_TOKEN_LIFETIME_SECONDS = 12 * 3600
+_PARALLEL_REQUESTS = 10
+_GONE = frozenset({httpx.codes.NOT_FOUND, httpx.codes.GONE})
+
+
+class VapidKey:
+    """The key by which push services know this server."""
+
+    def __init__(self, private_key: SecretStr) -> None:
+        self._vapid = Vapid02.from_raw(private_key.get_secret_value().encode())
+
+    @classmethod
+    def generate(cls) -> SecretStr:
+        """Return a fresh private key in the form of the setting: 32 bytes in base64url."""
+        vapid = Vapid02()
+        vapid.generate_keys()
+        number = vapid.private_key.private_numbers().private_value
+        return SecretStr(_base64url(number.to_bytes(32, "big")))
+
+    @property
+    def public_key(self) -> str:
+        """What a browser needs to subscribe (`applicationServerKey`)."""
+        point = self._vapid.public_key.public_bytes(
+            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+        )
+        return _base64url(point)
+
+    def headers(self, endpoint: str, *, subject: str) -> dict[str, str]:
+        """Return the headers that prove to the endpoint's service who is sending."""
+        address = urlsplit(endpoint)
+        claims = {
+            "sub": subject,
+            "aud": f"{address.scheme}://{address.netloc}",
+            "exp": int(utcnow().timestamp()) + _TOKEN_LIFETIME_SECONDS,
+        }
+        headers: dict[str, str] = self._vapid.sign(claims)
+        return headers
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    endpoint: str = field(repr=False)
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
+class _NotASubscription(Exception):
+    """The token is not what a browser gives, or names a service that is not known."""
+
+
+class WebPushClient(PushSender):
+    """Sends through `http`, a client that the process owns; every message has a request of its own."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        key: VapidKey,
+        subject: str,
+        hosts: Sequence[str],
+        allow_http: bool = False,
+    ) -> None:
+        self._http = http
+        self._key = key
+        self._subject = subject
+        self._hosts = tuple(hosts)
+        self._schemes = {"https", "http"} if allow_http else {"https"}
+        self._slots = asyncio.Semaphore(_PARALLEL_REQUESTS)
+
+    @override
+    async def send(self, messages: Sequence[PushMessage]) -> list[PushOutcome]:
+        async with asyncio.TaskGroup() as group:
+            sending = [group.create_task(self._send(message)) for message in messages]
+        return [task.result() for task in sending]
+
+    @override
+    async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
+        raise PushUnavailable("web push has no receipts")
+
+    async def _send(self, message: PushMessage) -> PushOutcome:
+        async with self._slots:
+            try:
+                # Elliptic curves take a millisecond: not much, but not the event loop's.
+                request = await asyncio.to_thread(self._encrypted, message)
+            except _NotASubscription:
+                return DeadToken("NotASubscription")
+            try:
+                response = await self._http.post(
+                    request.endpoint,
+                    content=request.body,
+                    headers=request.headers,
+                    timeout=TIMEOUT_SECONDS,
+                    follow_redirects=False,
+                )
+            except httpx.HTTPError as error:
+                return TryLater(type(error).__name__)
+        return _outcome(response)
+
+    def _encrypted(self, message: PushMessage) -> _Request:
+        content = orjson.dumps(shortened(message, max_bytes=_MAX_PLAIN_BYTES).content())
+        subscription = self._subscription(message.token)
+        endpoint = subscription["endpoint"]
+        try:
+            body = WebPusher(subscription).encode(content)["body"]
+            vapid = self._key.headers(endpoint, subject=self._subject)
+        except (WebPushException, VapidException, ValueError, TypeError, IndexError) as error:
+            raise _NotASubscription from error
+        return _Request(
+            endpoint,
+            body,
+            {**vapid, "Content-Encoding": "aes128gcm", "TTL": str(_TIME_TO_LIVE_SECONDS), "Urgency": "high"},
+        )
+
+    def _subscription(self, token: str) -> dict[str, Any]:
+        """Return the subscription that the token holds, its keys and address checked."""
+        try:
+            subscription = orjson.loads(token)
+            address = urlsplit(subscription["endpoint"])
+            keys = {name: subscription["keys"][name] for name in ("p256dh", "auth")}
+        except (ValueError, TypeError, KeyError) as error:
+            raise _NotASubscription from error
+        if not all(isinstance(value, str) and value for value in keys.values()):
+            raise _NotASubscription
+        if address.scheme not in self._schemes or address.username is not None:
+            raise _NotASubscription
+        if not self._knows(address.hostname or ""):
+            raise _NotASubscription
+        return {"endpoint": subscription["endpoint"], "keys": keys}
+
+    def _knows(self, host: str) -> bool:
+        """Tell whether a host is one of the push services; an entry with a leading dot stands for its subdomains."""
+        return any(host.endswith(known) if known.startswith(".") else host == known for known in self._hosts)
+
+
+def _outcome(response: httpx.Response) -> PushOutcome:
+    status = response.status_code
+    if response.is_success:
+        return Accepted()
+    if status in _GONE:
+        return DeadToken(f"HTTP {status}")
+    if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return TryLater(f"HTTP {status}", retry_after_seconds(response.headers.get("retry-after")))
+    return BadMessage(f"HTTP {status}")
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

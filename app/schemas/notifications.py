@@ -1,0 +1,104 @@
+"""Notifications: what was decided about each push, what people want to hear of, and the test push."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from app.enums import NotificationDecision, NotificationKind, Platform
+from app.schemas.base import Input, PageLink
+from app.schemas.fields import Boolean, Uuid
+
+__all__ = [
+    "NotificationOut",
+    "NotificationPage",
+    "PreferencesIn",
+    "PreferencesOut",
+    "PushTestIn",
+    "PushTestOut",
+    "WatchedBy",
+]
+
+
+class WatchedBy(TypedDict):
+    """The presence that suppressed a push."""
+
+    device: Annotated[UUID, Field(description="The device that showed the task.")]
+    seconds_ago: Annotated[float, Field(description="How old its last beat was at that moment.")]
+
+
+class NotificationOut(TypedDict):
+    """One event and one device: what was decided, why, and what became of it."""
+
+    id: Annotated[UUID, Field(description="Id of this decision.")]
+    run: Annotated[UUID | None, Field(description="The run it tells of; null for a test push.")]
+    kind: Annotated[NotificationKind, Field(description="What it tells.")]
+    body: Annotated[str, Field(description="Its text.")]
+    device: Annotated[UUID | None, Field(description="The device; null where no device was reached.")]
+    platform: Annotated[Platform | None, Field(description="What kind of device it is.")]
+    decision: Annotated[
+        NotificationDecision,
+        Field(
+            description="`pending`, `retrying`, `sent` (taken by the push service), `delivered` (taken by the device's "
+            "own), `rejected`, `given_up` after an hour of failures; or never sent: `suppressed` because one of the "
+            "recipient's devices showed the task, `muted`, `cooled_down`, `no_token`, `no_access`."
+        ),
+    ]
+    reason: Annotated[
+        str | None,
+        Field(description="Why: a word such as `DeviceNotRegistered`, `task_muted` or `kind_off`."),
+    ]
+    watched_by: Annotated[WatchedBy | None, Field(description="What suppressed it.")]
+    attempts: Annotated[int, Field(description="How often it was sent.")]
+    created_at: Annotated[datetime, Field(description="When it was decided.")]
+    next_attempt_at: Annotated[datetime | None, Field(description="When it is sent (again).")]
+    sent_at: Annotated[datetime | None, Field(description="When the push service took it.")]
+    settled_at: Annotated[datetime | None, Field(description="When its end was known.")]
+
+
+class NotificationPage(TypedDict):
+    """A page of decisions, newest first."""
+
+    count: Annotated[int, Field(description="How many there are in all.")]
+    next: PageLink
+    previous: PageLink
+    results: list[NotificationOut]
+
+
+class PushTestIn(Input):
+    """Which of the caller's devices is to get a test push."""
+
+    device_id: Annotated[
+        UUID | None, Uuid(), Field(description="Default: the caller's most recently seen device.")
+    ] = None
+
+
+class PushTestOut(TypedDict):
+    """What the push service said of the test push."""
+
+    id: Annotated[UUID, Field(description="Id of its row among the notifications of the task.")]
+    device: Annotated[UUID, Field(description="The device it went to.")]
+    platform: Annotated[Platform, Field(description="What kind of device it is.")]
+    decision: Annotated[NotificationDecision, Field(description="`sent`, `rejected` or `retrying`.")]
+    reason: Annotated[str | None, Field(description="Why it was not sent.")]
+    ticket: Annotated[str | None, Field(description="The push service's ticket, where it gives one.")]
+
+
+class PreferencesIn(Input):
+    """Which pushes the caller wants; what is not given stays."""
+
+    completed: Annotated[bool, Boolean(), Field(description="A run is completed.")] = True
+    failed: Annotated[bool, Boolean(), Field(description="A run failed.")] = True
+    cancelled: Annotated[bool, Boolean(), Field(description="A run was cancelled.")] = True
+    awaiting: Annotated[bool, Boolean(), Field(description="An agent needs input.")] = True
+
+
+class PreferencesOut(TypedDict):
+    """Which pushes the caller wants."""
+
+    completed: Annotated[bool, Field(description="A run is completed.")]
+    failed: Annotated[bool, Field(description="A run failed.")]
+    cancelled: Annotated[bool, Field(description="A run was cancelled.")]
+    awaiting: Annotated[bool, Field(description="An agent needs input.")]

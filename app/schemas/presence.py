@@ -1,0 +1,36 @@
+"""Presence: the body of a beat, and what a leaving device says (contract 5.6, 5.7)."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from app.schemas.base import Input
+from app.schemas.fields import Uuid
+
+__all__ = ["PresenceIn", "PresenceLeaveIn", "PresenceLeaveQuery"]
+
+_WHICH = "Id of the device, as its registration answered it."
+
+
+class PresenceIn(Input):
+    """A device that shows the task."""
+
+    device_id: Annotated[UUID, Uuid(), Field(description=_WHICH)]
+
+
+class PresenceLeaveIn(Input):
+    """A device that shows the task no longer."""
+
+    device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH)] = None
+
+
+class PresenceLeaveQuery(Input):
+    """The same for clients that cannot send a body with DELETE."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in parameters.items() if value != ""}
+
+    device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH + " The body goes before.")] = None

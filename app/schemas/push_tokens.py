@@ -1,0 +1,59 @@
+"""Push tokens: the bodies that register and unregister one, and how a device is shown (contract 6.5)."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from app.enums import Platform
+from app.schemas.base import Input
+from app.schemas.fields import Choice, Text
+
+__all__ = ["DeviceList", "DeviceOut", "PushTokenIn", "UnregisterIn", "VapidPublicKeyOut"]
+
+# Room for a browser's subscription; services/push_tokens.py holds the other platforms to the contract's 512.
+MAX_WEB_TOKEN_LENGTH = 4096
+
+_TOKEN = Text(max_length=MAX_WEB_TOKEN_LENGTH)
+
+
+class PushTokenIn(Input):
+    """A device that wants pushes."""
+
+    token: Annotated[
+        str,
+        _TOKEN,
+        Field(
+            description="Expo's push token, at most 512 characters; for `web`, the browser's subscription as JSON."
+        ),
+    ]
+    platform: Annotated[Platform, Choice(of=Platform), Field(description="What kind of device it is.")]
+
+
+class UnregisterIn(Input):
+    """A device that wants no more pushes."""
+
+    token: Annotated[str, _TOKEN, Field(description="The token it was registered with.")]
+
+
+class DeviceOut(TypedDict):
+    """A registered device. Its token is never shown."""
+
+    id: Annotated[UUID, Field(description="The `device_id` of presence.")]
+    platform: Annotated[Platform, Field(description="What kind of device it is.")]
+    created_at: Annotated[datetime, Field(description="When this user first registered it.")]
+    last_seen_at: Annotated[datetime, Field(description="When it was last registered.")]
+
+
+class DeviceList(TypedDict):
+    """The caller's devices, the most recently seen first."""
+
+    results: Annotated[list[DeviceOut], Field(description="At most 20.")]
+
+
+class VapidPublicKeyOut(TypedDict):
+    """What a browser needs to subscribe to web push."""
+
+    public_key: Annotated[str, Field(description="The `applicationServerKey`, in base64url.")]

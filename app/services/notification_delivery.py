@@ -1,0 +1,338 @@
+"""From a pending row to its push: claim, send, settle; and the test push that a user sends to themselves.
+
+A claim is a lease: what a worker held when it was killed becomes due again by itself. A request that was under way at
+that moment may have reached the push service, and is repeated: of the two, a push twice is better than none.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter, Histogram
+from sqlalchemy import bindparam, delete, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.push import (
+    Accepted,
+    BadMessage,
+    DeadToken,
+    PushMessage,
+    PushOutcome,
+    PushSender,
+    PushUnavailable,
+    TryLater,
+)
+from app.clock import utcnow
+from app.db import release
+from app.enums import NotificationDecision, NotificationKind, Platform
+from app.errors import NotFound
+from app.ids import new_id
+from app.models import Notification, PushToken, Task
+from app.schemas.notifications import PushTestIn, PushTestOut
+from app.services.access import Principal, visible_task
+from app.services.notifications import message_body
+
+__all__ = [
+    "BATCH",
+    "LEASE",
+    "RECEIPT_AFTER",
+    "Delivery",
+    "claim_due",
+    "remove_token",
+    "send",
+    "send_test",
+    "settle",
+]
+
+BATCH = 100
+# Longer than any request takes, so that nobody sends what somebody is still sending.
+LEASE = timedelta(seconds=60)
+# By then Expo knows what Apple and Google made of a message.
+RECEIPT_AFTER = timedelta(minutes=15)
+# News of a run that is older than this is no news.
+GIVE_UP_AFTER = timedelta(hours=1)
+
+_FIRST_DELAY_SECONDS = 5.0
+_LONGEST_DELAY_SECONDS = 300.0
+_MAX_REASON_LENGTH = 64
+
+_OUTCOMES = Counter("taskbeacon_push_outcomes_total", "Attempts to push, by outcome.", ["outcome", "reason"])
+_DELAY = Histogram(
+    "taskbeacon_push_delay_seconds",
+    "From the event to the push service's ticket.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600),
+)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A claimed push; `token` is None when the device is not the recipient's any more."""
+
+    id: UUID
+    attempts: int
+    user_id: int
+    device_id: UUID
+    platform: Platform
+    body: str
+    data: Mapping[str, str]
+    created_at: datetime
+    token: str | None = field(repr=False)
+
+
+async def claim_due(session: AsyncSession) -> list[Delivery]:
+    """Take at most 100 pushes that are due, oldest first, for the length of the lease.
+
+    Concurrent calls take different ones.
+    """
+    now = utcnow()
+    due = (
+        select(Notification.id)
+        .where(Notification.due_at <= now)
+        .order_by(Notification.due_at, Notification.id)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    rows = await session.execute(
+        update(Notification)
+        .where(Notification.id == due.c.id)
+        .values(due_at=now + LEASE, attempts=Notification.attempts + 1)
+        .returning(
+            Notification.id,
+            Notification.attempts,
+            Notification.user_id,
+            Notification.device_id,
+            Notification.platform,
+            Notification.body,
+            Notification.task_id,
+            Notification.run_id,
+            Notification.created_at,
+            select(PushToken.token)
+            .where(PushToken.id == Notification.device_id, PushToken.user_id == Notification.user_id)
+            .scalar_subquery()
+            .label("token"),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return [
+        Delivery(
+            id=row.id,
+            attempts=row.attempts,
+            user_id=row.user_id,
+            device_id=row.device_id,
+            platform=Platform(row.platform),
+            body=row.body,
+            data=_data(row.task_id, row.run_id),
+            created_at=row.created_at,
+            token=row.token,
+        )
+        for row in rows
+    ]
+
+
+def _data(task_id: UUID, run_id: UUID | None) -> dict[str, str]:
+    return {"taskId": str(task_id)} | ({"taskRunId": str(run_id)} if run_id else {})
+
+
+async def send(
+    senders: Mapping[Platform, PushSender], deliveries: Sequence[Delivery], *, title: str
+) -> dict[UUID, PushOutcome]:
+    """Hand the pushes to their services and return what each of them said; never raises for a push service."""
+    outcomes: dict[UUID, PushOutcome] = {}
+    batches: dict[PushSender, list[tuple[UUID, PushMessage]]] = {}
+    for delivery in deliveries:
+        sender = senders.get(delivery.platform)
+        if delivery.token is None:
+            outcomes[delivery.id] = BadMessage("TokenGone")
+        elif sender is None:
+            outcomes[delivery.id] = BadMessage("WebPushNotConfigured")
+        else:
+            message = PushMessage(delivery.token, title, delivery.body, delivery.data)
+            batches.setdefault(sender, []).append((delivery.id, message))
+    for sender, batch in batches.items():
+        said = await _send(sender, [message for _, message in batch])
+        outcomes |= zip((delivery_id for delivery_id, _ in batch), said, strict=True)
+    return outcomes
+
+
+async def _send(sender: PushSender, messages: Sequence[PushMessage]) -> list[PushOutcome]:
+    try:
+        return await sender.send(messages)
+    except PushUnavailable as error:
+        log.warning("push.unavailable", reason=error.reason, messages=len(messages))
+        return [TryLater(error.reason, error.retry_after)] * len(messages)
+
+
+async def settle(
+    session: AsyncSession, deliveries: Sequence[Delivery], outcomes: Mapping[UUID, PushOutcome]
+) -> None:
+    """Write down what became of claimed pushes, and forget tokens that are dead.
+
+    A push that was claimed again meanwhile is left to its new holder.
+    """
+    now = utcnow()
+    if deliveries:
+        table = Notification.__table__
+        statement = (
+            update(Notification)
+            .where(Notification.id == bindparam("row_id"), Notification.attempts == bindparam("row_attempts"))
+            .where(Notification.due_at.is_not(None))
+            .values({column: bindparam(f"new_{column}", type_=table.c[column].type) for column in _SETTLED})
+            .execution_options(synchronize_session=False)
+        )
+        connection = await session.connection()
+        await connection.execute(
+            statement,
+            [
+                {"row_id": delivery.id, "row_attempts": delivery.attempts}
+                | {
+                    f"new_{name}": value
+                    for name, value in _settled(delivery, outcomes[delivery.id], now).items()
+                }
+                for delivery in deliveries
+            ],
+        )
+    dead = [delivery for delivery in deliveries if isinstance(outcomes[delivery.id], DeadToken)]
+    await _remove_tokens(session, [(delivery.device_id, delivery.user_id) for delivery in dead])
+    for delivery in deliveries:
+        _record(delivery, outcomes[delivery.id], now)
+
+
+_SETTLED = ("decision", "reason", "due_at", "ticket_id", "sent_at", "receipt_due_at", "settled_at")
+
+
+def _settled(delivery: Delivery, outcome: PushOutcome, now: datetime) -> dict[str, Any]:
+    values: dict[str, Any] = dict.fromkeys(_SETTLED)
+    match outcome:
+        case Accepted(ticket=ticket):
+            values |= {"decision": NotificationDecision.SENT, "sent_at": now, "ticket_id": ticket}
+            # Without a ticket there is nothing more to learn.
+            values |= {"receipt_due_at": now + RECEIPT_AFTER} if ticket else {"settled_at": now}
+        case DeadToken(reason=reason) | BadMessage(reason=reason):
+            values |= {"decision": NotificationDecision.REJECTED, "reason": reason, "settled_at": now}
+        case TryLater(reason=reason) if now - delivery.created_at >= GIVE_UP_AFTER:
+            values |= {"decision": NotificationDecision.GIVEN_UP, "reason": reason, "settled_at": now}
+        case TryLater(reason=reason, retry_after=retry_after):
+            due_at = now + timedelta(seconds=_delay(delivery.attempts, retry_after))
+            values |= {"decision": NotificationDecision.RETRYING, "reason": reason, "due_at": due_at}
+    values["reason"] = values["reason"] and values["reason"][:_MAX_REASON_LENGTH]
+    return values
+
+
+def _delay(attempts: int, retry_after: float | None) -> float:
+    """Return how long to wait: growing, spread out so that what failed together does not return together."""
+    growing = min(_FIRST_DELAY_SECONDS * 2.0 ** min(attempts - 1, 10), _LONGEST_DELAY_SECONDS)
+    spread = random.uniform(1.0, 1.5)  # noqa: S311 - not a secret
+    return max(growing, retry_after or 0.0) * spread
+
+
+async def remove_token(session: AsyncSession, device_id: UUID, user_id: int) -> None:
+    """Forget a dead token of this user; the same device may be another user's by now."""
+    await _remove_tokens(session, [(device_id, user_id)])
+
+
+async def _remove_tokens(session: AsyncSession, devices: Sequence[tuple[UUID, int]]) -> None:
+    if devices:
+        await session.execute(delete(PushToken).where(tuple_(PushToken.id, PushToken.user_id).in_(devices)))
+
+
+def _record(delivery: Delivery, outcome: PushOutcome, now: datetime) -> None:
+    name = type(outcome).__name__
+    reason = "" if isinstance(outcome, Accepted) else outcome.reason
+    _OUTCOMES.labels(name, reason).inc()
+    if isinstance(outcome, Accepted):
+        _DELAY.observe((now - delivery.created_at).total_seconds())
+    else:
+        log.warning(
+            "push.not_accepted",
+            notification_id=str(delivery.id),
+            device_id=str(delivery.device_id),
+            outcome=name,
+            reason=reason,
+        )
+
+
+async def send_test(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    body: PushTestIn,
+    *,
+    senders: Mapping[Platform, PushSender],
+    title: str,
+) -> PushTestOut:
+    """Push a test message to one of the caller's devices at once, and return what the push service said.
+
+    Presence, cooldown and preferences are not asked: who tests wants to see it arrive. If the service cannot take it
+    now, it is tried again like any other push.
+
+    Raises:
+        NotFound: the task is not visible, or the device is not one of the caller's.
+
+    """
+    delivery = await _open_test(session, caller, task_id, body.device_id)
+    await release(session)
+    outcomes = await send(senders, [delivery], title=title)
+    await settle(session, [delivery], outcomes)
+    outcome = outcomes[delivery.id]
+    settled = _settled(delivery, outcome, utcnow())
+    return {
+        "id": delivery.id,
+        "device": delivery.device_id,
+        "platform": delivery.platform,
+        "decision": settled["decision"],
+        "reason": settled["reason"],
+        "ticket": settled["ticket_id"],
+    }
+
+
+async def _open_test(
+    session: AsyncSession, caller: Principal, task_id: UUID, device_id: UUID | None
+) -> Delivery:
+    title = await session.scalar(select(Task.title).where(Task.id == task_id, visible_task(caller)))
+    if title is None:
+        raise NotFound
+    devices = select(PushToken.id, PushToken.platform, PushToken.token).where(
+        PushToken.user_id == caller.user_id
+    )
+    if device_id is not None:
+        devices = devices.where(PushToken.id == device_id)
+    newest = devices.order_by(PushToken.last_seen_at.desc(), PushToken.id.desc()).limit(1)
+    device = (await session.execute(newest)).one_or_none()
+    if device is None:
+        raise NotFound("The caller has no such device.")
+    now = utcnow()
+    delivery = Delivery(
+        id=new_id(),
+        attempts=1,
+        user_id=caller.user_id,
+        device_id=device.id,
+        platform=Platform(device.platform),
+        body=message_body(NotificationKind.TEST, title),
+        data=_data(task_id, None),
+        created_at=now,
+        token=device.token,
+    )
+    await session.execute(
+        insert(Notification).values(
+            id=delivery.id,
+            task_id=task_id,
+            user_id=caller.user_id,
+            kind=NotificationKind.TEST,
+            body=delivery.body,
+            device_id=delivery.device_id,
+            platform=delivery.platform,
+            decision=NotificationDecision.PENDING,
+            created_at=now,
+            # As claimed: a worker sends it only if this process does not live to.
+            due_at=now + LEASE,
+            attempts=delivery.attempts,
+        )
+    )
+    return delivery

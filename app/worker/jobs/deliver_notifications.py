@@ -1,0 +1,68 @@
+"""Deliver pushes that are due: claim, send, settle, until there are none. No session is open while Expo answers."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from app.agents.uninterrupted import uninterrupted
+from app.clients.push import TryLater
+from app.db import unit_of_work
+from app.services import notification_delivery as delivery
+from app.services.process import ProcessContext
+from app.worker.context import worker_context
+from app.worker.retries import until_database_answers
+
+__all__ = ["deliver_due", "deliver_notifications"]
+
+# Requests that are under way at once: what Expo recommends to its own clients.
+_LANES = 6
+
+log = structlog.get_logger(__name__)
+
+
+async def deliver_notifications(ctx: Mapping[str, Any]) -> None:
+    """Deliver what is due. Any number of copies may run: each claims what the others did not."""
+    await deliver_due(worker_context(ctx).process)
+
+
+async def deliver_due(process: ProcessContext) -> int:
+    """Deliver what is due and return how many pushes were taken up.
+
+    Ends when nothing is due, or early when a push service asks for patience: its pushes come up again by themselves.
+    A worker that is being stopped finishes the requests that are under way.
+    """
+    taken, patient = await uninterrupted(_deliver_batch(process))
+    # Most events fit into one request; the other lanes are for the rest.
+    if taken < delivery.BATCH or patient:
+        return taken
+    async with asyncio.TaskGroup() as group:
+        lanes = [group.create_task(_lane(process)) for _ in range(_LANES)]
+    return taken + sum(lane.result() for lane in lanes)
+
+
+async def _lane(process: ProcessContext) -> int:
+    total = 0
+    while True:
+        taken, patient = await uninterrupted(_deliver_batch(process))
+        total += taken
+        if taken < delivery.BATCH or patient:
+            return total
+
+
+async def _deliver_batch(process: ProcessContext) -> tuple[int, bool]:
+    """Deliver one batch; return its size, and whether the push service takes nothing for now."""
+    async with unit_of_work(process.sessions) as session:
+        claimed = await delivery.claim_due(session)
+    if not claimed:
+        return 0, False
+    outcomes = await delivery.send(process.push, claimed, title=process.settings.push_title)
+
+    async def settle() -> None:
+        async with unit_of_work(process.sessions) as session:
+            await delivery.settle(session, claimed, outcomes)
+
+    await until_database_answers(settle)
+    log.info("push.batch_delivered", size=len(claimed))
+    return len(claimed), all(isinstance(outcome, TryLater) for outcome in outcomes.values())

@@ -1,0 +1,41 @@
+"""Cron: ask Expo what became of pushes it took, about 15 minutes after it took them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from app.clients.push import PushUnavailable
+from app.db import unit_of_work
+from app.enums import Platform
+from app.services import notification_receipts as receipts
+from app.services.process import ProcessContext
+from app.worker.context import worker_context
+
+__all__ = ["fetch_due", "fetch_receipts"]
+
+log = structlog.get_logger(__name__)
+
+
+async def fetch_receipts(ctx: Mapping[str, Any]) -> None:
+    """Fetch what is due. Any number of copies may run."""
+    await fetch_due(worker_context(ctx).process)
+
+
+async def fetch_due(process: ProcessContext) -> int:
+    """Fetch the receipts that are due and return for how many tickets they were asked; what is missing comes again."""
+    asked = 0
+    while True:
+        async with unit_of_work(process.sessions) as session:
+            tickets = await receipts.claim_receipts(session)
+        if not tickets:
+            return asked
+        try:
+            # Only Expo gives tickets, for either of its platforms.
+            answers = await process.push[Platform.IOS].receipts([ticket.ticket_id for ticket in tickets])
+        except PushUnavailable as error:
+            log.warning("push.receipts_unavailable", reason=error.reason, tickets=len(tickets))
+            return asked
+        async with unit_of_work(process.sessions) as session:
+            await receipts.settle_receipts(session, tickets, answers)
+        asked += len(tickets)

@@ -1,0 +1,91 @@
+"""Devices, presence and pushes for tests, as rows."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.db import SessionFactory
+from app.enums import NotificationDecision, NotificationKind, Platform
+from app.ids import new_hex_id, new_id
+from app.models import Notification, Presence, PushToken, Task, User
+from app.services.presence import TIME_TO_LIVE
+from app.services.push_tokens import hash_token
+
+__all__ = ["expo_token", "make_device", "make_pending", "make_presence", "notifications_of"]
+
+
+def expo_token() -> str:
+    """Return a token that Expo could have given."""
+    return f"ExponentPushToken[{new_hex_id()[:22]}]"
+
+
+async def make_device(session: AsyncSession, *, user: User, **overrides: Any) -> PushToken:
+    now = utcnow()
+    token = overrides.pop("token", None) or expo_token()
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "user_id": user.id,
+        "token": token,
+        "token_hash": hash_token(token),
+        "platform": Platform.IOS,
+        "created_at": now,
+        "last_seen_at": now,
+    }
+    device = PushToken(**(values | overrides))
+    session.add(device)
+    await session.flush()
+    return device
+
+
+async def make_presence(
+    session: AsyncSession, *, task: Task, device: PushToken, age: timedelta = timedelta(0)
+) -> Presence:
+    """Let a device have said `age` ago that it shows the task."""
+    row = Presence(
+        task_id=task.id,
+        push_token_id=device.id,
+        project_id=task.project_id,
+        user_id=device.user_id,
+        expires_at=utcnow() - age + TIME_TO_LIVE,
+    )
+    session.add(row)
+    await session.flush()
+    return row
+
+
+async def make_pending(
+    session: AsyncSession, *, task: Task, device: PushToken, **overrides: Any
+) -> Notification:
+    """Make a push that is due."""
+    now = utcnow()
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "task_id": task.id,
+        "user_id": device.user_id,
+        "kind": NotificationKind.COMPLETED,
+        "body": f'"{task.title}" finished',
+        "device_id": device.id,
+        "platform": device.platform,
+        "decision": NotificationDecision.PENDING,
+        "created_at": now,
+        "due_at": now,
+        "attempts": 0,
+    }
+    row = Notification(**(values | overrides))
+    session.add(row)
+    await session.flush()
+    return row
+
+
+async def notifications_of(sessions: SessionFactory, task: Task) -> list[Notification]:
+    """Return what was decided about a task, oldest first."""
+    async with sessions() as session:
+        rows = await session.scalars(
+            select(Notification)
+            .where(Notification.task_id == task.id)
+            .order_by(Notification.created_at, Notification.id)
+        )
+        return list(rows)

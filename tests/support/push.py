@@ -1,0 +1,198 @@
+"""Push services for tests: Expo over real HTTP with faults on demand, and a sender in memory that behaves alike."""
+
+import asyncio
+import gzip
+from collections import deque
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from typing_extensions import override
+
+from app.clients.push import (
+    Accepted,
+    BadMessage,
+    DeadToken,
+    PushMessage,
+    PushOutcome,
+    PushSender,
+    PushUnavailable,
+    TryLater,
+)
+from app.ids import new_hex_id
+from tests.support.waiting import eventually
+
+__all__ = ["Fault", "PushService", "ScriptedSender", "expo_application", "serving"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How the next request goes wrong."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    # Instead of the tickets.
+    body: bytes | None = None
+    # Tickets that are left out at the end of the list, though the messages are taken.
+    missing_tickets: int = 0
+    hangs: bool = False
+
+
+@dataclass(slots=True)
+class PushService:
+    """What a push service has seen, and how it is to behave."""
+
+    received: list[dict[str, Any]] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    faults: deque[Fault] = field(default_factory=deque)
+    # Tokens whose devices are gone, tokens whose message is refused, tokens that spoil their whole request.
+    dead: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
+    receipts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    receipt_batches: list[int] = field(default_factory=list)
+    delay_seconds: float = 0.0
+
+    @property
+    def tokens(self) -> list[str]:
+        """To whom messages were taken, in their order."""
+        return [message["to"] for message in self.received]
+
+    def ticket(self, message: dict[str, Any]) -> dict[str, Any]:
+        token = message["to"]
+        if token in self.dead:
+            return _error("DeviceNotRegistered")
+        if token in self.refused:
+            return _error("MessageTooBig")
+        self.received.append(message)
+        return {"status": "ok", "id": f"ticket-{new_hex_id()}"}
+
+
+def _error(name: str) -> dict[str, Any]:
+    return {"status": "error", "message": name, "details": {"error": name}}
+
+
+def expo_application(service: PushService) -> Starlette:
+    """Return Expo's two routes, as far as a sender needs them."""
+
+    async def send(request: Request) -> Response:
+        messages = await _read(request, service)
+        service.batches.append(len(messages))
+        if service.delay_seconds:
+            await asyncio.sleep(service.delay_seconds)
+        fault = service.faults.popleft() if service.faults else Fault()
+        if fault.hangs:
+            await asyncio.Event().wait()
+        if fault.status != 200 or fault.body is not None:
+            return Response(fault.body or b"{}", status_code=fault.status, headers=fault.headers)
+        if any(message["to"] in service.unreadable for message in messages):
+            return JSONResponse({"errors": [{"code": "VALIDATION_ERROR"}]}, status_code=400)
+        tickets = [service.ticket(message) for message in messages]
+        return JSONResponse({"data": tickets[: len(tickets) - fault.missing_tickets]})
+
+    async def receipts(request: Request) -> Response:
+        ids = (await _read(request, service))["ids"]
+        service.receipt_batches.append(len(ids))
+        return JSONResponse({"data": {i: service.receipts[i] for i in ids if i in service.receipts}})
+
+    return Starlette(
+        routes=[
+            Route("/--/api/v2/push/send", send, methods=["POST"]),
+            Route("/--/api/v2/push/getReceipts", receipts, methods=["POST"]),
+        ]
+    )
+
+
+async def _read(request: Request, service: PushService) -> Any:
+    service.headers.append(dict(request.headers))
+    body = await request.body()
+    if request.headers.get("content-encoding") == "gzip":
+        body = gzip.decompress(body)
+    return orjson.loads(body)
+
+
+class _Server(uvicorn.Server):
+    """A server inside the event loop of a test, which leaves the signals of the process alone."""
+
+    @override
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(application: Starlette) -> AsyncGenerator[str, None]:
+    """Serve an application on a free port of this machine and yield its base URL."""
+    config = uvicorn.Config(
+        application, host="127.0.0.1", port=0, log_level="error", lifespan="off", ws="none"
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve())
+
+    async def started() -> bool:
+        return server.started
+
+    try:
+        await eventually(started)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        server.force_exit = True
+        await running
+
+
+class ScriptedSender(PushSender):
+    """A push service without a wire. It takes messages, or fails, as its `service` says."""
+
+    def __init__(self, service: PushService) -> None:
+        self.service = service
+
+    @override
+    async def send(self, messages: Sequence[PushMessage]) -> list[PushOutcome]:
+        service = self.service
+        service.batches.append(len(messages))
+        await asyncio.sleep(service.delay_seconds)
+        fault = service.faults.popleft() if service.faults else Fault()
+        if fault.hangs:
+            raise PushUnavailable("ReadTimeout")
+        if fault.status == 429 or fault.status >= 500:
+            wish = fault.headers.get("Retry-After")
+            raise PushUnavailable(f"HTTP {fault.status}", retry_after=float(wish) if wish else None)
+        if fault.body is not None:
+            raise PushUnavailable("UnreadableAnswer")
+        outcomes = [self._outcome(message) for message in messages]
+        kept = len(outcomes) - fault.missing_tickets
+        return [*outcomes[:kept], *([TryLater("NoTicket")] * fault.missing_tickets)]
+
+    def _outcome(self, message: PushMessage) -> PushOutcome:
+        if message.token in self.service.unreadable:
+            return BadMessage("VALIDATION_ERROR")
+        ticket = self.service.ticket({"to": message.token, **message.content(), "sound": "default"})
+        if ticket["status"] == "ok":
+            return Accepted(ticket["id"])
+        name = ticket["details"]["error"]
+        return DeadToken(name) if name == "DeviceNotRegistered" else BadMessage(name)
+
+    @override
+    async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
+        self.service.receipt_batches.append(len(tickets))
+        outcomes: dict[str, PushOutcome] = {}
+        for ticket in tickets:
+            receipt = self.service.receipts.get(ticket)
+            if receipt is None:
+                continue
+            if receipt["status"] == "ok":
+                outcomes[ticket] = Accepted()
+            else:
+                name = receipt["details"]["error"]
+                outcomes[ticket] = DeadToken(name) if name == "DeviceNotRegistered" else BadMessage(name)
+        return outcomes
