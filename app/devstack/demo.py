@@ -34,11 +34,12 @@ _SHOWN_PATCH_LINES = 30
 # How agents are confined is worth trying out; every other setting belongs to a stack that is not this one.
 _PASSED_ON = frozenset({"TASKBEACON_AGENT_SANDBOX", "TASKBEACON_AGENT_NETWORK"})
 
+_ATTACHMENT = b"# The modules of this service\n"
 _RUNBOOK = '''\
 Add a map of the modules to the documentation, and a check that keeps it whole.
 
 ```say
-I will write docs/module-map.md from the modules' own docstrings.
+I will write docs/module-map.md from the modules' own docstrings, below the heading that was attached.
 ```
 
 ```python
@@ -52,7 +53,8 @@ for path in sorted(Path("app").rglob("*.py")):
     if docstring:
         rows.append(f"| `{path}` | {docstring.splitlines()[0]} |")
 Path("docs").mkdir(exist_ok=True)
-text = "\\n".join(["# Module map", "", "| module | purpose |", "|---|---|", *rows, ""])
+heading = next(Path(".taskbeacon/attachments").glob("*/heading.md")).read_text(encoding="utf-8").strip()
+text = "\\n".join([heading, "", "| module | purpose |", "|---|---|", *rows, ""])
 Path("docs/module-map.md").write_text(text, encoding="utf-8")
 print(f"{len(rows)} modules described")
 ```
@@ -79,6 +81,7 @@ sys.exit(bool(missing))
 # Test what was written.
 python3 docs/check_module_map.py
 git status --short
+cp docs/module-map.md .taskbeacon/artifacts/
 ```
 
 ```say
@@ -141,7 +144,10 @@ def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> 
         console.line()
         console.title(f"Task {task['slug']}: {task['title']}")
         console.styled(f"  {stack.base_url}/api/projects/{account.project_id}/tasks/{task['id']}", "dim")
-        run = _request(client, "POST", f"tasks/{task['id']}/run/")["latest_run"]
+        attached = _attach(console, client, plain, f"tasks/{task['id']}/staged_artifacts/")
+        run = _request(client, "POST", f"tasks/{task['id']}/run/", pending_user_artifact_ids=[attached])[
+            "latest_run"
+        ]
         console.title(f"Run {run['id']}")
         run = _follow(console, stack, client, plain, f"tasks/{task['id']}/runs/{run['id']}/")
         _show_result(console, run)
@@ -155,6 +161,21 @@ def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> 
         console.line(f"  {line}")
     console.line()
     console.title(f"Done in {time.monotonic() - started:.0f} s. `make run` starts a stack to stay.")
+
+
+def _attach(console: Console, client: httpx.Client, plain: httpx.Client, path: str) -> str:
+    """Upload a file for the run, straight to the object store, and return its id."""
+    item = {"name": "heading.md", "type": "user_attachment", "content_type": "text/markdown"}
+    wanted = [item | {"size": len(_ATTACHMENT)}]
+    prepared = _request(client, "POST", f"{path}prepare_upload/", artifacts=wanted)["artifacts"][0]
+    form = prepared["presigned_post"]
+    with _explained("the file cannot be uploaded"):
+        sent = plain.post(form["url"], data=form["fields"], files={"file": _ATTACHMENT})
+        sent.raise_for_status()
+    uploaded = [item | {"id": prepared["id"], "storage_path": prepared["storage_path"]}]
+    finished = _request(client, "POST", f"{path}finalize_upload/", artifacts=uploaded)["artifacts"][0]
+    console.styled(f"  attached {finished['name']} ({finished['size']} bytes)", "dim")
+    return str(finished["id"])
 
 
 def _follow(
