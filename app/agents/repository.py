@@ -174,15 +174,14 @@ class Repository:
             await where.output("remote", verb, "origin", origin, timeout=_LOCAL)
         for key, value in (("user.name", author.name), ("user.email", author.email)):
             await where.output("config", key, value, timeout=_LOCAL)
-        exclude = work / ".git/info/exclude"
-        exclude.parent.mkdir(exist_ok=True)
-        exclude.write_text("/.taskbeacon/\n")
+        _exclude_own_folder(work / ".git")
 
     async def clone_for_collection(self, folder: Path) -> None:
         """Make the scratch repository that gathers the agent's work: it reads our objects, and writes its own."""
         await self._git.output(
             "clone", "--quiet", "--bare", "--shared", "--template=", "--", ".", str(folder), timeout=_LOCAL
         )
+        _exclude_own_folder(folder)
 
     async def has(self, sha: str) -> bool:
         """Return whether a commit is here already."""
@@ -290,3 +289,10 @@ def _refuse(
             raise error(message.format(url=remote.url))
     said = remote.redact(last_lines(result.complaint))
     raise otherwise(f"The repository {remote.url} {what}: {said}")
+
+
+def _exclude_own_folder(git_folder: Path) -> None:
+    """Have a repository pass over `.taskbeacon/`, whatever its own .gitignore says of it or not."""
+    exclude = git_folder / "info/exclude"
+    exclude.parent.mkdir(exist_ok=True)
+    exclude.write_text("/.taskbeacon/\n")

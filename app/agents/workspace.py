@@ -136,9 +136,10 @@ class Workspace:
         code, _, _ = await git.run("rev-parse", "--verify", "--quiet", "HEAD")
         if code == 0:
             await git.output("read-tree", "HEAD")
-        code, _, complaint = await git.run(
-            "add", "--all", "--ignore-errors", "--", ".", f":(top,exclude){_OWN_FOLDER}"
-        )
+        # Not by a pathspec that excludes it: git counts it as an error if the repository ignores the same folder.
+        code, _, complaint = await git.run("add", "--all", "--ignore-errors", "--", ".")
+        # A .gitignore of the repository can say otherwise than the exclude file.
+        await git.output("reset", "--quiet", "--", _OWN_FOLDER)
         message = ("--allow-empty-message", "--message", " ".join(subject.split()))
         await git.output("commit", "--quiet", "--no-verify", *message, accept=(0, _NOTHING_TO_COMMIT))
         return last_lines(complaint) if code != 0 else ""

@@ -126,6 +126,19 @@ async def test_own_folder_is_never_committed(runner: Runner) -> None:
     assert "attachments" in json.dumps(outcome.entries)
 
 
+@pytest.mark.parametrize("rule", [".taskbeacon/", "!.taskbeacon/\n!.taskbeacon/**"])
+async def test_own_folder_is_left_out_whatever_the_repository_ignores(
+    runner: Runner, tmp_path: Path, rule: str
+) -> None:
+    """Adding everything but an ignored folder used to be told as files that could not be taken along."""
+    origin = make_origin(tmp_path / "ignoring", {".gitignore": rule + "\n"})
+
+    outcome = await runner.run("```sh\necho 1 > .taskbeacon/note\necho x > x\n```", clone_url=origin.url)
+
+    assert outcome.done.files_changed == ["x"]
+    assert "taken along" not in json.dumps(outcome.entries)
+
+
 @pytest.mark.parametrize("value", ['{"a": [1, null]}', "null", '"text"', "0"])
 async def test_structured_output_is_what_the_agent_gave(runner: Runner, value: str) -> None:
     outcome = await runner.run(f"```json output\n{value}\n```", json_schema=True)
