@@ -220,9 +220,9 @@ class RunLog:
         return False
 
     async def _send_rest(self) -> bool:
-        self._file.flush()
         try:
             while self._sent < self._size:
+                self._file.flush()  # each time: entries come while a batch is being sent
                 lines = self._next_lines()
                 await self._send(lines)
                 self._sent += len(lines)

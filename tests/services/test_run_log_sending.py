@@ -1,0 +1,30 @@
+"""How a worker's log of a run goes to storage while it is being written; what storage does is tested elsewhere."""
+
+import asyncio
+import tempfile
+from typing import Any
+
+from app.services.run_log_writer import RunLog
+
+
+def entry(number: int) -> dict[str, Any]:
+    return {"type": "notification", "timestamp": "2026-01-01T00:00:00Z", "number": number}
+
+
+async def test_entries_that_come_while_a_batch_is_sent_are_sent_too() -> None:
+    stored = bytearray()
+
+    async def send(lines: bytes) -> None:
+        assert lines, "nothing to send, and the loop would never let go"
+        if not stored:
+            await log.append(entry(2))
+        stored.extend(lines)
+
+    with tempfile.TemporaryFile() as file:
+        log = RunLog(send, file)
+        await log.append(entry(1))
+        sending = asyncio.create_task(log.keep_sending())
+
+        assert await log.close(sending)
+
+    assert stored.count(b"\n") == 2
