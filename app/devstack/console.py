@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 __all__ = ["Console"]
@@ -76,9 +76,7 @@ class Console:
         return f"{_STYLES[style]}{text}{_RESET}" if self._rich else text
 
     def _write(self, text: str) -> None:
-        # A closed terminal must not keep the stack from stopping in order.
-        try:
+        # A terminal that was closed must not keep the stack from stopping in order.
+        with suppress(OSError):
             self._stream.write(text)
             self._stream.flush()
-        except (BrokenPipeError, OSError):
-            self._stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives as long as we do

@@ -121,8 +121,12 @@ def _plan(home: Path, git_base_url: str) -> Plan:
         for name, value in os.environ.items()
         if not name.startswith("TASKBEACON_") or name in _PASSED_ON
     }
-    unthrottled = {"TASKBEACON_THROTTLE_PER_MINUTE": "0", "TASKBEACON_THROTTLE_PER_HOUR": "0"}
-    environment |= {"TASKBEACON_GIT_BASE_URL": git_base_url, **unthrottled}
+    environment |= {
+        "TASKBEACON_GIT_BASE_URL": git_base_url,
+        "TASKBEACON_THROTTLE_PER_MINUTE": "0",
+        "TASKBEACON_THROTTLE_PER_HOUR": "0",
+        "TASKBEACON_WORKER_DRAIN_SECONDS": "1",
+    }
     return Plan(home=home, environment=environment, durable=False)
 
 

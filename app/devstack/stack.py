@@ -54,7 +54,8 @@ class Plan:
     def from_settings(cls, settings: Settings, environment: Mapping[str, str]) -> "Plan":
         """Return the plan of `make run`: no server is started for what the settings already name."""
         given = settings.model_fields_set
-        defaults = {"TASKBEACON_LOG_FORMAT": "console"}
+        # Whoever presses Ctrl-C does not want to wait for runs; they are given back to the queue.
+        defaults = {"TASKBEACON_LOG_FORMAT": "console", "TASKBEACON_WORKER_DRAIN_SECONDS": "1"}
         if not given & {"throttle_per_minute", "throttle_per_hour"}:
             defaults |= {"TASKBEACON_THROTTLE_PER_MINUTE": "0", "TASKBEACON_THROTTLE_PER_HOUR": "0"}
         return cls(

@@ -21,6 +21,7 @@ __all__ = ["CLEAN_STOP", "is_alive", "kill_survivors", "snapshot"]
 
 CLEAN_STOP = "done"
 _GRACE_SECONDS = 5.0
+_ORPHAN_GRACE_SECONDS = 0.3  # for whoever has lost the parent that should have ended it
 _POLL_SECONDS = 0.05
 _PPID, _SESSION, _START_TIME = 1, 3, 19  # fields of /proc/<pid>/stat, counted after the command name
 
@@ -103,7 +104,9 @@ def main() -> None:
             case _:
                 return
     # The stream closes just before the children get their parent-death signal: all are still here to be counted.
-    kill_survivors(snapshot(roots), grace=_GRACE_SECONDS)
+    family = snapshot(roots)
+    kill_survivors({pid: family[pid] for pid in roots if pid in family}, grace=_GRACE_SECONDS)
+    kill_survivors(family, grace=_ORPHAN_GRACE_SECONDS)
     for path in paths:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

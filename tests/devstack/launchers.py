@@ -1,0 +1,70 @@
+"""Launchers for these tests: Python programs of their own, since one thread and death by signal are the point."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.devstack.watchdog import snapshot
+
+__all__ = ["clean_environment", "ended", "launcher", "run_source", "wait_for"]
+
+_POLL_SECONDS = 0.02
+_RUN_SECONDS = 90
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """The environment without this test session's settings, and without the make that runs it."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TASKBEACON_") and name not in {"MAKELEVEL", "MAKEFLAGS", "PORT"}
+    }
+    return kept | {"PYTHONUNBUFFERED": "1"} | extra
+
+
+@contextmanager
+def launcher(
+    *arguments: str, output: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Python with the arguments; leaving the block kills it."""
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            env=dict(environment or clean_environment()),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def run_source(source: str, *arguments: str, prefix: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Run a Python program to its end, warnings being errors; `prefix` is a command to run it with."""
+    return subprocess.run(
+        [*prefix, sys.executable, "-W", "error", "-c", source, *arguments],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=_RUN_SECONDS,
+        check=False,
+    )
+
+
+def wait_for(condition: Callable[[], object], *, seconds: float, what: str) -> None:
+    """Return once the condition holds; fail after the deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for: {what}"
+        time.sleep(_POLL_SECONDS)
+
+
+def ended(processes: Mapping[int, str]) -> bool:
+    """Tell whether all these processes (of `snapshot`) have ended."""
+    return not snapshot(processes).items() & processes.items()

@@ -1,0 +1,53 @@
+"""Progress on the terminal: readable as plain text, steps whole even when something comes between."""
+
+import io
+import re
+
+from typing_extensions import override
+
+from app.devstack.console import Console
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\d+\.\d s", "N s", text)
+
+
+def test_step_ends_with_its_time() -> None:
+    stream = io.StringIO()
+
+    with Console(stream).step("Migrations"):
+        pass
+
+    assert plain(stream.getvalue()) == "  Migrations … N s\n"
+
+
+def test_lines_between_do_not_break_a_step() -> None:
+    stream = io.StringIO()
+    console = Console(stream)
+
+    with console.step("API"):
+        console.child_line("api", "listening")
+
+    assert plain(stream.getvalue()) == "  API …\napi    │ listening\n  ✓ API N s\n"
+
+
+def test_file_gets_no_escape_sequences() -> None:
+    stream = io.StringIO()
+    console = Console(stream)
+
+    console.title("Ready")
+    console.table({"Base URL": "http://127.0.0.1:8000"})
+
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_closed_terminal_does_not_stop_the_launcher() -> None:
+    class Closed(io.StringIO):
+        @override
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+    console = Console(Closed())
+
+    console.line("nobody reads this")
+    console.line("nor this")

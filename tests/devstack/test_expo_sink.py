@@ -1,0 +1,72 @@
+"""The local push sink answers as Expo does and shows what it was sent."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from app.devstack.expo_sink import create_app
+
+SEND, RECEIPTS = "/--/api/v2/push/send", "/--/api/v2/push/getReceipts"
+TOKEN = "ExponentPushToken[abc]"
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=create_app()), base_url="http://sink"
+    ) as client:
+        yield client
+
+
+async def test_each_message_gets_a_ticket_and_a_receipt(sink: httpx.AsyncClient) -> None:
+    messages = [{"to": TOKEN, "title": "Done"}, {"to": [TOKEN, "ExpoPushToken[x]"], "body": "b"}]
+
+    tickets = (await sink.post(SEND, json=messages)).json()["data"]
+    ids = [ticket["id"] for ticket in tickets]
+    receipts = (await sink.post(RECEIPTS, json={"ids": [*ids, "unknown"]})).json()["data"]
+
+    assert [ticket["status"] for ticket in tickets] == ["ok"] * 3
+    assert receipts == {id_: {"status": "ok"} for id_ in ids}
+
+
+async def test_single_message_gets_a_single_ticket(sink: httpx.AsyncClient) -> None:
+    answer = await sink.post(SEND, json={"to": TOKEN, "body": "hello"})
+
+    assert answer.json()["data"]["status"] == "ok"
+
+
+async def test_token_that_is_none_gets_an_error_ticket(sink: httpx.AsyncClient) -> None:
+    answer = await sink.post(SEND, json=[{"to": "nonsense"}, {"to": TOKEN}])
+
+    assert [ticket["status"] for ticket in answer.json()["data"]] == ["error", "ok"]
+    assert answer.json()["data"][0]["details"]["error"] == "DeviceNotRegistered"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        (SEND, [{"to": TOKEN}] * 101, "PUSH_TOO_MANY_NOTIFICATIONS"),
+        (SEND, [], "VALIDATION_ERROR"),
+        (SEND, [{"title": "to nobody"}], "VALIDATION_ERROR"),
+        (SEND, "text", "VALIDATION_ERROR"),
+        (RECEIPTS, {"ids": "one"}, "VALIDATION_ERROR"),
+    ],
+)
+async def test_bad_requests_are_refused(sink: httpx.AsyncClient, path: str, body: Any, code: str) -> None:
+    answer = await sink.post(path, json=body)
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["code"] == code
+
+
+async def test_page_shows_messages_newest_first_and_escaped(sink: httpx.AsyncClient) -> None:
+    await sink.post(SEND, json={"to": TOKEN, "title": "older"})
+    await sink.post(SEND, json={"to": TOKEN, "title": "<newer>", "data": {"taskId": "7"}})
+
+    page = (await sink.get("/")).text
+
+    assert page.index("&lt;newer&gt;") < page.index("older")
+    assert "<newer>" not in page
+    assert "taskId" in page

@@ -1,0 +1,105 @@
+"""PostgreSQL runs for root and for ordinary users, and survives being killed."""
+
+import os
+import shutil
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.devstack.launchers import run_source
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can choose who the server runs as")
+
+# Starts the server twice on one data folder; the first is killed together with everything it knew.
+TWICE = """
+import asyncio, os, signal, sys
+from pathlib import Path
+import asyncpg
+from app.devstack import postgres
+from app.devstack.home import Home
+from app.devstack.processes import Supervisor
+
+async def execute(url, statement):
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetch(statement)
+    finally:
+        await connection.close()
+
+def start(supervisor):
+    account = getattr(postgres, sys.argv[2])()
+    server = postgres.Postgres(home.root / "postgres", port, durable=True, account=account)
+    child = server.start(supervisor, home.logs / "postgres.log")
+    supervisor.wait(server.is_ready, what="PostgreSQL", timeout=30)
+    server.create_database()
+    return server, child
+
+home = Home(Path(sys.argv[1]))
+home.create()
+port = home.ports(["postgres"])["postgres"]
+supervisor = Supervisor()
+server, child = start(supervisor)
+asyncio.run(execute(server.url, "CREATE TABLE kept AS SELECT 42 AS answer"))
+os.kill(child.pid, signal.SIGKILL)
+child.process.wait()
+supervisor.stop()
+with Supervisor() as supervisor:
+    server, child = start(supervisor)
+    rows = asyncio.run(execute(server.url, "SELECT answer FROM kept"))
+    roles = asyncio.run(execute(server.url, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"))
+    owner = (home.root / "postgres" / "data" / "PG_VERSION").stat().st_uid
+    print(os.geteuid(), owner, rows[0]["answer"], roles[0]["rolsuper"])
+"""
+
+
+def start_twice(home: Path, account: str, *, prefix: tuple[str, ...] = ()) -> list[str]:
+    done = run_source(TWICE, str(home), account, prefix=prefix)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_data_survives_a_kill_and_the_service_is_no_superuser(tmp_path: Path) -> None:
+    me = str(os.geteuid())
+
+    assert start_twice(tmp_path / "home", "find_account") == [me, me, "42", "False"]
+
+
+@needs_root
+def test_root_without_user_namespaces_lends_the_server_to_nobody(tmp_path: Path) -> None:
+    euid, owner, *rest = start_twice(tmp_path / "home", "setuid_account")
+
+    assert (euid, rest) == ("0", ["42", "False"])
+    assert owner != "0"
+
+
+@needs_root
+def test_ordinary_user_needs_no_detour(tmp_path: Path) -> None:
+    # May read what root installed (an interpreter below /root, perhaps), and is nobody special else.
+    rights = "+dac_override"
+    prefix = (shutil.which("setpriv") or "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    tmp_path.chmod(0o777)
+
+    euid, owner, *rest = start_twice(
+        tmp_path / "home",
+        "find_account",
+        prefix=(*prefix, f"--inh-caps={rights}", f"--ambient-caps={rights}"),
+    )
+
+    assert (euid, owner, rest) == ("65534", "65534", ["42", "False"])
+
+
+def test_missing_binaries_are_a_clear_error() -> None:
+    source = textwrap.dedent("""
+        import importlib.util
+        from app.devstack import postgres
+        from app.devstack.errors import DevstackError
+
+        importlib.util.find_spec = lambda name: None
+        try:
+            postgres._binary("no-such-program")
+        except DevstackError as error:
+            print(error)
+    """)
+
+    assert "TASKBEACON_DATABASE_URL" in run_source(source).stdout

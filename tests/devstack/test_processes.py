@@ -1,0 +1,186 @@
+"""Children of a launcher: readiness, output, errors, and that nobody outlives it."""
+
+import json
+import signal
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from app.devstack.watchdog import snapshot
+from tests.devstack.launchers import ended, launcher, run_source, wait_for
+
+# One child ignores every polite signal; the other has a child in a session of its own.
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); time.sleep(600)"
+PARENT = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), sys.exit(0)))
+subprocess.Popen(["sleep", "600"], start_new_session=True)
+print("up")
+time.sleep(600)
+"""
+LAUNCHER = """
+import json, os, signal, sys
+from pathlib import Path
+from app.devstack.errors import StopRequested
+from app.devstack.processes import Supervisor
+
+seen = []
+with Supervisor(on_output=lambda name, line: seen.append(name)) as supervisor:
+    signal.signal(signal.SIGTERM, lambda *_: supervisor.request_stop())
+    supervisor.remove_if_killed(Path(sys.argv[2]))
+    for number, source in enumerate(json.loads(sys.argv[1])):
+        supervisor.start(f"child {number}", [sys.executable, "-uc", source], environment=os.environ)
+    supervisor.wait(lambda: len(seen) == len(supervisor.children), what="all", timeout=20)
+    print("ready", flush=True)
+    try:
+        supervisor.run_until_stopped()
+    except StopRequested:
+        print("asked to stop", flush=True)
+"""
+HEAD = "import os, sys\nfrom pathlib import Path\nfrom app.devstack.processes import Supervisor\n"
+
+
+def run(source: str, *arguments: str) -> list[str]:
+    """Run a few lines of a launcher and return what they printed."""
+    done = run_source(HEAD + textwrap.dedent(source), *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("children", "signals"),
+    [
+        ([PARENT], [signal.SIGTERM]),
+        ([PARENT], [signal.SIGKILL]),
+        ([STUBBORN, PARENT], [signal.SIGKILL]),
+        ([PARENT, STUBBORN], [signal.SIGTERM, signal.SIGTERM]),  # the second one ends the grace
+    ],
+    ids=["asked", "killed", "killed-stubborn", "asked-twice-stubborn"],
+)
+def test_no_child_or_grandchild_outlives_its_launcher(
+    children: list[str], signals: list[signal.Signals], tmp_path: Path
+) -> None:
+    output, folder = tmp_path / "output", tmp_path / "folder"
+    folder.mkdir()
+    with launcher("-c", LAUNCHER, json.dumps(children), str(folder), output=output) as process:
+        wait_for(lambda: b"ready" in output.read_bytes(), seconds=20, what="the children")
+        family = snapshot([process.pid])
+        for number, how in enumerate(signals):
+            process.send_signal(how)
+            if number + 1 < len(signals):
+                wait_for(lambda: b"asked to stop" in output.read_bytes(), seconds=5, what="the first signal")
+        process.wait(20)
+        wait_for(lambda: ended(family), seconds=15, what="the end of the whole family")
+
+    # launcher, watchdog, the children, and the child of a child
+    assert len(family) == 3 + len(children)
+    assert folder.exists() == (signals[0] != signal.SIGKILL)
+
+
+def test_children_stop_in_reverse_order_of_their_start(tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    child = (
+        "import signal, sys, time; name = sys.argv[1]\n"
+        f"signal.signal(signal.SIGTERM, lambda *_: (open({str(record)!r}, 'a').write(name), sys.exit(0)))\n"
+        "print('up'); time.sleep(600)"
+    )
+    run(
+        """
+        seen = []
+        with Supervisor(on_output=lambda *line: seen.append(line)) as supervisor:
+            for name in "abc":
+                supervisor.start(name, [sys.executable, "-uc", sys.argv[1], name], environment=os.environ)
+            supervisor.wait(lambda: len(seen) == 3, what="all", timeout=20)
+        """,
+        child,
+    )
+
+    assert record.read_text() == "cba"
+
+
+def test_child_that_ends_while_waited_for_is_named_with_its_last_lines(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    log.write_text("line of an earlier start\n")
+
+    answer = run(
+        """
+        from app.devstack.errors import DevstackError
+        with Supervisor() as supervisor:
+            command = ["sh", "-c", "echo cannot bind; exit 3"]
+            supervisor.start("server", command, environment=os.environ, log=Path(sys.argv[1]))
+            try:
+                supervisor.wait(lambda: False, what="server", timeout=20)
+            except DevstackError as error:
+                print(error)
+        """,
+        str(log),
+    )
+
+    assert answer == ["server ended (exit status 3)", "    cannot bind"]
+
+
+def test_child_that_never_gets_ready_is_named_after_the_deadline() -> None:
+    answer = run(
+        """
+        from app.devstack.errors import DevstackError
+        with Supervisor() as supervisor:
+            supervisor.start("server", ["sh", "-c", "echo thinking; sleep 600"], environment=os.environ)
+            try:
+                supervisor.wait(lambda: False, what="server", timeout=1)
+            except DevstackError as error:
+                print(error)
+        """
+    )
+
+    assert answer == ["server was not ready within 1 s", "    thinking"]
+
+
+def test_program_that_is_not_there_is_a_clear_error() -> None:
+    answer = run(
+        """
+        from app.devstack.errors import DevstackError
+        try:
+            Supervisor().start("server", ["/nonexistent/server"], environment={})
+        except DevstackError as error:
+            print(error)
+        """
+    )
+
+    assert answer[0].startswith("server cannot be started (/nonexistent/server): ")
+
+
+def test_command_returns_standard_output_and_logs_the_rest(tmp_path: Path) -> None:
+    log = tmp_path / "commands.log"
+
+    answer = run(
+        """
+        from app.devstack.errors import DevstackError
+        with Supervisor() as supervisor:
+            command = ["sh", "-c", "echo result; echo remark >&2"]
+            print(supervisor.run("tool", command, environment=os.environ, log=Path(sys.argv[1]), timeout=20))
+            try:
+                command = ["sh", "-c", "echo reason >&2; exit 4"]
+                supervisor.run("tool", command, environment=os.environ, log=Path(sys.argv[1]), timeout=20)
+            except DevstackError as error:
+                print(error)
+        """,
+        str(log),
+    )
+
+    assert answer == ["result", "tool failed (exit status 4):", "    reason"]
+    assert log.read_text() == "remark\nreason\n"
+
+
+def test_child_whose_launcher_died_before_the_kernel_knew_ends_at_once() -> None:
+    answer = run(
+        """
+        from app.devstack.processes import bind_to_parent
+        child = os.fork()
+        if child == 0:
+            bind_to_parent(1_000_000_000, 9)  # somebody else is its parent by now
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        """
+    )
+
+    assert answer == ["1"]

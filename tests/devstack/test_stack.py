@@ -1,0 +1,122 @@
+"""`taskbeacon dev` as a person has it: start, a second one, stop, kill, start again."""
+
+import json
+import signal
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.devstack.watchdog import snapshot
+from tests.devstack.launchers import clean_environment, ended, launcher, wait_for
+
+DEV = ("-m", "app.cli", "dev")
+DEV_JSON_KEYS = {
+    "base_url",
+    "database_url",
+    "redis_url",
+    "s3_endpoint_url",
+    "s3_bucket",
+    "project_id",
+    "user_id",
+    "api_key",
+    "pids",
+}
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@contextmanager
+def stack(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
+    """A running stack and its `dev.json`."""
+    output, dev_json = home.with_suffix(".output"), home / "dev.json"
+    dev_json.unlink(missing_ok=True)
+    environment = clean_environment(TASKBEACON_HOME=str(home), PORT="0")
+    with launcher(*DEV, output=output, environment=environment) as process:
+
+        def announced() -> bool:
+            assert process.poll() is None, output.read_text()
+            return dev_json.exists()
+
+        wait_for(announced, seconds=90, what="dev.json")
+        yield process, json.loads(dev_json.read_text())
+
+
+def test_life_of_a_stack(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with stack(home) as (process, dev):
+        assert dev.keys() == DEV_JSON_KEYS
+        assert stat.S_IMODE((home / "dev.json").stat().st_mode) == 0o600
+        assert dev["pids"].keys() == {
+            "launcher", "postgres", "valkey", "seaweedfs", "api", "worker", "expo_sink"
+        }  # fmt: skip
+        assert dev["pids"]["launcher"] == process.pid
+        first_key = use(dev)
+        refuse_second(home, process.pid)
+        family = snapshot([process.pid])
+        assert set(dev["pids"].values()) <= family.keys()
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(30) == 0
+        wait_for(lambda: ended(family), seconds=5, what="the end of all processes")
+        assert not (home / "dev.json").exists()
+    shown = home.with_suffix(".output").read_text()
+    assert all(text in shown for text in (dev["base_url"], f"{dev['base_url']}/docs", first_key, "curl "))
+
+    with stack(home) as (process, dev):
+        assert dev["api_key"] == first_key
+        family = snapshot([process.pid])
+
+        process.kill()
+
+        process.wait()
+        wait_for(lambda: ended(family), seconds=15, what="the end of all processes of a killed launcher")
+        assert (home / "dev.json").exists()
+
+    with stack(home) as (process, dev):
+        assert dev["pids"]["launcher"] == process.pid
+        assert use(dev) == first_key
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def use(dev: dict[str, Any]) -> str:
+    """Use the stack as the printed curl does; return the key."""
+    headers = {"Authorization": f"Bearer {dev['api_key']}"}
+    with httpx.Client(base_url=dev["base_url"], headers=headers) as client:
+        me = client.get("/api/users/@me/").json()
+        task = client.post("/api/projects/@current/tasks/", json={"description": "Say hello"})
+    assert (me["id"], me["is_staff"]) == (dev["user_id"], True)
+    assert task.status_code == 201
+    return str(dev["api_key"])
+
+
+def refuse_second(home: Path, first: int) -> None:
+    output = home.with_suffix(".second")
+    environment = clean_environment(TASKBEACON_HOME=str(home), PORT="0")
+    with launcher(*DEV, output=output, environment=environment) as second:
+        assert second.wait(30) == 1
+    assert f"already runs in {home} (process {first}" in output.read_text()
+    assert (home / "dev.json").exists()
+
+
+def test_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    output, home = tmp_path / "output", tmp_path / "home"
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", 0))
+        taker.listen()
+        port = taker.getsockname()[1]
+        environment = clean_environment(TASKBEACON_HOME=str(home), PORT=str(port))
+        with launcher(*DEV, output=output, environment=environment) as process:
+            assert process.wait(30) == 1
+
+    assert f"port {port} on 127.0.0.1 is taken" in output.read_text()
+    assert "PORT=0" in output.read_text()
+    assert not (home / "postgres").exists()
