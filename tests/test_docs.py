@@ -1,0 +1,132 @@
+"""What the prose names exists, and what exists is named in the prose."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app import errors
+from app.config import Settings
+from app.enums import Scope
+
+_ROOT = Path(__file__).parents[1]
+_DOCUMENTS = sorted(
+    path for pattern in ("*.md", "docs/**/*.md", "migrations/*.md") for path in _ROOT.glob(pattern)
+)
+_PREFIX = str(Settings.model_config["env_prefix"])
+# Paths of the code, as prose writes them.
+_CODE_PATH = re.compile(r"`((?:app|tests|migrations|docs|bench)(?:/[\w.]+)+/?)`")
+_LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def _text(*names: str) -> str:
+    return "\n".join((_ROOT / name).read_text() for name in names)
+
+
+def _settings() -> list[str]:
+    return [f"{_PREFIX}{name}".upper() for name in Settings.model_fields]
+
+
+def _codes() -> Iterator[str]:
+    for name in errors.__all__:
+        kind = getattr(errors, name)
+        if issubclass(kind, errors.AppError) and "code" in vars(kind):
+            yield kind.code
+
+
+@pytest.mark.parametrize("setting", _settings())
+def test_setting_is_in_the_example_environment(setting: str) -> None:
+    assert re.search(rf"^#? ?{setting}=", _text(".env.example"), re.MULTILINE)
+
+
+def test_settings_that_documents_name_exist() -> None:
+    text = _text(".env.example", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "compose.yaml")
+    named = set(re.findall(rf"\b{_PREFIX}[A-Z0-9_]+\b", text))
+
+    assert named - set(_settings()) == set()
+    assert named
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_scope_is_explained(scope: Scope) -> None:
+    assert f"`{scope}`" in _text("README.md")
+
+
+@pytest.mark.parametrize("code", sorted(set(_codes())))
+def test_error_code_is_documented(code: str) -> None:
+    assert f"`{code}`" in _text("docs/contract.md", "README.md")
+
+
+def test_every_make_target_has_help() -> None:
+    makefile = _text("Makefile")
+    targets = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    silent = [
+        name
+        for line in targets
+        for name in line.split()
+        if not re.search(rf"^{re.escape(name)}:.*## \S", makefile, re.MULTILINE)
+    ]
+
+    assert {"help", "demo", "run", "test", "check"} <= {name for line in targets for name in line.split()}
+    assert silent == []
+
+
+def test_make_targets_that_documents_name_exist() -> None:
+    targets = set(re.findall(r"^([a-z][\w-]*):", _text("Makefile"), re.MULTILINE))
+    named = {
+        quoted or typed
+        for document in _DOCUMENTS
+        for quoted, typed in re.findall(
+            r"`make ([a-z][\w-]*)|^make ([a-z][\w-]*)\s+#", document.read_text(), re.MULTILINE
+        )
+    }
+
+    assert named - targets == set()
+    assert {"demo", "test", "run"} <= named
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=lambda path: path.relative_to(_ROOT).as_posix())
+def test_links_resolve(document: Path) -> None:
+    broken = [
+        target
+        for target in _LINK.findall(document.read_text())
+        if "://" not in target and not (document.parent / target).exists()
+    ]
+
+    assert broken == []
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=lambda path: path.relative_to(_ROOT).as_posix())
+def test_files_that_documents_name_exist(document: Path) -> None:
+    missing = [path for path in _CODE_PATH.findall(document.read_text()) if not (_ROOT / path).exists()]
+
+    assert missing == []
+
+
+def test_architecture_names_every_package() -> None:
+    text = _text("ARCHITECTURE.md")
+    packages = [path.parent.name for path in (_ROOT / "app").glob("*/__init__.py")]
+
+    assert [name for name in packages if f"`app/{name}`" not in text] == []
+    assert packages
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = _text("docs/adr/index.md")
+    decisions = sorted((_ROOT / "docs/adr").glob("[0-9]*.md"))
+
+    assert len(decisions) >= 8
+    assert [path.name for path in decisions if f"({path.name})" not in index] == []
+
+
+@pytest.mark.parametrize(
+    "decision", sorted((_ROOT / "docs/adr").glob("[0-9]*.md")), ids=lambda path: str(path.stem)
+)
+def test_decision_has_every_part_on_one_page(decision: Path) -> None:
+    text = decision.read_text()
+    parts = re.findall(r"^## (.+)$", text, re.MULTILINE)
+
+    assert parts == ["Context", "Decision", "Consequences", "Alternatives", "References"]
+    assert len(text.splitlines()) <= 60
+    assert "`tests/" in text
