@@ -57,12 +57,19 @@ class ExpoClient(PushSender):
     """Sends through `http`, a client that the process owns, and keeps to the pace that Expo allows a project."""
 
     def __init__(
-        self, http: httpx.AsyncClient, *, base_url: str, access_token: SecretStr | None, pace: Pace
+        self,
+        http: httpx.AsyncClient,
+        *,
+        base_url: str,
+        access_token: SecretStr | None,
+        pace: Pace,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._http = http
         self._base_url = base_url.rstrip("/")
         self._access_token = access_token
         self._pace = pace
+        self._timeout_seconds = timeout_seconds
 
     @override
     async def send(self, messages: Sequence[PushMessage]) -> list[PushOutcome]:
@@ -120,7 +127,7 @@ class ExpoClient(PushSender):
             headers["Content-Encoding"] = "gzip"
         try:
             response = await self._http.post(
-                self._base_url + path, content=body, headers=headers, timeout=TIMEOUT_SECONDS
+                self._base_url + path, content=body, headers=headers, timeout=self._timeout_seconds
             )
         except httpx.HTTPError as error:
             raise PushUnavailable(type(error).__name__) from error

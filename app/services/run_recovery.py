@@ -15,7 +15,7 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run
-from app.services.jobs import enqueue_run
+from app.services.jobs import enqueue_run, request_delivery
 from app.services.run_lifecycle import recover_lapsed
 
 __all__ = ["recover_runs"]
@@ -31,6 +31,8 @@ async def recover_runs(sessions: SessionFactory, queue: JobQueue) -> int:
     """Bring every run back to life that needs it; return how many jobs were missing."""
     async with unit_of_work(sessions) as session:
         requeued, failed = await recover_lapsed(session)
+        for run_id in failed:
+            request_delivery(session, queue, run_id)
         waiting: list[UUID] = list(await session.scalars(_waiting()))
     if requeued or failed:
         log.warning("run.lease_lapsed", requeued=len(requeued), failed=len(failed))

@@ -1,0 +1,125 @@
+"""What people are told of, why they were not, and what they want to be told."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from app.schemas.notifications import (
+    NotificationPage,
+    PreferencesIn,
+    PreferencesOut,
+    PushTestIn,
+    PushTestOut,
+)
+from app.services import notification_delivery, notification_preferences, notifications
+from app.web.answers import Json, no_content
+from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
+from app.web.body import json_body
+from app.web.dependencies import ProcessDep, SessionDep, TaskId
+from app.web.documentation import errors
+from app.web.pagination import PageDep
+
+__all__ = ["router"]
+
+_TASK = "/projects/{project_id}/tasks/{task_id}"
+
+router = APIRouter(prefix="/api", tags=["push"])
+
+TestBody = Annotated[PushTestIn, Depends(json_body(PushTestIn))]
+PreferencesBody = Annotated[PreferencesIn, Depends(json_body(PreferencesIn))]
+
+
+@router.get(
+    _TASK + "/notifications",
+    operation_id="tasks_notifications_list",
+    summary="Find out why a push came or did not",
+    response_description="A page of decisions.",
+    response_model=NotificationPage,
+    responses=errors(403, 404, 429),
+)
+async def list_notifications(caller: TaskRead, task_id: TaskId, page: PageDep, session: SessionDep) -> Json:
+    """Return what was decided about the caller's pushes for a task, one entry per event and device, newest first.
+
+    Only pushes to the caller are shown; they are kept for 30 days.
+    """
+    count, results = await notifications.list_notifications(
+        session, caller, task_id, limit=page.limit, offset=page.offset
+    )
+    return Json(page.page(count, results))
+
+
+@router.post(
+    _TASK + "/notifications/test",
+    operation_id="tasks_notifications_test_create",
+    summary="Push a test message to the caller's device",
+    response_description="What the push service said.",
+    response_model=PushTestOut,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def push_test(
+    caller: ProjectUserWrite, body: TestBody, task_id: TaskId, session: SessionDep, process: ProcessDep
+) -> Json:
+    """Send a push about a task to one of the caller's devices at once, and return the push service's ticket.
+
+    Presence, cooldown and preferences are not asked.
+    """
+    senders, title = process.push, process.settings.push_title
+    return Json(
+        await notification_delivery.send_test(session, caller, task_id, body, senders=senders, title=title)
+    )
+
+
+@router.put(
+    _TASK + "/mute",
+    operation_id="tasks_mute_update",
+    summary="Mute a task",
+    response_description="The caller gets no pushes about the task.",
+    status_code=204,
+    response_class=Response,
+    responses=errors(403, 404, 429),
+)
+async def mute_task(caller: TaskWrite, task_id: TaskId, session: SessionDep) -> Response:
+    """Keep the caller from pushes about a task; for others nothing changes."""
+    await notification_preferences.mute_task(session, caller, task_id)
+    return no_content()
+
+
+@router.delete(
+    _TASK + "/mute",
+    operation_id="tasks_mute_destroy",
+    summary="Unmute a task",
+    response_description="The caller gets pushes about the task.",
+    status_code=204,
+    response_class=Response,
+    responses=errors(403, 404, 429),
+)
+async def unmute_task(caller: TaskWrite, task_id: TaskId, session: SessionDep) -> Response:
+    """Let the caller have pushes about a task again."""
+    await notification_preferences.unmute_task(session, caller, task_id)
+    return no_content()
+
+
+@router.get(
+    "/users/@me/notification_preferences",
+    operation_id="users_notification_preferences_retrieve",
+    summary="Retrieve which pushes the caller wants",
+    response_description="The preferences.",
+    response_model=PreferencesOut,
+    responses=errors(401, 403, 429),
+)
+async def retrieve_preferences(caller: UserRead, session: SessionDep) -> Json:
+    """Return for each kind of push whether the caller wants it; all of them unless they said otherwise."""
+    return Json(await notification_preferences.retrieve_preferences(session, caller))
+
+
+@router.patch(
+    "/users/@me/notification_preferences",
+    operation_id="users_notification_preferences_partial_update",
+    summary="Choose which pushes the caller wants",
+    response_description="The preferences as they are now.",
+    response_model=PreferencesOut,
+    responses=errors(400, 401, 403, 413, 415, 429),
+)
+async def update_preferences(caller: UserWrite, body: PreferencesBody, session: SessionDep) -> Json:
+    """Change the given kinds and no others."""
+    return Json(await notification_preferences.update_preferences(session, caller, body))

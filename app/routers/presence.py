@@ -1,0 +1,61 @@
+"""Who is looking at a task (contract 5.6, 5.7)."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from app.schemas.presence import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
+from app.services import presence
+from app.web.answers import no_content
+from app.web.auth import TaskWrite
+from app.web.body import json_body
+from app.web.dependencies import SessionDep, TaskId
+from app.web.documentation import errors
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["push"])
+
+PresenceBody = Annotated[PresenceIn, Depends(json_body(PresenceIn))]
+LeaveBody = Annotated[PresenceLeaveIn, Depends(json_body(PresenceLeaveIn))]
+
+
+def _leaving(body: LeaveBody, query: Annotated[PresenceLeaveQuery, Query()]) -> UUID:
+    return presence.leaving_device(body, query)
+
+
+LeavingDevice = Annotated[UUID, Depends(_leaving)]
+
+
+@router.post(
+    "/presence",
+    operation_id="tasks_presence_create",
+    summary="Say that a device shows a task",
+    response_description="The device counts as watching.",
+    status_code=204,
+    response_class=Response,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def beat(caller: TaskWrite, body: PresenceBody, task_id: TaskId, session: SessionDep) -> Response:
+    """Count one of the caller's devices as watching the task for the next 60 seconds.
+
+    While any of them is, the caller gets no pushes about the task. Call it about every 30 seconds.
+    """
+    await presence.beat(session, caller, task_id, body.device_id)
+    return no_content()
+
+
+@router.delete(
+    "/presence",
+    operation_id="tasks_presence_destroy",
+    summary="Say that a device shows a task no longer",
+    response_description="The device does not count as watching.",
+    status_code=204,
+    response_class=Response,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def leave(caller: TaskWrite, device: LeavingDevice, task_id: TaskId, session: SessionDep) -> Response:
+    """End the presence of a device at once. Answers 204 also if it was not watching, or is not the caller's."""
+    await presence.leave(session, caller, task_id, device)
+    return no_content()

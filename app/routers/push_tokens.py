@@ -1,0 +1,89 @@
+"""The caller's devices (contract 6.5), and the key that browsers need to become one."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from app.schemas.push_tokens import DeviceList, DeviceOut, PushTokenIn, UnregisterIn, VapidPublicKeyOut
+from app.services import push_tokens
+from app.web.answers import Json, no_content
+from app.web.auth import UserRead, UserWrite
+from app.web.body import json_body
+from app.web.dependencies import ProcessDep, SessionDep
+from app.web.documentation import errors
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api", tags=["push"])
+
+PushTokenBody = Annotated[PushTokenIn, Depends(json_body(PushTokenIn))]
+UnregisterBody = Annotated[UnregisterIn, Depends(json_body(UnregisterIn))]
+
+
+@router.get(
+    "/users/@me/push_tokens",
+    operation_id="users_push_tokens_list",
+    summary="List the caller's devices",
+    response_description="The devices, without their tokens.",
+    response_model=DeviceList,
+    responses=errors(401, 403, 429),
+)
+async def list_devices(caller: UserWrite, session: SessionDep) -> Json:
+    """Return the devices that get the caller's pushes, the most recently seen first."""
+    return Json({"results": await push_tokens.list_devices(session, caller)})
+
+
+@router.post(
+    "/users/@me/push_tokens",
+    operation_id="users_push_tokens_create",
+    summary="Register a device",
+    response_description="The device; its id is the `device_id` of presence.",
+    response_model=DeviceOut,
+    responses=errors(400, 401, 403, 413, 415, 429),
+)
+async def register_device(caller: UserWrite, body: PushTokenBody, session: SessionDep) -> Json:
+    """Register a device for pushes, or say that it is still there. A device that changes its user moves to the caller.
+
+    A user has at most 20 devices; the least recently seen one makes room.
+    """
+    return Json(await push_tokens.register(session, caller, body))
+
+
+@router.post(
+    "/users/@me/push_tokens/unregister",
+    operation_id="users_push_tokens_unregister_create",
+    summary="Unregister a device",
+    response_description="The device gets no more pushes.",
+    status_code=204,
+    response_class=Response,
+    responses=errors(400, 401, 403, 413, 415, 429),
+)
+async def unregister_device(caller: UserWrite, body: UnregisterBody, session: SessionDep) -> Response:
+    """Forget a device by its token. Answers 204 also if the caller has no such device."""
+    await push_tokens.unregister(session, caller, body.token)
+    return no_content()
+
+
+# Whoever the path names, the answer is the same.
+@router.get("/users/{user_id}/push_tokens", include_in_schema=False)  # noqa: FAST003 - not read
+@router.post("/users/{user_id}/push_tokens", include_in_schema=False)
+@router.post("/users/{user_id}/push_tokens/unregister", include_in_schema=False)
+async def refuse_other_users(_caller: UserWrite) -> None:
+    """Refuse whatever is not `@me`."""
+    push_tokens.refuse_other_users()
+
+
+@router.get(
+    "/push/vapid_public_key",
+    operation_id="push_vapid_public_key_retrieve",
+    summary="Retrieve the key for web push",
+    response_description="The key.",
+    response_model=VapidPublicKeyOut,
+    responses=errors(401, 403, 404, 429),
+)
+async def retrieve_vapid_public_key(_caller: UserRead, process: ProcessDep) -> Json:
+    """Return what a browser needs to subscribe. The subscription, as JSON, is then registered as a `web` device.
+
+    Answers 404 where web push is not configured.
+    """
+    return Json({"public_key": push_tokens.vapid_public_key(process.settings)})
