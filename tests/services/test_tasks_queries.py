@@ -149,7 +149,7 @@ INSERT INTO users (uuid, distinct_id, email, date_joined)
     SELECT gen_random_uuid(), 'user' || i, 'user' || i || '@example.com', now() FROM generate_series(1, 50) i;
 INSERT INTO tasks (
     id, project_id, task_number, created_by_id, title, title_manually_set, description, origin_product, repository,
-    internal, archived, archived_at, created_at, updated_at, deleted, latest_run_id, latest_run_status
+    internal, archived, archived_at, created_at, updated_at, deleted, latest_run_id, latest_run_status, ci_prompt
 )
 SELECT
     md5('task' || i)::uuid,
@@ -171,7 +171,8 @@ SELECT
     CASE WHEN i % 2 = 0 THEN md5('run' || i)::uuid END,
     CASE WHEN i % 2 = 0 THEN
         (ARRAY['completed', 'completed', 'completed', 'failed', 'cancelled', 'queued', 'in_progress'])[1 + i % 7]
-    END
+    END,
+    repeat('As wide as rows that people write. ', 20)
 FROM generate_series(1, 100000) i
 """
 _RUNS = """
