@@ -1,20 +1,26 @@
 """Two runs that want the same file, on connections of their own (contract 8.3)."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from typing_extensions import override
 
-from app.clients.object_store import Storage
+from app.clients.object_store import ObjectContent, ObjectInfo, Storage
 from app.clients.s3 import S3Store
 from app.clock import utcnow
+from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.ids import new_hex_id
 from app.models import Project, Run, StagedArtifact, Task, User
 from app.services.artifact_rules import staged_key
 from tests.support.factories import make_task
+from tests.support.uploads import upload_and_finalize
 
 ROUNDS = 5
 RACERS = 4
@@ -94,3 +100,65 @@ async def test_files_added_to_a_run_at_once_are_all_in_its_manifest(
     assert {answer.status_code for answer in answers} == {200}
     manifest = (await client.get(f"{task_url}/runs/{run}")).json()["artifacts"]
     assert sorted(entry["name"] for entry in manifest) == names
+
+
+class WatchingStore(S3Store):
+    """A store that notes, whenever it is asked, how many transactions wait for it."""
+
+    def __init__(self, settings: Settings, sessions: SessionFactory) -> None:
+        super().__init__(settings)
+        self._sessions = sessions
+        self.waiting: dict[str, int] = {}
+
+    async def note(self, call: str) -> None:
+        statement = text(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND state = 'idle in transaction' AND pid <> pg_backend_pid()"
+        )
+        async with self._sessions() as session:
+            self.waiting[call] = self.waiting.get(call, 0) + (await session.scalar(statement) or 0)
+
+    @override
+    async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
+        await self.note("put")
+        await super().put(key, body, content_type=content_type, tags=tags)
+
+    @override
+    async def head(self, key: str) -> ObjectInfo | None:
+        await self.note("head")
+        return await super().head(key)
+
+    @override
+    @asynccontextmanager
+    async def open(
+        self, key: str, *, byte_range: str | None = None, if_match: str | None = None
+    ) -> AsyncGenerator[ObjectContent, None]:
+        await self.note("open")
+        async with super().open(key, byte_range=byte_range, if_match=if_match) as content:
+            yield content
+
+    @override
+    async def tag(self, key: str, tags: Mapping[str, str]) -> None:
+        await self.note("tag")
+        await super().tag(key, tags)
+
+
+class TestTransactions:
+    @pytest.fixture
+    async def object_store(
+        self, settings: Settings, sessions: SessionFactory
+    ) -> AsyncGenerator[WatchingStore, None]:
+        async with WatchingStore(settings, sessions) as store:
+            yield store
+
+    async def test_none_is_open_while_the_store_is_asked(
+        self, client: httpx.AsyncClient, task_url: str, object_store: WatchingStore
+    ) -> None:
+        staged = await upload_and_finalize(client, f"{task_url}/staged_artifacts")
+        started = await client.post(f"{task_url}/run", json={"pending_user_artifact_ids": [staged["id"]]})
+        files = f"{task_url}/runs/{started.json()['latest_run']['id']}/artifacts"
+        await client.post(files, json={"artifacts": [{"name": "a", "type": "output", "content": "a"}]})
+        await upload_and_finalize(client, files)
+        download = await client.post(f"{files}/download", json={"storage_path": staged["storage_path"]})
+        assert download.content == b"hello"
+        assert object_store.waiting == {"put": 0, "head": 0, "open": 0, "tag": 0}
