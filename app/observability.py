@@ -54,7 +54,8 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("botocore", "aiobotocore", "httpx", "httpcore", "uvicorn.access"):
+    # What jobs do they log themselves; arq would add two lines for every sweep.
+    for chatty in ("arq", "botocore", "aiobotocore", "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
