@@ -153,14 +153,14 @@ async def read_page(
     """
     keys = await _chain_keys(session, caller, task_id, run_id)
     await release(session)
-    page = LogPage()
+    page, matches = LogPage(), _Filter(query)
     async with aclosing(_lines(store, keys)) as lines:
         async for line in lines:
             entry = _parse(line)
             if entry is None:
                 continue
             page.total += 1
-            if not _matches(entry, query):
+            if not matches(entry):
                 continue
             wanted = query.offset <= page.matching < query.offset + query.limit
             page.matching += 1
@@ -178,16 +178,26 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
-def _matches(entry: Mapping[str, Any], query: LogQuery) -> bool:
-    kind = _kind(entry)
-    if query.event_types and kind not in query.event_types:
-        return False
-    if query.exclude_types and kind in query.exclude_types:
-        return False
-    if query.after is None:
-        return True
-    moment = parse_timestamp(entry.get("timestamp"))
-    return moment is not None and moment > query.after
+class _Filter:
+    """Which entries a query asks for."""
+
+    def __init__(self, query: LogQuery) -> None:
+        self._after = query.after
+        self._wanted = _words(query.event_types)
+        self._unwanted = _words(query.exclude_types)
+
+    def __call__(self, entry: Mapping[str, Any]) -> bool:
+        kind = _kind(entry)
+        if (self._wanted and kind not in self._wanted) or kind in self._unwanted:
+            return False
+        if self._after is None:
+            return True
+        moment = parse_timestamp(entry.get("timestamp"))
+        return moment is not None and moment > self._after
+
+
+def _words(comma_list: str | None) -> frozenset[str]:
+    return frozenset(word.strip() for word in (comma_list or "").split(",") if word.strip())
 
 
 def _kind(entry: Mapping[str, Any]) -> object:

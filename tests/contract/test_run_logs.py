@@ -1,0 +1,318 @@
+"""The log of a run: append, read whole, read in pages, relay (contract 6.4, 9.2, 13.4, 13.12), on a real object store."""
+
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.object_store import LOG_TAGS, Storage
+from app.clients.s3 import S3Store
+from app.ids import new_id
+from app.models import Run, Task
+from app.services.artifact_rules import log_key
+from tests.support.assertions import assert_invalid, assert_not_found
+from tests.support.callers import CallerKind
+from tests.support.factories import make_run
+
+JSON = dict[str, Any]
+
+
+@pytest.fixture
+def object_store(store: S3Store) -> Storage:
+    return store
+
+
+@pytest.fixture
+def url(task_url: str, run: Run) -> str:
+    return f"{task_url}/runs/{run.id}"
+
+
+def update(kind: str, second: int = 0) -> JSON:
+    return {
+        "type": "notification",
+        "timestamp": f"2026-03-01T10:00:{second:02d}.000Z",
+        "notification": {
+            "jsonrpc": "2.0",
+            "method": "session/update",
+            "params": {"update": {"sessionUpdate": kind}},
+        },
+    }
+
+
+def event(method: str, second: int = 0) -> JSON:
+    return {
+        "type": "notification",
+        "timestamp": f"2026-03-01T10:00:{second:02d}.000Z",
+        "notification": {"jsonrpc": "2.0", "method": method},
+    }
+
+
+async def append(client: httpx.AsyncClient, url: str, *entries: JSON) -> httpx.Response:
+    response = await client.post(f"{url}/append_log", json={"entries": list(entries)})
+    assert response.status_code == 200, response.text
+    return response
+
+
+async def entries_of(client: httpx.AsyncClient, url: str) -> list[JSON]:
+    """Return the whole log, as `logs` sends it."""
+    response = await client.get(f"{url}/logs")
+    assert response.status_code == 200, response.text
+    return [orjson.loads(line) for line in response.text.splitlines()]
+
+
+async def store_log(store: Storage, run: Run, text: bytes) -> None:
+    key = log_key(run.project_id, run.task_id, run.id)
+    await store.put(key, text, content_type="application/jsonl", tags=LOG_TAGS)
+
+
+class TestAppend:
+    async def test_answer_is_the_run_whose_log_url_shows_the_whole_log(
+        self, client: httpx.AsyncClient, url: str, run: Run
+    ) -> None:
+        await append(client, url, {"n": 1}, {"n": 2})
+        response = await append(client, url, {"n": 3})
+        assert response.json()["id"] == str(run.id)
+        assert response.headers["server-timing"].startswith("append;dur=")
+        async with httpx.AsyncClient() as anybody:
+            log = await anybody.get(response.json()["log_url"])
+        assert log.text == '{"n":1}\n{"n":2}\n{"n":3}\n'
+        assert log.headers["content-type"] == "application/jsonl"
+
+    async def test_chunks_of_messages_are_dropped(self, client: httpx.AsyncClient, url: str) -> None:
+        await append(client, url, update("agent_message_chunk"), update("agent_message"), {"type": "x"})
+        assert await entries_of(client, url) == [update("agent_message"), {"type": "x"}]
+
+    async def test_chunks_alone_change_nothing(self, client: httpx.AsyncClient, url: str) -> None:
+        await append(client, url, update("agent_message_chunk"))
+        assert await entries_of(client, url) == []
+
+    async def test_log_that_was_there_before_is_continued(
+        self, client: httpx.AsyncClient, url: str, run: Run, store: S3Store
+    ) -> None:
+        await store_log(store, run, b'{"old":1}\n')
+        await append(client, url, {"new": 2})
+        assert await entries_of(client, url) == [{"old": 1}, {"new": 2}]
+
+    async def test_log_whose_life_is_over_begins_anew(
+        self, client: httpx.AsyncClient, url: str, run: Run, store: S3Store
+    ) -> None:
+        await append(client, url, {"n": 1})
+        await store.delete([log_key(run.project_id, run.task_id, run.id)])
+        await append(client, url, {"n": 2})
+        await append(client, url, {"n": 3})
+        assert await entries_of(client, url) == [{"n": 2}, {"n": 3}]
+
+    async def test_large_log_grows_without_being_read(
+        self, client: httpx.AsyncClient, url: str, run: Run, store: S3Store
+    ) -> None:
+        """Beyond the smallest part of an upload the store copies within itself."""
+        line = b'{"x":"' + b"x" * 1014 + b'"}\n'
+        await store_log(store, run, line * 6 * 1024)
+        for n in range(3):
+            await append(client, url, {"n": n})
+        assert (await entries_of(client, url))[-4:] == [orjson.loads(line), {"n": 0}, {"n": 1}, {"n": 2}]
+        info = await store.head(log_key(run.project_id, run.task_id, run.id))
+        assert info is not None
+        assert info.size == 6 * 1024 * len(line) + 24
+
+    @pytest.mark.parametrize(
+        ("body", "attr", "code", "detail"),
+        [
+            ({}, "entries", "required", None),
+            ({"entries": None}, "entries", "null", None),
+            ({"entries": []}, "entries", "invalid_input", "At least one log entry is required"),
+            ({"entries": {}}, "entries", "not_a_list", None),
+            ({"entries": ["x"]}, "entries__0", "not_a_dict", None),
+            ({"entries": [{}, {"a": "\x00"}]}, "entries__1", "null_characters_not_allowed", None),
+        ],
+    )
+    async def test_bad_entries_change_nothing(
+        self, client: httpx.AsyncClient, url: str, body: JSON, attr: str, code: str, detail: str | None
+    ) -> None:
+        assert_invalid(await client.post(f"{url}/append_log", json=body), attr, code, detail)
+        assert await entries_of(client, url) == []
+
+    @pytest.mark.caller(CallerKind.MEMBER)
+    async def test_other_members_private_run_is_not_found(self, client: httpx.AsyncClient, url: str) -> None:
+        assert_not_found(await client.post(f"{url}/append_log", json={"entries": [{}]}))
+        assert_not_found(await client.post(f"{url}/relay_message", json={"text": "hi"}))
+        assert_not_found(await client.get(f"{url}/logs"))
+        assert_not_found(await client.get(f"{url}/session_logs"))
+
+
+class TestLogs:
+    async def test_empty_log_is_an_empty_body(self, client: httpx.AsyncClient, url: str) -> None:
+        response = await client.get(f"{url}/logs")
+        assert (response.status_code, response.content) == (200, b"")
+        assert response.headers["content-type"] == "application/jsonl"
+        assert response.headers["cache-control"] == "no-cache"
+
+    async def test_chain_is_read_oldest_first(
+        self, client: httpx.AsyncClient, task_url: str, session: AsyncSession, task: Task, store: S3Store
+    ) -> None:
+        oldest = await make_run(session, task=task)
+        silent = await make_run(session, task=task, state={"resume_from_run_id": str(oldest.id)})
+        newest = await make_run(session, task=task, state={"resume_from_run_id": str(silent.id)})
+        # Without its last line end, as a writer that was cut off leaves it.
+        await store_log(store, oldest, b'{"n":1}\n{"n":2}')
+        await store_log(store, newest, b'{"n":3}\n')
+        assert await entries_of(client, f"{task_url}/runs/{newest.id}") == [{"n": 1}, {"n": 2}, {"n": 3}]
+        assert await entries_of(client, f"{task_url}/runs/{oldest.id}") == [{"n": 1}, {"n": 2}]
+
+    async def test_chain_ends_after_ten_runs(
+        self, client: httpx.AsyncClient, task_url: str, session: AsyncSession, task: Task, store: S3Store
+    ) -> None:
+        state: JSON = {}
+        run = None
+        for n in range(12):
+            run = await make_run(session, task=task, state=state)
+            await store_log(store, run, b'{"n":%d}\n' % n)
+            state = {"resume_from_run_id": str(run.id)}
+        assert run is not None
+        entries = await entries_of(client, f"{task_url}/runs/{run.id}")
+        assert entries == [{"n": n} for n in range(2, 12)]
+
+    @pytest.mark.parametrize("resumed", ["itself", "no id", 7, None, {"a": 1}])
+    async def test_malformed_chain_ends(
+        self, client: httpx.AsyncClient, url: str, run: Run, session: AsyncSession, resumed: Any
+    ) -> None:
+        run.state = {"resume_from_run_id": str(run.id) if resumed == "itself" else resumed}
+        await session.flush()
+        await append(client, url, {"n": 1})
+        assert await entries_of(client, url) == [{"n": 1}]
+
+    async def test_unknown_run_is_not_found(self, client: httpx.AsyncClient, task_url: str) -> None:
+        assert_not_found(await client.get(f"{task_url}/runs/{new_id()}/logs"))
+
+
+class TestSessionLogs:
+    async def page(
+        self, client: httpx.AsyncClient, url: str, **query: Any
+    ) -> tuple[list[JSON], tuple[int, int, int, str]]:
+        """Return the entries and the counts: total, matching, filtered, has more."""
+        response = await client.get(f"{url}/session_logs", params=query)
+        assert response.status_code == 200, response.text
+        headers = response.headers
+        assert headers["content-type"] == "application/json"
+        assert headers["server-timing"].startswith("read;dur=")
+        assert headers["cache-control"] == "no-cache"
+        counts = (
+            int(headers["x-total-count"]),
+            int(headers["x-matching-count"]),
+            int(headers["x-filtered-count"]),
+            headers["x-has-more"],
+        )
+        return response.json(), counts
+
+    async def test_empty_log(self, client: httpx.AsyncClient, url: str) -> None:
+        assert await self.page(client, url) == ([], (0, 0, 0, "false"))
+
+    @pytest.mark.parametrize(
+        ("query", "seconds", "more"),
+        [
+            ({}, [0, 1, 2, 3, 4], "false"),
+            ({"limit": 2}, [0, 1], "true"),
+            ({"limit": 2, "offset": 2}, [2, 3], "true"),
+            ({"limit": 2, "offset": 4}, [4], "false"),
+            ({"limit": 5}, [0, 1, 2, 3, 4], "false"),
+            ({"offset": 9}, [], "false"),
+            ({"limit": "", "offset": "", "after": "", "event_types": ""}, [0, 1, 2, 3, 4], "false"),
+        ],
+    )
+    async def test_pages(
+        self, client: httpx.AsyncClient, url: str, query: JSON, seconds: list[int], more: str
+    ) -> None:
+        await append(client, url, *[event("a", second) for second in range(5)])
+        entries, counts = await self.page(client, url, **query)
+        assert entries == [event("a", second) for second in seconds]
+        assert counts == (5, 5, 5, more)
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ({"event_types": "a"}, ["a0", "a3"]),
+            ({"event_types": "a, plain"}, ["a0", "plain", "a3"]),
+            ({"exclude_types": "a"}, ["b1", "plain"]),
+            ({"event_types": "a,b", "exclude_types": "b"}, ["a0", "a3"]),
+            ({"after": "2026-03-01T10:00:01Z"}, ["plain", "a3"]),
+            ({"after": "2026-03-01T11:00:00.999+01:00"}, ["b1", "plain", "a3"]),
+            ({"after": "2026-03-01T10:00:03"}, []),
+            ({"event_types": "notification"}, []),
+        ],
+    )
+    async def test_filters(
+        self, client: httpx.AsyncClient, url: str, query: JSON, expected: list[str]
+    ) -> None:
+        """Contract 13.4: types are methods of notifications, or types where there is none."""
+        named = {
+            "a0": event("a", 0),
+            "b1": event("b", 1),
+            "plain": {"type": "plain", "timestamp": "2026-03-01T10:00:02Z"},
+            "a3": event("a", 3),
+        }
+        await append(client, url, *named.values())
+        entries, counts = await self.page(client, url, **query)
+        assert entries == [named[name] for name in expected]
+        assert counts == (4, len(expected), len(expected), "false")
+
+    async def test_entries_without_a_time_are_not_after_any(
+        self, client: httpx.AsyncClient, url: str
+    ) -> None:
+        await append(client, url, {"type": "x"}, {"type": "x", "timestamp": 7}, event("a"))
+        entries, _ = await self.page(client, url, after="2020-01-01")
+        assert entries == [event("a")]
+
+    async def test_lines_that_are_no_objects_do_not_count(
+        self, client: httpx.AsyncClient, url: str, run: Run, store: S3Store
+    ) -> None:
+        await store_log(store, run, b'{"n":1}\n\n{"n":\n[1]\n  {"n":2}  \n{"n":3}')
+        assert await self.page(client, url) == ([{"n": 1}, {"n": 2}, {"n": 3}], (3, 3, 3, "false"))
+
+    async def test_page_of_large_entries_ends_early_and_the_next_goes_on(
+        self, client: httpx.AsyncClient, url: str, run: Run, store: S3Store
+    ) -> None:
+        lines = [b'{"n":%d,"x":"%b"}\n' % (n, b"x" * 3 * 2**20) for n in range(8)]
+        await store_log(store, run, b"".join(lines))
+        read: list[int] = []
+        more = "true"
+        while more == "true":
+            entries, (total, *_, more) = await self.page(client, url, offset=len(read))
+            assert (0 < len(entries) < 8, total) == (True, 8)
+            read += [entry["n"] for entry in entries]
+        assert read == list(range(8))
+
+    @pytest.mark.parametrize(
+        ("query", "attr", "code"),
+        [
+            ({"limit": 0}, "limit", "min_value"),
+            ({"limit": 5001}, "limit", "max_value"),
+            ({"limit": "x"}, "limit", "invalid_input"),
+            ({"offset": -1}, "offset", "min_value"),
+            ({"after": "yesterday"}, "after", "invalid_input"),
+        ],
+    )
+    async def test_bad_query(
+        self, client: httpx.AsyncClient, url: str, query: JSON, attr: str, code: str
+    ) -> None:
+        assert_invalid(await client.get(f"{url}/session_logs", params=query), attr, code)
+
+
+class TestRelay:
+    async def test_message_is_skipped_and_kept_on_the_log(self, client: httpx.AsyncClient, url: str) -> None:
+        body = {"text": " Done. ", "text_parts": ["Do", "ne."], "message_id": "m1", "unknown": 1}
+        response = await client.post(f"{url}/relay_message", json=body)
+        assert (response.status_code, response.json()) == (200, {"status": "skipped"})
+        [entry] = await entries_of(client, url)
+        assert entry["notification"] == {
+            "jsonrpc": "2.0",
+            "method": "_taskbeacon/relay_message",
+            "params": {"text": "Done.", "text_parts": ["Do", "ne."], "message_id": "m1"},
+        }
+
+    @pytest.mark.parametrize(
+        ("body", "code"), [({}, "required"), ({"text": " "}, "blank"), ({"text": "x" * 10_001}, "max_length")]
+    )
+    async def test_bad_text(self, client: httpx.AsyncClient, url: str, body: JSON, code: str) -> None:
+        assert_invalid(await client.post(f"{url}/relay_message", json=body), "text", code)
