@@ -8,6 +8,7 @@ import os
 import sys
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
 
@@ -39,6 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     sys.addaudithook(_refuse_outside_connections)
     _send_logs_to_pytest()
+    # A busy machine is slow, not wrong.
+    hypothesis.settings.register_profile("service", deadline=None, max_examples=50, database=None)
+    hypothesis.settings.load_profile("service")
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     # A developer's own settings must not change what is tested.
