@@ -9,6 +9,7 @@ import time
 import structlog
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.ids import new_hex_id
@@ -25,6 +26,8 @@ _SECONDS = Histogram(
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # A request id is taken over from a proxy only if it cannot forge a log line.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+# What proxies log when a client did not wait for its answer; it is never sent.
+_CLIENT_GONE = 499
 _QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
 
 log = structlog.get_logger(__name__)
@@ -95,6 +98,9 @@ class ObservabilityMiddleware:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             await self.app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            # Nobody is left to answer.
+            status = _CLIENT_GONE
         except Exception:
             log.exception("http.unexpected_error")
             if status:
