@@ -117,7 +117,7 @@ def shortened(message: PushMessage, *, max_bytes: int) -> PushMessage:
         excess = len(orjson.dumps(message.content())) - max_bytes
         # A character is at most six bytes of JSON, so this never cuts more than needed by much.
         body = body[: -max(1, excess // 6)]
-        message = replace(message, body=body.rstrip() + _ELLIPSIS if body else "")
+        message = replace(message, body=body + _ELLIPSIS if body else "")
     return message
 
 

@@ -1,0 +1,228 @@
+"""Push senders: the one on the wire and the one in memory are held to the same behaviour (contract 7.2)."""
+
+from collections.abc import AsyncGenerator
+
+import httpx
+import orjson
+import pytest
+from pydantic import SecretStr
+
+from app.clients.expo import ExpoClient
+from app.clients.pace import NoPace, RedisPace
+from app.clients.push import (
+    Accepted,
+    BadMessage,
+    DeadToken,
+    PushMessage,
+    PushSender,
+    PushUnavailable,
+    TryLater,
+    shortened,
+)
+from app.clients.redis import RedisClient, create_redis
+from tests.support.devices import expo_token
+from tests.support.processes import free_port
+from tests.support.push import Fault, PushService, ScriptedSender, expo_application, serving
+
+
+def message(token: str | None = None, body: str = '"A task" finished') -> PushMessage:
+    return PushMessage(token or expo_token(), "Taskbeacon", body, {"taskId": "t", "taskRunId": "r"})
+
+
+@pytest.fixture
+async def wire(push_service: PushService) -> AsyncGenerator[ExpoClient, None]:
+    """The client that the service uses, talking to Expo's protocol over a socket."""
+    async with serving(expo_application(push_service)) as base_url, httpx.AsyncClient() as http:
+        yield ExpoClient(
+            http,
+            base_url=base_url,
+            access_token=SecretStr("expo-secret"),
+            pace=NoPace(),
+            timeout_seconds=1,
+        )
+
+
+@pytest.fixture(params=["wire", "memory"])
+async def sender(request: pytest.FixtureRequest, push_service: PushService, wire: ExpoClient) -> PushSender:
+    return wire if request.param == "wire" else ScriptedSender(push_service)
+
+
+class TestAnySender:
+    async def test_outcomes_stand_at_the_positions_of_their_messages(
+        self, sender: PushSender, push_service: PushService
+    ) -> None:
+        messages = [message() for _ in range(4)]
+        push_service.dead.add(messages[1].token)
+        push_service.refused.add(messages[2].token)
+
+        outcomes = await sender.send(messages)
+
+        assert isinstance(outcomes[0], Accepted)
+        assert outcomes[0].ticket
+        assert outcomes[1:3] == [DeadToken("DeviceNotRegistered"), BadMessage("MessageTooBig")]
+        assert isinstance(outcomes[3], Accepted)
+        assert push_service.tokens == [messages[0].token, messages[3].token]
+
+    async def test_message_has_the_contracts_form(
+        self, sender: PushSender, push_service: PushService
+    ) -> None:
+        sent = message()
+
+        await sender.send([sent])
+
+        assert push_service.received == [
+            {
+                "to": sent.token,
+                "title": "Taskbeacon",
+                "body": '"A task" finished',
+                "data": {"taskId": "t", "taskRunId": "r"},
+                "sound": "default",
+            }
+        ]
+
+    @pytest.mark.parametrize("status", [429, 500, 502, 503])
+    async def test_refusal_of_the_service_decides_nothing_and_names_its_wish(
+        self, sender: PushSender, push_service: PushService, status: int
+    ) -> None:
+        push_service.faults.append(Fault(status, {"Retry-After": "17"}))
+
+        with pytest.raises(PushUnavailable) as caught:
+            await sender.send([message(), message()])
+
+        assert (caught.value.reason, caught.value.retry_after) == (f"HTTP {status}", 17.0)
+        assert push_service.received == []
+
+    @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": "ok"}', b"null", b"{}"])
+    async def test_answer_that_cannot_be_read_decides_nothing(
+        self, sender: PushSender, push_service: PushService, body: bytes
+    ) -> None:
+        push_service.faults.append(Fault(body=body))
+
+        with pytest.raises(PushUnavailable, match="UnreadableAnswer"):
+            await sender.send([message()])
+
+    async def test_short_list_of_tickets_leaves_the_rest_undecided(
+        self, sender: PushSender, push_service: PushService
+    ) -> None:
+        push_service.faults.append(Fault(missing_tickets=2))
+
+        outcomes = await sender.send([message() for _ in range(3)])
+
+        assert isinstance(outcomes[0], Accepted)
+        assert outcomes[1:] == [TryLater("NoTicket")] * 2
+
+    async def test_service_that_does_not_answer_decides_nothing(
+        self, sender: PushSender, push_service: PushService
+    ) -> None:
+        push_service.faults.append(Fault(hangs=True))
+
+        with pytest.raises(PushUnavailable, match="ReadTimeout"):
+            await sender.send([message()])
+
+    async def test_message_that_spoils_its_request_is_refused_alone(
+        self, sender: PushSender, push_service: PushService
+    ) -> None:
+        messages = [message() for _ in range(7)]
+        push_service.unreadable.add(messages[4].token)
+
+        outcomes = await sender.send(messages)
+
+        assert outcomes[4] == BadMessage("VALIDATION_ERROR")
+        assert push_service.tokens == [m.token for i, m in enumerate(messages) if i != 4]
+        assert all(isinstance(outcome, Accepted) for i, outcome in enumerate(outcomes) if i != 4)
+
+    async def test_receipts_are_sorted_and_unknown_ones_left_out(
+        self, sender: PushSender, push_service: PushService
+    ) -> None:
+        push_service.receipts = {
+            "a": {"status": "ok"},
+            "b": {"status": "error", "details": {"error": "DeviceNotRegistered"}},
+            "c": {"status": "error", "details": {"error": "InvalidCredentials"}},
+        }
+
+        receipts = await sender.receipts(["a", "b", "c", "d"])
+
+        assert isinstance(receipts.pop("a"), Accepted)
+        assert receipts == {"b": DeadToken("DeviceNotRegistered"), "c": BadMessage("InvalidCredentials")}
+
+
+async def test_large_requests_are_compressed_and_carry_the_access_token(
+    wire: ExpoClient, push_service: PushService
+) -> None:
+    await wire.send([message() for _ in range(100)])
+
+    [headers] = push_service.headers
+    assert headers["content-encoding"] == "gzip"
+    assert headers["authorization"] == "Bearer expo-secret"
+    assert push_service.batches == [100]
+
+
+async def test_half_that_was_taken_is_not_lost_when_the_other_half_fails(
+    wire: ExpoClient, push_service: PushService
+) -> None:
+    messages = [message(), message()]
+    refused = Fault(400, body=b'{"errors": [{"code": "PUSH_TOO_MANY_EXPERIENCE_IDS"}]}')
+    push_service.faults.extend([refused, Fault(), Fault(503)])
+
+    first, second = await wire.send(messages)
+
+    assert isinstance(first, Accepted)
+    assert second == TryLater("HTTP 503")
+
+
+async def test_unreachable_service_decides_nothing(unused_port_url: str) -> None:
+    async with httpx.AsyncClient() as http:
+        client = ExpoClient(http, base_url=unused_port_url, access_token=None, pace=NoPace())
+        with pytest.raises(PushUnavailable, match="ConnectError"):
+            await client.send([message()])
+
+
+@pytest.mark.parametrize("character", ["x", "é", "😀", "\n", '"', "\u2028"])
+@pytest.mark.parametrize("limit", [200, 1000, 4096])
+def test_too_long_message_is_shortened_by_its_body(character: str, limit: int) -> None:
+    short = shortened(message(body=character * 5000), max_bytes=limit)
+
+    size = len(orjson.dumps(short.content()))
+    assert limit - 300 < size <= limit
+    assert short.body.endswith("…")
+    assert short.title == "Taskbeacon"
+
+
+def test_message_that_fits_stays_as_it_is() -> None:
+    sent = message()
+    assert shortened(sent, max_bytes=4096) is sent
+
+
+async def test_pace_holds_over_all_processes(redis: RedisClient) -> None:
+    """Two processes that share a limit wait for each other, without a burst at the turn of a second."""
+    first, second = (RedisPace(redis, "pace:test", per_second=1000) for _ in range(2))
+    await first.take(50)
+    started = await redis.time()
+
+    await second.take(50)
+    await first.take(50)
+
+    ended = await redis.time()
+    elapsed = (ended[0] - started[0]) + (ended[1] - started[1]) / 1_000_000
+    assert 0.08 < elapsed < 1
+
+
+async def test_pace_lets_messages_through_while_redis_is_away(unreachable_redis: RedisClient) -> None:
+    await RedisPace(unreachable_redis, "pace:test", per_second=1).take(1000)
+
+
+def test_token_is_not_in_the_representation_of_a_message() -> None:
+    sent = message()
+    assert sent.token not in repr(sent)
+
+
+@pytest.fixture
+def unused_port_url() -> str:
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture
+async def unreachable_redis() -> AsyncGenerator[RedisClient, None]:
+    client = create_redis("redis://127.0.0.1:1/0")
+    yield client
+    await client.aclose()
