@@ -123,6 +123,7 @@ _RULES = {
             "tests/agents/scripted_agent.py": "a program that hangs on demand",
             "tests/agents/conftest.py": "polls for a condition, with a deadline",
             "tests/devstack/launchers.py": "polls for a condition, with a deadline",
+            "tests/support/push.py": "a push service that answers as late as it is told to",
         },
     ),
 }

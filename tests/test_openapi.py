@@ -66,6 +66,18 @@ _OPERATIONS = {
     ("POST", f"{_TASK}/runs/{{run_id}}/artifacts/presign"): "tasks_runs_artifacts_presign_create",
     ("POST", f"{_TASK}/runs/{{run_id}}/artifacts/download"): "tasks_runs_artifacts_download_create",
     ("GET", f"{_TASK}/runs/{{run_id}}/artifacts/download"): "tasks_runs_artifacts_download_retrieve",
+    ("GET", "/api/users/@me/push_tokens"): "users_push_tokens_list",
+    ("POST", "/api/users/@me/push_tokens"): "users_push_tokens_create",
+    ("POST", "/api/users/@me/push_tokens/unregister"): "users_push_tokens_unregister_create",
+    ("GET", "/api/push/vapid_public_key"): "push_vapid_public_key_retrieve",
+    ("POST", f"{_TASK}/presence"): "tasks_presence_create",
+    ("DELETE", f"{_TASK}/presence"): "tasks_presence_destroy",
+    ("GET", f"{_TASK}/notifications"): "tasks_notifications_list",
+    ("POST", f"{_TASK}/notifications/test"): "tasks_notifications_test_create",
+    ("PUT", f"{_TASK}/mute"): "tasks_mute_update",
+    ("DELETE", f"{_TASK}/mute"): "tasks_mute_destroy",
+    ("GET", "/api/users/@me/notification_preferences"): "users_notification_preferences_retrieve",
+    ("PATCH", "/api/users/@me/notification_preferences"): "users_notification_preferences_partial_update",
 }
 
 
@@ -257,7 +269,7 @@ _GENERATED = schemathesis_openapi.from_dict(_DOCUMENT)
     ("method", "path"), [key for key in _OPERATIONS if key[1].startswith("/api")], ids=lambda part: part
 )
 @settings(
-    max_examples=20,
+    max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
