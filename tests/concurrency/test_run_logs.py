@@ -1,0 +1,143 @@
+"""Many writers at one log: no line is lost, none is doubled, none is torn (contract 6.4)."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import orjson
+import pytest
+from sqlalchemy import update
+
+from app.clients.object_store import ObjectStoreUnavailable
+from app.clients.s3 import S3Store
+from app.config import Settings
+from app.db import SessionFactory, unit_of_work
+from app.models import Project, Run, RunLogState, User
+from app.services.run_log_writer import (
+    MAX_LOG_BYTES,
+    LogRef,
+    _within_limit,
+    append_lines,
+    encode_entries,
+    open_log,
+)
+from tests.support.clock import MovableClock
+from tests.support.factories import make_run, make_task
+from tests.support.processes import free_port
+
+
+@pytest.fixture
+async def run(sessions: SessionFactory, project: Project, owner: User) -> Run:
+    async with unit_of_work(sessions) as session:
+        return await make_run(session, task=await make_task(session, project=project, created_by=owner))
+
+
+@pytest.fixture
+def ref(run: Run) -> LogRef:
+    return LogRef(run.project_id, run.task_id, run.id)
+
+
+@pytest.fixture
+async def unreachable_store(settings: Settings) -> AsyncGenerator[S3Store, None]:
+    nowhere = settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"})
+    async with S3Store(nowhere) as store:
+        yield store
+
+
+async def read(store: S3Store, ref: LogRef) -> bytes:
+    async with store.open(ref.key) as content:
+        return b"".join([chunk async for chunk in content.chunks])
+
+
+def lines(*numbers: int) -> bytes:
+    return encode_entries([{"n": number} for number in numbers])
+
+
+async def test_concurrent_appends_lose_no_line(sessions: SessionFactory, store: S3Store, ref: LogRef) -> None:
+    async def write(writer: int) -> None:
+        for turn in range(4):
+            await append_lines(
+                sessions, store, ref, lines(writer * 100 + turn * 2, writer * 100 + turn * 2 + 1)
+            )
+
+    async with asyncio.TaskGroup() as group:
+        for writer in range(6):
+            group.create_task(write(writer))
+
+    numbers = [orjson.loads(line)["n"] for line in (await read(store, ref)).splitlines()]
+    for writer in range(6):
+        assert [n for n in numbers if n // 100 == writer] == [writer * 100 + n for n in range(8)]
+
+
+async def test_worker_and_client_write_to_the_same_log(
+    sessions: SessionFactory, store: S3Store, ref: LogRef
+) -> None:
+    async with open_log(sessions, store, ref) as run_log:
+        for number in range(50):
+            await run_log.append({"n": number})
+            if number % 10 == 0:
+                await append_lines(sessions, store, ref, lines(1000 + number))
+
+    numbers = [orjson.loads(line)["n"] for line in (await read(store, ref)).splitlines()]
+    assert [n for n in numbers if n < 1000] == list(range(50))
+    assert [n for n in numbers if n >= 1000] == [1000, 1010, 1020, 1030, 1040]
+
+
+async def test_what_a_dead_writer_left_is_cut_off_once_its_turn_has_lapsed(
+    sessions: SessionFactory, store: S3Store, ref: LogRef, clock: MovableClock
+) -> None:
+    await append_lines(sessions, store, ref, lines(1))
+    # It had stored its lines and died before it could say so; its client was told nothing and sends them again.
+    await store.extend(ref.key, len(lines(1)), lines(2), content_type="application/jsonl", tags={})
+    async with unit_of_work(sessions) as session:
+        await session.execute(update(RunLogState).values(writer="dead", writer_until=clock.now))
+    await append_lines(sessions, store, ref, lines(2, 3))
+    assert await read(store, ref) == lines(1, 2, 3)
+
+
+async def test_outage_of_the_store_adds_nothing_and_gives_the_turn_back(
+    sessions: SessionFactory, store: S3Store, unreachable_store: S3Store, ref: LogRef
+) -> None:
+    await append_lines(sessions, store, ref, lines(1))
+    with pytest.raises(ObjectStoreUnavailable):
+        await append_lines(sessions, unreachable_store, ref, lines(2))
+    await append_lines(sessions, store, ref, lines(3))
+    assert await read(store, ref) == lines(1, 3)
+
+
+def test_full_log_takes_a_note_instead() -> None:
+    note = b'{"type":"truncated","limit_bytes":%d}\n' % MAX_LOG_BYTES
+    assert _within_limit(MAX_LOG_BYTES - 100, b"x" * 100) == b"x" * 100
+    assert _within_limit(MAX_LOG_BYTES - 100, b"x" * 101) == note
+    assert _within_limit(MAX_LOG_BYTES - len(note) + 1, b"x" * 101) == b""
+
+
+async def test_log_of_a_hundred_megabytes_grows_and_is_read_in_bounded_memory(
+    sessions: SessionFactory, store: S3Store, ref: LogRef, tmp_path: Path
+) -> None:
+    file = tmp_path / "log.jsonl"
+    with file.open("wb") as lines_of_old:
+        for _ in range(100):
+            lines_of_old.write(b'{"x":"' + b"x" * (2**20 - 9) + b'"}\n')
+    await store.put(ref.key, file, content_type="application/jsonl", tags={})
+
+    before = _forget_peak_memory()
+    await append_lines(sessions, store, ref, lines(1))
+    size = 0
+    async with store.open(ref.key) as content:
+        async for chunk in content.chunks:
+            size += len(chunk)
+
+    assert size == 100 * 2**20 + len(lines(1))
+    assert _peak_memory() - before < 32 * 2**20
+
+
+def _forget_peak_memory() -> int:
+    """Have the kernel measure anew; return the memory that this process has now, in bytes."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _peak_memory()
+
+
+def _peak_memory() -> int:
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024

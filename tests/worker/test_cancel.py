@@ -1,0 +1,105 @@
+"""Cancel means stop: the agent ends at once, its log and what it did are kept, and the cancel stays."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from app.db import unit_of_work
+from app.enums import RunStatus
+from app.models import Run
+from app.services import run_lifecycle
+from app.services.artifact_rules import log_key
+from app.services.jobs import announce_change
+from app.worker.jobs.execute_run import execute_run
+from tests.fixtures.worker import Workshop
+from tests.support.waiting import eventually
+
+# Nothing else on this machine sleeps for so long. It ignores SIGTERM, and so does the shell.
+NAP = "86400.0421"
+ENDLESS = f"```file path=half.txt\nhalf done\n```\n```sh\ntrap '' TERM; sleep {NAP}; sleep {NAP}\n```"
+
+
+@pytest.fixture(autouse=True)
+async def listening(workshop: Workshop) -> AsyncGenerator[None, None]:
+    """The worker's one subscription."""
+    task = asyncio.create_task(workshop.context.changes.listen())
+
+    async def subscribed() -> bool:
+        [(_, count)] = await workshop.context.process.redis.pubsub_numsub("taskbeacon:run-changes")
+        return bool(count)
+
+    await eventually(subscribed)
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def naps() -> bool:
+    """Tell whether a step of the agent is running; what runs in a sandbox is seen from here too."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if NAP.encode() in (process / "cmdline").read_bytes().split(b"\0"):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+async def until_the_agent_works() -> None:
+    async def works() -> bool:
+        return naps()
+
+    await eventually(works)
+
+
+async def cancel(workshop: Workshop, run: Run) -> None:
+    async with unit_of_work(workshop.sessions) as session:
+        await run_lifecycle.set_status(session, run.id, RunStatus.CANCELLED)
+        announce_change(session, workshop.context.process.redis, run.id)
+
+
+async def test_agent_of_a_cancelled_run_ends_within_two_seconds(workshop: Workshop) -> None:
+    run = await workshop.queued_run(ENDLESS)
+    job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
+    await until_the_agent_works()
+
+    async def stopped() -> bool:
+        return not naps()
+
+    await cancel(workshop, run)
+    await eventually(stopped, within_seconds=2)
+    await job
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.error_message) == (RunStatus.CANCELLED, None)
+    assert list(workshop.context.process.settings.workspaces_path.iterdir()) == []
+
+
+async def test_log_and_patch_of_a_cancelled_run_are_kept(workshop: Workshop) -> None:
+    run = await workshop.queued_run(ENDLESS)
+    job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
+    await until_the_agent_works()
+
+    await cancel(workshop, run)
+    await job
+
+    ended = await workshop.read(run)
+    assert [artifact["name"] for artifact in ended.artifacts] == ["changes.patch"]
+    assert "+half done" in await workshop.stored(ended.artifacts[0]["storage_path"])
+    assert "half.txt" in await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+
+
+async def test_run_that_was_taken_over_gets_nothing_of_the_old_agent(workshop: Workshop) -> None:
+    run = await workshop.queued_run(ENDLESS)
+    job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
+    await until_the_agent_works()
+
+    async with unit_of_work(workshop.sessions) as session:
+        await run_lifecycle.set_status(session, run.id, RunStatus.QUEUED)
+        announce_change(session, workshop.context.process.redis, run.id)
+    await job
+
+    left = await workshop.read(run)
+    assert (left.status, left.lease_owner, left.artifacts, left.output) == (RunStatus.QUEUED, None, [], None)
