@@ -51,6 +51,13 @@ def worker(settings: Settings, repositories: Repositories, tmp_path: Path) -> It
         yield process
 
 
+def passwords(settings: Settings) -> list[str]:
+    """Return what must never be logged of the settings."""
+    urls = (httpx.URL(settings.database_url), httpx.URL(settings.redis_url))
+    assert settings.s3_secret_access_key is not None
+    return [*(url.password for url in urls), settings.s3_secret_access_key.get_secret_value()]
+
+
 async def start_run(client: httpx.AsyncClient, description: str, **task: Any) -> str:
     created = await client.post("", json={"description": description, **task})
     assert created.status_code == 201, created.text
@@ -73,7 +80,10 @@ async def wait_for_run(client: httpx.AsyncClient, task_id: str, *statuses: str) 
 
 
 async def test_main_job_from_task_to_pushed_branch(
-    api: tuple[httpx.AsyncClient, ServiceProcess], worker: ServiceProcess, repositories: Repositories
+    api: tuple[httpx.AsyncClient, ServiceProcess],
+    worker: ServiceProcess,
+    repositories: Repositories,
+    settings: Settings,
 ) -> None:
     client, server = api
     repositories.create("acme/app", {"README.md": "Acme\n"})
@@ -90,6 +100,10 @@ async def test_main_job_from_task_to_pushed_branch(
     assert "worked" in log.text
     assert all(orjson.loads(line)["type"] == "notification" for line in log.text.splitlines())
     assert (worker.stop(), server.stop()) == (0, 0)
+    logged = worker.log.read_text() + server.log.read_text()
+    assert run["id"] in logged
+    for secret in (client.headers["Authorization"].removeprefix("Bearer "), *passwords(settings)):
+        assert secret not in logged
 
 
 async def test_stopping_worker_gives_its_run_back_and_ends_the_agent(

@@ -1,0 +1,116 @@
+"""Logs are an interface: one event a line, and no secret in any of them."""
+
+import io
+import logging
+import secrets
+from collections.abc import Generator
+
+import orjson
+import pytest
+import structlog
+
+from app.enums import LogFormat
+from app.observability import configure_logging, redact
+from app.security import new_api_key
+
+DATABASE_URL = "postgresql://taskbeacon:hunter2hunter2@db.internal:5432/taskbeacon"
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Generator[io.StringIO, None, None]:
+    """What this process logs as JSON."""
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logging(LogFormat.JSON, "INFO")
+    yield written
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+def only_line(lines: io.StringIO) -> dict[str, object]:
+    [line] = lines.getvalue().splitlines()
+    event: dict[str, object] = orjson.loads(line)
+    return event
+
+
+def test_event_is_one_json_line_with_bound_ids(lines: io.StringIO) -> None:
+    with structlog.contextvars.bound_contextvars(request_id="r1"):
+        structlog.get_logger("app.test").info("run.claimed", attempts=2)
+
+    event = only_line(lines)
+    assert event.pop("timestamp")
+    assert event == {
+        "event": "run.claimed",
+        "attempts": 2,
+        "request_id": "r1",
+        "level": "info",
+        "logger": "app.test",
+    }
+
+
+def test_libraries_log_the_same_way(lines: io.StringIO) -> None:
+    logging.getLogger("uvicorn.error").warning("closing %s", "now")
+
+    assert (only_line(lines)["event"], only_line(lines)["level"]) == ("closing now", "warning")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param({"header": "Bearer {key}"}, id="in a text"),
+        pytest.param({"nested": {"deep": ["{key}"]}}, id="nested"),
+        pytest.param({"event": "GET /x?personal_api_key={key}"}, id="in the event itself"),
+    ],
+)
+def test_keys_are_redacted_wherever_they_stand(event: dict[str, object]) -> None:
+    key = new_api_key()
+    filled = orjson.loads(orjson.dumps(event).replace(b"{key}", key.encode()))
+
+    assert key not in str(redact(None, "info", filled))
+
+
+@pytest.mark.parametrize("name", ["Authorization", "token", "password", "github_user_token"])
+def test_values_are_redacted_by_their_name(name: str) -> None:
+    assert redact(None, "info", {name: "s3cret", "inner": {name: "s3cret"}}) == {
+        name: "[redacted]",
+        "inner": {name: "[redacted]"},
+    }
+
+
+def test_password_of_an_url_is_redacted_and_its_host_is_not() -> None:
+    event = redact(None, "info", {"error": f"cannot connect to {DATABASE_URL}"})
+
+    assert "hunter2" not in event["error"]
+    assert "db.internal" in event["error"]
+
+
+def fail_with(text: str) -> None:
+    raise ValueError(text)
+
+
+def test_traceback_shows_no_values_of_variables(lines: io.StringIO) -> None:
+    secret = secrets.token_hex()
+
+    def fail(given: str) -> None:
+        fail_with(f"of length {len(given)}")
+
+    try:
+        fail(secret)
+    except ValueError:
+        structlog.get_logger("app.test").exception("it.failed")
+
+    assert "ValueError: of length 64" in str(only_line(lines)["exception"])
+    assert secret not in lines.getvalue()
+
+
+def test_exception_with_a_key_in_its_text_is_redacted(lines: io.StringIO) -> None:
+    key = new_api_key()
+    try:
+        fail_with(key)
+    except ValueError:
+        structlog.get_logger("app.test").exception("it.failed")
+
+    assert "ValueError: [redacted]" in lines.getvalue()
+    assert key not in lines.getvalue()
