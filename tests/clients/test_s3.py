@@ -1,0 +1,83 @@
+"""The object store's client on the real server: parts, versions, tags, listings, and what fails how."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from app.clients.object_store import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable
+from app.clients.s3 import S3Store
+from app.config import Settings
+from app.ids import new_hex_id
+from tests.support.processes import free_port
+
+CONTENT = b"0123456789"
+
+
+@pytest.fixture
+async def key(store: S3Store) -> AsyncGenerator[str, None]:
+    """An object below a prefix of this test's own, under a name that needs quoting everywhere."""
+    key = f"tests/{new_hex_id()}/é$& +א '\"<>;#?%41&amp;.txt"
+    await store.put(key, CONTENT, content_type="text/plain", tags={"ttl_days": "1", "other": "a b&c"})
+    yield key
+    await store.delete([key])
+
+
+async def read(store: S3Store, key: str, **part: str) -> tuple[bytes, str | None]:
+    async with store.open(key, **part) as content:
+        return b"".join([chunk async for chunk in content.chunks]), content.content_range
+
+
+async def test_object_is_described_and_read_whole(store: S3Store, key: str) -> None:
+    info = await store.head(key)
+    assert info is not None
+    assert (info.size, info.content_type) == (10, "text/plain")
+    assert info.modified_at.tzinfo is not None
+    assert await read(store, key) == (CONTENT, None)
+
+
+async def test_part_is_read_alone(store: S3Store, key: str) -> None:
+    assert await read(store, key, byte_range="bytes=2-4") == (b"234", "bytes 2-4/10")
+    with pytest.raises(RangeNotSatisfiable):
+        await read(store, key, byte_range="bytes=10-")
+
+
+async def test_part_of_another_version_is_the_whole(store: S3Store, key: str) -> None:
+    async with store.open(key) as content:
+        version = content.etag
+    assert await read(store, key, byte_range="bytes=0-1", if_match=version) == (b"01", "bytes 0-1/10")
+    assert await read(store, key, byte_range="bytes=0-1", if_match='"other"') == (CONTENT, None)
+
+
+async def test_missing_object_is_told_from_an_outage(store: S3Store) -> None:
+    missing = f"tests/{new_hex_id()}"
+    assert await store.head(missing) is None
+    with pytest.raises(ObjectMissing):
+        await read(store, missing)
+    with pytest.raises(ObjectMissing):
+        await store.tag(missing, {"ttl_days": "1"})
+
+
+async def test_listing_names_size_and_time_and_deleting_is_repeatable(store: S3Store, key: str) -> None:
+    prefix = key.rpartition("/")[0]
+    pages = [page async for page in store.pages(prefix)]
+    assert [(listed.key, listed.size) for page in pages for listed in page] == [(key, 10)]
+    assert await store.delete([key]) == 1
+    assert await store.delete([key]) == 1
+    assert await store.head(key) is None
+
+
+async def test_missing_bucket_is_an_outage_to_those_who_write(settings: Settings) -> None:
+    async with S3Store(settings.model_copy(update={"s3_bucket": f"none-{new_hex_id()}"})) as store:
+        with pytest.raises(ObjectStoreUnavailable):
+            await store.put("a", b"a", content_type="text/plain", tags={})
+        with pytest.raises(ObjectStoreUnavailable):
+            await store.check()
+
+
+async def test_server_that_is_away_is_an_outage(settings: Settings) -> None:
+    away = {"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"}
+    async with S3Store(settings.model_copy(update=away)) as store:
+        with pytest.raises(ObjectStoreUnavailable):
+            await store.head("a")
+        with pytest.raises(ObjectStoreUnavailable):
+            await read(store, "a")
