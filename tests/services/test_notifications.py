@@ -1,0 +1,449 @@
+"""The dispatcher: every combination of what its rules look at, decided as contract 7.2 says; and what faults cost."""
+
+import asyncio
+import itertools
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.enums import (
+    Environment,
+    NotificationDecision,
+    NotificationKind,
+    OriginProduct,
+    Platform,
+    RunStatus,
+)
+from app.ids import new_id
+from app.models import (
+    Base,
+    Membership,
+    Notification,
+    NotificationPreferences,
+    Presence,
+    Project,
+    PushCooldown,
+    PushToken,
+    Run,
+    Task,
+    TaskMute,
+    User,
+)
+from app.services import notifications, run_lifecycle
+from app.services.notifications import COOLDOWNS, message_body
+from app.services.presence import TIME_TO_LIVE
+from app.services.push_tokens import hash_token
+from tests.support.clock import MovableClock
+from tests.support.devices import expo_token, make_device, make_presence, notifications_of
+from tests.support.factories import make_organization, make_project, make_run, make_task, make_user
+from tests.support.queries import recorded
+
+KINDS = list(COOLDOWNS)
+A_MOMENT = timedelta(microseconds=1)
+
+
+class Watcher(Enum):
+    """Who is looking, and at what."""
+
+    NOBODY = auto()
+    OWN_DEVICE = auto()
+    OWN_DEVICE_UNTIL_THE_LAST_MOMENT = auto()
+    OWN_DEVICE_EXPIRED_NOW = auto()
+    OWN_DEVICE_ON_ANOTHER_TASK = auto()
+    ANOTHER_USERS_DEVICE = auto()
+
+
+WATCHING = {Watcher.OWN_DEVICE, Watcher.OWN_DEVICE_UNTIL_THE_LAST_MOMENT}
+
+
+class Access(Enum):
+    """What the task's creator is by now."""
+
+    MEMBER = auto()
+    INACTIVE = auto()
+    NO_MEMBER = auto()
+    DELETED = auto()
+
+
+class Wish(Enum):
+    """What the creator wants to hear."""
+
+    ALL = auto()
+    TASK_MUTED = auto()
+    KIND_OFF = auto()
+    OTHER_KIND_OFF = auto()
+
+
+class Cooldown(Enum):
+    """Whether the kind was pushed for this run before."""
+
+    NONE = auto()
+    RUNNING = auto()
+    OVER_NOW = auto()
+    OF_ANOTHER_KIND = auto()
+
+
+@dataclass(frozen=True)
+class Case:
+    devices: int
+    watcher: Watcher
+    access: Access
+    wish: Wish
+
+
+CASES = [Case(*values) for values in itertools.product((0, 1, 3), Watcher, Access, Wish)]
+
+
+def expected(case: Case, cooldown: Cooldown) -> list[tuple[NotificationDecision, str | None]]:
+    """Return what the contract decides, one entry for each row."""
+    if case.access is Access.DELETED:
+        return []
+    if cooldown is Cooldown.RUNNING:
+        return [(NotificationDecision.COOLED_DOWN, None)]
+    if case.access is not Access.MEMBER:
+        return [(NotificationDecision.NO_ACCESS, None)]
+    if reason := {Wish.TASK_MUTED: "task_muted", Wish.KIND_OFF: "kind_off"}.get(case.wish):
+        return [(NotificationDecision.MUTED, reason)]
+    if case.devices == 0:
+        return [(NotificationDecision.NO_TOKEN, None)]
+    watched = case.watcher in WATCHING
+    each = (NotificationDecision.SUPPRESSED, "presence") if watched else (NotificationDecision.PENDING, None)
+    return [each] * case.devices
+
+
+class Stage:
+    """Rows for many cases, collected and then inserted by one statement for each table."""
+
+    def __init__(self, project: Project, kind: NotificationKind) -> None:
+        self._project = project
+        self._kind = kind
+        self._rows: dict[type[Base], list[dict[str, Any]]] = {}
+        self._user_ids = itertools.count(1_000_000)
+
+    def add(self, case: Case) -> UUID:
+        """Note the rows of a case and return the id of its run."""
+        user_id = self._user(case.access)
+        task_id = self._task(None if case.access is Access.DELETED else user_id)
+        devices = [self._device(user_id) for _ in range(case.devices)]
+        self._watch(case.watcher, task_id, user_id, devices)
+        other = KINDS[(KINDS.index(self._kind) + 1) % len(KINDS)]
+        if case.wish is Wish.TASK_MUTED:
+            self._note(TaskMute, user_id=user_id, task_id=task_id, created_at=utcnow())
+        elif case.wish is not Wish.ALL:
+            off = self._kind if case.wish is Wish.KIND_OFF else other
+            wanted = {kind.value: kind is not off for kind in KINDS}
+            self._note(NotificationPreferences, user_id=user_id, **wanted)
+        run: UUID = self._note(
+            Run,
+            id=new_id(),
+            task_id=task_id,
+            project_id=self._project.id,
+            status=RunStatus.COMPLETED,
+            environment=Environment.CLOUD,
+            created_at=utcnow(),
+            updated_at=utcnow(),
+        )["id"]
+        return run
+
+    async def set_up(self, session: AsyncSession) -> None:
+        order = [User, Membership, Task, PushToken, Presence, TaskMute, NotificationPreferences, Run]
+        for model in order:
+            await session.execute(insert(model), self._rows[model])
+
+    def _note(self, model: type[Base], **values: Any) -> dict[str, Any]:
+        self._rows.setdefault(model, []).append(values)
+        return values
+
+    def _user(self, access: Access) -> int:
+        user_id = next(self._user_ids)
+        self._note(
+            User,
+            id=user_id,
+            uuid=new_id(),
+            distinct_id=str(user_id),
+            email=f"{user_id}@example.com",
+            is_active=access is not Access.INACTIVE,
+            date_joined=utcnow(),
+        )
+        if access is not Access.NO_MEMBER:
+            self._note(Membership, user_id=user_id, project_id=self._project.id, created_at=utcnow())
+        return user_id
+
+    def _task(self, created_by_id: int | None) -> UUID:
+        task_id: UUID = self._note(
+            Task,
+            id=new_id(),
+            project_id=self._project.id,
+            created_by_id=created_by_id,
+            title="Fix it",
+            title_manually_set=True,
+            description="",
+            origin_product=OriginProduct.USER_CREATED,
+            internal=False,
+            archived=False,
+            created_at=utcnow(),
+            updated_at=utcnow(),
+        )["id"]
+        return task_id
+
+    def _device(self, user_id: int) -> UUID:
+        token = expo_token()
+        device_id: UUID = self._note(
+            PushToken,
+            id=new_id(),
+            user_id=user_id,
+            token=token,
+            token_hash=hash_token(token),
+            platform=Platform.IOS,
+            created_at=utcnow(),
+            last_seen_at=utcnow(),
+        )["id"]
+        return device_id
+
+    def _watch(self, watcher: Watcher, task_id: UUID, user_id: int, devices: list[UUID]) -> None:
+        if watcher is Watcher.ANOTHER_USERS_DEVICE:
+            user_id = self._user(Access.MEMBER)
+            devices = [self._device(user_id)]
+        if watcher is Watcher.NOBODY or not devices:
+            return
+        age = {
+            Watcher.OWN_DEVICE_UNTIL_THE_LAST_MOMENT: TIME_TO_LIVE - A_MOMENT,
+            Watcher.OWN_DEVICE_EXPIRED_NOW: TIME_TO_LIVE,
+        }.get(watcher, timedelta(seconds=7))
+        self._note(
+            Presence,
+            task_id=self._task(user_id) if watcher is Watcher.OWN_DEVICE_ON_ANOTHER_TASK else task_id,
+            push_token_id=devices[-1],
+            project_id=self._project.id,
+            user_id=user_id,
+            expires_at=utcnow() - age + TIME_TO_LIVE,
+        )
+
+
+async def arrange_cooldown(
+    session: AsyncSession,
+    run_ids: list[UUID],
+    kind: NotificationKind,
+    cooldown: Cooldown,
+    clock: MovableClock,
+) -> None:
+    """Push the kind, or another, for these runs so long ago that the cooldown is where it is to be."""
+    if cooldown is Cooldown.NONE:
+        return
+    earlier = KINDS[(KINDS.index(kind) + 1) % len(KINDS)] if cooldown is Cooldown.OF_ANOTHER_KIND else kind
+    now = clock.now
+    age = COOLDOWNS[kind] - (A_MOMENT if cooldown is Cooldown.RUNNING else timedelta(0))
+    clock.now = now - (timedelta(0) if earlier is not kind else age)
+    await notifications.request(session, earlier, run_ids)
+    clock.now = now
+    await session.execute(delete(Notification))
+
+
+@pytest.mark.parametrize("cooldown", Cooldown, ids=lambda value: value.name.lower())
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_combination_is_decided_as_the_contract_says(
+    sessions: SessionFactory, clock: MovableClock, kind: NotificationKind, cooldown: Cooldown
+) -> None:
+    async with unit_of_work(sessions) as session:
+        project = await make_project(session, organization=await make_organization(session))
+        stage = Stage(project, kind)
+        runs = [stage.add(case) for case in CASES]
+        await stage.set_up(session)
+        await arrange_cooldown(session, runs, kind, cooldown, clock)
+
+        await notifications.request(session, kind, runs)
+
+    async with sessions() as session:
+        decided: dict[UUID, list[tuple[str, str | None]]] = {run_id: [] for run_id in runs}
+        for row in await session.execute(
+            select(Notification.run_id, Notification.decision, Notification.reason, Notification.due_at)
+        ):
+            decided[row.run_id].append((row.decision, row.reason))
+            assert (row.due_at is not None) == (row.decision == NotificationDecision.PENDING)
+    for case, run_id in zip(CASES, runs, strict=True):
+        assert decided[run_id] == expected(case, cooldown), case
+
+
+@pytest.fixture
+async def task(sessions: SessionFactory, project: Project, owner: User, clock: MovableClock) -> Task:
+    async with unit_of_work(sessions) as session:
+        return await make_task(
+            session, project=project, created_by=owner, title="Fix it", created_at=clock.now
+        )
+
+
+@pytest.fixture
+async def run(sessions: SessionFactory, task: Task) -> Run:
+    async with unit_of_work(sessions) as session:
+        return await make_run(
+            session, task=task, status=RunStatus.IN_PROGRESS, lease_owner="w", lease_expires_at=utcnow()
+        )
+
+
+async def trigger(sessions: SessionFactory, run: Run, kind: NotificationKind) -> None:
+    async with unit_of_work(sessions) as session:
+        await notifications.request(session, kind, [run.id])
+
+
+async def decisions(sessions: SessionFactory, task: Task) -> list[str]:
+    return [row.decision for row in await notifications_of(sessions, task)]
+
+
+async def test_suppressed_push_consumes_the_cooldown(
+    sessions: SessionFactory, owner: User, task: Task, run: Run, clock: MovableClock
+) -> None:
+    async with unit_of_work(sessions) as session:
+        device = await make_device(session, user=owner)
+        await make_presence(session, task=task, device=device)
+    await trigger(sessions, run, NotificationKind.COMPLETED)
+    clock.advance(seconds=61)
+
+    await trigger(sessions, run, NotificationKind.COMPLETED)
+
+    assert await decisions(sessions, task) == ["suppressed", "cooled_down"]
+
+
+async def test_cooled_down_trigger_does_not_prolong_the_cooldown(
+    sessions: SessionFactory, owner: User, task: Task, run: Run, clock: MovableClock
+) -> None:
+    async with unit_of_work(sessions) as session:
+        await make_device(session, user=owner)
+    for _ in range(3):
+        await trigger(sessions, run, NotificationKind.AWAITING)
+        clock.advance(seconds=15)
+
+    assert await decisions(sessions, task) == ["pending", "cooled_down", "pending"]
+
+
+async def test_suppression_names_the_device_that_watches_and_the_age_of_its_beat(
+    sessions: SessionFactory, owner: User, task: Task, run: Run, clock: MovableClock
+) -> None:
+    async with unit_of_work(sessions) as session:
+        phone = await make_device(session, user=owner)
+        browser = await make_device(session, user=owner, platform=Platform.WEB)
+        await make_presence(session, task=task, device=phone, age=timedelta(seconds=50))
+        await make_presence(session, task=task, device=browser, age=timedelta(seconds=12))
+
+    await trigger(sessions, run, NotificationKind.FAILED)
+
+    rows = await notifications_of(sessions, task)
+    assert {row.device_id for row in rows} == {phone.id, browser.id}
+    for row in rows:
+        assert row.watching_device_id == browser.id
+        assert row.watching_beat_at == clock.now - timedelta(seconds=12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "title", "body"),
+    [
+        (NotificationKind.COMPLETED, "Fix it", '"Fix it" finished'),
+        (NotificationKind.FAILED, "Fix it", '"Fix it" failed'),
+        (NotificationKind.CANCELLED, "Fix it", '"Fix it" was cancelled'),
+        (NotificationKind.AWAITING, "Fix it", '"Fix it" needs your input'),
+        (NotificationKind.COMPLETED, "", '"Untitled task" finished'),
+    ],
+)
+def test_texts(kind: NotificationKind, title: str, body: str) -> None:
+    assert message_body(kind, title) == body
+
+
+@pytest.mark.parametrize("status", [RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED])
+async def test_end_of_a_run_is_told_once(
+    sessions: SessionFactory, owner: User, task: Task, run: Run, status: RunStatus
+) -> None:
+    async with unit_of_work(sessions) as session:
+        await make_device(session, user=owner)
+    for _ in range(2):
+        async with unit_of_work(sessions) as session:
+            await run_lifecycle.finish(session, run.id, owner="w", status=status)
+
+    [row] = await notifications_of(sessions, task)
+
+    assert (row.kind, row.decision, row.run_id) == (status.value, "pending", run.id)
+
+
+@pytest.mark.usefixtures("run")
+async def test_run_failed_by_the_sweeper_is_told(
+    sessions: SessionFactory, owner: User, task: Task, clock: MovableClock
+) -> None:
+    async with unit_of_work(sessions) as session:
+        await make_device(session, user=owner)
+        await session.execute(update(Run).values(attempts=run_lifecycle.MAX_ATTEMPTS))
+    clock.advance(seconds=120)
+
+    async with unit_of_work(sessions) as session:
+        await run_lifecycle.recover_lapsed(session)
+
+    assert [row.kind for row in await notifications_of(sessions, task)] == ["failed"]
+
+
+async def test_rolled_back_end_of_a_run_is_not_told(
+    sessions: SessionFactory, owner: User, task: Task, run: Run
+) -> None:
+    async with unit_of_work(sessions) as session:
+        await make_device(session, user=owner)
+    async with sessions() as session:
+        assert await run_lifecycle.finish(session, run.id, owner="w", status=RunStatus.COMPLETED)
+        await session.rollback()
+
+    assert await notifications_of(sessions, task) == []
+
+
+async def test_fault_of_the_dispatcher_costs_the_push_and_not_the_status(
+    sessions: SessionFactory, owner: User, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with unit_of_work(sessions) as session:
+        await make_device(session, user=owner)
+        await session.execute(text("ALTER TABLE notifications DROP COLUMN body"))
+        await run_lifecycle.finish(session, run.id, owner="w", status=RunStatus.COMPLETED)
+
+    async with sessions() as session:
+        assert await session.scalar(select(Run.status).where(Run.id == run.id)) == "completed"
+        # The cooldown went with the decision.
+        assert (await session.scalars(select(PushCooldown.run_id))).all() == []
+    assert "push.not_requested" in caplog.text
+
+
+async def test_number_of_statements_does_not_grow_with_runs(
+    sessions: SessionFactory, project: Project, owner: User, engine: AsyncEngine
+) -> None:
+    async with unit_of_work(sessions) as session:
+        await make_device(session, user=owner)
+        runs = []
+        for _ in range(20):
+            task = await make_task(session, project=project, created_by=owner)
+            runs.append((await make_run(session, task=task)).id)
+
+    async with unit_of_work(sessions) as session:
+        with recorded(engine) as statements:
+            await notifications.request(session, NotificationKind.COMPLETED, runs)
+
+    assert len(statements) == 5
+
+
+async def test_of_two_triggers_at_once_one_is_pushed(committed_sessions: SessionFactory) -> None:
+    async with unit_of_work(committed_sessions) as session:
+        project = await make_project(session)
+        user = await make_user(session, projects=[project])
+        await make_device(session, user=user)
+        task = await make_task(session, project=project, created_by=user)
+        run = await make_run(session, task=task)
+    barrier = asyncio.Barrier(4)
+
+    async def trigger_at_once() -> None:
+        async with unit_of_work(committed_sessions) as session:
+            await session.execute(text("SELECT 1"))
+            await barrier.wait()
+            await notifications.request(session, NotificationKind.AWAITING, [run.id])
+
+    await asyncio.gather(*(trigger_at_once() for _ in range(4)))
+
+    assert sorted(await decisions(committed_sessions, task)) == ["cooled_down"] * 3 + ["pending"]

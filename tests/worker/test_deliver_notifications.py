@@ -1,0 +1,409 @@
+"""Delivery and receipts: what a worker does with pending pushes, and what faults and kills leave behind."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, insert, select, update
+
+from app.clients.expo import ExpoClient
+from app.clients.pace import NoPace
+from app.clients.push import PushSender
+from app.clients.redis import RedisClient
+from app.config import Settings
+from app.db import SessionFactory, unit_of_work
+from app.enums import NotificationDecision, NotificationKind, Platform
+from app.ids import new_id
+from app.models import Notification, PushToken, Task, User
+from app.services.notification_delivery import LEASE
+from app.services.process import ProcessContext
+from app.worker.jobs.deliver_notifications import deliver_due
+from app.worker.jobs.fetch_receipts import fetch_due
+from tests.support.clock import MovableClock
+from tests.support.devices import expo_token, make_device, make_pending, notifications_of
+from tests.support.factories import make_project, make_task, make_user
+from tests.support.fakes import RecordingQueue
+from tests.support.push import Fault, PushService, expo_application, serving
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+async def senders(push_service: PushService) -> AsyncGenerator[dict[Platform, PushSender], None]:
+    """The real client, on a real socket."""
+    async with serving(expo_application(push_service)) as base_url, httpx.AsyncClient() as http:
+        client = ExpoClient(http, base_url=base_url, access_token=None, pace=NoPace(), timeout_seconds=2)
+        yield {Platform.IOS: client, Platform.ANDROID: client}
+
+
+@pytest.fixture
+def worker(
+    process: ProcessContext,
+    settings: Settings,
+    committed_sessions: SessionFactory,
+    redis: RedisClient,
+    queue: RecordingQueue,
+    senders: dict[Platform, PushSender],
+) -> ProcessContext:
+    """What a worker works with; every transaction of its own."""
+    return ProcessContext(
+        settings=settings,
+        sessions=committed_sessions,
+        redis=redis,
+        queue=queue,
+        store=process.store,
+        push=senders,
+    )
+
+
+@pytest.fixture
+async def owner(committed_sessions: SessionFactory) -> User:
+    async with unit_of_work(committed_sessions) as session:
+        return await make_user(session, projects=[await make_project(session)])
+
+
+@pytest.fixture
+async def task(committed_sessions: SessionFactory, owner: User, clock: MovableClock) -> Task:
+    async with unit_of_work(committed_sessions) as session:
+        project = await make_project(session)
+        return await make_task(session, project=project, created_by=owner, created_at=clock.now)
+
+
+async def pending(sessions: SessionFactory, task: Task, owner: User, **device: Any) -> PushToken:
+    """Make a device and a push for it that is due; return the device."""
+    async with unit_of_work(sessions) as session:
+        made = await make_device(session, user=owner, **device)
+        await make_pending(session, task=task, device=made)
+    return made
+
+
+async def only_row(sessions: SessionFactory, task: Task) -> Notification:
+    [row] = await notifications_of(sessions, task)
+    return row
+
+
+async def tokens(sessions: SessionFactory) -> set[str]:
+    async with sessions() as session:
+        return set(await session.scalars(select(PushToken.token)))
+
+
+async def test_accepted_push_is_sent_and_keeps_its_ticket(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
+) -> None:
+    device = await pending(worker.sessions, task, owner)
+    clock.advance(seconds=2)
+
+    assert await deliver_due(worker) == 1
+
+    row = await only_row(worker.sessions, task)
+    assert (row.decision, row.attempts, row.due_at) == (NotificationDecision.SENT, 1, None)
+    assert row.ticket_id
+    assert row.sent_at == clock.now
+    assert push_service.received == [
+        {
+            "to": device.token,
+            "title": "Taskbeacon",
+            "body": '"A task" finished',
+            "data": {"taskId": str(task.id)},
+            "sound": "default",
+        }
+    ]
+    assert await deliver_due(worker) == 0
+
+
+async def test_token_of_a_dead_device_is_forgotten(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService
+) -> None:
+    dead = await pending(worker.sessions, task, owner)
+    alive = await pending(worker.sessions, task, owner)
+    push_service.dead.add(dead.token)
+
+    await deliver_due(worker)
+
+    rows = {row.device_id: row for row in await notifications_of(worker.sessions, task)}
+    assert (rows[dead.id].decision, rows[dead.id].reason) == ("rejected", "DeviceNotRegistered")
+    assert rows[alive.id].decision == "sent"
+    assert await tokens(worker.sessions) == {alive.token}
+
+
+async def test_dead_token_that_another_user_has_by_now_stays(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService
+) -> None:
+    device = await pending(worker.sessions, task, owner)
+    push_service.dead.add(device.token)
+    push_service.delay_seconds = 0.3
+    delivering = asyncio.create_task(deliver_due(worker))
+
+    async def under_way() -> bool:
+        return bool(push_service.batches)
+
+    await eventually(under_way)
+    async with unit_of_work(worker.sessions) as session:
+        other = await make_user(session)
+        await session.execute(update(PushToken).values(user_id=other.id))
+    await delivering
+
+    assert await tokens(worker.sessions) == {device.token}
+
+
+async def test_push_does_not_follow_a_device_to_another_user(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService
+) -> None:
+    await pending(worker.sessions, task, owner)
+    async with unit_of_work(worker.sessions) as session:
+        other = await make_user(session)
+        await session.execute(update(PushToken).values(user_id=other.id))
+
+    await deliver_due(worker)
+
+    row = await only_row(worker.sessions, task)
+    assert (row.decision, row.reason, push_service.batches) == ("rejected", "TokenGone", [])
+
+
+async def test_refused_message_keeps_its_token(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService
+) -> None:
+    device = await pending(worker.sessions, task, owner)
+    push_service.refused.add(device.token)
+
+    await deliver_due(worker)
+
+    row = await only_row(worker.sessions, task)
+    assert (row.decision, row.reason) == ("rejected", "MessageTooBig")
+    assert await tokens(worker.sessions) == {device.token}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault(429), "HTTP 429"),
+        (Fault(503), "HTTP 503"),
+        (Fault(body=b"<html>"), "UnreadableAnswer"),
+        (Fault(hangs=True), "ReadTimeout"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_failure_of_the_service_is_retried_later_and_later(
+    worker: ProcessContext,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    fault: Fault,
+    reason: str,
+) -> None:
+    await pending(worker.sessions, task, owner)
+    push_service.faults.extend([fault, fault])
+    waits = []
+
+    for _ in range(2):
+        await deliver_due(worker)
+        row = await only_row(worker.sessions, task)
+        assert (row.decision, row.reason) == ("retrying", reason)
+        assert row.due_at is not None
+        waits.append((row.due_at - clock.now).total_seconds())
+        assert await deliver_due(worker) == 0
+        clock.now = row.due_at
+    await deliver_due(worker)
+
+    assert 5 <= waits[0] <= 7.5
+    assert 10 <= waits[1] <= 15
+    row = await only_row(worker.sessions, task)
+    assert (row.decision, row.attempts, len(push_service.received)) == ("sent", 3, 1)
+
+
+async def test_retry_waits_as_long_as_the_service_asks(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
+) -> None:
+    await pending(worker.sessions, task, owner)
+    push_service.faults.append(Fault(429, {"Retry-After": "120"}))
+
+    await deliver_due(worker)
+
+    row = await only_row(worker.sessions, task)
+    assert row.due_at is not None
+    assert row.due_at - clock.now >= timedelta(seconds=120)
+
+
+async def test_push_that_fails_for_an_hour_is_given_up(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
+) -> None:
+    await pending(worker.sessions, task, owner)
+    clock.advance(hours=1)
+    push_service.faults.append(Fault(503))
+
+    await deliver_due(worker)
+
+    row = await only_row(worker.sessions, task)
+    assert (row.decision, row.reason, row.due_at) == ("given_up", "HTTP 503", None)
+
+
+async def test_partial_success_pushes_nothing_twice(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
+) -> None:
+    """Expo answers for three of five: only the two without a ticket are sent again."""
+    for _ in range(5):
+        await pending(worker.sessions, task, owner)
+    push_service.faults.append(Fault(missing_tickets=2))
+
+    await deliver_due(worker)
+    ticketed = {row.device_id for row in await notifications_of(worker.sessions, task) if row.ticket_id}
+    clock.advance(minutes=1)
+    await deliver_due(worker)
+
+    assert (len(ticketed), push_service.batches) == (3, [5, 2])
+    assert all(row.decision == "sent" for row in await notifications_of(worker.sessions, task))
+
+
+async def test_claim_of_a_lost_worker_comes_up_again(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
+) -> None:
+    await pending(worker.sessions, task, owner)
+    async with unit_of_work(worker.sessions) as session:
+        await session.execute(update(Notification).values(due_at=clock.now + LEASE, attempts=1))
+
+    assert await deliver_due(worker) == 0
+    clock.advance(seconds=LEASE.total_seconds())
+
+    assert await deliver_due(worker) == 1
+    assert len(push_service.received) == 1
+
+
+async def test_receipts_settle_pushes_and_forget_dead_tokens(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
+) -> None:
+    devices = [await pending(worker.sessions, task, owner) for _ in range(4)]
+    await deliver_due(worker)
+    assert await fetch_due(worker) == 0
+    by_device = {row.device_id: row.ticket_id or "" for row in await notifications_of(worker.sessions, task)}
+    gone = {"status": "error", "details": {"error": "DeviceNotRegistered"}}
+    push_service.receipts = {
+        by_device[devices[0].id]: {"status": "ok"},
+        by_device[devices[1].id]: gone,
+        by_device[devices[2].id]: {"status": "error", "details": {"error": "InvalidCredentials"}},
+    }
+    clock.advance(minutes=15)
+
+    assert await fetch_due(worker) == 4
+
+    decided = {
+        row.device_id: (row.decision, row.reason) for row in await notifications_of(worker.sessions, task)
+    }
+    assert decided == {
+        devices[0].id: ("delivered", None),
+        devices[1].id: ("rejected", "DeviceNotRegistered"),
+        devices[2].id: ("rejected", "InvalidCredentials"),
+        devices[3].id: ("sent", None),
+    }
+    assert await tokens(worker.sessions) == {devices[i].token for i in (0, 2, 3)}
+    # The one that is missing comes up again, until Expo has forgotten it.
+    clock.advance(minutes=15)
+    assert await fetch_due(worker) == 1
+    clock.advance(hours=24)
+    assert await fetch_due(worker) == 0
+    assert push_service.receipt_batches == [4, 1]
+
+
+async def test_device_that_registered_since_survives_its_receipt(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
+) -> None:
+    device = await pending(worker.sessions, task, owner)
+    await deliver_due(worker)
+    ticket = (await only_row(worker.sessions, task)).ticket_id or ""
+    push_service.receipts[ticket] = {"status": "error", "details": {"error": "DeviceNotRegistered"}}
+    clock.advance(minutes=15)
+    async with unit_of_work(worker.sessions) as session:
+        await session.execute(update(PushToken).values(last_seen_at=clock.now))
+
+    await fetch_due(worker)
+
+    assert await tokens(worker.sessions) == {device.token}
+
+
+async def test_no_log_line_holds_a_token(
+    worker: ProcessContext,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG")
+    devices = [await pending(worker.sessions, task, owner) for _ in range(3)]
+    push_service.dead.add(devices[0].token)
+    push_service.refused.add(devices[1].token)
+    push_service.faults.append(Fault(503))
+    await deliver_due(worker)
+    async with unit_of_work(worker.sessions) as session:
+        await session.execute(update(Notification).values(due_at=Notification.created_at))
+    await deliver_due(worker)
+
+    assert "push.not_accepted" in caplog.text
+    assert not [device.token for device in devices if device.token in caplog.text]
+
+
+async def many_pending(sessions: SessionFactory, task: Task, owner: User, count: int) -> None:
+    now = task.created_at
+    device_rows, rows = [], []
+    for number in range(count):
+        token = expo_token()
+        device_id = new_id()
+        device_rows.append(
+            {
+                "id": device_id,
+                "user_id": owner.id,
+                "token": token,
+                "token_hash": number.to_bytes(32, "big"),
+                "platform": Platform.IOS,
+                "created_at": now,
+                "last_seen_at": now,
+            }
+        )
+        rows.append(
+            {
+                "id": new_id(),
+                "task_id": task.id,
+                "user_id": owner.id,
+                "kind": NotificationKind.COMPLETED,
+                "body": "",
+                "device_id": device_id,
+                "platform": Platform.IOS,
+                "decision": NotificationDecision.PENDING,
+                "created_at": now,
+                "due_at": now,
+            }
+        )
+    async with unit_of_work(sessions) as session:
+        await session.execute(insert(PushToken), device_rows)
+        await session.execute(insert(Notification), rows)
+
+
+async def test_ten_thousand_pushes_survive_a_worker_that_is_stopped_twice(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
+) -> None:
+    await many_pending(worker.sessions, task, owner, 10_000)
+    push_service.delay_seconds = 0.02
+
+    for sent_before in (2_000, 6_000):
+        job = asyncio.create_task(deliver_due(worker))
+
+        async def enough(limit: int = sent_before) -> bool:
+            return len(push_service.received) >= limit
+
+        await eventually(enough, within_seconds=60)
+        job.cancel()
+        await asyncio.wait({job})
+        assert job.cancelled()
+    clock.advance(seconds=LEASE.total_seconds())
+    await deliver_due(worker)
+
+    counts = Counter(push_service.tokens)
+    assert len(counts) == 10_000
+    assert set(counts.values()) == {1}
+    async with worker.sessions() as session:
+        sent = await session.scalar(
+            select(func.count()).select_from(Notification).where(Notification.decision == "sent")
+        )
+    assert sent == 10_000
