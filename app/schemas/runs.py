@@ -243,7 +243,7 @@ class ArtifactOut(TypedDict):
     type: Annotated[str, Field(description="What it is to the run.", examples=["output"])]
     source: Annotated[str, Field(description="Where it comes from; may be empty.")]
     size: Annotated[int, Field(description="Bytes.")]
-    content_type: Annotated[str, Field(description="Media type; may be empty.", examples=["text/x-diff"])]
+    content_type: Annotated[str, Field(description="Media type; may be empty.", examples=["text/x-patch"])]
     storage_path: Annotated[str, Field(description="Key of the object in the bucket.")]
     uploaded_at: Annotated[
         str, Field(description="When it was stored.", json_schema_extra={"format": "date-time"})

@@ -1,8 +1,7 @@
-"""Examples of the push routes: arguments of `OperationExamples`, by operation. A part of `examples.py`."""
+"""Presence, devices and pushes."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from app.enums import NotificationDecision, NotificationKind, Platform
@@ -15,6 +14,7 @@ from app.schemas.notifications import (
 )
 from app.schemas.presence import PresenceIn
 from app.schemas.push_tokens import DeviceOut, PushTokenIn, UnregisterIn, VapidPublicKeyOut
+from app.web.examples.operation import OperationExamples
 
 __all__ = ["PUSH_EXAMPLES"]
 
@@ -57,40 +57,37 @@ _PUBLIC_KEY: VapidPublicKeyOut = {
     "public_key": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM"
 }
 
-PUSH_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
-    "users_push_tokens_list": {"answer": {"results": [_DEVICE]}},
-    "users_push_tokens_create": {
-        "answer": _DEVICE,
-        "bodies": {"A phone": {"token": _TOKEN, "platform": "ios"}},
-        "refused": (PushTokenIn, {"token": _TOKEN, "platform": "fridge"}),
-    },
-    "users_push_tokens_unregister_create": {
-        "bodies": {"A phone": {"token": _TOKEN}},
-        "refused": (UnregisterIn, {}),
-    },
-    "push_vapid_public_key_retrieve": {"answer": _PUBLIC_KEY},
-    "tasks_presence_create": {
-        "bodies": {"A beat": {"device_id": str(_DEVICE_ID)}},
-        "refused": (PresenceIn, {}),
-    },
-    "tasks_presence_destroy": {
-        "bodies": {"The device leaves": {"device_id": str(_DEVICE_ID)}},
-        "refused": (PresenceIn, {}),
-    },
-    "tasks_notifications_list": {
-        "answer": {"count": 1, "next": None, "previous": None, "results": [_SUPPRESSED]}
-    },
-    "tasks_notifications_test_create": {
-        "answer": _TESTED,
-        "bodies": {"The device last seen": {}, "A certain device": {"device_id": str(_DEVICE_ID)}},
-        "refused": (PushTestIn, {"device_id": "my phone"}),
-    },
-    "tasks_mute_update": {},
-    "tasks_mute_destroy": {},
-    "users_notification_preferences_retrieve": {"answer": _PREFERENCES},
-    "users_notification_preferences_partial_update": {
-        "answer": _PREFERENCES,
-        "bodies": {"Nothing about cancelled runs": {"cancelled": False}},
-        "refused": (PreferencesIn, {"cancelled": "maybe"}),
-    },
+PUSH_EXAMPLES: Mapping[str, OperationExamples] = {
+    "users_push_tokens_list": OperationExamples(answer={"results": [_DEVICE]}),
+    "users_push_tokens_create": OperationExamples(
+        answer=_DEVICE,
+        bodies={"A phone": {"token": _TOKEN, "platform": "ios"}},
+        refused=(PushTokenIn, {"token": _TOKEN, "platform": "fridge"}),
+    ),
+    "users_push_tokens_unregister_create": OperationExamples(
+        bodies={"A phone": {"token": _TOKEN}}, refused=(UnregisterIn, {})
+    ),
+    "push_vapid_public_key_retrieve": OperationExamples(answer=_PUBLIC_KEY),
+    "tasks_presence_create": OperationExamples(
+        bodies={"A beat": {"device_id": str(_DEVICE_ID)}}, refused=(PresenceIn, {})
+    ),
+    "tasks_presence_destroy": OperationExamples(
+        bodies={"The device leaves": {"device_id": str(_DEVICE_ID)}}, refused=(PresenceIn, {})
+    ),
+    "tasks_notifications_list": OperationExamples(
+        answer={"count": 1, "next": None, "previous": None, "results": [_SUPPRESSED]}
+    ),
+    "tasks_notifications_test_create": OperationExamples(
+        answer=_TESTED,
+        bodies={"The device last seen": {}, "A certain device": {"device_id": str(_DEVICE_ID)}},
+        refused=(PushTestIn, {"device_id": "my phone"}),
+    ),
+    "tasks_mute_update": OperationExamples(),
+    "tasks_mute_destroy": OperationExamples(),
+    "users_notification_preferences_retrieve": OperationExamples(answer=_PREFERENCES),
+    "users_notification_preferences_partial_update": OperationExamples(
+        answer=_PREFERENCES,
+        bodies={"Nothing about cancelled runs": {"cancelled": False}},
+        refused=(PreferencesIn, {"cancelled": "maybe"}),
+    ),
 }

@@ -1,0 +1,32 @@
+"""Example bodies and answers of the published description, one entry for each operation.
+
+They cannot drift from the service: answers have the types of `app.schemas` and pass through its encoder.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from app.web.answers import Json
+from app.web.examples.account import ACCOUNT_EXAMPLES
+from app.web.examples.artifacts import ARTIFACT_EXAMPLES
+from app.web.examples.operation import OperationExamples
+from app.web.examples.push import PUSH_EXAMPLES
+from app.web.examples.runs import RUN_EXAMPLES
+from app.web.examples.tasks import TASK_EXAMPLES
+
+__all__ = ["EXAMPLES", "OperationExamples", "on_the_wire"]
+
+EXAMPLES: Mapping[str, OperationExamples] = {
+    **ACCOUNT_EXAMPLES,
+    **TASK_EXAMPLES,
+    **RUN_EXAMPLES,
+    **ARTIFACT_EXAMPLES,
+    **PUSH_EXAMPLES,
+}
+
+
+def on_the_wire(value: Any) -> Any:
+    """Return the JSON that a client would get for this answer."""
+    return orjson.loads(Json(value).body)

@@ -1,0 +1,22 @@
+"""What an account and its operators see: the caller, projects, health."""
+
+from collections.abc import Mapping
+
+from app.schemas.health import LivenessOut, ReadinessOut
+from app.web.examples.documents import CALLER, PROJECT
+from app.web.examples.operation import OperationExamples, page
+
+__all__ = ["ACCOUNT_EXAMPLES"]
+
+ALIVE: LivenessOut = {"status": "ok"}
+READY: ReadinessOut = {"status": "ok", "database": "ok", "redis": "ok", "object_store": "ok"}
+
+ACCOUNT_EXAMPLES: Mapping[str, OperationExamples] = {
+    "livez": OperationExamples(answer=ALIVE),
+    "readyz": OperationExamples(answer=READY),
+    "metrics": OperationExamples(
+        answer='taskbeacon_http_requests_total{method="GET",route="/livez",status="200"} 1.0\n'
+    ),
+    "users_me_retrieve": OperationExamples(answer=CALLER),
+    "projects_list": OperationExamples(answer=page(PROJECT)),
+}
