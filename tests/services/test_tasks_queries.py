@@ -156,9 +156,9 @@ SELECT
     {project},
     i,
     CASE WHEN i % 5 = 0 THEN {owner} ELSE (SELECT min(id) FROM users) + 1 + i % 50 END,
-    'Task ' || i || CASE WHEN i % 1000 = 0 THEN ' xylophone' ELSE ' about ' || md5(i::text) END,
+    'Task ' || i || CASE WHEN i % 1000 = 0 THEN ' xylophone' ELSE ' about ' || left(md5(i::text), 6) END,
     true,
-    'Do something about ' || md5('description' || i),
+    'Do something about ' || left(md5('description' || i), 8),
     CASE WHEN i % 5 < 3 THEN 'user_created'
         ELSE (ARRAY['slack', 'error_tracking', 'onboarding', 'hogdesk', 'automation'])[1 + i % 7 % 5] END,
     CASE WHEN i % 10 < 5 THEN 'main/product' WHEN i % 10 < 8 THEN 'org' || i % 40 || '/repo' || i % 400 END,
