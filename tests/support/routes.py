@@ -32,6 +32,7 @@ class Route:
 
 _TASKS = "/api/projects/{project}/tasks"
 _TASK = _TASKS + "/{task}"
+_RUN = _TASK + "/runs/{run}"
 _ANY_ID = "00000000-0000-4000-8000-000000000000"
 
 # Routes of one task: all of them hide what the caller does not see (contract 4).
@@ -42,7 +43,12 @@ TASK_ROUTES = (
     Route("DELETE", _TASK, Scope.TASK_WRITE, 204),
     Route("POST", _TASK + "/run", Scope.TASK_WRITE, body={"branch": "main"}),
     Route("GET", _TASK + "/runs", Scope.TASK_READ),
-    Route("GET", _TASK + "/runs/{run}", Scope.TASK_READ),
+    Route("POST", _TASK + "/runs", Scope.TASK_WRITE, 201, body={"branch": "main"}),
+    Route("GET", _RUN, Scope.TASK_READ),
+    Route("PATCH", _RUN, Scope.TASK_WRITE, body={"stage": "build"}),
+    Route("PATCH", _RUN + "/set_output", Scope.TASK_WRITE, body={"output": {"answer": 42}}),
+    Route("POST", _RUN + "/start", Scope.TASK_WRITE, body={"pending_user_message": "go"}),
+    Route("GET", _RUN + "/connection_token", Scope.TASK_WRITE),
 )
 PROJECT_ROUTES = (
     Route("GET", _TASKS, Scope.TASK_READ),
@@ -56,4 +62,5 @@ ROUTES = (
     Route("GET", "/api/projects", Scope.PROJECT_READ),
     *PROJECT_ROUTES,
 )
-BODY_ROUTES = tuple(route for route in ROUTES if route.body is not None)
+# All of them read their bodies alike; these need no run to do so.
+BODY_ROUTES = tuple(route for route in ROUTES if route.body is not None and "{run}" not in route.path)
