@@ -49,8 +49,8 @@ set, the JSON field or the query parameter `personal_api_key` works too. A key h
 Every failure answers `{{"type": …, "code": …, "detail": …, "attr": …}}`: `code` is for programs, `detail` for people,
 and `attr` names the field at fault (nested keys joined by `__`) or is null. Only the first error is reported. What the
 caller may not see does not exist: it answers 404, not 403. A missing or unknown key answers 403 on the routes of a
-project, 401 elsewhere. The one exception to the shape: a run that cannot be created as asked may answer 400 with
-`detail` alone.
+project, 401 elsewhere. Exceptions to the shape: what cannot be done to a run or a file may answer with `detail` or with
+`error` alone; the operations concerned show it.
 
 ## Lists
 
