@@ -108,7 +108,13 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Work
         functions=[func(deliver_notifications, name=DELIVER_NOTIFICATIONS, timeout=_CHORE_SECONDS)],
         cron_jobs=[
             # Most pushes are asked for when they become due; this finds what a crash or a delay left.
-            cron(deliver_notifications, second=_SWEEP_SECONDS, unique=True, timeout=_CHORE_SECONDS),
+            cron(
+                deliver_notifications,
+                second=_SWEEP_SECONDS,
+                unique=True,
+                run_at_startup=True,
+                timeout=_CHORE_SECONDS,
+            ),
             cron(fetch_receipts, second=5, unique=True, timeout=_CHORE_SECONDS),
             cron(sweep_presence, second=25, unique=True, timeout=_CHORE_SECONDS),
             cron(sweep_idempotency_keys, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -14,7 +14,14 @@ from app.models import Notification, Presence, PushToken, Task, User
 from app.services.presence import TIME_TO_LIVE
 from app.services.push_tokens import hash_token
 
-__all__ = ["expo_token", "make_device", "make_pending", "make_presence", "notifications_of"]
+__all__ = [
+    "expo_token",
+    "make_device",
+    "make_many_pending",
+    "make_pending",
+    "make_presence",
+    "notifications_of",
+]
 
 
 def expo_token() -> str:
@@ -78,6 +85,42 @@ async def make_pending(
     session.add(row)
     await session.flush()
     return row
+
+
+async def make_many_pending(session: AsyncSession, *, task: Task, user: User, count: int) -> None:
+    """Make as many pushes that are due, each to a device of its own; more than a user can register."""
+    now = task.created_at
+    devices: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    for _ in range(count):
+        token = expo_token()
+        devices.append(
+            {
+                "id": new_id(),
+                "user_id": user.id,
+                "token": token,
+                "token_hash": hash_token(token),
+                "platform": Platform.IOS,
+                "created_at": now,
+                "last_seen_at": now,
+            }
+        )
+        rows.append(
+            {
+                "id": new_id(),
+                "task_id": task.id,
+                "user_id": user.id,
+                "kind": NotificationKind.COMPLETED,
+                "body": f'"{task.title}" finished',
+                "device_id": devices[-1]["id"],
+                "platform": Platform.IOS,
+                "decision": NotificationDecision.PENDING,
+                "created_at": now,
+                "due_at": now,
+            }
+        )
+    await session.execute(insert(PushToken), devices)
+    await session.execute(insert(Notification), rows)
 
 
 async def notifications_of(sessions: SessionFactory, task: Task) -> list[Notification]:

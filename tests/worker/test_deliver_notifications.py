@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 
 from app.clients.expo import ExpoClient
 from app.clients.pace import NoPace
@@ -16,15 +16,14 @@ from app.clients.push import PushSender
 from app.clients.redis import RedisClient
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
-from app.enums import NotificationDecision, NotificationKind, Platform
-from app.ids import new_id
+from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task, User
 from app.services.notification_delivery import LEASE
 from app.services.process import ProcessContext
 from app.worker.jobs.deliver_notifications import deliver_due
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.support.clock import MovableClock
-from tests.support.devices import expo_token, make_device, make_pending, notifications_of
+from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
 from tests.support.factories import make_project, make_task, make_user
 from tests.support.fakes import RecordingQueue
 from tests.support.push import Fault, PushService, expo_application, serving
@@ -344,46 +343,11 @@ async def test_no_log_line_holds_a_token(
     assert not [device.token for device in devices if device.token in caplog.text]
 
 
-async def many_pending(sessions: SessionFactory, task: Task, owner: User, count: int) -> None:
-    now = task.created_at
-    device_rows, rows = [], []
-    for number in range(count):
-        token = expo_token()
-        device_id = new_id()
-        device_rows.append(
-            {
-                "id": device_id,
-                "user_id": owner.id,
-                "token": token,
-                "token_hash": number.to_bytes(32, "big"),
-                "platform": Platform.IOS,
-                "created_at": now,
-                "last_seen_at": now,
-            }
-        )
-        rows.append(
-            {
-                "id": new_id(),
-                "task_id": task.id,
-                "user_id": owner.id,
-                "kind": NotificationKind.COMPLETED,
-                "body": "",
-                "device_id": device_id,
-                "platform": Platform.IOS,
-                "decision": NotificationDecision.PENDING,
-                "created_at": now,
-                "due_at": now,
-            }
-        )
-    async with unit_of_work(sessions) as session:
-        await session.execute(insert(PushToken), device_rows)
-        await session.execute(insert(Notification), rows)
-
-
 async def test_ten_thousand_pushes_survive_a_worker_that_is_stopped_twice(
     worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
 ) -> None:
-    await many_pending(worker.sessions, task, owner, 10_000)
+    async with unit_of_work(worker.sessions) as session:
+        await make_many_pending(session, task=task, user=owner, count=10_000)
     push_service.delay_seconds = 0.02
 
     for sent_before in (2_000, 6_000):

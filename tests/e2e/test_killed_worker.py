@@ -1,0 +1,77 @@
+"""Ten thousand pushes by real worker processes, two of which are killed outright."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+
+from app.config import Settings
+from app.db import SessionFactory, unit_of_work
+from app.models import Notification
+from tests.support.devices import make_many_pending
+from tests.support.factories import make_project, make_task, make_user
+from tests.support.processes import service_process
+from tests.support.push import PushService, expo_application, serving
+from tests.support.waiting import eventually
+
+COUNT = 10_000
+# Six requests of a hundred messages each are under way at once.
+IN_FLIGHT = 600
+
+
+@pytest.fixture
+async def expo_url(push_service: PushService) -> AsyncGenerator[str, None]:
+    push_service.delay_seconds = 0.02
+    async with serving(expo_application(push_service)) as base_url:
+        yield base_url
+
+
+async def test_two_killed_workers_lose_nothing_and_repeat_only_what_was_in_flight(
+    settings: Settings,
+    committed_sessions: SessionFactory,
+    push_service: PushService,
+    expo_url: str,
+    tmp_path: Path,
+) -> None:
+    async with unit_of_work(committed_sessions) as session:
+        project = await make_project(session)
+        user = await make_user(session, projects=[project])
+        task = await make_task(session, project=project, created_by=user)
+        await make_many_pending(session, task=task, user=user, count=COUNT)
+    environment = {
+        "TASKBEACON_EXPO_BASE_URL": expo_url,
+        "TASKBEACON_EXPO_MESSAGES_PER_SECOND": "0",
+        "TASKBEACON_HOME": str(tmp_path / "home"),
+    }
+
+    async def received(count: int) -> bool:
+        return len(set(push_service.tokens)) >= count
+
+    for number, sent_before in enumerate((2_000, 6_000, COUNT)):
+        log = tmp_path / f"worker{number}.log"
+        with service_process("worker", settings=settings, log=log, **environment) as worker:
+            await eventually(lambda limit=sent_before: received(limit), within_seconds=60)
+            if sent_before == COUNT:
+                await eventually(lambda: _settled(committed_sessions), within_seconds=30)
+            else:
+                worker.kill()
+        # What the killed worker held would come up again after its lease; nobody waits for that here.
+        async with unit_of_work(committed_sessions) as session:
+            await session.execute(
+                update(Notification)
+                .where(Notification.due_at.is_not(None))
+                .values(due_at=Notification.created_at)
+            )
+
+    counts = Counter(push_service.tokens)
+    assert len(counts) == COUNT
+    assert max(counts.values()) <= 3
+    assert sum(counts.values()) - COUNT <= 2 * IN_FLIGHT
+
+
+async def _settled(sessions: SessionFactory) -> bool:
+    async with sessions() as session:
+        left = select(func.count()).select_from(Notification).where(Notification.due_at.is_not(None))
+        return await session.scalar(left) == 0
