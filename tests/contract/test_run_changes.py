@@ -63,14 +63,23 @@ class TestCreate:
         response = await client.post(runs_url)
         assert response.status_code == 201, response.text
         run = response.json()
-        assert (run["status"], run["environment"], run["state"]) == ("queued", "local", {"mode": "background"})
+        assert (run["status"], run["environment"], run["state"]) == (
+            "queued",
+            "local",
+            {"mode": "background"},
+        )
         assert queue.jobs == []
         asked = select(Run.dispatch_requested_at).where(Run.id == run["id"])
         assert await session.scalar(asked) is None
         assert (await client.get(f"{runs_url}/{run['id']}")).json()["id"] == run["id"]
 
     async def test_options_are_those_of_run(self, client: httpx.AsyncClient, runs_url: str) -> None:
-        body = {"environment": "cloud", "mode": "interactive", "branch": "main", "resume_from_run_id": "no id"}
+        body = {
+            "environment": "cloud",
+            "mode": "interactive",
+            "branch": "main",
+            "resume_from_run_id": "no id",
+        }
         body |= {"runtime_adapter": "claude", "model": "claude-opus-4-6"}
         run = (await client.post(runs_url, json=body)).json()
         assert (run["environment"], run["branch"], run["provider"]) == ("cloud", "main", "anthropic")
@@ -138,9 +147,7 @@ class TestStart:
 
     async def test_local_run_is_refused(self, client: httpx.AsyncClient, make: MakeRun) -> None:
         url = await make(environment=Environment.LOCAL)
-        assert_refused(
-            await client.post(f"{url}/start"), "Only cloud runs can be started via this endpoint"
-        )
+        assert_refused(await client.post(f"{url}/start"), "Only cloud runs can be started via this endpoint")
 
     @pytest.mark.parametrize("status", [RunStatus.IN_PROGRESS, *sorted(TERMINAL_STATUSES)])
     async def test_run_that_has_begun_is_refused(
