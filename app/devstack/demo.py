@@ -18,6 +18,7 @@ import httpx
 
 from app.devstack.account import Account
 from app.devstack.console import Console
+from app.devstack.demo_push import Phone, show_notification
 from app.devstack.demo_repository import DemoRepository
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.run_log import RunLog
@@ -149,15 +150,19 @@ def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> 
         console.title(f"Task {task['slug']}: {task['title']}")
         console.styled(f"  {stack.base_url}/api/projects/{account.project_id}/tasks/{task['id']}", "dim")
         attached = _attach(console, client, plain, f"tasks/{task['id']}/staged_artifacts/")
+        phone = Phone(client, stack.base_url, task["id"])
+        phone.show_task()
+        console.styled("  a phone shows the task", "dim")
         run = _request(client, "POST", f"tasks/{task['id']}/run/", pending_user_artifact_ids=[attached])[
             "latest_run"
         ]
         console.title(f"Run {run['id']}")
-        run = _follow(console, stack, client, plain, f"tasks/{task['id']}/runs/{run['id']}/")
+        run = _follow(console, stack, client, plain, phone, f"tasks/{task['id']}/runs/{run['id']}/")
         _show_result(console, run)
         if run["status"] != RunStatus.COMPLETED:
             raise DevstackError(f"the run ended as {run['status']}: {run['error_message']}")
         _show_patch(console, client, plain, run, f"tasks/{task['id']}/runs/{run['id']}/")
+        _show_pushes(console, stack, client, phone, run)
     branch = run["output"]["head_branch"]
     console.line()
     console.title(f"Pushed branch {branch}")
@@ -183,13 +188,14 @@ def _attach(console: Console, client: httpx.Client, plain: httpx.Client, path: s
 
 
 def _follow(
-    console: Console, stack: Stack, client: httpx.Client, plain: httpx.Client, path: str
+    console: Console, stack: Stack, client: httpx.Client, plain: httpx.Client, phone: Phone, path: str
 ) -> dict[str, Any]:
     """Print the run's log as it grows; return the run in its end. Raises DevstackError when it does not end."""
     log = RunLog(console)
     run: dict[str, Any] = {}
 
     def has_ended() -> bool:
+        phone.show_task()
         run.update(_request(client, "GET", path))
         if run["log_url"]:
             log.show_new(plain, run["log_url"])
@@ -224,6 +230,30 @@ def _show_patch(
         console.styled(f"  {line[:160]}", style)
     if len(lines) > _SHOWN_PATCH_LINES:
         console.styled(f"  … {len(lines) - _SHOWN_PATCH_LINES} more lines", "dim")
+
+
+def _show_pushes(
+    console: Console, stack: Stack, client: httpx.Client, phone: Phone, watched_run: dict[str, Any]
+) -> None:
+    """Show that the phone was spared the push for the run it watched, and gets the one for the next run."""
+    console.line()
+    console.title("Pushes")
+    show_notification(console, _notification(stack, phone, watched_run["id"]))
+    phone.leave_task()
+    console.styled("  the phone shows the task no longer; one more run", "dim")
+    started = _request(client, "POST", f"tasks/{watched_run['task']}/run/")["latest_run"]
+    show_notification(console, _notification(stack, phone, started["id"]))
+
+
+def _notification(stack: Stack, phone: Phone, run_id: str) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+
+    def is_decided() -> bool:
+        row.update(phone.notification(run_id))
+        return bool(row)
+
+    stack.supervisor.wait(is_decided, what="the push", timeout=_RUN_SECONDS, every=_POLL_SECONDS)
+    return row
 
 
 def _client(stack: Stack, account: Account) -> httpx.Client:

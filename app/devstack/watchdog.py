@@ -20,7 +20,7 @@ from pathlib import Path
 __all__ = ["CLEAN_STOP", "is_alive", "kill_survivors", "snapshot"]
 
 CLEAN_STOP = "done"
-_GRACE_SECONDS = 5.0
+_GRACE_SECONDS = 3.0
 _ORPHAN_GRACE_SECONDS = 0.3  # for whoever has lost the parent that should have ended it
 _POLL_SECONDS = 0.05
 _PPID, _SESSION, _START_TIME = 1, 3, 19  # fields of /proc/<pid>/stat, counted after the command name

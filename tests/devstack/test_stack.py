@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from app.devstack.watchdog import snapshot
-from tests.devstack.launchers import clean_environment, ended, launcher, wait_for
+from tests.devstack.launchers import clean_environment, ended, launcher, run_source, wait_for
 
 DEV = ("-m", "app.cli", "dev")
 DEV_JSON_KEYS = {
@@ -28,6 +28,22 @@ DEV_JSON_KEYS = {
     "api_key",
     "pids",
 }
+
+WAITING = """
+from app.devstack.errors import StopRequested
+from app.devstack.processes import Supervisor
+from app.devstack.stack import stop_on_signals
+import os, sys
+supervisor = Supervisor()
+with stop_on_signals(supervisor):
+    print("waiting", flush=True)
+    try:
+        supervisor.wait(lambda: False, what="a signal", timeout=60)
+    except StopRequested:
+        print("asked to stop", flush=True)
+"""
+SIGNALLED = WAITING.replace('print("waiting", flush=True)', "os.kill(os.getpid(), int(sys.argv[1]))")
+MAKE = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -62,29 +78,24 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
         family = snapshot([process.pid])
         assert set(dev["pids"].values()) <= family.keys()
 
-        process.send_signal(signal.SIGTERM)
-
-        assert process.wait(30) == 0
-        wait_for(lambda: ended(family), seconds=5, what="the end of all processes")
-        assert not (home / "dev.json").exists()
-    shown = home.with_suffix(".output").read_text()
-    assert all(text in shown for text in (dev["base_url"], f"{dev['base_url']}/docs", first_key, "curl "))
-
-    with stack(home) as (process, dev):
-        assert dev["api_key"] == first_key
-        family = snapshot([process.pid])
-
         process.kill()
 
         process.wait()
         wait_for(lambda: ended(family), seconds=15, what="the end of all processes of a killed launcher")
         assert (home / "dev.json").exists()
 
+    shown = home.with_suffix(".output").read_text()
+    assert all(text in shown for text in (dev["base_url"], f"{dev['base_url']}/docs", first_key, "curl "))
     with stack(home) as (process, dev):
         assert dev["pids"]["launcher"] == process.pid
         assert use(dev) == first_key
-        process.send_signal(signal.SIGINT)
+        family = snapshot([process.pid])
+
+        process.send_signal(signal.SIGTERM)
+
         assert process.wait(30) == 0
+        wait_for(lambda: ended(family), seconds=5, what="the end of all processes")
+        assert not (home / "dev.json").exists()
 
 
 def use(dev: dict[str, Any]) -> str:
@@ -105,6 +116,25 @@ def refuse_second(home: Path, first: int) -> None:
         assert second.wait(30) == 1
     assert f"already runs in {home} (process {first}" in output.read_text()
     assert (home / "dev.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_ask_for_an_orderly_stop(number: signal.Signals) -> None:
+    assert run_source(SIGNALLED, str(int(number))).stdout == "asked to stop\n"
+
+
+def test_launcher_stops_with_the_make_that_started_it(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    environment = clean_environment(MAKELEVEL="1")
+    with launcher("-c", MAKE, WAITING, output=output, environment=environment) as make:
+        wait_for(lambda: b"waiting" in output.read_bytes(), seconds=20, what="the launcher")
+        family = snapshot([make.pid])
+        make.kill()
+        make.wait()
+        wait_for(lambda: ended(family), seconds=10, what="the launcher's end")
+
+    assert len(family) == 2
+    assert b"asked to stop" in output.read_bytes()
 
 
 def test_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:

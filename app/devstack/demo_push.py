@@ -1,0 +1,65 @@
+"""The phone of the demo: a device that shows the task, or does not, and the pushes it gets or is spared.
+
+A client like any other; it never polls faster than a phone would beat.
+"""
+
+import time
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from app.devstack.console import Console
+from app.devstack.errors import DevstackError
+from app.enums import NotificationDecision
+
+__all__ = ["Phone", "show_notification"]
+
+_BEAT_SECONDS = 25.0
+_UNDECIDED = frozenset({NotificationDecision.PENDING, NotificationDecision.RETRYING})
+
+
+class Phone:
+    """A registered device of the caller, and the task that it is about."""
+
+    def __init__(self, client: httpx.Client, base_url: str, task_id: str) -> None:
+        self._client = client
+        self._task = f"tasks/{task_id}"
+        self._last_beat = 0.0
+        token = f"ExponentPushToken[demo-{uuid4().hex[:12]}]"
+        url = f"{base_url}/api/users/@me/push_tokens/"
+        self._device_id = self._answer("POST", url, token=token, platform="ios")["id"]
+
+    def show_task(self) -> None:
+        """Say that the phone shows the task, as often as an app does."""
+        if time.monotonic() - self._last_beat >= _BEAT_SECONDS:
+            self._answer("POST", f"{self._task}/presence/", device_id=self._device_id)
+            self._last_beat = time.monotonic()
+
+    def leave_task(self) -> None:
+        """Say that the phone shows the task no longer."""
+        self._answer("DELETE", f"{self._task}/presence/", device_id=self._device_id)
+
+    def notification(self, run_id: str) -> dict[str, Any]:  # Any: JSON
+        """Return what was decided about the push for a run; empty until that is known."""
+        listed = self._answer("GET", f"{self._task}/notifications/")["results"]
+        decided = (row for row in listed if row["run"] == run_id and row["decision"] not in _UNDECIDED)
+        return next(decided, {})
+
+    def _answer(self, method: str, url: str, **body: Any) -> dict[str, Any]:  # Any: JSON
+        try:
+            answer = self._client.request(method, url, json=body or None).raise_for_status()
+        except httpx.HTTPError as error:
+            raise DevstackError(f"{method} {url} failed: {error}") from error
+        value: dict[str, Any] = answer.json() if answer.content else {}
+        return value
+
+
+def show_notification(console: Console, row: dict[str, Any]) -> None:  # Any: JSON
+    """Print one decision for people."""
+    watched = row.get("watched_by")
+    if row.get("decision") == NotificationDecision.SUPPRESSED and watched:
+        age = watched["seconds_ago"]
+        console.line(f"  {row['body']}: suppressed, the phone showed the task {age:.0f} s before")
+    else:
+        console.line(f"  {row['body']}: {row['decision']}" + (f", {row['reason']}" if row["reason"] else ""))
