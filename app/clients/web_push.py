@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import orjson
+import structlog
 from cryptography.hazmat.primitives import serialization
 from py_vapid import Vapid02, VapidException
 from pydantic import SecretStr
@@ -43,6 +44,8 @@ _TIME_TO_LIVE_SECONDS = 3600
 _TOKEN_LIFETIME_SECONDS = 12 * 3600
 _PARALLEL_REQUESTS = 10
 _GONE = frozenset({httpx.codes.NOT_FOUND, httpx.codes.GONE})
+
+log = structlog.get_logger(__name__)
 
 
 class VapidKey:
@@ -126,6 +129,9 @@ class WebPushClient(PushSender):
                 request = await asyncio.to_thread(self._encrypted, message)
             except _NotASubscription:
                 return DeadToken("NotASubscription")
+            except Exception as error:  # noqa: BLE001 - one strange subscription must not hold up the others
+                log.error("push.encryption_failed", error=type(error).__name__)  # noqa: TRY400 - may quote the token
+                return BadMessage("EncryptionFailed")
             try:
                 response = await self._http.post(
                     request.endpoint,
@@ -134,6 +140,8 @@ class WebPushClient(PushSender):
                     timeout=TIMEOUT_SECONDS,
                     follow_redirects=False,
                 )
+            except httpx.InvalidURL:
+                return DeadToken("NotASubscription")
             except httpx.HTTPError as error:
                 return TryLater(type(error).__name__)
         return _outcome(response)
@@ -157,7 +165,8 @@ class WebPushClient(PushSender):
         """Return the subscription that the token holds, its keys and address checked."""
         try:
             subscription = orjson.loads(token)
-            address = urlsplit(subscription["endpoint"])
+            endpoint = str(subscription["endpoint"])
+            address = urlsplit(endpoint)
             keys = {name: subscription["keys"][name] for name in ("p256dh", "auth")}
         except (ValueError, TypeError, KeyError) as error:
             raise _NotASubscription from error
@@ -167,7 +176,7 @@ class WebPushClient(PushSender):
             raise _NotASubscription
         if not self._knows(address.hostname or ""):
             raise _NotASubscription
-        return {"endpoint": subscription["endpoint"], "keys": keys}
+        return {"endpoint": endpoint, "keys": keys}
 
     def _knows(self, host: str) -> bool:
         """Tell whether a host is one of the push services; an entry with a leading dot stands for its subdomains."""

@@ -54,7 +54,8 @@ for path in sorted(Path("app").rglob("*.py")):
     if docstring:
         rows.append(f"| `{path}` | {docstring.splitlines()[0]} |")
 Path("docs").mkdir(exist_ok=True)
-heading = next(Path(".taskbeacon/attachments").glob("*/heading.md")).read_text(encoding="utf-8").strip()
+attached = list(Path(".taskbeacon/attachments").glob("*/heading.md"))
+heading = attached[0].read_text(encoding="utf-8").strip() if attached else "# Modules"
 text = "\\n".join([heading, "", "| module | purpose |", "|---|---|", *rows, ""])
 Path("docs/module-map.md").write_text(text, encoding="utf-8")
 print(f"{len(rows)} modules described")
@@ -162,12 +163,8 @@ def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> 
         if run["status"] != RunStatus.COMPLETED:
             raise DevstackError(f"the run ended as {run['status']}: {run['error_message']}")
         _show_patch(console, client, plain, run, f"tasks/{task['id']}/runs/{run['id']}/")
+        _show_branch(console, repository, run["output"]["head_branch"])
         _show_pushes(console, stack, client, phone, run)
-    branch = run["output"]["head_branch"]
-    console.line()
-    console.title(f"Pushed branch {branch}")
-    for line in repository.show_branch(branch).splitlines():
-        console.line(f"  {line}")
     console.line()
     console.title(f"Done in {time.monotonic() - started:.0f} s. `make run` starts a stack to stay.")
 
@@ -230,6 +227,13 @@ def _show_patch(
         console.styled(f"  {line[:160]}", style)
     if len(lines) > _SHOWN_PATCH_LINES:
         console.styled(f"  … {len(lines) - _SHOWN_PATCH_LINES} more lines", "dim")
+
+
+def _show_branch(console: Console, repository: DemoRepository, branch: str) -> None:
+    console.line()
+    console.title(f"Pushed branch {branch}")
+    for line in repository.show_branch(branch).splitlines():
+        console.line(f"  {line}")
 
 
 def _show_pushes(

@@ -2,7 +2,7 @@
 
 import click
 
-from app.cli.admin import accounts, artifacts, integrations, keys
+from app.cli.admin import accounts, artifacts, integrations, keys, push
 
 __all__ = ["admin"]
 
@@ -24,5 +24,6 @@ admin = click.Group(
         integrations.create_user_integration,
         integrations.create_signal_report,
         artifacts.sweep_artifacts,
+        push.create_vapid_key,
     ],
 )

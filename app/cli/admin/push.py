@@ -1,0 +1,20 @@
+"""`taskbeacon admin`: the key of web push."""
+
+import json
+
+import click
+
+from app.clients.web_push import VapidKey
+
+__all__ = ["create_vapid_key"]
+
+
+@click.command("create-vapid-key")
+def create_vapid_key() -> None:
+    """Make a key for web push and print it; the service reads it from TASKBEACON_VAPID_PRIVATE_KEY.
+
+    Browsers subscribe with the public half, so a new key ends all their subscriptions.
+    """
+    private_key = VapidKey.generate()
+    answer = {"private_key": private_key.get_secret_value(), "public_key": VapidKey(private_key).public_key}
+    click.echo(json.dumps(answer))

@@ -1,0 +1,215 @@
+"""Web push: what a browser's push service gets, and what becomes of its answers (RFC 8030, 8291, 8292)."""
+
+import base64
+import os
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import http_ece
+import httpx
+import jwt
+import orjson
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.clients.push import Accepted, BadMessage, DeadToken, PushMessage, PushOutcome, TryLater
+from app.clients.web_push import VapidKey, WebPushClient
+from tests.support.push import serving
+
+SUBJECT = "mailto:operator@example.com"
+
+
+def base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+class Browser:
+    """A browser that subscribed: it alone can read its messages."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._secret = os.urandom(16)
+        point = self._key.public_key().public_bytes(
+            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+        )
+        self.subscription: dict[str, Any] = {
+            "endpoint": endpoint,
+            "expirationTime": None,
+            "keys": {"p256dh": base64url(point), "auth": base64url(self._secret)},
+        }
+
+    @property
+    def token(self) -> str:
+        return orjson.dumps(self.subscription).decode()
+
+    def read(self, body: bytes) -> Any:
+        plain = http_ece.decrypt(body, private_key=self._key, auth_secret=self._secret, version="aes128gcm")
+        return orjson.loads(plain)
+
+
+class BrowserService:
+    """A browser's push service on this machine."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[Mapping[str, str], bytes]] = []
+        self.status = 201
+        self.headers: dict[str, str] = {}
+
+    async def answer(self, request: Request) -> Response:
+        self.requests.append((dict(request.headers), await request.body()))
+        return Response(status_code=self.status, headers=self.headers)
+
+
+@pytest.fixture
+def service() -> BrowserService:
+    return BrowserService()
+
+
+@pytest.fixture
+async def base_url(service: BrowserService) -> AsyncGenerator[str, None]:
+    application = Starlette(routes=[Route("/{path:path}", service.answer, methods=["POST"])])
+    async with serving(application) as url:
+        yield url
+
+
+@pytest.fixture
+def browser(base_url: str) -> Browser:
+    return Browser(f"{base_url}/send/abc")
+
+
+@pytest.fixture
+def key() -> VapidKey:
+    return VapidKey(VapidKey.generate())
+
+
+@pytest.fixture
+async def sender(key: VapidKey) -> AsyncGenerator[WebPushClient, None]:
+    async with httpx.AsyncClient() as http:
+        yield WebPushClient(
+            http, key=key, subject=SUBJECT, hosts=("127.0.0.1", ".example.com"), allow_http=True
+        )
+
+
+def message(token: str, body: str = '"A task" finished') -> PushMessage:
+    return PushMessage(token, "Taskbeacon", body, {"taskId": "t"})
+
+
+async def test_browser_can_read_its_message(
+    sender: WebPushClient, service: BrowserService, browser: Browser
+) -> None:
+    assert await sender.send([message(browser.token)]) == [Accepted()]
+
+    [(headers, body)] = service.requests
+    assert headers["content-encoding"] == "aes128gcm"
+    assert int(headers["ttl"]) > 0
+    assert browser.read(body) == {
+        "title": "Taskbeacon",
+        "body": '"A task" finished',
+        "data": {"taskId": "t"},
+    }
+
+
+async def test_request_proves_who_sends_it(
+    sender: WebPushClient, service: BrowserService, browser: Browser, key: VapidKey, base_url: str
+) -> None:
+    await sender.send([message(browser.token)])
+
+    scheme, _, parameters = service.requests[0][0]["authorization"].partition(" ")
+    values = dict(part.strip().split("=", 1) for part in parameters.split(","))
+    assert (scheme, values["k"]) == ("vapid", key.public_key)
+    point = base64.urlsafe_b64decode(values["k"] + "=" * (-len(values["k"]) % 4))
+    public_key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    claims = jwt.decode(values["t"], public_key, algorithms=["ES256"], audience=base_url)
+    assert claims["sub"] == SUBJECT
+
+
+async def test_message_of_any_length_fits(
+    sender: WebPushClient, service: BrowserService, browser: Browser
+) -> None:
+    await sender.send([message(browser.token, body="é" * 10_000)])
+
+    body = service.requests[0][1]
+    assert len(body) <= 4096
+    assert browser.read(body)["body"].endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (404, DeadToken("HTTP 404")),
+        (410, DeadToken("HTTP 410")),
+        (400, BadMessage("HTTP 400")),
+        (302, BadMessage("HTTP 302")),
+        (429, TryLater("HTTP 429", 30.0)),
+        (503, TryLater("HTTP 503", 30.0)),
+    ],
+)
+async def test_answers_are_sorted(
+    sender: WebPushClient, service: BrowserService, browser: Browser, status: int, outcome: PushOutcome
+) -> None:
+    service.status = status
+    service.headers = {"Retry-After": "30", "Location": "/elsewhere"}
+
+    assert await sender.send([message(browser.token)]) == [outcome]
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://localhost:1/x",
+        "http://169.254.169.254/latest/meta-data",
+        "https://example.com.evil.test/x",
+        "https://example.com/x",
+        "file:///etc/passwd",
+        "https://user@push.example.com/x",
+        "ftp://push.example.com/x",
+        "//push.example.com/x",
+        "https://[/x",
+        "",
+    ],
+)
+async def test_subscription_of_an_unknown_host_is_never_asked(sender: WebPushClient, endpoint: str) -> None:
+    outcomes = await sender.send([message(Browser(endpoint).token)])
+
+    assert outcomes == [DeadToken("NotASubscription")]
+
+
+async def test_plain_http_is_for_development_only(key: VapidKey, browser: Browser) -> None:
+    async with httpx.AsyncClient() as http:
+        sender = WebPushClient(http, key=key, subject=SUBJECT, hosts=("127.0.0.1",))
+        assert await sender.send([message(browser.token)]) == [DeadToken("NotASubscription")]
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", "[]", "null", "{}", '{"endpoint": 7}', '{"endpoint": "https://a.example.com", "keys": {}}'],
+)
+async def test_token_that_is_no_subscription_is_dead(sender: WebPushClient, token: str) -> None:
+    assert await sender.send([message(token)]) == [DeadToken("NotASubscription")]
+
+
+@pytest.mark.parametrize("part", ["p256dh", "auth"])
+@pytest.mark.parametrize("value", ["", "x", "AAAA", "!!!", "A" * 87])
+async def test_subscription_with_broken_keys_is_dead(
+    sender: WebPushClient, service: BrowserService, browser: Browser, part: str, value: str
+) -> None:
+    browser.subscription["keys"][part] = value
+
+    outcomes = await sender.send([message(browser.token)])
+
+    # A secret of another length still encrypts; only the browser could tell that it is wrong.
+    assert outcomes == [DeadToken("NotASubscription")] or (part == "auth" and len(service.requests) == 1)
+
+
+def test_public_key_belongs_to_the_private_key() -> None:
+    private_key = VapidKey.generate()
+
+    assert VapidKey(private_key).public_key == VapidKey(SecretStr(private_key.get_secret_value())).public_key
+    assert len(base64.urlsafe_b64decode(VapidKey(private_key).public_key + "=")) == 65
