@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import random
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -41,6 +42,7 @@ class Home:
         self.account_json = self.root / "account.json"
         self.schema_json = self.root / "schema.json"
         self.logs = self.root / "logs"
+        self.temporary = self.root / "tmp"
         self._lock = self.root / "lock"
         self._ports = self.root / "ports.json"
 
@@ -74,6 +76,9 @@ class Home:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self.forget_running()
+        # Whatever lies here was left by processes that were killed.
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        self.temporary.mkdir(mode=0o700)
         return descriptor
 
     def is_running(self) -> bool:

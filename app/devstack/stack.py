@@ -182,6 +182,7 @@ class Stack:
             **servers.environment,
             "TASKBEACON_DEVELOPMENT": "true",
             "TASKBEACON_HOME": str(self.home.root),
+            "TMPDIR": str(self.home.temporary),
             "TASKBEACON_HOST": self._plan.host,
             "TASKBEACON_PORT": str(port),
             "PYTHONUNBUFFERED": "1",
