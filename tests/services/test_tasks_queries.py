@@ -30,6 +30,7 @@ from tests.support.factories import (
 )
 from tests.support.plans import custom_plan, generic_plan
 from tests.support.queries import Statement, recorded
+from tests.support.waiting import eventually
 
 
 def behind_authentication(statements: list[Statement]) -> list[Statement]:
@@ -255,8 +256,14 @@ async def large_cast(large_engine: AsyncEngine, large_database: str) -> Cast:
     for step in (_DROP, _TASKS, _RUNS, _RESTORE):
         await connection.execute(step.format(project=cast.project.id, owner=user.id))
     await connection.execute(search)
-    # Outside a transaction; the visibility map makes counts read the index alone.
-    await connection.execute("VACUUM ANALYZE")
+
+    async def is_vacuumed() -> bool:
+        """Whoever looks at the database meanwhile, such as the autovacuum, keeps rows from counting as settled."""
+        await connection.execute("VACUUM ANALYZE")
+        settled = "SELECT relallvisible >= relpages FROM pg_class WHERE oid = 'tasks'::regclass"
+        return bool(await connection.fetchval(settled))
+
+    await eventually(is_vacuumed)
     await connection.close()
     return cast
 
