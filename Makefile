@@ -38,6 +38,14 @@ check: $(STAMP) ## Check format, lint, types and import rules
 bench-artifacts: $(STAMP) ## Measure how finalising uploads asks the object store
 	@$(PYTHON) -m bench.artifacts
 
+.PHONY: bench-push
+bench-push: $(STAMP) ## Measure 10,000 pushes against what a push service of 20 ms can take
+	@$(PYTHON) -m bench.push
+
+.PHONY: bench-presence
+bench-presence: $(STAMP) ## Measure beats against the same upsert sent straight through asyncpg
+	@$(PYTHON) -m bench.presence
+
 .PHONY: fmt
 fmt: $(STAMP) ## Format the code and apply safe fixes
 	@.venv/bin/ruff format .

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, null, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -22,6 +22,7 @@ from app.security import hash_api_key
 
 __all__ = [
     "CURRENT_PROJECT",
+    "VISIBLE_TASK",
     "Principal",
     "ProjectRef",
     "authenticate",
@@ -31,6 +32,7 @@ __all__ = [
     "require_run",
     "require_scope",
     "require_task",
+    "visibility",
     "visible_audiences",
     "visible_projects",
     "visible_task",
@@ -209,6 +211,19 @@ def visible_task(principal: Principal) -> ColumnElement[bool]:
         Task.audience.in_(visible_audiences(principal)),
         ~Task.deleted,
     )
+
+
+# The same condition for statements that are built once; its values come from `visibility`.
+VISIBLE_TASK = and_(
+    Task.project_id == bindparam("visible_project_id"),
+    or_(Task.audience == EVERYONE, Task.audience == bindparam("visible_user_id")),
+    ~Task.deleted,
+)
+
+
+def visibility(principal: Principal) -> dict[str, int]:
+    """Return the values of `VISIBLE_TASK` for a caller."""
+    return {"visible_project_id": principal.project.id, "visible_user_id": principal.user_id}
 
 
 async def require_task(session: AsyncSession, principal: Principal, task_id: UUID) -> None:

@@ -1,7 +1,7 @@
 """Ten thousand pushes by real worker processes, two of which are killed outright."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -46,13 +46,16 @@ async def test_two_killed_workers_lose_nothing_and_repeat_only_what_was_in_fligh
         "TASKBEACON_HOME": str(tmp_path / "home"),
     }
 
-    async def received(count: int) -> bool:
-        return len(set(push_service.tokens)) >= count
+    def received(count: int) -> Callable[[], Awaitable[bool]]:
+        async def are_there() -> bool:
+            return len(set(push_service.tokens)) >= count
+
+        return are_there
 
     for number, sent_before in enumerate((2_000, 6_000, COUNT)):
         log = tmp_path / f"worker{number}.log"
         with service_process("worker", settings=settings, log=log, **environment) as worker:
-            await eventually(lambda limit=sent_before: received(limit), within_seconds=60)
+            await eventually(received(sent_before), within_seconds=60)
             if sent_before == COUNT:
                 await eventually(lambda: _settled(committed_sessions), within_seconds=30)
             else:

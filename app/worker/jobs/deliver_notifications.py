@@ -14,10 +14,10 @@ from app.services.process import ProcessContext
 from app.worker.context import worker_context
 from app.worker.retries import until_database_answers
 
-__all__ = ["deliver_due", "deliver_notifications"]
+__all__ = ["LANES", "deliver_due", "deliver_notifications"]
 
 # Requests that are under way at once: what Expo recommends to its own clients.
-_LANES = 6
+LANES = 6
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ async def deliver_due(process: ProcessContext) -> int:
     if taken < delivery.BATCH or patient:
         return taken
     async with asyncio.TaskGroup() as group:
-        lanes = [group.create_task(_lane(process)) for _ in range(_LANES)]
+        lanes = [group.create_task(_lane(process)) for _ in range(LANES)]
     return taken + sum(lane.result() for lane in lanes)
 
 
