@@ -5,13 +5,13 @@ A client like any other; it never polls faster than a phone would beat.
 
 import time
 from typing import Any
-from uuid import uuid4
 
 import httpx
 
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError
 from app.enums import NotificationDecision
+from app.ids import new_hex_id
 
 __all__ = ["Phone", "show_notification"]
 
@@ -26,7 +26,7 @@ class Phone:
         self._client = client
         self._task = f"tasks/{task_id}"
         self._last_beat = 0.0
-        token = f"ExponentPushToken[demo-{uuid4().hex[:12]}]"
+        token = f"ExponentPushToken[demo-{new_hex_id()[:12]}]"
         url = f"{base_url}/api/users/@me/push_tokens/"
         self._device_id = self._answer("POST", url, token=token, platform="ios")["id"]
 
