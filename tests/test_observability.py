@@ -22,11 +22,12 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Generator[io.StringIO, None, None]
     written = io.StringIO()
     monkeypatch.setattr("sys.stderr", written)
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, processors = root.handlers[:], root.level, structlog.get_config()
     configure_logging(LogFormat.JSON, "INFO")
     yield written
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**processors)
 
 
 def only_line(lines: io.StringIO) -> dict[str, object]:
@@ -51,7 +52,7 @@ def test_event_is_one_json_line_with_bound_ids(lines: io.StringIO) -> None:
 
 
 def test_libraries_log_the_same_way(lines: io.StringIO) -> None:
-    logging.getLogger("uvicorn.error").warning("closing %s", "now")
+    logging.getLogger("a.library").warning("closing %s", "now")
 
     assert (only_line(lines)["event"], only_line(lines)["level"]) == ("closing now", "warning")
 

@@ -245,6 +245,7 @@ def upgrade() -> None:
         ["project_id", "audience", sa.literal_column("created_at DESC"), sa.literal_column("id DESC")],
         unique=False,
         postgresql_where=sa.text("NOT deleted"),
+        postgresql_include=["archived", "internal"],
     )
     op.create_index(
         "ix_tasks_created_by",
@@ -252,6 +253,7 @@ def upgrade() -> None:
         ["created_by_id", "project_id", sa.literal_column("created_at DESC"), sa.literal_column("id DESC")],
         unique=False,
         postgresql_where=sa.text("NOT deleted"),
+        postgresql_include=["audience", "archived", "internal"],
     )
     op.create_index(
         "ix_tasks_github_integration",
@@ -273,6 +275,7 @@ def upgrade() -> None:
         ["project_id", "origin_product", sa.literal_column("created_at DESC"), sa.literal_column("id DESC")],
         unique=False,
         postgresql_where=sa.text("NOT deleted"),
+        postgresql_include=["audience", "archived", "internal"],
     )
     op.create_index(
         "ix_tasks_repository",
@@ -280,6 +283,7 @@ def upgrade() -> None:
         ["project_id", "repository", sa.literal_column("created_at DESC"), sa.literal_column("id DESC")],
         unique=False,
         postgresql_where=sa.text("NOT deleted AND repository IS NOT NULL"),
+        postgresql_include=["audience", "archived", "internal"],
     )
     op.create_index(
         "ix_tasks_repository_name",
@@ -292,6 +296,7 @@ def upgrade() -> None:
         ],
         unique=False,
         postgresql_where=sa.text("NOT deleted AND repository IS NOT NULL"),
+        postgresql_include=["audience", "archived", "internal"],
     )
     op.create_index(
         "ix_tasks_repository_owner",
@@ -304,6 +309,7 @@ def upgrade() -> None:
         ],
         unique=False,
         postgresql_where=sa.text("NOT deleted AND repository IS NOT NULL"),
+        postgresql_include=["audience", "archived", "internal"],
     )
     op.create_index(
         "ix_tasks_search",
@@ -325,6 +331,7 @@ def upgrade() -> None:
         ],
         unique=False,
         postgresql_where=sa.text("NOT deleted AND latest_run_status IS NOT NULL"),
+        postgresql_include=["audience", "archived", "internal"],
     )
     op.create_table(
         "runs",

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -205,7 +206,7 @@ class Cell:
         process = await self.sandbox.start(
             command,
             self.confinement,
-            confined_environment(os.environ, self.confinement),
+            confined_environment(os.environ | {"PATH": _system_path()}, self.confinement),
             network=network,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -214,6 +215,12 @@ class Cell:
         finally:
             code = await process.stop()
         return code, output.decode(errors="replace")
+
+
+def _system_path() -> str:
+    """Return PATH without this environment's own programs, which an activated one puts first: cells do not see them."""
+    own = str(Path(sys.prefix) / "bin")
+    return os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != own)
 
 
 class CellMaker(Protocol):

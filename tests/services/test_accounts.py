@@ -67,10 +67,11 @@ async def test_concurrent_projects_share_one_default_organization(
 
 
 async def test_project_of_unknown_organization_is_refused(session: AsyncSession) -> None:
+    name = f"Site {new_id()}"
     with pytest.raises(NotFound, match=r"Organization .* does not exist"):
-        await accounts.create_project(session, "Site", organization_id=new_id())
+        await accounts.create_project(session, name, organization_id=new_id())
 
-    assert await session.scalar(select(func.count()).select_from(Project)) == 0
+    assert await session.scalar(select(Project.id).where(Project.name == name)) is None
 
 
 async def test_rename_changes_one_project(session: AsyncSession) -> None:
@@ -208,6 +209,8 @@ async def test_deleted_user_leaves_tasks_to_the_project(session: AsyncSession) -
     project = await make_project(session)
     user = await make_user(session, projects=[project])
     await make_key(session, user=user)
+    keys = select(func.count()).select_from(ApiKey).where(ApiKey.user_id == user.id)
+    assert await session.scalar(keys) == 1
     task = await make_task(
         session, project=project, created_by=user, origin_product=OriginProduct.USER_CREATED
     )
@@ -217,7 +220,7 @@ async def test_deleted_user_leaves_tasks_to_the_project(session: AsyncSession) -
     left = (await session.execute(select(Task.created_by_id, Task.audience).where(Task.id == task.id))).one()
     assert left == (None, EVERYONE)
     assert await members(session, project) == []
-    assert await session.scalar(select(func.count()).select_from(ApiKey)) == 0
+    assert await session.scalar(keys) == 0
     with pytest.raises(NotFound):
         await accounts.delete_user(session, user.id)
 
