@@ -29,7 +29,8 @@ from app.services import accounts
 from app.services.notification_delivery import BATCH
 from app.services.process import ProcessContext, open_process
 from app.services.push_tokens import hash_token
-from app.worker.jobs.deliver_notifications import LANES, deliver_due
+from app.worker.context import PUSH_SLOTS
+from app.worker.jobs.deliver_notifications import deliver_due
 from bench.servers import servers
 from bench.slow_expo import LATENCY_SECONDS
 
@@ -118,7 +119,7 @@ async def _measure(settings: Settings, base_url: str) -> dict[str, Any]:
     async with open_process(settings, name="bench") as process:
         await _pending(process)
         started = time.perf_counter()
-        await deliver_due(process)
+        await deliver_due(process, asyncio.Semaphore(PUSH_SLOTS))
         seconds = time.perf_counter() - started
         async with unit_of_work(process.sessions) as session:
             sent = await session.scalar(
@@ -128,7 +129,7 @@ async def _measure(settings: Settings, base_url: str) -> dict[str, Any]:
             )
     async with httpx.AsyncClient(trust_env=False) as client:
         seen = (await client.get(base_url)).json()
-    limit = LANES * BATCH / LATENCY_SECONDS
+    limit = PUSH_SLOTS * BATCH / LATENCY_SECONDS
     return {
         "messages": seen["messages"],
         "devices": seen["devices"],

@@ -1,14 +1,18 @@
 """What a worker process owns beside the clients every process has, and typed access to arq's context."""
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.agents.sandbox import Sandbox
 from app.clients.run_changes import RunChanges
 from app.services.process import ProcessContext
 
-__all__ = ["WorkerContext", "worker_context"]
+__all__ = ["PUSH_SLOTS", "WorkerContext", "worker_context"]
+
+# Requests to Expo that are under way at once: what Expo recommends to its own clients.
+PUSH_SLOTS = 6
 
 _KEY = "taskbeacon"
 
@@ -22,6 +26,8 @@ class WorkerContext:
     changes: RunChanges
     # The worker's environment, from which an adapter's allow-list picks.
     environment: Mapping[str, str]
+    # Shared by all deliveries of this process, however many jobs there are.
+    push_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PUSH_SLOTS))
 
     def as_arq_context(self) -> dict[str, Any]:
         """Return the dictionary that arq hands to every job."""

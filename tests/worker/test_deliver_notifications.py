@@ -20,7 +20,8 @@ from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task, User
 from app.services.notification_delivery import LEASE
 from app.services.process import ProcessContext
-from app.worker.jobs.deliver_notifications import deliver_due
+from app.worker.context import PUSH_SLOTS
+from app.worker.jobs import deliver_notifications
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
@@ -69,6 +70,10 @@ async def task(committed_sessions: SessionFactory, owner: User, clock: MovableCl
     async with unit_of_work(committed_sessions) as session:
         project = await make_project(session)
         return await make_task(session, project=project, created_by=owner, created_at=clock.now)
+
+
+async def deliver_due(worker: ProcessContext) -> int:
+    return await deliver_notifications.deliver_due(worker, asyncio.Semaphore(PUSH_SLOTS))
 
 
 async def pending(sessions: SessionFactory, task: Task, owner: User, **device: Any) -> PushToken:
