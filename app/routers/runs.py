@@ -139,7 +139,7 @@ async def update_run(
     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its status.
     """
     run = await run_updates.update_run(
-        session, caller, task_id, run_id, body, store=store, redis=process.redis
+        session, caller, task_id, run_id, body, store=store, redis=process.redis, queue=process.queue
     )
     return Json(run)
 

@@ -24,7 +24,7 @@ from app.schemas.runs import RunOut, RunUpdateIn, StartIn
 from app.schemas.tasks import TaskOut
 from app.services import run_lifecycle
 from app.services.access import Principal, lock_run, require_run
-from app.services.jobs import announce_change, request_run
+from app.services.jobs import announce_change, request_delivery, request_run
 from app.services.runs import retrieve_run
 from app.services.tasks import retrieve_task
 
@@ -47,6 +47,7 @@ async def update_run(
     *,
     store: ObjectStore,
     redis: RedisClient,
+    queue: JobQueue,
 ) -> RunOut:
     """Write the given fields and no others; `output` and `state` are merged, one level deep.
 
@@ -60,6 +61,8 @@ async def update_run(
     if body.status is not None:
         # Last, so that whoever is told of the change reads all of it.
         await run_lifecycle.set_status(session, run_id, body.status)
+    if body.status in TERMINAL_STATUSES:
+        request_delivery(session, queue, run_id)
     announce_change(session, redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=store)
 

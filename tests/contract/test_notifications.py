@@ -18,6 +18,7 @@ from tests.support.callers import CallerKind, bearer
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_presence
 from tests.support.factories import make_key, make_run, make_task, make_user
+from tests.support.fakes import RecordingQueue
 from tests.support.push import Fault, PushService
 
 PREFERENCES = "/api/users/@me/notification_preferences"
@@ -292,3 +293,16 @@ async def test_public_key_is_the_one_of_the_setting(
 
     assert response.json() == {"public_key": VapidKey(private_key).public_key}
     assert Platform.WEB in process.push
+
+
+async def test_status_set_by_a_client_is_told_and_delivered_at_once(
+    client: httpx.AsyncClient, queue: RecordingQueue, url: str, run: Run, device: PushToken
+) -> None:
+    """The first end of a run feeds the push, whoever makes it (contract 6.4); repeats do not."""
+    for _ in range(2):
+        response = await client.patch(f"{url}/runs/{run.id}/", json={"status": "completed"})
+        assert response.status_code == 200
+
+    [row] = await listed(client, url, count=1)
+    assert (row["kind"], row["decision"], row["device"]) == ("completed", "pending", str(device.id))
+    assert "deliver_notifications" in [job.name for job in queue.jobs]
