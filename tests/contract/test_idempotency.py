@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models import IdempotencyKey, Project, Run, Task
 from app.services.idempotency import sweep_keys
 from tests.support.assertions import assert_error, assert_invalid, assert_not_found
-from tests.support.callers import CallerKind, Cast
+from tests.support.callers import CallerKind, Cast, make_caller
 from tests.support.clock import MovableClock
 from tests.support.fakes import RecordingQueue
 
@@ -104,9 +104,12 @@ async def test_other_keys_and_no_key_are_performed(
     assert await made() == before + 5
 
 
-async def test_key_is_the_callers_own(client: httpx.AsyncClient, tasks_url: str, cast: Cast) -> None:
+async def test_key_is_the_callers_own(
+    client: httpx.AsyncClient, session: AsyncSession, tasks_url: str, cast: Cast
+) -> None:
     first = await client.post(tasks_url, json={}, headers=KEY)
-    member = cast.callers[CallerKind.MEMBER].headers
+    other_caller = await make_caller(session, CallerKind.MEMBER, project=cast.project, owner=cast.owner)
+    member = other_caller.headers
     other = await client.post(tasks_url, json={"title": "mine"}, headers=KEY | member)
     assert (first.status_code, other.status_code) == (201, 201)
     assert other.json()["title"] == "mine"
