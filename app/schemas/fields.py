@@ -8,6 +8,7 @@ Each class is metadata for `Annotated`, holds the rules of one field, and fails 
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -93,18 +94,18 @@ def has_null_character(value: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(ABC):
     """Base of all fields: null first, then the field's own rule."""
 
     null: bool = False
 
+    @abstractmethod
     def parse(self, value: Any) -> Any:
         """Return the value that the input stands for, or raise `fail(...)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def json_schema(self) -> JsonSchema:
         """Return what OpenAPI says of a value that is not null."""
-        raise NotImplementedError
 
     def _validate(self, value: Any) -> Any:
         if value is None:
