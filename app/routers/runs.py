@@ -20,7 +20,7 @@ from app.services import connection_tokens, run_updates, runs
 from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import json_body
-from app.web.dependencies import ProcessDep, QueueDep, RunId, SessionDep, StoreDep, TaskId
+from app.web.dependencies import ProcessDep, RunId, SessionDep, StoreDep, TaskId
 from app.web.documentation import errors
 from app.web.idempotency import OnceDep
 from app.web.pagination import PageDep
@@ -51,8 +51,7 @@ async def run_task(
     body: RunBody,
     task_id: TaskId,
     session: SessionDep,
-    store: StoreDep,
-    queue: QueueDep,
+    process: ProcessDep,
     once: OnceDep,
 ) -> Response:
     """Start a cloud run of the task and return the task with its new latest run.
@@ -60,7 +59,17 @@ async def run_task(
     An empty body takes every default. The run is queued; a worker picks it up within moments and performs it in a
     sandbox. Follow it by reading the run, or its `log_url`.
     """
-    return await once(lambda: runs.start_cloud_run(session, caller, task_id, body, store=store, queue=queue))
+    return await once(
+        lambda: runs.start_cloud_run(
+            session,
+            caller,
+            task_id,
+            body,
+            store=process.store,
+            queue=process.queue,
+            events=process.events,
+        )
+    )
 
 
 @router.post(
@@ -77,11 +86,14 @@ async def create_run(
     body: RunCreateBody,
     task_id: TaskId,
     session: SessionDep,
-    store: StoreDep,
+    process: ProcessDep,
     once: OnceDep,
 ) -> Response:
     """Create a run and begin nothing: the client performs it (`local`), or starts it later (`cloud`)."""
-    return await once(lambda: runs.create_run(session, caller, task_id, body, store=store), status_code=201)
+    return await once(
+        lambda: runs.create_run(session, caller, task_id, body, store=process.store, events=process.events),
+        status_code=201,
+    )
 
 
 @router.get(
@@ -131,7 +143,6 @@ async def update_run(
     run_id: VisibleRun,
     body: RunUpdateBody,
     session: SessionDep,
-    store: StoreDep,
     process: ProcessDep,
 ) -> Json:
     """Change the given fields and no others; `output` and `state` are merged, one level deep.
@@ -139,7 +150,15 @@ async def update_run(
     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its status.
     """
     run = await run_updates.update_run(
-        session, caller, task_id, run_id, body, store=store, redis=process.redis, queue=process.queue
+        session,
+        caller,
+        task_id,
+        run_id,
+        body,
+        store=process.store,
+        redis=process.redis,
+        queue=process.queue,
+        events=process.events,
     )
     return Json(run)
 
@@ -158,12 +177,18 @@ async def set_output(
     task_id: TaskId,
     run_id: RunId,
     session: SessionDep,
-    store: StoreDep,
     process: ProcessDep,
 ) -> Json:
     """Replace the output; if the task has a `json_schema`, the output must satisfy it."""
     run = await run_updates.set_output(
-        session, caller, task_id, run_id, body.output, store=store, redis=process.redis
+        session,
+        caller,
+        task_id,
+        run_id,
+        body.output,
+        store=process.store,
+        redis=process.redis,
+        events=process.events,
     )
     return Json(run)
 
@@ -182,11 +207,20 @@ async def start_run(
     task_id: TaskId,
     run_id: RunId,
     session: SessionDep,
-    store: StoreDep,
-    queue: QueueDep,
+    process: ProcessDep,
 ) -> Json:
     """Have a worker perform a cloud run that is not begun. Safe to repeat until a worker has it."""
-    return Json(await run_updates.start_run(session, caller, task_id, run_id, body, store=store, queue=queue))
+    task = await run_updates.start_run(
+        session,
+        caller,
+        task_id,
+        run_id,
+        body,
+        store=process.store,
+        queue=process.queue,
+        events=process.events,
+    )
+    return Json(task)
 
 
 @router.post(
@@ -209,6 +243,7 @@ async def resume_in_cloud(
         store=process.store,
         queue=process.queue,
         redis=process.redis,
+        events=process.events,
     )
     return Json(run)
 

@@ -12,6 +12,8 @@ from app.clients.pace import NoPace, RedisPace
 from app.clients.push import PushSender
 from app.clients.queue import ArqQueue, JobQueue
 from app.clients.redis import RedisClient, create_redis
+from app.clients.run_event_publisher import RedisRunEvents
+from app.clients.run_events import RunEvents
 from app.clients.s3 import S3Store
 from app.clients.web_push import VapidKey, WebPushClient
 from app.config import Settings
@@ -35,6 +37,7 @@ class ProcessContext:
     redis: RedisClient
     queue: JobQueue
     store: Storage
+    events: RunEvents
     # Who brings pushes to which devices; a platform without one is not configured.
     push: Mapping[Platform, PushSender]
 
@@ -45,6 +48,7 @@ async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[Proce
     engine = create_engine(settings, application_name=f"taskbeacon-{name}")
     redis = create_redis(settings.redis_url)
     queue = ArqQueue(settings.redis_url)
+    events = RedisRunEvents(redis)
     try:
         async with (
             S3Store(settings) as store,
@@ -56,9 +60,11 @@ async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[Proce
                 redis=redis,
                 queue=queue,
                 store=store,
+                events=events,
                 push=create_senders(settings, http, redis),
             )
     finally:
+        await events.aclose()
         await queue.aclose()
         await redis.aclose()
         await engine.dispose()

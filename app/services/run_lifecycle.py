@@ -11,7 +11,8 @@ Every change is one conditional UPDATE, so a race is decided by the database and
     start against start        one job: its id is the run's
     start against claim        the run is in progress: the start is refused
 
-The task's copy of its latest run's status is written by the same statement.
+The task's copy of its latest run's status is written by the same statement. Who follows the run is told after the
+commit (services/run_events.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,12 +25,14 @@ from sqlalchemy import ColumnElement, Row, func, insert, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, Environment, NotificationKind, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, Task
 from app.services import notifications
+from app.services.run_events import STATE_COLUMNS, announce_state
 
 __all__ = [
     "AGENT_STARTED",
@@ -79,6 +82,7 @@ async def open_run(
     branch: str | None,
     state: dict[str, Any],
     dispatch: bool,
+    events: RunEvents,
     artifacts: Sequence[Mapping[str, Any]] = (),
 ) -> UUID:
     """Insert a queued run and make it the task's latest; `dispatch` asks for a worker (contract 13.1).
@@ -87,8 +91,9 @@ async def open_run(
     """
     now = utcnow()
     run_id = new_id()
-    await session.execute(
-        insert(Run).values(
+    opened = await session.execute(
+        insert(Run)
+        .values(
             id=run_id,
             task_id=task_id,
             project_id=project_id,
@@ -101,7 +106,9 @@ async def open_run(
             updated_at=now,
             dispatch_requested_at=now if dispatch else None,
         )
+        .returning(*STATE_COLUMNS)
     )
+    announce_state(session, events, opened.one(), opened=True)
     # Latest is the greatest (created_at, id), also when replicas' clocks differ (contract 9.4).
     later = aliased(Run)
     overtaken = (
@@ -117,28 +124,31 @@ async def open_run(
     return run_id
 
 
-async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus) -> None:
+async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents) -> bool:
     """Set what a client says of a run whose row it has locked (contract 13.2); a worker that holds it loses it.
 
-    The status that a run has already changes nothing.
+    Returns False for the status that the run has already, which changes nothing.
 
     Raises:
         StateRefused: the run is over, with another status.
 
     """
-    if await _transition(session, status, Run.id == run_id):
-        return
+    if await _transition(session, events, status, Run.id == run_id):
+        return True
     current = await session.scalar(select(Run.status).where(Run.id == run_id))
     if current != status:
         raise StateRefused(f"Run is already {current}")
+    return False
 
 
-async def request_worker(session: AsyncSession, run_id: UUID) -> None:
+async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
     """Ask for a worker for a run that is not begun and whose row is locked (contract 13.1).
 
     Asked for again, it keeps its place among those that wait.
     """
-    await _transition(session, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED)
+    await _transition(
+        session, events, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED
+    )
     now = utcnow()
     await session.execute(
         update(Run)
@@ -147,13 +157,14 @@ async def request_worker(session: AsyncSession, run_id: UUID) -> None:
     )
 
 
-async def reopen(session: AsyncSession, run_id: UUID) -> None:
+async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
     """Queue a run for a worker, whatever its status; its row is locked. The one way out of a terminal status.
 
     It has not ended any more: its next end stamps it, and tells people, as if it were the first.
     """
     await _move(
         session,
+        events,
         RunStatus.QUEUED,
         Run.id == run_id,
         environment=Environment.CLOUD,
@@ -165,10 +176,11 @@ async def reopen(session: AsyncSession, run_id: UUID) -> None:
     )
 
 
-async def claim(session: AsyncSession, run_id: UUID, *, owner: str) -> Row[Any] | None:
+async def claim(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> Row[Any] | None:
     """Take a queued run for the job `owner`; return its columns, or None when it is not to be had (any more)."""
     claimed = await _transition(
         session,
+        events,
         RunStatus.IN_PROGRESS,
         Run.id == run_id,
         Run.status == RunStatus.QUEUED,
@@ -208,6 +220,7 @@ async def finish(
     *,
     owner: str,
     status: RunStatus,
+    events: RunEvents,
     output: Any = None,
     error_message: str | None = None,
     artifacts: list[dict[str, Any]] | None = None,
@@ -220,25 +233,29 @@ async def finish(
     values: dict[str, Any] = {"output": output, "error_message": error_message}
     if artifacts:
         values["artifacts"] = Run.artifacts.op("||")(artifacts)
-    if await _transition(session, status, *_held_by(run_id, owner), **values):
+    if await _transition(session, events, status, *_held_by(run_id, owner), **values):
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
     remains |= {key: values[key] for key in ("artifacts",) if key in values}
-    await session.execute(
+    left = await session.execute(
         update(Run)
         .where(Run.id == run_id, Run.status == RunStatus.CANCELLED)
         .values(remains | {"updated_at": utcnow()})
+        .returning(*STATE_COLUMNS)
     )
+    if (row := left.one_or_none()) is not None:
+        announce_state(session, events, row)
     return False
 
 
-async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
+async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:
     """Give a run back to the queue, for a worker that is being stopped; False when it is not the owner's.
 
     The worker has ended the agent and removed its workspace, so the next one starts from nothing.
     """
     returned = await _transition(
         session,
+        events,
         RunStatus.QUEUED,
         *_held_by(run_id, owner),
         dispatch_requested_at=utcnow(),
@@ -247,7 +264,7 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
     return bool(returned)
 
 
-async def recover_lapsed(session: AsyncSession) -> tuple[list[UUID], list[UUID]]:
+async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
     """Decide on runs whose lease lapsed; return those queued again and those failed as lost.
 
     A run whose agent had not started is repeated, up to `MAX_ATTEMPTS` claims; otherwise it fails, since its agent
@@ -256,8 +273,10 @@ async def recover_lapsed(session: AsyncSession) -> tuple[list[UUID], list[UUID]]
     now = utcnow()
     lapsed = (Run.status == RunStatus.IN_PROGRESS, Run.lease_expires_at <= now)
     untouched = (~Run.state.has_key(AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
-    requeued = await _transition(session, RunStatus.QUEUED, *lapsed, *untouched, dispatch_requested_at=now)
-    failed = await _transition(session, RunStatus.FAILED, *lapsed, error_message=_WORKER_LOST)
+    requeued = await _transition(
+        session, events, RunStatus.QUEUED, *lapsed, *untouched, dispatch_requested_at=now
+    )
+    failed = await _transition(session, events, RunStatus.FAILED, *lapsed, error_message=_WORKER_LOST)
     return [row.id for row in requeued], [row.id for row in failed]
 
 
@@ -266,15 +285,15 @@ def _held_by(run_id: UUID, owner: str) -> tuple[ColumnElement[bool], ...]:
 
 
 async def _transition(
-    session: AsyncSession, to: RunStatus, *conditions: ColumnElement[bool], **values: Any
+    session: AsyncSession, events: RunEvents, to: RunStatus, *conditions: ColumnElement[bool], **values: Any
 ) -> list[Row[Any]]:
     """Move the runs that satisfy `conditions` to a status they may go to; return those that moved."""
     sources = [status for status in RunStatus if to in TRANSITIONS[status]]
-    return await _move(session, to, Run.status.in_(sources), *conditions, **values)
+    return await _move(session, events, to, Run.status.in_(sources), *conditions, **values)
 
 
 async def _move(
-    session: AsyncSession, to: RunStatus, *conditions: ColumnElement[bool], **values: Any
+    session: AsyncSession, events: RunEvents, to: RunStatus, *conditions: ColumnElement[bool], **values: Any
 ) -> list[Row[Any]]:
     now = utcnow()
     values |= {"status": to, "updated_at": now}
@@ -286,7 +305,7 @@ async def _move(
         update(Run)
         .where(*conditions)
         .values(values)
-        .returning(Run.id, Run.task_id, Run.project_id, Run.status, Run.branch, Run.state, Run.attempts)
+        .returning(*STATE_COLUMNS, Run.project_id, Run.state, Run.attempts)
         .cte("moved")
     )
     mirrored = (
@@ -299,6 +318,7 @@ async def _move(
     rows = list((await session.execute(select(moved).add_cte(mirrored))).all())
     for row in rows:
         log.info("run.status_changed", run_id=str(row.id), status=to.value)
+        announce_state(session, events, row)
     if rows and to in TERMINAL_STATUSES:
         await notifications.request(session, NotificationKind(to.value), [row.id for row in rows])
     return rows

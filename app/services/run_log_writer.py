@@ -20,6 +20,7 @@ from sqlalchemy import or_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.clients.object_store import LOG_TAGS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
+from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
 from app.errors import Unavailable
@@ -27,7 +28,16 @@ from app.ids import new_hex_id
 from app.models import RunLogState
 from app.services.artifact_rules import log_key
 
-__all__ = ["CONTENT_TYPE", "MAX_LOG_BYTES", "LogRef", "RunLog", "append_lines", "encode_entries", "open_log"]
+__all__ = [
+    "CONTENT_TYPE",
+    "MAX_LOG_BYTES",
+    "LogRef",
+    "RunLog",
+    "append_lines",
+    "encode_entries",
+    "is_chunk",
+    "open_log",
+]
 
 CONTENT_TYPE = "application/jsonl"
 MAX_LOG_BYTES = 200 * 1024 * 1024
@@ -64,10 +74,11 @@ class LogRef:
 
 def encode_entries(entries: Iterable[Mapping[str, Any]]) -> bytes:
     """Return entries as lines; chunks of a message that follows whole are left out (contract 13.4)."""
-    return b"".join(orjson.dumps(entry) + b"\n" for entry in entries if not _is_dropped(entry))
+    return b"".join(orjson.dumps(entry) + b"\n" for entry in entries if not is_chunk(entry))
 
 
-def _is_dropped(entry: Mapping[str, Any]) -> bool:
+def is_chunk(entry: Mapping[str, Any]) -> bool:
+    """Return whether an entry is a piece of a message: followed live, and left out of the log (contract 13.4)."""
     notification = entry.get("notification")
     if not isinstance(notification, Mapping) or notification.get("method") != "session/update":
         return False
@@ -175,9 +186,15 @@ async def _take_turn(sessions: SessionFactory, run_id: UUID, writer: str) -> _Tu
 
 
 class RunLog:
-    """The log of a run in progress, as its worker writes it: gathered in a local file, stored as it grows."""
+    """The log of a run in progress, as its worker writes it: gathered in a local file, stored as it grows.
 
-    def __init__(self, send: Callable[[bytes], Awaitable[None]], file: IO[bytes]) -> None:
+    Followers get each entry at once.
+    """
+
+    def __init__(
+        self, tell: Callable[[bytes], None], send: Callable[[bytes], Awaitable[None]], file: IO[bytes]
+    ) -> None:
+        self._tell = tell
         self._send = send
         self._file = file
         self._size = 0
@@ -186,12 +203,13 @@ class RunLog:
         self._closing = asyncio.Event()
 
     async def append(self, entry: Mapping[str, Any]) -> None:
-        """Add an entry; chunks are left out, and so is everything beyond the log's limit."""
-        lines = encode_entries([entry])
-        if not lines or self._size > MAX_LOG_BYTES:
+        """Add an entry; chunks are only told, and so is everything beyond the log's limit."""
+        line = orjson.dumps(entry)
+        self._tell(line)
+        if is_chunk(entry) or self._size > MAX_LOG_BYTES:
             return
-        self._file.write(lines)
-        self._size += len(lines)
+        self._file.write(line + b"\n")
+        self._size += len(line) + 1
         self._changed.set()
 
     async def keep_sending(self) -> None:
@@ -241,14 +259,19 @@ class RunLog:
 
 
 @asynccontextmanager
-async def open_log(sessions: SessionFactory, store: ObjectStore, ref: LogRef) -> AsyncGenerator[RunLog, None]:
+async def open_log(
+    sessions: SessionFactory, store: ObjectStore, ref: LogRef, *, events: RunEvents
+) -> AsyncGenerator[RunLog, None]:
     """Yield the log of a run; leaving the block stores the rest."""
+
+    def tell(line: bytes) -> None:
+        events.put(ref.run_id, line)
 
     async def send(lines: bytes) -> None:
         await append_lines(sessions, store, ref, lines)
 
     with tempfile.NamedTemporaryFile(prefix="taskbeacon-log-", suffix=".jsonl") as file:
-        run_log = RunLog(send, file.file)
+        run_log = RunLog(tell, send, file.file)
         sending = asyncio.create_task(run_log.keep_sending())
         try:
             yield run_log

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectMissing, ObjectStore
+from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.db import SessionFactory, release
 from app.models import Run
@@ -21,6 +22,7 @@ from app.schemas.run_logs import LogQuery, parse_timestamp
 from app.schemas.runs import RelayIn, RelayOut, RunOut
 from app.services.access import Principal, require_run
 from app.services.run_chain import resume_chain
+from app.services.run_events import tell_entries
 from app.services.run_log_writer import LogRef, append_lines, encode_entries
 from app.services.runs import retrieve_run
 
@@ -39,8 +41,9 @@ async def append_log(
     *,
     sessions: SessionFactory,
     store: ObjectStore,
+    events: RunEvents,
 ) -> RunOut:
-    """Add entries to the end of a run's log, whoever else writes to it, and return the run.
+    """Add entries to the end of a run's log, whoever else writes to it, tell followers, and return the run.
 
     Raises:
         NotFound: there is no such run for this caller.
@@ -50,8 +53,8 @@ async def append_log(
     """
     await require_run(session, caller, task_id, run_id)
     await release(session)
-    lines = encode_entries(entries)
-    await append_lines(sessions, store, LogRef(caller.project.id, task_id, run_id), lines)
+    await append_lines(sessions, store, LogRef(caller.project.id, task_id, run_id), encode_entries(entries))
+    tell_entries(events, run_id, entries)
     return await retrieve_run(session, caller, task_id, run_id, store=store)
 
 
@@ -64,8 +67,9 @@ async def relay_message(
     *,
     sessions: SessionFactory,
     store: ObjectStore,
+    events: RunEvents,
 ) -> RelayOut:
-    """Keep an agent's message on the run's log; there is no chat to relay it to (contract 13.7).
+    """Keep an agent's message on the run's log and stream; there is no chat to relay it to (contract 13.7).
 
     Raises:
         NotFound, ObjectStoreUnavailable, Unavailable: as `append_log`.
@@ -75,6 +79,7 @@ async def relay_message(
     await release(session)
     entry = _notification("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
     await append_lines(sessions, store, LogRef(caller.project.id, task_id, run_id), encode_entries([entry]))
+    tell_entries(events, run_id, [entry])
     return {"status": "skipped"}
 
 

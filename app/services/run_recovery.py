@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Select, select
 
 from app.clients.queue import JobQueue
+from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
@@ -27,10 +28,10 @@ _BATCH = 1000
 log = structlog.get_logger(__name__)
 
 
-async def recover_runs(sessions: SessionFactory, queue: JobQueue) -> int:
+async def recover_runs(sessions: SessionFactory, queue: JobQueue, *, events: RunEvents) -> int:
     """Bring every run back to life that needs it; return how many jobs were missing."""
     async with unit_of_work(sessions) as session:
-        requeued, failed = await recover_lapsed(session)
+        requeued, failed = await recover_lapsed(session, events=events)
         for run_id in failed:
             request_delivery(session, queue, run_id)
         waiting: list[UUID] = list(await session.scalars(_waiting()))

@@ -15,6 +15,7 @@ from app.agents.errors import OutputInvalid
 from app.clients.object_store import ObjectStore
 from app.clients.queue import JobQueue
 from app.clients.redis import RedisClient
+from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.db import release
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
@@ -25,6 +26,7 @@ from app.schemas.tasks import TaskOut
 from app.services import run_lifecycle
 from app.services.access import Principal, lock_run, require_run
 from app.services.jobs import announce_change, request_delivery, request_run
+from app.services.run_events import STATE_COLUMNS, announce_state
 from app.services.runs import retrieve_run
 from app.services.tasks import retrieve_task
 
@@ -48,6 +50,7 @@ async def update_run(
     store: ObjectStore,
     redis: RedisClient,
     queue: JobQueue,
+    events: RunEvents,
 ) -> RunOut:
     """Write the given fields and no others; `output` and `state` are merged, one level deep.
 
@@ -57,10 +60,12 @@ async def update_run(
 
     """
     await lock_run(session, caller, task_id, run_id)
-    await session.execute(update(Run).where(Run.id == run_id).values(_changes(body)))
-    if body.status is not None:
-        # Last, so that whoever is told of the change reads all of it.
-        await run_lifecycle.set_status(session, run_id, body.status)
+    changed = await session.execute(
+        update(Run).where(Run.id == run_id).values(_changes(body)).returning(*STATE_COLUMNS)
+    )
+    # Last, so that whoever is told of the change reads all of it.
+    if body.status is None or not await run_lifecycle.set_status(session, run_id, body.status, events=events):
+        announce_state(session, events, changed.one())
     if body.status in TERMINAL_STATUSES:
         request_delivery(session, queue, run_id)
     announce_change(session, redis, run_id)
@@ -98,6 +103,7 @@ async def set_output(
     *,
     store: ObjectStore,
     redis: RedisClient,
+    events: RunEvents,
 ) -> RunOut:
     """Replace the output, if it satisfies the schema of the task (contract 6.4, 13.11).
 
@@ -115,7 +121,13 @@ async def set_output(
         except OutputInvalid as error:
             raise StateRefused(f"Output validation error: {error.message}") from error
         await require_run(session, caller, task_id, run_id)
-    await session.execute(update(Run).where(Run.id == run_id).values(output=output, updated_at=utcnow()))
+    changed = await session.execute(
+        update(Run)
+        .where(Run.id == run_id)
+        .values(output=output, updated_at=utcnow())
+        .returning(*STATE_COLUMNS)
+    )
+    announce_state(session, events, changed.one())
     announce_change(session, redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=store)
 
@@ -129,6 +141,7 @@ async def start_run(
     *,
     store: ObjectStore,
     queue: JobQueue,
+    events: RunEvents,
 ) -> TaskOut:
     """Ask for a worker for a cloud run that was created before, and return the task with its latest run.
 
@@ -150,7 +163,7 @@ async def start_run(
     given = _start_state(body, {artifact["id"] for artifact in run.artifacts})
     if given:
         await session.execute(update(Run).where(Run.id == run_id).values(state=Run.state.op("||")(given)))
-    await run_lifecycle.request_worker(session, run_id)
+    await run_lifecycle.request_worker(session, run_id, events=events)
     request_run(session, queue, run_id)
     return await retrieve_task(session, caller, task_id, store=store)
 
@@ -179,6 +192,7 @@ async def resume_in_cloud(
     store: ObjectStore,
     queue: JobQueue,
     redis: RedisClient,
+    events: RunEvents,
 ) -> RunOut:
     """Have a worker perform a run again that is over, or that a client performed until now.
 
@@ -190,7 +204,7 @@ async def resume_in_cloud(
     run = await lock_run(session, caller, task_id, run_id)
     if run.environment == Environment.CLOUD and run.status not in TERMINAL_STATUSES:
         raise StateRefused("Run is already active in cloud")
-    await run_lifecycle.reopen(session, run_id)
+    await run_lifecycle.reopen(session, run_id, events=events)
     request_run(session, queue, run_id)
     announce_change(session, redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=store)

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectStore
 from app.clients.queue import JobQueue
+from app.clients.run_events import RunEvents
 from app.enums import Environment, PrAuthorshipMode
 from app.errors import InvalidInput, NotFound, RunRefused
 from app.models import Integration, Run, Task, UserIntegration
@@ -32,6 +33,7 @@ async def start_cloud_run(
     *,
     store: ObjectStore,
     queue: JobQueue,
+    events: RunEvents,
 ) -> TaskOut:
     """Create a queued cloud run, ask for a worker after the commit, and return the task with it (contract 5.8).
 
@@ -43,13 +45,21 @@ async def start_cloud_run(
         RunRefused: a run, environment or artifact that the request names is not there.
 
     """
-    run_id = await _create(session, caller, task_id, body, Environment.CLOUD, dispatch=True, store=store)
+    run_id = await _create(
+        session, caller, task_id, body, Environment.CLOUD, dispatch=True, store=store, events=events
+    )
     request_run(session, queue, run_id)
     return await retrieve_task(session, caller, task_id, store=store)
 
 
 async def create_run(
-    session: AsyncSession, caller: Principal, task_id: UUID, body: RunCreateIn, *, store: ObjectStore
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    body: RunCreateIn,
+    *,
+    store: ObjectStore,
+    events: RunEvents,
 ) -> RunOut:
     """Create a queued run and ask nobody to perform it: the client does, or starts it later (contract 6.4, 13.1).
 
@@ -57,7 +67,9 @@ async def create_run(
         InvalidInput, NotFound, RunRefused: as `start_cloud_run`.
 
     """
-    run_id = await _create(session, caller, task_id, body, body.environment, dispatch=False, store=store)
+    run_id = await _create(
+        session, caller, task_id, body, body.environment, dispatch=False, store=store, events=events
+    )
     return await retrieve_run(session, caller, task_id, run_id, store=store)
 
 
@@ -70,6 +82,7 @@ async def _create(
     *,
     dispatch: bool,
     store: ObjectStore,
+    events: RunEvents,
 ) -> UUID:
     run_options.require_consistent(body)
     task = await lock_task(session, caller, task_id)
@@ -90,6 +103,7 @@ async def _create(
         state=state,
         artifacts=artifacts,
         dispatch=dispatch,
+        events=events,
     )
     keep_artifacts(session, store, task.project_id, artifacts)
     return run_id

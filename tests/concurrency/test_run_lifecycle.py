@@ -19,11 +19,18 @@ from app.services import run_lifecycle
 from tests.concurrency.races import race
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
+from tests.support.fakes import RecordingEvents
 
 OWNER = "job-1"
 OTHER = "job-2"
 ACTIVE = [status for status in RunStatus if status not in TERMINAL_STATUSES]
 MakeRun = Callable[..., Awaitable[Run]]
+
+EVENTS = RecordingEvents()
+claim = partial(run_lifecycle.claim, events=EVENTS)
+set_status = partial(run_lifecycle.set_status, events=EVENTS)
+recover_lapsed = partial(run_lifecycle.recover_lapsed, events=EVENTS)
+hand_back = partial(run_lifecycle.hand_back, events=EVENTS)
 
 
 @pytest.fixture
@@ -47,7 +54,7 @@ async def queued(make: MakeRun) -> Run:
 async def claimed(sessions: SessionFactory, queued: Run) -> Run:
     """A run that OWNER performs."""
     async with unit_of_work(sessions) as session:
-        assert await run_lifecycle.claim(session, queued.id, owner=OWNER) is not None
+        assert await claim(session, queued.id, owner=OWNER) is not None
     return queued
 
 
@@ -58,13 +65,13 @@ async def stored(sessions: SessionFactory, run: Run) -> Row[Any]:
         return (await session.execute(statement.where(Run.id == run.id))).one()
 
 
-def cancel(run: Run) -> Callable[[AsyncSession], Awaitable[None]]:
-    return lambda session: run_lifecycle.set_status(session, run.id, RunStatus.CANCELLED)
+def cancel(run: Run) -> Callable[[AsyncSession], Awaitable[bool]]:
+    return lambda session: set_status(session, run.id, RunStatus.CANCELLED)
 
 
 def finish(run: Run, owner: str = OWNER, **more: Any) -> Callable[[AsyncSession], Awaitable[bool]]:
     values = {"status": RunStatus.COMPLETED, "output": {"summary": "done"}} | more
-    return lambda session: run_lifecycle.finish(session, run.id, owner=owner, **values)
+    return lambda session: run_lifecycle.finish(session, run.id, owner=owner, events=EVENTS, **values)
 
 
 class TestStatuses:
@@ -79,12 +86,12 @@ class TestStatuses:
         if source in TERMINAL_STATUSES and to is not source:
             with pytest.raises(StateRefused) as refusal:
                 async with unit_of_work(sessions) as session:
-                    await run_lifecycle.set_status(session, run.id, to)
+                    await set_status(session, run.id, to)
             assert refusal.value.body == {"error": f"Run is already {source}"}
             to = source
         else:
             async with unit_of_work(sessions) as session:
-                await run_lifecycle.set_status(session, run.id, to)
+                await set_status(session, run.id, to)
         row = await stored(sessions, run)
         assert (row.status, row.latest_run_status) == (to, to)
         if source in TERMINAL_STATUSES:
@@ -105,7 +112,7 @@ class TestStatuses:
     ) -> None:
         run = await make(status=source)
         async with unit_of_work(sessions) as session:
-            assert await run_lifecycle.claim(session, run.id, owner=OWNER) is None
+            assert await claim(session, run.id, owner=OWNER) is None
         row = await stored(sessions, run)
         assert (row.status, row.lease_owner, row.attempts) == (source, None, 0)
 
@@ -115,7 +122,7 @@ class TestStatuses:
         """Contract 13.1: its client performs it."""
         run = await make(dispatch_requested_at=None)
         async with unit_of_work(sessions) as session:
-            assert await run_lifecycle.claim(session, run.id, owner=OWNER) is None
+            assert await claim(session, run.id, owner=OWNER) is None
         assert (await stored(sessions, run)).status == RunStatus.QUEUED
 
     async def test_claim_takes_a_lease(
@@ -141,7 +148,7 @@ class TestStatuses:
     async def test_finish_appends_artifacts(self, sessions: SessionFactory, make: MakeRun) -> None:
         run = await make(artifacts=[{"id": "given"}])
         async with unit_of_work(sessions) as session:
-            await run_lifecycle.claim(session, run.id, owner=OWNER)
+            await claim(session, run.id, owner=OWNER)
             await finish(run, artifacts=[{"id": "made"}])(session)
         assert (await stored(sessions, run)).artifacts == [{"id": "given"}, {"id": "made"}]
 
@@ -150,8 +157,10 @@ class TestStatuses:
         [
             pytest.param(run_lifecycle.extend_lease, id="extend"),
             pytest.param(run_lifecycle.mark_agent_started, id="mark-agent-started"),
-            pytest.param(run_lifecycle.hand_back, id="hand-back"),
-            pytest.param(partial(run_lifecycle.finish, status=RunStatus.COMPLETED), id="finish"),
+            pytest.param(hand_back, id="hand-back"),
+            pytest.param(
+                partial(run_lifecycle.finish, status=RunStatus.COMPLETED, events=EVENTS), id="finish"
+            ),
         ],
     )
     async def test_other_jobs_cannot_act_for_the_owner(
@@ -183,7 +192,7 @@ class TestLapsedLease:
 
     async def recover(self, sessions: SessionFactory) -> tuple[list[Any], list[Any]]:
         async with unit_of_work(sessions) as session:
-            return await run_lifecycle.recover_lapsed(session)
+            return await recover_lapsed(session)
 
     async def test_live_lease_is_left_alone(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
@@ -219,7 +228,7 @@ class TestLapsedLease:
         decisions = []
         for attempt in range(run_lifecycle.MAX_ATTEMPTS):
             async with unit_of_work(sessions) as session:
-                assert await run_lifecycle.claim(session, queued.id, owner=f"job-{attempt}") is not None
+                assert await claim(session, queued.id, owner=f"job-{attempt}") is not None
             await self.lapse(clock)
             decisions.append(await self.recover(sessions))
         assert decisions[:-1] == [([queued.id], [])] * (run_lifecycle.MAX_ATTEMPTS - 1)
@@ -233,8 +242,8 @@ class TestRaces:
     async def test_claim_against_claim(self, sessions: SessionFactory, queued: Run) -> None:
         first, second = await race(
             sessions,
-            partial(run_lifecycle.claim, run_id=queued.id, owner=OWNER),
-            partial(run_lifecycle.claim, run_id=queued.id, owner=OTHER),
+            partial(claim, run_id=queued.id, owner=OWNER),
+            partial(claim, run_id=queued.id, owner=OTHER),
         )
         assert first is not None
         assert second is None
@@ -242,9 +251,7 @@ class TestRaces:
         assert (row.lease_owner, row.attempts) == (OWNER, 1)
 
     async def test_claim_against_cancel(self, sessions: SessionFactory, queued: Run) -> None:
-        _, second = await race(
-            sessions, cancel(queued), partial(run_lifecycle.claim, run_id=queued.id, owner=OWNER)
-        )
+        _, second = await race(sessions, cancel(queued), partial(claim, run_id=queued.id, owner=OWNER))
         assert second is None
         row = await stored(sessions, queued)
         assert (row.status, row.lease_owner) == ("cancelled", None)
@@ -286,7 +293,7 @@ class TestRaces:
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
         clock.now += run_lifecycle.LEASE
-        recovered, ended = await race(sessions, run_lifecycle.recover_lapsed, finish(claimed))
+        recovered, ended = await race(sessions, recover_lapsed, finish(claimed))
         assert recovered == ([claimed.id], [])
         assert ended is False
         assert (await stored(sessions, claimed)).status == "queued"
@@ -296,9 +303,9 @@ class TestRaces:
     ) -> None:
         clock.now += run_lifecycle.LEASE
         async with unit_of_work(sessions) as session:
-            await run_lifecycle.recover_lapsed(session)
+            await recover_lapsed(session)
         async with unit_of_work(sessions) as session:
-            assert await run_lifecycle.claim(session, claimed.id, owner=OTHER) is not None
+            assert await claim(session, claimed.id, owner=OTHER) is not None
         async with unit_of_work(sessions) as session:
             assert await finish(claimed)(session) is False
         row = await stored(sessions, claimed)
@@ -308,7 +315,7 @@ class TestRaces:
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
         clock.now += run_lifecycle.LEASE
-        ended, recovered = await race(sessions, finish(claimed), run_lifecycle.recover_lapsed)
+        ended, recovered = await race(sessions, finish(claimed), recover_lapsed)
         assert ended is True
         assert recovered == ([], [])
         assert (await stored(sessions, claimed)).status == "completed"
@@ -321,7 +328,7 @@ class TestRaces:
         kept, recovered = await race(
             sessions,
             partial(run_lifecycle.extend_lease, run_id=claimed.id, owner=OWNER),
-            run_lifecycle.recover_lapsed,
+            recover_lapsed,
         )
         assert kept is True
         assert recovered == ([], [])
@@ -334,7 +341,7 @@ class TestRaces:
         clock.now += run_lifecycle.LEASE
         recovered, kept = await race(
             sessions,
-            run_lifecycle.recover_lapsed,
+            recover_lapsed,
             partial(run_lifecycle.extend_lease, run_id=claimed.id, owner=OWNER),
         )
         assert recovered == ([claimed.id], [])
@@ -344,20 +351,20 @@ class TestRaces:
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
         clock.now += run_lifecycle.LEASE
-        outcome = await race(sessions, run_lifecycle.recover_lapsed, run_lifecycle.recover_lapsed)
+        outcome = await race(sessions, recover_lapsed, recover_lapsed)
         assert outcome == (([claimed.id], []), ([], []))
         assert (await stored(sessions, claimed)).status == "queued"
 
     async def test_hand_back_against_cancel(self, sessions: SessionFactory, claimed: Run) -> None:
         _, returned = await race(
-            sessions, cancel(claimed), partial(run_lifecycle.hand_back, run_id=claimed.id, owner=OWNER)
+            sessions, cancel(claimed), partial(hand_back, run_id=claimed.id, owner=OWNER)
         )
         assert returned is False
         assert (await stored(sessions, claimed)).status == "cancelled"
 
     async def test_cancel_against_hand_back(self, sessions: SessionFactory, claimed: Run) -> None:
         returned, _ = await race(
-            sessions, partial(run_lifecycle.hand_back, run_id=claimed.id, owner=OWNER), cancel(claimed)
+            sessions, partial(hand_back, run_id=claimed.id, owner=OWNER), cancel(claimed)
         )
         assert returned is True
         row = await stored(sessions, claimed)

@@ -23,6 +23,7 @@ from app.services.run_log_writer import (
 )
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
+from tests.support.fakes import RecordingEvents
 from tests.support.processes import free_port
 
 
@@ -72,7 +73,7 @@ async def test_concurrent_appends_lose_no_line(sessions: SessionFactory, store: 
 async def test_worker_and_client_write_to_the_same_log(
     sessions: SessionFactory, store: S3Store, ref: LogRef
 ) -> None:
-    async with open_log(sessions, store, ref) as run_log:
+    async with open_log(sessions, store, ref, events=RecordingEvents()) as run_log:
         for number in range(50):
             await run_log.append({"n": number})
             if number % 10 == 0:

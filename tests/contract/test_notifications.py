@@ -286,6 +286,7 @@ async def test_public_key_is_the_one_of_the_setting(
         redis=process.redis,
         queue=process.queue,
         store=process.store,
+        events=process.events,
         push=process.push,
     )
 

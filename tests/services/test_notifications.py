@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import (
@@ -357,13 +358,13 @@ def test_texts(kind: NotificationKind, title: str, body: str) -> None:
 
 @pytest.mark.parametrize("status", [RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED])
 async def test_end_of_a_run_is_told_once(
-    sessions: SessionFactory, owner: User, task: Task, run: Run, status: RunStatus
+    sessions: SessionFactory, events: RunEvents, owner: User, task: Task, run: Run, status: RunStatus
 ) -> None:
     async with unit_of_work(sessions) as session:
         await make_device(session, user=owner)
     for _ in range(2):
         async with unit_of_work(sessions) as session:
-            await run_lifecycle.finish(session, run.id, owner="w", status=status)
+            await run_lifecycle.finish(session, run.id, owner="w", status=status, events=events)
 
     [row] = await notifications_of(sessions, task)
 
@@ -372,7 +373,7 @@ async def test_end_of_a_run_is_told_once(
 
 @pytest.mark.usefixtures("run")
 async def test_run_failed_by_the_sweeper_is_told(
-    sessions: SessionFactory, owner: User, task: Task, clock: MovableClock
+    sessions: SessionFactory, events: RunEvents, owner: User, task: Task, clock: MovableClock
 ) -> None:
     async with unit_of_work(sessions) as session:
         await make_device(session, user=owner)
@@ -380,30 +381,32 @@ async def test_run_failed_by_the_sweeper_is_told(
     clock.advance(seconds=120)
 
     async with unit_of_work(sessions) as session:
-        await run_lifecycle.recover_lapsed(session)
+        await run_lifecycle.recover_lapsed(session, events=events)
 
     assert [row.kind for row in await notifications_of(sessions, task)] == ["failed"]
 
 
 async def test_rolled_back_end_of_a_run_is_not_told(
-    sessions: SessionFactory, owner: User, task: Task, run: Run
+    sessions: SessionFactory, events: RunEvents, owner: User, task: Task, run: Run
 ) -> None:
     async with unit_of_work(sessions) as session:
         await make_device(session, user=owner)
     async with sessions() as session:
-        assert await run_lifecycle.finish(session, run.id, owner="w", status=RunStatus.COMPLETED)
+        assert await run_lifecycle.finish(
+            session, run.id, owner="w", status=RunStatus.COMPLETED, events=events
+        )
         await session.rollback()
 
     assert await notifications_of(sessions, task) == []
 
 
 async def test_fault_of_the_dispatcher_costs_the_push_and_not_the_status(
-    sessions: SessionFactory, owner: User, run: Run, caplog: pytest.LogCaptureFixture
+    sessions: SessionFactory, events: RunEvents, owner: User, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with unit_of_work(sessions) as session:
         await make_device(session, user=owner)
         await session.execute(text("ALTER TABLE notifications DROP COLUMN body"))
-        await run_lifecycle.finish(session, run.id, owner="w", status=RunStatus.COMPLETED)
+        await run_lifecycle.finish(session, run.id, owner="w", status=RunStatus.COMPLETED, events=events)
 
     async with sessions() as session:
         assert await session.scalar(select(Run.status).where(Run.id == run.id)) == "completed"

@@ -4,6 +4,8 @@ import asyncio
 import tempfile
 from typing import Any
 
+import orjson
+
 from app.services.run_log_writer import RunLog
 
 
@@ -13,6 +15,7 @@ def entry(number: int) -> dict[str, Any]:
 
 async def test_entries_that_come_while_a_batch_is_sent_are_sent_too() -> None:
     stored = bytearray()
+    told: list[bytes] = []
 
     async def send(lines: bytes) -> None:
         assert lines, "nothing to send, and the loop would never let go"
@@ -21,10 +24,11 @@ async def test_entries_that_come_while_a_batch_is_sent_are_sent_too() -> None:
         stored.extend(lines)
 
     with tempfile.TemporaryFile() as file:
-        log = RunLog(send, file)
+        log = RunLog(told.append, send, file)
         await log.append(entry(1))
         sending = asyncio.create_task(log.keep_sending())
 
         assert await log.close(sending)
 
     assert stored.count(b"\n") == 2
+    assert [orjson.loads(line) for line in told] == [entry(1), entry(2)]

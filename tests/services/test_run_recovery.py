@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from app.clients.run_events import RunEvents
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Project, Run, Task, User
@@ -33,47 +34,47 @@ async def asked_for(sessions: SessionFactory, task: Task, clock: MovableClock, *
 
 
 async def test_queued_run_is_asked_for_again_after_a_grace_time(
-    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock
+    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock, events: RunEvents
 ) -> None:
     run = await asked_for(sessions, task, clock)
 
-    assert await recover_runs(sessions, queue) == 0
+    assert await recover_runs(sessions, queue, events=events) == 0
     clock.advance(seconds=15)
-    assert await recover_runs(sessions, queue) == 1
+    assert await recover_runs(sessions, queue, events=events) == 1
 
     assert [job.arguments for job in queue.jobs] == [{"run_id": str(run.id)}]
 
 
 async def test_run_that_waits_in_the_queue_is_not_queued_twice(
-    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock
+    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock, events: RunEvents
 ) -> None:
     await asked_for(sessions, task, clock)
     clock.advance(minutes=5)
 
-    await recover_runs(sessions, queue)
-    assert await recover_runs(sessions, queue) == 0
+    await recover_runs(sessions, queue, events=events)
+    assert await recover_runs(sessions, queue, events=events) == 0
 
 
 async def test_run_that_nobody_asked_to_start_is_left_alone(
-    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock
+    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock, events: RunEvents
 ) -> None:
     async with unit_of_work(sessions) as session:
         await make_run(session, task=task)
     clock.advance(days=1)
 
-    assert await recover_runs(sessions, queue) == 0
+    assert await recover_runs(sessions, queue, events=events) == 0
     assert queue.jobs == []
 
 
 async def test_lapsed_run_whose_agent_had_not_started_is_queued_again(
-    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock
+    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock, events: RunEvents
 ) -> None:
     run = await asked_for(sessions, task, clock)
     async with unit_of_work(sessions) as session:
-        assert await claim(session, run.id, owner="lost")
+        assert await claim(session, run.id, owner="lost", events=events)
     clock.advance(seconds=LEASE.total_seconds())
 
-    assert await recover_runs(sessions, queue) == 1
+    assert await recover_runs(sessions, queue, events=events) == 1
 
     assert await status_of(sessions, run) == RunStatus.QUEUED
 
@@ -90,6 +91,7 @@ async def test_lapsed_run_that_cannot_be_repeated_fails_as_lost(
     queue: RecordingQueue,
     task: Task,
     clock: MovableClock,
+    events: RunEvents,
     left_behind: dict[str, Any],
 ) -> None:
     run = await asked_for(
@@ -97,7 +99,7 @@ async def test_lapsed_run_that_cannot_be_repeated_fails_as_lost(
     )
     clock.advance(seconds=LEASE.total_seconds())
 
-    assert await recover_runs(sessions, queue) == 0
+    assert await recover_runs(sessions, queue, events=events) == 0
 
     async with sessions() as session:
         ended = (await session.execute(select(Run).where(Run.id == run.id))).scalar_one()
@@ -106,13 +108,13 @@ async def test_lapsed_run_that_cannot_be_repeated_fails_as_lost(
 
 
 async def test_run_whose_worker_beats_is_left_alone(
-    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock
+    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock, events: RunEvents
 ) -> None:
     run = await asked_for(sessions, task, clock)
     async with unit_of_work(sessions) as session:
-        assert await claim(session, run.id, owner="alive")
+        assert await claim(session, run.id, owner="alive", events=events)
     clock.advance(seconds=(LEASE - timedelta(seconds=1)).total_seconds())
 
-    assert await recover_runs(sessions, queue) == 0
+    assert await recover_runs(sessions, queue, events=events) == 0
 
     assert await status_of(sessions, run) == RunStatus.IN_PROGRESS

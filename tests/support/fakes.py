@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 from typing_extensions import override
 
 from app.clients.queue import QUEUE_NAME, JobQueue
+from app.clients.run_events import EventKind, RunEvents
 
-__all__ = ["QueuedJob", "RecordingQueue"]
+__all__ = ["QueuedJob", "RecordingEvents", "RecordingQueue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,25 @@ class RecordingQueue(JobQueue):
         # A worker reads arguments as JSON, and so does who looks at them here.
         self.jobs.append(QueuedJob(job, job_id, orjson.loads(orjson.dumps(arguments, default=str))))
         return True
+
+    @override
+    async def aclose(self) -> None:
+        pass
+
+
+class RecordingEvents(RunEvents):
+    """Keeps what followers of runs are told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[UUID, EventKind, Any]] = []
+
+    @override
+    def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
+        self.told.append((run_id, kind, orjson.loads(data)))
+
+    @override
+    async def settle(self) -> None:
+        pass
 
     @override
     async def aclose(self) -> None:

@@ -1,7 +1,7 @@
 """A server in front of a server, that a test can make silent, slow or absent."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ _BLOCK = 64 * 1024
 
 
 class Interruptible:
-    """Passes connections on until it is told to hang (accept and say nothing) or to refuse."""
+    """Passes connections on until it is told to hang (accept and say nothing), to keep answers back, or to refuse."""
 
     def __init__(self, target: str) -> None:
         parts = urlsplit(target)
@@ -21,6 +21,7 @@ class Interruptible:
         self._connections: set[asyncio.Task[None]] = set()
         self._port = 0
         self._hanging = False
+        self._is_muted = False
 
     @property
     def url(self) -> str:
@@ -29,6 +30,7 @@ class Interruptible:
     async def resume(self) -> None:
         """Work again, on the same port."""
         self._hanging = False
+        self._is_muted = False
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
             self._port = self._server.sockets[0].getsockname()[1]
@@ -37,6 +39,10 @@ class Interruptible:
         """Accept connections and never answer."""
         self._hanging = True
         await self._drop()
+
+    def mute(self) -> None:
+        """Pass on what clients ask, and nothing of what they are answered."""
+        self._is_muted = True
 
     async def refuse(self) -> None:
         """Be away: connections are refused."""
@@ -62,17 +68,21 @@ class Interruptible:
             behind, ahead = await asyncio.open_connection(*self._target)
             try:
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(_copy(reader, ahead))
-                    group.create_task(_copy(behind, writer))
+                    group.create_task(_copy(reader, ahead, lambda: False))
+                    group.create_task(_copy(behind, writer, lambda: self._is_muted))
             finally:
                 ahead.close()
         finally:
             writer.close()
 
 
-async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def _copy(
+    source: asyncio.StreamReader, sink: asyncio.StreamWriter, is_muted: Callable[[], bool]
+) -> None:
     with suppress(ConnectionError):
         while block := await source.read(_BLOCK):
+            if is_muted():
+                continue
             sink.write(block)
             await sink.drain()
         if sink.can_write_eof():

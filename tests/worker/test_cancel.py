@@ -56,7 +56,9 @@ async def until_the_agent_works() -> None:
 
 async def cancel(workshop: Workshop, run: Run) -> None:
     async with unit_of_work(workshop.sessions) as session:
-        await run_lifecycle.set_status(session, run.id, RunStatus.CANCELLED)
+        await run_lifecycle.set_status(
+            session, run.id, RunStatus.CANCELLED, events=workshop.context.process.events
+        )
         announce_change(session, workshop.context.process.redis, run.id)
 
 
@@ -97,7 +99,9 @@ async def test_run_that_was_taken_over_gets_nothing_of_the_old_agent(workshop: W
     await until_the_agent_works()
 
     async with unit_of_work(workshop.sessions) as session:
-        await run_lifecycle.set_status(session, run.id, RunStatus.QUEUED)
+        await run_lifecycle.set_status(
+            session, run.id, RunStatus.QUEUED, events=workshop.context.process.events
+        )
         announce_change(session, workshop.context.process.redis, run.id)
     await job
 

@@ -55,6 +55,7 @@ def worker(
         redis=redis,
         queue=queue,
         store=process.store,
+        events=process.events,
         push=senders,
     )
 

@@ -58,7 +58,7 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
 
 async def _claim(worker: WorkerContext, run_id: UUID, owner: str) -> Orders | None:
     async with unit_of_work(worker.process.sessions) as session:
-        if await run_lifecycle.claim(session, run_id, owner=owner) is None:
+        if await run_lifecycle.claim(session, run_id, owner=owner, events=worker.process.events) is None:
             return None
         return await read_orders(session, run_id)
 
@@ -67,7 +67,9 @@ async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lea
     """Have the agent do the run, its updates kept in the run's log, and return how the run ends."""
     store = worker.process.store
     with open_exchange() as exchange:
-        async with open_log(worker.process.sessions, store, orders.log) as run_log:
+        async with open_log(
+            worker.process.sessions, store, orders.log, events=worker.process.events
+        ) as run_log:
             outcome = await _outcome(worker, orders, owner, lease, run_log, exchange)
         files = await store_artifacts(
             store,
@@ -123,6 +125,7 @@ async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending
                 orders.run_id,
                 owner=owner,
                 status=ending.status,
+                events=worker.process.events,
                 output=ending.output,
                 error_message=ending.error_message,
                 artifacts=[dict(artifact) for artifact in artifacts],
@@ -134,5 +137,5 @@ async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending
 
 async def _hand_back(worker: WorkerContext, orders: Orders, owner: str) -> None:
     async with unit_of_work(worker.process.sessions) as session:
-        if await run_lifecycle.hand_back(session, orders.run_id, owner=owner):
+        if await run_lifecycle.hand_back(session, orders.run_id, owner=owner, events=worker.process.events):
             log.info("run.handed_back")

@@ -1,0 +1,178 @@
+"""Sends events of runs to Redis, from one process: in order, in batches, and never at the cost of who made them."""
+
+import asyncio
+from collections import Counter, deque
+from contextvars import Context
+from itertools import islice
+from typing import NamedTuple
+from uuid import UUID
+
+import orjson
+import structlog
+from redis.exceptions import NoScriptError, RedisError
+from typing_extensions import override
+
+from app.clients.redis import RedisClient
+from app.clients.run_events import (
+    APPEND_SCRIPT,
+    MAX_EVENT_BYTES,
+    EventKind,
+    RunEvents,
+    script_arguments,
+    stream_keys,
+)
+from app.ids import new_hex_id
+
+__all__ = ["RedisRunEvents"]
+
+# What may wait while Redis is away, all runs together; what comes on top of it is lost.
+MAX_WAITING_EVENTS = 20_000
+_MAX_WAITING_BYTES = 32 * 1024 * 1024
+_BATCH_EVENTS = 500
+_BATCH_BYTES = 1024 * 1024
+_OUTAGE_PAUSE_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 3.0
+
+log = structlog.get_logger(__name__)
+
+
+class _Event(NamedTuple):
+    number: int
+    run_id: UUID
+    kind: EventKind
+    data: bytes
+
+
+class RedisRunEvents(RunEvents):
+    """A queue and, while it is not empty, one task that sends whatever waits.
+
+    During an outage events wait. When there is no room left they are dropped and counted, and the stream says so where
+    they are missing.
+    """
+
+    def __init__(self, redis: RedisClient, *, max_waiting: int = MAX_WAITING_EVENTS) -> None:
+        self._redis = redis
+        self._max_waiting = max_waiting
+        self._writer = new_hex_id()
+        self._number = 0
+        self._waiting: deque[_Event] = deque()
+        self._waiting_bytes = 0
+        self._lost: Counter[UUID] = Counter()
+        self._is_away = False
+        self._script: str | None = None
+        self._sending: asyncio.Task[None] | None = None
+        self._settling: list[tuple[int, asyncio.Future[None]]] = []
+
+    @override
+    def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
+        if self._is_full():
+            self._lost[run_id] += 1
+            return
+        self._admit_loss(run_id)
+        if len(data) > MAX_EVENT_BYTES:
+            kind, data = EventKind.OMITTED, orjson.dumps({"type": "omitted", "bytes": len(data)})
+        self._add(run_id, kind, data)
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= self._max_waiting or self._waiting_bytes >= _MAX_WAITING_BYTES
+
+    def _admit_loss(self, run_id: UUID) -> None:
+        if lost := self._lost.pop(run_id, 0):
+            self._add(run_id, EventKind.GAP, orjson.dumps({"type": "gap", "lost": lost}))
+
+    def _add(self, run_id: UUID, kind: EventKind, data: bytes) -> None:
+        self._number += 1
+        self._waiting.append(_Event(self._number, run_id, kind, data))
+        self._waiting_bytes += len(data)
+        if self._sending is None:
+            # Apart from the request whose event happens to be the first.
+            self._sending = asyncio.create_task(self._send(), context=Context())
+
+    @override
+    async def settle(self) -> None:
+        if self._waiting and not self._is_away:
+            settled = asyncio.get_running_loop().create_future()
+            self._settling.append((self._number, settled))
+            await settled
+
+    @override
+    async def aclose(self) -> None:
+        if self._sending is None:
+            return
+        try:
+            async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                await self._sending
+        except TimeoutError:
+            log.warning("run_events.dropped", count=len(self._waiting) + self._lost.total())
+
+    async def _send(self) -> None:
+        try:
+            while self._waiting:
+                batch = self._next_batch()
+                try:
+                    await self._send_batch(batch)
+                except (RedisError, OSError) as error:
+                    await self._wait_out(error)
+                    continue
+                self._is_away = False
+                for event in batch:
+                    self._waiting.popleft()
+                    self._waiting_bytes -= len(event.data)
+                self._release(batch[-1].number)
+                if not self._is_full():
+                    for run_id in list(self._lost):
+                        self._admit_loss(run_id)
+        finally:
+            self._sending = None
+            self._release(self._number)
+
+    async def _wait_out(self, error: Exception) -> None:
+        if not self._is_away:
+            log.warning("run_events.not_sent", error=repr(error))
+        self._is_away = True
+        self._release(self._number)
+        await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+
+    def _release(self, up_to: int) -> None:
+        """Let those go on who wait for an event up to this one."""
+        still_settling = []
+        for number, settled in self._settling:
+            if number > up_to:
+                still_settling.append((number, settled))
+            elif not settled.done():
+                settled.set_result(None)
+        self._settling = still_settling
+
+    def _next_batch(self) -> list[_Event]:
+        batch: list[_Event] = []
+        size = 0
+        for event in islice(self._waiting, _BATCH_EVENTS):
+            if batch and size + len(event.data) > _BATCH_BYTES:
+                break
+            batch.append(event)
+            size += len(event.data)
+        return batch
+
+    async def _send_batch(self, batch: list[_Event]) -> None:
+        """Send events in one round trip; those that were sent already, unheard, are not sent twice."""
+        by_run: dict[UUID, list[str | int | bytes]] = {}
+        for event in batch:
+            by_run.setdefault(event.run_id, []).extend((event.number, event.kind, event.data))
+        if self._script is None:
+            self._script = await self._redis.script_load(APPEND_SCRIPT)
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for run_id, events in by_run.items():
+                    pipeline.execute_command(
+                        "EVALSHA",
+                        self._script,
+                        2,
+                        *stream_keys(run_id),
+                        *script_arguments(run_id, self._writer),
+                        *events,
+                    )
+                await pipeline.execute()
+        except NoScriptError:
+            # Redis was restarted.
+            self._script = None
+            await self._send_batch(batch)

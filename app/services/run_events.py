@@ -1,0 +1,96 @@
+"""What the followers of a run are told about its row (contract 6.4): sent after the commit, and possibly lost."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.run_events import MAX_EVENT_BYTES, EventKind, RunEvents
+from app.db import after_commit
+from app.enums import TERMINAL_STATUSES
+from app.models import Run
+
+__all__ = ["STATE_COLUMNS", "STATE_TYPE", "announce_state", "is_reserved", "state_event", "tell_entries"]
+
+STATE_TYPE = "task_run_state"
+
+# Only the service itself says such things; an entry that claims to be one is kept in the log and told to nobody.
+_RESERVED_TYPES = frozenset({STATE_TYPE, "gap", "omitted", "keepalive"})
+
+# What a statement that changes a run returns, for `announce_state`.
+STATE_COLUMNS = (
+    Run.id,
+    Run.task_id,
+    Run.status,
+    Run.stage,
+    Run.output,
+    Run.branch,
+    Run.error_message,
+    Run.updated_at,
+    Run.completed_at,
+)
+# What may be too large for the stream, the least missed first. Readers get it from the run itself.
+_LARGE = ("output", "error_message")
+
+
+def announce_state(session: AsyncSession, events: RunEvents, row: Row[Any], *, opened: bool = False) -> None:
+    """Tell who follows the run how it stands, once this transaction is committed.
+
+    Args:
+        session: the unit of work that has changed the run.
+        events: where to.
+        row: the run as it is now, with `STATE_COLUMNS`.
+        opened: whether this is the first that anybody hears of the run.
+
+    """
+    kind = EventKind.ENDED if row.status in TERMINAL_STATUSES else EventKind.STATE
+    data = state_event(row)
+
+    async def send() -> None:
+        events.put(row.id, data, kind=EventKind.OPENED if opened else kind)
+        # Whatever this request asks for next must not overtake it.
+        await events.settle()
+
+    after_commit(session, send)
+
+
+def state_event(row: Row[Any]) -> bytes:
+    """Return how a run stands, as an event; `omitted` names what is too large for one."""
+    state = {
+        "type": STATE_TYPE,
+        "run_id": str(row.id),
+        "task_id": str(row.task_id),
+        "status": row.status,
+        "stage": row.stage,
+        "output": row.output,
+        "branch": row.branch,
+        "error_message": row.error_message,
+        "updated_at": row.updated_at,
+        "completed_at": row.completed_at,
+    }
+    for name in _LARGE:
+        data = _encode(state)
+        if len(data) <= MAX_EVENT_BYTES:
+            return data
+        state |= {name: None, "omitted": [*state.get("omitted", ()), name]}
+    return _encode(state)
+
+
+def _encode(state: dict[str, Any]) -> bytes:
+    return orjson.dumps(state, option=orjson.OPT_UTC_Z)
+
+
+def tell_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Send log entries to the followers of a run, chunks of messages too; without waiting."""
+    for entry in entries:
+        if not is_reserved(entry):
+            events.put(run_id, orjson.dumps(entry))
+
+
+def is_reserved(entry: Mapping[str, Any]) -> bool:
+    """Return whether an entry claims to be what only the service itself says."""
+    type_ = entry.get("type")
+    return isinstance(type_, str) and type_ in _RESERVED_TYPES

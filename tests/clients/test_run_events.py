@@ -1,0 +1,284 @@
+"""The stream of a run's events in Redis: what is written to it, in which order, and what an outage costs."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import orjson
+import pytest
+
+from app.clients.redis import RedisClient, create_redis
+from app.clients.run_event_publisher import RedisRunEvents
+from app.clients.run_events import (
+    MAX_EVENT_BYTES,
+    MAX_EVENTS,
+    MAX_STREAM_BYTES,
+    EventId,
+    EventKind,
+    RunEvent,
+    channel_of,
+    parse_message,
+    read_ends,
+    read_events,
+    stream_keys,
+)
+from app.config import Settings
+from app.ids import new_id
+from tests.support.outage import Interruptible, interruptible
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def run_id() -> UUID:
+    return new_id()
+
+
+@pytest.fixture
+async def server(settings: Settings) -> AsyncGenerator[Interruptible, None]:
+    """Redis behind a stand-in that can be away."""
+    async with interruptible(settings.redis_url) as server:
+        yield server
+
+
+@pytest.fixture
+async def distant(settings: Settings, server: Interruptible) -> AsyncGenerator[RedisClient, None]:
+    """A client that reaches Redis through the stand-in."""
+    url = urlsplit(settings.redis_url)
+    credentials = f"{url.netloc.rpartition('@')[0]}@" if "@" in url.netloc else ""
+    port = urlsplit(server.url).port
+    redis = create_redis(url._replace(netloc=f"{credentials}127.0.0.1:{port}").geturl())
+    yield redis
+    await redis.aclose()
+
+
+def line(number: int, size: int = 0) -> bytes:
+    return orjson.dumps({"n": number, "x": "x" * size})
+
+
+async def all_of(redis: RedisClient, run_id: UUID) -> list[RunEvent]:
+    return await read_events(redis, run_id, after=None, count=100_000)
+
+
+async def numbers(redis: RedisClient, run_id: UUID) -> list[int]:
+    return [orjson.loads(event.data)["n"] for event in await all_of(redis, run_id)]
+
+
+async def test_events_are_numbered_from_one_without_holes_whoever_writes(
+    redis: RedisClient, run_id: UUID
+) -> None:
+    writers = [RedisRunEvents(redis) for _ in range(3)]
+
+    async def write(writer: RedisRunEvents) -> None:
+        for n in range(50):
+            writer.put(run_id, line(n))
+            if n % 7 == 0:
+                await writer.settle()
+        await writer.settle()
+
+    await asyncio.gather(*map(write, writers))
+
+    events = await all_of(redis, run_id)
+    assert [event.id.number for event in events if event.id] == list(range(1, 151))
+    assert len({event.id.epoch for event in events if event.id}) == 1
+
+
+async def test_events_of_one_writer_keep_their_order(redis: RedisClient, run_id: UUID) -> None:
+    events = RedisRunEvents(redis)
+    other = new_id()
+    for n in range(1200):
+        events.put(run_id if n % 3 else other, line(n))
+
+    await events.settle()
+
+    assert await numbers(redis, run_id) == [n for n in range(1200) if n % 3]
+    assert await numbers(redis, other) == list(range(0, 1200, 3))
+
+
+async def test_what_is_published_is_what_is_kept(redis: RedisClient, run_id: UUID) -> None:
+    events = RedisRunEvents(redis)
+    async with redis.pubsub(ignore_subscribe_messages=True) as subscription:
+        await subscription.subscribe(channel_of(run_id))
+        events.put(run_id, b'{"a":"b c"}', kind=EventKind.OPENED)
+        events.put(run_id, line(2))
+        messages: list[RunEvent] = []
+        async with asyncio.timeout(10):
+            while len(messages) < 2:
+                message = await subscription.get_message(timeout=1)
+                messages += [parse_message(message["data"])] if message else []
+
+    assert messages == await all_of(redis, run_id)
+    assert [event.kind for event in messages] == [EventKind.OPENED, EventKind.ENTRY]
+    assert messages[0].frame == b'id: %b\ndata: {"a":"b c"}\n\n' % str(messages[0].id).encode()
+
+
+async def test_old_events_are_trimmed_by_number(redis: RedisClient, run_id: UUID) -> None:
+    events = RedisRunEvents(redis)
+    for n in range(MAX_EVENTS * 2):
+        events.put(run_id, line(n))
+    await events.settle()
+
+    ends = await read_ends(redis, run_id)
+
+    assert ends is not None
+    first, last = (event.id for event in ends)
+    assert first
+    assert last
+    assert last.number == MAX_EVENTS * 2
+    # Redis trims whole blocks of entries.
+    assert MAX_EVENTS <= last.number - first.number + 1 < MAX_EVENTS + 200
+
+
+async def test_old_events_are_trimmed_by_size(redis: RedisClient, run_id: UUID) -> None:
+    events = RedisRunEvents(redis)
+    size = MAX_EVENT_BYTES - 100
+    for n in range(2 * MAX_STREAM_BYTES // size):
+        events.put(run_id, line(n, size))
+    await events.settle()
+
+    kept = await all_of(redis, run_id)
+
+    assert MAX_STREAM_BYTES * 3 // 4 < sum(len(event.data) for event in kept) <= MAX_STREAM_BYTES + size
+
+
+async def test_event_that_is_too_large_is_replaced(redis: RedisClient, run_id: UUID) -> None:
+    events = RedisRunEvents(redis)
+    large = line(1, MAX_EVENT_BYTES)
+    events.put(run_id, large)
+    await events.settle()
+
+    [event] = await all_of(redis, run_id)
+
+    assert event.kind is EventKind.OMITTED
+    assert orjson.loads(event.data) == {"type": "omitted", "bytes": len(large)}
+
+
+async def test_streams_do_not_stay_for_ever(redis: RedisClient, run_id: UUID) -> None:
+    events = RedisRunEvents(redis)
+    events.put(run_id, line(1))
+    await events.settle()
+
+    for key in stream_keys(run_id):
+        assert 86_000 < await redis.ttl(key) <= 86_400
+
+
+async def test_stream_in_an_emptied_redis_is_another_one(redis: RedisClient, run_id: UUID) -> None:
+    """Scripts are gone as well, as after a restart."""
+    events = RedisRunEvents(redis)
+    events.put(run_id, line(1))
+    await events.settle()
+    [before] = await all_of(redis, run_id)
+    await redis.flushdb()
+    await redis.script_flush()
+
+    events.put(run_id, line(2))
+    await events.settle()
+
+    [after] = await all_of(redis, run_id)
+    assert before.id
+    assert after.id
+    assert after.id.epoch > before.id.epoch
+    assert after.id.number == 1
+
+
+class TestOutage:
+    async def test_events_wait_and_keep_their_order(
+        self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
+    ) -> None:
+        events = RedisRunEvents(distant)
+        events.put(run_id, line(0))
+        await events.settle()
+        await server.refuse()
+        for n in range(1, 30):
+            events.put(run_id, line(n))
+            await events.settle()
+        await server.resume()
+
+        async def all_there() -> bool:
+            return len(await all_of(redis, run_id)) >= 30
+
+        await eventually(all_there)
+        assert await numbers(redis, run_id) == list(range(30))
+        await events.aclose()
+
+    async def test_batch_whose_answer_was_not_heard_is_not_doubled(
+        self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
+    ) -> None:
+        """The sender must repeat itself, and Redis has done all of it already."""
+        events = RedisRunEvents(distant)
+        events.put(run_id, line(0))
+        await events.settle()
+        server.mute()
+        events.put(run_id, line(1))
+        events.put(run_id, line(2))
+        await events.settle()
+        await server.resume()
+        events.put(run_id, line(3))
+
+        async def all_there() -> bool:
+            return 3 in await numbers(redis, run_id)
+
+        await eventually(all_there)
+        assert await numbers(redis, run_id) == [0, 1, 2, 3]
+        await events.aclose()
+
+    async def test_what_found_no_room_is_counted_where_it_is_missing(
+        self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
+    ) -> None:
+        other = new_id()
+        events = RedisRunEvents(distant, max_waiting=10)
+        await server.refuse()
+        for n in range(15):
+            events.put(run_id, line(n))
+        events.put(other, line(0))
+        await server.resume()
+
+        async def told() -> bool:
+            return bool(await all_of(redis, other))
+
+        await eventually(told)
+        events.put(run_id, line(99))
+        await events.settle()
+
+        kept = await all_of(redis, run_id)
+        gap = kept[10]
+        assert [orjson.loads(event.data)["n"] for event in kept if event is not gap] == [*range(10), 99]
+        assert (gap.kind, orjson.loads(gap.data)) == (EventKind.GAP, {"type": "gap", "lost": 5})
+        # Nothing further came for this run, and it is said all the same.
+        [alone] = await all_of(redis, other)
+        assert (alone.kind, orjson.loads(alone.data)["lost"]) == (EventKind.GAP, 1)
+        await events.aclose()
+
+    async def test_nobody_waits_for_a_redis_that_is_known_to_be_away(
+        self, distant: RedisClient, server: Interruptible, run_id: UUID
+    ) -> None:
+        events = RedisRunEvents(distant)
+        await server.refuse()
+        events.put(run_id, line(0))
+        await events.settle()
+        await server.hang()
+
+        async with asyncio.timeout(1):
+            for n in range(1, 100):
+                events.put(run_id, line(n))
+                await events.settle()
+        await events.aclose()
+
+
+@pytest.mark.parametrize(
+    ("text", "id_"),
+    [
+        ("1700000000000-12", EventId(1700000000000, 12)),
+        ("0-0", EventId(0, 0)),
+        ("1700000000000", None),
+        ("1700000000000-", None),
+        ("-1", None),
+        ("1-2-3", None),
+        ("1-٣", None),
+        (f"1-{'9' * 30}", None),
+        ("", None),
+    ],
+)
+def test_ids_are_read_strictly(text: str, id_: EventId | None) -> None:
+    assert EventId.parse(text) == id_
+    assert id_ is None or str(id_) == text
