@@ -7,6 +7,8 @@ __all__ = [
     "TERMINAL_STATUSES",
     "AgentNetwork",
     "ArtifactType",
+    "CommandMethod",
+    "CommandStatus",
     "Environment",
     "LogFormat",
     "NotificationDecision",
@@ -89,6 +91,27 @@ class RunMode(StrEnum):
 
     INTERACTIVE = "interactive"
     BACKGROUND = "background"
+
+
+class CommandMethod(StrEnum):
+    """What people can tell a live agent (contract 6.4, 13.6)."""
+
+    USER_MESSAGE = "user_message"
+    CANCEL = "cancel"
+    CLOSE = "close"
+    PERMISSION_RESPONSE = "permission_response"
+    SET_CONFIG_OPTION = "set_config_option"
+
+
+class CommandStatus(StrEnum):
+    """How far a command has come; each step is told on the run's log, in this order."""
+
+    ACCEPTED = "accepted"
+    # The agent has it.
+    DELIVERED = "delivered"
+    # Its end: the agent is done with it, or it came to nothing, for a reason that is told.
+    CONSUMED = "consumed"
+    DROPPED = "dropped"
 
 
 class PrAuthorshipMode(StrEnum):

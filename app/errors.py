@@ -200,8 +200,11 @@ class RunRefused(RequestRefused):
 class StateRefused(RequestRefused):
     """An artifact or a run is not in a state that allows this."""
 
-    def __init__(self, error: str) -> None:
-        super().__init__({"error": error})
+    def __init__(self, error: str, *, missing_artifact_ids: list[str] | None = None) -> None:
+        body: dict[str, Any] = {"error": error}
+        if missing_artifact_ids is not None:
+            body["missing_artifact_ids"] = missing_artifact_ids
+        super().__init__(body)
 
 
 class ArtifactNotFound(RequestRefused):

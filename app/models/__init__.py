@@ -8,6 +8,7 @@ from app.models.notifications import Notification, NotificationPreferences, Push
 from app.models.presence import Presence
 from app.models.projects import Membership, Organization, Project, TaskCounter
 from app.models.push_tokens import PushToken
+from app.models.run_commands import RunCommand
 from app.models.run_logs import RunLogState
 from app.models.runs import Run
 from app.models.signing_keys import SigningKey
@@ -29,6 +30,7 @@ __all__ = [
     "PushCooldown",
     "PushToken",
     "Run",
+    "RunCommand",
     "RunLogState",
     "SignalReport",
     "SignalReportTask",

@@ -42,3 +42,8 @@ class StateRefusedOut(TypedDict):
     """An artifact or a run that is not in a state which allows this."""
 
     error: Annotated[str, Field(examples=["Run is already completed"])]
+    missing_artifact_ids: NotRequired[
+        Annotated[
+            list[str], Field(description="The files that the run does not have, as they were asked for.")
+        ]
+    ]

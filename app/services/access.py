@@ -269,14 +269,16 @@ async def require_run(session: AsyncSession, principal: Principal, task_id: UUID
         raise NotFound
 
 
-async def lock_run(session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID) -> Row[Any]:
-    """Return status, environment and artifacts of a run that the caller sees, its row locked until the end.
+async def lock_run(
+    session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID, *columns: Any
+) -> Row[Any]:
+    """Return a run that the caller sees, its row locked until the end: status, environment, artifacts and `columns`.
 
     Raises:
         NotFound: the task is not visible, or the run is not one of its runs.
 
     """
-    statement = _visible_run(principal, task_id, run_id, Run.status, Run.environment, Run.artifacts)
+    statement = _visible_run(principal, task_id, run_id, Run.status, Run.environment, Run.artifacts, *columns)
     locked = await session.execute(statement.with_for_update(of=Run, key_share=True))
     run: Row[Any] | None = locked.one_or_none()
     if run is None:

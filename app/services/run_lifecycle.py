@@ -31,8 +31,9 @@ from app.enums import TERMINAL_STATUSES, Environment, NotificationKind, RunStatu
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, Task
-from app.services import notifications
+from app.services import notifications, run_inbox
 from app.services.run_events import STATE_COLUMNS, announce_state
+from app.services.run_holding import held_by
 
 __all__ = [
     "AGENT_STARTED",
@@ -188,6 +189,8 @@ async def claim(session: AsyncSession, run_id: UUID, *, owner: str, events: RunE
         lease_owner=owner,
         lease_expires_at=utcnow() + LEASE,
         attempts=Run.attempts + 1,
+        # Another agent's end is not this one's.
+        state=Run.state.op("-")(run_inbox.AGENT_ENDED),
     )
     return claimed[0] if claimed else None
 
@@ -195,10 +198,7 @@ async def claim(session: AsyncSession, run_id: UUID, *, owner: str, events: RunE
 async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
     """Prove that the job is alive; False means that the run is no longer its own and the agent must stop."""
     kept = await session.execute(
-        update(Run)
-        .where(*_held_by(run_id, owner))
-        .values(lease_expires_at=utcnow() + LEASE)
-        .returning(Run.id)
+        update(Run).where(*held_by(run_id, owner)).values(lease_expires_at=utcnow() + LEASE).returning(Run.id)
     )
     return kept.one_or_none() is not None
 
@@ -207,7 +207,7 @@ async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str)
     """Note that the agent may have acted: from here on a lost worker fails the run instead of repeating it."""
     noted = await session.execute(
         update(Run)
-        .where(*_held_by(run_id, owner))
+        .where(*held_by(run_id, owner))
         .values(state=Run.state.op("||")({AGENT_STARTED: utcnow().isoformat()}))
         .returning(Run.id)
     )
@@ -233,7 +233,7 @@ async def finish(
     values: dict[str, Any] = {"output": output, "error_message": error_message}
     if artifacts:
         values["artifacts"] = Run.artifacts.op("||")(artifacts)
-    if await _transition(session, events, status, *_held_by(run_id, owner), **values):
+    if await _transition(session, events, status, *held_by(run_id, owner), **values):
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
     remains |= {key: values[key] for key in ("artifacts",) if key in values}
@@ -251,16 +251,19 @@ async def finish(
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:
     """Give a run back to the queue, for a worker that is being stopped; False when it is not the owner's.
 
-    The worker has ended the agent and removed its workspace, so the next one starts from nothing.
+    The worker has ended the agent and removed its workspace, so the next one starts from nothing, and is told again
+    what people told this one.
     """
     returned = await _transition(
         session,
         events,
         RunStatus.QUEUED,
-        *_held_by(run_id, owner),
+        *held_by(run_id, owner),
         dispatch_requested_at=utcnow(),
         state=Run.state.op("-")(AGENT_STARTED),
     )
+    if returned:
+        await run_inbox.requeue(session, run_id)
     return bool(returned)
 
 
@@ -280,10 +283,6 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     return [row.id for row in requeued], [row.id for row in failed]
 
 
-def _held_by(run_id: UUID, owner: str) -> tuple[ColumnElement[bool], ...]:
-    return (Run.id == run_id, Run.status == RunStatus.IN_PROGRESS, Run.lease_owner == owner)
-
-
 async def _transition(
     session: AsyncSession, events: RunEvents, to: RunStatus, *conditions: ColumnElement[bool], **values: Any
 ) -> list[Row[Any]]:
@@ -301,6 +300,7 @@ async def _move(
         values["completed_at"] = func.coalesce(Run.completed_at, now)
     if to is not RunStatus.IN_PROGRESS:
         values |= {"lease_owner": None, "lease_expires_at": None}
+        values["state"] = values.get("state", Run.state).op("-")(run_inbox.WAITING_FOR)
     moved = (
         update(Run)
         .where(*conditions)
@@ -320,5 +320,6 @@ async def _move(
         log.info("run.status_changed", run_id=str(row.id), status=to.value)
         announce_state(session, events, row)
     if rows and to in TERMINAL_STATUSES:
+        await run_inbox.drop_open(session, [row.id for row in rows], reason=f"The run is {to.value}.")
         await notifications.request(session, NotificationKind(to.value), [row.id for row in rows])
     return rows

@@ -23,7 +23,7 @@ from app.errors import RunRefused, StateRefused
 from app.models import Run, Task
 from app.schemas.runs import RunOut, RunUpdateIn, StartIn
 from app.schemas.tasks import TaskOut
-from app.services import run_lifecycle
+from app.services import run_inbox, run_lifecycle
 from app.services.access import Principal, lock_run, require_run
 from app.services.jobs import announce_change, request_delivery, request_run
 from app.services.run_events import STATE_COLUMNS, announce_state
@@ -34,7 +34,14 @@ __all__ = ["PROTECTED_STATE", "resume_in_cloud", "set_output", "start_run", "upd
 
 # What clients cannot set or remove (contract 6.4): how the run is authorized, and what its worker relies on.
 PROTECTED_STATE = frozenset(
-    {"github_credential_source", "pr_authorship_mode", "sandbox_id", run_lifecycle.AGENT_STARTED}
+    {
+        "github_credential_source",
+        "pr_authorship_mode",
+        "sandbox_id",
+        run_lifecycle.AGENT_STARTED,
+        run_inbox.AGENT_ENDED,
+        run_inbox.WAITING_FOR,
+    }
 )
 _PLAIN_FIELDS = ("branch", "stage", "error_message")
 _STARTABLE = frozenset({RunStatus.QUEUED, RunStatus.NOT_STARTED})

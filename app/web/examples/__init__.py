@@ -11,6 +11,7 @@ import orjson
 from app.web.answers import Json
 from app.web.examples.account import ACCOUNT_EXAMPLES
 from app.web.examples.artifacts import ARTIFACT_EXAMPLES
+from app.web.examples.commands import COMMAND_EXAMPLES
 from app.web.examples.operation import OperationExamples
 from app.web.examples.push import PUSH_EXAMPLES
 from app.web.examples.runs import RUN_EXAMPLES
@@ -22,6 +23,7 @@ EXAMPLES: Mapping[str, OperationExamples] = {
     **ACCOUNT_EXAMPLES,
     **TASK_EXAMPLES,
     **RUN_EXAMPLES,
+    **COMMAND_EXAMPLES,
     **ARTIFACT_EXAMPLES,
     **PUSH_EXAMPLES,
 }

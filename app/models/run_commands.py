@@ -1,0 +1,48 @@
+"""Commands to live agents. An accepted row is the outbox: whichever worker holds the run reads and settles it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.enums import CommandMethod, CommandStatus
+from app.models.base import Base, JsonObject, one_of
+
+__all__ = ["RunCommand"]
+
+
+class RunCommand(Base):
+    """One command. Written under the lock of its run's row, so that positions are in the order of the commits."""
+
+    __tablename__ = "run_commands"
+    __table_args__ = (
+        one_of("method", CommandMethod),
+        one_of("status", CommandStatus),
+        # What a worker reads, what the bound counts, and what the end of a run settles.
+        Index(
+            "ix_run_commands_open",
+            "run_id",
+            "position",
+            postgresql_where=text("status IN ('accepted', 'delivered')"),
+        ),
+        # What the end of a run's or a user's row looks for, and a worker that tells what others dropped.
+        Index("ix_run_commands_run", "run_id", "position"),
+        Index("ix_run_commands_user", "user_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    method: Mapped[str] = mapped_column(String(32))
+    params: Mapped[JsonObject] = mapped_column(JSONB)
+    # The caller's own id of the request, which its receipts repeat; NULL if it gave none.
+    rpc_id: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    status: Mapped[str] = mapped_column(String(16))
+    # Why it was dropped, in words for people.
+    reason: Mapped[str | None] = mapped_column(Text)
+    user_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]

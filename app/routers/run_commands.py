@@ -1,0 +1,56 @@
+"""Steering the agent of a live run (contract 6.4, 13.6)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from app.schemas.errors import StateRefusedOut
+from app.schemas.run_commands import CommandIn, CommandOut
+from app.services import run_commands
+from app.web.auth import TaskWrite
+from app.web.body import json_body
+from app.web.dependencies import ProcessDep, RunId, SessionDep, TaskId
+from app.web.documentation import errors
+from app.web.idempotency import OnceDep
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"])
+
+CommandBody = Annotated[CommandIn, Depends(json_body(CommandIn))]
+
+
+@router.post(
+    "/command",
+    operation_id="tasks_runs_command_create",
+    summary="Tell the agent of a live run something",
+    response_description="The JSON-RPC response: `result`, or `error` where the command was not taken.",
+    response_model=CommandOut,
+    responses=errors(400, 403, 404, 409, 413, 415, 429, refusal=StateRefusedOut),
+)
+async def send_command(
+    caller: TaskWrite,
+    body: CommandBody,
+    task_id: TaskId,
+    run_id: RunId,
+    session: SessionDep,
+    process: ProcessDep,
+    once: OnceDep,
+) -> Response:
+    """Steer the agent, whichever worker has it.
+
+    - `user_message`: a message for the agent. While it is busy messages queue up, and it gets them one by one, in
+      order, each when it is done with the one before.
+    - `cancel`: leave the current turn. A background run with no message queued then ends as `cancelled`; an
+      interactive one waits for the next message.
+    - `close`: end the conversation. A run whose agent waits for a message is completed with what there is; in the
+      middle of a turn it is cancelled, and everything the agent started ends within two seconds.
+    - `permission_response`: answer the request in the run's `state.waiting_for`. The first answer counts.
+    - `set_config_option`: set an option of the agent, such as its `mode` or `model`.
+
+    Answered at once. What becomes of the command is told on the log and the stream of the run by entries of the method
+    `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a `reason`.
+    """
+    return await once(
+        lambda: run_commands.send_command(session, caller, task_id, run_id, body, redis=process.redis)
+    )

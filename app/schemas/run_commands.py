@@ -1,0 +1,248 @@
+"""Commands to the agent of a live run: JSON-RPC 2.0 as clients of the API speak it (contract 6.4, 13.6)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, NotRequired, Self
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict, override
+
+from app.enums import CommandMethod
+from app.schemas.base import Input
+from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, fail, has_null_character
+from app.schemas.fields import Field as InputField
+
+__all__ = ["CommandIn", "CommandOut", "RpcError"]
+
+_MAX_CONTENT = 1_000_000
+_MAX_BLOCKS = 100
+_MAX_ARTIFACTS = 100
+_MAX_ANSWERS = 100
+_MAX_ANSWER = 10_000
+_PREFIXES = ("_posthog/", "posthog/")
+# The blocks of the protocol, and the texts without which each is none.
+_BLOCKS: Mapping[str, tuple[str, ...]] = {
+    "text": ("text",),
+    "image": ("data", "mimeType"),
+    "audio": ("data", "mimeType"),
+    "resource_link": ("name", "uri"),
+    "resource": (),
+}
+
+
+class JsonRpcVersion(StrEnum):
+    """The versions of JSON-RPC that are spoken."""
+
+    V2 = "2.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Method(Choice):
+    """A method, by its name or with the prefix of the client's own protocol."""
+
+    @override
+    def parse(self, value: Any) -> StrEnum:
+        for prefix in _PREFIXES if isinstance(value, str) else ():
+            if value.startswith(prefix):
+                return Choice.parse(self, value.removeprefix(prefix))
+        return Choice.parse(self, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RpcId(InputField):
+    """The id of a request: a string or a number."""
+
+    @override
+    def parse(self, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise fail("invalid_input", "id must be a string or number")
+        return Text(max_length=255, blank=True).parse(value) if isinstance(value, str) else value
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {"anyOf": [{"type": "string", "maxLength": 255}, {"type": "number"}, {"type": "null"}]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content(InputField):
+    """A message: text, or blocks as the Agent Client Protocol has them. Blank text counts as none."""
+
+    @override
+    def parse(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return Text(max_length=_MAX_CONTENT, blank_is_absent=True).parse(value)
+        if not isinstance(value, list):
+            raise fail("invalid_input", "content must be a string or a list of content blocks")
+        if len(value) > _MAX_BLOCKS:
+            raise fail("max_length", f"Ensure this field has no more than {_MAX_BLOCKS} elements.")
+        size = sum(_block_size(block) for block in value)
+        if size > _MAX_CONTENT:
+            raise fail("max_length", f"Ensure this field has no more than {_MAX_CONTENT} characters.")
+        if has_null_character(value):
+            raise fail("null_characters_not_allowed", "Null characters are not allowed.")
+        return value or None
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {}
+
+
+def _block_size(block: Any) -> int:
+    """Return how many characters a block has, all its texts together."""
+    needed = _BLOCKS.get(str(block.get("type"))) if isinstance(block, dict) else None
+    if needed is None or not all(isinstance(block.get(key), str) for key in needed):
+        raise fail("invalid_input", f"Each block needs a type ({', '.join(_BLOCKS)}) and what belongs to it.")
+    return len(str(block))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answers(JsonObject):
+    """Texts by name."""
+
+    @override
+    def parse(self, value: Any) -> Any:
+        answers = JsonObject.parse(self, value)
+        if len(answers) > _MAX_ANSWERS:
+            raise fail("max_length", f"Ensure this field has no more than {_MAX_ANSWERS} elements.")
+        if not all(isinstance(answer, str) for answer in answers.values()):
+            raise fail("invalid_input", "Not a valid string.")
+        if any(len(text) > _MAX_ANSWER for pair in answers.items() for text in pair):
+            raise fail("max_length", f"Ensure this field has no more than {_MAX_ANSWER} characters.")
+        return answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Setting(InputField):
+    """The value of an option: the name of a choice, or a switch."""
+
+    @override
+    def parse(self, value: Any) -> Any:
+        return value if isinstance(value, bool) else Text(max_length=255).parse(value)
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {"type": ["string", "boolean"]}
+
+
+class _NoParams(Input):
+    """`cancel` and `close` say it all."""
+
+
+class _MessageParams(Input):
+    """A message for the agent, files of the run for it, or both."""
+
+    content: Annotated[Any, _Content(null=True)] = None
+    artifact_ids: Annotated[list[Annotated[str, Text(max_length=128)]], Items(max_length=_MAX_ARTIFACTS)] = []  # noqa: RUF012 - pydantic copies defaults
+
+    @model_validator(mode="after")
+    def _say_something(self) -> Self:
+        if self.content is None and not self.artifact_ids:
+            raise fail(
+                "invalid_input", "user_message requires a non-empty content string, artifact_ids, or both"
+            )
+        return self
+
+
+class _AnswerParams(Input):
+    """What a person answers to a permission request."""
+
+    request_id: Annotated[str, Text(max_length=255), Field(alias="requestId")]
+    option_id: Annotated[str, Text(max_length=255), Field(alias="optionId")]
+    custom_input: Annotated[
+        str | None,
+        Text(max_length=_MAX_ANSWER, null=True, blank_is_absent=True),
+        Field(alias="customInput"),
+    ] = None
+    answers: Annotated[dict[str, str] | None, _Answers(null=True)] = None
+
+
+class _OptionParams(Input):
+    """An option of the agent, and what to set it to."""
+
+    config_id: Annotated[str, Text(max_length=255), Field(alias="configId")]
+    value: Annotated[str | bool, _Setting()]
+
+
+_PARAMS: Mapping[CommandMethod, type[Input]] = {
+    CommandMethod.USER_MESSAGE: _MessageParams,
+    CommandMethod.CANCEL: _NoParams,
+    CommandMethod.CLOSE: _NoParams,
+    CommandMethod.PERMISSION_RESPONSE: _AnswerParams,
+    CommandMethod.SET_CONFIG_OPTION: _OptionParams,
+}
+
+
+class CommandIn(Input):
+    """A JSON-RPC 2.0 request; `params` are checked as its method wants them, and hold nothing else afterwards."""
+
+    jsonrpc: Annotated[JsonRpcVersion, Choice(of=JsonRpcVersion), Field(description="Always `2.0`.")]
+    method: Annotated[
+        CommandMethod,
+        _Method(of=CommandMethod),
+        Field(description="What to tell the agent; also with the prefix `posthog/` or `_posthog/`."),
+    ]
+    params: Annotated[
+        dict[str, Any],
+        JsonObject(),
+        Field(
+            validate_default=True,
+            description="`user_message`: `content` (text, or a list of ACP content blocks), `artifact_ids` (files of "
+            "this run), or both. `permission_response`: `requestId`, `optionId`, and perhaps `customInput` and "
+            "`answers` (texts by name). `set_config_option`: `configId` and `value`. `cancel`, `close`: none.",
+        ),
+    ] = {}  # noqa: RUF012 - pydantic copies defaults
+    id: Annotated[
+        Any, _RpcId(null=True), Field(description="Yours; the answer and the command's receipts repeat it.")
+    ] = None
+
+    @field_validator("params")
+    @classmethod
+    def _check_params(cls, params: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        model = _PARAMS.get(info.data.get("method"))  # type: ignore[arg-type] # none, if the method is no method
+        if model is None:
+            return params
+        try:
+            return model.model_validate(params).model_dump(exclude_none=True)
+        except ValidationError as error:
+            raise _below(error) from None
+
+
+def _below(error: ValidationError) -> PydanticCustomError:
+    """Return the first failure inside of `params` as one of `params`, with the way to it."""
+    first = error.errors(include_url=False)[0]
+    code, text = first["type"], first["msg"]
+    if code == "missing":
+        code, text = "required", "This field is required."
+    return PydanticCustomError(code, "{text}", {"text": text, "below": first["loc"]})
+
+
+class RpcError(TypedDict):
+    """Why a command was not taken."""
+
+    code: Annotated[
+        int,
+        Field(
+            description="`-32602`: the params name something that is not there (any more); `-32000`: not now.",
+            examples=[-32602],
+        ),
+    ]
+    message: Annotated[str, Field(description="The reason, for people.")]
+
+
+class CommandOut(TypedDict):
+    """A JSON-RPC 2.0 response: `result`, or `error`."""
+
+    jsonrpc: Annotated[str, Field(examples=["2.0"])]
+    result: NotRequired[
+        Annotated[
+            dict[str, bool],
+            Field(
+                description="`queued`: the command is kept, and reaches the agent as soon as it can be given to it; "
+                "`resolved`: the answer was the first one and counts."
+            ),
+        ]
+    ]
+    error: NotRequired[RpcError]
+    id: NotRequired[Annotated[str | int | float, Field(description="The id of the request, if it had one.")]]

@@ -1,0 +1,362 @@
+"""Commands to the agent of a live run (contract 6.4, 13.6)."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.enums import CommandStatus, Environment, RunStatus
+from app.ids import new_id
+from app.models import Project, Run, RunCommand, Task, User
+from app.services.run_commands import MAX_OPEN
+from tests.support.assertions import assert_invalid, assert_not_found, assert_permission_denied
+from tests.support.callers import Caller, CallerKind
+from tests.support.clock import MovableClock
+from tests.support.factories import make_run, make_task
+
+JSON = dict[str, Any]
+Say = Callable[..., Awaitable[httpx.Response]]
+
+FILE: JSON = {"id": "a" * 32, "name": "a.txt", "type": "reference", "storage_path": "tasks/artifacts/a"}
+ASKED: JSON = {
+    "kind": "permission",
+    "request_id": "r1",
+    "tool_call": {"toolCallId": "t"},
+    "options": [
+        {"optionId": "yes", "name": "Yes", "kind": "allow_once"},
+        {"optionId": "no", "name": "No", "kind": "reject_once"},
+    ],
+    "since": "2026-03-01T10:00:00+00:00",
+}
+QUEUED = {"jsonrpc": "2.0", "result": {"queued": True}}
+ANSWER = {"requestId": "r1", "optionId": "yes"}
+
+
+@pytest.fixture
+async def live(session: AsyncSession, task: Task, clock: MovableClock) -> Run:
+    """A run whose agent is at work in some worker."""
+    return await make_run(
+        session,
+        task=task,
+        status=RunStatus.IN_PROGRESS,
+        lease_owner="worker",
+        lease_expires_at=clock.now + timedelta(seconds=60),
+        artifacts=[FILE],
+    )
+
+
+@pytest.fixture
+def url(task_url: str, live: Run) -> str:
+    return f"{task_url}/runs/{live.id}/command"
+
+
+@pytest.fixture
+def say(client: httpx.AsyncClient, url: str) -> Say:
+    """Send a command."""
+
+    async def say(method: str, params: Any = ..., **more: Any) -> httpx.Response:
+        body = {"jsonrpc": "2.0", "method": method, **({} if params is ... else {"params": params}), **more}
+        return await client.post(url, json=body)
+
+    return say
+
+
+async def ask(session: AsyncSession, run: Run) -> None:
+    """Have the agent wait for a person's permission."""
+    state = {"mode": "interactive", "waiting_for": ASKED}
+    await session.execute(update(Run).where(Run.id == run.id).values(state=state))
+
+
+async def kept(session: AsyncSession, run: Run) -> list[tuple[str, JSON, str]]:
+    """Return the commands that wait for the agent."""
+    columns = select(RunCommand.method, RunCommand.params, RunCommand.status)
+    rows = await session.execute(columns.where(RunCommand.run_id == run.id).order_by(RunCommand.position))
+    return [(row.method, row.params, row.status) for row in rows]
+
+
+async def state_of(session: AsyncSession, run: Run) -> JSON:
+    state: JSON = (await session.execute(select(Run.state).where(Run.id == run.id))).scalar_one()
+    return state
+
+
+class TestUserMessage:
+    async def test_is_queued_and_kept_for_the_worker(
+        self, say: Say, live: Run, session: AsyncSession, caller: Caller
+    ) -> None:
+        response = await say("user_message", {"content": "  Go on.  "}, id=7)
+
+        assert (response.status_code, response.json()) == (200, {**QUEUED, "id": 7})
+        [row] = (await session.scalars(select(RunCommand))).all()
+        assert (row.run_id, row.user_id, row.rpc_id) == (live.id, caller.user_id, 7)
+        assert (row.status, row.settled_at) == (CommandStatus.ACCEPTED, None)
+        assert row.params == {"content": "Go on.", "artifact_ids": []}
+
+    @pytest.mark.parametrize("identifier", ["", "abc", 0, 1.5])
+    async def test_id_is_echoed(self, say: Say, identifier: Any) -> None:
+        assert (await say("user_message", {"content": "x"}, id=identifier)).json()["id"] == identifier
+
+    @pytest.mark.parametrize("more", [{}, {"id": None}])
+    async def test_answer_has_no_id_where_the_request_has_none(self, say: Say, more: JSON) -> None:
+        assert (await say("user_message", {"content": "x"}, **more)).json() == QUEUED
+
+    @pytest.mark.parametrize("prefix", ["posthog/", "_posthog/"])
+    async def test_method_may_have_the_prefix_of_the_client(
+        self, say: Say, prefix: str, live: Run, session: AsyncSession
+    ) -> None:
+        assert (await say(f"{prefix}user_message", {"content": "x"})).json() == QUEUED
+        assert (await kept(session, live))[0][0] == "user_message"
+
+    async def test_blocks_are_kept_as_they_are(self, say: Say, live: Run, session: AsyncSession) -> None:
+        blocks = [
+            {"type": "text", "text": " look "},
+            {"type": "resource_link", "name": "n", "uri": "https://example.com"},
+            {"type": "image", "data": "aGk=", "mimeType": "image/png"},
+        ]
+        assert (await say("user_message", {"content": blocks})).json() == QUEUED
+        assert (await kept(session, live))[0][1]["content"] == blocks
+
+    @pytest.mark.parametrize("content", [{}, {"content": None}, {"content": " "}])
+    async def test_files_alone_are_a_message(
+        self, say: Say, content: JSON, live: Run, session: AsyncSession
+    ) -> None:
+        response = await say("user_message", {**content, "artifact_ids": [FILE["id"]]})
+        assert response.json() == QUEUED
+        assert (await kept(session, live))[0][1] == {"artifact_ids": [FILE["id"]]}
+
+    async def test_unknown_files_are_named_and_nothing_is_kept(
+        self, say: Say, live: Run, session: AsyncSession
+    ) -> None:
+        wanted = ["b" * 32, FILE["id"], "c", "b" * 32]
+        response = await say("user_message", {"content": "x", "artifact_ids": wanted})
+        assert (response.status_code, response.json()) == (
+            400,
+            {
+                "error": "Some artifact_ids are invalid for this run",
+                "missing_artifact_ids": ["b" * 32, "c"],
+            },
+        )
+        assert await kept(session, live) == []
+
+    async def test_agent_stops_waiting_for_a_message(
+        self, say: Say, live: Run, session: AsyncSession
+    ) -> None:
+        waiting = {"waiting_for": {"kind": "message", "since": "2026-03-01T10:00:00+00:00"}}
+        await session.execute(update(Run).where(Run.id == live.id).values(state=waiting))
+        await say("user_message", {"content": "x"})
+        assert await state_of(session, live) == {}
+
+    async def test_message_answers_no_permission_request(
+        self, say: Say, live: Run, session: AsyncSession
+    ) -> None:
+        await ask(session, live)
+        assert (await say("user_message", {"content": "yes"})).json() == QUEUED
+        assert (await state_of(session, live))["waiting_for"] == ASKED
+
+    async def test_they_are_bounded(self, say: Say, session: AsyncSession) -> None:
+        for number in range(MAX_OPEN):
+            assert "result" in (await say("user_message", {"content": str(number)})).json()
+        refused = await say("user_message", {"content": "one more"}, id="x")
+        assert (refused.status_code, refused.json()) == (
+            200,
+            {
+                "jsonrpc": "2.0",
+                "error": {"code": -32000, "message": "100 commands wait for this agent already."},
+                "id": "x",
+            },
+        )
+        assert (await say("cancel")).json() == QUEUED
+        await session.execute(update(RunCommand).values(status=CommandStatus.CONSUMED))
+        assert (await say("user_message", {"content": "one more"})).json() == QUEUED
+
+
+class TestCancelAndClose:
+    @pytest.mark.parametrize("method", ["cancel", "close"])
+    async def test_second_one_adds_nothing(
+        self, say: Say, method: str, live: Run, session: AsyncSession
+    ) -> None:
+        for _ in range(2):
+            assert (await say(method, {"reason": "ignored"})).json() == QUEUED
+        assert await kept(session, live) == [(method, {}, "accepted")]
+
+
+class TestPermissionResponse:
+    async def test_first_answer_counts(self, say: Say, live: Run, session: AsyncSession) -> None:
+        await ask(session, live)
+        answer = {**ANSWER, "customInput": "only this once", "answers": {"why": "because"}}
+        first = await say("permission_response", answer, id=1)
+        assert first.json() == {"jsonrpc": "2.0", "result": {"resolved": True}, "id": 1}
+        assert await state_of(session, live) == {"mode": "interactive"}
+
+        second = await say("permission_response", {"requestId": "r1", "optionId": "no"}, id=2)
+        assert (second.status_code, second.json()["error"]["code"]) == (200, -32602)
+        assert [(method, params) for method, params, _ in await kept(session, live)] == [
+            (
+                "permission_response",
+                {
+                    "request_id": "r1",
+                    "option_id": "yes",
+                    "custom_input": "only this once",
+                    "answers": {"why": "because"},
+                },
+            )
+        ]
+
+    @pytest.mark.parametrize(
+        ("answer", "message"),
+        [
+            (
+                {**ANSWER, "requestId": "r2"},
+                "There is no such permission request, or it was answered already.",
+            ),
+            ({**ANSWER, "optionId": "maybe"}, "The request offers the options yes, no."),
+        ],
+    )
+    async def test_answer_to_nothing_is_a_json_rpc_error(
+        self, say: Say, answer: JSON, message: str, live: Run, session: AsyncSession
+    ) -> None:
+        await ask(session, live)
+        response = await say("permission_response", answer)
+        assert (response.status_code, response.json()) == (
+            200,
+            {"jsonrpc": "2.0", "error": {"code": -32602, "message": message}},
+        )
+        assert (await state_of(session, live))["waiting_for"] == ASKED
+        assert await kept(session, live) == []
+
+
+@pytest.mark.parametrize("value", ["plan", True])
+async def test_option_is_queued(say: Say, value: Any, live: Run, session: AsyncSession) -> None:
+    assert (await say("set_config_option", {"configId": "mode", "value": value})).json() == QUEUED
+    assert (await kept(session, live))[0][1] == {"config_id": "mode", "value": value}
+
+
+@pytest.mark.parametrize(
+    ("body", "attr", "code"),
+    [
+        ({}, "jsonrpc", "required"),
+        ({"jsonrpc": "1.0", "method": "cancel"}, "jsonrpc", "invalid_choice"),
+        ({"jsonrpc": "2.0"}, "method", "required"),
+        ({"jsonrpc": "2.0", "method": "dance"}, "method", "invalid_choice"),
+        ({"jsonrpc": "2.0", "method": "posthog/dance"}, "method", "invalid_choice"),
+        ({"jsonrpc": "2.0", "method": ["cancel"]}, "method", "invalid_choice"),
+        ({"jsonrpc": "2.0", "method": "cancel", "params": []}, "params", "not_a_dict"),
+        ({"jsonrpc": "2.0", "method": "cancel", "params": None}, "params", "null"),
+        ({"jsonrpc": "2.0", "method": "cancel", "id": {}}, "id", "invalid_input"),
+        ({"jsonrpc": "2.0", "method": "cancel", "id": True}, "id", "invalid_input"),
+        ({"jsonrpc": "2.0", "method": "cancel", "id": "x" * 256}, "id", "max_length"),
+        ({"jsonrpc": "2.0", "method": "user_message"}, "params", "invalid_input"),
+    ],
+)
+async def test_malformed_request_is_refused(
+    client: httpx.AsyncClient, url: str, body: JSON, attr: str, code: str
+) -> None:
+    assert_invalid(await client.post(url, json=body), attr, code)
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "attr", "code"),
+    [
+        ("user_message", {"content": 5}, "params__content", "invalid_input"),
+        ("user_message", {"content": ["x"]}, "params__content", "invalid_input"),
+        ("user_message", {"content": [{"type": "hologram"}]}, "params__content", "invalid_input"),
+        ("user_message", {"content": [{"type": "text", "text": 5}]}, "params__content", "invalid_input"),
+        ("user_message", {"content": [{"type": "image"}]}, "params__content", "invalid_input"),
+        ("user_message", {"content": [{"type": "text", "text": "x"}] * 101}, "params__content", "max_length"),
+        ("user_message", {"content": "x" * 1_000_001}, "params__content", "max_length"),
+        (
+            "user_message",
+            {"content": [{"type": "text", "text": "x" * 10**6}]},
+            "params__content",
+            "max_length",
+        ),
+        ("user_message", {"content": "a\x00b"}, "params", "null_characters_not_allowed"),
+        ("user_message", {"content": []}, "params", "invalid_input"),
+        ("user_message", {"artifact_ids": "a"}, "params__artifact_ids", "not_a_list"),
+        ("user_message", {"artifact_ids": [" "]}, "params__artifact_ids__0", "blank"),
+        ("user_message", {"artifact_ids": ["a"] * 101}, "params__artifact_ids", "max_length"),
+        ("permission_response", {"optionId": "yes"}, "params__requestId", "required"),
+        ("permission_response", {"requestId": "r1"}, "params__optionId", "required"),
+        ("permission_response", {"requestId": "r1", "optionId": " "}, "params__optionId", "blank"),
+        ("permission_response", {**ANSWER, "answers": []}, "params__answers", "not_a_dict"),
+        ("permission_response", {**ANSWER, "answers": {"a": 1}}, "params__answers", "invalid_input"),
+        ("permission_response", {**ANSWER, "answers": {"a": "x" * 10_001}}, "params__answers", "max_length"),
+        ("permission_response", {**ANSWER, "customInput": "x" * 10_001}, "params__customInput", "max_length"),
+        ("set_config_option", {"value": "x"}, "params__configId", "required"),
+        ("set_config_option", {"configId": "mode"}, "params__value", "required"),
+        ("set_config_option", {"configId": "mode", "value": ""}, "params__value", "blank"),
+    ],
+)
+async def test_bad_params_are_refused(
+    say: Say, method: str, params: JSON, attr: str, code: str, live: Run, session: AsyncSession
+) -> None:
+    assert_invalid(await say(method, params), attr, code)
+    assert await kept(session, live) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"status": RunStatus.QUEUED}, id="not begun"),
+        pytest.param({"status": RunStatus.COMPLETED}, id="over"),
+        pytest.param({"environment": Environment.LOCAL}, id="the client's"),
+        pytest.param({"lease_owner": None, "lease_expires_at": None}, id="no worker"),
+        pytest.param({"state": {"agent_ended_at": "2026-03-01T10:00:00+00:00"}}, id="agent has ended"),
+    ],
+)
+async def test_run_without_a_live_agent_takes_no_command(
+    say: Say, live: Run, session: AsyncSession, changes: JSON
+) -> None:
+    await session.execute(update(Run).where(Run.id == live.id).values(changes))
+    response = await say("user_message", {"content": "x", "artifact_ids": ["unknown"]})
+    assert (response.status_code, response.json()) == (
+        400,
+        {"error": "No active sandbox for this task run"},
+    )
+    assert await kept(session, live) == []
+
+
+async def test_lapsed_lease_is_no_live_agent(say: Say, clock: MovableClock) -> None:
+    clock.advance(seconds=60)
+    assert (await say("cancel")).json() == {"error": "No active sandbox for this task run"}
+
+
+async def test_repeated_request_is_one_command(
+    client: httpx.AsyncClient, url: str, live: Run, session: AsyncSession
+) -> None:
+    body = {"jsonrpc": "2.0", "method": "user_message", "params": {"content": "x"}, "id": 1}
+    answers = [await client.post(url, json=body, headers={"Idempotency-Key": "k"}) for _ in range(2)]
+    assert answers[0].json() == answers[1].json()
+    assert answers[1].headers["idempotent-replayed"] == "true"
+    assert len(await kept(session, live)) == 1
+
+
+class TestGates:
+    async def test_bad_body_comes_before_the_look_up(self, client: httpx.AsyncClient, task_url: str) -> None:
+        url = f"{task_url}/runs/{new_id()}/command"
+        assert_invalid(await client.post(url, json={}), "jsonrpc", "required")
+        assert_not_found(await client.post(url, json={"jsonrpc": "2.0", "method": "cancel"}))
+
+    async def test_run_of_another_task_is_not_found(
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        project: Project,
+        owner: User,
+        live: Run,
+        tasks_url: str,
+    ) -> None:
+        other = await make_task(session, project=project, created_by=owner)
+        url = f"{tasks_url}/{other.id}/runs/{live.id}/command"
+        assert_not_found(await client.post(url, json={"jsonrpc": "2.0", "method": "cancel"}))
+
+    @pytest.mark.caller(CallerKind.MEMBER)
+    async def test_other_members_private_run_is_not_found(self, say: Say) -> None:
+        assert_not_found(await say("cancel"))
+
+    @pytest.mark.caller(CallerKind.READ_ONLY)
+    async def test_scope_is_write(self, say: Say) -> None:
+        assert_permission_denied(await say("cancel"), "API key missing required scope 'task:write'")
