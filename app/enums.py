@@ -11,6 +11,7 @@ __all__ = [
     "CommandStatus",
     "Environment",
     "LogFormat",
+    "NetworkAccessLevel",
     "NotificationDecision",
     "NotificationKind",
     "OriginProduct",
@@ -228,9 +229,26 @@ class SandboxKind(StrEnum):
 
 
 class AgentNetwork(StrEnum):
-    """What an agent may reach over the network."""
+    """What an agent may reach over the network, from the least to the most."""
 
     NONE = "none"
+    MODEL_ONLY = "model-only"
+    TRUSTED = "trusted"
+    FULL = "full"
+
+    def at_most(self, ceiling: "AgentNetwork") -> "AgentNetwork":
+        """Return this level, or `ceiling` where that is less."""
+        levels = list(AgentNetwork)
+        return min(self, ceiling, key=levels.index)
+
+
+class NetworkAccessLevel(StrEnum):
+    """What a sandbox environment asks for; `custom` is `trusted` with no list but its own."""
+
+    NONE = "none"
+    MODEL_ONLY = "model-only"
+    TRUSTED = "trusted"
+    CUSTOM = "custom"
     FULL = "full"
 
 

@@ -23,6 +23,7 @@ _APP = create_app(Settings(development=True))
 _DOCUMENT: dict[str, Any] = _APP.openapi()
 
 _TASK = "/api/projects/{project_id}/tasks/{task_id}"
+_ENVIRONMENTS = "/api/projects/{project_id}/sandbox_environments"
 
 # Clients are generated from these names: a change here is a change of the API.
 _OPERATIONS = {
@@ -67,6 +68,11 @@ _OPERATIONS = {
     ("POST", f"{_TASK}/runs/{{run_id}}/artifacts/presign"): "tasks_runs_artifacts_presign_create",
     ("POST", f"{_TASK}/runs/{{run_id}}/artifacts/download"): "tasks_runs_artifacts_download_create",
     ("GET", f"{_TASK}/runs/{{run_id}}/artifacts/download"): "tasks_runs_artifacts_download_retrieve",
+    ("GET", _ENVIRONMENTS): "sandbox_environments_list",
+    ("POST", _ENVIRONMENTS): "sandbox_environments_create",
+    ("GET", f"{_ENVIRONMENTS}/{{environment_id}}"): "sandbox_environments_retrieve",
+    ("PATCH", f"{_ENVIRONMENTS}/{{environment_id}}"): "sandbox_environments_partial_update",
+    ("DELETE", f"{_ENVIRONMENTS}/{{environment_id}}"): "sandbox_environments_destroy",
     ("GET", "/api/users/@me/push_tokens"): "users_push_tokens_list",
     ("POST", "/api/users/@me/push_tokens"): "users_push_tokens_create",
     ("POST", "/api/users/@me/push_tokens/unregister"): "users_push_tokens_unregister_create",

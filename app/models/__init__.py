@@ -11,6 +11,7 @@ from app.models.push_tokens import PushToken
 from app.models.run_commands import RunCommand
 from app.models.run_logs import RunLogState
 from app.models.runs import Run
+from app.models.sandbox_environments import SandboxEnvironment
 from app.models.signing_keys import SigningKey
 from app.models.staged_artifacts import StagedArtifact
 from app.models.tasks import Task
@@ -32,6 +33,7 @@ __all__ = [
     "Run",
     "RunCommand",
     "RunLogState",
+    "SandboxEnvironment",
     "SignalReport",
     "SignalReportTask",
     "SigningKey",

@@ -49,6 +49,9 @@ class Run(Base):
     output: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     state: Mapped[JsonObject] = mapped_column(JSONB, server_default=text("'{}'"))
     artifacts: Mapped[list[JsonObject]] = mapped_column(JSONB, server_default=text("'[]'"))
+    # Beside `state`, which clients write: this one was checked against who started the run. No foreign key: a run
+    # whose environment was deleted must not become one that never had any.
+    sandbox_environment_id: Mapped[UUID | None]
 
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -16,7 +16,7 @@ from app.clock import utcnow
 from app.db import release
 from app.enums import Scope
 from app.errors import AuthenticationFailed, NotFound, PermissionDenied
-from app.models import ApiKey, Membership, Project, Run, Task, User
+from app.models import ApiKey, Membership, Project, Run, SandboxEnvironment, Task, User
 from app.models.tasks import EVERYONE
 from app.security import hash_api_key
 
@@ -28,12 +28,14 @@ __all__ = [
     "authenticate",
     "lock_run",
     "lock_task",
+    "require_environment",
     "require_project",
     "require_run",
     "require_scope",
     "require_task",
     "visibility",
     "visible_audiences",
+    "visible_environment",
     "visible_projects",
     "visible_task",
 ]
@@ -292,3 +294,25 @@ def _visible_run(principal: Principal, task_id: UUID, run_id: UUID, *columns: An
         .join(Task, Task.id == Run.task_id)
         .where(Run.id == run_id, Run.task_id == task_id, visible_task(principal))
     )
+
+
+def visible_environment(principal: Principal) -> ColumnElement[bool]:
+    """Return the condition on `SandboxEnvironment` that leaves the project's shared ones and the caller's own."""
+    return and_(
+        SandboxEnvironment.project_id == principal.project.id,
+        or_(~SandboxEnvironment.private, SandboxEnvironment.created_by_id == principal.user_id),
+    )
+
+
+async def require_environment(session: AsyncSession, principal: Principal, environment_id: UUID) -> None:
+    """Return if the caller may use the sandbox environment.
+
+    Raises:
+        NotFound: there is none, or it is another user's own.
+
+    """
+    found = select(SandboxEnvironment.id).where(
+        SandboxEnvironment.id == environment_id, visible_environment(principal)
+    )
+    if (await session.scalar(found)) is None:
+        raise NotFound

@@ -85,6 +85,7 @@ async def open_run(
     dispatch: bool,
     events: RunEvents,
     artifacts: Sequence[Mapping[str, Any]] = (),
+    sandbox_environment_id: UUID | None = None,
 ) -> UUID:
     """Insert a queued run and make it the task's latest; `dispatch` asks for a worker (contract 13.1).
 
@@ -103,6 +104,7 @@ async def open_run(
             branch=branch,
             state=state,
             artifacts=list(artifacts),
+            sandbox_environment_id=sandbox_environment_id,
             created_at=now,
             updated_at=now,
             dispatch_requested_at=now if dispatch else None,

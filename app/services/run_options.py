@@ -12,7 +12,8 @@ __all__ = ["inherited_state", "requested_state", "require_consistent", "require_
 
 _NEEDED = "This field is required when selecting a cloud runtime."
 
-# What a run takes over from the one it resumes, where the request is silent (contract 9.2).
+# What a run takes over from the one it resumes, where the request is silent (contract 9.2); the sandbox environment
+# only if it is still the caller's to use (runs.py).
 _INHERITED = (
     "pr_authorship_mode",
     "run_source",
@@ -22,6 +23,7 @@ _INHERITED = (
     "reasoning_effort",
     "pr_base_branch",
     "snapshot_external_id",
+    "sandbox_environment_id",
 )
 
 
@@ -63,6 +65,7 @@ def requested_state(body: RunIn) -> dict[str, Any]:
         "pending_user_message": body.pending_user_message,
         "initial_permission_mode": body.initial_permission_mode,
         "resume_from_run_id": str(body.resume_from_run_id) if body.resume_from_run_id else None,
+        "sandbox_environment_id": str(body.sandbox_environment_id) if body.sandbox_environment_id else None,
         "pr_authorship_mode": body.pr_authorship_mode,
         "run_source": body.run_source,
         "signal_report_id": body.signal_report_id,

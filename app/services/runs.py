@@ -12,11 +12,13 @@ from app.clients.run_events import RunEvents
 from app.enums import Environment, PrAuthorshipMode
 from app.errors import InvalidInput, NotFound, RunRefused
 from app.models import Integration, Run, Task, UserIntegration
+from app.schemas.fields import parse_uuid
 from app.schemas.runs import RunCreateIn, RunIn, RunOut
 from app.schemas.tasks import TaskOut
 from app.services import run_lifecycle, run_options
 from app.services.access import Principal, lock_task, require_task, visible_task
 from app.services.jobs import request_run
+from app.services.sandbox_environments import is_accessible
 from app.services.staged_artifacts import keep_artifacts, take_artifacts
 from app.services.task_references import GITHUB
 from app.services.task_views import RUN_COLUMNS, run_out
@@ -89,8 +91,7 @@ async def _create(
     state = await _state(session, task, body)
     run_options.require_effort(state)
     state |= await _authorship(session, caller, task, body, state)
-    if body.sandbox_environment_id is not None:
-        raise RunRefused("Invalid sandbox_environment_id")
+    environment_id = await _sandbox_environment(session, caller, body, state)
     artifacts = await take_artifacts(session, task.id, body.pending_user_artifact_ids)
     if artifacts:
         state["pending_user_artifact_ids"] = [artifact["id"] for artifact in artifacts]
@@ -102,6 +103,7 @@ async def _create(
         branch=state.get("pr_base_branch"),
         state=state,
         artifacts=artifacts,
+        sandbox_environment_id=environment_id,
         dispatch=dispatch,
         events=events,
     )
@@ -123,6 +125,19 @@ async def _state(session: AsyncSession, task: Task, body: RunIn) -> dict[str, An
         state = run_options.inherited_state(previous.state)
     state |= run_options.requested_state(body)
     return run_options.with_provider(state)
+
+
+async def _sandbox_environment(
+    session: AsyncSession, caller: Principal, body: RunIn, state: dict[str, Any]
+) -> UUID | None:
+    """Return the environment of the run if the caller may use it, else drop it (contract 5.8 step 7, 9.2)."""
+    wanted = parse_uuid(state.get("sandbox_environment_id"))
+    if wanted is not None and await is_accessible(session, caller, wanted):
+        return wanted
+    if body.sandbox_environment_id is not None:
+        raise RunRefused("Invalid sandbox_environment_id")
+    state.pop("sandbox_environment_id", None)
+    return None
 
 
 async def _authorship(

@@ -15,10 +15,10 @@ from app.enums import Environment, OriginProduct, RunStatus
 from app.models import Run, Task, User
 from app.schemas.runs import RunOut
 from app.schemas.tasks import TaskOut
-from app.schemas.users import UserBasic
 from app.services.access import ProjectRef
 from app.services.artifact_rules import log_key
 from app.services.task_text import slug, slug_prefix
+from app.services.user_views import CREATOR_COLUMNS, user_basic
 
 __all__ = ["RUN_COLUMNS", "run_out", "select_tasks", "task_out", "tasks_out"]
 
@@ -59,17 +59,6 @@ _TASK_COLUMNS = (
     Task.updated_at,
     Task.ci_prompt,
 )
-_CREATOR_COLUMNS = (
-    User.id,
-    User.uuid,
-    User.distinct_id,
-    User.first_name,
-    User.last_name,
-    User.email,
-    User.is_email_verified,
-    User.hedgehog_config,
-    User.role_at_organization,
-)
 
 
 def _labelled(prefix: str, columns: Sequence[Any], source: Any) -> list[Any]:
@@ -78,7 +67,7 @@ def _labelled(prefix: str, columns: Sequence[Any], source: Any) -> list[Any]:
 
 _COLUMNS = [
     *_TASK_COLUMNS,
-    *_labelled("creator_", _CREATOR_COLUMNS, User),
+    *CREATOR_COLUMNS,
     *_labelled("run_", RUN_COLUMNS, _LatestRun),
 ]
 
@@ -119,7 +108,7 @@ async def task_out(row: Row[Any], project: ProjectRef, store: ObjectStore) -> Ta
         "latest_run": None if row.run_id is None else await run_out(values, store, prefix="run_"),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
-        "created_by": None if row.creator_id is None else _user_basic(values),
+        "created_by": user_basic(values),
         "ci_prompt": row.ci_prompt,
     }
 
@@ -155,17 +144,3 @@ def _text(state: Mapping[str, Any], key: str) -> str | None:
     # State is written by clients too: what is no text there is nothing here.
     value = state.get(key)
     return value if isinstance(value, str) else None
-
-
-def _user_basic(values: Mapping[Any, Any]) -> UserBasic:
-    return {
-        "id": values["creator_id"],
-        "uuid": values["creator_uuid"],
-        "distinct_id": values["creator_distinct_id"],
-        "first_name": values["creator_first_name"],
-        "last_name": values["creator_last_name"],
-        "email": values["creator_email"],
-        "is_email_verified": values["creator_is_email_verified"],
-        "hedgehog_config": values["creator_hedgehog_config"],
-        "role_at_organization": values["creator_role_at_organization"],
-    }

@@ -16,7 +16,7 @@ from app.schemas.fields import parse_integer
 from app.services import access
 from app.services.access import Principal
 from app.web.body import read_json
-from app.web.dependencies import ProcessDep, RunId, SessionDep, TaskId
+from app.web.dependencies import EnvironmentId, ProcessDep, RunId, SessionDep, TaskId
 from app.web.throttling import throttle
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "TaskWrite",
     "UserRead",
     "UserWrite",
+    "VisibleEnvironment",
     "VisibleRun",
     "VisibleTask",
 ]
@@ -115,8 +116,16 @@ async def _visible_run(request: Request, task_id: TaskId, run_id: RunId, session
     return run_id
 
 
+async def _visible_environment(request: Request, environment_id: EnvironmentId, session: SessionDep) -> UUID:
+    """Let a request through whose caller, an earlier parameter, sees the sandbox environment of the path."""
+    principal: Principal = request.state.principal
+    await access.require_environment(session, principal, environment_id)
+    return environment_id
+
+
 # For routes whose look-up comes before their body (contract 2.3).
 VisibleTask = Annotated[UUID, Depends(_visible_task)]
+VisibleEnvironment = Annotated[UUID, Depends(_visible_environment)]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
 

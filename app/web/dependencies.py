@@ -12,9 +12,19 @@ from app.clients.queue import JobQueue
 from app.db import unit_of_work
 from app.errors import NotFound
 from app.schemas.fields import parse_uuid
+from app.security import Cipher
 from app.services.process import ProcessContext
 
-__all__ = ["ProcessDep", "QueueDep", "RunId", "SessionDep", "StoreDep", "TaskId"]
+__all__ = [
+    "CipherDep",
+    "EnvironmentId",
+    "ProcessDep",
+    "QueueDep",
+    "RunId",
+    "SessionDep",
+    "StoreDep",
+    "TaskId",
+]
 
 
 def _process(request: Request) -> ProcessContext:
@@ -42,6 +52,11 @@ def _queue(process: ProcessDep) -> JobQueue:
     return process.queue
 
 
+def _cipher(process: ProcessDep) -> Cipher:
+    return Cipher(process.settings.secret_keys)
+
+
+CipherDep = Annotated[Cipher, Depends(_cipher)]
 StoreDep = Annotated[ObjectStore, Depends(_store)]
 QueueDep = Annotated[JobQueue, Depends(_queue)]
 
@@ -62,5 +77,10 @@ def _run_id(run_id: str) -> UUID:
     return _path_uuid(run_id)
 
 
+def _environment_id(environment_id: str) -> UUID:
+    return _path_uuid(environment_id)
+
+
+EnvironmentId = Annotated[UUID, Depends(_environment_id)]
 TaskId = Annotated[UUID, Depends(_task_id)]
 RunId = Annotated[UUID, Depends(_run_id)]

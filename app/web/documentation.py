@@ -75,6 +75,10 @@ TAGS = [
         "description": "Files that go into a run and files that come out of it.",
     },
     {
+        "name": "sandbox environments",
+        "description": "What agents reach over the network and which variables they get; runs name one.",
+    },
+    {
         "name": "push",
         "description": "Devices, presence, and pushes: who is told when a run ends, and why or why not.",
     },
@@ -116,6 +120,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "path",
         "required": True,
         "description": "Id of a run of that task.",
+        "schema": {"type": "string", "format": "uuid"},
+    },
+    "environment_id": {
+        "name": "environment_id",
+        "in": "path",
+        "required": True,
+        "description": "Id of the sandbox environment. A private one of somebody else is not found.",
         "schema": {"type": "string", "format": "uuid"},
     },
     "limit": {

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, Environment, OriginProduct, RunStatus, Scope
+from app.enums import TERMINAL_STATUSES, Environment, NetworkAccessLevel, OriginProduct, RunStatus, Scope
 from app.ids import new_hex_id, new_id
 from app.models import (
     ApiKey,
@@ -22,6 +22,7 @@ from app.models import (
     Organization,
     Project,
     Run,
+    SandboxEnvironment,
     SignalReport,
     Task,
     TaskCounter,
@@ -36,6 +37,7 @@ __all__ = [
     "make_organization",
     "make_project",
     "make_run",
+    "make_sandbox_environment",
     "make_signal_report",
     "make_task",
     "make_user",
@@ -206,6 +208,31 @@ async def make_user_integration(
     session.add(integration)
     await session.flush()
     return integration
+
+
+async def make_sandbox_environment(
+    session: AsyncSession, *, project: Project, created_by: User | None, **overrides: Any
+) -> SandboxEnvironment:
+    """Make an environment, private and with the defaults of the API unless said otherwise."""
+    now = utcnow()
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "project_id": project.id,
+        "created_by_id": created_by.id if created_by else None,
+        "name": "An environment",
+        "network_access_level": NetworkAccessLevel.TRUSTED,
+        "allowed_domains": [],
+        "include_default_domains": False,
+        "repositories": [],
+        "encrypted_variables": {},
+        "private": True,
+        "created_at": now,
+        "updated_at": now,
+    }
+    environment = SandboxEnvironment(**(values | overrides))
+    session.add(environment)
+    await session.flush()
+    return environment
 
 
 async def make_signal_report(

@@ -33,6 +33,7 @@ class Route:
 _TASKS = "/api/projects/{project}/tasks"
 _TASK = _TASKS + "/{task}"
 _RUN = _TASK + "/runs/{run}"
+_ENVIRONMENTS = "/api/projects/{project}/sandbox_environments"
 _ANY_ID = "00000000-0000-4000-8000-000000000000"
 
 # Routes of one task: all of them hide what the caller does not see (contract 4).
@@ -55,6 +56,8 @@ PROJECT_ROUTES = (
     Route("POST", _TASKS, Scope.TASK_WRITE, 201, body={"title": "made"}),
     Route("GET", _TASKS + "/repositories", Scope.TASK_READ),
     Route("POST", _TASKS + "/summaries", Scope.TASK_READ, body={"ids": [_ANY_ID]}),
+    Route("GET", _ENVIRONMENTS, Scope.TASK_READ),
+    Route("POST", _ENVIRONMENTS, Scope.TASK_WRITE, 201, body={"name": "made"}),
     *TASK_ROUTES,
 )
 ROUTES = (

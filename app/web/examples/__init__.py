@@ -15,6 +15,7 @@ from app.web.examples.commands import COMMAND_EXAMPLES
 from app.web.examples.operation import OperationExamples
 from app.web.examples.push import PUSH_EXAMPLES
 from app.web.examples.runs import RUN_EXAMPLES
+from app.web.examples.sandbox_environments import SANDBOX_ENVIRONMENT_EXAMPLES
 from app.web.examples.tasks import TASK_EXAMPLES
 
 __all__ = ["EXAMPLES", "OperationExamples", "on_the_wire"]
@@ -25,6 +26,7 @@ EXAMPLES: Mapping[str, OperationExamples] = {
     **RUN_EXAMPLES,
     **COMMAND_EXAMPLES,
     **ARTIFACT_EXAMPLES,
+    **SANDBOX_ENVIRONMENT_EXAMPLES,
     **PUSH_EXAMPLES,
 }
 

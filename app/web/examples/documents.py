@@ -12,6 +12,7 @@ __all__ = [
     "ARCHIVED_TASK",
     "CALLER",
     "COMPLETED_RUN",
+    "CREATOR",
     "DONE_TASK",
     "LOCAL_RUN",
     "LOG_ENTRY",
@@ -46,7 +47,7 @@ grep -q Hello docs/hello.md
 ```
 """
 
-_USER: UserBasic = {
+CREATOR: UserBasic = {
     "id": 1,
     "uuid": UUID("019ca8a0-0000-7000-8000-0000000000b2"),
     "distinct_id": "f0a1b2c3d4e5",
@@ -141,7 +142,7 @@ NEW_TASK: TaskOut = {
     "latest_run": None,
     "created_at": _CREATED_AT,
     "updated_at": _CREATED_AT,
-    "created_by": _USER,
+    "created_by": CREATOR,
     "ci_prompt": None,
 }
 RUNNING_TASK: TaskOut = {**NEW_TASK, "latest_run": QUEUED_RUN}
@@ -173,7 +174,7 @@ PROJECT: ProjectOut = {
 }
 _ORGANIZATION: OrganizationOut = {"id": _ORGANIZATION_ID, "name": "Test Organization"}
 CALLER: UserOut = {
-    **_USER,
+    **CREATOR,
     "is_staff": False,
     "date_joined": _CREATED_AT,
     "team": PROJECT,

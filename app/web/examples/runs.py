@@ -38,6 +38,7 @@ RUN_EXAMPLES: Mapping[str, OperationExamples] = {
         refused=(RunIn, {"mode": "quick"}),
         refusals={
             "The run to resume is not one of this task": RunRefused("Invalid resume_from_run_id"),
+            "The environment is not there, or somebody else's": RunRefused("Invalid sandbox_environment_id"),
             "An artifact is not there (any more)": RunRefused(
                 "Some pending_user_artifact_ids are invalid or expired",
                 missing_artifact_ids=["4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"],

@@ -1,0 +1,84 @@
+"""Which hosts an agent may reach by name: the default list, and how a name is matched against a list. Pure."""
+
+from collections.abc import Iterable
+
+__all__ = ["TRUSTED_DOMAINS", "covers"]
+
+# Package registries, code hosts and language tools: what a build fetches, and hosts that serve little else. Each may
+# also be written to by whoever has an account there, so this bounds where an agent can send data; it does not forbid it.
+TRUSTED_DOMAINS: tuple[str, ...] = (
+    # Code hosts
+    "github.com",
+    "api.github.com",
+    "codeload.github.com",
+    "gist.github.com",
+    "*.githubusercontent.com",
+    "ghcr.io",
+    "gitlab.com",
+    "registry.gitlab.com",
+    "bitbucket.org",
+    "api.bitbucket.org",
+    "codeberg.org",
+    # Python
+    "pypi.org",
+    "files.pythonhosted.org",
+    "bootstrap.pypa.io",
+    "conda.anaconda.org",
+    "repo.anaconda.com",
+    # JavaScript
+    "registry.npmjs.org",
+    "registry.yarnpkg.com",
+    "nodejs.org",
+    "jsr.io",
+    "npm.jsr.io",
+    "deno.land",
+    # Rust
+    "crates.io",
+    "index.crates.io",
+    "static.crates.io",
+    "static.rust-lang.org",
+    # Go
+    "go.dev",
+    "golang.org",
+    "proxy.golang.org",
+    "sum.golang.org",
+    "pkg.go.dev",
+    # Java
+    "repo.maven.apache.org",
+    "repo1.maven.org",
+    "plugins.gradle.org",
+    "services.gradle.org",
+    "downloads.gradle.org",
+    # Ruby, PHP, .NET, Elixir, Dart, Swift, Haskell
+    "rubygems.org",
+    "index.rubygems.org",
+    "packagist.org",
+    "repo.packagist.org",
+    "api.nuget.org",
+    "www.nuget.org",
+    "hex.pm",
+    "repo.hex.pm",
+    "pub.dev",
+    "cdn.cocoapods.org",
+    "hackage.haskell.org",
+    # Systems
+    "deb.debian.org",
+    "security.debian.org",
+    "archive.ubuntu.com",
+    "security.ubuntu.com",
+    "ports.ubuntu.com",
+    "dl-cdn.alpinelinux.org",
+    # Images
+    "registry-1.docker.io",
+    "auth.docker.io",
+    "production.cloudflare.docker.com",
+    "mcr.microsoft.com",
+)
+
+
+def covers(domains: Iterable[str], host: str) -> bool:
+    """Tell whether a list has a host, which is in lower case: by its name, or by `*.` and a name above it."""
+    return any(
+        host == domain or (domain.startswith("*.") and host.endswith(domain[1:]) and len(host) >= len(domain))
+        for domain in domains
+    )

@@ -1,0 +1,39 @@
+"""Sandbox environments: what agents reach over the network, and the variables they get."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.enums import NetworkAccessLevel
+from app.models.base import Base, one_of
+
+__all__ = ["SandboxEnvironment"]
+
+
+class SandboxEnvironment(Base):
+    """How runs that name it are confined. A private one is its creator's alone."""
+
+    __tablename__ = "sandbox_environments"
+    __table_args__ = (
+        one_of("network_access_level", NetworkAccessLevel),
+        # A project's environments, newest first.
+        Index("ix_sandbox_environments_project", "project_id", text("created_at DESC"), text("id DESC")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    # A private one without its creator is nobody's any more.
+    created_by_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="SET NULL"))
+    name: Mapped[str] = mapped_column(String(255))
+    network_access_level: Mapped[str] = mapped_column(String(16))
+    allowed_domains: Mapped[list[str]] = mapped_column(ARRAY(String(255)))
+    include_default_domains: Mapped[bool]
+    repositories: Mapped[list[str]] = mapped_column(ARRAY(String(255)))
+    # From names to values encrypted by `security.Cipher`. Never shown, never logged.
+    encrypted_variables: Mapped[dict[str, str]] = mapped_column(JSONB)
+    private: Mapped[bool]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

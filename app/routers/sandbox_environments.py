@@ -1,0 +1,114 @@
+"""Sandbox environments: how agents of a project are confined, and what they get (contract 5.8, 9.2)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from app.schemas.sandbox_environments import (
+    SandboxEnvironmentIn,
+    SandboxEnvironmentOut,
+    SandboxEnvironmentPage,
+    SandboxEnvironmentUpdateIn,
+)
+from app.services import sandbox_environments
+from app.web.answers import Json, no_content
+from app.web.auth import TaskRead, TaskWrite, VisibleEnvironment
+from app.web.body import json_body
+from app.web.dependencies import CipherDep, EnvironmentId, SessionDep
+from app.web.documentation import errors
+from app.web.pagination import PageDep
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/projects/{project_id}/sandbox_environments", tags=["sandbox environments"])
+
+CreateBody = Annotated[SandboxEnvironmentIn, Depends(json_body(SandboxEnvironmentIn))]
+UpdateBody = Annotated[SandboxEnvironmentUpdateIn, Depends(json_body(SandboxEnvironmentUpdateIn))]
+
+
+@router.get(
+    "",
+    operation_id="sandbox_environments_list",
+    summary="List sandbox environments",
+    response_description="A page of environments.",
+    response_model=SandboxEnvironmentPage,
+    responses=errors(403, 404, 429),
+)
+async def list_environments(caller: TaskRead, page: PageDep, session: SessionDep) -> Json:
+    """Return the environments that the caller may run in, newest first: the project's shared ones and their own."""
+    count, results = await sandbox_environments.list_environments(
+        session, caller, limit=page.limit, offset=page.offset
+    )
+    return Json(page.page(count, results))
+
+
+@router.post(
+    "",
+    operation_id="sandbox_environments_create",
+    summary="Create a sandbox environment",
+    response_description="The new environment.",
+    status_code=201,
+    response_model=SandboxEnvironmentOut,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def create_environment(
+    caller: TaskWrite, body: CreateBody, session: SessionDep, cipher: CipherDep
+) -> Json:
+    """Create an environment for runs to name as `sandbox_environment_id`. It is private unless said otherwise.
+
+    Values of variables are kept encrypted and never shown again; the agent of a run gets them, and may print them.
+    """
+    return Json(
+        await sandbox_environments.create_environment(session, caller, body, cipher=cipher), status_code=201
+    )
+
+
+@router.get(
+    "/{environment_id}",
+    operation_id="sandbox_environments_retrieve",
+    summary="Retrieve a sandbox environment",
+    response_description="The environment.",
+    response_model=SandboxEnvironmentOut,
+    responses=errors(403, 404, 429),
+)
+async def retrieve_environment(caller: TaskRead, environment_id: EnvironmentId, session: SessionDep) -> Json:
+    """Return an environment. A private one of somebody else is not found."""
+    return Json(await sandbox_environments.retrieve_environment(session, caller, environment_id))
+
+
+@router.patch(
+    "/{environment_id}",
+    operation_id="sandbox_environments_partial_update",
+    summary="Update a sandbox environment",
+    response_description="The environment as it is now.",
+    response_model=SandboxEnvironmentOut,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def update_environment(
+    caller: TaskWrite,
+    environment_id: VisibleEnvironment,
+    body: UpdateBody,
+    session: SessionDep,
+    cipher: CipherDep,
+) -> Json:
+    """Change the given fields and no others; runs that start from now on follow. Lists and variables are replaced."""
+    return Json(
+        await sandbox_environments.update_environment(session, caller, environment_id, body, cipher=cipher)
+    )
+
+
+@router.delete(
+    "/{environment_id}",
+    operation_id="sandbox_environments_destroy",
+    summary="Delete a sandbox environment",
+    response_description="It is gone; the answer is empty.",
+    status_code=204,
+    response_class=Response,
+    responses=errors(403, 404, 429),
+)
+async def delete_environment(
+    caller: TaskWrite, environment_id: EnvironmentId, session: SessionDep
+) -> Response:
+    """Delete an environment and its variables. Runs that still wait and name it fail."""
+    await sandbox_environments.delete_environment(session, caller, environment_id)
+    return no_content()

@@ -1,0 +1,187 @@
+"""Sandbox environments: the bodies that write them, and how they are shown.
+
+Names and shape are those of the reference's own `sandbox_environments`, which the contract's
+`sandbox_environment_id` (5.8) points to.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+from typing_extensions import TypedDict, override
+
+from app.enums import NetworkAccessLevel
+from app.schemas.base import Input, PageLink
+from app.schemas.fields import Boolean, Choice, Items, JsonObject, JsonSchema, Text, fail
+from app.schemas.users import UserBasic
+
+__all__ = [
+    "SandboxEnvironmentIn",
+    "SandboxEnvironmentOut",
+    "SandboxEnvironmentPage",
+    "SandboxEnvironmentUpdateIn",
+]
+
+_MAX_DOMAINS = 200
+_MAX_REPOSITORIES = 100
+_MAX_VARIABLES = 100
+_MAX_NAME = 128
+# In bytes. The kernel takes up to 128 KiB in one variable, and what a process starts with must all fit its stack.
+_MAX_VALUE = 32 * 1024
+_MAX_VALUES = 256 * 1024
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+# The last label starts with a letter, so that no address passes for a name, however it is written.
+_DOMAIN = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?", re.ASCII)
+
+
+def _check_domain(text: str) -> str:
+    """Return a host name, or `*.` and one, in the form that it is compared in."""
+    wildcard, name = ("*.", text[2:]) if text.startswith("*.") else ("", text)
+    try:
+        domain = wildcard + name.lower().removesuffix(".").encode("idna").decode("ascii")
+    except UnicodeError:
+        domain = ""
+    if not _DOMAIN.fullmatch(domain):
+        raise fail(
+            "invalid_input", "Enter a host name such as api.example.com, or *.example.com for those below it."
+        )
+    return domain
+
+
+def _check_repository(text: str) -> str:
+    organization, slash, name = text.partition("/")
+    if not (slash and organization.strip() and name.strip()) or "/" in name:
+        raise fail("invalid_input", "Repository must be in the format organization/repository")
+    return text.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Variables(JsonObject):
+    """Environment variables by name; values are strings."""
+
+    @override
+    def parse(self, value: Any) -> dict[str, str]:
+        variables: dict[str, str] = JsonObject.parse(self, value)
+        if len(variables) > _MAX_VARIABLES:
+            raise fail("max_length", f"Ensure this field has no more than {_MAX_VARIABLES} elements.")
+        size = 0
+        for name, text in variables.items():
+            if not _VARIABLE.fullmatch(name) or len(name) > _MAX_NAME:
+                raise fail(
+                    "invalid_input",
+                    f"Invalid environment variable key: {name[:_MAX_NAME]!r}. Must match [A-Za-z_][A-Za-z0-9_]* "
+                    f"and have no more than {_MAX_NAME} characters.",
+                )
+            if not isinstance(text, str):
+                raise fail("invalid_input", f"The value of {name} is not a string.")
+            length = len(text.encode(errors="surrogatepass"))
+            if length > _MAX_VALUE:
+                raise fail("max_length", f"The value of {name} has more than {_MAX_VALUE} bytes.")
+            size += length
+        if size > _MAX_VALUES:
+            raise fail("max_length", f"All values together have more than {_MAX_VALUES} bytes.")
+        return variables
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {
+            "type": "object",
+            "propertyNames": {"pattern": f"^{_VARIABLE.pattern}$", "maxLength": _MAX_NAME},
+            "additionalProperties": {"type": "string", "maxLength": _MAX_VALUE},
+            "maxProperties": _MAX_VARIABLES,
+            "writeOnly": True,
+        }
+
+
+_NAME = Text(max_length=255)
+_NAMED = Field(description="What people know it by.", examples=["Web app"])
+
+
+class _Fields(Input):
+    """What may be written, all of it optional."""
+
+    network_access_level: Annotated[
+        NetworkAccessLevel,
+        Choice(of=NetworkAccessLevel),
+        Field(
+            description="What agents reach: `none`; `model-only`, the host of their model; `trusted`, package "
+            "registries, code hosts and `allowed_domains`; `custom`, `allowed_domains`; `full`. The operator "
+            "may allow less."
+        ),
+    ] = NetworkAccessLevel.TRUSTED
+    allowed_domains: Annotated[
+        list[Annotated[str, Text(max_length=255, check=_check_domain)]],
+        Items(max_length=_MAX_DOMAINS),
+        Field(description="Host names; `*.example.com` stands for all below example.com, without itself."),
+    ] = []  # noqa: RUF012 - pydantic copies defaults
+    include_default_domains: Annotated[
+        bool, Boolean(), Field(description="Whether `custom` has the default domains of `trusted` too.")
+    ] = False
+    repositories: Annotated[
+        list[Annotated[str, Text(max_length=255, check=_check_repository)]],
+        Items(max_length=_MAX_REPOSITORIES),
+        Field(description="Repositories it is meant for, for clients to choose by; not enforced."),
+    ] = []  # noqa: RUF012
+    environment_variables: Annotated[
+        dict[str, str],
+        _Variables(),
+        Field(
+            description="Variables that the agent gets, by name. Kept encrypted and never shown; given in an update, "
+            "they replace all that were there."
+        ),
+    ] = {}  # noqa: RUF012
+    private: Annotated[
+        bool, Boolean(), Field(description="Whether it is the creator's alone, or the whole project's.")
+    ] = True
+
+
+class SandboxEnvironmentIn(_Fields):
+    """A new sandbox environment."""
+
+    name: Annotated[str, _NAME, _NAMED]
+
+
+class SandboxEnvironmentUpdateIn(_Fields):
+    """Changes to a sandbox environment: the given fields and no others."""
+
+    name: Annotated[str | None, _NAME, _NAMED] = None
+
+
+class SandboxEnvironmentOut(TypedDict):
+    """A sandbox environment, without the values of its variables."""
+
+    id: UUID
+    name: Annotated[str, Field(description="What people know it by.")]
+    network_access_level: Annotated[NetworkAccessLevel, Field(description="What agents reach.")]
+    allowed_domains: Annotated[list[str], Field(description="Host names of its own.")]
+    include_default_domains: Annotated[
+        bool, Field(description="Whether `custom` has the default domains too.")
+    ]
+    repositories: Annotated[list[str], Field(description="Repositories it is meant for.")]
+    has_environment_variables: Annotated[bool, Field(description="Whether it has any variable.")]
+    environment_variable_keys: Annotated[list[str], Field(description="Names of its variables, sorted.")]
+    private: Annotated[bool, Field(description="Whether it is the creator's alone.")]
+    internal: Annotated[bool, Field(description="Always false: the service makes none for itself.")]
+    effective_domains: Annotated[
+        list[str],
+        Field(
+            description="Host names that agents reach beside their model; empty for `full`, which reaches all."
+        ),
+    ]
+    created_by: Annotated[UserBasic | None, Field(description="Null once the account is deleted.")]
+    created_at: datetime
+    updated_at: datetime
+
+
+class SandboxEnvironmentPage(TypedDict):
+    """A page of sandbox environments."""
+
+    count: Annotated[int, Field(description="How many the caller sees.")]
+    next: PageLink
+    previous: PageLink
+    results: list[SandboxEnvironmentOut]

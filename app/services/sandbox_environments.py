@@ -1,0 +1,209 @@
+"""Sandbox environments: kept, shown without their secrets, and checked for runs that name them (contract 5.8, 9.2)."""
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+from uuid import UUID
+
+from sqlalchemy import Row, Select, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.domains import TRUSTED_DOMAINS
+from app.clock import utcnow
+from app.enums import NetworkAccessLevel
+from app.errors import InvalidInput, NotFound
+from app.ids import new_id
+from app.models import SandboxEnvironment, User
+from app.schemas.sandbox_environments import (
+    SandboxEnvironmentIn,
+    SandboxEnvironmentOut,
+    SandboxEnvironmentUpdateIn,
+)
+from app.security import Cipher
+from app.services.access import Principal, require_environment, visible_environment
+from app.services.user_views import CREATOR_COLUMNS, user_basic
+
+__all__ = [
+    "create_environment",
+    "delete_environment",
+    "effective_domains",
+    "is_accessible",
+    "list_environments",
+    "retrieve_environment",
+    "update_environment",
+]
+
+_PLAIN = (
+    "name",
+    "network_access_level",
+    "allowed_domains",
+    "include_default_domains",
+    "repositories",
+    "private",
+)
+_COLUMNS = (
+    SandboxEnvironment.id,
+    *(getattr(SandboxEnvironment, name) for name in _PLAIN),
+    SandboxEnvironment.encrypted_variables,
+    SandboxEnvironment.created_at,
+    SandboxEnvironment.updated_at,
+    *CREATOR_COLUMNS,
+)
+
+
+async def create_environment(
+    session: AsyncSession, caller: Principal, body: SandboxEnvironmentIn, *, cipher: Cipher
+) -> SandboxEnvironmentOut:
+    """Keep a new environment of the caller, its variables encrypted, and return it as it is shown."""
+    environment_id, now = new_id(), utcnow()
+    await session.execute(
+        insert(SandboxEnvironment).values(
+            id=environment_id,
+            project_id=caller.project.id,
+            created_by_id=caller.user_id,
+            **{name: getattr(body, name) for name in _PLAIN},
+            encrypted_variables=_encrypted(cipher, body.environment_variables),
+            created_at=now,
+            updated_at=now,
+        )
+    )
+    return await retrieve_environment(session, caller, environment_id)
+
+
+async def list_environments(
+    session: AsyncSession, caller: Principal, *, limit: int, offset: int
+) -> tuple[int, list[SandboxEnvironmentOut]]:
+    """Return how many environments the caller sees, and a page of them, newest first."""
+    count = await session.scalar(
+        select(func.count()).select_from(SandboxEnvironment).where(visible_environment(caller))
+    )
+    rows = await session.execute(
+        _select(caller)
+        .order_by(SandboxEnvironment.created_at.desc(), SandboxEnvironment.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return count or 0, [_out(row) for row in rows]
+
+
+async def retrieve_environment(
+    session: AsyncSession, caller: Principal, environment_id: UUID
+) -> SandboxEnvironmentOut:
+    """Return an environment that the caller sees.
+
+    Raises:
+        NotFound: there is none, or it is another user's own.
+
+    """
+    statement = _select(caller).where(SandboxEnvironment.id == environment_id)
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFound
+    return _out(row)
+
+
+async def update_environment(
+    session: AsyncSession,
+    caller: Principal,
+    environment_id: UUID,
+    body: SandboxEnvironmentUpdateIn,
+    *,
+    cipher: Cipher,
+) -> SandboxEnvironmentOut:
+    """Write the given fields and no others; runs that start from now on follow.
+
+    Raises:
+        NotFound: there is none, or it is another user's own.
+        InvalidInput: who did not create it would take it for themselves, or from the others.
+
+    """
+    values: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if body.given(name)}
+    if body.given("environment_variables"):
+        values["encrypted_variables"] = _encrypted(cipher, body.environment_variables)
+    condition = (SandboxEnvironment.id == environment_id) & visible_environment(caller)
+    if values.get("private"):
+        owner = (
+            await session.execute(select(SandboxEnvironment.created_by_id).where(condition))
+        ).one_or_none()
+        if owner is not None and owner.created_by_id != caller.user_id:
+            raise InvalidInput("Only the creator can make this environment private.", attr="private")
+    changed = await session.execute(
+        update(SandboxEnvironment)
+        .where(condition)
+        .values(values | {"updated_at": utcnow()})
+        .returning(SandboxEnvironment.id)
+    )
+    if changed.one_or_none() is None:
+        raise NotFound
+    return await retrieve_environment(session, caller, environment_id)
+
+
+async def delete_environment(session: AsyncSession, caller: Principal, environment_id: UUID) -> None:
+    """Forget an environment and its variables. Runs that wait and name it will fail, rather than do without it.
+
+    Raises:
+        NotFound: there is none, no longer, or it is another user's own.
+
+    """
+    gone = await session.execute(
+        delete(SandboxEnvironment)
+        .where(SandboxEnvironment.id == environment_id, visible_environment(caller))
+        .returning(SandboxEnvironment.id)
+    )
+    if gone.one_or_none() is None:
+        raise NotFound
+
+
+async def is_accessible(session: AsyncSession, caller: Principal, environment_id: UUID) -> bool:
+    """Tell whether the caller may run in an environment."""
+    try:
+        await require_environment(session, caller, environment_id)
+    except NotFound:
+        return False
+    return True
+
+
+def effective_domains(level: NetworkAccessLevel, own: list[str], *, include_defaults: bool) -> list[str]:
+    """Return the hosts that an environment lets agents reach by name, its own ones first, each once."""
+    match level:
+        case NetworkAccessLevel.TRUSTED:
+            return list(dict.fromkeys([*own, *TRUSTED_DOMAINS]))
+        case NetworkAccessLevel.CUSTOM:
+            return list(dict.fromkeys([*own, *(TRUSTED_DOMAINS if include_defaults else ())]))
+        case NetworkAccessLevel.NONE | NetworkAccessLevel.MODEL_ONLY | NetworkAccessLevel.FULL:
+            return []
+        case _:
+            assert_never(level)
+
+
+def _encrypted(cipher: Cipher, variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: cipher.encrypt(value) for name, value in variables.items()}
+
+
+def _select(caller: Principal) -> Select[Any]:
+    return (
+        select(*_COLUMNS)
+        .outerjoin(User, User.id == SandboxEnvironment.created_by_id)
+        .where(visible_environment(caller))
+    )
+
+
+def _out(row: Row[Any]) -> SandboxEnvironmentOut:
+    level = NetworkAccessLevel(row.network_access_level)
+    return {
+        "id": row.id,
+        "name": row.name,
+        "network_access_level": level,
+        "allowed_domains": row.allowed_domains,
+        "include_default_domains": row.include_default_domains,
+        "repositories": row.repositories,
+        "has_environment_variables": bool(row.encrypted_variables),
+        "environment_variable_keys": sorted(row.encrypted_variables),
+        "private": row.private,
+        "internal": False,
+        "effective_domains": effective_domains(
+            level, row.allowed_domains, include_defaults=row.include_default_domains
+        ),
+        "created_by": user_basic(row._mapping),  # noqa: SLF001 - SQLAlchemy's public accessor
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }

@@ -1,0 +1,42 @@
+"""Who made something, as part of it: a user's columns in its statement, and the user as it is shown (contract 3.2)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.models import User
+from app.schemas.users import UserBasic
+
+__all__ = ["CREATOR_COLUMNS", "user_basic"]
+
+_FIELDS = (
+    User.id,
+    User.uuid,
+    User.distinct_id,
+    User.first_name,
+    User.last_name,
+    User.email,
+    User.is_email_verified,
+    User.hedgehog_config,
+    User.role_at_organization,
+)
+_PREFIX = "creator_"
+
+# For a statement that is joined with `User`.
+CREATOR_COLUMNS = [column.label(f"{_PREFIX}{column.key}") for column in _FIELDS]
+
+
+def user_basic(values: Mapping[Any, Any]) -> UserBasic | None:
+    """Return the creator in the mapping of a row that holds `CREATOR_COLUMNS`; None once the account is deleted."""
+    if values["creator_id"] is None:
+        return None
+    return {
+        "id": values["creator_id"],
+        "uuid": values["creator_uuid"],
+        "distinct_id": values["creator_distinct_id"],
+        "first_name": values["creator_first_name"],
+        "last_name": values["creator_last_name"],
+        "email": values["creator_email"],
+        "is_email_verified": values["creator_is_email_verified"],
+        "hedgehog_config": values["creator_hedgehog_config"],
+        "role_at_organization": values["creator_role_at_organization"],
+    }
