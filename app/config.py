@@ -105,6 +105,12 @@ class Settings(BaseSettings):
         default=50, ge=0, description="Commits of history an agent gets to see; 0 = all of it."
     )
 
+    agent_catalog: Path | None = Field(
+        default=None, description="TOML or JSON file of further agents; README.md tells what it holds."
+    )
+    agents: Path | None = Field(
+        default=None, description="Folder that `make agents` fills; default: `agents` in the home folder."
+    )
     agent_sandbox: SandboxKind = Field(default=SandboxKind.AUTO, description="How agents are confined.")
     agent_network: AgentNetwork = Field(
         default=AgentNetwork.NONE, description="What agents reach over the network."
@@ -151,6 +157,11 @@ class Settings(BaseSettings):
     def _empty_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value is not None and value.get_secret_value() else None
 
+    @field_validator("agent_catalog", "agents", mode="before")
+    @classmethod
+    def _no_path_is_unset(cls, value: object) -> object:
+        return value or None
+
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
@@ -190,6 +201,11 @@ class Settings(BaseSettings):
     def workspaces_path(self) -> Path:
         """Folder that holds one sub-folder per run in progress."""
         return (self.workspaces or self.home / "workspaces").absolute()
+
+    @property
+    def agents_path(self) -> Path:
+        """Folder of the agents that `make agents` installs."""
+        return (self.agents or self.home / "agents").absolute()
 
     @property
     def s3_signing_endpoint_url(self) -> str | None:

@@ -48,6 +48,7 @@ _HURRIED_SECONDS = 0.4
 _COMPLAINT_BYTES = 8 * 2**10
 _FILE_BYTES = 8 * 2**20
 _MESSAGE_CHARACTERS = 2**20
+_INVALID_PARAMS = -32602
 
 
 def notification(method: str, params: Message) -> Message:
@@ -63,8 +64,16 @@ class AgentSession:
     """One conversation with one agent process."""
 
     def __init__(
-        self, process: ConfinedProcess, work: Path, *, name: str, emit: Emit, decide: Decide
+        self,
+        process: ConfinedProcess,
+        work: Path,
+        *,
+        name: str,
+        emit: Emit,
+        decide: Decide,
+        writable: Path | None = None,
     ) -> None:
+        """Take over a process; `writable` is where in the workspace it may write, by default anywhere."""
         if process.stdin is None or process.stdout is None:
             raise ValueError("the agent's standard input and output must be pipes")
         self._process = process
@@ -72,7 +81,9 @@ class AgentSession:
         self._name = name
         self._transcript = _Transcript(emit)
         self._wire = Wire(process.stdout, process.stdin, self._transcript.add)
-        self._connection = ClientSideConnection(cast("Client", _Desk(work, decide)), self._wire)
+        self._connection = ClientSideConnection(
+            cast("Client", _Desk(work, writable or work, decide)), self._wire
+        )
         self._complaints = Tail(_COMPLAINT_BYTES)
         self._listener = asyncio.create_task(self._complaints.follow(process.stderr))
         self._session_id = ""
@@ -83,8 +94,11 @@ class AgentSession:
         """What the agent said last, whole."""
         return self._transcript.last_message
 
-    async def start(self) -> None:
-        """Shake hands and open a session. Raises AgentCrashed or AgentFailed."""
+    async def start(self, *, authenticate: str | None = None) -> None:
+        """Shake hands, authenticate by a method if one is given, and open a session.
+
+        Raises AgentCrashed or AgentFailed.
+        """
         answered: InitializeResponse = await self._ask(
             self._connection.initialize(
                 PROTOCOL_VERSION,
@@ -98,13 +112,15 @@ class AgentSession:
                 f"The agent '{self._name}' speaks version {answered.protocol_version} of the protocol; "
                 f"this worker speaks {PROTOCOL_VERSION}."
             )
+        if authenticate is not None:
+            await self._ask(self._connection.authenticate(authenticate), within=_START_SECONDS)
         self._offers = await self._ask(self._connection.new_session(str(self._work)), within=_START_SECONDS)
         self._session_id = self._offers.session_id
 
     async def choose(self, category: str, value: str) -> bool:
-        """Set the option of a category (`mode`, `model`, `thought_level`); return whether the agent has it.
+        """Set the option of a category (`mode`, `model`, `thought_level`); return whether the agent took the value.
 
-        Raises AgentCrashed, or AgentFailed if the agent offers the value and then refuses it.
+        Raises AgentCrashed, or AgentFailed if it cannot.
         """
         offers = self._offers
         modes = offers.modes if offers else None
@@ -113,14 +129,20 @@ class AgentSession:
             return True
         for option in (offers.config_options or ()) if offers else ():
             if isinstance(option, SessionConfigOptionSelect) and option.category == category:
-                if value not in _values(option):
-                    return False
-                await self._ask(
-                    self._connection.set_config_option(option.id, self._session_id, value),
-                    within=_START_SECONDS,
-                )
-                return True
+                return await self._try_option(option.id, value)
         return False
+
+    async def _try_option(self, option: str, value: str) -> bool:
+        """Set an option. The agent decides: some understand more names of models than they list."""
+        try:
+            await self._ask(
+                self._connection.set_config_option(option, self._session_id, value), within=_START_SECONDS
+            )
+        except AgentFailed as error:
+            if isinstance(error.__cause__, RequestError) and error.__cause__.code == _INVALID_PARAMS:
+                return False
+            raise
+        return True
 
     async def prompt(self, blocks: Sequence[ContentBlock]) -> str:
         """Send a prompt, wait until the agent is done with it, and return the protocol's stop reason.
@@ -235,8 +257,9 @@ class _Desk:
     Not a subclass of the protocol's Client: that would claim terminals and more, which agents then use.
     """
 
-    def __init__(self, work: Path, decide: Decide) -> None:
+    def __init__(self, work: Path, writable: Path, decide: Decide) -> None:
         self._work = work
+        self._writable = writable
         self._decide = decide
 
     async def request_permission(
@@ -277,7 +300,10 @@ class _Desk:
         **_meta: Any,
     ) -> WriteTextFileResponse:
         try:
-            await asyncio.to_thread(beneath.write_file, self._work, path, content.encode(errors="replace"))
+            target = str(self._work / path)
+            await asyncio.to_thread(
+                beneath.write_file, self._writable, target, content.encode(errors="replace")
+            )
         except (PathRefused, OSError) as error:
             raise RequestError.invalid_params({"details": str(error)}) from None
         return WriteTextFileResponse()
@@ -287,14 +313,6 @@ def _text_of(update: Message) -> str | None:
     content = update.get("content")
     text = content.get("text") if isinstance(content, dict) else None
     return text if isinstance(text, str) else None
-
-
-def _values(option: SessionConfigOptionSelect) -> set[str]:
-    values: set[str] = set()
-    for entry in option.options:
-        choices = getattr(entry, "options", None) or [entry]
-        values.update(choice.value for choice in choices)
-    return values
 
 
 def _failure(name: str, error: RequestError) -> AgentFailed:

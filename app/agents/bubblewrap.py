@@ -51,7 +51,7 @@ def _mounts(
     confinement: Confinement, *, network: bool, private: Sequence[Path]
 ) -> Iterable[tuple[int, list[str]]]:
     """Yield mounts with their depth: applied from the root downwards, the deeper one decides."""
-    readable = [*SYSTEM_FOLDERS, *confinement.readable, *_resolver(network=network)]
+    readable = [*SYSTEM_FOLDERS, *confinement.visible, *_resolver(network=network)]
     for path in readable:
         if path.is_symlink() and path in SYSTEM_FOLDERS:
             yield _depth(path), ["--symlink", os.readlink(path), str(path)]  # noqa: PTH115 - Path loses "usr/bin/"

@@ -51,6 +51,7 @@ class Confinement:
     """The places of one process; all paths are absolute and mean the same inside and outside."""
 
     directory: Path  # where it starts
+    directory_writable: bool = True
     home: Path
     temporary: Path
     writable: tuple[Path, ...] = ()  # beside the three above
@@ -60,7 +61,13 @@ class Confinement:
     @property
     def changeable(self) -> tuple[Path, ...]:
         """All that the process may write to."""
-        return (self.directory, self.home, self.temporary, *self.writable)
+        own = (self.directory,) if self.directory_writable else ()
+        return (*own, self.home, self.temporary, *self.writable)
+
+    @property
+    def visible(self) -> tuple[Path, ...]:
+        """All that it may read beside the system and what it may write to."""
+        return self.readable if self.directory_writable else (*self.readable, self.directory)
 
 
 def private_parts(folder: Path) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 AgentError                          `message` goes to the run's `error_message`; `partial` keeps what was there
 ├── UnknownAdapter                  no adapter of that name in the catalog
+├── CatalogInvalid                  the operator's catalog of adapters is not valid
 ├── AgentNotInstalled               the adapter's command is not on this worker
 ├── AgentFailed                     the agent itself said that it could not do the work
 │   └── AgentStepFailed             a step of a runbook ended badly; its last lines are in the message
@@ -37,6 +38,7 @@ __all__ = [
     "AgentStopped",
     "AgentTimedOut",
     "BranchNotFound",
+    "CatalogInvalid",
     "OutputInvalid",
     "PathRefused",
     "PushRejected",
@@ -64,6 +66,10 @@ class AgentError(Exception):
 
 class UnknownAdapter(AgentError):
     """The catalog has no adapter of that name."""
+
+
+class CatalogInvalid(AgentError):
+    """The operator's catalog cannot be read or has a wrong entry; the message names it. Ends the start of a process."""
 
 
 class AgentNotInstalled(AgentError):

@@ -10,7 +10,6 @@ Knows no database, no queue and no settings: everything comes in with the spec, 
 """
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -23,12 +22,15 @@ from acp.helpers import resource_link_block, text_block
 from acp.schema import PermissionOption, ResourceContentBlock
 
 from app.agents.acp import AgentSession, notification
-from app.agents.catalog import DEFAULT_ADAPTER, Adapter, find_adapter
+from app.agents.adapter import Adapter, ModeRule, Wishes, WorkspaceAccess
+from app.agents.beneath import write_file
+from app.agents.catalog import DEFAULT_ADAPTER
 from app.agents.checking import check_apart
-from app.agents.errors import AgentError, AgentFailed, AgentNotInstalled, AgentStopped, AgentTimedOut
-from app.agents.files import Attachment, attached_path, place_attachments, take_artifacts
+from app.agents.errors import AgentError, AgentFailed, AgentStopped, AgentTimedOut, SandboxUnavailable
+from app.agents.files import OWN_FOLDER, Attachment, attached_path, place_attachments, take_artifacts
 from app.agents.git import Remote
 from app.agents.inside import OWN_PROGRAM
+from app.agents.installation import Installed, find_installed
 from app.agents.permissions import decide
 from app.agents.repository import Author
 from app.agents.sandbox import Sandbox, confined_environment
@@ -36,6 +38,7 @@ from app.agents.structured import MISSING, output_instructions, read_output
 from app.agents.uninterrupted import uninterrupted
 from app.agents.wire import LINE_LIMIT
 from app.agents.workspace import Collected, Workspace, open_workspace
+from app.enums import SandboxKind
 
 __all__ = ["Emit", "RunResult", "RunSpec", "perform"]
 
@@ -56,7 +59,8 @@ class RunSpec:
     """Everything that decides how a run goes."""
 
     run_id: UUID
-    adapter: str  # a name of the catalog
+    adapter: Adapter
+    agents: Path | None = None  # the folder of `make agents`
     prompt: str
     root: Path  # the folder that holds all workspaces
     push_branch: str
@@ -98,10 +102,9 @@ async def perform(spec: RunSpec, emit: Emit, *, stop: asyncio.Event | None = Non
     Raises an AgentError, with what there was in `partial`; CancelledError and what `emit` raises pass through.
     Repeatable: the push branch of an earlier attempt at the same run is replaced.
     """
-    adapter = find_adapter(spec.adapter)
-    command = _installed(adapter, spec.environment)
+    installed = find_installed(spec.adapter, spec.environment, spec.agents)
     async with open_workspace(spec.root, spec.run_id, spec.environment, spec.hidden) as workspace:
-        return await _Run(spec, emit, adapter, command, workspace, stop or asyncio.Event()).perform()
+        return await _Run(spec, emit, installed, workspace, stop or asyncio.Event()).perform()
 
 
 class _Run:
@@ -111,15 +114,15 @@ class _Run:
         self,
         spec: RunSpec,
         emit: Emit,
-        adapter: Adapter,
-        command: list[str],
+        installed: Installed,
         workspace: Workspace,
         stop: asyncio.Event,
     ) -> None:
         self._spec = spec
         self._emit = emit
-        self._adapter = adapter
-        self._command = command
+        self._adapter = spec.adapter
+        self._installed = installed
+        self._wishes = Wishes(model=spec.model, effort=spec.reasoning_effort, mode=spec.permission_mode)
         self._workspace = workspace
         self._stop = stop
         self._remote = Remote.parse(spec.clone_url) if spec.clone_url else None
@@ -185,26 +188,30 @@ class _Run:
         await self._progress(
             "agent", f"Starting the agent '{self._adapter.name}' (sandbox: {spec.sandbox.kind})"
         )
+        mode = self._adapter.mode_rule(self._wishes)
         confinement = self._workspace.confinement(
-            readable=(
-                *self._adapter.readable,
-                *_program_folders(self._command[0], self._adapter.interpreter, spec.environment),
-            ),
+            readable=(*self._adapter.readable, *self._installed.folders), read_only=self._is_read_only(mode)
         )
-        environment = confined_environment(spec.environment, confinement, self._adapter.environment)
+        await asyncio.to_thread(self._furnish_home)
         process = await spec.sandbox.start(
-            self._command,
+            self._installed.command,
             confinement,
-            {**environment, **dict(self._adapter.settings)},
+            confined_environment(spec.environment, confinement)
+            | self._adapter.variables(self._wishes, spec.environment),
             stdin=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
         )
         session = AgentSession(
-            process, self._workspace.work, name=self._adapter.name, emit=self._emit, decide=self._decide
+            process,
+            self._workspace.work,
+            name=self._adapter.name,
+            emit=self._emit,
+            decide=self._decide,
+            writable=None if confinement.directory_writable else self._workspace.work / OWN_FOLDER,
         )
         try:
-            await session.start()
-            await self._choose(session)
+            await session.start(authenticate=self._authentication())
+            await self._choose(session, mode)
             stop_reason = await session.prompt(
                 [*(text_block(text) for text in self._prompt()), *self._links()]
             )
@@ -214,11 +221,29 @@ class _Run:
         if stop_reason in _UNFINISHED:
             raise AgentFailed(_UNFINISHED[stop_reason])
 
-    async def _choose(self, session: AgentSession) -> None:
+    def _is_read_only(self, mode: ModeRule | None) -> bool:
+        read_only = mode is not None and mode.workspace is WorkspaceAccess.READ_ONLY
+        if read_only and self._spec.sandbox.kind is SandboxKind.NONE:
+            raise SandboxUnavailable(
+                f"The permission mode '{self._spec.permission_mode}' of the agent '{self._adapter.name}' needs a "
+                "sandbox that keeps the workspace read-only, and this worker has none."
+            )
+        return read_only
+
+    def _furnish_home(self) -> None:
+        files = self._adapter.home_files(self._wishes, self._spec.environment)
+        for path, content in files.items():
+            write_file(self._workspace.home, path, content.encode())
+
+    def _authentication(self) -> str | None:
+        rule = self._adapter.authenticate
+        return rule.method if rule and self._spec.environment.get(rule.needs) else None
+
+    async def _choose(self, session: AgentSession, mode: ModeRule | None) -> None:
         """Set what the run asks for; what the agent does not offer is told to whoever follows the run."""
         spec = self._spec
         wishes = (
-            ("mode", spec.permission_mode),
+            ("mode", mode.mode if mode else None),
             ("model", spec.model),
             ("thought_level", spec.reasoning_effort),
         )
@@ -305,33 +330,6 @@ class _Run:
     async def _progress(self, step: str, message: str) -> None:
         _LOGGER.info("run.step", step=step, detail=message)
         await self._emit(notification("_taskbeacon/progress", {"step": step, "message": message}))
-
-
-def _installed(adapter: Adapter, environment: Mapping[str, str]) -> list[str]:
-    """Return the adapter's command with the path of its program. Raises AgentNotInstalled."""
-    program = shutil.which(adapter.command[0], path=environment.get("PATH"))
-    if program is None:
-        raise AgentNotInstalled(
-            f"The agent '{adapter.name}' is not installed on this worker: there is no program "
-            f"'{adapter.command[0]}'. {adapter.install_hint}"
-        )
-    return [program, *adapter.command[1:]]
-
-
-def _program_folders(program: str, interpreter: str | None, environment: Mapping[str, str]) -> list[Path]:
-    """Return where a program and its parts lie: beside it, and beside what it links to.
-
-    Agents from npm are links into `node_modules`, started by a `node` that may lie in somebody's home.
-    """
-    folders = []
-    for name in (program, interpreter):
-        found = shutil.which(name, path=environment.get("PATH")) if name else None
-        if found is None:
-            continue
-        target = Path(found).resolve()
-        modules = [parent for parent in target.parents if parent.name == "node_modules"]
-        folders += [Path(found).parent, modules[-1] if modules else target.parent]
-    return folders
 
 
 def _spoken(duration: timedelta) -> str:

@@ -2,8 +2,9 @@
 
     .taskbeacon/attachments/<id>/<name>    what people attached; put there before the agent starts
     .taskbeacon/artifacts/                 what the agent wants to hand over; taken from there when it has ended
+    .taskbeacon/output.json                the structured output of the run (structured.py)
 
-The agent controls the second folder: nothing in it is followed, only regular files count, and number, size and depth
+The agent controls what comes out: nothing in it is followed, only regular files count, and number, size and depth
 are bounded. Blocking; call it in a thread.
 """
 
@@ -17,10 +18,22 @@ from pathlib import Path
 from app.agents.beneath import write_file
 from app.agents.errors import WorkspaceBroken
 
-__all__ = ["ARTIFACTS", "Attachment", "attached_path", "place_attachments", "take_artifacts"]
+__all__ = [
+    "ARTIFACTS",
+    "OUTPUT_PATH",
+    "OWN_FOLDER",
+    "Attachment",
+    "attached_path",
+    "place_attachments",
+    "take_artifacts",
+]
 
-ARTIFACTS = (".taskbeacon", "artifacts")
-_ATTACHMENTS = ".taskbeacon/attachments"
+# What is not to be committed.
+OWN_FOLDER = ".taskbeacon"
+ARTIFACTS = (OWN_FOLDER, "artifacts")
+# Where every agent leaves the structured output of a run, in its workspace.
+OUTPUT_PATH = f"{OWN_FOLDER}/output.json"
+_ATTACHMENTS = f"{OWN_FOLDER}/attachments"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MAX_FILES = 100

@@ -116,7 +116,7 @@ class Sandbox:
 
     def _landlock_rules(self, confinement: Confinement, *, network: bool) -> dict[str, object]:
         hidden = (*self.private, *confinement.hidden)
-        folders = (*SYSTEM_FOLDERS, *confinement.readable)
+        folders = (*SYSTEM_FOLDERS, *confinement.visible)
         readable = [part for folder in folders if folder.exists() for part in public_parts(folder, hidden)]
         devices = [Path("/dev") / name for name in _DEVICES]
         return {

@@ -12,8 +12,8 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from app.agents import beneath
-from app.agents.catalog import OUTPUT_PATH
 from app.agents.errors import OutputInvalid, PathRefused
+from app.agents.files import OUTPUT_PATH
 
 __all__ = ["MISSING", "check_output", "output_instructions", "read_output"]
 

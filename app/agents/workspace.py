@@ -25,6 +25,7 @@ import structlog
 
 from app.agents.beneath import make_folder
 from app.agents.errors import WorkspaceBroken
+from app.agents.files import OWN_FOLDER
 from app.agents.git import Remote, settings_environment
 from app.agents.repository import Author, Base, Changes, Repository
 from app.agents.sandbox import Confinement, Sandbox, confined_environment
@@ -39,7 +40,6 @@ _COLLECT_SECONDS = 300
 _RESULT = "refs/heads/result"
 _OUTPUT_LIMIT = 2**20
 _NOTHING_TO_COMMIT = 1
-_OWN_FOLDER = ".taskbeacon"
 _SETTINGS = (
     ("core.bare", "false"),
     ("core.hooksPath", os.devnull),
@@ -85,16 +85,22 @@ class Workspace:
         origin = remote.url if remote else None
         await self._repository.check_out(self.work, self.base, push_branch, origin, author)
         for name in ("attachments", "artifacts"):
-            make_folder(self.work, f"{_OWN_FOLDER}/{name}")
+            make_folder(self.work, f"{OWN_FOLDER}/{name}")
 
-    def confinement(self, *, readable: tuple[Path, ...] = (), writable: tuple[Path, ...] = ()) -> Confinement:
-        """Return the view of the machine from this workspace: nothing of any other, nothing that is hidden."""
+    def confinement(
+        self, *, readable: tuple[Path, ...] = (), writable: tuple[Path, ...] = (), read_only: bool = False
+    ) -> Confinement:
+        """Return the view of the machine from this workspace: nothing of any other, nothing that is hidden.
+
+        `read_only` leaves of the agent's clone only the folder for what it hands over to be written to.
+        """
         return Confinement(
             directory=self.work,
+            directory_writable=not read_only,
             home=self.home,
             temporary=self.temporary,
             readable=readable,
-            writable=writable,
+            writable=(*writable, self.work / OWN_FOLDER) if read_only else writable,
             hidden=self._hidden,
         )
 
@@ -139,7 +145,7 @@ class Workspace:
         # Not by a pathspec that excludes it: git counts it as an error if the repository ignores the same folder.
         code, _, complaint = await git.run("add", "--all", "--ignore-errors", "--", ".")
         # A .gitignore of the repository can say otherwise than the exclude file.
-        await git.output("reset", "--quiet", "--", _OWN_FOLDER)
+        await git.output("reset", "--quiet", "--", OWN_FOLDER)
         message = ("--allow-empty-message", "--message", " ".join(subject.split()))
         await git.output("commit", "--quiet", "--no-verify", *message, accept=(0, _NOTHING_TO_COMMIT))
         return last_lines(complaint) if code != 0 else ""

@@ -9,7 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.cli.database import check_schema
-from app.cli.settings import service_settings
+from app.cli.settings import check_catalog, service_settings
 from app.config import get_settings
 from app.main import create_app
 from app.observability import configure_logging
@@ -44,6 +44,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     signal.signal(signal.SIGTERM, _exit)
     settings = service_settings()
     configure_logging(settings.log_format, settings.log_level)
+    check_catalog(settings)
     check_schema(settings)
     uvicorn.run(
         f"{__name__}:{create_logging_app.__name__}",

@@ -7,10 +7,12 @@ import click
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from app.agents.catalog import Catalog, load_catalog
+from app.agents.errors import CatalogInvalid
 from app.config import Settings
 from app.devstack.home import running_environment
 
-__all__ = ["admin_settings", "development_settings", "service_settings"]
+__all__ = ["admin_settings", "check_catalog", "development_settings", "service_settings"]
 
 _PREFIX = "TASKBEACON_"
 
@@ -18,6 +20,14 @@ _PREFIX = "TASKBEACON_"
 def service_settings() -> Settings:
     """Return the settings of the environment."""
     return _checked(Settings)
+
+
+def check_catalog(settings: Settings) -> Catalog:
+    """Return the agents of the settings; a catalog that is not valid ends the command."""
+    try:
+        return load_catalog(settings.agent_catalog)
+    except CatalogInvalid as error:
+        raise click.ClickException(f"bad {_PREFIX}AGENT_CATALOG: {error.message}") from error
 
 
 def development_settings(**given: Any) -> Settings:

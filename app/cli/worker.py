@@ -3,7 +3,7 @@
 import click
 
 from app.cli.database import check_schema
-from app.cli.settings import service_settings
+from app.cli.settings import check_catalog, service_settings
 from app.observability import configure_logging
 from app.worker.main import run_worker
 
@@ -18,5 +18,6 @@ def worker() -> None:
     """
     settings = service_settings()
     configure_logging(settings.log_format, settings.log_level)
+    check_catalog(settings)
     check_schema(settings)
     run_worker(settings)

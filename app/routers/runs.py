@@ -68,6 +68,7 @@ async def run_task(
             store=process.store,
             queue=process.queue,
             events=process.events,
+            catalog=process.catalog,
         )
     )
 
@@ -91,7 +92,15 @@ async def create_run(
 ) -> Response:
     """Create a run and begin nothing: the client performs it (`local`), or starts it later (`cloud`)."""
     return await once(
-        lambda: runs.create_run(session, caller, task_id, body, store=process.store, events=process.events),
+        lambda: runs.create_run(
+            session,
+            caller,
+            task_id,
+            body,
+            store=process.store,
+            events=process.events,
+            catalog=process.catalog,
+        ),
         status_code=201,
     )
 

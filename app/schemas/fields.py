@@ -29,6 +29,7 @@ __all__ = [
     "Items",
     "Json",
     "JsonObject",
+    "OpenChoice",
     "Text",
     "Uuid",
     "fail",
@@ -238,6 +239,24 @@ class Choice(Field):
     @override
     def json_schema(self) -> JsonSchema:
         return {"type": "string", "enum": [member.value for member in self.of]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenChoice(Field):
+    """A member of a vocabulary that operators extend. Whether it is one is for a service to say."""
+
+    max_length: int
+
+    @override
+    def parse(self, value: Any) -> str:
+        word = str(value)
+        if not 0 < len(word) <= self.max_length or "\x00" in word:
+            raise fail("invalid_choice", f'"{word[:_ECHO_LIMIT]}" is not a valid choice.')
+        return word
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {"type": "string", "minLength": 1, "maxLength": self.max_length}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,9 @@ from app.enums import (
     RunMode,
     RunSource,
     RunStatus,
-    RuntimeAdapter,
 )
 from app.schemas.base import Input, PageLink
-from app.schemas.fields import Choice, Items, Json, JsonObject, JsonSchema, Text, Uuid
+from app.schemas.fields import Choice, Items, Json, JsonObject, JsonSchema, OpenChoice, Text, Uuid
 from app.schemas.fields import Field as InputField
 
 __all__ = [
@@ -86,10 +85,12 @@ class RunIn(Input):
         str | None, Text(max_length=255), Field(description="Report behind the run.")
     ] = None
     runtime_adapter: Annotated[
-        RuntimeAdapter | None,
-        Choice(of=RuntimeAdapter),
+        str | None,
+        OpenChoice(max_length=40),
         Field(
-            description="The agent; needs `model` too. Without it the built-in `runbook` agent performs the run."
+            description="The agent: `claude`, `codex`, or one that the operator enabled; needs `model` too. "
+            "Without it the built-in `runbook` agent performs the run.",
+            examples=["claude", "codex"],
         ),
     ] = None
     model: Annotated[

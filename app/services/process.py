@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
+from app.agents.catalog import Catalog, load_catalog
 from app.clients.expo import ExpoClient
 from app.clients.object_store import Storage
 from app.clients.pace import NoPace, RedisPace
@@ -40,11 +41,17 @@ class ProcessContext:
     events: RunEvents
     # Who brings pushes to which devices; a platform without one is not configured.
     push: Mapping[Platform, PushSender]
+    # The agents that runs may ask for; default: those of this release.
+    catalog: Catalog = field(default_factory=load_catalog)
 
 
 @asynccontextmanager
 async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[ProcessContext, None]:
-    """Open what a process needs and close it in reverse order. Connects to nothing before the first use."""
+    """Open what a process needs and close it in reverse order. Connects to nothing before the first use.
+
+    Raises CatalogInvalid if the operator's catalog of adapters is not valid.
+    """
+    catalog = load_catalog(settings.agent_catalog)
     engine = create_engine(settings, application_name=f"taskbeacon-{name}")
     redis = create_redis(settings.redis_url)
     queue = ArqQueue(settings.redis_url)
@@ -62,6 +69,7 @@ async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[Proce
                 store=store,
                 events=events,
                 push=create_senders(settings, http, redis),
+                catalog=catalog,
             )
     finally:
         await events.aclose()

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.catalog import DEFAULT_ADAPTER
+from app.agents.catalog import DEFAULT_ADAPTER, Catalog
 from app.agents.errors import AgentError, RepositoryNotFound
 from app.agents.execution import RunResult, RunSpec
 from app.agents.files import Attachment
@@ -60,6 +60,7 @@ class Orders:
         self,
         settings: Settings,
         *,
+        catalog: Catalog,
         sandbox: Sandbox,
         environment: Mapping[str, str],
         attachments: Sequence[Attachment] = (),
@@ -69,11 +70,13 @@ class Orders:
 
         Raises:
             RepositoryNotFound: the task's repository is not a name that can be cloned.
+            UnknownAdapter: the run asks for an agent that is not in the catalog any more.
 
         """
         return RunSpec(
             run_id=self.run_id,
-            adapter=self.state.get("runtime_adapter") or DEFAULT_ADAPTER,
+            adapter=catalog.find(self.state.get("runtime_adapter") or DEFAULT_ADAPTER),
+            agents=settings.agents_path,
             prompt=self.prompt,
             root=settings.workspaces_path,
             # Random digits: a time-ordered id begins alike for runs of the same minute.

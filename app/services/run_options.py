@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.agents import catalog
-from app.enums import PrAuthorshipMode, RunSource, RuntimeAdapter
+from app.agents.catalog import Catalog
+from app.enums import PrAuthorshipMode, RunSource
 from app.errors import InvalidInput
 from app.schemas.runs import RunIn
 
@@ -27,13 +27,18 @@ _INHERITED = (
 )
 
 
-def require_consistent(body: RunIn) -> None:
+def require_consistent(body: RunIn, catalog: Catalog) -> None:
     """Check the rules that join fields of the request (contract 9.3).
 
     Raises:
         InvalidInput: naming the field that is missing or does not fit.
 
     """
+    adapter = catalog.choice(body.runtime_adapter)
+    if body.runtime_adapter is not None and adapter is None:
+        raise InvalidInput(
+            f'"{body.runtime_adapter}" is not a valid choice.', code="invalid_choice", attr="runtime_adapter"
+        )
     if body.runtime_adapter or body.model or body.reasoning_effort:
         if body.runtime_adapter is None:
             raise InvalidInput(_NEEDED, attr="runtime_adapter")
@@ -42,13 +47,12 @@ def require_consistent(body: RunIn) -> None:
     mode = body.initial_permission_mode
     if mode is None:
         return
-    if body.runtime_adapter is None:
+    if adapter is None:
         raise InvalidInput("This field requires runtime_adapter to be set.", attr="initial_permission_mode")
-    known = catalog.permission_modes(body.runtime_adapter)
-    if mode not in known:
-        values = ", ".join(f"'{value}'" for value in known)
+    if mode not in adapter.permission_modes:
+        values = ", ".join(f"'{value}'" for value in adapter.permission_modes) or "none"
         raise InvalidInput(
-            f"Invalid choice '{mode}' for runtime_adapter '{body.runtime_adapter}'. Supported values: {values}.",
+            f"Invalid choice '{mode}' for runtime_adapter '{adapter.name}'. Supported values: {values}.",
             attr="initial_permission_mode",
         )
 
@@ -78,26 +82,27 @@ def requested_state(body: RunIn) -> dict[str, Any]:
     return {"mode": body.mode} | {key: value for key, value in values.items() if value is not None}
 
 
-def with_provider(state: dict[str, Any]) -> dict[str, Any]:
+def with_provider(state: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
     """Return `state` with the provider that its adapter implies."""
-    adapter = state.get("runtime_adapter")
-    return state | {"provider": catalog.provider_of(adapter)} if adapter in set(RuntimeAdapter) else state
+    adapter = catalog.choice(state.get("runtime_adapter"))
+    return state | {"provider": adapter.provider} if adapter and adapter.provider else state
 
 
-def require_effort(state: Mapping[str, Any]) -> None:
+def require_effort(state: Mapping[str, Any], catalog: Catalog) -> None:
     """Check the effort against the adapter and model it is merged with (contract 5.8, step 5).
 
     Raises:
         InvalidInput: the model does not know this effort.
 
     """
-    effort, adapter, model = (state.get(key) for key in ("reasoning_effort", "runtime_adapter", "model"))
-    if effort is None or adapter not in set(RuntimeAdapter) or model is None:
+    effort, model = state.get("reasoning_effort"), state.get("model")
+    adapter = catalog.choice(state.get("runtime_adapter"))
+    if effort is None or adapter is None or model is None:
         return
-    known = catalog.supported_efforts(adapter, model)
+    known = adapter.supported_efforts(model)
     if effort not in known:
         raise InvalidInput(
-            f"Reasoning effort '{effort}' is not supported for runtime_adapter '{adapter}' and model '{model}'. "
+            f"Reasoning effort '{effort}' is not supported for runtime_adapter '{adapter.name}' and model '{model}'. "
             f"Supported values: {', '.join(known) or 'none'}.",
             attr="reasoning_effort",
         )

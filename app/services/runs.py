@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.catalog import Catalog
 from app.clients.object_store import ObjectStore
 from app.clients.queue import JobQueue
 from app.clients.run_events import RunEvents
@@ -36,6 +37,7 @@ async def start_cloud_run(
     store: ObjectStore,
     queue: JobQueue,
     events: RunEvents,
+    catalog: Catalog,
 ) -> TaskOut:
     """Create a queued cloud run, ask for a worker after the commit, and return the task with it (contract 5.8).
 
@@ -48,7 +50,15 @@ async def start_cloud_run(
 
     """
     run_id = await _create(
-        session, caller, task_id, body, Environment.CLOUD, dispatch=True, store=store, events=events
+        session,
+        caller,
+        task_id,
+        body,
+        Environment.CLOUD,
+        dispatch=True,
+        store=store,
+        events=events,
+        catalog=catalog,
     )
     request_run(session, queue, run_id)
     return await retrieve_task(session, caller, task_id, store=store)
@@ -62,6 +72,7 @@ async def create_run(
     *,
     store: ObjectStore,
     events: RunEvents,
+    catalog: Catalog,
 ) -> RunOut:
     """Create a queued run and ask nobody to perform it: the client does, or starts it later (contract 6.4, 13.1).
 
@@ -70,7 +81,15 @@ async def create_run(
 
     """
     run_id = await _create(
-        session, caller, task_id, body, body.environment, dispatch=False, store=store, events=events
+        session,
+        caller,
+        task_id,
+        body,
+        body.environment,
+        dispatch=False,
+        store=store,
+        events=events,
+        catalog=catalog,
     )
     return await retrieve_run(session, caller, task_id, run_id, store=store)
 
@@ -85,11 +104,12 @@ async def _create(
     dispatch: bool,
     store: ObjectStore,
     events: RunEvents,
+    catalog: Catalog,
 ) -> UUID:
-    run_options.require_consistent(body)
+    run_options.require_consistent(body, catalog)
     task = await lock_task(session, caller, task_id)
-    state = await _state(session, task, body)
-    run_options.require_effort(state)
+    state = await _state(session, task, body, catalog)
+    run_options.require_effort(state, catalog)
     state |= await _authorship(session, caller, task, body, state)
     environment_id = await _sandbox_environment(session, caller, body, state)
     artifacts = await take_artifacts(session, task.id, body.pending_user_artifact_ids)
@@ -111,7 +131,7 @@ async def _create(
     return run_id
 
 
-async def _state(session: AsyncSession, task: Task, body: RunIn) -> dict[str, Any]:
+async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalog) -> dict[str, Any]:
     """Return the state of the new run: what it inherits, below what the request asks for (contract 9.1, 9.2)."""
     state: dict[str, Any] = {}
     if body.resume_from_run_id is not None:
@@ -124,7 +144,7 @@ async def _state(session: AsyncSession, task: Task, body: RunIn) -> dict[str, An
             raise RunRefused("Invalid resume_from_run_id")
         state = run_options.inherited_state(previous.state)
     state |= run_options.requested_state(body)
-    return run_options.with_provider(state)
+    return run_options.with_provider(state, catalog)
 
 
 async def _sandbox_environment(

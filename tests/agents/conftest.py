@@ -13,6 +13,7 @@ from typing import Any, Protocol  # Any: JSON
 
 import pytest
 
+from app.agents.catalog import load_catalog
 from app.agents.errors import AgentError
 from app.agents.execution import RunResult, RunSpec, perform
 from app.agents.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment, probe
@@ -181,7 +182,7 @@ def runner(tmp_path: Path, origin: GitFolder, sandbox: Sandbox) -> Runner:
     return Runner(
         RunSpec(
             run_id=uuid.uuid4(),
-            adapter="runbook",
+            adapter=load_catalog().find("runbook"),
             prompt="",
             root=tmp_path / "workspaces",
             push_branch=PUSH_BRANCH,

@@ -49,7 +49,9 @@ class Stage:
         self._make_cell = make_cell
 
     @asynccontextmanager
-    async def play(self, part: str, mode: str | None = None, *, start: bool = True) -> AsyncIterator[Talk]:
+    async def play(
+        self, part: str, mode: str | None = None, *, start: bool = True, writable: str = "."
+    ) -> AsyncIterator[Talk]:
         cell = self._make_cell(await find_sandbox(SandboxKind.NONE))
         process = await cell.sandbox.start(
             [sys.executable, "-I", "-S", str(SCRIPT), part],
@@ -67,7 +69,9 @@ class Stage:
             return decide(mode, options)
 
         work = cell.confinement.directory
-        session = AgentSession(process, work, name="actor", emit=emit, decide=answer)
+        session = AgentSession(
+            process, work, name="actor", emit=emit, decide=answer, writable=work / writable
+        )
         try:
             if start:
                 await session.start()
@@ -258,6 +262,18 @@ async def test_files_outside_are_refused(stage: Stage, method: str, path: str) -
     answer, work = await ask_for_file(stage, method, path, **({"content": "x"} if "write" in method else {}))
     assert "leads out of the workspace" in answer["error"]["data"]["details"]
     assert not (work.parents[1] / "outside").exists()
+
+
+async def test_files_are_written_where_the_workspace_is_writable_only(stage: Stage) -> None:
+    async with stage.play("request", writable="out") as talk:
+        (talk.work / "out").mkdir()
+        for path in ("file.txt", "out/file.txt"):
+            params = {"path": path, "content": "x"}
+            await talk.prompt(json.dumps({"method": "fs/write_text_file", "params": params}))
+
+        assert ["error" in json.loads(said) for said in talk.said()] == [True, False]
+        assert not (talk.work / "file.txt").exists()
+        assert (talk.work / "out/file.txt").read_text() == "x"
 
 
 async def test_missing_file_is_not_found(stage: Stage) -> None:

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from app.agents.catalog import load_catalog
 from app.agents.files import Attachment
 from app.enums import SandboxKind
 from tests.agents.conftest import Runner, find_sandbox
@@ -23,7 +24,7 @@ async def test_agent_is_told_of_its_files_as_resource_links(runner: Runner, tmp_
 
     outcome = await runner.run(
         "Read it.",
-        adapter="codex",
+        adapter=load_catalog().find("codex"),
         environment=os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}"},
         sandbox=await find_sandbox(SandboxKind.NONE),
         attachments=(attachment,),

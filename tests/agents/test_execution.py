@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from app.agents.adapter import Adapter, HomeFile, ModeRule, WorkspaceAccess
+from app.agents.catalog import load_catalog
 from app.agents.errors import (
     AgentCrashed,
     AgentFailed,
@@ -16,9 +18,19 @@ from app.agents.errors import (
     AgentStepFailed,
     AgentTimedOut,
     OutputInvalid,
+    SandboxUnavailable,
 )
 from app.agents.execution import perform
-from tests.agents.conftest import PUSH_BRANCH, GitFolder, Runner, eventually, make_origin, processes_with
+from app.enums import SandboxKind
+from tests.agents.conftest import (
+    PUSH_BRANCH,
+    GitFolder,
+    Runner,
+    eventually,
+    find_sandbox,
+    make_origin,
+    processes_with,
+)
 
 
 async def test_work_arrives_on_a_new_branch(runner: Runner, origin: GitFolder) -> None:
@@ -326,10 +338,69 @@ async def test_agent_that_dies_is_told_with_its_exit_status(runner: Runner) -> N
 
 
 async def test_missing_program_is_told_with_how_to_install_it(runner: Runner) -> None:
-    outcome = await runner.run("Hello", adapter="claude", environment={"PATH": "/nonexistent"})
+    outcome = await runner.run(
+        "Hello", adapter=load_catalog().find("claude"), environment={"PATH": "/nonexistent"}
+    )
 
     assert isinstance(outcome.failed, AgentNotInstalled)
-    assert "npm install -g @agentclientprotocol/claude-agent-acp" in outcome.failed.message
+    assert "there is no program 'claude-agent-acp'. Install it on the worker with `make agents`" in (
+        outcome.failed.message
+    )
+
+
+def with_read_only_mode() -> Adapter:
+    rule = ModeRule(mode="any", workspace=WorkspaceAccess.READ_ONLY)
+    return load_catalog().find("runbook").model_copy(update={"permission_modes": {"read-only": rule}})
+
+
+async def test_read_only_mode_keeps_the_workspace_as_it_was(runner: Runner) -> None:
+    outcome = await runner.run(
+        "```sh allow-failure\necho x > file0.txt\n```\n```sh allow-failure\ntouch .git/x && echo broken\n```\n"
+        "```sh\ncat file0.txt\ngit status --short\necho 1 > .taskbeacon/output.json\n```",
+        adapter=with_read_only_mode(),
+        permission_mode="read-only",
+    )
+
+    assert outcome.done.structured == 1
+    assert outcome.done.files_changed == []
+    assert "Read-only file system" in json.dumps(outcome.entries)
+    assert "broken" not in json.dumps(outcome.updates("tool_call_update"))
+
+
+async def test_read_only_mode_needs_a_sandbox(runner: Runner) -> None:
+    outcome = await runner.run(
+        "```sh\necho x > x\n```",
+        adapter=with_read_only_mode(),
+        permission_mode="read-only",
+        sandbox=await find_sandbox(SandboxKind.NONE),
+    )
+
+    assert isinstance(outcome.failed, SandboxUnavailable)
+    assert "permission mode 'read-only' of the agent 'runbook' needs a sandbox" in outcome.failed.message
+
+
+async def test_home_files_and_settings_of_the_adapter_are_there(runner: Runner) -> None:
+    file = HomeFile(path=".x/config", content='model = "${model}"\nkey = "${NOT_SET:-none}"\n')
+    adapter = (
+        load_catalog()
+        .find("runbook")
+        .model_copy(
+            update={
+                "files": (file,),
+                "settings": {"A_MODEL": "${model}", "A_MODE": "${mode}"},
+                "environment": ("SECRET_SAUCE",),
+            }
+        )
+    )
+
+    outcome = await runner.run(
+        "```sh\ncat ~/.x/config > out\necho $A_MODEL ${A_MODE-unset} $SECRET_SAUCE >> out\n```",
+        adapter=adapter,
+        model="m1",
+        environment=os.environ | {"SECRET_SAUCE": "basil", "OTHER": "hidden"},
+    )
+
+    assert b'+model = "m1"\n+key = "none"\n+m1 unset basil\n' in outcome.done.patch
 
 
 async def test_wall_clock_limit_ends_everything_and_keeps_the_work(runner: Runner, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from acp.helpers import text_block
 from acp.schema import PermissionOption
 
 from app.agents.acp import AgentSession
-from app.agents.catalog import find_adapter
+from app.agents.catalog import load_catalog
 from app.agents.errors import AgentFailed, AgentStepFailed
 from app.agents.sandbox import confined_environment
 from app.agents.wire import LINE_LIMIT
@@ -37,7 +37,7 @@ class Conversation:
 async def conversation(make_cell: CellMaker) -> AsyncIterator[Conversation]:
     cell = make_cell(await find_sandbox(SandboxKind.NONE))
     process = await cell.sandbox.start(
-        find_adapter("runbook").command,
+        load_catalog().find("runbook").command,
         cell.confinement,
         confined_environment(os.environ, cell.confinement),
         stdin=asyncio.subprocess.PIPE,

@@ -1,5 +1,6 @@
 """Every failure of a command is one clear line on standard error, nothing on standard output, and an exit code."""
 
+from pathlib import Path
 from uuid import uuid4
 
 import click
@@ -24,6 +25,19 @@ def refusal(result: Result) -> str:
     (line,) = result.stderr.splitlines()
     assert line.startswith("Error: ")
     return line
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_wrong_catalog_of_agents_is_named_before_anything_starts(
+    taskbeacon: Taskbeacon, tmp_path: Path, command: str
+) -> None:
+    catalog = tmp_path / "agents.toml"
+    catalog.write_text('[adapters.goose]\ncommand = ["goose"]\n')
+
+    line = refusal(taskbeacon(command, TASKBEACON_AGENT_CATALOG=str(catalog)))
+
+    assert "bad TASKBEACON_AGENT_CATALOG: " in line
+    assert line.endswith("agents.toml: adapter 'goose': install: Field required")
 
 
 @pytest.mark.parametrize(

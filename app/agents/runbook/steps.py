@@ -13,8 +13,8 @@ from acp.helpers import text_block
 from acp.schema import AgentMessageChunk, AllowedOutcome, FileEditToolCallContent, PermissionOption
 
 from app.agents import beneath
-from app.agents.catalog import OUTPUT_PATH
 from app.agents.errors import PathRefused
+from app.agents.files import OUTPUT_PATH
 from app.agents.runbook.parser import ApplyPatch, Ask, Output, Say, Script, Step, WriteFile
 from app.agents.runbook.programs import Ended, run_program
 from app.agents.runbook.tool_calls import ToolCall

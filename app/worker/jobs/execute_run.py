@@ -94,6 +94,7 @@ async def _outcome(
     try:
         spec = orders.spec(
             worker.process.settings,
+            catalog=worker.process.catalog,
             sandbox=worker.sandbox,
             environment=worker.environment,
             attachments=attachments,

@@ -1,0 +1,224 @@
+"""What an adapter is: data that says how one agent is started, told what a run wants, and held to it (contract 9.3).
+
+Nothing here starts a process or looks at the machine. Texts of an adapter may hold `${model}`, `${effort}`, `${mode}`
+and the names of variables that it allows, `${NAME}` or `${NAME:-default}`: what a run or the worker has for them.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from app.enums import PermissionMode, ReasoningEffort
+
+__all__ = [
+    "Adapter",
+    "Authentication",
+    "EffortRule",
+    "HomeFile",
+    "ModeRule",
+    "ModelService",
+    "Wishes",
+    "WorkspaceAccess",
+]
+
+_PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_WISHES = frozenset({"model", "effort", "mode"})
+_MOST = 100
+_LONG_TEXT = 20_000
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError(f"'{path}' is not absolute")
+    return path
+
+
+def _below_home(path: str) -> str:
+    parts = PurePosixPath(path)
+    if parts.is_absolute() or ".." in parts.parts:
+        raise ValueError(f"'{path}' leads out of the agent's home")
+    return path
+
+
+def _compiles(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"'{text}' is no regular expression: {error}") from None
+    return text
+
+
+def _has_host(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"'{text}' is not the URL of a host")
+    return text
+
+
+Word = Annotated[str, Field(min_length=1, max_length=200)]
+Argument = Annotated[str, Field(min_length=1, max_length=4000)]
+Sentence = Annotated[str, Field(min_length=1, max_length=500)]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
+AdapterName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=40)]
+
+
+class WorkspaceAccess(StrEnum):
+    """What the sandbox lets an agent do to its files."""
+
+    WRITABLE = "writable"
+    READ_ONLY = "read-only"
+
+
+class ModeRule(_Data):
+    """What one permission mode of the wire is for this agent."""
+
+    mode: Word  # the agent's own name of it
+    workspace: WorkspaceAccess = WorkspaceAccess.WRITABLE
+
+
+def _mode_rule(value: object) -> object:
+    return {"mode": value} if isinstance(value, str) else value
+
+
+class EffortRule(_Data):
+    """The reasoning efforts of some models, in rising order."""
+
+    models: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_compiles)]
+    efforts: Annotated[tuple[ReasoningEffort, ...], Field(max_length=10)]
+
+
+class HomeFile(_Data):
+    """A file that the agent finds in its home; lines that hold a placeholder without a value are left out.
+
+    A value is written as the inside of a quoted string of JSON or TOML.
+    """
+
+    path: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)]
+    content: Annotated[str, Field(max_length=_LONG_TEXT)]
+
+
+class Authentication(_Data):
+    """The protocol's `authenticate`, which some agents insist on; done if the variable is there."""
+
+    method: Word
+    needs: VariableName
+
+
+class ModelService(_Data):
+    """Where the agent's models are served."""
+
+    variable: VariableName  # that says otherwise
+    default: Annotated[str, Field(max_length=500), AfterValidator(_has_host)]
+
+    def url(self, environment: Mapping[str, str]) -> str:
+        """Return the base URL in force."""
+        return environment.get(self.variable) or self.default
+
+
+class Wishes(_Data):
+    """What a run wants of its agent, as far as it says."""
+
+    model: str | None = None
+    effort: str | None = None
+    mode: str | None = None  # a permission mode of the wire
+
+
+class Adapter(_Data):
+    """One agent that speaks the Agent Client Protocol on its standard input and output."""
+
+    name: AdapterName
+    command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=_MOST)]
+    interpreter: Word | None = None  # what the command is a script of
+    install: Sentence  # how to get it
+    provider: Word | None = None
+    # The only variables of the worker that the agent gets to see.
+    environment: Annotated[tuple[VariableName, ...], Field(max_length=_MOST)] = ()
+    # Variables that it is given; one that holds a placeholder without a value is left out.
+    settings: Annotated[
+        dict[VariableName, Annotated[str, Field(max_length=_LONG_TEXT)]], Field(max_length=_MOST)
+    ] = {}
+    files: Annotated[tuple[HomeFile, ...], Field(max_length=20)] = ()
+    # What its program consists of, beside the command itself.
+    readable: Annotated[tuple[Annotated[Path, AfterValidator(_absolute)], ...], Field(max_length=_MOST)] = ()
+    permission_modes: dict[PermissionMode, Annotated[ModeRule, BeforeValidator(_mode_rule)]] = {}
+    default_mode: Word | None = None  # the agent's own name of the mode of runs that ask for none
+    efforts: Annotated[tuple[EffortRule, ...], Field(max_length=_MOST)] = ()  # the first match counts
+    authenticate: Authentication | None = None
+    model_service: ModelService | None = None
+
+    @model_validator(mode="after")
+    def _require_known_placeholders(self) -> Self:
+        texts = {f"settings.{name}": text for name, text in self.settings.items()}
+        texts |= {f"files.{file.path}": file.content for file in self.files}
+        known = _WISHES | set(self.environment)
+        for place, text in texts.items():
+            for name, _ in _PLACEHOLDER.findall(text):
+                if name not in known:
+                    raise ValueError(f"{place}: ${{{name}}} is neither a wish of a run nor in `environment`")
+        return self
+
+    def supported_efforts(self, model: str) -> tuple[ReasoningEffort, ...]:
+        """Return the reasoning efforts of a model in rising order; () = none."""
+        for rule in self.efforts:
+            if re.fullmatch(rule.models, model):
+                return rule.efforts
+        return ()
+
+    def mode_rule(self, wishes: Wishes) -> ModeRule | None:
+        """Return what the wished permission mode is for this agent; None = leave the agent its own default."""
+        for mode, rule in self.permission_modes.items():
+            if mode == wishes.mode:
+                return rule
+        return ModeRule(mode=self.default_mode) if self.default_mode else None
+
+    def allowed(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return the part of the worker's environment that the agent may see."""
+        return {name: environment[name] for name in self.environment if name in environment}
+
+    def variables(self, wishes: Wishes, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return all variables of the agent: those of the worker that it is allowed, and its own settings."""
+        values = self._values(wishes, environment)
+        filled = {name: _fill(text, values) for name, text in self.settings.items()}
+        return self.allowed(environment) | {name: text for name, text in filled.items() if text is not None}
+
+    def home_files(self, wishes: Wishes, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return the contents of the files to lay into the agent's home, by path."""
+        quoted = {name: json.dumps(value)[1:-1] for name, value in self._values(wishes, environment).items()}
+        return {
+            file.path: "".join(
+                line
+                for text in file.content.splitlines(keepends=True)
+                if (line := _fill(text, quoted)) is not None
+            )
+            for file in self.files
+        }
+
+    def _values(self, wishes: Wishes, environment: Mapping[str, str]) -> dict[str, str]:
+        rule = self.mode_rule(wishes)
+        own = {"model": wishes.model, "effort": wishes.effort, "mode": rule.mode if rule else None}
+        return {name: value for name, value in (self.allowed(environment) | own).items() if value}
+
+
+def _fill(text: str, values: Mapping[str, str]) -> str | None:
+    """Return the text with its placeholders filled; None if one of them has no value."""
+    missing = False
+
+    def value(match: re.Match[str]) -> str:
+        nonlocal missing
+        name, default = match.groups()
+        found: Any = values.get(name, default)
+        missing = missing or found is None
+        return found or ""
+
+    filled = _PLACEHOLDER.sub(value, text)
+    return None if missing else filled
