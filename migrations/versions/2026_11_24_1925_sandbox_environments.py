@@ -5,16 +5,16 @@ Locks: short ones on `runs`, for a column without a default, and on `projects` a
 Previous release: knows nothing of it. Its workers would perform a run without its environment, so drain them before
 clients name environments.
 
-Revision ID: 0005
-Revises: 0004
+Revision ID: 0006
+Revises: 0005
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
