@@ -67,6 +67,15 @@ class Cipher:
         except InvalidToken as error:
             raise DecryptionError("no configured secret key decrypts this value") from error
 
+    def rotate(self, value: str) -> str:
+        """Return an encrypted value encrypted anew, under the first secret.
+
+        Raises:
+            DecryptionError: no configured secret fits.
+
+        """
+        return self.encrypt(self.decrypt(value))
+
     @staticmethod
     def _derive(key: SecretStr) -> bytes:
         digest = hashlib.sha256(b"taskbeacon:stored-secrets:" + key.get_secret_value().encode()).digest()

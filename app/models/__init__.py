@@ -8,7 +8,9 @@ from app.models.notifications import Notification, NotificationPreferences, Push
 from app.models.presence import Presence
 from app.models.projects import Membership, Organization, Project, TaskCounter
 from app.models.push_tokens import PushToken
+from app.models.pushed_branches import PushedBranch
 from app.models.run_commands import RunCommand
+from app.models.run_credentials import RunCredential
 from app.models.run_logs import RunLogState
 from app.models.runs import Run
 from app.models.sandbox_environments import SandboxEnvironment
@@ -16,10 +18,12 @@ from app.models.signing_keys import SigningKey
 from app.models.staged_artifacts import StagedArtifact
 from app.models.tasks import Task
 from app.models.users import User
+from app.models.webhooks import CiFailure, WebhookDelivery
 
 __all__ = [
     "ApiKey",
     "Base",
+    "CiFailure",
     "IdempotencyKey",
     "Integration",
     "Membership",
@@ -30,8 +34,10 @@ __all__ = [
     "Project",
     "PushCooldown",
     "PushToken",
+    "PushedBranch",
     "Run",
     "RunCommand",
+    "RunCredential",
     "RunLogState",
     "SandboxEnvironment",
     "SignalReport",
@@ -43,4 +49,5 @@ __all__ = [
     "TaskMute",
     "User",
     "UserIntegration",
+    "WebhookDelivery",
 ]

@@ -3,7 +3,16 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import SignalReportRelationship
@@ -13,16 +22,28 @@ __all__ = ["Integration", "SignalReport", "SignalReportTask", "UserIntegration"]
 
 
 class Integration(Base):
-    """A project's access to a code host."""
+    """A project's access to a code host: by a token, or by an installation of a GitHub App."""
 
     __tablename__ = "integrations"
-    __table_args__ = (Index(None, "project_id", "kind", "id"),)
+    __table_args__ = (
+        Index(None, "project_id", "kind", "id"),
+        CheckConstraint(
+            "(app_id IS NULL) = (installation_id IS NULL) AND (app_id IS NULL) = (encrypted_private_key IS NULL)",
+            name="installation",
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(32))
-    # Encrypted by `security.Cipher`.
+    # What begins with `encrypted_` is, by `security.Cipher`; services/secret_rotation.py finds it by that name.
     encrypted_token: Mapped[str | None] = mapped_column(Text)
+    # A GitHub App in place of a token: all three or none.
+    app_id: Mapped[str | None] = mapped_column(String(64))
+    installation_id: Mapped[str | None] = mapped_column(String(64))
+    encrypted_private_key: Mapped[str | None] = mapped_column(Text)
+    # Signs what the host tells us (services/webhooks.py).
+    encrypted_webhook_secret: Mapped[str | None] = mapped_column(Text)
     api_url: Mapped[str | None] = mapped_column(String(500))
     git_url: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime]

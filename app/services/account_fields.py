@@ -6,14 +6,28 @@ Each function returns the value as it is kept and raises InvalidInput, in the wo
 import re
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from app.errors import InvalidInput
 
-__all__ = ["clean_email", "clean_label", "clean_name", "clean_token", "clean_url"]
+__all__ = [
+    "clean_app_number",
+    "clean_email",
+    "clean_label",
+    "clean_name",
+    "clean_private_key",
+    "clean_token",
+    "clean_url",
+]
 
 _NAME_LENGTH = 255
 _EMAIL_LENGTH = 254
 _TOKEN_LENGTH = 2000
 _URL_LENGTH = 500
+_APP_NUMBER_LENGTH = 64
+_PEM_LENGTH = 10_000
 # Whether an address receives mail only mail can tell; this refuses what no address is.
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+")
 
@@ -44,14 +58,34 @@ def clean_email(value: str) -> str:
     return email
 
 
-def clean_token(value: str) -> str:
+def clean_token(value: str, *, attr: str = "token") -> str:
     """Return a secret that goes into a header: trimmed, one word of printable ASCII."""
-    token = clean_label(value, attr="token", limit=_TOKEN_LENGTH)
+    token = clean_label(value, attr=attr, limit=_TOKEN_LENGTH)
     if not token:
-        raise InvalidInput("This field may not be blank.", code="blank", attr="token")
+        raise InvalidInput("This field may not be blank.", code="blank", attr=attr)
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise InvalidInput("A token is one word of printable ASCII characters.", attr="token")
+        raise InvalidInput("A token is one word of printable ASCII characters.", attr=attr)
     return token
+
+
+def clean_app_number(value: str, *, attr: str) -> str:
+    """Return the id of a GitHub App (a number or a client id) or of an installation; it goes into a path."""
+    number = clean_label(value, attr=attr, limit=_APP_NUMBER_LENGTH)
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", number, re.ASCII):
+        raise InvalidInput("An id consists of letters, digits, dots and hyphens.", attr=attr)
+    return number
+
+
+def clean_private_key(value: str) -> str:
+    """Return an RSA key in PEM form, as GitHub makes one for an App: unencrypted, for we must sign with it."""
+    text = clean_label(value, attr="private_key", limit=_PEM_LENGTH)
+    try:
+        key = load_pem_private_key(text.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise InvalidInput("This is no unencrypted private key in PEM form.", attr="private_key") from error
+    if not isinstance(key, RSAPrivateKey):
+        raise InvalidInput("The key of a GitHub App is an RSA key.", attr="private_key")
+    return text
 
 
 def clean_url(value: str, *, attr: str, schemes: frozenset[str]) -> str:

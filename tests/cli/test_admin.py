@@ -1,10 +1,14 @@
 """What `taskbeacon admin` prints (interface.md), and that it was done."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import SecretStr
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,7 +17,7 @@ from app.ids import new_hex_id
 from app.models import Integration, SignalReport, User, UserIntegration
 from app.security import Cipher
 from app.services.access import CURRENT_PROJECT, authenticate
-from tests.cli.conftest import Admin
+from tests.cli.conftest import Admin, Taskbeacon
 from tests.support.command_line import run_taskbeacon
 
 Look = Callable[[Callable[[AsyncSession], Any]], Any]
@@ -149,3 +153,72 @@ def test_answer_of_a_real_process_is_one_line(cli_database_url: str) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith('{"id": "')
     assert ended.stdout.count("\n") == 1
+
+
+@pytest.fixture(scope="session")
+def private_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+
+
+def test_app_installation_is_kept_encrypted(
+    admin: Admin, look: Look, project: int, private_key: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "key.pem"
+    file.write_text(private_key)
+
+    printed = admin(
+        *("create-integration", "--project", str(project), "--kind", "github", "--app-id", "42"),
+        *("--installation-id", "7", "--private-key-file", str(file), "--webhook-secret", "-"),
+        text="hush\n",
+    )
+
+    row: Integration = look(lambda session: session.get_one(Integration, printed["id"]))
+    assert set(printed) == {"id"}
+    assert (row.app_id, row.installation_id, row.encrypted_token) == ("42", "7", None)
+    cipher = Cipher(Settings().secret_keys)
+    assert cipher.decrypt(row.encrypted_private_key or "") == private_key.strip()
+    assert cipher.decrypt(row.encrypted_webhook_secret or "") == "hush"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--app-id", "42"], "go together"),
+        (
+            ["--app-id", "42", "--installation-id", "7", "--private-key-file", "/nonexistent"],
+            "cannot be read",
+        ),
+        (
+            ["--app-id", "42", "--installation-id", "7", "--private-key-file", "-"],
+            "no unencrypted private key",
+        ),
+    ],
+)
+def test_half_an_app_is_refused(
+    taskbeacon: Taskbeacon, project: int, arguments: list[str], complaint: str
+) -> None:
+    result = taskbeacon(
+        *("admin", "create-integration", "--project", str(project), "--kind", "github", *arguments),
+        text="no key",
+    )
+
+    assert result.exit_code != 0
+    assert complaint in result.stderr
+
+
+def test_rotated_secrets_need_the_old_key_no_more(admin: Admin, look: Look, project: int, user: int) -> None:
+    old, new = "old-secret-of-thirty-two-characters", "new-secret-of-thirty-two-characters"
+    of_project = ("--project", str(project), "--kind", "github", "--token", "ghp_one")
+    integration = admin("create-integration", *of_project, TASKBEACON_SECRET_KEYS=old)["id"]
+    of_user = ("--user", str(user), "--kind", "github", "--token", "ghu_two")
+    own = UUID(admin("create-user-integration", *of_user, TASKBEACON_SECRET_KEYS=old)["id"])
+
+    answer = admin("rotate-secrets", TASKBEACON_SECRET_KEYS=f"{new},{old}")
+
+    only_new = Cipher([SecretStr(new)])
+    assert answer["rotated"] >= 2
+    assert set(answer) == {"rotated", "unreadable"}
+    one = look(lambda session: session.get_one(Integration, integration)).encrypted_token
+    two = look(lambda session: session.get_one(UserIntegration, own)).encrypted_token
+    assert (only_new.decrypt(one), only_new.decrypt(two)) == ("ghp_one", "ghu_two")

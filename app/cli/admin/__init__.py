@@ -23,6 +23,7 @@ admin = click.Group(
         integrations.create_integration,
         integrations.create_user_integration,
         integrations.create_signal_report,
+        integrations.rotate_secrets,
         artifacts.sweep_artifacts,
         push.create_vapid_key,
     ],

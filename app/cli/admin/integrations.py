@@ -1,11 +1,15 @@
-"""`taskbeacon admin`: code hosts and signal reports."""
+"""`taskbeacon admin`: code hosts and signal reports. No answer shows a secret."""
+
+from pathlib import Path
 
 import click
 
-from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
-from app.services import integrations
+from app.cli.admin.transaction import ROW_ID, Answer, Transaction, Upkeep, transactional, upkeep
+from app.security import Cipher
+from app.services import integrations, secret_rotation
+from app.services.integrations import AppInstallation
 
-__all__ = ["create_integration", "create_signal_report", "create_user_integration"]
+__all__ = ["create_integration", "create_signal_report", "create_user_integration", "rotate_secrets"]
 
 _STANDARD_INPUT = "-"
 _LONGEST_INPUT = 10_000
@@ -19,6 +23,16 @@ def _read_token(_context: click.Context, _parameter: click.Parameter, value: str
             return str(stream.read(_LONGEST_INPUT))
     except (AttributeError, OSError, ValueError) as error:  # closed (click meets None), unreadable, not UTF-8
         raise click.BadParameter("standard input holds no text.") from error
+
+
+def _read_key(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None or value == _STANDARD_INPUT:
+        return _read_token(context, parameter, value)
+    try:
+        with Path(value).open(encoding="utf-8") as stream:
+            return stream.read(_LONGEST_INPUT)
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(f"{value} cannot be read.") from error
 
 
 _project = click.option("--project", type=ROW_ID, required=True, help="Id of the project.")
@@ -36,6 +50,21 @@ _token = click.option(
 @_project
 @_kind
 @_token
+@click.option("--app-id", help="Id or client id of a GitHub App, in place of a token.")
+@click.option("--installation-id", help="Id of the App's installation.")
+@click.option(
+    "--private-key-file",
+    "private_key",
+    callback=_read_key,
+    help="Private key of the App; - reads it from input.",
+)
+@click.option(
+    "--webhook-secret",
+    envvar="TASKBEACON_WEBHOOK_SECRET",
+    show_envvar=True,
+    callback=_read_token,
+    help="What the host signs its webhooks with; - reads it from standard input.",
+)
 @click.option("--api-url", help="Base of the host's API, where it is not the public one.")
 @click.option("--git-url", help="Where its repositories are cloned from; file:// works.")
 @transactional
@@ -44,20 +73,36 @@ async def create_integration(
     project: int,
     kind: str,
     token: str | None,
+    app_id: str | None,
+    installation_id: str | None,
+    private_key: str | None,
+    webhook_secret: str | None,
     api_url: str | None,
     git_url: str | None,
 ) -> Answer:
-    """Give a project access to a code host."""
+    """Give a project access to a code host, by a token or by an installation of a GitHub App."""
     integration = await integrations.create_integration(
         transaction.session,
         transaction.cipher,
         project_id=project,
         kind=kind,
         token=token,
+        installation=_installation(app_id, installation_id, private_key),
+        webhook_secret=webhook_secret,
         api_url=api_url,
         git_url=git_url,
     )
     return {"id": integration.id}
+
+
+def _installation(
+    app_id: str | None, installation_id: str | None, private_key: str | None
+) -> AppInstallation | None:
+    if app_id is None and installation_id is None and private_key is None:
+        return None
+    if app_id is None or installation_id is None or private_key is None:
+        raise click.UsageError("--app-id, --installation-id and --private-key-file go together.")
+    return AppInstallation(app_id=app_id, installation_id=installation_id, private_key=private_key)
 
 
 @click.command("create-user-integration")
@@ -83,3 +128,10 @@ async def create_signal_report(transaction: Transaction, project: int, title: st
     """Add a signal report that tasks can be made for."""
     report = await integrations.create_signal_report(transaction.session, project_id=project, title=title)
     return {"id": report.id}
+
+
+@click.command("rotate-secrets")
+@upkeep
+async def rotate_secrets(job: Upkeep) -> Answer:
+    """Encrypt all stored secrets under the first of TASKBEACON_SECRET_KEYS; then the others can be retired."""
+    return dict(await secret_rotation.rotate_secrets(job.sessions, Cipher(job.settings.secret_keys)))

@@ -1,0 +1,73 @@
+"""Encrypts what is kept secret anew after `SECRET_KEYS` got a new first one, so that the old one can be retired.
+
+Every column whose name begins with `encrypted_` is taken, so that a new table cannot be forgotten.
+"""
+
+from collections.abc import Iterator
+from typing import Any, TypedDict
+
+from sqlalchemy import Column, Table, select, tuple_, update
+
+from app.db import SessionFactory, unit_of_work
+from app.models import Base
+from app.security import Cipher, DecryptionError
+
+__all__ = ["Rotation", "encrypted_columns", "rotate_secrets"]
+
+_PREFIX = "encrypted_"
+# Named before the rule.
+_OTHERS = frozenset({"signing_keys.private_key"})
+_BATCH = 200
+
+
+class Rotation(TypedDict):
+    """What came of a rotation."""
+
+    rotated: int
+    # Values that none of the configured secrets decrypts: they were lost before, and stay as they are.
+    unreadable: int
+
+
+def encrypted_columns() -> Iterator[Column[Any]]:
+    """Yield every column that `security.Cipher` wrote."""
+    for table in Base.metadata.sorted_tables:
+        for column in table.columns:
+            if column.name.startswith(_PREFIX) or str(column) in _OTHERS:
+                yield column
+
+
+async def rotate_secrets(sessions: SessionFactory, cipher: Cipher) -> Rotation:
+    """Encrypt every secret under the first key; short transactions, beside a running service, and repeatable."""
+    total = Rotation(rotated=0, unreadable=0)
+    for column in encrypted_columns():
+        part = await _rotate_column(sessions, cipher, column)
+        total["rotated"] += part["rotated"]
+        total["unreadable"] += part["unreadable"]
+    return total
+
+
+async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Column[Any]) -> Rotation:
+    table = column.table
+    assert isinstance(table, Table)
+    keys = list(table.primary_key.columns)
+    done = Rotation(rotated=0, unreadable=0)
+    page = select(*keys, column).where(column.is_not(None)).order_by(*keys).limit(_BATCH)
+    statement = page
+    while True:
+        async with unit_of_work(sessions) as session:
+            rows = (await session.execute(statement)).all()
+            for *key, value in rows:
+                try:
+                    fresh = cipher.rotate(value)
+                except DecryptionError:
+                    done["unreadable"] += 1
+                    continue
+                same = (part == given for part, given in zip(keys, key, strict=True))
+                # Only what was read: somebody may have put a new secret there meanwhile.
+                await session.execute(
+                    update(table).where(*same, column == value).values({column.name: fresh})
+                )
+                done["rotated"] += 1
+        if len(rows) < _BATCH:
+            return done
+        statement = page.where(tuple_(*keys) > tuple_(*rows[-1][:-1]))

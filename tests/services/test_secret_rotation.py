@@ -1,0 +1,52 @@
+"""Which columns hold secrets, and that a rotation reaches every row of them."""
+
+from pydantic import SecretStr
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import SessionFactory
+from app.models import Integration
+from app.security import Cipher
+from app.services.secret_rotation import encrypted_columns, rotate_secrets
+from tests.support.factories import make_project
+
+OLD, NEW = SecretStr("old" * 12), SecretStr("new" * 12)
+# More than the two pages that a rotation reads at a time.
+MANY = 401
+
+
+def test_columns_with_secrets_are_found_by_their_names() -> None:
+    assert {f"{column.table.name}.{column.name}" for column in encrypted_columns()} >= {
+        "signing_keys.private_key",
+        "integrations.encrypted_token",
+        "integrations.encrypted_private_key",
+        "integrations.encrypted_webhook_secret",
+        "user_integrations.encrypted_token",
+        "run_credentials.encrypted_token",
+    }
+
+
+async def test_every_row_is_rotated_and_what_cannot_be_read_stays(
+    session: AsyncSession, sessions: SessionFactory
+) -> None:
+    project, old = await make_project(session), Cipher([OLD])
+    rows = [
+        Integration(
+            project_id=project.id,
+            kind="github",
+            encrypted_token=old.encrypt(f"token {number}") if number else "of a key that is lost",
+            created_at=project.created_at,
+        )
+        for number in range(MANY)
+    ]
+    session.add_all(rows)
+    await session.flush()
+
+    result = await rotate_secrets(sessions, Cipher([NEW, OLD]))
+
+    assert result == {"rotated": MANY - 1, "unreadable": 1}
+    only_new = Cipher([NEW])
+    stored = select(Integration.encrypted_token).order_by(Integration.id)
+    first, *others = (await session.scalars(stored)).all()
+    assert first == "of a key that is lost"
+    assert [only_new.decrypt(token or "") for token in others] == [f"token {n}" for n in range(1, MANY)]
