@@ -34,6 +34,10 @@ check: $(STAMP) ## Check format, lint, types and import rules
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
+.PHONY: bench
+bench: $(STAMP) ## Measure requests beside raw asyncpg (ARGS="--only retrieve,list --tasks 100000" for a part)
+	@$(PYTHON) -m bench $(ARGS)
+
 .PHONY: bench-artifacts
 bench-artifacts: $(STAMP) ## Measure how finalising uploads asks the object store
 	@$(PYTHON) -m bench.artifacts

@@ -1,0 +1,215 @@
+"""`make bench`: what each kind of request costs, beside raw asyncpg and the bare framework, in one interleaved run.
+
+Self-contained: PostgreSQL, Valkey and SeaweedFS run in a folder that is removed afterwards. docs/performance.md
+explains the figures. For a part: `make bench ARGS="--only retrieve,list --tasks 100000 --seconds 1"`.
+"""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import click
+import structlog
+import uvloop
+
+from app.config import Settings
+from app.devstack.home import Home
+from app.services.process import open_process
+from bench.cases import CASES, Case
+from bench.data import Account, ProjectOfSize, fill, make_account
+from bench.load import Cost, cpu_seconds, send_for
+from bench.processes import Running, resident_megabytes, serving
+from bench.raw import APPLICATION_NAME
+from bench.servers import servers
+from bench.statements import count_statements
+from bench.table import render, row
+
+_WARM_UP_SECONDS: Final = 0.5
+_MIDDLE_SIZE: Final = 100_000
+_BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = $1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was asked for."""
+
+    only: frozenset[str]
+    sizes: list[int]
+    connections: int
+    seconds: float
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who answers: a process, the name of its database sessions, and what goes before its paths."""
+
+    name: str
+    running: Running
+    sessions: str
+    prefix: str = ""
+
+
+class Bench:
+    """The measurements, on servers that run."""
+
+    def __init__(
+        self, options: Options, settings: Settings, connection: asyncpg.Connection, account: Account
+    ) -> None:
+        self._options = options
+        self._settings = settings
+        self._connection = connection
+        self._account = account
+
+    async def case(self, case: Case, project: ProjectOfSize, targets: list[Target]) -> list[tuple[str, ...]]:
+        """Measure one kind of request at every target in turns; return its rows."""
+        costs = {target.name: Cost() for target in targets}
+        sources = {target.name: self._requests(case, project, target) for target in targets}
+        for target in targets:
+            await self._send(target, sources[target.name], _WARM_UP_SECONDS)
+        for _ in range(self._options.rounds):
+            for target in targets:
+                cost = await self._send(target, sources[target.name], self._options.seconds)
+                _add(costs[target.name], cost)
+        statements = await count_statements(
+            self._settings, self._account, next(case.requests(self._account, project))
+        )
+        name = f"{case.name} ({project.size:,})" if case.every_size else case.name
+        return [
+            row(
+                name,
+                target,
+                cost,
+                statements=statements if target == "service" else None,
+                raw=costs.get("raw") if target == "service" else None,
+            )
+            for target, cost in costs.items()
+        ]
+
+    def _requests(self, case: Case, project: ProjectOfSize, target: Target) -> Iterator[bytes]:
+        for wire in case.requests(self._account, project):
+            if target.name == "floor":
+                yield f"GET {case.floor} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+            else:
+                encoded = wire.encode(self._account.authorization)
+                yield encoded.replace(b" /", b" " + target.prefix.encode() + b"/", 1)
+
+    async def _send(self, target: Target, requests: Iterator[bytes], seconds: float) -> Cost:
+        backends = [pid for (pid,) in await self._connection.fetch(_BACKENDS, target.sessions)]
+        server_before, database_before = cpu_seconds([target.running.pid]), cpu_seconds(backends)
+        cost = await send_for(
+            target.running.port, requests, connections=self._options.connections, seconds=seconds
+        )
+        cost.server_cpu = cpu_seconds([target.running.pid]) - server_before
+        cost.database_cpu = cpu_seconds(backends) - database_before
+        return cost
+
+
+def _add(total: Cost, part: Cost) -> None:
+    total.latencies += part.latencies
+    total.wall += part.wall
+    total.server_cpu += part.server_cpu
+    total.database_cpu += part.database_cpu
+
+
+async def _measure(options: Options, settings: Settings, folder: Path) -> None:
+    async with open_process(settings, name="bench") as process:
+        connection = await asyncpg.connect(settings.database_url.replace("+asyncpg", ""))
+        account = await make_account(process.sessions, connection)
+        projects = await fill(process.sessions, connection, account, options.sizes)
+    with ExitStack() as stack:
+        service, raw = _start(stack, settings, folder)
+        click.echo(
+            f"ready after {service.start_seconds:.2f} s, {resident_megabytes(service.pid):.0f} MB at rest; "
+            f"{options.connections} connections\n"
+        )
+        bench = Bench(options, settings, connection, account)
+        rows: list[tuple[str, ...]] = []
+        middle = min(projects, key=lambda project: abs(project.size - _MIDDLE_SIZE))
+        for case in CASES:
+            if options.only and case.group not in options.only:
+                continue
+            targets = [Target("service", service, "taskbeacon-api")]
+            if case.raw:
+                targets.append(Target("raw", raw, APPLICATION_NAME, "/raw"))
+            if case.floor:
+                targets.append(Target("floor", raw, APPLICATION_NAME))
+            for project in projects if case.every_size else [middle]:
+                rows += await bench.case(case, project, targets)
+        click.echo(render(rows))
+        click.echo(f"\n{resident_megabytes(service.pid):.0f} MB afterwards")
+    await connection.close()
+
+
+def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running, Running]:
+    ports = Home(folder).ports(["api", "raw"])
+    environment = _environment(settings)
+    service = stack.enter_context(
+        serving(
+            *("-m", "app.cli", "serve", "--port", str(ports["api"])),
+            port=ports["api"],
+            environment=environment,
+            ready="/readyz",
+            log=folder / "api.log",
+        )
+    )
+    raw = stack.enter_context(
+        serving(
+            *("-m", "bench.raw", str(ports["raw"])),
+            port=ports["raw"],
+            environment=environment,
+            ready="/floor/small",
+            log=folder / "raw.log",
+        )
+    )
+    return service, raw
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Return the settings as the processes read them; budgets are counted, and never reached."""
+    values = {
+        "development": "true",
+        "database_url": settings.database_url,
+        "redis_url": settings.redis_url,
+        "s3_endpoint_url": settings.s3_endpoint_url or "",
+        "s3_bucket": settings.s3_bucket,
+        "s3_access_key_id": settings.s3_access_key_id or "",
+        "s3_secret_access_key": settings.s3_secret_access_key.get_secret_value()
+        if settings.s3_secret_access_key
+        else "",
+        "throttle_per_minute": str(10**9),
+        "throttle_per_hour": str(10**9),
+    }
+    return {f"TASKBEACON_{name.upper()}": value for name, value in values.items()}
+
+
+@click.command()
+@click.option(
+    "--only", default="", help="Comma list: retrieve, list, filters, search, create, update, presence."
+)
+@click.option("--tasks", default="1000,100000", show_default=True, help="Comma list of sizes of projects.")
+@click.option("--connections", default=16, show_default=True, help="How many requests are under way.")
+@click.option("--seconds", default=1.0, show_default=True, help="Length of a round.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds of each row, targets in turns.")
+def main(only: str, tasks: str, connections: int, seconds: float, rounds: int) -> None:
+    """Measure and print one table."""
+    options = Options(
+        only=frozenset(name for name in only.split(",") if name),
+        sizes=[int(size) for size in tasks.split(",")],
+        connections=connections,
+        seconds=seconds,
+        rounds=rounds,
+    )
+    # Requests whose statements are counted are performed in this process; its access log is of no interest.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
+        uvloop.run(_measure(options, settings, Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The requests that `make bench` measures, each with what it is held against."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from bench.data import COMMON_WORD, RARE_WORD, Account, ProjectOfSize
+from bench.load import Wire
+
+__all__ = ["CASES", "Case"]
+
+Requests = Callable[[Account, ProjectOfSize], Iterator[Wire]]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row of the table.
+
+    `raw` tells whether `bench.raw` has the same endpoint; `floor` is the path whose fixed bytes are as long as the
+    answers. `every_size` rows are measured in every project, the others in one of the middle size.
+    """
+
+    name: str
+    group: str
+    requests: Requests
+    raw: bool = False
+    floor: str = ""
+    every_size: bool = False
+
+
+def _url(project: ProjectOfSize) -> str:
+    return f"/api/projects/{project.id}/tasks"
+
+
+def _retrieve(_account: Account, project: ProjectOfSize) -> Iterator[Wire]:
+    for task_id in itertools.cycle(project.task_ids):
+        yield Wire("GET", f"{_url(project)}/{task_id}")
+
+
+def _list(query: str = "") -> Requests:
+    def requests(account: Account, project: ProjectOfSize) -> Iterator[Wire]:
+        filled = query.format(me=account.user_id, deep=project.size // 2)
+        return itertools.repeat(Wire("GET", _url(project) + filled))
+
+    return requests
+
+
+def _create(_account: Account, project: ProjectOfSize) -> Iterator[Wire]:
+    for number in itertools.count():
+        body = {"title": f"Created {number}", "description": "Do something about it. " * 10}
+        yield Wire("POST", _url(project), orjson.dumps(body))
+
+
+def _update(_account: Account, project: ProjectOfSize) -> Iterator[Wire]:
+    for number, task_id in enumerate(itertools.cycle(project.task_ids)):
+        yield Wire("PATCH", f"{_url(project)}/{task_id}", orjson.dumps({"title": f"Changed {number}"}))
+
+
+def _beat(account: Account, project: ProjectOfSize) -> Iterator[Wire]:
+    body = orjson.dumps({"device_id": str(account.device_id)})
+    for task_id in itertools.cycle(project.task_ids):
+        yield Wire("POST", f"{_url(project)}/{task_id}/presence/", body)
+
+
+def _filters() -> Iterator[Case]:
+    for name, query in (
+        ("archived", "?archived=true"),
+        ("all", "?archived=all"),
+        ("created_by", "?created_by={me}"),
+        ("organization", "?organization=org7"),
+        ("repository", "?repository=main/product"),
+        ("repository name", "?repository=repo7"),
+        ("origin", "?origin_product=onboarding"),
+        ("status", "?status=queued"),
+        ("stage", "?stage=build"),
+        ("number", "?search=4242"),
+        ("rare word", f"?search={RARE_WORD}"),
+        ("common word", f"?search={COMMON_WORD}"),
+        ("deep offset", "?offset={deep}"),
+    ):
+        group = "search" if "search" in query else "filters"
+        yield Case(f"list, {name}", group, _list(query), every_size=True)
+
+
+CASES: Final = (
+    Case("retrieve", "retrieve", _retrieve, raw=True, floor="/floor/small"),
+    Case("list", "list", _list(), raw=True, floor="/floor/large", every_size=True),
+    *_filters(),
+    Case("create", "create", _create, raw=True, floor="/floor/small"),
+    Case("update", "update", _update, floor="/floor/small"),
+    Case("presence", "presence", _beat, raw=True),
+)

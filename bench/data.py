@@ -1,0 +1,147 @@
+"""Projects with as many tasks as asked for, made in the database itself: rows by `generate_series`, indexes last.
+
+One task in three holds a common word and one in ten thousand a rare one; every second has a run; a fifth are the
+caller's own, the rest is shared or somebody else's.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from app.db import SessionFactory, unit_of_work
+from app.models import Project
+from app.services import accounts, api_keys
+
+__all__ = ["COMMON_WORD", "RARE_WORD", "Account", "ProjectOfSize", "fill", "make_account"]
+
+COMMON_WORD: Final = "walrus"
+RARE_WORD: Final = "xylophone"
+
+_USERS: Final = 50
+_OTHERS: Final = f"""
+INSERT INTO users (uuid, distinct_id, email, date_joined)
+SELECT gen_random_uuid(), 'other' || i, 'other' || i || '@example.com', now() FROM generate_series(1, {_USERS}) i
+"""
+# Made again once the rows are there. The key would check every row on its own.
+_BEFORE: Final = "ALTER TABLE tasks DROP CONSTRAINT fk_tasks_latest_run_id"
+_AFTER: Final = """
+ALTER TABLE tasks ADD CONSTRAINT fk_tasks_latest_run_id
+    FOREIGN KEY (latest_run_id) REFERENCES runs (id) ON DELETE SET NULL
+"""
+_TASKS: Final = f"""
+INSERT INTO tasks (
+    id, project_id, task_number, created_by_id, title, title_manually_set, description, origin_product, repository,
+    internal, archived, archived_at, created_at, updated_at, latest_run_id, latest_run_status, deleted
+)
+SELECT
+    md5($1::bigint || 'task' || i)::uuid, $1::bigint, i,
+    CASE WHEN i % 5 = 0 THEN $2::bigint ELSE (SELECT min(id) FROM users WHERE starts_with(distinct_id, 'other'))
+        + i % {_USERS} END,
+    'Task ' || i || CASE WHEN i % 3 = 0 THEN ' about a {COMMON_WORD}' ELSE ' about a ship' END
+        || CASE WHEN i % 10000 = 0 THEN ' and a {RARE_WORD}' ELSE '' END,
+    true,
+    repeat('What the agent is asked to do, in a few plain sentences. ', 6) || left(md5(i::text), 8),
+    CASE WHEN i % 5 < 3 THEN 'user_created'
+        ELSE (ARRAY['onboarding', 'slack', 'hogdesk', 'signal_report', 'automation'])[1 + i % 7 % 5] END,
+    CASE WHEN i % 10 < 5 THEN 'main/product' WHEN i % 10 < 8 THEN 'org' || i % 40 || '/repo' || i % 400 END,
+    i % 50 = 7, i % 20 = 3, CASE WHEN i % 20 = 3 THEN now() END,
+    now() - ($3::int - i) * interval '1 second', now() - ($3::int - i) * interval '1 second',
+    CASE WHEN i % 2 = 0 THEN md5($1::bigint || 'run' || i)::uuid END,
+    CASE WHEN i % 2 = 0 THEN
+        (ARRAY['completed', 'completed', 'completed', 'failed', 'cancelled', 'queued', 'in_progress'])[1 + i % 7]
+    END,
+    false
+FROM generate_series(1, $3::int) i
+"""
+_RUNS: Final = """
+INSERT INTO runs (id, task_id, project_id, status, environment, stage, state, created_at, updated_at)
+SELECT
+    latest_run_id, id, project_id, latest_run_status, 'cloud', CASE WHEN task_number % 100 = 0 THEN 'build' END,
+    '{"mode": "background", "model": "claude-opus-4-6", "runtime_adapter": "claude", "provider": "anthropic"}',
+    created_at, updated_at
+FROM tasks WHERE latest_run_id IS NOT NULL AND project_id = $1
+"""
+_NUMBERED: Final = """
+INSERT INTO task_counters (project_id, next_number) VALUES ($1, $2)
+ON CONFLICT (project_id) DO UPDATE SET next_number = excluded.next_number
+"""
+_DEVICE: Final = """
+INSERT INTO push_tokens (id, user_id, token, token_hash, platform, created_at, last_seen_at)
+VALUES (gen_random_uuid(), $1, 'bench', sha256('bench'), 'ios', now(), now()) RETURNING id
+"""
+_NEWEST: Final = """
+SELECT id FROM tasks WHERE project_id = $1 AND created_by_id = $2 AND latest_run_id IS NOT NULL AND NOT archived
+    AND NOT internal ORDER BY created_at DESC LIMIT 1000
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who asks, with a key for everything and one device."""
+
+    user_id: int
+    organization_id: UUID
+    authorization: str
+    device_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectOfSize:
+    """A project, how many tasks it was made with, and some that the caller may read and change."""
+
+    id: int
+    size: int
+    task_ids: tuple[UUID, ...]
+
+
+async def make_account(sessions: SessionFactory, connection: asyncpg.Connection) -> Account:
+    """Make the caller, and other people whose tasks fill the projects."""
+    async with unit_of_work(sessions) as session:
+        organization = await accounts.create_organization(session, "Bench")
+        user = await accounts.create_user(session, "bench@example.com")
+        key = await api_keys.create_api_key(session, user_id=user.id, scopes=["*"])
+    await connection.execute(_OTHERS)
+    device_id = await connection.fetchval(_DEVICE, user.id)
+    return Account(user.id, organization.id, f"Bearer {key.value}", device_id)
+
+
+async def fill(
+    sessions: SessionFactory, connection: asyncpg.Connection, account: Account, sizes: list[int]
+) -> list[ProjectOfSize]:
+    """Make one project of each size and have the database know them well."""
+    ids = [await _make_project(sessions, account, size) for size in sizes]
+    dropped = await connection.fetch(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AND starts_with(indexname, 'ix_')"
+    )
+    for name, _ in dropped:
+        await connection.execute(f"DROP INDEX {name}")
+    await connection.execute(_BEFORE)
+    for project_id, size in zip(ids, sizes, strict=True):
+        await connection.execute(_TASKS, project_id, account.user_id, size)
+        await connection.execute(_RUNS, project_id)
+        await connection.execute(_NUMBERED, project_id, size + 1)
+    await connection.execute("SET maintenance_work_mem = '512MB'")
+    for _, definition in dropped:
+        await connection.execute(definition)
+    await connection.execute(_AFTER)
+    await connection.execute("VACUUM ANALYZE")
+    return [
+        ProjectOfSize(
+            project_id,
+            size,
+            tuple(row["id"] for row in await connection.fetch(_NEWEST, project_id, account.user_id)),
+        )
+        for project_id, size in zip(ids, sizes, strict=True)
+    ]
+
+
+async def _make_project(sessions: SessionFactory, account: Account, size: int) -> int:
+    async with unit_of_work(sessions) as session:
+        made = await accounts.create_project(
+            session, f"Bench {size}", organization_id=account.organization_id
+        )
+        await accounts.add_member(session, user_id=account.user_id, project_id=made.id)
+        project = await session.get_one(Project, made.id)
+        return project.id

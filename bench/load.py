@@ -1,0 +1,105 @@
+"""Sends requests over a fixed number of kept connections, and reads what they cost the processes that answer.
+
+Processor time is read from the kernel, so that what else happens on the machine does not count.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+__all__ = ["Cost", "Wire", "cpu_seconds", "send_for"]
+
+_HEADER_END: Final = b"\r\n\r\n"
+_LENGTH: Final = b"content-length:"
+_SUCCESS: Final = b"2"
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A request as bytes."""
+
+    method: str
+    path: str
+    body: bytes = b""
+
+    def encode(self, authorization: str) -> bytes:
+        """Return what goes over the wire, with the credential."""
+        lines = [f"{self.method} {self.path} HTTP/1.1", "Host: bench", f"Authorization: {authorization}"]
+        if self.method != "GET":
+            lines += ["Content-Type: application/json", f"Content-Length: {len(self.body)}"]
+        return "\r\n".join([*lines, "", ""]).encode() + self.body
+
+
+@dataclass(slots=True)
+class Cost:
+    """What some requests took, added up."""
+
+    latencies: list[float] = field(default_factory=list)
+    wall: float = 0.0
+    server_cpu: float = 0.0
+    database_cpu: float = 0.0
+
+    @property
+    def requests_per_second(self) -> float:
+        """How many were answered in a second, all connections together."""
+        return len(self.latencies) / self.wall
+
+    @property
+    def server_ms(self) -> float:
+        """Processor time of the server per request, in milliseconds."""
+        return self.server_cpu / len(self.latencies) * 1000
+
+    @property
+    def database_ms(self) -> float:
+        """Processor time of the database's sessions per request, in milliseconds."""
+        return self.database_cpu / len(self.latencies) * 1000
+
+    def quantile_ms(self, share: float) -> float:
+        """Return the latency that `share` of the requests stay below, in milliseconds."""
+        ordered = sorted(self.latencies)
+        return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Return the processor time that living threads of the processes have used."""
+    nanoseconds = 0
+    for pid in pids:
+        for statistics in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            nanoseconds += int(statistics.read_text(encoding="ascii").split()[0])
+    return nanoseconds / 1e9
+
+
+async def send_for(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Cost:
+    """Send requests one after the other on each connection for so long; raise on any answer but success."""
+    deadline = time.perf_counter() + seconds
+    latencies: list[float] = []
+
+    async def lane() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
+        try:
+            while time.perf_counter() < deadline:
+                request = next(requests)
+                began = time.perf_counter()
+                writer.write(request)
+                await _read_answer(reader, request)
+                latencies.append(time.perf_counter() - began)
+        finally:
+            writer.close()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(lane() for _ in range(connections)))
+    return Cost(latencies, wall=time.perf_counter() - began)
+
+
+async def _read_answer(reader: asyncio.StreamReader, request: bytes) -> None:
+    head = await reader.readuntil(_HEADER_END)
+    length = 0
+    for line in head.split(b"\r\n"):
+        if line[: len(_LENGTH)].lower() == _LENGTH:
+            length = int(line[len(_LENGTH) :])
+    body = await reader.readexactly(length)
+    if head.split(b" ", 2)[1][:1] != _SUCCESS:
+        raise RuntimeError(f"{request[:200]!r} was answered {head[:40]!r} {body[:300]!r}")

@@ -1,0 +1,42 @@
+"""How many statements a request sends, transactions included: what the driver itself is asked to do."""
+
+from typing import Any
+
+import httpx
+from sqlalchemy import event
+
+from app.config import Settings
+from app.main import create_app
+from app.services.process import open_process
+from bench.data import Account
+from bench.load import Wire
+
+__all__ = ["count_statements"]
+
+
+async def count_statements(settings: Settings, account: Account, wire: Wire) -> int:
+    """Perform the request in this process, twice; return the round trips to the database of the second time."""
+    counted: list[str] = []
+
+    def note(record: Any) -> None:
+        counted.append(record.query)
+
+    def connected(connection: Any, _record: Any) -> None:
+        # Sees BEGIN and COMMIT too, but not what SQLAlchemy has prepared by itself.
+        connection.driver_connection.add_query_logger(note)
+
+    def performed(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
+        counted.append(sql)
+
+    async with open_process(settings, name="statements") as process:
+        engine = process.sessions.kw["bind"].sync_engine
+        event.listen(engine, "connect", connected)
+        event.listen(engine, "before_cursor_execute", performed)
+        transport = httpx.ASGITransport(create_app(settings, process=process))
+        headers = {"Authorization": account.authorization, "Content-Type": "application/json"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://bench", headers=headers) as client:
+            for _ in range(2):
+                counted.clear()
+                answer = await client.request(wire.method, wire.path, content=wire.body)
+                answer.raise_for_status()
+    return len(counted)

@@ -1,0 +1,52 @@
+"""The table that `make bench` prints, and the ratios in it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from bench.load import Cost
+
+__all__ = ["HEADER", "render", "row"]
+
+HEADER: Final = (
+    "what",
+    "who",
+    "requests/s",
+    "p50 ms",
+    "p99 ms",
+    "server ms",
+    "database ms",
+    "statements",
+    "to raw",
+)
+
+
+def row(name: str, who: str, cost: Cost, *, statements: int | None, raw: Cost | None) -> tuple[str, ...]:
+    """Return one line: `cost` of the requests `name` as answered by `who`."""
+    return (
+        name,
+        who,
+        f"{cost.requests_per_second:.0f}",
+        f"{cost.quantile_ms(0.5):.2f}",
+        f"{cost.quantile_ms(0.99):.2f}",
+        f"{cost.server_ms:.3f}",
+        f"{cost.database_ms:.3f}",
+        "" if statements is None else str(statements),
+        "" if raw is None else f"{cost.server_ms / raw.server_ms:.2f}",
+    )
+
+
+def render(rows: Sequence[Sequence[str]]) -> str:
+    """Return the rows under the header as a table, in the form that docs/performance.md keeps."""
+    lines = [HEADER, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
+    aligned = [
+        "| "
+        + " | ".join(
+            text.ljust(width) if column < 2 else text.rjust(width)  # noqa: PLR2004 - words left, numbers right
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        )
+        + " |"
+        for line in lines
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([aligned[0], rule, *aligned[1:]])
