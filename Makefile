@@ -27,6 +27,14 @@ run: $(STAMP) ## Start servers, API and worker in the foreground (PORT=8000, 0 =
 test: $(STAMP) ## Run the whole test suite in parallel (ARGS="-k name" for a part)
 	@$(PYTHON) -m pytest -n auto $(ARGS)
 
+.PHONY: agents
+agents: $(STAMP) ## Install the claude and codex agents into .taskbeacon/agents (about 1 GB)
+	@$(PYTHON) -m app.devstack.agents
+
+.PHONY: test-agents
+test-agents: $(STAMP) ## Test with the real agents that `make agents` installed, against a scripted model
+	@$(PYTHON) -m pytest -m real_agents $(ARGS)
+
 .PHONY: check
 check: $(STAMP) ## Check format, lint, types and import rules
 	@.venv/bin/ruff format --check .

@@ -99,6 +99,14 @@ class AgentSession:
 
         Raises AgentCrashed or AgentFailed.
         """
+        await self.shake_hands()
+        if authenticate is not None:
+            await self._ask(self._connection.authenticate(authenticate), within=_START_SECONDS)
+        self._offers = await self._ask(self._connection.new_session(str(self._work)), within=_START_SECONDS)
+        self._session_id = self._offers.session_id
+
+    async def shake_hands(self) -> InitializeResponse:
+        """Begin the conversation and return what the agent says of itself. Raises AgentCrashed or AgentFailed."""
         answered: InitializeResponse = await self._ask(
             self._connection.initialize(
                 PROTOCOL_VERSION,
@@ -112,10 +120,7 @@ class AgentSession:
                 f"The agent '{self._name}' speaks version {answered.protocol_version} of the protocol; "
                 f"this worker speaks {PROTOCOL_VERSION}."
             )
-        if authenticate is not None:
-            await self._ask(self._connection.authenticate(authenticate), within=_START_SECONDS)
-        self._offers = await self._ask(self._connection.new_session(str(self._work)), within=_START_SECONDS)
-        self._session_id = self._offers.session_id
+        return answered
 
     async def choose(self, category: str, value: str) -> bool:
         """Set the option of a category (`mode`, `model`, `thought_level`); return whether the agent took the value.

@@ -20,6 +20,7 @@ __all__ = [
     "Adapter",
     "Authentication",
     "EffortRule",
+    "FailureMark",
     "HomeFile",
     "ModeRule",
     "ModelService",
@@ -114,6 +115,13 @@ class Authentication(_Data):
     needs: VariableName
 
 
+class FailureMark(_Data):
+    """How an agent tells in its updates that a turn failed, if it ends such a turn like any other."""
+
+    meta: Word  # keys below an update's `_meta`, joined by dots
+    equals: Word
+
+
 class ModelService(_Data):
     """Where the agent's models are served."""
 
@@ -155,6 +163,7 @@ class Adapter(_Data):
     efforts: Annotated[tuple[EffortRule, ...], Field(max_length=_MOST)] = ()  # the first match counts
     authenticate: Authentication | None = None
     model_service: ModelService | None = None
+    failure_mark: FailureMark | None = None
 
     @model_validator(mode="after")
     def _require_known_placeholders(self) -> Self:

@@ -31,6 +31,7 @@ from app.agents.files import OWN_FOLDER, Attachment, attached_path, place_attach
 from app.agents.git import Remote
 from app.agents.inside import OWN_PROGRAM
 from app.agents.installation import Installed, find_installed
+from app.agents.observer import Observer
 from app.agents.permissions import decide
 from app.agents.repository import Author
 from app.agents.sandbox import Sandbox, confined_environment
@@ -126,6 +127,7 @@ class _Run:
         self._workspace = workspace
         self._stop = stop
         self._remote = Remote.parse(spec.clone_url) if spec.clone_url else None
+        self._observer = Observer(spec.adapter)
         self._prepared = False
         self._summary = ""
 
@@ -205,13 +207,14 @@ class _Run:
             process,
             self._workspace.work,
             name=self._adapter.name,
-            emit=self._emit,
+            emit=self._observe,
             decide=self._decide,
             writable=None if confinement.directory_writable else self._workspace.work / OWN_FOLDER,
         )
         try:
             await session.start(authenticate=self._authentication())
             await self._choose(session, mode)
+            self._observer.begin_turn()
             stop_reason = await session.prompt(
                 [*(text_block(text) for text in self._prompt()), *self._links()]
             )
@@ -220,6 +223,12 @@ class _Run:
             await uninterrupted(session.close(at_once=self._stop.is_set()))
         if stop_reason in _UNFINISHED:
             raise AgentFailed(_UNFINISHED[stop_reason])
+        if self._observer.has_failed:
+            raise AgentFailed(f"The agent '{self._adapter.name}' could not go on: {self._summary}")
+
+    async def _observe(self, entry: dict[str, Any]) -> None:
+        self._observer.see(entry)
+        await self._emit(entry)
 
     def _is_read_only(self, mode: ModeRule | None) -> bool:
         read_only = mode is not None and mode.workspace is WorkspaceAccess.READ_ONLY

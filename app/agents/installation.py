@@ -24,7 +24,8 @@ _FIRST_LINE_BYTES = 200
 class Installed:
     """A program that is there."""
 
-    command: tuple[str, ...]
+    program: str
+    command: tuple[str, ...]  # that starts it
     folders: tuple[Path, ...]  # what it and its parts must be able to read
 
 
@@ -38,12 +39,14 @@ def find_installed(adapter: Adapter, environment: Mapping[str, str], agents: Pat
     if program is None:
         raise _missing(adapter, name)
     if adapter.interpreter is None or not _is_script_of(program, adapter.interpreter):
-        return Installed((str(program), *arguments), tuple(_folders(program)))
+        return Installed(str(program), (str(program), *arguments), tuple(_folders(program)))
     interpreter = _find(adapter.interpreter, environment, agents and agents / _INTERPRETERS)
     if interpreter is None:
         raise _missing(adapter, adapter.interpreter)
     return Installed(
-        (str(interpreter), str(program), *arguments), (*_folders(program), *_folders(interpreter))
+        str(program),
+        (str(interpreter), str(program), *arguments),
+        (*_folders(program), *_folders(interpreter)),
     )
 
 

@@ -14,6 +14,7 @@ main = LazyGroup(
     commands={
         "serve": ("app.cli.serve:serve", "Run the API."),
         "worker": ("app.cli.worker:worker", "Run a worker, which performs runs."),
+        "agents": ("app.cli.agents:agents", "List the agents of this machine, and which of them answer."),
         "migrate": ("app.cli.migrate:migrate", "Bring the database to the schema of this release."),
         "dev": ("app.cli.dev:dev", "Run the whole development stack in the foreground (make run)."),
         "demo": ("app.cli.demo:demo", "Perform one task end to end on a real git repository (make demo)."),

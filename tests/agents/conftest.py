@@ -13,12 +13,15 @@ from typing import Any, Protocol  # Any: JSON
 
 import pytest
 
+from app.agents.adapter import Adapter
 from app.agents.catalog import load_catalog
 from app.agents.errors import AgentError
 from app.agents.execution import RunResult, RunSpec, perform
+from app.agents.inside import OWN_PROGRAM
 from app.agents.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment, probe
 from app.enums import AgentNetwork, SandboxKind
 
+SCRIPT = Path(__file__).with_name("scripted_agent.py")
 PUSH_BRANCH = "taskbeacon/tes-0-1234abcd"
 
 _PROBED: dict[SandboxKind, Sandbox] = {}
@@ -34,6 +37,17 @@ async def find_sandbox(kind: SandboxKind) -> Sandbox:
 @pytest.fixture
 async def sandbox() -> Sandbox:
     return await find_sandbox(SandboxKind.AUTO)
+
+
+def scripted_adapter(part: str, **fields: Any) -> Adapter:
+    """Return an adapter whose agent plays a part of scripted_agent.py."""
+    return Adapter(
+        name="actor",
+        command=(sys.executable, "-I", "-S", str(SCRIPT), part),
+        install="It is there.",
+        readable=(*OWN_PROGRAM, SCRIPT.parent),
+        **fields,
+    )
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:

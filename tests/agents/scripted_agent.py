@@ -100,6 +100,14 @@ def permission(_prompt: Prompt) -> Answer:
     return DONE
 
 
+def hidden_failure(prompt: Prompt) -> Answer:
+    """End like any other turn, after telling aside how it went: the prompt's words, one after the other."""
+    for status in prompt[0]["text"].split():
+        update(sessionUpdate="session_info_update", _meta={"codex": {"threadStatus": {"type": status}}})
+    say("The model is away.")
+    return DONE
+
+
 def wait_for_cancel(_prompt: Prompt) -> Answer:
     say("waiting")
     while receive().get("method") != "session/cancel":
@@ -139,6 +147,7 @@ PARTS = {
         hang_up,
         long_line,
         permission,
+        hidden_failure,
         wait_for_cancel,
         flood,
         talk_on,

@@ -20,9 +20,7 @@ from app.agents.permissions import decide
 from app.agents.sandbox import confined_environment
 from app.agents.wire import LINE_LIMIT
 from app.enums import SandboxKind
-from tests.agents.conftest import CellMaker, eventually, find_sandbox
-
-SCRIPT = Path(__file__).with_name("scripted_agent.py")
+from tests.agents.conftest import SCRIPT, CellMaker, eventually, find_sandbox
 
 
 @dataclass

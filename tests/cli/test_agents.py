@@ -1,0 +1,39 @@
+"""`taskbeacon agents`: what is there, as a table and as JSON."""
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Taskbeacon
+
+GHOST = """
+[adapters.ghost]
+command = ["no-such-program"]
+install = "Call a medium."
+"""
+
+
+def test_agents_are_listed_with_what_answers(taskbeacon: Taskbeacon, tmp_path: Path) -> None:
+    catalog = tmp_path / "agents.toml"
+    catalog.write_text(GHOST)
+    settings = {
+        "TASKBEACON_AGENT_CATALOG": str(catalog),
+        "TASKBEACON_HOME": str(tmp_path),
+        "PATH": "/usr/bin",
+    }
+
+    table = taskbeacon("agents", **settings)
+    listed = json.loads(taskbeacon("agents", "--json", **settings).stdout)
+
+    assert table.exit_code == 0, table.stderr
+    assert table.stdout.splitlines()[0].split("  ")[0] == "agent"
+    assert "ghost: The agent 'ghost' is not installed" in table.stdout
+    by_name = {entry["name"]: entry for entry in listed}
+    assert set(by_name) == {"runbook", "claude", "codex", "gemini", "opencode", "ghost"}
+    assert (by_name["runbook"]["answers"], by_name["runbook"]["choice"]) == (True, False)
+    assert by_name["runbook"]["version"] == "1"
+    assert (by_name["ghost"]["answers"], by_name["ghost"]["choice"], by_name["ghost"]["program"]) == (
+        False,
+        True,
+        None,
+    )
+    assert by_name["ghost"]["problem"].endswith("Call a medium.")

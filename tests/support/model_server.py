@@ -1,0 +1,360 @@
+"""A model that follows a script, behind the protocols that coding agents speak; it remembers what it was asked.
+
+    POST /v1/messages            Anthropic
+    POST /v1/chat/completions    OpenAI, and most others
+    POST /v1/responses           OpenAI, newer
+
+An agent asks with the tools that it has; each such question takes the next step of the script. Questions without
+tools (agents ask for titles and the like) are answered with a few words and take no step.
+"""
+
+import json
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any  # JSON
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from app.ids import new_hex_id
+from tests.support.push import serving
+
+__all__ = ["Asked", "ModelServer", "Refuse", "Say", "Shell", "Step", "model_server"]
+
+Json = dict[str, Any]
+
+# How each agent calls its tool that runs a command, and the command in it.
+_SHELL_TOOLS: dict[str, Callable[[str], Json]] = {
+    "Bash": lambda command: {"command": command, "description": "A step of the script"},
+    "bash": lambda command: {"command": command, "description": "A step of the script"},
+    "exec_command": lambda command: {"cmd": command},
+    "shell": lambda command: {"command": ["bash", "-c", command]},
+    "shell_command": lambda command: {"command": command},
+    "run_shell_command": lambda command: {"command": command},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """The model says something and is done with its turn."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The model wants a command run."""
+
+    command: str
+    before: str = ""  # said first
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The server answers with an error."""
+
+    status: int
+    message: str
+
+
+Step = Say | Shell | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question."""
+
+    path: str
+    headers: dict[str, str]
+    body: Json
+
+    @property
+    def tools(self) -> list[str]:
+        """The names of the tools that the agent offers."""
+        tools = self.body.get("tools") or []
+        return [str(tool.get("name") or tool.get("function", {}).get("name")) for tool in tools]
+
+    @property
+    def text(self) -> str:
+        """The whole question, to look for words in."""
+        return json.dumps(self.body, ensure_ascii=False)
+
+
+@dataclass(slots=True)
+class ModelServer:
+    """The script, and what was asked."""
+
+    url: str = ""
+    script: deque[Step] = field(default_factory=deque)
+    asked: list[Asked] = field(default_factory=list)
+    # What each answer is said to have cost.
+    input_tokens: int = 1000
+    output_tokens: int = 100
+
+    @property
+    def turns(self) -> list[Asked]:
+        """The questions that took a step."""
+        return [asked for asked in self.asked if asked.tools]
+
+    def play(self, *steps: Step) -> None:
+        """Set what comes next."""
+        self.script = deque(steps)
+
+    def next_step(self, asked: Asked) -> Step:
+        if not asked.tools:
+            return Say("A title")
+        return self.script.popleft() if self.script else Say("There is nothing more in the script.")
+
+
+@asynccontextmanager
+async def model_server() -> AsyncGenerator[ModelServer, None]:
+    """Serve a scripted model on a free port of this machine."""
+    server = ModelServer()
+    routes = [
+        Route("/v1/messages/count_tokens", _count, methods=["POST"]),
+        Route("/v1/messages", _endpoint(server, _anthropic_events, _anthropic_whole), methods=["POST"]),
+        Route("/v1/chat/completions", _endpoint(server, _chat_events, _chat_whole), methods=["POST"]),
+        Route("/v1/responses", _endpoint(server, _responses_events, _responses_whole), methods=["POST"]),
+        Route("/v1/models", _models),
+        Route("/", _nothing, methods=["GET", "HEAD"]),
+    ]
+    async with serving(Starlette(routes=routes)) as url:
+        server.url = url
+        yield server
+
+
+Events = Callable[[ModelServer, Asked, Say | Shell], Iterator[tuple[str | None, Json | str]]]
+Whole = Callable[[ModelServer, Asked, Say | Shell], Json]
+
+
+def _endpoint(server: ModelServer, events: Events, whole: Whole) -> Callable[[Request], Any]:
+    async def answer(request: Request) -> Response:
+        asked = Asked(request.url.path, dict(request.headers), json.loads(await request.body()))
+        server.asked.append(asked)
+        step = server.next_step(asked)
+        if isinstance(step, Refuse):
+            error = {"type": "invalid_request_error", "message": step.message}
+            return JSONResponse({"type": "error", "error": error}, status_code=step.status)
+        if not asked.body.get("stream"):
+            return JSONResponse(whole(server, asked, step))
+        return StreamingResponse(
+            _encoded(events(server, asked, step)), headers={"content-type": "text/event-stream"}
+        )
+
+    return answer
+
+
+async def _encoded(events: Iterable[tuple[str | None, Json | str]]) -> AsyncIterator[bytes]:
+    for name, data in events:
+        prefix = f"event: {name}\n" if name else ""
+        yield f"{prefix}data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode()
+
+
+async def _count(_request: Request) -> Response:
+    return JSONResponse({"input_tokens": 10})
+
+
+async def _models(_request: Request) -> Response:
+    return JSONResponse({"object": "list", "data": []})
+
+
+async def _nothing(_request: Request) -> Response:
+    return Response()
+
+
+def _tool_call(asked: Asked, step: Shell) -> tuple[str, Json]:
+    for name in asked.tools:
+        if name in _SHELL_TOOLS:
+            return name, _SHELL_TOOLS[name](step.command)
+    raise AssertionError(f"none of the agent's tools runs a command: {asked.tools}")
+
+
+def _pieces(text: str) -> Iterator[str]:
+    middle = len(text) // 2
+    yield from (part for part in (text[:middle], text[middle:]) if part)
+
+
+def _said(step: Say | Shell) -> str:
+    return step.text if isinstance(step, Say) else step.before
+
+
+# Anthropic: https://docs.anthropic.com/en/api/messages-streaming
+
+
+def _anthropic_usage(server: ModelServer) -> Json:
+    return {
+        "input_tokens": server.input_tokens,
+        "output_tokens": server.output_tokens,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+    }
+
+
+def _anthropic_whole(server: ModelServer, asked: Asked, step: Say | Shell) -> Json:
+    content: list[Json] = []
+    if _said(step):
+        content.append({"type": "text", "text": _said(step)})
+    if isinstance(step, Shell):
+        name, arguments = _tool_call(asked, step)
+        content.append({"type": "tool_use", "id": f"toolu_{new_hex_id()}", "name": name, "input": arguments})
+    return {
+        "id": f"msg_{new_hex_id()}",
+        "type": "message",
+        "role": "assistant",
+        "model": asked.body.get("model"),
+        "content": content,
+        "stop_reason": "tool_use" if isinstance(step, Shell) else "end_turn",
+        "stop_sequence": None,
+        "usage": _anthropic_usage(server),
+    }
+
+
+def _anthropic_events(
+    server: ModelServer, asked: Asked, step: Say | Shell
+) -> Iterator[tuple[str | None, Json]]:
+    whole = _anthropic_whole(server, asked, step)
+    start = whole | {"content": [], "stop_reason": None, "usage": whole["usage"] | {"output_tokens": 1}}
+    yield "message_start", {"type": "message_start", "message": start}
+    for index, block in enumerate(whole["content"]):
+        if block["type"] == "text":
+            empty, deltas = (
+                block | {"text": ""},
+                [{"type": "text_delta", "text": piece} for piece in _pieces(block["text"])],
+            )
+        else:
+            written = json.dumps(block["input"])
+            empty = block | {"input": {}}
+            deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in _pieces(written)]
+        yield (
+            "content_block_start",
+            {"type": "content_block_start", "index": index, "content_block": empty},
+        )
+        for delta in deltas:
+            yield (
+                "content_block_delta",
+                {"type": "content_block_delta", "index": index, "delta": delta},
+            )
+        yield "content_block_stop", {"type": "content_block_stop", "index": index}
+    ending = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
+    yield "message_delta", {"type": "message_delta", "delta": ending, "usage": whole["usage"]}
+    yield "message_stop", {"type": "message_stop"}
+
+
+# OpenAI, chat completions
+
+
+def _chat_usage(server: ModelServer) -> Json:
+    return {
+        "prompt_tokens": server.input_tokens,
+        "completion_tokens": server.output_tokens,
+        "total_tokens": server.input_tokens + server.output_tokens,
+    }
+
+
+def _chat_message(asked: Asked, step: Say | Shell) -> Json:
+    message: Json = {"role": "assistant", "content": _said(step) or None}
+    if isinstance(step, Shell):
+        name, arguments = _tool_call(asked, step)
+        call = {"name": name, "arguments": json.dumps(arguments)}
+        message["tool_calls"] = [
+            {"index": 0, "id": f"call_{new_hex_id()}", "type": "function", "function": call}
+        ]
+    return message
+
+
+def _chat_envelope(asked: Asked, kind: str, choice: Json) -> Json:
+    return {
+        "id": f"chatcmpl-{new_hex_id()}",
+        "object": kind,
+        "created": 0,
+        "model": asked.body.get("model"),
+        "choices": [{"index": 0, **choice}],
+    }
+
+
+def _chat_whole(server: ModelServer, asked: Asked, step: Say | Shell) -> Json:
+    reason = "tool_calls" if isinstance(step, Shell) else "stop"
+    choice = {"message": _chat_message(asked, step), "finish_reason": reason}
+    return _chat_envelope(asked, "chat.completion", choice) | {"usage": _chat_usage(server)}
+
+
+def _chat_events(
+    server: ModelServer, asked: Asked, step: Say | Shell
+) -> Iterator[tuple[str | None, Json | str]]:
+    def chunk(delta: Json, reason: str | None = None) -> Json:
+        return _chat_envelope(asked, "chat.completion.chunk", {"delta": delta, "finish_reason": reason})
+
+    message = _chat_message(asked, step)
+    yield None, chunk({"role": "assistant", "content": ""})
+    for piece in _pieces(message["content"] or ""):
+        yield None, chunk({"content": piece})
+    if "tool_calls" in message:
+        yield None, chunk({"tool_calls": message["tool_calls"]})
+    yield None, chunk({}, "tool_calls" if isinstance(step, Shell) else "stop")
+    yield None, chunk({}) | {"choices": [], "usage": _chat_usage(server)}
+    yield None, "[DONE]"
+
+
+# OpenAI, responses
+
+
+def _responses_items(asked: Asked, step: Say | Shell) -> list[Json]:
+    items: list[Json] = []
+    if _said(step):
+        content = [{"type": "output_text", "text": _said(step), "annotations": []}]
+        items.append(
+            {"type": "message", "role": "assistant", "id": f"msg_{new_hex_id()}", "content": content}
+        )
+    if isinstance(step, Shell):
+        name, arguments = _tool_call(asked, step)
+        items.append(
+            {
+                "type": "function_call",
+                "id": f"fc_{new_hex_id()}",
+                "call_id": f"call_{new_hex_id()}",
+                "name": name,
+                "arguments": json.dumps(arguments),
+            }
+        )
+    return items
+
+
+def _responses_whole(server: ModelServer, asked: Asked, step: Say | Shell) -> Json:
+    return {
+        "id": f"resp_{new_hex_id()}",
+        "object": "response",
+        "created_at": 0,
+        "status": "completed",
+        "model": asked.body.get("model"),
+        "output": _responses_items(asked, step),
+        "usage": {
+            "input_tokens": server.input_tokens,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": server.output_tokens,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": server.input_tokens + server.output_tokens,
+        },
+    }
+
+
+def _responses_events(
+    server: ModelServer, asked: Asked, step: Say | Shell
+) -> Iterator[tuple[str | None, Json]]:
+    whole = _responses_whole(server, asked, step)
+
+    def event(kind: str, **fields: Any) -> tuple[str, Json]:
+        return kind, {"type": kind, **fields}
+
+    yield event("response.created", response=whole | {"status": "in_progress", "output": [], "usage": None})
+    for index, item in enumerate(whole["output"]):
+        place = {"output_index": index, "item_id": item["id"]}
+        yield event("response.output_item.added", output_index=index, item=item | {"content": []})
+        for content in item.get("content", ()):
+            for piece in _pieces(content["text"]):
+                yield event("response.output_text.delta", content_index=0, delta=piece, **place)
+        yield event("response.output_item.done", output_index=index, item=item)
+    yield event("response.completed", response=whole)
