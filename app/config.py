@@ -121,6 +121,11 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(
         default=4, ge=1, le=1000, description="Runs one worker performs at a time."
     )
+    project_concurrency: int = Field(
+        default=0,
+        ge=0,
+        description="Runs of one project that all workers together perform at a time; 0 = no limit.",
+    )
     worker_metrics_port: int = Field(
         default=0, ge=0, le=65535, description="Port of a worker's own /metrics, on all addresses; 0 = none."
     )

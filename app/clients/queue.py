@@ -1,16 +1,19 @@
 """The job queue as the service sees it, and its one implementation on arq.
 
 A job is a name and plain arguments in JSON. Its id is derived from what it works on, so asking twice while it is
-queued or running is asking once; the rows in the database, not Redis, remember what has to be done.
+queued is asking once; the rows in the database, not Redis, remember what has to be done. Whoever queues a job says so
+to the workers (`wake_workers`), which would look by themselves only twice a second.
 """
 
 from typing import Any, Protocol
 
 import orjson
 from arq.connections import ArqRedis
+from arq.constants import job_key_prefix, retry_key_prefix
 from typing_extensions import override
 
 from app.clients.redis import create_pool
+from app.clients.run_changes import wake_workers
 
 __all__ = ["CHORES_QUEUE", "QUEUE_NAME", "ArqQueue", "JobQueue", "decode_job", "encode_job"]
 
@@ -26,6 +29,10 @@ class JobQueue(Protocol):
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
         """Queue `job`; return False when one with this id is queued or running already."""
+        ...
+
+    async def withdraw(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
+        """Take a job off the queue, for the job itself when it begins: what it works on can be asked for anew."""
         ...
 
     async def aclose(self) -> None:
@@ -48,10 +55,18 @@ class ArqQueue(JobQueue):
     async def enqueue(
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
-        return (
-            await self._redis.enqueue_job(job, _job_id=job_id, _queue_name=queue_name, **arguments)
-            is not None
-        )
+        queued = await self._redis.enqueue_job(job, _job_id=job_id, _queue_name=queue_name, **arguments)
+        if queued is None:
+            return False
+        await wake_workers(self._redis, queue_name)
+        return True
+
+    @override
+    async def withdraw(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zrem(queue_name, job_id)
+            pipe.delete(job_key_prefix + job_id, retry_key_prefix + job_id)
+            await pipe.execute()
 
     @override
     async def aclose(self) -> None:

@@ -1,12 +1,12 @@
-"""Word between processes that a run was changed: one channel of Redis, one subscription in each worker.
+"""Word between processes that a run was changed or a job was queued: one subscription in each worker.
 
-A message only says "look again"; what happened is in the database. It may be lost, so nobody relies on it: who waits
-for a change looks at the row from time to time anyway.
+A message only says "look again"; what happened is in the database or in the queue. It may be lost, so nobody relies on
+it: who waits for a change looks from time to time anyway.
 """
 
 import asyncio
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Never
 from uuid import UUID
 
@@ -15,9 +15,10 @@ from redis.exceptions import RedisError
 
 from app.clients.redis import RedisClient
 
-__all__ = ["RunChanges", "publish_change"]
+__all__ = ["RunChanges", "publish_change", "wake_workers"]
 
 _CHANNEL = "taskbeacon:run-changes"
+_WAKE_CHANNEL = "taskbeacon:wake"
 _POLL_SECONDS = 30.0
 _OUTAGE_PAUSE_SECONDS = 2.0
 
@@ -26,31 +27,48 @@ log = structlog.get_logger(__name__)
 
 async def publish_change(redis: RedisClient, run_id: UUID) -> None:
     """Tell all workers that a run was changed; an outage of Redis is logged and nothing more."""
+    await _publish(redis, _CHANNEL, str(run_id))
+
+
+async def wake_workers(redis: RedisClient, queue_name: str) -> None:
+    """Tell all workers that a queue has a job for them; an outage of Redis is logged and nothing more."""
+    await _publish(redis, _WAKE_CHANNEL, queue_name)
+
+
+async def _publish(redis: RedisClient, channel: str, message: str) -> None:
     try:
-        await redis.publish(_CHANNEL, str(run_id))
+        await redis.publish(channel, message)
     except (RedisError, OSError) as error:
-        log.warning("run_changes.not_published", error=repr(error))
+        log.warning("run_changes.not_published", channel=channel, error=repr(error))
 
 
 class RunChanges:
-    """Wakes those in this process who watch a run when it is changed anywhere."""
+    """Wakes those in this process who watch a run or a queue when something happens to it anywhere."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
-        self._watchers: dict[str, set[asyncio.Event]] = {}
+        # By channel and message.
+        self._watchers: dict[tuple[str, str], set[asyncio.Event]] = {}
+
+    def watch(self, run_id: UUID) -> AbstractContextManager[asyncio.Event]:
+        """Yield an event that is set at every change of a run; whoever waits for it clears it."""
+        return self._watch(_CHANNEL, str(run_id))
+
+    def watch_queue(self, queue_name: str) -> AbstractContextManager[asyncio.Event]:
+        """Yield an event that is set at every job that is queued; whoever waits for it clears it."""
+        return self._watch(_WAKE_CHANNEL, queue_name)
 
     @contextmanager
-    def watch(self, run_id: UUID) -> Generator[asyncio.Event, None, None]:
-        """Yield an event that is set at every change; whoever waits for it clears it."""
-        changed = asyncio.Event()
-        watchers = self._watchers.setdefault(str(run_id), set())
-        watchers.add(changed)
+    def _watch(self, channel: str, message: str) -> Generator[asyncio.Event, None, None]:
+        happened = asyncio.Event()
+        watchers = self._watchers.setdefault((channel, message), set())
+        watchers.add(happened)
         try:
-            yield changed
+            yield happened
         finally:
-            watchers.discard(changed)
+            watchers.discard(happened)
             if not watchers:
-                self._watchers.pop(str(run_id), None)
+                self._watchers.pop((channel, message), None)
 
     async def listen(self) -> Never:
         """Pass messages on until cancelled. After an outage everybody looks: something may have been missed."""
@@ -63,12 +81,13 @@ class RunChanges:
 
     async def _listen(self) -> Never:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as subscription:
-            await subscription.subscribe(_CHANNEL)
+            await subscription.subscribe(_CHANNEL, _WAKE_CHANNEL)
             self._wake_all()
             while True:
                 message = await subscription.get_message(timeout=_POLL_SECONDS)
                 if message is not None:
-                    for watcher in self._watchers.get(message["data"].decode(), ()):
+                    about = (message["channel"].decode(), message["data"].decode())
+                    for watcher in self._watchers.get(about, ()):
                         watcher.set()
 
     def _wake_all(self) -> None:

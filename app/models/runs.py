@@ -25,16 +25,26 @@ class Run(Base):
         Index("ix_runs_task", "task_id", text("created_at DESC"), text("id DESC")),
         # The stage filter of the task list.
         Index("ix_runs_stage", "project_id", "stage", "task_id", postgresql_where=text("stage IS NOT NULL")),
-        # What the sweeper looks for: asked for and not picked up, or picked up and given up.
+        # What the sweeper looks for: asked for and not picked up.
         Index(
             "ix_runs_dispatch",
             "dispatch_requested_at",
             postgresql_where=text("status = 'queued' AND dispatch_requested_at IS NOT NULL"),
         ),
+        # Those that workers perform: of a project, to count them, and of all, which are few, to find lapsed ones.
         Index(
-            "ix_runs_lease",
+            "ix_runs_held",
+            "project_id",
             "lease_expires_at",
             postgresql_where=text("status = 'in_progress' AND lease_expires_at IS NOT NULL"),
+        ),
+        # Those that wait, in the order in which they are claimed.
+        Index(
+            "ix_runs_waiting",
+            "project_id",
+            "dispatch_requested_at",
+            "id",
+            postgresql_where=text("status = 'queued' AND dispatch_requested_at IS NOT NULL"),
         ),
     )
 

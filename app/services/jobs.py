@@ -4,8 +4,11 @@ A job that could not be queued is not lost: the row that asked for it is found b
 or by the periodic delivery (worker/main.py).
 """
 
+from collections.abc import Awaitable
 from uuid import UUID
 
+import structlog
+from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.queue import CHORES_QUEUE, JobQueue
@@ -17,13 +20,17 @@ __all__ = [
     "DELIVER_NOTIFICATIONS",
     "EXECUTE_RUN",
     "announce_change",
+    "ask_for_next",
     "enqueue_run",
     "request_delivery",
     "request_run",
+    "withdraw_run",
 ]
 
 EXECUTE_RUN = "execute_run"
 DELIVER_NOTIFICATIONS = "deliver_notifications"
+
+log = structlog.get_logger(__name__)
 
 
 def request_run(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
@@ -45,10 +52,36 @@ def announce_change(session: AsyncSession, redis: RedisClient, run_id: UUID) -> 
 
 
 async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
-    """Queue the run; False when it is queued or being performed already."""
-    return await queue.enqueue(
-        EXECUTE_RUN, job_id=f"{EXECUTE_RUN}:{run_id}", arguments={"run_id": str(run_id)}
-    )
+    """Queue the run; False when it is queued already."""
+    return await queue.enqueue(EXECUTE_RUN, job_id=_job_id(run_id), arguments={"run_id": str(run_id)})
+
+
+async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
+    """Take the run's job off the queue, for the job itself: from here on the row alone remembers the run.
+
+    An outage of Redis is logged and nothing more: the job then begins once again, and stops at the claim.
+    """
+    await _without_failing(queue.withdraw(job_id=_job_id(run_id)))
+
+
+async def ask_for_next(queue: JobQueue, run_id: UUID) -> None:
+    """Queue another job for the project of a run that ended, for one that its limit kept waiting.
+
+    After the commit, so that a claim which still counted this run has been and gone. An outage of Redis is logged and
+    nothing more: the sweeper finds who waits.
+    """
+    await _without_failing(enqueue_run(queue, run_id))
+
+
+async def _without_failing(effect: Awaitable[object]) -> None:
+    try:
+        await effect
+    except (RedisError, OSError) as error:
+        log.warning("queue.unavailable", error=repr(error))
+
+
+def _job_id(run_id: UUID) -> str:
+    return f"{EXECUTE_RUN}:{run_id}"
 
 
 def request_delivery(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:

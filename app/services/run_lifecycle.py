@@ -2,7 +2,8 @@
 
 Every change is one conditional UPDATE, so a race is decided by the database and both sides learn who won:
 
-    claim against claim        one job gets the run, the other stops quietly
+    claim against claim        one job gets the run, the other the next that waits in the project, or none; with a
+                               limit on the project's runs, the other counts the first
     finish against cancel      whoever commits first has the status; to a cancelled run the worker still brings what
                                its agent left: artifacts, and an output if there is none
     finish after a lapsed lease  refused: the run is another job's, or was failed as lost
@@ -31,7 +32,7 @@ from app.enums import TERMINAL_STATUSES, Environment, NotificationKind, RunStatu
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, Task
-from app.services import notifications, run_inbox
+from app.services import notifications, run_inbox, run_queue
 from app.services.run_events import STATE_COLUMNS, announce_state
 from app.services.run_holding import held_by
 
@@ -39,6 +40,7 @@ __all__ = [
     "AGENT_STARTED",
     "LEASE",
     "MAX_ATTEMPTS",
+    "RECOVERY",
     "TRANSITIONS",
     "claim",
     "extend_lease",
@@ -68,7 +70,9 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.CANCELLED: frozenset(),
 }
 
+# Keys of a run's state that are written here.
 AGENT_STARTED = "agent_started_at"
+RECOVERY = "recovery"
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
 
 log = structlog.get_logger(__name__)
@@ -175,19 +179,29 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         completed_at=None,
         error_message=None,
         attempts=0,
-        state=Run.state.op("-")(AGENT_STARTED),
+        state=Run.state.op("-")(AGENT_STARTED).op("-")(RECOVERY),
     )
 
 
-async def claim(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> Row[Any] | None:
-    """Take a queued run for the job `owner`; return its columns, or None when it is not to be had (any more)."""
+async def claim(
+    session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents, limit: int = 0
+) -> Row[Any] | None:
+    """Take a run for the job `owner`: the one that has waited longest in the project of `run_id`, be it this or not.
+
+    There is a job for each run that waits, so whichever comes first takes whichever has waited longest. Returns the
+    run's columns; None when no run waits, or when workers perform `limit` runs of the project already (0: no limit).
+    """
+    room = []
+    if limit:
+        await run_queue.lock_room(session, run_id)
+        room.append(run_queue.has_room(limit))
     claimed = await _transition(
         session,
         events,
         RunStatus.IN_PROGRESS,
-        Run.id == run_id,
-        Run.status == RunStatus.QUEUED,
-        Run.dispatch_requested_at.is_not(None),
+        Run.id == run_queue.longest_waiting(run_id),
+        run_queue.is_waiting(),
+        *room,
         lease_owner=owner,
         lease_expires_at=utcnow() + LEASE,
         attempts=Run.attempts + 1,
@@ -254,15 +268,14 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
     """Give a run back to the queue, for a worker that is being stopped; False when it is not the owner's.
 
     The worker has ended the agent and removed its workspace, so the next one starts from nothing, and is told again
-    what people told this one.
+    what people told this one. The run has waited before and keeps its place.
     """
     returned = await _transition(
         session,
         events,
         RunStatus.QUEUED,
         *held_by(run_id, owner),
-        dispatch_requested_at=utcnow(),
-        state=Run.state.op("-")(AGENT_STARTED),
+        state=_recovered("queued again", "worker stopped").op("-")(AGENT_STARTED),
     )
     if returned:
         await run_inbox.requeue(session, run_id)
@@ -272,17 +285,25 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
 async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
     """Decide on runs whose lease lapsed; return those queued again and those failed as lost.
 
-    A run whose agent had not started is repeated, up to `MAX_ATTEMPTS` claims; otherwise it fails, since its agent
-    may have acted already.
+    A run whose agent had not started is repeated, up to `MAX_ATTEMPTS` claims, and keeps its place; otherwise it
+    fails, since its agent may have acted already.
     """
     now = utcnow()
     lapsed = (Run.status == RunStatus.IN_PROGRESS, Run.lease_expires_at <= now)
     untouched = (~Run.state.has_key(AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
-    requeued = await _transition(
-        session, events, RunStatus.QUEUED, *lapsed, *untouched, dispatch_requested_at=now
+    again, given_up = (_recovered(decision, "worker lost") for decision in ("queued again", "failed"))
+    requeued = await _transition(session, events, RunStatus.QUEUED, *lapsed, *untouched, state=again)
+    failed = await _transition(
+        session, events, RunStatus.FAILED, *lapsed, error_message=_WORKER_LOST, state=given_up
     )
-    failed = await _transition(session, events, RunStatus.FAILED, *lapsed, error_message=_WORKER_LOST)
     return [row.id for row in requeued], [row.id for row in failed]
+
+
+def _recovered(decision: str, reason: str) -> ColumnElement[Any]:
+    """Return the state with what was decided about a run whose worker did not end it, for people to see."""
+    return Run.state.op("||")(
+        {RECOVERY: {"decision": decision, "reason": reason, "at": utcnow().isoformat()}}
+    )
 
 
 async def _transition(

@@ -8,16 +8,15 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Select, select
+from sqlalchemy import Select
 
 from app.clients.queue import JobQueue
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
-from app.enums import RunStatus
-from app.models import Run
 from app.services.jobs import enqueue_run, request_delivery
 from app.services.run_lifecycle import recover_lapsed
+from app.services.run_queue import startable
 
 __all__ = ["recover_runs"]
 
@@ -28,13 +27,18 @@ _BATCH = 1000
 log = structlog.get_logger(__name__)
 
 
-async def recover_runs(sessions: SessionFactory, queue: JobQueue, *, events: RunEvents) -> int:
-    """Bring every run back to life that needs it; return how many jobs were missing."""
+async def recover_runs(
+    sessions: SessionFactory, queue: JobQueue, *, events: RunEvents, limit: int = 0
+) -> int:
+    """Bring every run back to life that needs it; return how many jobs were missing.
+
+    A run that waits because workers perform `limit` runs of its project already is left waiting.
+    """
     async with unit_of_work(sessions) as session:
         requeued, failed = await recover_lapsed(session, events=events)
         for run_id in failed:
             request_delivery(session, queue, run_id)
-        waiting: list[UUID] = list(await session.scalars(_waiting()))
+        waiting: list[UUID] = list(await session.scalars(_forgotten(limit)))
     if requeued or failed:
         log.warning("run.lease_lapsed", requeued=len(requeued), failed=len(failed))
     missing = 0
@@ -45,14 +49,5 @@ async def recover_runs(sessions: SessionFactory, queue: JobQueue, *, events: Run
     return missing
 
 
-def _waiting() -> Select[UUID]:
-    return (
-        select(Run.id)
-        .where(
-            Run.status == RunStatus.QUEUED,
-            Run.dispatch_requested_at.is_not(None),
-            Run.dispatch_requested_at <= utcnow() - _GRACE,
-        )
-        .order_by(Run.dispatch_requested_at)
-        .limit(_BATCH)
-    )
+def _forgotten(limit: int) -> Select[UUID]:
+    return startable(limit, asked_before=utcnow() - _GRACE).limit(_BATCH)

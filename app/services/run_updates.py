@@ -23,7 +23,7 @@ from app.errors import RunRefused, StateRefused
 from app.models import Run, Task
 from app.schemas.runs import RunOut, RunUpdateIn, StartIn
 from app.schemas.tasks import TaskOut
-from app.services import run_inbox, run_lifecycle
+from app.services import run_inbox, run_lifecycle, run_queue
 from app.services.access import Principal, lock_run, require_run
 from app.services.jobs import announce_change, request_delivery, request_run
 from app.services.run_events import STATE_COLUMNS, announce_state
@@ -41,6 +41,9 @@ PROTECTED_STATE = frozenset(
         run_lifecycle.AGENT_STARTED,
         run_inbox.AGENT_ENDED,
         run_inbox.WAITING_FOR,
+        run_lifecycle.RECOVERY,
+        run_queue.ATTEMPTS,
+        run_queue.QUEUE_POSITION,
     }
 )
 _PLAIN_FIELDS = ("branch", "stage", "error_message")

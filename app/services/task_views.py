@@ -17,6 +17,7 @@ from app.schemas.runs import RunOut
 from app.schemas.tasks import TaskOut
 from app.services.access import ProjectRef
 from app.services.artifact_rules import log_key
+from app.services.run_queue import ATTEMPTS, QUEUE_POSITION, position
 from app.services.task_text import slug, slug_prefix
 from app.services.user_views import CREATOR_COLUMNS, user_basic
 
@@ -24,7 +25,7 @@ __all__ = ["RUN_COLUMNS", "run_out", "select_tasks", "task_out", "tasks_out"]
 
 _LatestRun = aliased(Run, name="latest_run")
 
-RUN_COLUMNS = (
+_RUN_COLUMNS = (
     Run.id,
     Run.task_id,
     Run.project_id,
@@ -39,7 +40,9 @@ RUN_COLUMNS = (
     Run.created_at,
     Run.updated_at,
     Run.completed_at,
+    Run.attempts,
 )
+RUN_COLUMNS = (*_RUN_COLUMNS, position(Run).label(QUEUE_POSITION))
 _TASK_COLUMNS = (
     Task.id,
     Task.task_number,
@@ -68,7 +71,8 @@ def _labelled(prefix: str, columns: Sequence[Any], source: Any) -> list[Any]:
 _COLUMNS = [
     *_TASK_COLUMNS,
     *CREATOR_COLUMNS,
-    *_labelled("run_", RUN_COLUMNS, _LatestRun),
+    *_labelled("run_", _RUN_COLUMNS, _LatestRun),
+    position(_LatestRun).label(f"run_{QUEUE_POSITION}"),
 ]
 
 
@@ -132,12 +136,17 @@ async def run_out(values: Mapping[Any, Any], store: ObjectStore, *, prefix: str 
         "log_url": await store.signed_url(key),
         "error_message": values[prefix + "error_message"],
         "output": values[prefix + "output"],
-        "state": state,
+        "state": state | _dispatch_state(values, prefix),
         "artifacts": values[prefix + "artifacts"],
         "created_at": values[prefix + "created_at"],
         "updated_at": values[prefix + "updated_at"],
         "completed_at": values[prefix + "completed_at"],
     }
+
+
+def _dispatch_state(values: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
+    """Return what the state of a run says of its wait and its workers, as far as there is anything to say."""
+    return {name: value for name in (QUEUE_POSITION, ATTEMPTS) if (value := values[prefix + name])}
 
 
 def _text(state: Mapping[str, Any], key: str) -> str | None:

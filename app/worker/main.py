@@ -13,7 +13,6 @@ from arq.cron import cron
 from arq.worker import Worker, func
 from prometheus_client import start_http_server
 from redis.exceptions import RedisError
-from typing_extensions import override
 
 from app.agents.confinement import SandboxPolicy
 from app.agents.sandbox import probe
@@ -34,8 +33,9 @@ from app.worker.jobs.recover_runs import recover_runs
 from app.worker.jobs.sweep_artifacts import sweep_artifacts
 from app.worker.jobs.sweep_idempotency_keys import sweep_idempotency_keys
 from app.worker.jobs.sweep_presence import sweep_presence
+from app.worker.polling import ResilientWorker, RunWorker
 
-__all__ = ["ResilientWorker", "create_chores_worker", "create_worker", "run_worker"]
+__all__ = ["create_chores_worker", "create_worker", "run_worker"]
 
 # Above the run's own limit, so that the job ends it first and can say why.
 _JOB_MARGIN_SECONDS = 300
@@ -52,22 +52,12 @@ _OUTAGE_PAUSE_SECONDS = 2.0
 log = structlog.get_logger(__name__)
 
 
-class ResilientWorker(Worker):
-    """An arq worker that outlives an outage of Redis: its agents go on, and polling resumes when Redis is back."""
-
-    @override
-    async def _poll_iteration(self) -> None:
-        try:
-            await super()._poll_iteration()
-        except (RedisError, OSError) as error:
-            log.warning("worker.redis_unavailable", error=repr(error))
-            await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
-
-
 def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals: bool = True) -> Worker:
     """Return the worker of this process; `burst` ends it when the queue is empty."""
     settings = context.process.settings
-    worker = ResilientWorker(
+    worker = RunWorker(
+        changes=context.changes,
+        withdrawn=EXECUTE_RUN,
         functions=[
             func(
                 execute_run,
@@ -96,8 +86,8 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
         handle_signals=handle_signals,
         ctx=context.as_arq_context(),
     )
-    # How long arq keeps others away from a job it has begun. The lease on the row does that from the claim on; a
-    # worker that dies between the two must not hold the job back for the length of a run.
+    # How long arq keeps others away from a job it has begun. The lease on the row does that from the claim on; what
+    # a worker that dies between the two was about to do must not be held back for the length of a run.
     worker.in_progress_timeout_s = run_lifecycle.LEASE.total_seconds()
     return worker
 
@@ -105,6 +95,7 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
 def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Worker:
     """Return the worker of short jobs, which runs beside the other: no run may keep a push waiting."""
     return ResilientWorker(
+        changes=context.changes,
         functions=[func(deliver_notifications, name=DELIVER_NOTIFICATIONS, timeout=_CHORE_SECONDS)],
         cron_jobs=[
             # Most pushes are asked for when they become due; this finds what a crash or a delay left.

@@ -208,7 +208,9 @@ class TestLapsedLease:
         assert await self.recover(sessions) == ([claimed.id], [])
         row = await stored(sessions, claimed)
         assert (row.status, row.latest_run_status, row.lease_owner) == ("queued", "queued", None)
-        assert row.dispatch_requested_at == clock.now
+        assert row.dispatch_requested_at == claimed.dispatch_requested_at
+        decision = {"decision": "queued again", "reason": "worker lost", "at": clock.now.isoformat()}
+        assert row.state[run_lifecycle.RECOVERY] == decision
 
     async def test_run_whose_agent_had_started_fails(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
@@ -221,6 +223,8 @@ class TestLapsedLease:
         row = await stored(sessions, claimed)
         assert (row.status, row.completed_at) == ("failed", clock.now)
         assert row.error_message
+        decision = {"decision": "failed", "reason": "worker lost", "at": clock.now.isoformat()}
+        assert row.state[run_lifecycle.RECOVERY] == decision
 
     async def test_run_is_given_up_after_the_last_attempt(
         self, sessions: SessionFactory, queued: Run, clock: MovableClock

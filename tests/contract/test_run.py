@@ -41,10 +41,11 @@ def run_url(task_url: str) -> str:
 
 
 async def started(client: httpx.AsyncClient, run_url: str, body: Json) -> Json:
-    """Start a run and return it."""
+    """Start a run and return it, without its place among those that wait (test_run_queue.py)."""
     response = await client.post(run_url, json=body)
     assert response.status_code == 200, response.text
     run: Json = response.json()["latest_run"]
+    assert run["state"].pop("queue_position") >= 1
     return run
 
 
@@ -75,7 +76,7 @@ class TestStart:
             "reasoning_effort": None,
             "error_message": None,
             "output": None,
-            "state": {"mode": "background"},
+            "state": {"mode": "background", "queue_position": 1},
             "artifacts": [],
             "created_at": now,
             "updated_at": now,

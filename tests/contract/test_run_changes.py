@@ -223,7 +223,16 @@ class TestUpdate:
         assert run["state"] == {"mode": "background", "kept": {"x": 1}, "new": 2, "both": 2}
 
     @pytest.mark.parametrize(
-        "key", ["github_credential_source", "pr_authorship_mode", "sandbox_id", "agent_started_at"]
+        "key",
+        [
+            "github_credential_source",
+            "pr_authorship_mode",
+            "sandbox_id",
+            "agent_started_at",
+            "attempts",
+            "queue_position",
+            "recovery",
+        ],
     )
     async def test_protected_keys_are_neither_set_nor_removed(
         self, client: httpx.AsyncClient, make: MakeRun, key: str
@@ -411,7 +420,7 @@ class TestResumeInCloud:
             None,
             None,
         )
-        assert run["state"] == {"mode": "background"}
+        assert run["state"] == {"mode": "background", "queue_position": 1}
         assert [job.arguments for job in queue.jobs] == [{"run_id": run["id"]}]
 
     async def test_run_of_a_client_is_taken_over(self, client: httpx.AsyncClient, make: MakeRun) -> None:

@@ -55,6 +55,23 @@ async def test_run_that_waits_in_the_queue_is_not_queued_twice(
     assert await recover_runs(sessions, queue, events=events) == 0
 
 
+async def test_runs_that_a_limit_keeps_waiting_are_not_asked_for(
+    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock, events: RunEvents
+) -> None:
+    """Each sweep would otherwise queue a long line, whose jobs all go away empty-handed."""
+    runs = []
+    for _ in range(4):
+        clock.advance(seconds=1)
+        runs.append(await asked_for(sessions, task, clock))
+    async with unit_of_work(sessions) as session:
+        assert await claim(session, runs[0].id, owner="alive", limit=2, events=events)
+    clock.advance(seconds=15)
+
+    assert await recover_runs(sessions, queue, limit=2, events=events) == 1
+    assert [job.arguments for job in queue.jobs] == [{"run_id": str(runs[1].id)}]
+    assert await recover_runs(sessions, queue, limit=3, events=events) == 1
+
+
 async def test_run_that_nobody_asked_to_start_is_left_alone(
     sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock, events: RunEvents
 ) -> None:

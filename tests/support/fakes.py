@@ -39,6 +39,10 @@ class RecordingQueue(JobQueue):
         return True
 
     @override
+    async def withdraw(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
+        self.jobs = [job for job in self.jobs if job.job_id != job_id]
+
+    @override
     async def aclose(self) -> None:
         pass
 

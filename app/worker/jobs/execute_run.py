@@ -1,4 +1,9 @@
-"""Perform one run: claim it, have the agent do it, end it. No session is open while the agent works."""
+"""Perform one run: claim it, have the agent do it, end it. No session is open while the agent works.
+
+A job names a run, but performs whichever run of that project has waited longest (run_lifecycle.claim). It takes itself
+off the queue first: if this worker dies, the sweeper asks for what the rows say, and a run that is asked for while
+its job is ending gets another.
+"""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,10 +15,10 @@ import structlog
 
 from app.agents.errors import AgentError
 from app.agents.execution import RunResult, perform
+from app.agents.uninterrupted import uninterrupted
 from app.db import unit_of_work
-from app.ids import new_hex_id
 from app.services import run_lifecycle
-from app.services.jobs import request_delivery
+from app.services.jobs import ask_for_next, request_delivery, request_run, withdraw_run
 from app.services.run_execution import Ending, Orders, ending_of, read_orders
 from app.services.run_files import (
     AttachmentUnavailable,
@@ -24,7 +29,7 @@ from app.services.run_files import (
 )
 from app.services.run_log_writer import RunLog, open_log
 from app.worker.context import WorkerContext, worker_context
-from app.worker.lease import Lease, LeaseLost
+from app.worker.lease import Lease, LeaseLost, new_owner
 from app.worker.retries import until_database_answers
 
 __all__ = ["execute_run"]
@@ -33,18 +38,19 @@ log = structlog.get_logger(__name__)
 
 
 async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
-    """Perform the run if it is still to be had; a second copy of this job stops at the claim.
+    """Perform a run of the project if one is to be had; a second copy of this job stops at the claim.
 
     A worker that is being stopped gives the run back; one that lost its lease ends the agent, and only a cancelled run
     still gets what that left.
     """
     worker = worker_context(ctx)
-    structlog.contextvars.bind_contextvars(run_id=run_id)
-    owner = new_hex_id()
-    orders = await _claim(worker, UUID(run_id), owner)
+    await withdraw_run(worker.process.queue, UUID(run_id))
+    owner = new_owner()
+    orders = await until_database_answers(lambda: _claim(worker, UUID(run_id), owner))
     if orders is None:
-        log.info("run.not_claimed")
+        log.info("run.not_claimed", asked_for=run_id)
         return
+    structlog.contextvars.bind_contextvars(run_id=str(orders.run_id))
     try:
         async with Lease(worker.process.sessions, worker.changes, orders.run_id, owner=owner) as lease:
             ending = await _perform(worker, orders, owner, lease)
@@ -52,15 +58,23 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
     except LeaseLost:
         log.warning("run.lease_lost")
     except asyncio.CancelledError:
-        await asyncio.shield(_hand_back(worker, orders, owner))
+        await uninterrupted(_hand_back(worker, orders, owner))
         raise
+    if worker.process.settings.project_concurrency:
+        # One that waits because of the limit has no job any more.
+        await ask_for_next(worker.process.queue, orders.run_id)
 
 
 async def _claim(worker: WorkerContext, run_id: UUID, owner: str) -> Orders | None:
     async with unit_of_work(worker.process.sessions) as session:
-        if await run_lifecycle.claim(session, run_id, owner=owner, events=worker.process.events) is None:
-            return None
-        return await read_orders(session, run_id)
+        claimed = await run_lifecycle.claim(
+            session,
+            run_id,
+            owner=owner,
+            events=worker.process.events,
+            limit=worker.process.settings.project_concurrency,
+        )
+        return None if claimed is None else await read_orders(session, claimed.id)
 
 
 async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lease) -> Ending:
@@ -110,9 +124,12 @@ async def _outcome(
 
 
 async def _mark_agent_started(worker: WorkerContext, orders: Orders, owner: str) -> None:
-    async with unit_of_work(worker.process.sessions) as session:
-        if not await run_lifecycle.mark_agent_started(session, orders.run_id, owner=owner):
-            raise LeaseLost
+    async def mark() -> bool:
+        async with unit_of_work(worker.process.sessions) as session:
+            return await run_lifecycle.mark_agent_started(session, orders.run_id, owner=owner)
+
+    if not await until_database_answers(mark):
+        raise LeaseLost
 
 
 async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending) -> None:
@@ -139,4 +156,5 @@ async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending
 async def _hand_back(worker: WorkerContext, orders: Orders, owner: str) -> None:
     async with unit_of_work(worker.process.sessions) as session:
         if await run_lifecycle.hand_back(session, orders.run_id, owner=owner, events=worker.process.events):
+            request_run(session, worker.process.queue, orders.run_id)
             log.info("run.handed_back")

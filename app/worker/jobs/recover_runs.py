@@ -12,4 +12,6 @@ __all__ = ["recover_runs"]
 async def recover_runs(ctx: Mapping[str, Any]) -> None:
     """Sweep once."""
     process = worker_context(ctx).process
-    await recover(process.sessions, process.queue, events=process.events)
+    await recover(
+        process.sessions, process.queue, events=process.events, limit=process.settings.project_concurrency
+    )

@@ -1,0 +1,82 @@
+"""How a worker looks for jobs: when it is woken and, should that word be lost, twice a second (ADR 0017).
+
+What arq itself does beyond that is left alone. It knows neither what a job does nor what a run is.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from arq.worker import Worker
+from redis.exceptions import RedisError
+from typing_extensions import override
+
+from app.clients.run_changes import RunChanges
+
+__all__ = ["ResilientWorker", "RunWorker"]
+
+_POLL_SECONDS = 0.5
+_OUTAGE_PAUSE_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class ResilientWorker(Worker):
+    """An arq worker that outlives an outage of Redis, and looks at its queue at once when there is something to do.
+
+    There is something to do when a job was queued, and when one ended that kept the others waiting. Any number of
+    wake-ups between two looks is one.
+    """
+
+    def __init__(self, *, changes: RunChanges, **options: Any) -> None:
+        # arq would sleep for this time after each look, whatever happens; `_poll_iteration` does the waiting.
+        super().__init__(poll_delay=0, **options)
+        self._changes = changes
+        self._woken = asyncio.Event()
+
+    @override
+    async def main(self) -> None:
+        with self._changes.watch_queue(self.queue_name) as self._woken:
+            self._woken.set()
+            await super().main()
+
+    @override
+    async def _poll_iteration(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_POLL_SECONDS):
+                await self._woken.wait()
+        # Before the look: what is queued meanwhile wakes again.
+        self._woken.clear()
+        try:
+            await super()._poll_iteration()
+        except (RedisError, OSError) as error:
+            log.warning("worker.redis_unavailable", error=repr(error))
+            await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+
+    @override
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        # arq asks Redis about each job that it finds, three times: not about those that are being done here.
+        await super().start_jobs([job_id for job_id in job_ids if not self._is_doing(job_id.decode())])
+
+    def _is_doing(self, job_id: str) -> bool:
+        task = self.tasks.get(job_id)
+        return task is not None and not task.done()
+
+    @override
+    def _release_sem_dec_counter_on_complete(self) -> None:
+        super()._release_sem_dec_counter_on_complete()
+        self._woken.set()
+
+
+class RunWorker(ResilientWorker):
+    """The worker of runs, whose jobs take themselves off the queue when they begin (jobs/execute_run.py)."""
+
+    def __init__(self, *, withdrawn: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._withdrawn = f"{withdrawn}:"
+
+    @override
+    async def finish_job(self, job_id: str, finish: bool, *details: Any) -> None:
+        # By now the queue may hold a job of the same id again, for somebody who asked while this one was ending.
+        await super().finish_job(job_id, finish and not job_id.startswith(self._withdrawn), *details)

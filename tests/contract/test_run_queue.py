@@ -1,0 +1,109 @@
+"""What clients see of the wait for a worker, and of the workers a run had."""
+
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.enums import RunStatus
+from app.models import Project, Run, Task, User
+from app.services import run_lifecycle
+from tests.support.assertions import assert_page
+from tests.support.clock import MovableClock
+from tests.support.factories import make_project, make_run, make_task
+from tests.support.fakes import RecordingEvents
+
+claim = partial(run_lifecycle.claim, events=RecordingEvents())
+recover_lapsed = partial(run_lifecycle.recover_lapsed, events=RecordingEvents())
+hand_back = partial(run_lifecycle.hand_back, events=RecordingEvents())
+
+
+@pytest.fixture
+async def waiting(session: AsyncSession, task: Task, clock: MovableClock) -> list[Run]:
+    """Three runs of one task that wait for a worker, the longest waiting first."""
+    runs = []
+    for _ in range(3):
+        clock.advance(seconds=1)
+        runs.append(await make_run(session, task=task, created_at=clock.now, dispatch_requested_at=clock.now))
+    return runs
+
+
+async def states(client: httpx.AsyncClient, task_url: str) -> list[dict[str, Any]]:
+    """Return the states of the task's runs, oldest first, without what they all have."""
+    runs = assert_page(await client.get(f"{task_url}/runs"), count=3)
+    for run in runs:
+        assert (await client.get(f"{task_url}/runs/{run['id']}")).json()["state"] == run["state"]
+        assert run["state"].pop("mode") == "background"
+    return [run["state"] for run in reversed(runs)]
+
+
+@pytest.mark.usefixtures("waiting")
+async def test_waiting_runs_tell_their_place(
+    client: httpx.AsyncClient, task_url: str, tasks_url: str
+) -> None:
+    assert await states(client, task_url) == [{"queue_position": place} for place in (1, 2, 3)]
+    [listed] = assert_page(await client.get(tasks_url), count=1)
+    assert listed["latest_run"]["state"]["queue_position"] == 3
+    assert (await client.get(task_url)).json()["latest_run"]["state"]["queue_position"] == 3
+
+
+async def test_runs_of_other_projects_are_not_counted(
+    client: httpx.AsyncClient, session: AsyncSession, task_url: str, owner: User, waiting: list[Run]
+) -> None:
+    elsewhere = await make_task(session, project=await make_project(session), created_by=owner)
+    await make_run(session, task=elsewhere, dispatch_requested_at=waiting[0].created_at)
+    assert await states(client, task_url) == [{"queue_position": place} for place in (1, 2, 3)]
+
+
+async def test_claimed_run_tells_its_attempts_and_others_move_up(
+    client: httpx.AsyncClient, session: AsyncSession, task_url: str, waiting: list[Run]
+) -> None:
+    assert await claim(session, waiting[0].id, owner="job") is not None
+    assert await states(client, task_url) == [{"attempts": 1}, {"queue_position": 1}, {"queue_position": 2}]
+
+
+async def test_run_of_a_lost_worker_tells_what_was_decided(
+    client: httpx.AsyncClient, session: AsyncSession, task_url: str, waiting: list[Run], clock: MovableClock
+) -> None:
+    for number, run in enumerate(waiting[:2]):
+        assert await claim(session, run.id, owner=f"job-{number}") is not None
+    assert await run_lifecycle.mark_agent_started(session, waiting[1].id, owner="job-1")
+    started_at = clock.now.isoformat()
+    clock.now += run_lifecycle.LEASE
+    await recover_lapsed(session)
+    lost = {"reason": "worker lost", "at": clock.now.isoformat()}
+    assert await states(client, task_url) == [
+        {"attempts": 1, "queue_position": 1, "recovery": {"decision": "queued again", **lost}},
+        {"attempts": 1, "agent_started_at": started_at, "recovery": {"decision": "failed", **lost}},
+        {"queue_position": 2},
+    ]
+
+
+async def test_run_of_a_stopped_worker_tells_so(
+    client: httpx.AsyncClient, session: AsyncSession, task_url: str, waiting: list[Run], clock: MovableClock
+) -> None:
+    assert await claim(session, waiting[0].id, owner="job") is not None
+    assert await hand_back(session, waiting[0].id, owner="job")
+    stopped = {"decision": "queued again", "reason": "worker stopped", "at": clock.now.isoformat()}
+    first, *_ = await states(client, task_url)
+    assert first == {"attempts": 1, "queue_position": 1, "recovery": stopped}
+
+
+@pytest.mark.parametrize("status", [status for status in RunStatus if status is not RunStatus.QUEUED])
+async def test_run_that_does_not_wait_has_no_place(
+    client: httpx.AsyncClient, session: AsyncSession, task: Task, task_url: str, status: RunStatus
+) -> None:
+    run = await make_run(session, task=task, status=status, dispatch_requested_at=task.created_at)
+    assert (await client.get(f"{task_url}/runs/{run.id}")).json()["state"] == {"mode": "background"}
+
+
+async def test_run_that_its_client_performs_has_no_place(
+    client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
+) -> None:
+    """Contract 13.1."""
+    task = await make_task(session, project=project, created_by=owner)
+    run = await make_run(session, task=task)
+    answer = await client.get(f"{tasks_url}/{task.id}/runs/{run.id}")
+    assert answer.json()["state"] == {"mode": "background"}
