@@ -137,6 +137,16 @@ class Settings(BaseSettings):
         default=None, description="Folder of run workspaces; default: `workspaces` in the home folder."
     )
 
+    stream_keepalive_seconds: float = Field(
+        default=20, ge=0.01, le=3600, description="Between two signs of life on a stream that is silent."
+    )
+    stream_patience_seconds: float = Field(
+        default=120, ge=0, description="How long a client waits for the stream of a run to appear."
+    )
+    stream_life_seconds: float = Field(
+        default=3600, ge=1, description="After this a stream ends and its client comes back with its key."
+    )
+
     log_format: LogFormat = Field(default=LogFormat.JSON, description="json or console.")
     log_level: str = Field(
         default="INFO",

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -17,6 +18,7 @@ from app.routers import (
     run_artifacts,
     run_commands,
     run_logs,
+    run_stream,
     runs,
     sandbox_environments,
     staged_artifacts,
@@ -43,11 +45,12 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     settings = settings or get_settings()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any], None]:
         async with open_process(settings, name="api") as opened:
             await require_current_schema(opened.sessions)
             app.state.process = opened
-            yield
+            # For the connections, which end their streams when the server stops.
+            yield {"hub": opened.hub}
 
     app = FastAPI(
         title="Taskbeacon",
@@ -69,6 +72,7 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
         runs.router,
         run_logs.router,
         run_commands.router,
+        run_stream.router,
         staged_artifacts.router,
         run_artifacts.router,
         sandbox_environments.router,

@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.cli.database import check_schema
+from app.cli.protocol import StreamingProtocol
 from app.cli.settings import check_catalog, service_settings
 from app.config import get_settings
 from app.main import create_app
@@ -53,7 +54,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         port=settings.port if port is None else port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=StreamingProtocol,
         ws="none",
         lifespan="on",
         # One structured line per request comes from our own middleware, and knows more.

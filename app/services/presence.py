@@ -36,19 +36,20 @@ class Watching:
     beat_at: datetime
 
 
-async def beat(session: AsyncSession, caller: Principal, task_id: UUID, device_id: UUID) -> None:
+async def beat(session: AsyncSession, caller: Principal, task_id: UUID, device_id: UUID) -> datetime:
     """Let the caller's device count as watching the task from now on, in one statement and no read before it.
 
-    Concurrent beats of one device leave one row with the latest expiry.
+    Concurrent beats of one device leave one row with the latest expiry. Returns until when this beat reaches.
 
     Raises:
         NotFound: the task is not visible, or the device is not one of the caller's.
 
     """
+    expires_at = utcnow() + TIME_TO_LIVE
     values: dict[str, Any] = {
         "task": task_id,
         "device": device_id,
-        "expires": utcnow() + TIME_TO_LIVE,
+        "expires": expires_at,
         **visibility(caller),
     }
     try:
@@ -60,6 +61,7 @@ async def beat(session: AsyncSession, caller: Principal, task_id: UUID, device_i
         raise NotFound
     if not seen.device:
         raise NotFound(_NOT_THE_CALLERS)
+    return expires_at
 
 
 def _beat_statement() -> Select[Any]:
@@ -116,8 +118,17 @@ def leaving_device(body: PresenceLeaveIn, query: PresenceLeaveQuery) -> UUID:
     return device_id
 
 
-async def leave(session: AsyncSession, caller: Principal, task_id: UUID, device_id: UUID) -> None:
+async def leave(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    device_id: UUID,
+    *,
+    up_to: datetime | None = None,
+) -> None:
     """End the caller's presence on the task with this device, if there is one (contract 5.7).
+
+    With `up_to`, one that somebody renewed to expire later stays.
 
     Raises:
         NotFound: the task is not visible.
@@ -130,6 +141,7 @@ async def leave(session: AsyncSession, caller: Principal, task_id: UUID, device_
             Presence.task_id == task.c.id,
             Presence.push_token_id == device_id,
             Presence.user_id == caller.user_id,
+            *([] if up_to is None else [Presence.expires_at <= up_to]),
         )
         .returning(Presence.task_id)
         .cte("gone")

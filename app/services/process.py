@@ -3,10 +3,12 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import httpx
 
 from app.agents.catalog import Catalog, load_catalog
+from app.clients.event_hub import EventHub
 from app.clients.expo import ExpoClient
 from app.clients.object_store import Storage
 from app.clients.pace import NoPace, RedisPace
@@ -20,6 +22,8 @@ from app.clients.web_push import VapidKey, WebPushClient
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory
 from app.enums import Platform
+from app.services.run_stream import find_last_words
+from app.services.stream_presence import StreamPresence
 
 __all__ = ["ProcessContext", "create_senders", "open_process"]
 
@@ -39,6 +43,9 @@ class ProcessContext:
     queue: JobQueue
     store: Storage
     events: RunEvents
+    # Those who follow runs through this process, and the devices that they do it with.
+    hub: EventHub
+    watchers: StreamPresence
     # Who brings pushes to which devices; a platform without one is not configured.
     push: Mapping[Platform, PushSender]
     # The agents that runs may ask for; default: those of this release.
@@ -55,7 +62,9 @@ async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[Proce
     engine = create_engine(settings, application_name=f"taskbeacon-{name}")
     redis = create_redis(settings.redis_url)
     queue = ArqQueue(settings.redis_url)
+    sessions = create_session_factory(engine)
     events = RedisRunEvents(redis)
+    hub = EventHub(redis, partial(find_last_words, sessions))
     try:
         async with (
             S3Store(settings) as store,
@@ -63,15 +72,18 @@ async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[Proce
         ):
             yield ProcessContext(
                 settings=settings,
-                sessions=create_session_factory(engine),
+                sessions=sessions,
                 redis=redis,
                 queue=queue,
                 store=store,
                 events=events,
+                hub=hub,
+                watchers=StreamPresence(sessions),
                 push=create_senders(settings, http, redis),
                 catalog=catalog,
             )
     finally:
+        await hub.aclose()
         await events.aclose()
         await queue.aclose()
         await redis.aclose()

@@ -15,9 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.ids import new_hex_id
 from app.web.answers import Json
 
-__all__ = ["ORIGINAL_PATH", "HeadMiddleware", "ObservabilityMiddleware", "TrailingSlashMiddleware"]
+__all__ = ["IS_HEAD", "ORIGINAL_PATH", "HeadMiddleware", "ObservabilityMiddleware", "TrailingSlashMiddleware"]
 
 ORIGINAL_PATH = "taskbeacon.original_path"
+# In the scope of a request that wants no body, for answers that have no end.
+IS_HEAD = "taskbeacon.is_head"
 
 _REQUESTS = Counter("taskbeacon_http_requests_total", "Answered requests.", ["method", "route", "status"])
 _SECONDS = Histogram(
@@ -68,6 +70,7 @@ class HeadMiddleware:
             await send(message)
 
         scope["method"] = "GET"
+        scope[IS_HEAD] = True
         await self.app(scope, receive, send_without_body)
 
 

@@ -22,7 +22,8 @@ from app.clients.push import (
 from app.clients.redis import RedisClient, create_redis
 from tests.support.devices import expo_token
 from tests.support.processes import free_port
-from tests.support.push import Fault, PushService, ScriptedSender, expo_application, serving
+from tests.support.push import Fault, PushService, ScriptedSender, expo_application
+from tests.support.serving import serving
 
 
 def message(token: str | None = None, body: str = '"A task" finished') -> PushMessage:

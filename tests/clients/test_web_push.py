@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from app.clients.push import Accepted, BadMessage, DeadToken, PushMessage, PushOutcome, TryLater
 from app.clients.web_push import VapidKey, WebPushClient
-from tests.support.push import serving
+from tests.support.serving import serving
 
 SUBJECT = "mailto:operator@example.com"
 

@@ -1,5 +1,6 @@
 """Why a push came or did not, the test push, preferences and mute, over HTTP."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -280,14 +281,8 @@ async def test_public_key_is_the_one_of_the_setting(
     client: httpx.AsyncClient, application: FastAPI, process: ProcessContext
 ) -> None:
     private_key = VapidKey.generate()
-    application.state.process = ProcessContext(
-        settings=process.settings.model_copy(update={"vapid_private_key": private_key}),
-        sessions=process.sessions,
-        redis=process.redis,
-        queue=process.queue,
-        store=process.store,
-        events=process.events,
-        push=process.push,
+    application.state.process = replace(
+        process, settings=process.settings.model_copy(update={"vapid_private_key": private_key})
     )
 
     response = await client.get("/api/push/vapid_public_key/")

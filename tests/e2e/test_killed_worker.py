@@ -13,7 +13,8 @@ from app.models import Notification
 from tests.support.devices import make_many_pending
 from tests.support.factories import make_project, make_task, make_user
 from tests.support.processes import service_process
-from tests.support.push import PushService, expo_application, serving
+from tests.support.push import PushService, expo_application
+from tests.support.serving import serving
 from tests.support.waiting import eventually
 
 COUNT = 10_000

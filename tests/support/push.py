@@ -3,13 +3,11 @@
 import asyncio
 import gzip
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -27,9 +25,8 @@ from app.clients.push import (
     TryLater,
 )
 from app.ids import new_hex_id
-from tests.support.waiting import eventually
 
-__all__ = ["Fault", "PushService", "ScriptedSender", "expo_application", "serving"]
+__all__ = ["Fault", "PushService", "ScriptedSender", "expo_application"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,37 +114,6 @@ async def _read(request: Request, service: PushService) -> Any:
     if request.headers.get("content-encoding") == "gzip":
         body = gzip.decompress(body)
     return orjson.loads(body)
-
-
-class _Server(uvicorn.Server):
-    """A server inside the event loop of a test, which leaves the signals of the process alone."""
-
-    @override
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-
-@asynccontextmanager
-async def serving(application: Starlette) -> AsyncGenerator[str, None]:
-    """Serve an application on a free port of this machine and yield its base URL."""
-    config = uvicorn.Config(
-        application, host="127.0.0.1", port=0, log_level="error", lifespan="off", ws="none"
-    )
-    server = _Server(config)
-    running = asyncio.create_task(server.serve())
-
-    async def started() -> bool:
-        return server.started
-
-    try:
-        await eventually(started)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        server.force_exit = True
-        await running
 
 
 class ScriptedSender(PushSender):

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +14,6 @@ from sqlalchemy import func, select, update
 from app.clients.expo import ExpoClient
 from app.clients.pace import NoPace
 from app.clients.push import PushSender
-from app.clients.redis import RedisClient
-from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task, User
@@ -26,8 +25,8 @@ from app.worker.jobs.fetch_receipts import fetch_due
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
 from tests.support.factories import make_project, make_task, make_user
-from tests.support.fakes import RecordingQueue
-from tests.support.push import Fault, PushService, expo_application, serving
+from tests.support.push import Fault, PushService, expo_application
+from tests.support.serving import serving
 from tests.support.waiting import eventually
 
 
@@ -41,23 +40,10 @@ async def senders(push_service: PushService) -> AsyncGenerator[dict[Platform, Pu
 
 @pytest.fixture
 def worker(
-    process: ProcessContext,
-    settings: Settings,
-    committed_sessions: SessionFactory,
-    redis: RedisClient,
-    queue: RecordingQueue,
-    senders: dict[Platform, PushSender],
+    process: ProcessContext, committed_sessions: SessionFactory, senders: dict[Platform, PushSender]
 ) -> ProcessContext:
     """What a worker works with; every transaction of its own."""
-    return ProcessContext(
-        settings=settings,
-        sessions=committed_sessions,
-        redis=redis,
-        queue=queue,
-        store=process.store,
-        events=process.events,
-        push=senders,
-    )
+    return replace(process, sessions=committed_sessions, push=senders)
 
 
 @pytest.fixture

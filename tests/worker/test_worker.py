@@ -1,6 +1,7 @@
 """The arq worker on a real Redis: from a request to the end of its run, and what an outage in between costs."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -38,16 +39,7 @@ async def unreachable_queue() -> AsyncGenerator[ArqQueue, None]:
 
 
 def with_queue(workshop: Workshop, queue: ArqQueue) -> ProcessContext:
-    process = workshop.context.process
-    return ProcessContext(
-        settings=process.settings,
-        sessions=process.sessions,
-        redis=process.redis,
-        queue=queue,
-        store=process.store,
-        events=process.events,
-        push=process.push,
-    )
+    return replace(workshop.context.process, queue=queue)
 
 
 async def post_run(workshop: Workshop, queue: ArqQueue) -> tuple[httpx.Response, Task]:

@@ -6,6 +6,7 @@ import orjson
 
 from app.errors import RunRefused, StateRefused
 from app.schemas.run_logs import AppendIn, LogQuery
+from app.schemas.run_stream import StreamQuery
 from app.schemas.runs import RelayIn, RunCreateIn, RunIn, RunUpdateIn, SetOutputIn, StartIn
 from app.web.examples.documents import (
     COMPLETED_RUN,
@@ -108,6 +109,10 @@ RUN_EXAMPLES: Mapping[str, OperationExamples] = {
         answer={"status": "skipped"},
         bodies={"A message": {"text": "The page says hello now."}},
         refused=(RelayIn, {"text": ""}),
+    ),
+    "tasks_runs_stream_retrieve": OperationExamples(
+        answer="id: 1772359200123-7\ndata: " + orjson.dumps(LOG_ENTRY).decode() + "\n\n",
+        refused=(StreamQuery, {"device_id": "my phone"}),
     ),
     "tasks_runs_logs_retrieve": OperationExamples(
         answer=orjson.dumps(LOG_ENTRY).decode() + "\n",

@@ -1,0 +1,289 @@
+"""Passes events of runs from Redis to all who follow them in this process, through one connection.
+
+Each run that is followed is one channel, whose events are encoded once and shared. A follower that does not keep up is
+cut off: it can come back and go on from the last event that it got. After a break of the connection, followers get
+what they missed from the streams; one who sees a hole knows that it is real.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
+from contextvars import Context
+from typing import Any
+from uuid import UUID
+
+import structlog
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from app.clients.redis import RedisClient
+from app.clients.run_events import (
+    EventId,
+    EventKind,
+    RunEvent,
+    channel_of,
+    parse_message,
+    read_events,
+)
+
+__all__ = ["MAX_QUEUED_BYTES", "MAX_QUEUED_EVENTS", "EventHub", "Subscription"]
+
+# What waits for a follower at most.
+MAX_QUEUED_EVENTS = 1000
+MAX_QUEUED_BYTES = 1024 * 1024
+
+_CATCH_UP_EVENTS = 200
+_SILENCE_SECONDS = 15.0
+_OUTAGE_PAUSE_SECONDS = 0.5
+_LOOK_SECONDS = 20.0
+
+log = structlog.get_logger(__name__)
+
+# From runs that are followed to the last word on those of them that are over, None for those that are gone.
+LookUp = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, bytes | None]]]
+
+
+class Subscription:
+    """One follower of a run. It begins to collect events when it is told to, having read what came before."""
+
+    __slots__ = ("_channel", "_queued", "_queued_bytes", "_waiter", "is_over")
+
+    def __init__(self, channel: "_Channel") -> None:
+        self.is_over = False
+        self._channel = channel
+        self._queued: list[RunEvent] = []
+        self._queued_bytes = 0
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def is_connected(self, *, within: float) -> bool:
+        """Return True as soon as no new event can be missed, False after `within` seconds or once it is over."""
+        await self._wait(within, lambda: self._channel.is_connected or self.is_over)
+        return self._channel.is_connected and not self.is_over
+
+    def collect(self, *, after: EventId | None) -> None:
+        """Keep events from now on, for `take`; those up to `after` are known."""
+        self._channel.last = self._channel.last or after
+        self._channel.collecting.add(self)
+
+    async def take(self, *, within: float) -> list[RunEvent]:
+        """Return what has come, oldest first; nothing after `within` seconds or once it is over."""
+        await self._wait(within, lambda: bool(self._queued) or self.is_over)
+        taken, self._queued, self._queued_bytes = self._queued, [], 0
+        return taken
+
+    def end(self) -> None:
+        """Collect no more; whoever waits goes on."""
+        self.is_over = True
+        self._channel.collecting.discard(self)
+        self.wake()
+
+    def offer(self, event: RunEvent) -> None:
+        """Queue an event; a follower that is too far behind is cut off."""
+        if len(self._queued) >= MAX_QUEUED_EVENTS or self._queued_bytes >= MAX_QUEUED_BYTES:
+            log.info("event_hub.follower_cut_off", run_id=str(self._channel.run_id))
+            self._queued, self._queued_bytes = [], 0
+            self.end()
+            return
+        self._queued.append(event)
+        self._queued_bytes += len(event.data)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _wait(self, seconds: float, holds: Callable[[], bool]) -> None:
+        if holds():
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not holds():
+                    self._waiter = asyncio.get_running_loop().create_future()
+                    await self._waiter
+        self._waiter = None
+
+
+class _Channel:
+    """A run that somebody follows here."""
+
+    def __init__(self, run_id: UUID) -> None:
+        self.run_id = run_id
+        self.is_connected = False
+        self.followers: set[Subscription] = set()
+        self.collecting: set[Subscription] = set()
+        # The last event that was passed on, or that somebody had read before.
+        self.last: EventId | None = None
+
+    def connect(self) -> None:
+        self.is_connected = True
+        for follower in self.followers:
+            follower.wake()
+
+    def is_next(self, event: RunEvent) -> bool:
+        """Return whether nothing was missed before this event."""
+        if self.last is None:
+            return not self.collecting or (event.id is not None and event.id.number == 1)
+        return event.id == self.last._replace(number=self.last.number + 1)
+
+    def pass_on(self, event: RunEvent) -> None:
+        self.last = event.id or self.last
+        for follower in list(self.collecting):
+            follower.offer(event)
+
+
+class EventHub:
+    """All followers of this process. Nothing is connected before the first of them comes."""
+
+    def __init__(self, redis: RedisClient, look_up: LookUp, *, look_seconds: float = _LOOK_SECONDS) -> None:
+        self._redis = redis
+        self._look_up = look_up
+        self._look_seconds = look_seconds
+        self._channels: dict[str, _Channel] = {}
+        self._pubsub: Any = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._has_channels = asyncio.Event()
+        self._is_closed = False
+
+    @property
+    def follower_count(self) -> int:
+        """How many follow a run through this process."""
+        return sum(len(channel.followers) for channel in self._channels.values())
+
+    @asynccontextmanager
+    async def follow(self, run_id: UUID) -> AsyncGenerator[Subscription, None]:
+        """Yield a follower of a run; once the hub is closed, one that is over."""
+        name = channel_of(run_id)
+        channel = self._channels.get(name)
+        if channel is None:
+            channel = self._channels[name] = _Channel(run_id)
+            self._has_channels.set()
+            self._start()
+            await self._tell("subscribe", name)
+        follower = Subscription(channel)
+        channel.followers.add(follower)
+        follower.is_over = self._is_closed
+        try:
+            yield follower
+        finally:
+            follower.end()
+            channel.followers.discard(follower)
+            if not channel.followers and self._channels.get(name) is channel:
+                del self._channels[name]
+                if not self._channels:
+                    self._has_channels.clear()
+                await self._tell("unsubscribe", name)
+
+    def end_all(self) -> None:
+        """End every follower, those to come too: the process is about to stop."""
+        self._is_closed = True
+        for channel in self._channels.values():
+            for follower in list(channel.followers):
+                follower.end()
+
+    async def aclose(self) -> None:
+        """End all followers and give the connection back."""
+        self.end_all()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self) -> None:
+        if not self._tasks and not self._is_closed:
+            # Apart from the request that happens to be the first.
+            self._tasks = [
+                asyncio.create_task(self._read(), context=Context()),
+                asyncio.create_task(self._look(), context=Context()),
+            ]
+
+    async def _tell(self, command: str, name: str) -> None:
+        if self._pubsub is None:
+            # Whoever connects next subscribes to all there are.
+            return
+        with suppress(RedisError, OSError):
+            # The reader meets the same failure and begins anew.
+            await getattr(self._pubsub, command)(name)
+
+    async def _read(self) -> None:
+        """Keep one connection, and a new one after each failure."""
+        while True:
+            await self._has_channels.wait()
+            try:
+                async with self._redis.pubsub() as pubsub:
+                    names = list(self._channels)
+                    if names:
+                        await pubsub.subscribe(*names)
+                        self._pubsub = pubsub
+                        # Those that came meanwhile.
+                        if new := [name for name in self._channels if name not in names]:
+                            await pubsub.subscribe(*new)
+                        await self._pass_on(pubsub)
+            except (RedisError, OSError) as error:
+                log.warning("event_hub.disconnected", error=repr(error))
+            finally:
+                self._pubsub = None
+                for channel in self._channels.values():
+                    channel.is_connected = False
+            await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+
+    async def _pass_on(self, pubsub: Any) -> None:
+        is_asked = False
+        while True:
+            message = await pubsub.get_message(timeout=_SILENCE_SECONDS)
+            if message is None:
+                if is_asked:
+                    raise RedisConnectionError("Redis has fallen silent")
+                await pubsub.ping()
+                is_asked = True
+                continue
+            is_asked = False
+            if message["type"] not in {"subscribe", "message"}:
+                continue
+            channel = self._channels.get(message["channel"].decode())
+            if channel is None:
+                continue
+            if message["type"] == "subscribe":
+                channel.connect()
+                # After a break: what was said meanwhile.
+                await self._catch_up(channel)
+            elif channel.is_next(event := parse_message(message["data"])):
+                channel.pass_on(event)
+            elif not _is_old(event.id, channel.last):
+                await self._catch_up(channel)
+
+    async def _catch_up(self, channel: _Channel) -> None:
+        """Pass on what is on the stream behind the last event that was passed on."""
+        while channel.collecting or channel.last is not None:
+            missed = await read_events(
+                self._redis, channel.run_id, after=channel.last, count=_CATCH_UP_EVENTS
+            )
+            for event in missed:
+                channel.pass_on(event)
+            if len(missed) < _CATCH_UP_EVENTS:
+                return
+
+    async def _look(self) -> None:
+        """Now and then look for runs that ended unheard, since Redis was away, and for those that are gone."""
+        while True:
+            await self._has_channels.wait()
+            await asyncio.sleep(self._look_seconds)
+            channels = {channel.run_id: channel for channel in self._channels.values()}
+            if not channels:
+                continue
+            try:
+                over = await self._look_up(list(channels))
+            except Exception:
+                # Followers are better off without this than without the task.
+                log.exception("event_hub.not_looked_up")
+                continue
+            for run_id, last_word in over.items():
+                channel = channels[run_id]
+                if last_word is not None:
+                    channel.pass_on(RunEvent(None, EventKind.ENDED, last_word))
+                else:
+                    for follower in list(channel.followers):
+                        follower.end()
+
+
+def _is_old(id_: EventId | None, last: EventId | None) -> bool:
+    return id_ is not None and last is not None and id_.epoch == last.epoch and id_.number <= last.number

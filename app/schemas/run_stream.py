@@ -1,0 +1,39 @@
+"""The live stream of a run: how it is asked for (contract 6.4)."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from app.schemas.base import Input
+from app.schemas.fields import Text, Uuid
+
+__all__ = ["StreamQuery"]
+
+
+class StreamQuery(Input):
+    """Where to begin, and who is watching; an empty parameter counts as not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in parameters.items() if value != ""}
+
+    start: Annotated[
+        str | None,
+        Text(max_length=255, blank_is_absent=True),
+        Field(description="`latest`: only what happens from now on. Otherwise from the beginning."),
+    ] = None
+    last_event_id: Annotated[
+        str | None,
+        Text(max_length=255, blank_is_absent=True),
+        Field(description="The same as `Last-Event-ID`, where no header can be set. The header goes before."),
+    ] = None
+    device_id: Annotated[
+        UUID | None,
+        Uuid(),
+        Field(
+            description="One of the caller's devices, as its registration answered it: it counts as watching the "
+            "task while the stream is open, and gets no pushes about it."
+        ),
+    ] = None

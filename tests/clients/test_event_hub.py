@@ -1,0 +1,278 @@
+"""One connection for all who follow runs through a process: nothing missed, nothing doubled, nobody waited for."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import orjson
+import pytest
+
+from app.clients import event_hub
+from app.clients.event_hub import EventHub, Subscription
+from app.clients.redis import RedisClient, create_redis
+from app.clients.run_event_publisher import RedisRunEvents
+from app.clients.run_events import EventKind, RunEvent, channel_of
+from app.config import Settings
+from app.ids import new_id
+from tests.support.outage import Interruptible, interruptible
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def run_id() -> UUID:
+    return new_id()
+
+
+@pytest.fixture
+async def server(settings: Settings) -> AsyncGenerator[Interruptible, None]:
+    """Redis behind a stand-in that can be away."""
+    async with interruptible(settings.redis_url) as server:
+        yield server
+
+
+@pytest.fixture
+async def distant(settings: Settings, server: Interruptible) -> AsyncGenerator[RedisClient, None]:
+    """A client that reaches Redis through the stand-in."""
+    redis = create_redis(through(server, settings.redis_url))
+    yield redis
+    await redis.aclose()
+
+
+def through(server: Interruptible, url: str) -> str:
+    parts = urlsplit(url)
+    credentials = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    return parts._replace(netloc=f"{credentials}127.0.0.1:{urlsplit(server.url).port}").geturl()
+
+
+async def nobody(_run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
+    return {}
+
+
+@pytest.fixture
+async def hub(redis: RedisClient) -> AsyncGenerator[EventHub, None]:
+    hub = EventHub(redis, nobody)
+    yield hub
+    await hub.aclose()
+
+
+@pytest.fixture
+async def distant_hub(distant: RedisClient) -> AsyncGenerator[EventHub, None]:
+    hub = EventHub(distant, nobody)
+    yield hub
+    await hub.aclose()
+
+
+@pytest.fixture
+def events(redis: RedisClient) -> RedisRunEvents:
+    return RedisRunEvents(redis)
+
+
+async def say(events: RedisRunEvents, run_id: UUID, *numbers: int, size: int = 0) -> None:
+    for number in numbers:
+        events.put(run_id, orjson.dumps({"n": number, "x": "x" * size}))
+    await events.settle()
+
+
+async def take(follower: Subscription, count: int) -> list[RunEvent]:
+    taken: list[RunEvent] = []
+    while len(taken) < count:
+        got = await follower.take(within=10)
+        assert got, f"only {len(taken)} of {count} events came"
+        taken += got
+    return taken
+
+
+def numbers(events: list[RunEvent]) -> list[int]:
+    return [orjson.loads(event.data)["n"] for event in events]
+
+
+async def start(follower: Subscription) -> None:
+    assert await follower.is_connected(within=10)
+    follower.collect(after=None)
+
+
+async def subscriptions(redis: RedisClient, run_id: UUID) -> int:
+    [(_, count)] = await redis.pubsub_numsub(channel_of(run_id))
+    return int(count)
+
+
+async def test_followers_get_the_same_events_in_the_same_order(
+    hub: EventHub, events: RedisRunEvents, run_id: UUID
+) -> None:
+    async with hub.follow(run_id) as one, hub.follow(run_id) as two, hub.follow(new_id()) as other:
+        for follower in (one, two, other):
+            await start(follower)
+        await say(events, run_id, *range(20))
+
+        first, second = await take(one, 20), await take(two, 20)
+
+        assert numbers(first) == list(range(20))
+        # Encoded once for all.
+        assert all(a.frame is b.frame for a, b in zip(first, second, strict=True))
+        assert await other.take(within=0.01) == []
+
+
+async def test_all_followers_share_one_connection(hub: EventHub, redis: RedisClient, run_id: UUID) -> None:
+    others = [new_id() for _ in range(20)]
+    before = await subscribers_of(redis)
+    async with AsyncExitStack() as stack:
+        for each in [run_id] * 30 + others:
+            await start(await stack.enter_async_context(hub.follow(each)))
+
+        assert hub.follower_count == 50
+        assert await subscribers_of(redis) - before == 1
+        assert await subscriptions(redis, run_id) == 1
+
+    assert hub.follower_count == 0
+
+    async def unsubscribed() -> bool:
+        return await subscriptions(redis, run_id) == 0
+
+    await eventually(unsubscribed)
+
+
+async def subscribers_of(redis: RedisClient) -> int:
+    """Return how many connections to our database are subscribed to something."""
+    database = redis.connection_pool.connection_kwargs["db"]
+    clients = await redis.client_list()
+    return sum(int(client["sub"]) > 0 and int(client["db"]) == database for client in clients)
+
+
+async def test_run_that_was_left_is_followed_again(
+    hub: EventHub, events: RedisRunEvents, run_id: UUID
+) -> None:
+    for number in range(3):
+        async with hub.follow(run_id) as follower:
+            await start(follower)
+            await say(events, run_id, number)
+            assert numbers(await take(follower, number + 1))[-1] == number
+
+
+async def test_follower_that_does_not_keep_up_is_cut_off_and_the_others_are_not(
+    hub: EventHub, events: RedisRunEvents, run_id: UUID
+) -> None:
+    async with hub.follow(run_id) as slow, hub.follow(run_id) as quick:
+        await start(slow)
+        await start(quick)
+        got: list[RunEvent] = []
+        batch = 100
+        for round_ in range(event_hub.MAX_QUEUED_EVENTS // batch + 1):
+            await say(events, run_id, *range(round_ * batch, (round_ + 1) * batch))
+            got += await take(quick, batch)
+
+        assert slow.is_over
+        assert await slow.take(within=10) == []
+        assert numbers(got) == list(range(len(got)))
+        assert not quick.is_over
+
+
+async def test_follower_is_cut_off_by_size_too(hub: EventHub, events: RedisRunEvents, run_id: UUID) -> None:
+    async with hub.follow(run_id) as slow:
+        await start(slow)
+        await say(events, run_id, *range(40), size=60_000)
+
+        async def is_over() -> bool:
+            return slow.is_over
+
+        await eventually(is_over)
+
+
+class TestOutage:
+    async def test_what_was_said_meanwhile_is_caught_up(
+        self,
+        distant_hub: EventHub,
+        redis: RedisClient,
+        server: Interruptible,
+        events: RedisRunEvents,
+        run_id: UUID,
+    ) -> None:
+        async with distant_hub.follow(run_id) as follower:
+            await start(follower)
+            await say(events, run_id, 0, 1)
+            got = await take(follower, 2)
+            await server.refuse()
+            await say(events, run_id, *range(2, 600))
+            await server.resume()
+
+            async def connected() -> bool:
+                return await subscriptions(redis, run_id) == 1
+
+            await eventually(connected)
+            await say(events, run_id, *range(600, 610))
+            got += await take(follower, 608)
+
+        assert numbers(got) == list(range(610))
+
+    async def test_first_event_of_all_is_caught_up_too(
+        self, distant_hub: EventHub, server: Interruptible, events: RedisRunEvents, run_id: UUID
+    ) -> None:
+        async with distant_hub.follow(run_id) as follower:
+            await start(follower)
+            await server.refuse()
+            await say(events, run_id, 0, 1)
+            await server.resume()
+
+            assert numbers(await take(follower, 2)) == [0, 1]
+
+    async def test_emptied_redis_is_another_beginning(
+        self, hub: EventHub, redis: RedisClient, events: RedisRunEvents, run_id: UUID
+    ) -> None:
+        async with hub.follow(run_id) as follower:
+            await start(follower)
+            await say(events, run_id, 0, 1)
+            before = await take(follower, 2)
+            await redis.flushdb()
+            await say(events, run_id, 2)
+            [after] = await take(follower, 1)
+
+        assert after.id
+        assert before[0].id
+        assert after.id.epoch > before[0].id.epoch
+
+    async def test_follower_may_come_while_redis_is_away(
+        self, distant_hub: EventHub, server: Interruptible, events: RedisRunEvents, run_id: UUID
+    ) -> None:
+        await server.refuse()
+        async with distant_hub.follow(run_id) as follower:
+            assert not await follower.is_connected(within=0.1)
+            await server.resume()
+            await start(follower)
+            await say(events, run_id, 1)
+            assert numbers(await take(follower, 1)) == [1]
+
+
+class TestEnd:
+    async def test_closing_ends_all_and_those_to_come(self, hub: EventHub, run_id: UUID) -> None:
+        async with hub.follow(run_id) as follower:
+            await start(follower)
+            waiting = asyncio.create_task(follower.take(within=60))
+            hub.end_all()
+            assert await waiting == []
+            assert follower.is_over
+            async with hub.follow(run_id) as late:
+                assert late.is_over
+                assert not await late.is_connected(within=60)
+
+    async def test_end_that_was_not_heard_of_is_found_in_the_rows(
+        self, redis: RedisClient, run_id: UUID
+    ) -> None:
+        gone = new_id()
+        asked: list[set[UUID]] = []
+
+        async def look_up(run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
+            asked.append(set(run_ids))
+            if len(asked) == 1:
+                raise RuntimeError("once only")
+            return {run_id: b'{"n":1}', gone: None}
+
+        hub = EventHub(redis, look_up, look_seconds=0.05)
+        async with hub.follow(run_id) as follower, hub.follow(gone) as orphan:
+            await start(follower)
+            [event] = await take(follower, 1)
+            assert (event.id, event.kind, event.frame) == (None, EventKind.ENDED, b'data: {"n":1}\n\n')
+            assert await orphan.take(within=10) == []
+            assert orphan.is_over
+        assert asked[-1] == {run_id, gone}
+        await hub.aclose()

@@ -1,0 +1,542 @@
+"""The live stream of a run (contract 6.4), over real HTTP: what a client gets, from where, and how it ends."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import httpx
+import orjson
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.clients.event_hub import EventHub
+from app.clients.object_store import Storage
+from app.clients.redis import RedisClient
+from app.clients.run_events import MAX_EVENT_BYTES, MAX_EVENTS, EventKind, RunEvents, channel_of, stream_keys
+from app.clients.s3 import S3Store
+from app.db import SessionFactory, unit_of_work
+from app.ids import new_id
+from app.models import Project, Run, User
+from app.services.process import ProcessContext
+from app.services.run_stream import find_last_words
+from tests.support.assertions import assert_not_found, assert_permission_denied
+from tests.support.callers import Caller, CallerKind, make_caller
+from tests.support.serving import serving
+from tests.support.streams import StreamReader, Told, following
+from tests.support.waiting import eventually
+
+JSON = dict[str, Any]
+STATE_KEYS = [
+    "type",
+    "run_id",
+    "task_id",
+    "status",
+    "stage",
+    "output",
+    "branch",
+    "error_message",
+    "updated_at",
+    "completed_at",
+]
+
+
+@pytest.fixture
+def sessions(committed_sessions: SessionFactory) -> SessionFactory:
+    """Streams and requests run side by side, so every unit of work has a connection of its own."""
+    return committed_sessions
+
+
+@pytest.fixture
+def object_store(store: S3Store) -> Storage:
+    return store
+
+
+@pytest.fixture
+async def api(application: FastAPI, caller: Caller) -> AsyncGenerator[httpx.AsyncClient, None]:
+    """The application on a real socket; a client in the process would get its answers only when they are complete."""
+    async with (
+        serving(application) as base_url,
+        httpx.AsyncClient(base_url=base_url, headers=caller.headers, timeout=30) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+async def task_url(api: httpx.AsyncClient, tasks_url: str) -> str:
+    return f"{tasks_url}/{(await api.post(tasks_url, json={'title': 'Say hello'})).json()['id']}"
+
+
+@pytest.fixture
+async def run(api: httpx.AsyncClient, task_url: str) -> JSON:
+    created: JSON = (await api.post(f"{task_url}/runs")).json()
+    return created
+
+
+@pytest.fixture
+def url(task_url: str, run: JSON) -> str:
+    return f"{task_url}/runs/{run['id']}"
+
+
+def configure(application: FastAPI, **settings: float) -> None:
+    process: ProcessContext = application.state.process
+    application.state.process = replace(process, settings=process.settings.model_copy(update=settings))
+
+
+async def patch(api: httpx.AsyncClient, url: str, **body: Any) -> None:
+    response = await api.patch(url, json=body)
+    assert response.status_code == 200, response.text
+
+
+async def say(events: RunEvents, run: JSON, *numbers: int, size: int = 0) -> None:
+    for number in numbers:
+        events.put(UUID(run["id"]), orjson.dumps({"n": number} | ({"x": "x" * size} if size else {})))
+    await events.settle()
+
+
+def numbers(told: list[Told]) -> list[int]:
+    return [event.data["n"] for event in told if "n" in event.data]
+
+
+def place(told: Told) -> int:
+    assert told.id is not None
+    return int(told.id.partition("-")[2])
+
+
+class TestStates:
+    async def test_history_begins_with_the_run_and_ends_with_its_end(
+        self, api: httpx.AsyncClient, url: str, run: JSON
+    ) -> None:
+        await patch(api, url, status="in_progress", stage="build")
+        await patch(api, url, branch="main")
+        await patch(api, url, status="completed", output={"tests": 42})
+
+        async with following(api, url) as stream:
+            headers = stream.response.headers
+            told = await stream.rest()
+
+        assert headers["content-type"] == "text/event-stream"
+        assert headers["cache-control"] == "no-cache"
+        assert headers["x-accel-buffering"] == "no"
+        assert headers["x-request-id"]
+        assert [place(event) for event in told] == [1, 2, 3, 4]
+        assert {event.name for event in told} == {"message"}
+        assert all(list(event.data) == STATE_KEYS for event in told)
+        assert [event.data["status"] for event in told] == [
+            "queued",
+            "in_progress",
+            "in_progress",
+            "completed",
+        ]
+        assert (told[2].data["stage"], told[2].data["branch"]) == ("build", "main")
+        ended = (await api.get(url)).json()
+        assert told[3].data == {"type": "task_run_state", "run_id": run["id"], "task_id": ended["task"]} | {
+            key: ended[key] for key in STATE_KEYS[3:]
+        }
+
+    async def test_changes_come_live(self, api: httpx.AsyncClient, url: str) -> None:
+        async with following(api, url) as stream:
+            [opened] = await stream.take(1)
+            assert opened.data["status"] == "queued"
+            await patch(api, url, stage="build")
+            assert [event.data["stage"] for event in await stream.take(1)] == ["build"]
+            await api.patch(f"{url}/set_output", json={"output": {"n": 1}})
+            assert [event.data["output"] for event in await stream.take(1)] == [{"n": 1}]
+            await patch(api, url, status="failed", error_message="No luck.")
+            [ended] = await stream.rest()
+            assert (ended.data["status"], ended.data["error_message"]) == ("failed", "No luck.")
+
+    async def test_output_that_is_too_large_is_left_out_of_the_event(
+        self, api: httpx.AsyncClient, url: str
+    ) -> None:
+        await patch(api, url, status="completed", output={"x": "x" * MAX_EVENT_BYTES})
+        async with following(api, url) as stream:
+            ended = (await stream.rest())[-1]
+        assert (ended.data["status"], ended.data["output"], ended.data["omitted"]) == (
+            "completed",
+            None,
+            ["output"],
+        )
+
+    async def test_run_that_was_reopened_goes_on_behind_its_first_end(
+        self, api: httpx.AsyncClient, url: str
+    ) -> None:
+        await patch(api, url, status="completed")
+        assert (await api.post(f"{url}/resume_in_cloud")).status_code == 200
+        async with following(api, url) as stream:
+            told = await stream.take(3)
+            assert [event.data["status"] for event in told] == ["queued", "completed", "queued"]
+            await patch(api, url, status="cancelled")
+            [ended] = await stream.rest()
+        assert ended.data["status"] == "cancelled"
+
+
+class TestEntries:
+    async def test_what_is_appended_to_the_log_comes_live_chunks_included(
+        self, api: httpx.AsyncClient, url: str
+    ) -> None:
+        chunk = {
+            "type": "notification",
+            "notification": {
+                "method": "session/update",
+                "params": {"update": {"sessionUpdate": "agent_message_chunk"}},
+            },
+        }
+        async with following(api, url) as stream:
+            await stream.take(1)
+            entries = [{"n": 1, "text": "ü\nu"}, chunk]
+            assert (await api.post(f"{url}/append_log", json={"entries": entries})).status_code == 200
+            assert [event.data for event in await stream.take(2)] == entries
+            await api.post(f"{url}/relay_message", json={"text": "hello"})
+            [relayed] = await stream.take(1)
+        assert relayed.data["notification"]["params"] == {"text": "hello"}
+        assert (await api.get(f"{url}/session_logs")).json() == [entries[0], relayed.data]
+
+    @pytest.mark.parametrize("type_", ["task_run_state", "gap", "omitted", "keepalive"])
+    async def test_entry_cannot_pass_for_a_word_of_the_service(
+        self, api: httpx.AsyncClient, url: str, type_: str
+    ) -> None:
+        forged = {"type": type_, "status": "completed"}
+        async with following(api, url) as stream:
+            await stream.take(1)
+            await api.post(f"{url}/append_log", json={"entries": [forged, {"type": ["list"]}]})
+            assert [event.data for event in await stream.take(1)] == [{"type": ["list"]}]
+        assert (await api.get(f"{url}/session_logs")).json()[0] == forged
+
+    async def test_entry_that_is_too_large_says_where_it_is(
+        self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON
+    ) -> None:
+        async with following(api, url) as stream:
+            await stream.take(1)
+            await say(events, run, 1, size=MAX_EVENT_BYTES)
+            [told] = await stream.take(1)
+        assert told.data["type"] == "omitted"
+        assert told.data["bytes"] > MAX_EVENT_BYTES
+        assert (await api.get(told.data["reload"])).status_code == 200
+
+
+async def until_live(stream: StreamReader, redis: RedisClient, run: JSON) -> None:
+    """Return once nothing that is said can be older than the stream; `configure` its signs of life before."""
+
+    async def subscribed() -> bool:
+        [(_, count)] = await redis.pubsub_numsub(channel_of(UUID(run["id"])))
+        return bool(count)
+
+    await eventually(subscribed)
+    for _ in range(3):
+        await stream.until_silent()
+
+
+class TestPlace:
+    async def test_client_goes_on_from_its_last_event(
+        self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON
+    ) -> None:
+        async with following(api, url) as stream:
+            await say(events, run, *range(50))
+            told = await stream.take(20)
+        await say(events, run, *range(50, 450))
+        await patch(api, url, status="completed")
+
+        async with following(api, url, after=stream.last_id) as again:
+            rest = await again.rest()
+
+        assert {event.name for event in rest} == {"message"}
+        assert numbers(told + rest) == list(range(450))
+
+    async def test_place_may_stand_in_the_query(
+        self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON
+    ) -> None:
+        await say(events, run, 1, 2)
+        await patch(api, url, status="completed")
+        async with following(api, url) as stream:
+            told = await stream.rest()
+        async with following(api, url, last_event_id=str(told[1].id)) as again:
+            assert await again.rest() == told[2:]
+        async with following(api, url, last_event_id=str(told[0].id), after=told[2].id) as again:
+            assert await again.rest() == told[3:]
+
+    @pytest.mark.parametrize("nothing", ["", "0", "0-0"])
+    async def test_client_that_has_seen_nothing_begins_at_the_beginning(
+        self, api: httpx.AsyncClient, url: str, nothing: str
+    ) -> None:
+        async with following(api, url, after=nothing) as stream:
+            [told] = await stream.take(1)
+        assert (told.name, place(told)) == ("message", 1)
+
+    async def test_latest_skips_what_was(
+        self,
+        api: httpx.AsyncClient,
+        application: FastAPI,
+        url: str,
+        events: RunEvents,
+        run: JSON,
+        redis: RedisClient,
+    ) -> None:
+        configure(application, stream_keepalive_seconds=0.05)
+        await say(events, run, 1, 2, 3)
+        async with following(api, url, start="latest") as stream:
+            await until_live(stream, redis, run)
+            await say(events, run, 4)
+            assert numbers(await stream.take(1)) == [4]
+
+    async def test_client_that_comes_back_goes_on_also_with_latest(
+        self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON
+    ) -> None:
+        async with following(api, url) as stream:
+            [opened] = await stream.take(1)
+        await say(events, run, 1)
+        async with following(api, url, start="latest", after=opened.id) as again:
+            assert numbers(await again.take(1)) == [1]
+
+    async def test_client_that_comes_back_after_the_end_gets_it_once_more(
+        self, api: httpx.AsyncClient, url: str
+    ) -> None:
+        await patch(api, url, status="completed")
+        async with following(api, url) as stream:
+            *_, ended = await stream.rest()
+        async with following(api, url, after=ended.id) as again:
+            [told] = await again.rest()
+        assert (told.id, told.data) == (None, ended.data)
+
+    async def test_history_meets_what_comes_live_without_hole_or_double(
+        self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON
+    ) -> None:
+        async def speak() -> None:
+            for number in range(600):
+                await say(events, run, number)
+            await patch(api, url, status="completed")
+
+        async def listen() -> list[Told]:
+            async with following(api, url) as stream:
+                return await stream.rest()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(speak())
+            listeners = [group.create_task(listen()) for _ in range(8)]
+
+        for listener in listeners:
+            told = listener.result()
+            assert [place(event) for event in told] == list(range(1, 603))
+
+
+class TestGap:
+    def gap(self, told: Told) -> JSON:
+        assert (told.id, told.name, told.data["type"]) == (None, "gap", "gap")
+        data: JSON = told.data
+        return data
+
+    async def trim(self, redis: RedisClient, run: JSON, keep: int) -> None:
+        await redis.xtrim(stream_keys(UUID(run["id"]))[0], maxlen=keep, approximate=False)
+
+    async def test_place_that_was_trimmed_is_told_with_what_is_lost(
+        self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON, redis: RedisClient
+    ) -> None:
+        async with following(api, url) as stream:
+            [opened] = await stream.take(1)
+        await say(events, run, *range(10))
+        await self.trim(redis, run, 4)
+
+        async with following(api, url, after=opened.id) as again:
+            gap, *rest = await again.take(5)
+
+        assert numbers(rest) == [6, 7, 8, 9]
+        told = self.gap(gap)
+        assert (told["lost"], told["first_available_id"]) == (6, rest[0].id)
+        assert (await api.get(told["reload"])).status_code == 200
+
+    async def test_place_just_before_what_is_left_is_none(
+        self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON, redis: RedisClient
+    ) -> None:
+        async with following(api, url) as stream:
+            [opened] = await stream.take(1)
+        await say(events, run, *range(10))
+        await self.trim(redis, run, 10)
+        async with following(api, url, after=opened.id) as again:
+            assert numbers(await again.take(10)) == list(range(10))
+
+    async def test_beginning_that_was_trimmed_is_told(
+        self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON
+    ) -> None:
+        await say(events, run, *range(MAX_EVENTS * 2))
+        async with following(api, url) as stream:
+            gap, first = await stream.take(2)
+        told = self.gap(gap)
+        assert told["first_available_id"] == first.id
+        assert told["lost"] == place(first) - 1 > MAX_EVENTS // 2
+
+    async def test_stream_of_an_emptied_redis_is_another_one(
+        self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON, redis: RedisClient
+    ) -> None:
+        async with following(api, url) as stream:
+            await stream.take(1)
+            await redis.flushdb()
+            await say(events, run, 7)
+            gap, told = await stream.take(2)
+            assert (self.gap(gap)["lost"], numbers([told])) == (None, [7])
+        epoch = str(told.id).partition("-")[0]
+        for after in (f"{epoch}-9", "1-1", "x", "9" * 300):
+            async with following(api, url, after=after) as again:
+                gap, told_again = await again.take(2)
+            assert (self.gap(gap)["lost"], gap.data["first_available_id"]) == (None, told.id)
+            assert told_again == told
+        async with following(api, url) as again:
+            gap, told_again = await again.take(2)
+        assert (self.gap(gap)["lost"], told_again) == (None, told)
+
+    async def test_events_that_could_not_be_sent_leave_a_gap(
+        self, api: httpx.AsyncClient, url: str, run: JSON, events: RunEvents
+    ) -> None:
+        async with following(api, url) as stream:
+            await stream.take(1)
+            events.put(UUID(run["id"]), b'{"type":"gap","lost":3}', kind=EventKind.GAP)
+            [told] = await stream.take(1)
+        assert (told.name, told.data["lost"], place(told)) == ("gap", 3, 2)
+        assert (await api.get(told.data["reload"])).status_code == 200
+
+    async def test_run_that_is_over_and_whose_stream_is_gone_says_how_it_ended(
+        self, api: httpx.AsyncClient, url: str, redis: RedisClient
+    ) -> None:
+        await patch(api, url, status="completed", output={"n": 1})
+        await redis.flushdb()
+        async with following(api, url) as stream:
+            gap, ended = await stream.rest()
+        assert (self.gap(gap)["lost"], gap.data["first_available_id"]) == (None, None)
+        assert (ended.id, ended.data["status"], ended.data["output"]) == (None, "completed", {"n": 1})
+        async with following(api, url, start="latest") as stream:
+            assert [told.data["status"] for told in await stream.rest()] == ["completed"]
+
+
+class TestTime:
+    async def test_silent_stream_gives_signs_of_life(
+        self, api: httpx.AsyncClient, application: FastAPI, url: str
+    ) -> None:
+        configure(application, stream_keepalive_seconds=0.05)
+        async with following(api, url) as stream:
+            assert (await stream.next()) is not None
+            for _ in range(3):
+                assert await stream.next() == Told(None, "keepalive", {"type": "keepalive"})
+
+    async def test_stream_that_does_not_appear_is_given_up(
+        self, api: httpx.AsyncClient, application: FastAPI, url: str, redis: RedisClient
+    ) -> None:
+        configure(application, stream_keepalive_seconds=0.02, stream_patience_seconds=0.1)
+        await redis.flushdb()
+        async with following(api, url) as stream:
+            gap, error = await stream.rest()
+        assert gap.name == "gap"
+        assert error == Told(None, "error", {"error": "Stream not available"})
+
+    async def test_stream_that_was_there_is_not_given_up(
+        self, api: httpx.AsyncClient, application: FastAPI, url: str
+    ) -> None:
+        configure(application, stream_keepalive_seconds=0.02, stream_patience_seconds=0)
+        async with following(api, url) as stream:
+            for _ in range(4):
+                event = await stream.next()
+                assert event is not None
+                assert event.name != "error"
+
+    async def test_stream_has_a_life(self, api: httpx.AsyncClient, application: FastAPI, url: str) -> None:
+        """Its client comes back, and shows its key again."""
+        configure(application, stream_keepalive_seconds=0.05, stream_life_seconds=0.2)
+        async with following(api, url) as stream:
+            assert [event.data["status"] for event in await stream.rest()] == ["queued"]
+
+    async def test_end_that_was_never_published_is_found(
+        self,
+        api: httpx.AsyncClient,
+        application: FastAPI,
+        url: str,
+        run: JSON,
+        redis: RedisClient,
+        sessions: SessionFactory,
+    ) -> None:
+        hub = EventHub(redis, partial(find_last_words, sessions), look_seconds=0.05)
+        application.state.process = replace(application.state.process, hub=hub)
+        async with following(api, url) as stream:
+            await stream.take(1)
+            async with unit_of_work(sessions) as session:
+                await session.execute(update(Run).where(Run.id == UUID(run["id"])).values(status="failed"))
+            [told] = await stream.rest()
+        assert (told.id, told.data["status"]) == (None, "failed")
+        await hub.aclose()
+
+    async def test_stream_of_a_deleted_task_ends(
+        self,
+        api: httpx.AsyncClient,
+        application: FastAPI,
+        task_url: str,
+        url: str,
+        redis: RedisClient,
+        sessions: SessionFactory,
+    ) -> None:
+        hub = EventHub(redis, partial(find_last_words, sessions), look_seconds=0.05)
+        application.state.process = replace(application.state.process, hub=hub)
+        async with following(api, url) as stream:
+            await stream.take(1)
+            assert (await api.delete(task_url)).status_code == 204
+            assert await stream.rest() == []
+        await hub.aclose()
+
+
+class TestGates:
+    async def test_streams_hold_no_connection_to_the_database(
+        self, api: httpx.AsyncClient, url: str, engine: AsyncEngine, hub: EventHub
+    ) -> None:
+        async with AsyncExitStack() as stack:
+            streams = [await stack.enter_async_context(following(api, url)) for _ in range(50)]
+            for stream in streams:
+                await stream.take(1)
+            assert hub.follower_count == 50
+            assert engine.pool.checkedout() == 0  # type: ignore[attr-defined] # the pool that the service uses
+
+        async def all_gone() -> bool:
+            return hub.follower_count == 0
+
+        await eventually(all_gone)
+
+    @pytest.mark.parametrize("kind", CallerKind)
+    async def test_who_may_follow(
+        self,
+        api: httpx.AsyncClient,
+        url: str,
+        sessions: SessionFactory,
+        project: Project,
+        owner: User,
+        kind: CallerKind,
+    ) -> None:
+        """Reading is enough; what is not visible is not found."""
+        async with unit_of_work(sessions) as session:
+            caller = await make_caller(session, kind, project=project, owner=owner)
+        del api.headers["Authorization"]
+        async with following(api, url, headers=caller.headers) as stream:
+            match kind:
+                case CallerKind.OWNER | CallerKind.READ_ONLY:
+                    assert stream.response.status_code == 200
+                case CallerKind.MEMBER | CallerKind.STAFF:
+                    assert_not_found(stream.response)
+                case CallerKind.NO_SCOPES:
+                    assert_permission_denied(stream.response, "API key missing required scope 'task:read'")
+                case _:
+                    assert stream.response.status_code == 403
+
+    async def test_run_must_be_visible(self, api: httpx.AsyncClient, task_url: str, url: str) -> None:
+        other_task = url.replace(task_url.rpartition("/")[2], str(new_id()))
+        for wrong in (f"{task_url}/runs/{new_id()}", f"{task_url}/runs/x", other_task):
+            async with following(api, wrong) as stream:
+                assert_not_found(stream.response)
+
+    async def test_head_is_answered_without_a_stream(self, api: httpx.AsyncClient, url: str) -> None:
+        response = await api.head(f"{url}/stream")
+        assert (response.status_code, response.headers["content-type"]) == (200, "text/event-stream")
+
+    async def test_trailing_slash_is_optional(self, api: httpx.AsyncClient, url: str) -> None:
+        await patch(api, url, status="completed")
+        response = await api.get(f"{url}/stream/")
+        assert response.status_code == 200
+        assert response.text.startswith("retry: ")

@@ -1,0 +1,220 @@
+"""An open stream counts as presence (contract 7.1): from its first moment to its last, and not a second longer."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select
+
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.ids import new_id
+from app.models import Presence, PushToken, User
+from app.services.process import ProcessContext
+from app.services.stream_presence import StreamPresence
+from tests.support.assertions import assert_invalid, assert_not_found
+from tests.support.callers import Caller
+from tests.support.devices import make_device
+from tests.support.factories import make_user
+from tests.support.serving import serving
+from tests.support.streams import following
+from tests.support.waiting import eventually
+
+JSON = dict[str, Any]
+
+
+@pytest.fixture
+def sessions(committed_sessions: SessionFactory) -> SessionFactory:
+    """Streams and requests run side by side, so every unit of work has a connection of its own."""
+    return committed_sessions
+
+
+@pytest.fixture
+async def api(application: FastAPI, caller: Caller) -> AsyncGenerator[httpx.AsyncClient, None]:
+    async with (
+        serving(application) as base_url,
+        httpx.AsyncClient(base_url=base_url, headers=caller.headers, timeout=30) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+async def task_url(api: httpx.AsyncClient, tasks_url: str) -> str:
+    return f"{tasks_url}/{(await api.post(tasks_url, json={'title': 'Say hello'})).json()['id']}"
+
+
+@pytest.fixture
+async def url(api: httpx.AsyncClient, task_url: str) -> str:
+    return f"{task_url}/runs/{(await api.post(f'{task_url}/runs')).json()['id']}"
+
+
+@pytest.fixture
+async def device(sessions: SessionFactory, owner: User) -> PushToken:
+    async with unit_of_work(sessions) as session:
+        return await make_device(session, user=owner)
+
+
+async def presences(sessions: SessionFactory) -> list[Presence]:
+    async with sessions() as session:
+        return list(await session.scalars(select(Presence)))
+
+
+def followers(application: FastAPI) -> int:
+    process: ProcessContext = application.state.process
+    return process.hub.follower_count
+
+
+async def until_nobody_watches(sessions: SessionFactory) -> None:
+    async def nobody() -> bool:
+        return not await presences(sessions)
+
+    await eventually(nobody)
+
+
+async def decisions(api: httpx.AsyncClient, task_url: str) -> list[str]:
+    results = (await api.get(f"{task_url}/notifications")).json()["results"]
+    return [row["decision"] for row in results]
+
+
+async def test_device_watches_while_the_stream_is_open(
+    api: httpx.AsyncClient, url: str, task_url: str, device: PushToken, sessions: SessionFactory
+) -> None:
+    async with following(api, url, device_id=str(device.id)) as stream:
+        await stream.take(1)
+        [row] = await presences(sessions)
+        assert (str(row.task_id), row.push_token_id) == (task_url.rpartition("/")[2], device.id)
+        assert timedelta(seconds=50) < row.expires_at - utcnow() <= timedelta(seconds=60)
+
+    await until_nobody_watches(sessions)
+
+
+async def test_push_is_suppressed_for_who_streams_and_sent_to_who_does_not(
+    api: httpx.AsyncClient, url: str, task_url: str, device: PushToken, sessions: SessionFactory
+) -> None:
+    async with following(api, url, device_id=str(device.id)) as stream:
+        await api.patch(url, json={"status": "completed"})
+        await stream.rest()
+    assert await decisions(api, task_url) == ["suppressed"]
+    await until_nobody_watches(sessions)
+
+    other = f"{task_url}/runs/{(await api.post(f'{task_url}/runs')).json()['id']}"
+    async with following(api, other) as stream:
+        await api.patch(other, json={"status": "completed"})
+        await stream.rest()
+    assert sorted(await decisions(api, task_url)) == ["pending", "suppressed"]
+
+
+async def test_server_goes_on_beating(
+    api: httpx.AsyncClient, application: FastAPI, url: str, device: PushToken, sessions: SessionFactory
+) -> None:
+    watchers = StreamPresence(sessions, beat_seconds=0.05)
+    application.state.process = replace(application.state.process, watchers=watchers)
+    async with following(api, url, device_id=str(device.id)) as stream:
+        await stream.take(1)
+        for _ in range(3):
+            [before] = await presences(sessions)
+
+            async def renewed(than: Any = before.expires_at) -> bool:
+                [row] = await presences(sessions)
+                return bool(row.expires_at > than)
+
+            await eventually(renewed)
+    await until_nobody_watches(sessions)
+
+
+async def test_presence_lasts_as_long_as_the_last_stream_of_the_device(
+    api: httpx.AsyncClient,
+    application: FastAPI,
+    url: str,
+    device: PushToken,
+    sessions: SessionFactory,
+) -> None:
+    async with following(api, url, device_id=str(device.id)) as first:
+        await first.take(1)
+        async with following(api, url, device_id=str(device.id)) as second:
+            await second.take(1)
+
+        async def one_is_left() -> bool:
+            return followers(application) == 1
+
+        await eventually(one_is_left)
+        assert len(await presences(sessions)) == 1
+    await until_nobody_watches(sessions)
+
+
+async def test_beat_of_the_device_itself_outlives_its_stream(
+    api: httpx.AsyncClient,
+    application: FastAPI,
+    url: str,
+    task_url: str,
+    device: PushToken,
+    sessions: SessionFactory,
+) -> None:
+    async with following(api, url, device_id=str(device.id)) as stream:
+        await stream.take(1)
+        beaten = await api.post(f"{task_url}/presence", json={"device_id": str(device.id)})
+        assert beaten.status_code == 204
+
+    async def stream_is_gone() -> bool:
+        return followers(application) == 0
+
+    await eventually(stream_is_gone)
+    # Leaving is what the stream does last: what this one did is seen by another one that comes and goes.
+    other = await make_other_device(sessions, device)
+    async with following(api, url, device_id=str(other)) as stream:
+        await stream.take(1)
+
+    async def other_is_gone() -> bool:
+        return other not in {row.push_token_id for row in await presences(sessions)}
+
+    await eventually(other_is_gone)
+    assert [row.push_token_id for row in await presences(sessions)] == [device.id]
+
+
+async def make_other_device(sessions: SessionFactory, device: PushToken) -> UUID:
+    async with unit_of_work(sessions) as session:
+        owner = await session.get_one(User, device.user_id)
+        return (await make_device(session, user=owner)).id
+
+
+async def test_device_that_is_removed_meanwhile_is_beaten_for_no_longer(
+    api: httpx.AsyncClient, application: FastAPI, url: str, device: PushToken, sessions: SessionFactory
+) -> None:
+    watchers = StreamPresence(sessions, beat_seconds=0.05)
+    application.state.process = replace(application.state.process, watchers=watchers)
+    async with following(api, url, device_id=str(device.id)) as stream:
+        await stream.take(1)
+        async with unit_of_work(sessions) as session:
+            await session.delete(await session.get_one(PushToken, device.id))
+        await until_nobody_watches(sessions)
+        await api.patch(url, json={"status": "completed"})
+        assert [told.data["status"] for told in await stream.rest()] == ["completed"]
+
+
+async def test_unknown_device_is_refused_before_the_stream_begins(
+    api: httpx.AsyncClient, url: str, sessions: SessionFactory
+) -> None:
+    async with unit_of_work(sessions) as session:
+        stranger = await make_user(session)
+        foreign = await make_device(session, user=stranger)
+    detail = "device_id does not match a push token registered by the caller"
+    for unknown in (new_id(), foreign.id):
+        async with following(api, url, device_id=str(unknown)) as stream:
+            assert_not_found(stream.response, detail)
+    async with following(api, url, device_id="my phone") as stream:
+        assert_invalid(stream.response, "device_id", "invalid_input", "Must be a valid UUID.")
+    assert await presences(sessions) == []
+
+
+@pytest.mark.usefixtures("device")
+async def test_stream_without_a_device_is_nobodys_presence(
+    api: httpx.AsyncClient, url: str, sessions: SessionFactory
+) -> None:
+    async with following(api, url, device_id="") as stream:
+        await stream.take(1)
+        assert await presences(sessions) == []

@@ -1,0 +1,92 @@
+"""A client that follows a run over real HTTP, as a browser does."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import orjson
+
+__all__ = ["StreamReader", "Told", "following"]
+
+_WAIT_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event as its client gets it."""
+
+    id: str | None
+    name: str
+    data: Any
+
+
+class StreamReader:
+    """Reads one answer, event by event."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self.last_id: str | None = None
+        self._lines = response.aiter_lines()
+
+    async def next(self) -> Told | None:
+        """Return the next event, None at the end."""
+        async with asyncio.timeout(_WAIT_SECONDS):
+            return await self._next(self._lines)
+
+    async def take(self, count: int) -> list[Told]:
+        """Return as many events as are to come, keepalives aside."""
+        taken: list[Told] = []
+        while len(taken) < count:
+            event = await self.next()
+            assert event is not None, f"the stream ended after {taken}"
+            if event.name != "keepalive":
+                taken.append(event)
+        return taken
+
+    async def until_silent(self) -> None:
+        """Return at a sign of life: whatever the stream had to send has been sent."""
+        while (event := await self.next()) is None or event.name != "keepalive":
+            assert event is not None, "the stream ended"
+
+    async def rest(self) -> list[Told]:
+        """Return all events up to the end, keepalives aside."""
+        taken: list[Told] = []
+        while (event := await self.next()) is not None:
+            if event.name != "keepalive":
+                taken.append(event)
+        return taken
+
+    async def _next(self, lines: AsyncIterator[str]) -> Told | None:
+        fields: dict[str, str] = {}
+        async for line in lines:
+            if line:
+                name, _, value = line.partition(":")
+                fields[name] = value.removeprefix(" ")
+            elif "data" in fields:
+                self.last_id = fields.get("id", self.last_id)
+                return Told(fields.get("id"), fields.get("event", "message"), orjson.loads(fields["data"]))
+            else:
+                fields.clear()
+        return None
+
+
+@asynccontextmanager
+async def following(
+    client: httpx.AsyncClient,
+    url: str,
+    *,
+    after: str | None = None,
+    headers: dict[str, str] | None = None,
+    **query: str,
+) -> AsyncGenerator[StreamReader, None]:
+    """Follow a run whose URL this is; leaving the block closes the connection."""
+    place = {} if after is None else {"Last-Event-ID": after}
+    async with client.stream(
+        "GET", f"{url}/stream", headers=place | (headers or {}), params=query
+    ) as response:
+        if response.status_code != 200:
+            await response.aread()
+        yield StreamReader(response)
