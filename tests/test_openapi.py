@@ -51,11 +51,8 @@ _OPERATIONS = {
     ("GET", f"{_TASK}/runs/{{run_id}}/connection_token"): "tasks_runs_connection_token_retrieve",
     ("POST", f"{_TASK}/runs/{{run_id}}/append_log"): "tasks_runs_append_log_create",
     ("POST", f"{_TASK}/runs/{{run_id}}/relay_message"): "tasks_runs_relay_message_create",
-<<<<<<< HEAD
     ("POST", f"{_TASK}/runs/{{run_id}}/command"): "tasks_runs_command_create",
-=======
     ("GET", f"{_TASK}/runs/{{run_id}}/stream"): "tasks_runs_stream_retrieve",
->>>>>>> 3a64951 (Follow a run live, as server-sent events)
     ("GET", f"{_TASK}/runs/{{run_id}}/logs"): "tasks_runs_logs_retrieve",
     ("GET", f"{_TASK}/runs/{{run_id}}/session_logs"): "tasks_runs_session_logs_retrieve",
     ("POST", f"{_TASK}/staged_artifacts/prepare_upload"): "tasks_staged_artifacts_prepare_upload_create",

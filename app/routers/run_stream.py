@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Response
 
 from app.schemas.run_stream import StreamQuery
 from app.services import run_stream
@@ -34,7 +34,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     "/stream",
     operation_id="tasks_runs_stream_retrieve",
     summary="Follow a run live",
-    response_class=EventStream,
+    response_class=Response,
     responses=_STREAM | errors(400, 403, 404, 429),
 )
 async def follow_run(
