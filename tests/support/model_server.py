@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from app.ids import new_hex_id
-from tests.support.push import serving
+from tests.support.serving import serving
 
 __all__ = ["Asked", "ModelServer", "Refuse", "Say", "Shell", "Step", "model_server"]
 
