@@ -4,6 +4,7 @@ Nothing else in the service reads `os.environ` for settings. A production proces
 that ships with this file.
 """
 
+import re
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = ["Settings", "get_settings"]
 
 _DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
 _MINIMUM_SECRET_LENGTH = 32
+_SERVICE = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?", re.ASCII)
 
 
 class Settings(BaseSettings):
@@ -113,7 +115,22 @@ class Settings(BaseSettings):
     )
     agent_sandbox: SandboxKind = Field(default=SandboxKind.AUTO, description="How agents are confined.")
     agent_network: AgentNetwork = Field(
-        default=AgentNetwork.NONE, description="What agents reach over the network."
+        default=AgentNetwork.MODEL_ONLY,
+        description="What agents reach over the network if their run names no sandbox environment: none, model-only, "
+        "trusted or full.",
+    )
+    agent_network_ceiling: AgentNetwork | None = Field(
+        default=None,
+        description="The most that a sandbox environment can give; default: trusted, or agent_network if that is more.",
+    )
+    agent_network_services: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma list of hosts (host or host:port) that `trusted` and `custom` reach beside theirs, private "
+        "addresses too: mirrors of your own.",
+    )
+    agent_network_unenforced: bool = Field(
+        default=False,
+        description="Allow model-only and trusted where the sandbox cannot hold agents to it (landlock, none).",
     )
     agent_memory_mb: int = Field(
         default=4096, ge=128, description="Memory limit of an agent process, in MiB."
@@ -182,6 +199,19 @@ class Settings(BaseSettings):
     def _split_origins(cls, value: object) -> object:
         return _comma_list(value)
 
+    @field_validator("agent_network_services", mode="before")
+    @classmethod
+    def _split_services(cls, value: object) -> object:
+        return _comma_list(value)
+
+    @field_validator("agent_network_services", mode="after")
+    @classmethod
+    def _require_services(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            if not _SERVICE.fullmatch(text):
+                raise ValueError(f"'{text}' is neither a host nor host:port")
+        return value
+
     @field_validator("secret_keys", mode="before")
     @classmethod
     def _split_secrets(cls, value: object) -> object:
@@ -206,6 +236,19 @@ class Settings(BaseSettings):
                     "set TASKBEACON_SECRET_KEYS: the development secret is refused in production"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _hold_to_the_ceiling(self) -> Self:
+        if self.agent_network.at_most(self.network_ceiling) is not self.agent_network:
+            raise ValueError("TASKBEACON_AGENT_NETWORK is above TASKBEACON_AGENT_NETWORK_CEILING")
+        return self
+
+    @property
+    def network_ceiling(self) -> AgentNetwork:
+        """The most that any run reaches over the network."""
+        if self.agent_network_ceiling is not None:
+            return self.agent_network_ceiling
+        return AgentNetwork.FULL if self.agent_network is AgentNetwork.FULL else AgentNetwork.TRUSTED
 
     @property
     def run_timeout(self) -> timedelta:

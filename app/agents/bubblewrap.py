@@ -8,12 +8,14 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from app.agents.confinement import SYSTEM_FOLDERS, Confinement
+from app.agents.confinement import SYSTEM_FOLDERS, Confinement, Gateway
 
-__all__ = ["INSIDE_UID", "bubblewrap_arguments"]
+__all__ = ["DOOR", "INSIDE_UID", "bubblewrap_arguments"]
 
 # Some agents refuse to work as root, and nothing inside should believe that it is.
 INSIDE_UID = 1000
+# Where the socket of the run's proxy is, inside.
+DOOR = "/run/taskbeacon-egress"
 _SCRATCH_BYTES = str(2**20)
 _SHARED_MEMORY_BYTES = str(256 * 2**20)
 
@@ -34,7 +36,13 @@ _TEMPORARY = Path("/tmp")  # noqa: S108
 
 
 def bubblewrap_arguments(
-    program: Path, confinement: Confinement, *, network: bool, private: Sequence[Path], info_descriptor: int
+    program: Path,
+    confinement: Confinement,
+    *,
+    network: bool,
+    gateway: Gateway | None,
+    private: Sequence[Path],
+    info_descriptor: int,
 ) -> list[str]:
     """Return the command line up to the command; `private` are places of the system to leave out."""
     arguments = [str(program), *_NAMESPACES, *_MANNERS, "--info-fd", str(info_descriptor)]
@@ -44,6 +52,8 @@ def bubblewrap_arguments(
     for _depth, mount in sorted(_mounts(confinement, network=network, private=private), key=lambda m: m[0]):
         arguments += mount
     arguments += ["--symlink", str(_TEMPORARY), "/var/tmp"]  # noqa: S108
+    if gateway is not None and gateway.socket is not None:
+        arguments += ["--ro-bind", str(gateway.socket), DOOR]
     return [*arguments, *_SEAL, "--chdir", str(confinement.directory), "--"]
 
 

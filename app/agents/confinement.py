@@ -6,13 +6,13 @@ the machine sees of the system, its own workspace, and nothing of the service or
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.enums import AgentNetwork, SandboxKind
+from app.enums import SandboxKind
 
-__all__ = ["SYSTEM_FOLDERS", "Confinement", "SandboxPolicy", "private_parts", "public_parts"]
+__all__ = ["SYSTEM_FOLDERS", "Confinement", "Gateway", "SandboxPolicy", "private_parts", "public_parts"]
 
 _MIB = 2**20
 
@@ -27,7 +27,6 @@ class SandboxPolicy:
     """What the operator decided for every run of this worker. Limits are per process."""
 
     kind: SandboxKind = SandboxKind.AUTO
-    network: AgentNetwork = AgentNetwork.NONE
     memory_bytes: int = 4096 * _MIB
     file_bytes: int = 2048 * _MIB
     cpu_seconds: int = 4 * 3600
@@ -68,6 +67,29 @@ class Confinement:
     def visible(self) -> tuple[Path, ...]:
         """All that it may read beside the system and what it may write to."""
         return self.readable if self.directory_writable else (*self.readable, self.directory)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The one way out of a process, to a proxy (egress.py)."""
+
+    port: int  # where the process finds the proxy, on its loopback
+    socket: Path | None = None  # where the proxy listens, if the process has a network of its own
+    # Ports of its loopback that lead through the proxy to servers of the operator that are on ours.
+    tunnels: Mapping[int, str] = field(default_factory=dict)
+    open_ports: tuple[
+        int, ...
+    ] = ()  # ports of a shared loopback that may be connected to, beside the proxy's
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What tells programs to use the proxy; each knows another one of these."""
+        url = f"http://127.0.0.1:{self.port}"
+        names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+        # An agent's own servers are on its loopback.
+        direct = dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
+        proxied = {name: url for upper in names for name in (upper, upper.lower())}
+        return proxied | direct | {"NODE_USE_ENV_PROXY": "1"}
 
 
 def private_parts(folder: Path) -> Iterator[Path]:

@@ -11,6 +11,7 @@ AgentError                          `message` goes to the run's `error_message`;
 ├── AgentStopped                    whoever had the run performed asked for its end
 ├── OutputInvalid                   the structured output is missing, not JSON, or not what the schema asks for
 ├── SandboxUnavailable              the sandbox that the operator asked for does not work on this machine
+├── EnvironmentUnavailable          the run's sandbox environment is gone, or its variables cannot be read
 ├── PathRefused                     a path leads out of the workspace
 └── RepositoryError                 git, before or after the agent worked
     ├── RepositoryNotFound          nothing there, or nothing that we may see
@@ -39,6 +40,7 @@ __all__ = [
     "AgentTimedOut",
     "BranchNotFound",
     "CatalogInvalid",
+    "EnvironmentUnavailable",
     "OutputInvalid",
     "PathRefused",
     "PushRejected",
@@ -102,6 +104,10 @@ class OutputInvalid(AgentError):
 
 class SandboxUnavailable(AgentError):
     """The confinement that was asked for by name cannot be had here."""
+
+
+class EnvironmentUnavailable(AgentError):
+    """The sandbox environment that the run was to have cannot be had: it must not run without it."""
 
 
 class PathRefused(AgentError):

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any  # JSON
 from uuid import UUID
@@ -31,6 +32,7 @@ from app.agents.files import OWN_FOLDER, Attachment, attached_path, place_attach
 from app.agents.git import Remote
 from app.agents.inside import OWN_PROGRAM
 from app.agents.installation import Installed, find_installed
+from app.agents.network import Network, NetworkRules, open_network
 from app.agents.observer import Observer
 from app.agents.permissions import decide
 from app.agents.repository import Author
@@ -77,6 +79,10 @@ class RunSpec:
     environment: Mapping[str, str]  # the worker's; the adapter's allow-list picks from it
     commit_subject: str  # of the commit made for uncommitted work
     author: Author = field(default_factory=Author)
+    network: NetworkRules = field(default_factory=NetworkRules)
+    variables: Mapping[str, str] = field(
+        default_factory=dict, repr=False
+    )  # of the run's own, for the agent only
     hidden: Sequence[Path] = ()  # what agents must not see, wherever it lies
     attachments: Sequence[Attachment] = ()  # files for the agent
     outbox: Path | None = None  # takes what the agent hands over, also of a run that failed
@@ -186,6 +192,18 @@ class _Run:
         )
 
     async def _converse(self) -> None:
+        """Let the agent work, with as much of the network as the run has."""
+        service = self._adapter.model_service
+        async with open_network(
+            self._spec.network,
+            model_url=service.url(self._spec.environment) if service else None,
+            kind=self._spec.sandbox.kind,
+            folder=self._workspace.folder,
+            report=partial(self._progress, "network"),
+        ) as network:
+            await self._talk(network)
+
+    async def _talk(self, network: Network) -> None:
         spec = self._spec
         await self._progress(
             "agent", f"Starting the agent '{self._adapter.name}' (sandbox: {spec.sandbox.kind})"
@@ -200,6 +218,9 @@ class _Run:
             confinement,
             confined_environment(spec.environment, confinement)
             | self._adapter.variables(self._wishes, spec.environment),
+            network=network.level,
+            gateway=network.gateway,
+            variables=spec.variables,
             stdin=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
         )

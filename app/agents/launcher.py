@@ -64,6 +64,8 @@ def _enter_landlock(rules: dict[str, Any]) -> None:
         for paths, access in ((rules["read"], look), (rules["write"], change)):
             for path in paths:
                 _allow(ruleset, path, access, AccessFS)
+        for port in rules["ports"]:
+            ruleset.allow_port(port, AccessNet.CONNECT_TCP)
         ruleset.restrict()
 
 

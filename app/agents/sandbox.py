@@ -7,8 +7,9 @@ killed, the kernel ends the agent too. What each means keeps from an agent:
                       bubblewrap                    landlock                       none
 files of the service  not there                     refused                        readable
 processes outside     invisible                     no signal, no look inside      same user's are open
-network "none"        own empty network             TCP refused, UDP by newer      open
+no network            own empty network             TCP refused, UDP by newer      open
                                                     kernels
+a gateway             a port of that network        one more port, of any host     open
 leftovers             die with the namespace        hunted down by the launcher    as landlock
 """
 
@@ -20,7 +21,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
@@ -28,8 +29,15 @@ from typing import IO
 
 import structlog
 
-from app.agents.bubblewrap import bubblewrap_arguments
-from app.agents.confinement import SYSTEM_FOLDERS, Confinement, SandboxPolicy, private_parts, public_parts
+from app.agents.bubblewrap import DOOR, bubblewrap_arguments
+from app.agents.confinement import (
+    SYSTEM_FOLDERS,
+    Confinement,
+    Gateway,
+    SandboxPolicy,
+    private_parts,
+    public_parts,
+)
 from app.agents.errors import SandboxUnavailable
 from app.enums import AgentNetwork, SandboxKind
 
@@ -37,6 +45,9 @@ __all__ = ["ConfinedProcess", "Confinement", "Sandbox", "SandboxPolicy", "confin
 
 _LOGGER = structlog.get_logger(__name__)
 _LAUNCHER = Path(__file__).with_name("launcher.py")
+_ENTRY = Path(__file__).with_name("entry.py")
+# Not that of a virtual environment, which would have to be shown too.
+_PYTHON = os.path.realpath(sys.executable)
 _TEMPORARY = os.path.realpath(gettempdir())  # bubblewrap cannot bind onto a link
 _PROBE_SECONDS = 15
 _GRACE_SECONDS = 2.0
@@ -62,19 +73,35 @@ class Sandbox:
         confinement: Confinement,
         environment: Mapping[str, str],
         *,
-        network: AgentNetwork | None = None,
+        network: AgentNetwork = AgentNetwork.NONE,
+        gateway: Gateway | None = None,
+        variables: Mapping[str, str] | None = None,
         stdin: int | IO[bytes] = asyncio.subprocess.DEVNULL,
         stdout: int | IO[bytes] = asyncio.subprocess.PIPE,
         stderr: int | IO[bytes] = asyncio.subprocess.PIPE,
         limit: int = 2**16,
     ) -> "ConfinedProcess":
-        """Start a command; `network` overrides the policy, `limit` bounds a line of its output."""
-        share_network = (network or self.policy.network) is AgentNetwork.FULL
+        """Start a command; it has no network unless `network` is FULL, and a way out if there is a `gateway`.
+
+        `environment` is that of the programs which make the sandbox too, and must not be a stranger's; `variables`
+        are set inside only. `limit` bounds a line of its output.
+        """
+        share_network = network is AgentNetwork.FULL
         info_reader, info_writer = os.pipe()
+        orders = _entry_orders(gateway, variables or {})
+        if orders is not None:
+            readable = (*confinement.readable, Path(sys.base_prefix), _ENTRY)
+            confinement = replace(confinement, readable=readable)
+            command = [_PYTHON, "-I", "-S", str(_ENTRY), str(orders), *command]
+        inherited = [orders] if orders is not None else []
+        if self.kind is SandboxKind.BUBBLEWRAP:
+            inherited.append(info_writer)
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._launcher(confinement, network=share_network),
-                *self._walls(confinement, network=share_network, info_descriptor=info_writer),
+                *self._launcher(confinement, network=share_network, gateway=gateway),
+                *self._walls(
+                    confinement, network=share_network, gateway=gateway, info_descriptor=info_writer
+                ),
                 *command,
                 stdin=stdin,
                 stdout=stdout,
@@ -83,38 +110,47 @@ class Sandbox:
                 cwd=confinement.directory,
                 env=dict(environment),
                 start_new_session=True,
-                pass_fds=(info_writer,) if self.kind is SandboxKind.BUBBLEWRAP else (),
+                pass_fds=inherited,
             )
         except BaseException:
             os.close(info_reader)
             raise
         finally:
             os.close(info_writer)
+            if orders is not None:
+                os.close(orders)
         return ConfinedProcess(process, info_reader)
 
-    def _launcher(self, confinement: Confinement, *, network: bool) -> list[str]:
+    def _launcher(self, confinement: Confinement, *, network: bool, gateway: Gateway | None) -> list[str]:
         landlock = self.kind is SandboxKind.LANDLOCK
         orders = {
             "parent": os.getpid(),
             "limits": self.policy.limits(),
             "supervise": self.kind is not SandboxKind.BUBBLEWRAP,
-            "landlock": self._landlock_rules(confinement, network=network) if landlock else None,
+            "landlock": self._landlock_rules(confinement, network=network, gateway=gateway)
+            if landlock
+            else None,
         }
         site = () if landlock else ("-S",)  # the launcher starts four times as fast without site-packages
         return [sys.executable, "-I", *site, str(_LAUNCHER), json.dumps(orders)]
 
-    def _walls(self, confinement: Confinement, *, network: bool, info_descriptor: int) -> list[str]:
+    def _walls(
+        self, confinement: Confinement, *, network: bool, gateway: Gateway | None, info_descriptor: int
+    ) -> list[str]:
         if self.program is None:
             return []
         return bubblewrap_arguments(
             self.program,
             confinement,
             network=network,
+            gateway=gateway,
             private=self.private,
             info_descriptor=info_descriptor,
         )
 
-    def _landlock_rules(self, confinement: Confinement, *, network: bool) -> dict[str, object]:
+    def _landlock_rules(
+        self, confinement: Confinement, *, network: bool, gateway: Gateway | None
+    ) -> dict[str, object]:
         hidden = (*self.private, *confinement.hidden)
         folders = (*SYSTEM_FOLDERS, *confinement.visible)
         readable = [part for folder in folders if folder.exists() for part in public_parts(folder, hidden)]
@@ -123,7 +159,24 @@ class Sandbox:
             "read": [str(path) for path in (*readable, *_KERNEL_FILES_TO_READ)],
             "write": [str(path) for path in (*confinement.changeable, *devices)],
             "network": network,
+            "ports": [gateway.port, *gateway.open_ports] if gateway else [],
         }
+
+
+def _entry_orders(gateway: Gateway | None, variables: Mapping[str, str]) -> int | None:
+    """Return a descriptor to read what `entry.py` is to do; None if there is nothing."""
+    if gateway is None and not variables:
+        return None
+    ports: dict[int, str | None] = {}
+    if gateway is not None and gateway.socket is not None:
+        ports = {gateway.port: None, **gateway.tunnels}
+    own = gateway.variables if gateway else {}
+    orders = {"variables": {**variables, **own}, "ports": ports, "door": DOOR}
+    descriptor = os.memfd_create("orders")
+    with os.fdopen(os.dup(descriptor), "wb") as file:
+        file.write(json.dumps(orders).encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 class ConfinedProcess:

@@ -21,10 +21,12 @@ from app.agents.sandbox import Sandbox
 from app.clients.object_store import ObjectStore, ObjectStoreUnavailable
 from app.config import Settings
 from app.enums import ArtifactType, RunStatus
-from app.models import Project, Run, Task
+from app.models import Project, Run, SandboxEnvironment, Task
 from app.schemas.runs import ArtifactOut
+from app.security import Cipher
 from app.services.run_artifacts import store_run_artifact
 from app.services.run_log_writer import LogRef
+from app.services.run_sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, RunSandbox, run_sandbox
 from app.services.task_text import slug, slug_prefix
 
 __all__ = ["Ending", "Orders", "ending_of", "read_orders"]
@@ -48,6 +50,7 @@ class Orders:
     branch: str | None
     json_schema: Any
     state: Mapping[str, Any]
+    confines: RunSandbox
     # Files that the agent is given (contract 5.8).
     attached: tuple[ArtifactOut, ...] = ()
 
@@ -69,6 +72,7 @@ class Orders:
         """Return the agent's orders.
 
         Raises:
+            EnvironmentUnavailable: the run's sandbox environment is gone, or its variables cannot be read.
             RepositoryNotFound: the task's repository is not a name that can be cloned.
             UnknownAdapter: the run asks for an agent that is not in the catalog any more.
 
@@ -92,6 +96,8 @@ class Orders:
             sandbox=sandbox,
             environment=environment,
             commit_subject=self.title or self.slug,
+            network=self.confines.network(settings),
+            variables=self.confines.variables(Cipher(settings.secret_keys)),
             hidden=_hidden(settings),
             attachments=attachments,
             outbox=outbox,
@@ -146,9 +152,11 @@ async def read_orders(session: AsyncSession, run_id: UUID) -> Orders:
                 Task.repository,
                 Task.json_schema,
                 Project.name.label("project_name"),
+                *ENVIRONMENT_COLUMNS,
             )
             .join(Task, Task.id == Run.task_id)
             .join(Project, Project.id == Run.project_id)
+            .outerjoin(SandboxEnvironment, ENVIRONMENT_OF_RUN)
             .where(Run.id == run_id)
         )
     ).one()
@@ -165,6 +173,7 @@ async def read_orders(session: AsyncSession, run_id: UUID) -> Orders:
         branch=row.branch,
         json_schema=row.json_schema,
         state=row.state,
+        confines=run_sandbox(row),
         attached=_attached(row.state, row.artifacts),
     )
 

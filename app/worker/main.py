@@ -190,7 +190,6 @@ async def _run(settings: Settings) -> None:
 def _policy(settings: Settings) -> SandboxPolicy:
     return SandboxPolicy(
         kind=settings.agent_sandbox,
-        network=settings.agent_network,
         memory_bytes=settings.agent_memory_mb * 1024 * 1024,
     )
 

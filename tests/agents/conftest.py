@@ -216,7 +216,7 @@ class Cell:
     sandbox: Sandbox
     confinement: Confinement
 
-    async def run(self, *command: str, network: AgentNetwork | None = None) -> tuple[int, str]:
+    async def run(self, *command: str, network: AgentNetwork = AgentNetwork.NONE) -> tuple[int, str]:
         """Run a command; return its exit status and everything it printed."""
         process = await self.sandbox.start(
             command,

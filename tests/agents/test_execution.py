@@ -51,7 +51,7 @@ async def test_work_arrives_on_a_new_branch(runner: Runner, origin: GitFolder) -
     assert origin.git("log", "-1", "--format=%an <%ae>|%s", PUSH_BRANCH) == (
         "Taskbeacon <taskbeacon@users.noreply.localhost>|Do the thing"
     )
-    assert outcome.steps() == ["clone", "agent", "collect", "push"]
+    assert outcome.steps() == ["clone", "network", "agent", "collect", "push"]
 
 
 async def test_patch_applies_to_the_base(runner: Runner, origin: GitFolder, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ async def test_nothing_changed_pushes_nothing(runner: Runner, origin: GitFolder)
     assert (outcome.done.head_branch, outcome.done.head_sha, outcome.done.files_changed) == (None, None, [])
     assert outcome.done.patch == b""
     assert origin.branches() == ["main"]
-    assert outcome.steps() == ["clone", "agent", "collect"]
+    assert outcome.steps() == ["clone", "network", "agent", "collect"]
 
 
 async def test_base_branch_is_honoured(runner: Runner, origin: GitFolder) -> None:

@@ -1,0 +1,196 @@
+"""A run in a sandbox environment: what its agent reaches and gets, and that it never runs without it."""
+
+import orjson
+import pytest
+from pydantic import ValidationError
+from sqlalchemy import delete, update
+
+from app.agents.domains import TRUSTED_DOMAINS
+from app.agents.egress import Service
+from app.agents.errors import EnvironmentUnavailable
+from app.config import Settings
+from app.db import unit_of_work
+from app.enums import NetworkAccessLevel, RunStatus
+from app.ids import new_id
+from app.models import Run, SandboxEnvironment
+from app.security import Cipher
+from app.services.artifact_rules import log_key
+from app.services.run_sandbox import RunSandbox
+from app.worker.jobs.execute_run import execute_run
+from tests.fixtures.worker import Workshop
+from tests.support.factories import make_sandbox_environment
+
+SECRET = "swordfish-in-the-moonlight"
+
+
+def settings_of(**values: object) -> Settings:
+    return Settings(development=True, **values)  # type: ignore[arg-type] # as the environment would
+
+
+def environment(level: NetworkAccessLevel) -> RunSandbox:
+    return RunSandbox(environment_id=new_id(), level=level, domains=("api.example.com",))
+
+
+@pytest.mark.parametrize(
+    ("asked", "settings", "level"),
+    [
+        (None, {}, "model-only"),
+        (None, {"agent_network": "none"}, "none"),
+        (None, {"agent_network": "full"}, "full"),
+        ("none", {"agent_network": "full"}, "none"),
+        ("model-only", {}, "model-only"),
+        ("trusted", {}, "trusted"),
+        ("custom", {}, "trusted"),
+        ("trusted", {"agent_network": "none", "agent_network_ceiling": "model-only"}, "model-only"),
+        ("full", {}, "trusted"),
+        ("full", {"agent_network_ceiling": "full"}, "full"),
+        ("full", {"agent_network": "full"}, "full"),
+        ("full", {"agent_network": "none", "agent_network_ceiling": "none"}, "none"),
+    ],
+)
+def test_level_is_what_is_asked_for_up_to_the_operators_ceiling(
+    asked: str | None, settings: dict[str, str], level: str
+) -> None:
+    confines = environment(NetworkAccessLevel(asked)) if asked else RunSandbox()
+
+    rules = confines.network(settings_of(**settings))
+
+    assert rules.level == level
+    lowered = asked is not None and level != ("trusted" if asked == "custom" else asked)
+    assert bool(rules.note) is lowered
+
+
+def test_hosts_are_those_of_the_environment_and_of_the_operator() -> None:
+    settings = settings_of(agent_network_services="mirror.internal:8080, registry.internal")
+    services = [Service("mirror.internal", 8080), Service("registry.internal", 443)]
+
+    rules = environment(NetworkAccessLevel.CUSTOM).network(settings)
+    assert (list(rules.domains), rules.services) == (["api.example.com"], services)
+    assert list(RunSandbox().network(settings).domains) == list(TRUSTED_DOMAINS)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"agent_network": "full", "agent_network_ceiling": "trusted"},
+        {"agent_network_services": "http://mirror.internal"},
+        {"agent_network_services": "mirror.internal:99:1"},
+        {"agent_network": "custom"},
+    ],
+)
+def test_settings_that_contradict_themselves_are_refused(values: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        settings_of(**values)
+
+
+def test_variables_are_read_with_any_of_the_secrets_and_with_no_other() -> None:
+    old, new = "o" * 32, "n" * 32
+    kept = {"A": Cipher(settings_of(secret_keys=old).secret_keys).encrypt(SECRET)}
+    confines = RunSandbox(encrypted_variables=kept)
+
+    rotated = Cipher(settings_of(secret_keys=f"{new},{old}").secret_keys)
+    assert confines.variables(rotated) == {"A": SECRET}
+    with pytest.raises(EnvironmentUnavailable, match="TASKBEACON_SECRET_KEYS"):
+        confines.variables(Cipher(settings_of(secret_keys=new).secret_keys))
+    assert SECRET not in repr(confines)
+    assert kept["A"] not in repr(confines)
+
+
+async def run_in(workshop: Workshop, description: str, **values: object) -> Run:
+    """Make a queued run in an environment of these values."""
+    run = await workshop.queued_run(description)
+    async with unit_of_work(workshop.sessions) as session:
+        made = await make_sandbox_environment(
+            session, project=workshop.project, created_by=workshop.owner, **values
+        )
+        await session.execute(update(Run).where(Run.id == run.id).values(sandbox_environment_id=made.id))
+    return run
+
+
+async def log_of(workshop: Workshop, run: Run) -> str:
+    return await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+
+
+def network_told(log: str) -> list[str]:
+    entries = [orjson.loads(line)["notification"]["params"] for line in log.splitlines()]
+    return [params["message"] for params in entries if params.get("step") == "network"]
+
+
+async def test_agent_gets_the_variables_and_the_log_does_not_show_them(workshop: Workshop) -> None:
+    cipher = Cipher(workshop.context.process.settings.secret_keys)
+    run = await run_in(
+        workshop,
+        f'```sh\ntest "$TOKEN" = {SECRET[:9]}"{SECRET[9:]}" && echo "it is $TOKEN"\n```\n```say\nDone.\n```',
+        encrypted_variables={"TOKEN": cipher.encrypt(SECRET)},
+        network_access_level="none",
+    )
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert ended.status == RunStatus.COMPLETED, ended.error_message
+    log = await log_of(workshop, run)
+    assert SECRET not in log
+    assert "it is ***" in log
+    assert network_told(log) == ["Network: none"]
+    assert SECRET not in str((ended.output, ended.state, ended.error_message))
+
+
+async def test_variable_in_the_words_of_a_failure_is_masked(workshop: Workshop) -> None:
+    cipher = Cipher(workshop.context.process.settings.secret_keys)
+    run = await run_in(
+        workshop,
+        '```sh\necho "cannot log in with $TOKEN" >&2; exit 1\n```',
+        encrypted_variables={"TOKEN": cipher.encrypt(SECRET)},
+    )
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert ended.status == RunStatus.FAILED
+    assert "cannot log in with ***" in (ended.error_message or "")
+
+
+async def test_what_the_ceiling_takes_away_is_told(workshop: Workshop) -> None:
+    run = await run_in(workshop, "```say\nhi\n```", network_access_level="full")
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    assert network_told(await log_of(workshop, run))[0] == (
+        "The run's environment asks for the network level 'full'; this service gives 'trusted' at most."
+    )
+
+
+async def test_run_does_not_go_on_without_its_environment(workshop: Workshop) -> None:
+    run = await run_in(workshop, "```say\nhi\n```", network_access_level="none")
+    async with unit_of_work(workshop.sessions) as session:
+        await session.execute(delete(SandboxEnvironment))
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.error_message) == (
+        RunStatus.FAILED,
+        "The sandbox environment of this run was deleted. Start the run again with another one.",
+    )
+
+
+async def test_state_alone_gives_a_run_nothing(workshop: Workshop) -> None:
+    """A client writes `state`; only what was checked when the run was made counts."""
+    cipher = Cipher(workshop.context.process.settings.secret_keys)
+    async with unit_of_work(workshop.sessions) as session:
+        foreign = await make_sandbox_environment(
+            session,
+            project=workshop.project,
+            created_by=workshop.owner,
+            encrypted_variables={"TOKEN": cipher.encrypt(SECRET)},
+        )
+    run = await workshop.queued_run(
+        '```sh\ntest -z "$TOKEN"\n```',
+        state={"mode": "background", "sandbox_environment_id": str(foreign.id)},
+    )
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert ended.status == RunStatus.COMPLETED, ended.error_message
