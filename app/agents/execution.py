@@ -32,6 +32,7 @@ from app.agents.files import OWN_FOLDER, Attachment, attached_path, place_attach
 from app.agents.git import Remote
 from app.agents.inside import OWN_PROGRAM
 from app.agents.installation import Installed, find_installed
+from app.agents.masking import Masker
 from app.agents.network import Network, NetworkRules, open_network
 from app.agents.observer import Observer
 from app.agents.permissions import decide
@@ -110,8 +111,15 @@ async def perform(spec: RunSpec, emit: Emit, *, stop: asyncio.Event | None = Non
     Repeatable: the push branch of an earlier attempt at the same run is replaced.
     """
     installed = find_installed(spec.adapter, spec.environment, spec.agents)
+    masker = Masker(spec.variables.values())
     async with open_workspace(spec.root, spec.run_id, spec.environment, spec.hidden) as workspace:
-        return await _Run(spec, emit, installed, workspace, stop or asyncio.Event()).perform()
+        run = _Run(spec, masker.emitting(emit), installed, workspace, stop or asyncio.Event())
+        try:
+            result = await run.perform()
+        except AgentError as error:
+            error.message = masker.text(error.message)
+            raise
+    return replace(result, summary=masker.text(result.summary))
 
 
 class _Run:

@@ -1,6 +1,7 @@
 """Encrypts what is kept secret anew after `SECRET_KEYS` got a new first one, so that the old one can be retired.
 
-Every column whose name begins with `encrypted_` is taken, so that a new table cannot be forgotten.
+Every column whose name begins with `encrypted_` is taken, so that a new table cannot be forgotten; it holds a text, or
+texts by name.
 """
 
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Colum
             rows = (await session.execute(statement)).all()
             for *key, value in rows:
                 try:
-                    fresh = cipher.rotate(value)
+                    fresh = _rotated(cipher, value)
                 except DecryptionError:
                     done["unreadable"] += 1
                     continue
@@ -71,3 +72,9 @@ async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Colum
         if len(rows) < _BATCH:
             return done
         statement = page.where(tuple_(*keys) > tuple_(*rows[-1][:-1]))
+
+
+def _rotated(cipher: Cipher, value: str | dict[str, str]) -> str | dict[str, str]:
+    if isinstance(value, str):
+        return cipher.rotate(value)
+    return {name: cipher.rotate(text) for name, text in value.items()}

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import pytest
 
 from app.agents.catalog import load_catalog
 from app.agents.errors import AgentFailed
-from app.agents.sandbox import Sandbox, SandboxPolicy
+from app.agents.network import NetworkRules
+from app.agents.sandbox import Sandbox
 from app.enums import AgentNetwork
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner
 from tests.support.model_server import ModelServer, Refuse, Say, Shell, model_server
@@ -39,7 +39,8 @@ class RealRunner:
             "adapter": load_catalog().find(name),
             "agents": AGENTS,
             "model": MODELS[name],
-            "sandbox": replace(sandbox, policy=SandboxPolicy(network=AgentNetwork.FULL)),
+            "sandbox": sandbox,
+            "network": NetworkRules(level=AgentNetwork.MODEL_ONLY),
             "environment": os.environ
             | {
                 "ANTHROPIC_BASE_URL": model.url,

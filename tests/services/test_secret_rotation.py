@@ -5,10 +5,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory
-from app.models import Integration
+from app.models import Integration, SandboxEnvironment
 from app.security import Cipher
 from app.services.secret_rotation import encrypted_columns, rotate_secrets
-from tests.support.factories import make_project
+from tests.support.factories import make_project, make_sandbox_environment
 
 OLD, NEW = SecretStr("old" * 12), SecretStr("new" * 12)
 # More than the two pages that a rotation reads at a time.
@@ -23,6 +23,7 @@ def test_columns_with_secrets_are_found_by_their_names() -> None:
         "integrations.encrypted_webhook_secret",
         "user_integrations.encrypted_token",
         "run_credentials.encrypted_token",
+        "sandbox_environments.encrypted_variables",
     }
 
 
@@ -50,3 +51,22 @@ async def test_every_row_is_rotated_and_what_cannot_be_read_stays(
     first, *others = (await session.scalars(stored)).all()
     assert first == "of a key that is lost"
     assert [only_new.decrypt(token or "") for token in others] == [f"token {n}" for n in range(1, MANY)]
+
+
+async def test_each_variable_of_a_sandbox_environment_is_rotated(
+    session: AsyncSession, sessions: SessionFactory
+) -> None:
+    old, values = Cipher([OLD]), {"A": "one", "B": "two"}
+    environment = await make_sandbox_environment(
+        session,
+        project=await make_project(session),
+        created_by=None,
+        encrypted_variables={name: old.encrypt(value) for name, value in values.items()},
+    )
+
+    assert await rotate_secrets(sessions, Cipher([NEW, OLD])) == {"rotated": 1, "unreadable": 0}
+    stored = await session.scalar(
+        select(SandboxEnvironment.encrypted_variables).where(SandboxEnvironment.id == environment.id)
+    )
+    only_new = Cipher([NEW])
+    assert {name: only_new.decrypt(value) for name, value in (stored or {}).items()} == values
