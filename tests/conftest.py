@@ -1,11 +1,13 @@
-"""Starts the real servers once per session and loads the fixtures; holds no fixture of its own but the guard.
+"""Starts the real servers once per session and loads the fixtures; holds no fixtures of its own but guards.
 
 The servers belong to the process that starts the tests: the xdist controller, or pytest itself without xdist.
 Its workers inherit their addresses through the environment.
 """
 
+import asyncio
 import os
 import sys
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import hypothesis
@@ -54,6 +56,18 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ["TASKBEACON_DEVELOPMENT"] = "true"
     start_servers()
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left_running() -> AsyncGenerator[None, None]:
+    """Fail a test that leaves a task behind in the loop that all tests share, and end the task."""
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    assert not left, f"still running at the end of the test: {left}"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

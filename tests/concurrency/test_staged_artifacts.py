@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select, text
 from typing_extensions import override
 
-from app.clients.object_store import ObjectContent, ObjectInfo, Storage
+from app.clients.object_store import ObjectContent, ObjectInfo
 from app.clients.s3 import S3Store
 from app.clock import utcnow
 from app.config import Settings
@@ -24,11 +24,6 @@ from tests.support.uploads import upload_and_finalize
 
 ROUNDS = 5
 RACERS = 4
-
-
-@pytest.fixture
-def object_store(store: S3Store) -> Storage:
-    return store
 
 
 @pytest.fixture

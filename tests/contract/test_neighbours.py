@@ -177,20 +177,17 @@ class TestOperations:
         assert 'route="/api/projects/{project_id}/tasks/{task_id}"' in response.text
         assert str(task.id) not in response.text
 
-    async def test_readyz_names_each_part(
-        self, anonymous: httpx.AsyncClient, application: FastAPI, process: ProcessContext, store: Any
-    ) -> None:
-        application.state.process = replace(process, store=store)
+    async def test_readyz_names_each_part(self, anonymous: httpx.AsyncClient) -> None:
         response = await anonymous.get("/readyz")
         assert response.status_code == 200
         parts = {"status": "ok", "database": "ok", "redis": "ok", "object_store": "ok"}
         assert parts.items() <= response.json().items()
 
     async def test_readyz_names_the_part_that_is_away(
-        self, anonymous: httpx.AsyncClient, application: FastAPI, process: ProcessContext, store: Any
+        self, anonymous: httpx.AsyncClient, application: FastAPI, process: ProcessContext
     ) -> None:
         away = create_redis(f"redis://127.0.0.1:{free_port()}/0")
-        application.state.process = replace(process, store=store, redis=away)
+        application.state.process = replace(process, redis=away)
         response = await anonymous.get("/readyz")
         await away.aclose()
         assert response.status_code == 503

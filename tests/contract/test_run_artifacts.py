@@ -8,7 +8,6 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import Storage
 from app.clients.s3 import S3Store
 from app.ids import new_id
 from app.models import Run, Task
@@ -18,11 +17,6 @@ from tests.support.factories import make_run
 from tests.support.uploads import finalize_item, prepare, upload, upload_and_finalize
 
 JSON = dict[str, Any]
-
-
-@pytest.fixture
-def object_store(store: S3Store) -> Storage:
-    return store
 
 
 @pytest.fixture

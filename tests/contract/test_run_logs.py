@@ -20,11 +20,6 @@ JSON = dict[str, Any]
 
 
 @pytest.fixture
-def object_store(store: S3Store) -> Storage:
-    return store
-
-
-@pytest.fixture
 def url(task_url: str, run: Run) -> str:
     return f"{task_url}/runs/{run.id}"
 

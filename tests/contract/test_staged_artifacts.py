@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import Storage
 from app.clients.s3 import S3Store
 from app.models import Project, Run, StagedArtifact, Task, User
 from tests.support.assertions import assert_invalid, assert_not_found
@@ -22,11 +21,6 @@ from tests.support.uploads import finalize_item, prepare, upload, upload_and_fin
 MISSING = "00000000000000000000000000000000"
 PDF = {"name": "plan.pdf", "content_type": "application/pdf"}
 PDF_LIMIT = 10 * 1024 * 1024
-
-
-@pytest.fixture
-def object_store(store: S3Store) -> Storage:
-    return store
 
 
 @pytest.fixture
