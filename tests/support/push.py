@@ -87,7 +87,9 @@ def expo_application(service: PushService) -> Starlette:
             await asyncio.sleep(service.delay_seconds)
         fault = service.faults.popleft() if service.faults else Fault()
         if fault.hangs:
-            await asyncio.Event().wait()
+            # Until the client has had enough: nothing else arrives after the body.
+            await request.receive()
+            return Response()
         if fault.status != 200 or fault.body is not None:
             return Response(fault.body or b"{}", status_code=fault.status, headers=fault.headers)
         if any(message["to"] in service.unreadable for message in messages):
