@@ -40,5 +40,4 @@ async def serving(application: ASGIApp) -> AsyncGenerator[str, None]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        server.force_exit = True
         await running
