@@ -1,8 +1,8 @@
 """Runs git in the worker, outside the sandbox, on repositories that no agent can write to.
 
 No configuration but ours, no hooks, no prompts, no program named by a repository; bounded output, bounded time.
-Credentials of a URL travel in the environment of the one command that needs them: never in its arguments, never
-in a configuration file, never in a message.
+Credentials reach the one command that needs them through askpass.py: never its arguments or environment, never a
+configuration file, never a message.
 """
 
 import asyncio
@@ -10,16 +10,20 @@ import base64
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from app.agents.askpass import NOTHING_LENT, Credential, Loan, lend
 from app.agents.errors import RepositoryError, RepositoryUnreachable
 from app.agents.streams import last_lines, read_bounded
 
-__all__ = ["Git", "Remote", "Result", "settings_environment"]
+__all__ = ["TOKEN_USER", "Git", "Remote", "Result", "settings_environment"]
+
+# With this name GitHub takes any kind of token as the password.
+TOKEN_USER = "x-access-token"  # noqa: S105 - a name, not a secret
 
 _OUTPUT_LIMIT = 8 * 2**20
 _COMPLAINT_LIMIT = 16 * 2**10
@@ -92,30 +96,44 @@ class Remote:
     """A clone URL taken apart: what may be shown, and what may not."""
 
     url: str
-    secret: tuple[str, str] | None = None  # user, password
+    credential: Credential | None = None
 
     @classmethod
     def parse(cls, url: str) -> "Remote":
-        """Split the credentials off an http(s) URL; any other URL has none that we could use."""
+        """Split the credential off an http(s) URL; any other URL has none that we could use."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
             return cls(url)
         userinfo, _, host = parts.netloc.rpartition("@")
         user, _, password = userinfo.partition(":")
         bare = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
-        return cls(bare, (unquote(user), unquote(password)))
+        return cls(bare, Credential(unquote(user), unquote(password)))
 
-    def settings(self) -> tuple[tuple[str, str], ...]:
-        """Return the git settings that authenticate at this remote, and at no other."""
-        if self.secret is None:
-            return ()
-        token = base64.b64encode(":".join(self.secret).encode()).decode()
-        return ((f"http.{self.url}.extraHeader", f"Authorization: Basic {token}"),)
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: what the credential is for."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def is_http(self) -> bool:
+        """Whether a credential can be used here."""
+        return urlsplit(self.url).scheme in ("http", "https")
+
+    def loan(self) -> AbstractContextManager[Loan]:
+        """Return what lends the credential to a git command; nothing where there is none."""
+        if self.credential is None or not self.is_http:
+            return nullcontext(NOTHING_LENT)
+        return lend(self.credential, self.origin)
 
     def redact(self, text: str) -> str:
-        """Return a text without this remote's credentials."""
-        for secret in self.secret or ():
-            if secret:
+        """Return a text without this remote's credential, in the forms in which a host could send it back."""
+        if self.credential is None:
+            return text
+        user, password = self.credential.user, self.credential.password
+        header = base64.b64encode(f"{user}:{password}".encode()).decode()
+        for secret in (header, password, quote(password, safe=""), user):
+            if secret and secret != TOKEN_USER:
                 text = text.replace(secret, "[redacted]")
         return text
 
@@ -142,27 +160,42 @@ class Git:
         timeout: timedelta,  # noqa: ASYNC109 - a limit of the command, not of the caller's patience
         remote: Remote | None = None,
         limit: int = _OUTPUT_LIMIT,
+        text: bytes = b"",
+        held: Sequence[int] = (),
     ) -> Result:
         """Run git and return how it ended; output beyond `limit` ends it and marks the result as truncated.
 
-        Raises RepositoryUnreachable when time is up, RepositoryError when there is no git.
+        Args:
+            arguments: the command.
+            timeout: how long it may take.
+            remote: the host that it speaks to, whose credential it may ask for.
+            limit: bytes of output.
+            text: its input.
+            held: locks that it holds as long as it lives, should this worker be killed.
+
+        Raises:
+            RepositoryUnreachable: time is up.
+            RepositoryError: there is no git.
+
         """
-        try:
-            process = await asyncio.create_subprocess_exec(
-                "git",
-                *arguments,
-                cwd=self.folder,
-                env=self._environment(remote),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
-        except FileNotFoundError:
-            raise RepositoryError("git is not installed on this worker.") from None
+        with remote.loan() if remote else nullcontext(NOTHING_LENT) as loan:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    "git",
+                    *arguments,
+                    cwd=self.folder,
+                    env={**self._environment(), **loan.variables},
+                    stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    start_new_session=True,
+                    pass_fds=(*loan.descriptors, *held),
+                )
+            except FileNotFoundError:
+                raise RepositoryError("git is not installed on this worker.") from None
         try:
             async with asyncio.timeout(timeout.total_seconds()):
-                result = await _collect(process, limit)
+                result = await _collect(process, limit, text)
         except TimeoutError:
             place = f" ({remote.url})" if remote else ""
             seconds = int(timeout.total_seconds())
@@ -178,22 +211,32 @@ class Git:
             raise RepositoryError(f"git {arguments[0]} failed: {last_lines(result.complaint)}")
         return result.text()
 
-    def _environment(self, remote: Remote | None) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         passed = {name: self.environment[name] for name in _PASSED if name in self.environment}
-        settings = (*_SETTINGS, *(remote.settings() if remote else ()))
-        return {**passed, **_FIXED, **settings_environment(settings)}
+        return {**passed, **_FIXED, **settings_environment(_SETTINGS)}
 
 
-async def _collect(process: asyncio.subprocess.Process, limit: int) -> Result:
+async def _collect(process: asyncio.subprocess.Process, limit: int, text: bytes) -> Result:
     def stop() -> None:
         with suppress(ProcessLookupError):
             process.kill()
 
-    (output, truncated), (complaint, _) = await asyncio.gather(
-        read_bounded(process.stdout, limit, stop), read_bounded(process.stderr, _COMPLAINT_LIMIT)
+    (output, truncated), (complaint, _), _ = await asyncio.gather(
+        read_bounded(process.stdout, limit, stop),
+        read_bounded(process.stderr, _COMPLAINT_LIMIT),
+        _write(process.stdin, text),
     )
     code = await process.wait()
     return Result(code, output, complaint.decode(errors="replace"), truncated=truncated)
+
+
+async def _write(stream: asyncio.StreamWriter | None, text: bytes) -> None:
+    if stream is None:
+        return
+    with suppress(ConnectionError):
+        stream.write(text)
+        await stream.drain()
+    stream.close()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

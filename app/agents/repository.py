@@ -168,7 +168,7 @@ class Repository:
                 str(work),
             )
             await self._git.output("clone", "--quiet", "--template=", *source, timeout=_TRANSFER)
-            await where.output("switch", "--quiet", "--no-track", "--create", branch, timeout=_LOCAL)
+            await where.output("switch", "--quiet", "--no-track", "--force-create", branch, timeout=_LOCAL)
         if origin is not None:
             verb = "add" if base.sha is None else "set-url"
             await where.output("remote", verb, "origin", origin, timeout=_LOCAL)
@@ -282,7 +282,7 @@ def _refuse(
     result: Result, remote: Remote, what: str, otherwise: type[RepositoryError] = RepositoryError
 ) -> NoReturn:
     """Raise the error that fits what git said."""
-    if remote.secret is not None and _ASKED.search(result.complaint):
+    if remote.credential is not None and _ASKED.search(result.complaint):
         raise RepositoryAccessDenied(f"The repository {remote.url} refused the service's credentials.")
     for pattern, error, message in _COMPLAINTS:
         if pattern.search(result.complaint):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.agents.askpass import Credential
 from app.agents.errors import (
     BranchNotFound,
     PathRefused,
@@ -111,13 +112,18 @@ async def test_repository_that_has_our_folder_as_a_file_is_refused(
 
 
 @asynccontextmanager
-async def http_server(status: str, requests: list[str]) -> AsyncIterator[int]:
+async def http_server(status: str, requests: list[str], *, location: str | None = None) -> AsyncIterator[int]:
+    """Serve a host that asks who is there, and gives this answer to whoever says it (or redirects at once)."""
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        challenge = "WWW-Authenticate: Basic realm=x\r\n"
-        writer.write(
-            f"HTTP/1.1 {status}\r\n{challenge}Content-Length: 0\r\nConnection: close\r\n\r\n".encode()
-        )
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        requests.append(head)
+        path = head.split()[1]
+        lines = [f"HTTP/1.1 {status if 'Authorization: ' in head else '401 Unauthorized'}"]
+        if location is not None:
+            lines = ["HTTP/1.1 302 Found", f"Location: {location}{path}"]
+        lines += ["WWW-Authenticate: Basic realm=x", "Content-Length: 0", "Connection: close", "", ""]
+        writer.write("\r\n".join(lines).encode())
         await writer.drain()
         writer.close()
 
@@ -143,10 +149,23 @@ async def test_credentials_reach_the_remote_and_nothing_else(
         outcome = await runner.run(WORK, clone_url=f"http://bot:s3cr%40t@127.0.0.1:{port}/org/repo")
 
     token = base64.b64encode(b"bot:s3cr@t").decode()
-    assert f"Authorization: Basic {token}" in requests[0]
+    assert "Authorization" not in requests[0]
+    assert f"Authorization: Basic {token}" in requests[1]
     assert isinstance(outcome.failed, error)
     assert "s3cr" not in outcome.failed.message + str(outcome.entries)
     assert f"http://127.0.0.1:{port}/org/repo" in outcome.failed.message
+
+
+async def test_credentials_do_not_follow_a_redirect_to_another_host(runner: Runner) -> None:
+    asked: list[str] = []
+    async with http_server("403 Forbidden", asked) as other:
+        away = http_server("", [], location=f"http://127.0.0.1:{other}")
+        async with away as port:
+            outcome = await runner.run(WORK, clone_url=f"http://bot:s3cret@127.0.0.1:{port}/org/repo")
+
+    assert isinstance(outcome.failed, RepositoryError)
+    assert asked
+    assert not [request for request in asked if "Authorization" in request]
 
 
 async def test_remote_that_wants_credentials_we_do_not_have_is_not_found(runner: Runner) -> None:
@@ -170,4 +189,5 @@ async def test_remote_that_wants_credentials_we_do_not_have_is_not_found(runner:
     ],
 )
 def test_urls_are_split_from_their_credentials(url: str, shown: str, secret: tuple[str, str] | None) -> None:
-    assert Remote.parse(url) == Remote(shown, secret)
+    assert Remote.parse(url) == Remote(shown, Credential(*secret) if secret else None)
+    assert repr(Remote.parse(url).credential) in ("None", "Credential()")
