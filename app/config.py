@@ -106,6 +106,16 @@ class Settings(BaseSettings):
     git_clone_depth: int = Field(
         default=50, ge=0, description="Commits of history an agent gets to see; 0 = all of it."
     )
+    git_clone_filter: str = Field(
+        default="",
+        pattern=r"^(|blob:none|blob:limit=[0-9]+[kmg]?)$",
+        description="Partial clones: which files of the history to leave out, e.g. blob:none; empty: none.",
+    )
+    git_mirrors_max_mb: int = Field(
+        default=20480,
+        ge=0,
+        description="Disk for the mirrors that make further clones fast, in MiB; 0 = clone anew.",
+    )
 
     agent_catalog: Path | None = Field(
         default=None, description="TOML or JSON file of further agents; README.md tells what it holds."
@@ -113,6 +123,15 @@ class Settings(BaseSettings):
     agents: Path | None = Field(
         default=None, description="Folder that `make agents` fills; default: `agents` in the home folder."
     )
+    task_url: str = Field(
+        default="",
+        max_length=500,
+        description="Where people see a task, for links; {project_id} and {task_id} are filled in.",
+    )
+    github_webhook_secret: SecretStr | None = Field(
+        default=None, description="What GitHub signs webhooks without an integration with; empty: refused."
+    )
+
     agent_sandbox: SandboxKind = Field(default=SandboxKind.AUTO, description="How agents are confined.")
     agent_network: AgentNetwork = Field(
         default=AgentNetwork.MODEL_ONLY,
@@ -184,7 +203,7 @@ class Settings(BaseSettings):
     def _split_hosts(cls, value: object) -> object:
         return _comma_list(value)
 
-    @field_validator("vapid_private_key", "expo_access_token", mode="after")
+    @field_validator("vapid_private_key", "expo_access_token", "github_webhook_secret", mode="after")
     @classmethod
     def _empty_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value is not None and value.get_secret_value() else None
@@ -264,6 +283,11 @@ class Settings(BaseSettings):
     def agents_path(self) -> Path:
         """Folder of the agents that `make agents` installs."""
         return (self.agents or self.home / "agents").absolute()
+
+    @property
+    def mirrors_path(self) -> Path:
+        """Folder of the mirrors that the runs on this machine share."""
+        return (self.home / "mirrors").absolute()
 
     @property
     def s3_signing_endpoint_url(self) -> str | None:

@@ -24,15 +24,18 @@ from acp.schema import PermissionOption, ResourceContentBlock
 
 from app.agents.acp import AgentSession, notification
 from app.agents.adapter import Adapter, ModeRule, Wishes, WorkspaceAccess
+from app.agents.askpass import Credential
 from app.agents.beneath import write_file
 from app.agents.catalog import DEFAULT_ADAPTER
 from app.agents.checking import check_apart
 from app.agents.errors import AgentError, AgentFailed, AgentStopped, AgentTimedOut, SandboxUnavailable
+from app.agents.fetching import Source
 from app.agents.files import OWN_FOLDER, Attachment, attached_path, place_attachments, take_artifacts
 from app.agents.git import Remote
 from app.agents.inside import OWN_PROGRAM
 from app.agents.installation import Installed, find_installed
 from app.agents.masking import Masker
+from app.agents.mirrors import Mirrors
 from app.agents.network import Network, NetworkRules, open_network
 from app.agents.observer import Observer
 from app.agents.permissions import decide
@@ -44,8 +47,9 @@ from app.agents.wire import LINE_LIMIT
 from app.agents.workspace import Collected, Workspace, open_workspace
 from app.enums import SandboxKind
 
-__all__ = ["Emit", "RunResult", "RunSpec", "perform"]
+__all__ = ["CredentialSource", "Emit", "RunResult", "RunSpec", "perform"]
 
+CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a RepositoryError
 Emit = Callable[[dict[str, Any]], Awaitable[None]]  # takes one log entry
 
 _LOGGER = structlog.get_logger(__name__)
@@ -68,9 +72,13 @@ class RunSpec:
     prompt: str
     root: Path  # the folder that holds all workspaces
     push_branch: str
+    resumes: bool = False  # goes on with the push branch, where the origin has it
     clone_url: str | None = None  # None: an empty repository
+    credential: CredentialSource | None = None  # asked when git is about to need it
     base_branch: str | None = None  # None: the default branch
     clone_depth: int = 50  # commits of history; 0 = all
+    clone_filter: str = ""  # of a partial clone
+    mirrors: Mirrors | None = None  # None: every run clones anew
     model: str | None = None
     reasoning_effort: str | None = None
     permission_mode: str | None = None
@@ -97,6 +105,7 @@ class RunResult:
     summary: str
     head_branch: str | None  # None: nothing was pushed
     head_sha: str | None
+    base_branch: str | None = None  # what the work is to go into
     files_changed: list[str]
     patch: bytes
     patch_truncated: bool
@@ -140,8 +149,8 @@ class _Run:
         self._wishes = Wishes(model=spec.model, effort=spec.reasoning_effort, mode=spec.permission_mode)
         self._workspace = workspace
         self._stop = stop
-        self._remote = Remote.parse(spec.clone_url) if spec.clone_url else None
         self._observer = Observer(spec.adapter)
+        self._shown = Remote.parse(spec.clone_url).url if spec.clone_url else None
         self._prepared = False
         self._summary = ""
 
@@ -186,18 +195,39 @@ class _Run:
             limit.reschedule(asyncio.get_running_loop().time())
 
     async def _prepare(self) -> None:
-        what = f"Cloning {self._remote.url}" if self._remote else "Making an empty repository"
+        what = f"Cloning {self._shown}" if self._shown else "Making an empty repository"
         await self._progress("clone", what)
         spec = self._spec
         await self._workspace.prepare(
-            self._remote, spec.base_branch, spec.push_branch, depth=spec.clone_depth, author=spec.author
+            await self._source(), spec.push_branch, author=spec.author, mirrors=spec.mirrors
         )
         await asyncio.to_thread(place_attachments, self._workspace.work, spec.attachments)
         self._prepared = True
         base = self._workspace.base
         await self._progress(
-            "clone", f"Working from {base.branch} at {base.sha[:12]}" if base.sha else "Working from nothing"
+            "clone", f"Working from {base.start} at {base.sha[:12]}" if base.sha else "Working from nothing"
         )
+
+    async def _source(self) -> Source | None:
+        spec, remote = self._spec, await self._remote()
+        if remote is None:
+            return None
+        return Source(
+            remote=remote,
+            branch=spec.base_branch,
+            resumes=spec.resumes,
+            depth=spec.clone_depth,
+            filter=spec.clone_filter,
+        )
+
+    async def _remote(self) -> Remote | None:
+        """Return the origin with the credential that holds now: the one that cloned may have expired by the push."""
+        if self._spec.clone_url is None:
+            return None
+        remote = Remote.parse(self._spec.clone_url)
+        if self._spec.credential is None or not remote.is_http:
+            return remote
+        return replace(remote, credential=await self._spec.credential() or remote.credential)
 
     async def _converse(self) -> None:
         """Let the agent work, with as much of the network as the run has."""
@@ -352,17 +382,19 @@ class _Run:
             summary=self._summary,
             head_branch=None,
             head_sha=None,
+            base_branch=self._workspace.base.branch,
             files_changed=collected.changes.files,
             patch=collected.changes.patch,
             patch_truncated=collected.changes.truncated,
         )
 
     async def _push(self, result: RunResult, head: str | None) -> RunResult:
-        if self._remote is None or head is None:
+        remote = await self._remote() if head is not None else None
+        if remote is None or head is None:
             return result
         branch = self._spec.push_branch
         await self._progress("push", f"Pushing {branch}")
-        await self._workspace.push(self._remote, head, branch)
+        await self._workspace.push(remote, head, branch)
         return replace(result, head_branch=branch, head_sha=head)
 
     async def _progress(self, step: str, message: str) -> None:

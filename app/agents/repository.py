@@ -9,68 +9,25 @@ nested repository, with its configuration, and strip every setting that could ha
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
 
-from app.agents.errors import (
-    BranchNotFound,
-    PushRejected,
-    RepositoryAccessDenied,
-    RepositoryError,
-    RepositoryNotFound,
-    RepositoryUnreachable,
-    WorkspaceBroken,
-)
-from app.agents.git import Git, Remote, Result
+from app.agents.errors import PushRejected, WorkspaceBroken
+from app.agents.fetching import TRANSFER, Base, Source, fetch, look_up, refuse
+from app.agents.git import Git, Remote
+from app.agents.mirrors import Loan
 from app.agents.streams import last_lines
 
-__all__ = ["Author", "Base", "Changes", "Repository"]
+__all__ = ["Author", "Changes", "Repository"]
 
 _LOCAL = timedelta(minutes=5)
-_LOOK_UP = timedelta(minutes=1)
-_TRANSFER = timedelta(minutes=20)
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _RESULT_REF = "refs/taskbeacon/result"
 _MOST_FILES = 5000
 _LONGEST_PATH = 1000
 _PATCH_LIMIT = 10 * 2**20
 _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
-
-# git would like to ask somebody for credentials; hosts also answer like this for what does not exist.
-_ASKED = re.compile(r"could not read (?:Username|Password)|terminal prompts disabled")
-# In the order in which they are looked for, in what git says in English.
-_COMPLAINTS: tuple[tuple[re.Pattern[str], type[RepositoryError], str], ...] = (
-    (
-        _ASKED,
-        RepositoryNotFound,
-        "The repository {url} does not exist, or needs credentials that this service does not have.",
-    ),
-    (
-        re.compile(r"Authentication failed|Permission denied|returned error: 40[13]|Invalid username"),
-        RepositoryAccessDenied,
-        "The repository {url} refused the service's credentials.",
-    ),
-    (
-        re.compile(
-            r"repository .*not found|does not appear to be a git repository|returned error: 404"
-            r"|does not exist|not exported",
-            re.IGNORECASE,
-        ),
-        RepositoryNotFound,
-        "The repository {url} does not exist, or is not visible to this service.",
-    ),
-    (
-        re.compile(
-            r"Could not resolve|Connection refused|Failed to connect|Couldn't connect|timed out|unable to connect"
-            r"|Network is unreachable|No route to host|returned error: 5\d\d|Empty reply|hung up unexpectedly",
-            re.IGNORECASE,
-        ),
-        RepositoryUnreachable,
-        "The host of the repository {url} cannot be reached.",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +36,6 @@ class Author:
 
     name: str = "Taskbeacon"
     email: str = "taskbeacon@users.noreply.localhost"
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """Where the work starts; no commit at all in an empty repository."""
-
-    branch: str | None = None
-    sha: str | None = None
-    leftover: str = ""  # where an earlier attempt at this run left the push branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,82 +53,79 @@ class Repository:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
         self._git = Git(folder, environment)
+        self._loan: Loan | None = None
+        self._origin_of_partial: str | None = None
 
     async def create(self) -> None:
         """Make the empty repository."""
         self.folder.mkdir(mode=0o700)
         await self._git.output("init", "--quiet", "--bare", "--template=", timeout=_LOCAL)
 
-    async def fetch_base(self, remote: Remote, branch: str | None, push_branch: str, depth: int) -> Base:
-        """Fetch the base branch, or the default one. Raises a RepositoryError that says what is wrong."""
-        if branch is not None:
-            await self._require_name(branch, remote)
-        heads, default = await self._list_heads(remote, branch, push_branch)
-        leftover = heads.get(f"refs/heads/{push_branch}", "")
-        chosen = branch or default
-        sha = heads.get(f"refs/heads/{chosen}") if branch else heads.get("HEAD")
-        if sha is None or chosen is None:
-            if branch is not None:
-                raise BranchNotFound(f"The repository {remote.url} has no branch '{branch}'.")
-            await self._require_empty(remote)
-            return Base(leftover=leftover)
-        bound = ("--depth", str(depth)) if depth else ()
-        refspec = f"+refs/heads/{chosen}:refs/heads/{chosen}"
-        result = await self._git.run(
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            *bound,
-            "--",
-            remote.url,
-            refspec,
-            timeout=_TRANSFER,
-            remote=remote,
-        )
-        if result.code != 0:
-            _refuse(result, remote, "could not be fetched")
-        sha = await self._git.output("rev-parse", f"refs/heads/{chosen}", timeout=_LOCAL)
-        return Base(branch=chosen, sha=sha, leftover=leftover)
+    async def look_up(self, source: Source, push_branch: str) -> Base:
+        """Return where the work starts. Raises a RepositoryError that says what is wrong."""
+        return await look_up(self._git, source, push_branch)
+
+    async def fetch(self, source: Source, base: Base) -> Base:
+        """Fetch the branch that the work starts from; return the base with the commit that it has by now."""
+        if base.start is None:
+            return base
+        self._origin_of_partial = source.remote.url if source.filter else None
+        return replace(base, sha=await fetch(self._git, source, base.start))
+
+    async def borrow(self, loan: Loan, source: Source, base: Base) -> Base:
+        """Have the branch that the work starts from by reading the objects of a mirror."""
+        assert base.start is not None
+        _borrow(self.folder, loan.objects, loan.shallow)
+        self._loan = loan
+        if source.filter:
+            self._origin_of_partial = source.remote.url
+            await _mark_partial(self._git, source.remote.url)
+        await self._git.output("update-ref", f"refs/heads/{base.start}", loan.sha, timeout=_LOCAL)
+        return replace(base, sha=loan.sha)
 
     async def check_out(
-        self, work: Path, base: Base, branch: str, origin: str | None, author: Author
+        self, work: Path, base: Base, branch: str, source: Source | None, author: Author
     ) -> None:
-        """Give the agent a clone of its own, on a new branch; nothing in it is shared with this repository."""
+        """Give the agent a clone of its own, on a new branch: all it can write to there is its own."""
         where = Git(work, self._git.environment)
-        if base.sha is None:
-            await self._git.output(
-                "init",
-                "--quiet",
-                "--template=",
-                f"--initial-branch={branch}",
-                "--",
-                str(work),
-                timeout=_LOCAL,
+        if base.sha is None or self._loan is not None:
+            initial = f"--initial-branch={branch}"
+            await self._git.output("init", "--quiet", "--template=", initial, "--", str(work), timeout=_LOCAL)
+            if source is not None:
+                await where.output("remote", "add", "origin", source.remote.url, timeout=_LOCAL)
+        if self._loan is not None:
+            _borrow(work / ".git", self._loan.objects, self._loan.shallow)
+            if source is not None and source.filter:
+                await _mark_partial(where, source.remote.url)
+            for ref in (f"refs/remotes/origin/{base.start}", f"refs/heads/{base.start}"):
+                await where.output("update-ref", ref, str(base.sha), timeout=_LOCAL)
+            await where.output(
+                "checkout", "--quiet", "--no-track", "-B", branch, str(base.sha), timeout=TRANSFER
             )
-        else:
-            source = (
-                "--no-hardlinks",
-                "--no-tags",
-                "--branch",
-                str(base.branch),
-                "--",
-                str(self.folder),
-                str(work),
-            )
-            await self._git.output("clone", "--quiet", "--template=", *source, timeout=_TRANSFER)
-            await where.output("switch", "--quiet", "--no-track", "--force-create", branch, timeout=_LOCAL)
-        if origin is not None:
-            verb = "add" if base.sha is None else "set-url"
-            await where.output("remote", verb, "origin", origin, timeout=_LOCAL)
+        elif base.sha is not None and source is not None:
+            await self._clone(work, where, base, branch, source)
         for key, value in (("user.name", author.name), ("user.email", author.email)):
             await where.output("config", key, value, timeout=_LOCAL)
         _exclude_own_folder(work / ".git")
 
-    async def clone_for_collection(self, folder: Path) -> None:
-        """Make the scratch repository that gathers the agent's work: it reads our objects, and writes its own."""
+    async def _clone(self, work: Path, where: Git, base: Base, branch: str, source: Source) -> None:
+        """Copy what this repository holds; nothing is shared with it."""
+        places = ("--branch", str(base.start), "--", str(self.folder), str(work))
         await self._git.output(
-            "clone", "--quiet", "--bare", "--shared", "--template=", "--", ".", str(folder), timeout=_LOCAL
+            "clone", "--quiet", "--template=", "--no-hardlinks", "--no-tags", *places, timeout=TRANSFER
         )
+        if source.filter:
+            await _mark_partial(where, source.remote.url)
+        await where.output("switch", "--quiet", "--no-track", "--force-create", branch, timeout=_LOCAL)
+        await where.output("remote", "set-url", "origin", source.remote.url, timeout=_LOCAL)
+
+    async def make_collection(self, folder: Path) -> None:
+        """Make the scratch repository that gathers the agent's work: it reads our objects, and writes its own."""
+        await self._git.output("init", "--quiet", "--bare", "--template=", "--", str(folder), timeout=_LOCAL)
+        shallow = self.folder / "shallow"
+        _borrow(folder, self.folder / "objects", shallow.read_bytes() if shallow.exists() else b"")
+        if self._origin_of_partial is not None:
+            await _mark_partial(Git(folder, self._git.environment), self._origin_of_partial)
         _exclude_own_folder(folder)
 
     async def has(self, sha: str) -> bool:
@@ -215,9 +160,9 @@ class Repository:
         return Changes(files, content, truncated=patch.truncated)
 
     async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
-        """Push a commit as a new branch. Raises PushRejected or another RepositoryError.
+        """Push a commit as the branch of this work. Raises PushRejected or another RepositoryError.
 
-        Repeatable: the branch of an earlier attempt is replaced if nobody has touched it since this one began.
+        Repeatable: the branch of an earlier attempt or run is moved if nobody has touched it since this one began.
         """
         ref = f"refs/heads/{branch}"
         if branch == base.branch:
@@ -232,63 +177,16 @@ class Repository:
             "--",
             remote.url,
             f"{head}:{ref}",
-            timeout=_TRANSFER,
+            timeout=TRANSFER,
             remote=remote,
         )
         if result.code == 0:
             return
         refusal = re.search(r"^!\t\S+\t(.+)$", result.output.decode(errors="replace"), re.MULTILINE)
         if refusal is None:
-            _refuse(result, remote, f"did not take the branch '{branch}'", PushRejected)
+            refuse(result, remote, f"did not take the branch '{branch}'", PushRejected)
         said = remote.redact(last_lines(result.complaint))
         raise PushRejected(f"{remote.url} did not take the branch '{branch}': {refusal[1]}\n{said}")
-
-    async def _list_heads(
-        self, remote: Remote, branch: str | None, push_branch: str
-    ) -> tuple[dict[str, str], str | None]:
-        """Return the commits of HEAD and of the branches asked for, and the name of the default branch."""
-        wanted = ["HEAD", *(f"refs/heads/{name}" for name in (branch, push_branch) if name)]
-        result = await self._git.run(
-            "ls-remote", "--symref", "--", remote.url, *wanted, timeout=_LOOK_UP, remote=remote
-        )
-        if result.code != 0:
-            _refuse(result, remote, "cannot be read")
-        heads: dict[str, str] = {}
-        default = None
-        for line in result.output.decode(errors="replace").splitlines():
-            value, _, name = line.partition("\t")
-            if value.startswith("ref: ") and name == "HEAD":
-                default = value.removeprefix("ref: refs/heads/")
-            elif name in wanted:
-                heads[name] = value
-        return heads, default
-
-    async def _require_name(self, branch: str, remote: Remote) -> None:
-        result = await self._git.run("check-ref-format", f"refs/heads/{branch}", timeout=_LOCAL)
-        if result.code != 0:
-            raise BranchNotFound(f"The repository {remote.url} has no branch '{branch}'.")
-
-    async def _require_empty(self, remote: Remote) -> None:
-        result = await self._git.run(
-            "ls-remote", "--heads", "--", remote.url, timeout=_LOOK_UP, remote=remote, limit=1000
-        )
-        if result.output:
-            raise BranchNotFound(
-                f"The repository {remote.url} has no usable default branch: name the branch to start from."
-            )
-
-
-def _refuse(
-    result: Result, remote: Remote, what: str, otherwise: type[RepositoryError] = RepositoryError
-) -> NoReturn:
-    """Raise the error that fits what git said."""
-    if remote.credential is not None and _ASKED.search(result.complaint):
-        raise RepositoryAccessDenied(f"The repository {remote.url} refused the service's credentials.")
-    for pattern, error, message in _COMPLAINTS:
-        if pattern.search(result.complaint):
-            raise error(message.format(url=remote.url))
-    said = remote.redact(last_lines(result.complaint))
-    raise otherwise(f"The repository {remote.url} {what}: {said}")
 
 
 def _exclude_own_folder(git_folder: Path) -> None:
@@ -296,3 +194,23 @@ def _exclude_own_folder(git_folder: Path) -> None:
     exclude = git_folder / "info/exclude"
     exclude.parent.mkdir(exist_ok=True)
     exclude.write_text("/.taskbeacon/\n")
+
+
+def _borrow(git_folder: Path, objects: Path, shallow: bytes) -> None:
+    """Have a repository read objects that lie elsewhere; `shallow` says where the history ends there."""
+    alternates = git_folder / "objects/info/alternates"
+    alternates.parent.mkdir(parents=True, exist_ok=True)
+    alternates.write_text(f"{objects}\n")
+    if shallow:
+        (git_folder / "shallow").write_bytes(shallow)
+
+
+async def _mark_partial(git: Git, url: str) -> None:
+    """Have a repository know that files of the history are missing on purpose."""
+    for key, value in (
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.url", url),
+        ("remote.origin.promisor", "true"),
+    ):
+        await git.output("config", key, value, timeout=_LOCAL)

@@ -24,10 +24,12 @@ from uuid import UUID
 import structlog
 
 from app.agents.beneath import make_folder
-from app.agents.errors import WorkspaceBroken
+from app.agents.errors import RepositoryError, WorkspaceBroken
+from app.agents.fetching import Base, Source
 from app.agents.files import OWN_FOLDER
 from app.agents.git import Remote, settings_environment
-from app.agents.repository import Author, Base, Changes, Repository
+from app.agents.mirrors import Loan, Mirrors, MirrorUnusable
+from app.agents.repository import Author, Changes, Repository
 from app.agents.sandbox import Confinement, Sandbox, confined_environment
 from app.agents.streams import last_lines, read_bounded
 from app.agents.uninterrupted import uninterrupted
@@ -73,19 +75,59 @@ class Workspace:
         self.environment = environment
         self._hidden = tuple(hidden)
         self._repository = Repository(folder / "repository", environment)
+        self._mirrors: Mirrors | None = None
+        self._loan: Loan | None = None
 
     async def prepare(
-        self, remote: Remote | None, base_branch: str | None, push_branch: str, *, depth: int, author: Author
+        self, source: Source | None, push_branch: str, *, author: Author, mirrors: Mirrors | None = None
     ) -> None:
-        """Clone the base into `work`, on a new branch; an empty repository if there is no remote."""
+        """Clone the base into `work`, on the branch that is to be pushed; an empty repository if there is no source.
+
+        The objects come through a mirror where there is one that can be used. Raises a RepositoryError.
+        """
         self.author = author
         await self._repository.create()
-        if remote is not None:
-            self.base = await self._repository.fetch_base(remote, base_branch, push_branch, depth)
-        origin = remote.url if remote else None
-        await self._repository.check_out(self.work, self.base, push_branch, origin, author)
+        if source is not None:
+            self.base = await self._repository.look_up(source, push_branch)
+        if not (source and mirrors and self.base.sha and await self._borrow(source, push_branch, mirrors)):
+            if source is not None:
+                self.base = await self._repository.fetch(source, self.base)
+            await self._repository.check_out(self.work, self.base, push_branch, source, author)
         for name in ("attachments", "artifacts"):
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
+
+    async def _borrow(self, source: Source, push_branch: str, mirrors: Mirrors) -> bool:
+        """Take the objects from a mirror; False leaves everything as it was before."""
+        try:
+            loan = await mirrors.lend(source, self.base)
+        except MirrorUnusable:
+            return False
+        self._mirrors, self._loan = mirrors, loan
+        try:
+            base = await self._repository.borrow(loan, source, self.base)
+            await self._repository.check_out(self.work, base, push_branch, source, self.author)
+        except RepositoryError as error:
+            _LOGGER.warning("mirror.damaged", reason=error.message)
+            self._loan = None
+            await mirrors.discard(loan)
+            for folder in (self.work, self._repository.folder):
+                await _remove(folder)
+            self._repository = Repository(self._repository.folder, self.environment)
+            await self._repository.create()
+            return False
+        self.base = base
+        return True
+
+    async def close(self) -> None:
+        """Let go of the mirror; nothing may read the workspace's repositories afterwards. Repeatable."""
+        if self._mirrors is not None and self._loan is not None:
+            loan, self._loan = self._loan, None
+            await self._mirrors.give_back(loan)
+
+    @property
+    def _borrowed(self) -> tuple[Path, ...]:
+        """What the agent's clone reads outside of this folder, and cannot change."""
+        return (self._loan.objects,) if self._loan else ()
 
     def confinement(
         self, *, readable: tuple[Path, ...] = (), writable: tuple[Path, ...] = (), read_only: bool = False
@@ -99,7 +141,7 @@ class Workspace:
             directory_writable=not read_only,
             home=self.home,
             temporary=self.temporary,
-            readable=readable,
+            readable=(*readable, *self._borrowed),
             writable=(*writable, self.work / OWN_FOLDER) if read_only else writable,
             hidden=self._hidden,
         )
@@ -112,7 +154,7 @@ class Workspace:
         """
         collection = self.folder / "collection"
         await _remove(collection)
-        await self._repository.clone_for_collection(collection)
+        await self._repository.make_collection(collection)
         git = _ConfinedGit(self, sandbox, collection)
         try:
             async with asyncio.timeout(_COLLECT_SECONDS):
@@ -225,7 +267,14 @@ async def open_workspace(
             path.mkdir(mode=0o700)
         yield workspace
     finally:
-        await uninterrupted(_discard(folder, lock))
+        await uninterrupted(_close(workspace, lock))
+
+
+async def _close(workspace: Workspace, lock: int) -> None:
+    try:
+        await workspace.close()
+    finally:
+        await _discard(workspace.folder, lock)
 
 
 async def reclaim(root: Path) -> int:

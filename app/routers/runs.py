@@ -69,6 +69,7 @@ async def run_task(
             queue=process.queue,
             events=process.events,
             catalog=process.catalog,
+            cipher=process.cipher,
         )
     )
 
@@ -100,6 +101,7 @@ async def create_run(
             store=process.store,
             events=process.events,
             catalog=process.catalog,
+            cipher=process.cipher,
         ),
         status_code=201,
     )

@@ -22,6 +22,7 @@ from app.clients.web_push import VapidKey, WebPushClient
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory
 from app.enums import Platform
+from app.security import Cipher
 from app.services.run_stream import find_last_words
 from app.services.stream_presence import StreamPresence
 
@@ -50,6 +51,11 @@ class ProcessContext:
     push: Mapping[Platform, PushSender]
     # The agents that runs may ask for; default: those of this release.
     catalog: Catalog = field(default_factory=load_catalog)
+
+    @property
+    def cipher(self) -> Cipher:
+        """What encrypts the secrets that the service must read back."""
+        return Cipher(self.settings.secret_keys)
 
 
 @asynccontextmanager

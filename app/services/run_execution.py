@@ -4,26 +4,30 @@ Reads what an agent needs to know and decides what the run says in the end; it s
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.catalog import DEFAULT_ADAPTER, Catalog
-from app.agents.errors import AgentError, RepositoryNotFound
+from app.agents.errors import AgentError
 from app.agents.execution import RunResult, RunSpec
 from app.agents.files import Attachment
+from app.agents.mirrors import Mirrors
+from app.agents.repository import Author
 from app.agents.sandbox import Sandbox
 from app.clients.object_store import ObjectStore, ObjectStoreUnavailable
 from app.config import Settings
-from app.enums import ArtifactType, RunStatus
-from app.models import Project, Run, SandboxEnvironment, Task
+from app.enums import ArtifactType, PrAuthorshipMode, RunStatus
+from app.models import Project, Run, SandboxEnvironment, Task, User
 from app.schemas.runs import ArtifactOut
 from app.security import Cipher
+from app.services import pull_requests
+from app.services.code_hosts import CodeHost, HostAccess, clone_url, read_code_host
+from app.services.pushed_branches import Pushed, branch_to_resume
 from app.services.run_artifacts import store_run_artifact
 from app.services.run_log_writer import LogRef
 from app.services.run_sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, RunSandbox, run_sandbox
@@ -51,6 +55,11 @@ class Orders:
     json_schema: Any
     state: Mapping[str, Any]
     confines: RunSandbox
+    host: CodeHost
+    # Who signs the commits.
+    author: Author
+    # What an earlier run of the chain has pushed; this one goes on with it.
+    resumed_branch: str | None = None
     # Files that the agent is given (contract 5.8).
     attached: tuple[ArtifactOut, ...] = ()
 
@@ -59,6 +68,36 @@ class Orders:
         """The log that the agent's updates go to."""
         return LogRef(self.project_id, self.task_id, self.run_id)
 
+    @property
+    def push_branch(self) -> str:
+        """The branch that takes the work."""
+        # Random digits: a time-ordered id begins alike for runs of the same minute.
+        own = f"taskbeacon/{self.slug.lower()}-{self.run_id.hex[-_SHORT_ID_LENGTH:]}"
+        return self.resumed_branch or own
+
+    def subject(self, settings: Settings) -> pull_requests.Subject:
+        """Return what a pull request of this run is about."""
+        url = settings.task_url.replace("{project_id}", str(self.project_id))
+        return pull_requests.Subject(
+            repository=self.repository or "",
+            title=self.title,
+            slug=self.slug,
+            task_url=url.replace("{task_id}", str(self.task_id)),
+        )
+
+    def pushed(self, result: RunResult, outcome: pull_requests.Outcome) -> Pushed | None:
+        """Return what is kept of what the run left at its host, None if it pushed nothing."""
+        if self.repository is None or result.head_branch is None or result.head_sha is None:
+            return None
+        return Pushed(
+            repository=self.repository,
+            integration_id=self.host.integration_id,
+            branch=result.head_branch,
+            base_branch=result.base_branch,
+            head_sha=result.head_sha,
+            pull_request=outcome.pull_request,
+        )
+
     def spec(
         self,
         settings: Settings,
@@ -66,6 +105,8 @@ class Orders:
         catalog: Catalog,
         sandbox: Sandbox,
         environment: Mapping[str, str],
+        access: HostAccess,
+        mirrors: Mirrors | None,
         attachments: Sequence[Attachment] = (),
         outbox: Path | None = None,
     ) -> RunSpec:
@@ -83,11 +124,15 @@ class Orders:
             agents=settings.agents_path,
             prompt=self.prompt,
             root=settings.workspaces_path,
-            # Random digits: a time-ordered id begins alike for runs of the same minute.
-            push_branch=f"taskbeacon/{self.slug.lower()}-{self.run_id.hex[-_SHORT_ID_LENGTH:]}",
-            clone_url=_clone_url(settings.git_base_url, self.repository),
+            push_branch=self.push_branch,
+            resumes=self.resumed_branch is not None,
+            clone_url=clone_url(self.host.git_url, self.repository) if self.repository else None,
+            credential=access.credential,
             base_branch=self.branch,
             clone_depth=settings.git_clone_depth,
+            clone_filter=settings.git_clone_filter,
+            mirrors=mirrors,
+            author=self.author,
             model=self.state.get("model"),
             reasoning_effort=self.state.get("reasoning_effort"),
             permission_mode=self.state.get("initial_permission_mode"),
@@ -114,6 +159,10 @@ class Ending:
     patch: bytes = b""
     # What the agent handed over, stored already.
     files: tuple[ArtifactOut, ...] = ()
+    # What is at the code host now.
+    pushed: Pushed | None = None
+    # Keys that the run's state gets.
+    state: Mapping[str, Any] = field(default_factory=dict)
 
     async def stored_artifacts(self, store: ObjectStore, orders: Orders) -> list[ArtifactOut]:
         """Store what the run leaves behind; an outage of the store costs the patch, not the run."""
@@ -136,7 +185,7 @@ class Ending:
         return [*self.files, entry]
 
 
-async def read_orders(session: AsyncSession, run_id: UUID) -> Orders:
+async def read_orders(session: AsyncSession, run_id: UUID, *, git_base_url: str) -> Orders:
     """Return what a claimed run is about."""
     row = (
         await session.execute(
@@ -153,8 +202,12 @@ async def read_orders(session: AsyncSession, run_id: UUID) -> Orders:
                 Task.json_schema,
                 Project.name.label("project_name"),
                 *ENVIRONMENT_COLUMNS,
+                User.first_name,
+                User.last_name,
+                User.email,
             )
             .join(Task, Task.id == Run.task_id)
+            .outerjoin(User, User.id == Task.created_by_id)
             .join(Project, Project.id == Run.project_id)
             .outerjoin(SandboxEnvironment, ENVIRONMENT_OF_RUN)
             .where(Run.id == run_id)
@@ -162,6 +215,14 @@ async def read_orders(session: AsyncSession, run_id: UUID) -> Orders:
     ).one()
     message = row.state.get("pending_user_message")
     prompt = "\n\n".join(part for part in (row.description or row.title, message) if part)
+    host = await read_code_host(
+        session, git_base_url=git_base_url, task_id=row.task_id, run_id=run_id, state=row.state
+    )
+    resumed = None
+    if row.repository:
+        resumed = await branch_to_resume(
+            session, task_id=row.task_id, run_id=run_id, repository=row.repository
+        )
     return Orders(
         run_id=run_id,
         task_id=row.task_id,
@@ -174,8 +235,19 @@ async def read_orders(session: AsyncSession, run_id: UUID) -> Orders:
         json_schema=row.json_schema,
         state=row.state,
         confines=run_sandbox(row),
+        host=host,
+        author=_author(row),
+        resumed_branch=resumed,
         attached=_attached(row.state, row.artifacts),
     )
+
+
+def _author(row: Row[Any]) -> Author:
+    """Return who signs the commits: the task's creator if the run acts in their name (contract 5.8)."""
+    if row.state.get("pr_authorship_mode") != PrAuthorshipMode.USER or row.email is None:
+        return Author()
+    name = " ".join(f"{row.first_name} {row.last_name}".split())
+    return Author(name=name or row.email, email=row.email)
 
 
 def _attached(state: Mapping[str, Any], artifacts: Sequence[ArtifactOut]) -> tuple[ArtifactOut, ...]:
@@ -186,8 +258,14 @@ def _attached(state: Mapping[str, Any], artifacts: Sequence[ArtifactOut]) -> tup
     return tuple(known[value] for value in dict.fromkeys(wanted) if value in known)
 
 
-def ending_of(outcome: RunResult | BaseException, *, has_schema: bool) -> Ending:
-    """Return how a run ends whose agent came to this outcome; people act on `error_message`."""
+def ending_of(
+    outcome: RunResult | BaseException, published: Mapping[str, Any], *, has_schema: bool
+) -> Ending:
+    """Return how a run ends whose agent came to this outcome; people act on `error_message`.
+
+    What is said of the pull request (`published`) goes to the output, unless a schema decides what that holds, and to
+    the state in any case.
+    """
     if isinstance(outcome, RunResult):
         output = (
             outcome.structured
@@ -197,25 +275,16 @@ def ending_of(outcome: RunResult | BaseException, *, has_schema: bool) -> Ending
                 "head_sha": outcome.head_sha,
                 "summary": outcome.summary,
                 "files_changed": outcome.files_changed,
+                **published,
             }
         )
-        return Ending(RunStatus.COMPLETED, output=output, patch=outcome.patch)
+        return Ending(RunStatus.COMPLETED, output=output, patch=outcome.patch, state=published)
     if isinstance(outcome, AgentError):
         partial = outcome.partial
         return Ending(
             RunStatus.FAILED, error_message=outcome.message, patch=partial.patch if partial else b""
         )
     return Ending(RunStatus.FAILED, error_message=_UNEXPECTED)
-
-
-def _clone_url(base_url: str, repository: str | None) -> str | None:
-    if not repository:
-        return None
-    parts = repository.split("/")
-    if any(part.startswith((".", "-")) or part != part.strip() for part in parts):
-        # Such a name could leave the base URL, or be read as an option.
-        raise RepositoryNotFound(f"The repository {repository} does not exist.")
-    return f"{base_url.rstrip('/')}/{'/'.join(quote(part) for part in parts)}"
 
 
 def _hidden(settings: Settings) -> tuple[Path, ...]:

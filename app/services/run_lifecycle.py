@@ -32,7 +32,7 @@ from app.enums import TERMINAL_STATUSES, Environment, NotificationKind, RunStatu
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, Task
-from app.services import notifications, run_inbox, run_queue
+from app.services import notifications, run_credentials, run_inbox, run_queue
 from app.services.run_events import STATE_COLUMNS, announce_state
 from app.services.run_holding import held_by
 
@@ -240,6 +240,7 @@ async def finish(
     output: Any = None,
     error_message: str | None = None,
     artifacts: list[dict[str, Any]] | None = None,
+    state: Mapping[str, Any] | None = None,
 ) -> bool:
     """End a run that `owner` holds, once; False when somebody else ended it or took it over.
 
@@ -249,10 +250,12 @@ async def finish(
     values: dict[str, Any] = {"output": output, "error_message": error_message}
     if artifacts:
         values["artifacts"] = Run.artifacts.op("||")(artifacts)
+    if state:
+        values["state"] = Run.state.op("||")(dict(state))
     if await _transition(session, events, status, *held_by(run_id, owner), **values):
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
-    remains |= {key: values[key] for key in ("artifacts",) if key in values}
+    remains |= {key: values[key] for key in ("artifacts", "state") if key in values}
     left = await session.execute(
         update(Run)
         .where(Run.id == run_id, Run.status == RunStatus.CANCELLED)
@@ -344,5 +347,6 @@ async def _move(
         announce_state(session, events, row)
     if rows and to in TERMINAL_STATUSES:
         await run_inbox.drop_open(session, [row.id for row in rows], reason=f"The run is {to.value}.")
+        await run_credentials.forget_tokens(session, [row.id for row in rows])
         await notifications.request(session, NotificationKind(to.value), [row.id for row in rows])
     return rows

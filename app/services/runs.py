@@ -16,9 +16,12 @@ from app.models import Integration, Run, Task, UserIntegration
 from app.schemas.fields import parse_uuid
 from app.schemas.runs import RunCreateIn, RunIn, RunOut
 from app.schemas.tasks import TaskOut
+from app.security import Cipher
 from app.services import run_lifecycle, run_options
 from app.services.access import Principal, lock_task, require_task, visible_task
+from app.services.code_hosts import CALLER_TOKEN
 from app.services.jobs import request_run
+from app.services.run_credentials import keep_token
 from app.services.sandbox_environments import is_accessible
 from app.services.staged_artifacts import keep_artifacts, take_artifacts
 from app.services.task_references import GITHUB
@@ -38,6 +41,7 @@ async def start_cloud_run(
     queue: JobQueue,
     events: RunEvents,
     catalog: Catalog,
+    cipher: Cipher,
 ) -> TaskOut:
     """Create a queued cloud run, ask for a worker after the commit, and return the task with it (contract 5.8).
 
@@ -59,6 +63,7 @@ async def start_cloud_run(
         store=store,
         events=events,
         catalog=catalog,
+        cipher=cipher,
     )
     request_run(session, queue, run_id)
     return await retrieve_task(session, caller, task_id, store=store)
@@ -73,6 +78,7 @@ async def create_run(
     store: ObjectStore,
     events: RunEvents,
     catalog: Catalog,
+    cipher: Cipher,
 ) -> RunOut:
     """Create a queued run and ask nobody to perform it: the client does, or starts it later (contract 6.4, 13.1).
 
@@ -90,6 +96,7 @@ async def create_run(
         store=store,
         events=events,
         catalog=catalog,
+        cipher=cipher,
     )
     return await retrieve_run(session, caller, task_id, run_id, store=store)
 
@@ -105,6 +112,7 @@ async def _create(
     store: ObjectStore,
     events: RunEvents,
     catalog: Catalog,
+    cipher: Cipher,
 ) -> UUID:
     run_options.require_consistent(body, catalog)
     task = await lock_task(session, caller, task_id)
@@ -127,6 +135,9 @@ async def _create(
         dispatch=dispatch,
         events=events,
     )
+    if state.get("github_credential_source") == CALLER_TOKEN and environment is Environment.CLOUD:
+        assert body.github_user_token is not None
+        await keep_token(session, cipher, run_id, body.github_user_token)
     keep_artifacts(session, store, task.project_id, artifacts)
     return run_id
 
@@ -167,7 +178,7 @@ async def _authorship(
     if state.get("pr_authorship_mode") != PrAuthorshipMode.USER:
         return {}
     if body.github_user_token is not None:
-        return {"github_credential_source": "caller_token"}
+        return {"github_credential_source": CALLER_TOKEN}
     if caller.user_id != task.created_by_id:
         raise _unauthorized(
             "User-authored runs must be started by the task creator, or provide github_user_token."

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.agents.mirrors import Mirrors
 from app.agents.sandbox import Sandbox
 from app.clients.run_changes import RunChanges
+from app.services.code_hosts import CodeHosts
 from app.services.process import ProcessContext
 
 __all__ = ["PUSH_SLOTS", "WorkerContext", "worker_context"]
@@ -24,6 +26,9 @@ class WorkerContext:
     process: ProcessContext
     sandbox: Sandbox
     changes: RunChanges
+    code_hosts: CodeHosts
+    # None: every run clones anew.
+    mirrors: Mirrors | None
     # The worker's environment, from which an adapter's allow-list picks.
     environment: Mapping[str, str]
     # Shared by all deliveries of this process, however many jobs there are.

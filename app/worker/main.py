@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import structlog
 import uvloop
 from arq.connections import ArqRedis
@@ -15,13 +16,16 @@ from prometheus_client import start_http_server
 from redis.exceptions import RedisError
 
 from app.agents.confinement import SandboxPolicy
+from app.agents.mirrors import Mirrors
 from app.agents.sandbox import probe
 from app.agents.workspace import reclaim
+from app.clients.github import GitHubClient
 from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
 from app.clients.redis import create_pool
 from app.clients.run_changes import RunChanges
 from app.config import Settings
 from app.services import run_lifecycle
+from app.services.code_hosts import CodeHosts
 from app.services.jobs import DELIVER_NOTIFICATIONS, EXECUTE_RUN
 from app.services.process import open_process
 from app.services.schema import require_current_schema
@@ -159,13 +163,15 @@ def _report_failure(working: asyncio.Task[None]) -> None:
 
 async def _run(settings: Settings) -> None:
     settings.workspaces_path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    async with open_process(settings, name="worker") as process:
+    async with open_process(settings, name="worker") as process, httpx.AsyncClient() as http:
         await require_current_schema(process.sessions)
         context = WorkerContext(
             process=process,
             sandbox=await probe(_policy(settings)),
             changes=RunChanges(process.redis),
             environment=dict(os.environ),
+            code_hosts=CodeHosts(GitHubClient(http), process.cipher),
+            mirrors=_mirrors(settings),
         )
         if removed := await reclaim(settings.workspaces_path):
             log.info("worker.workspaces_reclaimed", count=removed)
@@ -192,6 +198,13 @@ def _policy(settings: Settings) -> SandboxPolicy:
         kind=settings.agent_sandbox,
         memory_bytes=settings.agent_memory_mb * 1024 * 1024,
     )
+
+
+def _mirrors(settings: Settings) -> Mirrors | None:
+    if settings.git_mirrors_max_mb == 0:
+        return None
+    limit = settings.git_mirrors_max_mb * 1024 * 1024
+    return Mirrors(settings.mirrors_path, os.environ, max_bytes=limit)
 
 
 async def _wait_for_redis(redis: Any) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import RepositoryError
+from app.agents.fetching import Source
 from app.agents.git import Remote
 from app.agents.repository import Author
 from app.agents.sandbox import Sandbox
@@ -52,7 +53,8 @@ class Collector:
     ) -> Collected:
         remote = Remote.parse((origin or self.origin).url)
         async with open_workspace(self.root, uuid.uuid4(), os.environ, hidden) as workspace:
-            await workspace.prepare(remote, None, PUSH_BRANCH, depth=50, author=Author())
+            source = Source(remote=remote, depth=50)
+            await workspace.prepare(source, PUSH_BRANCH, author=Author())
             cell = Cell(self.sandbox, workspace.confinement())
             for script in scripts:
                 code, output = await cell.run("sh", "-ec", script)

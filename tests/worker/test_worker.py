@@ -13,7 +13,6 @@ from app.main import create_app
 from app.models import Run, Task
 from app.services.process import ProcessContext
 from app.services.run_recovery import recover_runs
-from app.worker.context import WorkerContext
 from app.worker.main import create_worker
 from tests.fixtures.worker import Workshop
 from tests.support.callers import CallerKind, make_caller
@@ -60,12 +59,7 @@ async def post_run(workshop: Workshop, queue: ArqQueue) -> tuple[httpx.Response,
 
 async def work_until_idle(workshop: Workshop, queue: ArqQueue) -> None:
     """Have a worker perform what is queued."""
-    context = WorkerContext(
-        process=with_queue(workshop, queue),
-        sandbox=workshop.context.sandbox,
-        changes=workshop.context.changes,
-        environment=workshop.context.environment,
-    )
+    context = replace(workshop.context, process=with_queue(workshop, queue))
     worker = create_worker(context, burst=True, handle_signals=False)
     try:
         await worker.async_run()

@@ -19,6 +19,8 @@ from app.agents.uninterrupted import uninterrupted
 from app.db import unit_of_work
 from app.services import run_lifecycle
 from app.services.jobs import ask_for_next, request_delivery, request_run, withdraw_run
+from app.services.pull_requests import Outcome, open_pull_request
+from app.services.pushed_branches import record_push
 from app.services.run_execution import Ending, Orders, ending_of, read_orders
 from app.services.run_files import (
     AttachmentUnavailable,
@@ -74,7 +76,10 @@ async def _claim(worker: WorkerContext, run_id: UUID, owner: str) -> Orders | No
             events=worker.process.events,
             limit=worker.process.settings.project_concurrency,
         )
-        return None if claimed is None else await read_orders(session, claimed.id)
+        if claimed is None:
+            return None
+        base_url = worker.process.settings.git_base_url
+        return await read_orders(session, claimed.id, git_base_url=base_url)
 
 
 async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lease) -> Ending:
@@ -85,6 +90,7 @@ async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lea
             worker.process.sessions, store, orders.log, events=worker.process.events
         ) as run_log:
             outcome = await _outcome(worker, orders, owner, lease, run_log, exchange)
+            opened = await _open_pull_request(worker, orders, outcome, run_log)
         files = await store_artifacts(
             store,
             exchange.outbox,
@@ -92,7 +98,9 @@ async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lea
             task_id=orders.task_id,
             run_id=orders.run_id,
         )
-    return replace(ending_of(outcome, has_schema=orders.json_schema is not None), files=tuple(files))
+    ending = ending_of(outcome, opened.output(), has_schema=orders.json_schema is not None)
+    pushed = orders.pushed(outcome, opened) if isinstance(outcome, RunResult) else None
+    return replace(ending, files=tuple(files), pushed=pushed)
 
 
 async def _outcome(
@@ -111,6 +119,8 @@ async def _outcome(
             catalog=worker.process.catalog,
             sandbox=worker.sandbox,
             environment=worker.environment,
+            access=worker.code_hosts.access(orders.host),
+            mirrors=worker.mirrors,
             attachments=attachments,
             outbox=exchange.outbox,
         )
@@ -121,6 +131,20 @@ async def _outcome(
     except Exception as error:
         log.exception("run.unexpected_error")
         return error
+
+
+async def _open_pull_request(
+    worker: WorkerContext, orders: Orders, outcome: RunResult | Exception, run_log: RunLog
+) -> Outcome:
+    if not isinstance(outcome, RunResult):
+        return Outcome()
+    return await open_pull_request(
+        worker.code_hosts.github,
+        worker.code_hosts.access(orders.host),
+        orders.subject(worker.process.settings),
+        outcome,
+        run_log.append,
+    )
 
 
 async def _mark_agent_started(worker: WorkerContext, orders: Orders, owner: str) -> None:
@@ -138,6 +162,8 @@ async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending
     async def finish() -> bool:
         async with unit_of_work(worker.process.sessions) as session:
             request_delivery(session, worker.process.queue, orders.run_id)
+            if ending.pushed is not None:
+                await record_push(session, task_id=orders.task_id, run_id=orders.run_id, pushed=ending.pushed)
             return await run_lifecycle.finish(
                 session,
                 orders.run_id,
@@ -147,6 +173,7 @@ async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending
                 output=ending.output,
                 error_message=ending.error_message,
                 artifacts=[dict(artifact) for artifact in artifacts],
+                state=ending.state,
             )
 
     if not await until_database_answers(finish):

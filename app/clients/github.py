@@ -1,0 +1,284 @@
+"""GitHub's REST API, as far as runs need it: tokens of App installations, and pull requests.
+
+GitHubError            `message` is a sentence for people, without any secret
+├── GitHubUnavailable  no answer, a fault of the host, or a limit of requests: the same may work later
+├── GitHubDenied       the credential is refused, or may not do this
+├── GitHubMissing      no such repository, pull request or installation, or none that this credential sees
+└── GitHubRefused      the request itself is not taken
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from urllib.parse import quote, urljoin, urlsplit
+
+import httpx
+import jwt
+import orjson
+from typing_extensions import override
+
+from app.clients.push import retry_after_seconds
+from app.clock import utcnow
+
+__all__ = [
+    "GitHub",
+    "GitHubAccess",
+    "GitHubClient",
+    "GitHubDenied",
+    "GitHubError",
+    "GitHubMissing",
+    "GitHubRefused",
+    "GitHubUnavailable",
+    "InstallationToken",
+    "NewPullRequest",
+    "PullRequest",
+]
+
+TIMEOUT_SECONDS = 20.0
+_MAX_ANSWER_BYTES = 4 * 2**20
+_MAX_REASON_LENGTH = 500
+_MAX_REDIRECTS = 3
+_VERSION = "2022-11-28"
+# GitHub takes ten minutes at most, and its clock may differ from ours.
+_JWT_LIFETIME = timedelta(minutes=9)
+_JWT_LEEWAY = timedelta(minutes=1)
+_LONGEST_URL = 2000
+
+
+class GitHubError(Exception):
+    """A request that did not succeed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class GitHubUnavailable(GitHubError):
+    """Nothing was decided; `retry_after` is the host's own wish, in seconds."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class GitHubDenied(GitHubError):
+    """The credential is refused, or lacks a permission."""
+
+
+class GitHubMissing(GitHubError):
+    """What the request is about is not there for this credential."""
+
+
+class GitHubRefused(GitHubError):
+    """The host does not take the request as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubAccess:
+    """Where a request goes, and by which token."""
+
+    api_url: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationToken:
+    """A token of an App installation."""
+
+    token: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """A pull request as it is at the host."""
+
+    number: int
+    url: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPullRequest:
+    """A pull request that is to be opened."""
+
+    title: str
+    body: str
+    head: str
+    base: str
+    draft: bool = True
+
+
+class GitHub(Protocol):
+    """A host that speaks GitHub's REST API. Every method raises a GitHubError; `repository` is `owner/name`."""
+
+    async def create_installation_token(
+        self, api_url: str, *, app_id: str, installation_id: str, private_key: str
+    ) -> InstallationToken:
+        """Return a fresh token of an installation, valid for an hour; `private_key` is the App's, in PEM form."""
+        ...
+
+    async def find_pull_request(
+        self, access: GitHubAccess, repository: str, branch: str
+    ) -> PullRequest | None:
+        """Return the open pull request from this branch of the repository itself, None if there is none."""
+        ...
+
+    async def create_pull_request(
+        self, access: GitHubAccess, repository: str, wanted: NewPullRequest
+    ) -> PullRequest:
+        """Open a pull request. Raises GitHubRefused if there is one from that branch already."""
+        ...
+
+    async def update_pull_request(
+        self, access: GitHubAccess, repository: str, number: int, *, body: str
+    ) -> PullRequest:
+        """Replace the text of a pull request."""
+        ...
+
+
+class GitHubClient(GitHub):
+    """Speaks through `http`, a client that the process owns."""
+
+    def __init__(self, http: httpx.AsyncClient, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._http = http
+        self._timeout_seconds = timeout_seconds
+
+    @override
+    async def create_installation_token(
+        self, api_url: str, *, app_id: str, installation_id: str, private_key: str
+    ) -> InstallationToken:
+        now = utcnow()
+        claims = {"iat": now - _JWT_LEEWAY, "exp": now + _JWT_LIFETIME, "iss": app_id}
+        access = GitHubAccess(api_url, jwt.encode(claims, private_key, algorithm="RS256"))
+        path = f"/app/installations/{quote(installation_id, safe='')}/access_tokens"
+        answer = await self._ask(access, "POST", path)
+        try:
+            expires_at = datetime.fromisoformat(answer["expires_at"])
+            return InstallationToken(str(answer["token"]), expires_at)
+        except (KeyError, TypeError, ValueError) as error:
+            raise GitHubUnavailable(_UNREADABLE) from error
+
+    @override
+    async def find_pull_request(
+        self, access: GitHubAccess, repository: str, branch: str
+    ) -> PullRequest | None:
+        owner = repository.partition("/")[0]
+        query = f"?state=open&head={quote(f'{owner}:{branch}', safe='')}"
+        answer = await self._ask(access, "GET", f"{_pulls(repository)}{query}")
+        if not isinstance(answer, list):
+            raise GitHubUnavailable(_UNREADABLE)
+        return _pull_request(answer[0]) if answer else None
+
+    @override
+    async def create_pull_request(
+        self, access: GitHubAccess, repository: str, wanted: NewPullRequest
+    ) -> PullRequest:
+        content = {
+            "title": wanted.title,
+            "body": wanted.body,
+            "head": wanted.head,
+            "base": wanted.base,
+            "draft": wanted.draft,
+        }
+        return _pull_request(await self._ask(access, "POST", _pulls(repository), content))
+
+    @override
+    async def update_pull_request(
+        self, access: GitHubAccess, repository: str, number: int, *, body: str
+    ) -> PullRequest:
+        path = f"{_pulls(repository)}/{number}"
+        return _pull_request(await self._ask(access, "PATCH", path, {"body": body}))
+
+    async def _ask(self, access: GitHubAccess, method: str, path: str, content: Any = None) -> Any:
+        """Return the JSON of a good answer. A repository that has moved is followed, on the same host only."""
+        url = access.api_url.rstrip("/") + path
+        for _ in range(_MAX_REDIRECTS):
+            response, body = await self._send(access.token, method, url, content)
+            if not response.is_redirect:
+                return _answer(response, body)
+            target = urljoin(url, response.headers.get("location", ""))
+            if urlsplit(target)[:2] != urlsplit(url)[:2]:
+                break
+            url = target
+        raise GitHubRefused("The code host redirects to somewhere else.")
+
+    async def _send(self, token: str, method: str, url: str, content: Any) -> tuple[httpx.Response, bytes]:
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {token}",
+            "X-GitHub-Api-Version": _VERSION,
+            "User-Agent": "taskbeacon",
+        }
+        body = b""
+        try:
+            async with self._http.stream(
+                method,
+                url,
+                headers=headers,
+                content=None if content is None else orjson.dumps(content),
+                timeout=self._timeout_seconds,
+                follow_redirects=False,
+            ) as response:
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > _MAX_ANSWER_BYTES:
+                        raise GitHubUnavailable(_UNREADABLE)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise GitHubUnavailable(f"The code host does not answer ({type(error).__name__}).") from error
+        return response, body
+
+
+_UNREADABLE = "The code host gave an answer that cannot be read."
+
+
+def _pulls(repository: str) -> str:
+    return f"/repos/{quote(repository)}/pulls"
+
+
+def _answer(response: httpx.Response, body: bytes) -> Any:
+    """Return the JSON of an answer, or raise what fits its status."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        answer = None
+    status, reason = response.status_code, _reason(answer)
+    said = f"The code host answered {status}{f': {reason}' if reason else '.'}"
+    wish = retry_after_seconds(response.headers.get("retry-after"))
+    limited = wish is not None or response.headers.get("x-ratelimit-remaining") == "0"
+    if (
+        status >= httpx.codes.INTERNAL_SERVER_ERROR
+        or status == httpx.codes.TOO_MANY_REQUESTS
+        or (status == httpx.codes.FORBIDDEN and limited)
+    ):
+        raise GitHubUnavailable(said, retry_after=wish)
+    if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        raise GitHubDenied(said)
+    if status == httpx.codes.NOT_FOUND:
+        raise GitHubMissing(said)
+    if not response.is_success:
+        raise GitHubRefused(said)
+    if answer is None:
+        raise GitHubUnavailable(_UNREADABLE)
+    return answer
+
+
+def _reason(answer: Any) -> str:
+    """Return what the host says went wrong, bounded: its message and those of its list of errors."""
+    if not isinstance(answer, dict):
+        return ""
+    parts = [answer.get("message")]
+    errors = answer.get("errors")
+    listed = errors if isinstance(errors, list) else []
+    parts.extend(error.get("message") if isinstance(error, dict) else error for error in listed)
+    return "; ".join(part for part in parts if isinstance(part, str))[:_MAX_REASON_LENGTH]
+
+
+def _pull_request(answer: Any) -> PullRequest:
+    try:
+        number, url, body = int(answer["number"]), str(answer["html_url"]), answer.get("body")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise GitHubUnavailable(_UNREADABLE) from error
+    if urlsplit(url).scheme not in ("http", "https") or len(url) > _LONGEST_URL:
+        raise GitHubUnavailable(_UNREADABLE)
+    return PullRequest(number, url, body if isinstance(body, str) else "")

@@ -1,0 +1,212 @@
+"""Where the repository of a run lives, and by whose credential it is reached (contract 5.8 step 6, 9.1, 13.3).
+
+    authorship `user`   the token that came with the run, or the GitHub account that the task's creator has linked
+    otherwise           the task's integration: its token, or a token of its App installation
+    no integration      `GIT_BASE_URL`, without a credential
+
+Secrets are decrypted when they are used, by the worker, and held by nothing that is printed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlsplit
+from uuid import UUID
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.askpass import Credential
+from app.agents.errors import RepositoryAccessDenied, RepositoryNotFound, RepositoryUnreachable
+from app.agents.git import TOKEN_USER
+from app.clients.github import GitHub, GitHubError, GitHubUnavailable
+from app.clock import utcnow
+from app.enums import PrAuthorshipMode
+from app.models import Integration, RunCredential, Task, UserIntegration
+from app.security import Cipher, DecryptionError
+from app.services.task_references import GITHUB
+
+__all__ = ["CALLER_TOKEN", "CodeHost", "CodeHosts", "HostAccess", "clone_url", "read_code_host"]
+
+CALLER_TOKEN = "caller_token"  # noqa: S105 - a value of `github_credential_source`
+# A token that expires while git works with it would fail the run at its end.
+_MARGIN = timedelta(minutes=10)
+_PUBLIC_HOST = "github.com"
+_PUBLIC_API = "https://api.github.com"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _App:
+    app_id: str
+    installation_id: str
+    encrypted_private_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeHost:
+    """The host of one run, as the rows say."""
+
+    git_url: str
+    # None: a host without an API.
+    api_url: str | None
+    integration_id: int | None = None
+    encrypted_token: str | None = field(default=None, repr=False)
+    app: _App | None = None
+    # The run was promised a token that is not there any more.
+    token_is_gone: bool = False
+
+    @property
+    def has_credential(self) -> bool:
+        """Whether somebody is known there."""
+        return self.encrypted_token is not None or self.app is not None
+
+
+async def read_code_host(
+    session: AsyncSession, *, git_base_url: str, task_id: UUID, run_id: UUID, state: Mapping[str, Any]
+) -> CodeHost:
+    """Return the host of a run, and the one credential that the run is to act by."""
+    columns: list[Any] = [
+        Task.created_by_id,
+        Task.github_user_integration_id,
+        Integration.id.label("integration_id"),
+        Integration.encrypted_token,
+        Integration.app_id,
+        Integration.installation_id,
+        Integration.encrypted_private_key,
+        Integration.api_url,
+        Integration.git_url,
+    ]
+    source = select(*columns).outerjoin(Integration, Integration.id == Task.github_integration_id)
+    row = (await session.execute(source.where(Task.id == task_id))).one()
+    git_url = row.git_url or git_base_url
+    place: dict[str, Any] = {
+        "git_url": git_url,
+        "api_url": row.api_url or _api_url(git_url),
+        "integration_id": row.integration_id,
+    }
+    if state.get("pr_authorship_mode") != PrAuthorshipMode.USER:
+        return CodeHost(**place, encrypted_token=row.encrypted_token, app=_app(row))
+    if state.get("github_credential_source") == CALLER_TOKEN:
+        kept = select(RunCredential.encrypted_token).where(RunCredential.run_id == run_id)
+        token = await session.scalar(kept)
+        return CodeHost(**place, encrypted_token=token, token_is_gone=token is None)
+    return CodeHost(**place, encrypted_token=await _linked_token(session, row))
+
+
+async def _linked_token(session: AsyncSession, task: Row[Any]) -> str | None:
+    """Return the token of the account that the task names, or of the first one that its creator has linked."""
+    token: str | None = await session.scalar(
+        select(UserIntegration.encrypted_token)
+        .where(
+            UserIntegration.user_id == task.created_by_id,
+            UserIntegration.kind == GITHUB,
+            UserIntegration.encrypted_token.is_not(None),
+        )
+        .order_by(
+            (UserIntegration.id == task.github_user_integration_id).desc().nulls_last(),
+            UserIntegration.created_at,
+            UserIntegration.id,
+        )
+        .limit(1)
+    )
+    return token
+
+
+def _app(row: Row[Any]) -> _App | None:
+    if row.app_id is None:
+        return None
+    return _App(
+        app_id=row.app_id,
+        installation_id=row.installation_id,
+        encrypted_private_key=row.encrypted_private_key,
+    )
+
+
+def _api_url(git_url: str) -> str | None:
+    """Return where the API of a git host is by convention; a folder has none."""
+    parts = urlsplit(git_url)
+    if parts.scheme not in ("http", "https"):
+        return None
+    return _PUBLIC_API if parts.hostname == _PUBLIC_HOST else f"{parts.scheme}://{parts.netloc}/api/v3"
+
+
+def clone_url(base_url: str, repository: str) -> str:
+    """Return where `organization/repository` is cloned from.
+
+    Raises:
+        RepositoryNotFound: such a name could leave the base URL, or be read as an option.
+
+    """
+    parts = repository.split("/")
+    if any(part.startswith((".", "-")) or part != part.strip() for part in parts):
+        raise RepositoryNotFound(f"The repository {repository} does not exist.")
+    return f"{base_url.rstrip('/')}/{'/'.join(quote(part) for part in parts)}"
+
+
+class CodeHosts:
+    """The code hosts of a worker process: decrypts, and keeps installation tokens until shortly before their end."""
+
+    def __init__(self, github: GitHub, cipher: Cipher) -> None:
+        self.github = github
+        self._cipher = cipher
+        self._kept: dict[tuple[str, str, str], tuple[str, datetime]] = {}
+
+    def access(self, host: CodeHost) -> "HostAccess":
+        """Return the access of one run."""
+        return HostAccess(self, host)
+
+    def decrypt(self, value: str) -> str:
+        """Return a stored secret. Raises RepositoryAccessDenied, in words for an operator."""
+        try:
+            return self._cipher.decrypt(value)
+        except DecryptionError as error:
+            raise RepositoryAccessDenied(
+                "The stored GitHub credential cannot be decrypted: the key that it was stored under is missing from "
+                "the service's secret keys."
+            ) from error
+
+    async def installation_token(self, api_url: str, app: _App) -> str:
+        """Return a token of an installation that is valid for a while yet. Raises a RepositoryError."""
+        key, now = (api_url, app.app_id, app.installation_id), utcnow()
+        token, expires_at = self._kept.get(key, ("", now))
+        if token and expires_at - now > _MARGIN:
+            return token
+        try:
+            fresh = await self.github.create_installation_token(
+                api_url,
+                app_id=app.app_id,
+                installation_id=app.installation_id,
+                private_key=self.decrypt(app.encrypted_private_key),
+            )
+        except GitHubUnavailable as error:
+            raise RepositoryUnreachable(f"No token for the GitHub App: {error.message}") from error
+        except GitHubError as error:
+            raise RepositoryAccessDenied(f"No token for the GitHub App: {error.message}") from error
+        self._kept = {place: kept for place, kept in self._kept.items() if kept[1] > now}
+        self._kept[key] = (fresh.token, fresh.expires_at)
+        return fresh.token
+
+
+@dataclass(frozen=True, slots=True)
+class HostAccess:
+    """How one run gets at its host, now: tokens are asked for when they are used, for some live only an hour."""
+
+    hosts: CodeHosts
+    host: CodeHost
+
+    async def token(self) -> str | None:
+        """Return the token, None for a host where nobody is known. Raises a RepositoryError."""
+        host = self.host
+        if host.token_is_gone:
+            raise RepositoryAccessDenied(
+                "The GitHub token that came with this run was used and is forgotten. Start a new run with a token."
+            )
+        if host.app is not None and host.api_url is not None:
+            return await self.hosts.installation_token(host.api_url, host.app)
+        return None if host.encrypted_token is None else self.hosts.decrypt(host.encrypted_token)
+
+    async def credential(self) -> Credential | None:
+        """Return what git answers with, None for a host where nobody is known. Raises a RepositoryError."""
+        token = await self.token()
+        return None if token is None else Credential(TOKEN_USER, token)
