@@ -25,7 +25,7 @@ run: $(STAMP) ## Start servers, API and worker in the foreground (PORT=8000, 0 =
 
 .PHONY: test
 test: $(STAMP) ## Run the whole test suite in parallel (ARGS="-k name" for a part)
-	@$(PYTHON) -m pytest -n auto $(ARGS)
+	@$(PYTHON) -m pytest -n auto --dist worksteal $(ARGS)
 
 .PHONY: agents
 agents: $(STAMP) ## Install the claude and codex agents into .taskbeacon/agents (about 1 GB)

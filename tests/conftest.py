@@ -18,6 +18,7 @@ from app.observability import redact
 from tests.fixtures.servers import start_servers, stop_servers
 
 pytest_plugins = [
+    "tests.fixtures.order",
     "tests.fixtures.database",
     "tests.fixtures.redis",
     "tests.fixtures.storage",

@@ -20,6 +20,7 @@ from app.agents.execution import RunResult, RunSpec, perform
 from app.agents.inside import OWN_PROGRAM
 from app.agents.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment, probe
 from app.enums import AgentNetwork, SandboxKind
+from tests.support import waiting
 
 SCRIPT = Path(__file__).with_name("scripted_agent.py")
 PUSH_BRANCH = "taskbeacon/tes-0-1234abcd"
@@ -50,11 +51,13 @@ def scripted_adapter(part: str, **fields: Any) -> Adapter:
     )
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
+async def eventually(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds; fail if it does not in time."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what other processes do sets no event
-            await asyncio.sleep(0.02)
+
+    async def holds() -> bool:
+        return condition()
+
+    await waiting.eventually(holds)
 
 
 def processes_with(marker: str) -> list[int]:
