@@ -152,7 +152,13 @@ class Settings(BaseSettings):
         description="Allow model-only and trusted where the sandbox cannot hold agents to it (landlock, none).",
     )
     agent_memory_mb: int = Field(
-        default=4096, ge=128, description="Memory limit of an agent process, in MiB."
+        default=4096, ge=128, description="Memory limit of a run and of each of its processes, in MiB."
+    )
+    agent_processes: int = Field(
+        default=2048, ge=16, description="How many processes and threads a run may have at a time."
+    )
+    agent_disk_mb: int = Field(
+        default=10240, ge=64, description="What a run may have on the disk, its repository included, in MiB."
     )
     worker_concurrency: int = Field(
         default=4, ge=1, le=1000, description="Runs one worker performs at a time."

@@ -15,6 +15,7 @@ from app.enums import SandboxKind
 __all__ = ["SYSTEM_FOLDERS", "Confinement", "Gateway", "SandboxPolicy", "private_parts", "public_parts"]
 
 _MIB = 2**20
+_LEAST_PROCESSES = 4096
 
 SYSTEM_FOLDERS = tuple(
     Path(path)
@@ -24,14 +25,19 @@ SYSTEM_FOLDERS = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxPolicy:
-    """What the operator decided for every run of this worker. Limits are per process."""
+    """What the operator decided for every run of this worker.
+
+    Memory, files and time of a processor are limits of each process, which the kernel takes; memory, processes and
+    disk are limits of a run as well, which are watched (watch.py).
+    """
 
     kind: SandboxKind = SandboxKind.AUTO
     memory_bytes: int = 4096 * _MIB
     file_bytes: int = 2048 * _MIB
     cpu_seconds: int = 4 * 3600
     open_files: int = 4096
-    processes: int = 4096  # of the whole user; the kernel does not hold root to it
+    processes: int = 2048  # and threads
+    disk_bytes: int = 10 * 1024 * _MIB  # of the run's folder
 
     def limits(self) -> dict[str, int]:
         """Return the limits by their names in resource.h, less the prefix."""
@@ -41,7 +47,8 @@ class SandboxPolicy:
             "FSIZE": self.file_bytes,
             "CPU": self.cpu_seconds,
             "NOFILE": self.open_files,
-            "NPROC": self.processes,
+            # Of the whole user, so of all runs at a time; the kernel does not hold root to it.
+            "NPROC": max(_LEAST_PROCESSES, 2 * self.processes),
         }
 
 

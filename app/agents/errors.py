@@ -8,6 +8,7 @@ AgentError                          `message` goes to the run's `error_message`;
 │   └── AgentStepFailed             a step of a runbook ended badly; its last lines are in the message
 ├── AgentCrashed                    the agent's process ended, or spoke something that is not the protocol
 ├── AgentTimedOut                   the wall-clock limit of the run passed
+├── AgentOverLimit                  the run used more than its share of memory, processes or disk
 ├── AgentStopped                    whoever had the run performed asked for its end
 ├── OutputInvalid                   the structured output is missing, not JSON, or not what the schema asks for
 ├── SandboxUnavailable              the sandbox that the operator asked for does not work on this machine
@@ -35,6 +36,7 @@ __all__ = [
     "AgentError",
     "AgentFailed",
     "AgentNotInstalled",
+    "AgentOverLimit",
     "AgentStepFailed",
     "AgentStopped",
     "AgentTimedOut",
@@ -92,6 +94,10 @@ class AgentCrashed(AgentError):
 
 class AgentTimedOut(AgentError):
     """The run used up its wall-clock limit."""
+
+
+class AgentOverLimit(AgentError):
+    """The run used more memory, processes or disk than it may."""
 
 
 class AgentStopped(AgentError):

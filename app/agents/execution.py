@@ -43,6 +43,7 @@ from app.agents.repository import Author
 from app.agents.sandbox import Sandbox, confined_environment
 from app.agents.structured import MISSING, output_instructions, read_output
 from app.agents.uninterrupted import uninterrupted
+from app.agents.watch import watched
 from app.agents.wire import LINE_LIMIT
 from app.agents.workspace import Collected, Workspace, open_workspace
 from app.enums import SandboxKind
@@ -271,12 +272,13 @@ class _Run:
             writable=None if confinement.directory_writable else self._workspace.work / OWN_FOLDER,
         )
         try:
-            await session.start(authenticate=self._authentication())
-            await self._choose(session, mode)
-            self._observer.begin_turn()
-            stop_reason = await session.prompt(
-                [*(text_block(text) for text in self._prompt()), *self._links()]
-            )
+            async with watched(process.pid, self._workspace.folder, spec.sandbox.policy):
+                await session.start(authenticate=self._authentication())
+                await self._choose(session, mode)
+                self._observer.begin_turn()
+                stop_reason = await session.prompt(
+                    [*(text_block(text) for text in self._prompt()), *self._links()]
+                )
         finally:
             self._summary = session.last_message[:_SUMMARY_CHARACTERS]
             await uninterrupted(session.close(at_once=self._stop.is_set()))

@@ -45,6 +45,15 @@ def _limit(limits: dict[str, int]) -> None:
         resource.setrlimit(kind, (value, value))
 
 
+def _go_first() -> None:
+    """Have the kernel end an agent, and not the service, when the machine's memory runs out."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
+            file.write("1000")
+    except OSError:
+        return
+
+
 def _give_up_privileges() -> None:
     # An empty bounding set means that not even root gets a capability back at exec.
     for capability in range(_CAPABILITIES):
@@ -151,6 +160,7 @@ def main() -> NoReturn:
     if os.getppid() != orders["parent"]:
         os._exit(_CANNOT_RUN)  # the worker died before we could ask to die with it
     _limit(orders["limits"])
+    _go_first()
     if not supervise:
         _become(command)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)

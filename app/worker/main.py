@@ -197,6 +197,8 @@ def _policy(settings: Settings) -> SandboxPolicy:
     return SandboxPolicy(
         kind=settings.agent_sandbox,
         memory_bytes=settings.agent_memory_mb * 1024 * 1024,
+        processes=settings.agent_processes,
+        disk_bytes=settings.agent_disk_mb * 1024 * 1024,
     )
 
 
