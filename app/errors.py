@@ -5,7 +5,8 @@ AppError                        answered as the four-key envelope (contract 2.4)
 ├── MalformedBody          400  the body is not JSON that we can keep
 ├── AuthenticationError    401  (403 on the tasks routes, decided by the route)
 │   ├── NotAuthenticated        no credential
-│   └── AuthenticationFailed    a credential that is unknown, revoked or of an inactive user
+│   ├── AuthenticationFailed    a credential that is unknown, revoked or of an inactive user
+│   └── RunTokenInvalid         a run token that is none of ours, or expired
 ├── PermissionDenied       403  known, but not allowed
 ├── NotFound               404  not there, or not visible: the same to the caller
 ├── MethodNotAllowed       405
@@ -17,7 +18,8 @@ AppError                        answered as the four-key envelope (contract 2.4)
 RequestRefused                  answered with a body of its own (contract 2.4, "other bodies")
 ├── RunRefused             400  {"detail": …}: a run cannot be created like this
 ├── StateRefused           400  {"error": …}: artifacts and run state
-└── ArtifactNotFound       404  {"error": …}: the run has no such file
+├── ArtifactNotFound       404  {"error": …}: the run has no such file
+└── EventsMissing          409  {"last_accepted_seq": …}: an event was left out
 """
 
 from typing import Any, ClassVar
@@ -28,6 +30,7 @@ __all__ = [
     "AuthenticationError",
     "AuthenticationFailed",
     "BodyTooLarge",
+    "EventsMissing",
     "IdempotencyConflict",
     "InvalidInput",
     "MalformedBody",
@@ -37,6 +40,7 @@ __all__ = [
     "PermissionDenied",
     "RequestRefused",
     "RunRefused",
+    "RunTokenInvalid",
     "StateRefused",
     "Throttled",
     "Unavailable",
@@ -95,6 +99,15 @@ class AuthenticationFailed(AuthenticationError):
 
     def __init__(self, place: str) -> None:
         super().__init__(f"Personal API key found in request {place} is invalid.")
+
+
+class RunTokenInvalid(AuthenticationError):
+    """The token is not one of ours, or its time is over."""
+
+    code = "authentication_failed"
+
+    def __init__(self) -> None:
+        super().__init__("The run token is invalid or has expired.")
 
 
 class PermissionDenied(AppError):
@@ -214,3 +227,12 @@ class ArtifactNotFound(RequestRefused):
 
     def __init__(self) -> None:
         super().__init__({"error": "Artifact not found on this run"})
+
+
+class EventsMissing(RequestRefused):
+    """An event has a number that does not follow the last one that was taken."""
+
+    status = 409
+
+    def __init__(self, last_accepted_seq: int) -> None:
+        super().__init__({"last_accepted_seq": last_accepted_seq})

@@ -14,6 +14,7 @@ from schemathesis import openapi as schemathesis_openapi
 
 from app.config import Settings
 from app.main import create_app
+from app.web.auth import RunTokenGate
 from app.web.documentation import PUBLIC_PATHS
 from app.web.examples import EXAMPLES
 from app.web.openapi import describe_routes, gate_of, reader_of
@@ -53,6 +54,7 @@ _OPERATIONS = {
     ("POST", f"{_TASK}/runs/{{run_id}}/relay_message"): "tasks_runs_relay_message_create",
     ("POST", f"{_TASK}/runs/{{run_id}}/command"): "tasks_runs_command_create",
     ("GET", f"{_TASK}/runs/{{run_id}}/stream"): "tasks_runs_stream_retrieve",
+    ("POST", f"{_TASK}/runs/{{run_id}}/event_stream"): "tasks_runs_event_stream_create",
     ("GET", f"{_TASK}/runs/{{run_id}}/logs"): "tasks_runs_logs_retrieve",
     ("GET", f"{_TASK}/runs/{{run_id}}/session_logs"): "tasks_runs_session_logs_retrieve",
     ("POST", f"{_TASK}/staged_artifacts/prepare_upload"): "tasks_staged_artifacts_prepare_upload_create",
@@ -133,7 +135,9 @@ def test_errors_of_the_gates_are_declared(route: Any) -> None:
     declared = set(_operation(route)["responses"])
     gate, reader = gate_of(route), reader_of(route)
     expected: set[str] = set()
-    if gate:
+    if isinstance(gate, RunTokenGate):
+        expected |= {"403", "404", "500", "503"}
+    elif gate:
         expected |= {"403", "429", "500", "503"} | ({"404"} if gate.in_project else {"401"})
     if reader:
         expected |= {"400", "413", "415"}
@@ -148,6 +152,8 @@ def test_scope_is_published(route: Any) -> None:
 
     if gate is None:
         assert operation["security"] == []
+    elif isinstance(gate, RunTokenGate):
+        assert operation["security"] == [{"runToken": []}]
     else:
         assert operation["security"] == [{"personalApiKey": [gate.scope]}]
         assert f"`{gate.scope}`" in operation["description"]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, String
+from sqlalchemy import BigInteger, ForeignKey, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -23,3 +23,5 @@ class RunLogState(Base):
     # Whose turn it is, and until when.
     writer: Mapped[str | None] = mapped_column(String(64))
     writer_until: Mapped[datetime | None]
+    # The last event taken of an agent outside our workers, which numbers its events from 1.
+    accepted_seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))

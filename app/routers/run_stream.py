@@ -1,14 +1,18 @@
-"""The live stream of a run (contract 6.4)."""
+"""The live stream of a run, and how an agent outside our workers feeds it (contract 6.4)."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
+from app.schemas.errors import StateRefusedOut
+from app.schemas.run_ingest import PositionOut
 from app.schemas.run_stream import StreamQuery
-from app.services import run_stream
-from app.web.auth import TaskRead
+from app.services import run_ingest, run_stream
+from app.web.answers import Json
+from app.web.auth import RunHolder, TaskRead
 from app.web.dependencies import ProcessDep, RunId, SessionDep, TaskId
 from app.web.documentation import errors
+from app.web.event_lines import read_event_lines
 from app.web.sse import MEDIA_TYPE, EventStream
 
 __all__ = ["router"]
@@ -26,6 +30,23 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events, until the run is over.",
         "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+    }
+}
+_LINES: dict[str, Any] = {
+    "requestBody": {
+        "description": 'Lines of JSON, each `{"seq": n, "event": {…}}`, numbered from 1. Nothing: asks for the position.',
+        "content": {
+            "application/x-ndjson": {
+                "schema": {"type": "string"},
+                "examples": {
+                    "example1": {
+                        "summary": "The first two events",
+                        "value": '{"seq": 1, "event": {"type": "step"}}\n{"seq": 2, "event": {"type": "step"}}\n',
+                    },
+                    "example2": {"summary": "How far am I?", "value": ""},
+                },
+            }
+        },
     }
 }
 
@@ -64,3 +85,35 @@ async def follow_run(
             pace=run_stream.Pace.of(process.settings),
         )
     )
+
+
+@router.post(
+    "/event_stream",
+    operation_id="tasks_runs_event_stream_create",
+    summary="Send the events of an agent",
+    response_description="How far the events are taken.",
+    response_model=PositionOut,
+    responses=errors(400, 403, 404, 413, refusal=StateRefusedOut)
+    | {
+        409: {
+            "model": PositionOut,
+            "description": "An event before these was not taken: go on behind this number.",
+        }
+    },
+    openapi_extra=_LINES,
+)
+async def take_events(run: RunHolder, request: Request, process: ProcessDep) -> Json:
+    """Take numbered events of an agent that runs elsewhere, each of them once, however often it is sent.
+
+    Log entries (`type: notification`) go to the log of the run, and all events to those who follow it. Keep the request
+    open and send events as they happen, or send them in batches; after a failure ask for the position by an empty body
+    and go on from there. A line that is wrong is named; those before it are taken.
+    """
+    position = await run_ingest.take_events(
+        run,
+        read_event_lines(request),
+        sessions=process.sessions,
+        store=process.store,
+        events=process.events,
+    )
+    return Json(position)

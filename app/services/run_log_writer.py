@@ -7,7 +7,7 @@ new; the row also says how much of the object counts, so that a writer which die
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,6 +34,7 @@ __all__ = [
     "LogRef",
     "RunLog",
     "append_lines",
+    "append_numbered",
     "encode_entries",
     "is_chunk",
     "open_log",
@@ -100,12 +101,45 @@ async def append_lines(sessions: SessionFactory, store: ObjectStore, ref: LogRef
     if not lines:
         return
     async with _turn(sessions, ref.run_id) as turn:
-        try:
-            async with asyncio.timeout(_WRITE_SECONDS):
-                size = await _stored_size(store, ref) if turn.size is None else turn.size
-                turn.size = await _extend(store, ref, size, _within_limit(size, lines))
-        except TimeoutError:
-            raise ObjectStoreUnavailable(f"could not extend {ref.key} in time") from None
+        await _write(store, ref, turn, lines)
+
+
+async def append_numbered(
+    sessions: SessionFactory, store: ObjectStore, ref: LogRef, numbered: Sequence[tuple[int, bytes]]
+) -> tuple[int, int]:
+    """Add the lines of numbered events to the end of a log, each event once, whoever else sends the same ones.
+
+    Events that were taken before are passed over; those behind a missing number are left. An event without a line
+    counts too. Returns the number that was taken last before, and that which is now.
+
+    Raises:
+        ObjectStoreUnavailable, Unavailable: as `append_lines`.
+
+    """
+    async with _turn(sessions, ref.run_id) as turn:
+        before = after = turn.accepted_seq
+        lines: list[bytes] = []
+        for number, line in numbered:
+            if number == after + 1:
+                lines.append(line)
+                after = number
+            elif number > after:
+                break
+        await _write(store, ref, turn, b"".join(lines))
+        # Noted in the statement that says how much of the log counts: neither without the other.
+        turn.accepted_seq = after
+    return before, after
+
+
+async def _write(store: ObjectStore, ref: LogRef, turn: "_Turn", lines: bytes) -> None:
+    if not lines:
+        return
+    try:
+        async with asyncio.timeout(_WRITE_SECONDS):
+            size = await _stored_size(store, ref) if turn.size is None else turn.size
+            turn.size = await _extend(store, ref, size, _within_limit(size, lines))
+    except TimeoutError:
+        raise ObjectStoreUnavailable(f"could not extend {ref.key} in time") from None
 
 
 def _within_limit(size: int, lines: bytes) -> bytes:
@@ -132,11 +166,13 @@ async def _extend(store: ObjectStore, ref: LogRef, size: int, lines: bytes) -> i
     return size + len(lines)
 
 
+@dataclass(slots=True)
 class _Turn:
-    """The right to write; `size` is what counts of the object, None if nobody noted it yet."""
+    """The right to write, and what the row shall say when it is given back."""
 
-    def __init__(self, size: int | None) -> None:
-        self.size = size
+    # What counts of the object; None if nobody noted it yet.
+    size: int | None
+    accepted_seq: int
 
 
 @asynccontextmanager
@@ -154,7 +190,7 @@ async def _turn(sessions: SessionFactory, run_id: UUID) -> AsyncGenerator[_Turn,
             await session.execute(
                 update(RunLogState)
                 .where(RunLogState.run_id == run_id, RunLogState.writer == writer)
-                .values(size=turn.size, writer=None, writer_until=None)
+                .values(size=turn.size, accepted_seq=turn.accepted_seq, writer=None, writer_until=None)
             )
 
 
@@ -179,10 +215,10 @@ async def _take_turn(sessions: SessionFactory, run_id: UUID, writer: str) -> _Tu
         taken = await session.execute(
             statement.on_conflict_do_update(
                 index_elements=[RunLogState.run_id], set_=mine, where=free
-            ).returning(RunLogState.size)
+            ).returning(RunLogState.size, RunLogState.accepted_seq)
         )
         row = taken.one_or_none()
-    return None if row is None else _Turn(row.size)
+    return None if row is None else _Turn(row.size, row.accepted_seq)
 
 
 class RunLog:

@@ -10,11 +10,13 @@ from uuid import UUID
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db import release
 from app.enums import Scope
 from app.errors import AppError, AuthenticationError, NotAuthenticated
 from app.schemas.fields import parse_integer
-from app.services import access
+from app.services import access, connection_tokens
 from app.services.access import Principal
+from app.services.run_log_writer import LogRef
 from app.web.body import read_json
 from app.web.dependencies import EnvironmentId, ProcessDep, RunId, SessionDep, TaskId
 from app.web.throttling import throttle
@@ -22,6 +24,8 @@ from app.web.throttling import throttle
 __all__ = [
     "ProjectRead",
     "ProjectUserWrite",
+    "RunHolder",
+    "RunTokenGate",
     "ScopeGate",
     "TaskRead",
     "TaskWrite",
@@ -37,6 +41,7 @@ __all__ = [
 UNAUTHENTICATED_STATUS_IN_PROJECT = 403
 
 _MAX_SECRET_LENGTH = 512
+_MAX_TOKEN_LENGTH = 4096
 _MAX_BIGINT = 2**63 - 1
 _NO_PROJECT = 0
 
@@ -127,6 +132,35 @@ async def _visible_environment(request: Request, environment_id: EnvironmentId, 
 VisibleTask = Annotated[UUID, Depends(_visible_task)]
 VisibleEnvironment = Annotated[UUID, Depends(_visible_environment)]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
+
+
+class RunTokenGate:
+    """The gate of a route for whoever holds the token of its run; personal API keys do not open it (contract 6.4)."""
+
+    async def __call__(
+        self, request: Request, task_id: TaskId, run_id: RunId, session: SessionDep, process: ProcessDep
+    ) -> LogRef:
+        """Return the run; no connection is held from here on, however long the request is."""
+        scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
+        try:
+            if scheme.lower() != "bearer" or not token.strip():
+                raise NotAuthenticated
+            run = await connection_tokens.authenticate_run(
+                session,
+                token.strip()[:_MAX_TOKEN_LENGTH],
+                project=_project_of(request),
+                task_id=task_id,
+                run_id=run_id,
+                secrets=process.settings.secret_keys,
+            )
+        except AuthenticationError as error:
+            error.status = UNAUTHENTICATED_STATUS_IN_PROJECT
+            raise
+        await release(session)
+        return run
+
+
+RunHolder = Annotated[LogRef, Depends(RunTokenGate())]
 
 
 def _gate(scope: Scope, *, in_project: bool) -> Callable[..., Awaitable[Principal]]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from app.errors import AppError, BodyTooLarge, InvalidInput, MalformedBody, UnsupportedMediaType
 from app.web.validation import first_error
 
-__all__ = ["MAX_BODY_BYTES", "BodyReader", "json_body", "read_json"]
+__all__ = ["MAX_BODY_BYTES", "BodyReader", "json_body", "load_json", "read_json"]
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 # What is read and thrown away of a body that is too large, so that a client which sends first still gets its answer.
@@ -73,6 +73,16 @@ async def _read_json(request: Request) -> Any:
     media_type = request.headers.get("content-type", "")
     if media_type.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaType(media_type)
+    return load_json(raw)
+
+
+def load_json(raw: bytes) -> Any:
+    """Return JSON that we can keep.
+
+    Raises:
+        MalformedBody: it is no JSON, or nested too deeply.
+
+    """
     try:
         data = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

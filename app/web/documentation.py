@@ -13,6 +13,8 @@ __all__ = [
     "DESCRIPTION",
     "PARAMETERS",
     "PUBLIC_PATHS",
+    "RUN_SCHEME",
+    "RUN_SCHEME_NAME",
     "SECURITY_SCHEME",
     "SECURITY_SCHEME_NAME",
     "SUMMARY",
@@ -96,6 +98,14 @@ SECURITY_SCHEME = {
     "scheme": "bearer",
     "bearerFormat": "phx_…",
     "description": "A personal API key. `taskbeacon admin create-key` makes one; `make run` prints one.",
+}
+
+RUN_SCHEME_NAME = "runToken"
+RUN_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The token of one run, as its `connection_token` answers it.",
 }
 
 # Read by dependencies that take them as they come, so that FastAPI sees plain strings or nothing at all.

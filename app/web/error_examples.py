@@ -20,11 +20,12 @@ from app.errors import (
     NotAuthenticated,
     NotFound,
     PermissionDenied,
+    RunTokenInvalid,
     Throttled,
     Unavailable,
     UnsupportedMediaType,
 )
-from app.web.auth import ScopeGate
+from app.web.auth import RunTokenGate, ScopeGate
 from app.web.body import MAX_BODY_BYTES
 from app.web.error_handlers import envelope
 from app.web.examples import OperationExamples
@@ -43,12 +44,13 @@ _SERVER_ERROR = {
 
 
 def error_examples(
-    status: int, gate: ScopeGate, examples: OperationExamples, *, has_body: bool
+    status: int, gate: ScopeGate | RunTokenGate, examples: OperationExamples, *, has_body: bool
 ) -> dict[str, Any]:
     """Return bodies that an operation may answer with this status, by what has happened."""
     if status == _SERVER_ERROR_STATUS:
         return {"Unexpected error": _SERVER_ERROR}
-    shown = {name: orjson.loads(envelope(error).body) for name, error in _failures(gate)[status].items()}
+    failures = _of_token() if isinstance(gate, RunTokenGate) else _failures(gate)
+    shown = {name: orjson.loads(envelope(error).body) for name, error in failures[status].items()}
     if status == InvalidInput.status:
         if has_body:
             shown["Broken JSON"] = orjson.loads(envelope(_MALFORMED).body)
@@ -58,10 +60,14 @@ def error_examples(
     return shown
 
 
+_TOO_LARGE: Mapping[str, AppError] = {"Too large": BodyTooLarge(MAX_BODY_BYTES)}
+_AWAY: Mapping[str, AppError] = {
+    "Database away": Unavailable("The database does not answer. Please try again in a moment.")
+}
 _MALFORMED = MalformedBody("JSON parse error - unexpected end of data: line 1 column 2 (char 1)")
 
 
-def _failures(gate: ScopeGate) -> Mapping[int, dict[str, AppError]]:
+def _failures(gate: ScopeGate) -> Mapping[int, Mapping[str, AppError]]:
     no_key: dict[str, AppError] = {
         "No key": NotAuthenticated(),
         "Unknown or revoked key": AuthenticationFailed("Authorization header"),
@@ -78,12 +84,23 @@ def _failures(gate: ScopeGate) -> Mapping[int, dict[str, AppError]]:
         403: (no_scope | no_member | no_key) if gate.in_project else no_scope,
         404: {"Not there, or not visible": NotFound(), "No such project": NotFound("Project not found.")},
         409: {"The key was used with another request": IdempotencyConflict()},
-        413: {"Too large": BodyTooLarge(MAX_BODY_BYTES)},
+        413: _TOO_LARGE,
         415: {"Not JSON": UnsupportedMediaType("text/plain")},
         429: {"Budget used up": Throttled(retry_after=17)},
-        503: {
-            "Database away": Unavailable("The database does not answer. Please try again in a moment."),
-        },
+        503: _AWAY,
+    }
+
+
+def _of_token() -> Mapping[int, Mapping[str, AppError]]:
+    """Return the same for routes of a run's token, whose bodies are lines."""
+    words = "Line 3: JSON parse error - unexpected end of data: line 1 column 2 (char 1)."
+    return {
+        400: {"A line is broken": MalformedBody(f"{words} Events up to number 2 were taken.")},
+        403: {"No token": NotAuthenticated(), "Not a token of ours, or too old": RunTokenInvalid()},
+        404: {"The token is for another run, or the run is not visible any more": NotFound()},
+        409: {},
+        413: _TOO_LARGE,
+        503: _AWAY,
     }
 
 

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic import BaseModel
 
 from app.web import documentation
-from app.web.auth import ScopeGate
+from app.web.auth import RunTokenGate, ScopeGate
 from app.web.body import BodyReader
 from app.web.error_examples import error_examples
 from app.web.examples import EXAMPLES, OperationExamples, on_the_wire
@@ -48,10 +48,10 @@ def describe_routes(app: FastAPI) -> Iterator[RouteContext]:
             yield route
 
 
-def gate_of(route: RouteContext) -> ScopeGate | None:
-    """Return the gate in the signature of an endpoint, None for one that answers without a key."""
+def gate_of(route: RouteContext) -> ScopeGate | RunTokenGate | None:
+    """Return the gate in the signature of an endpoint, None for one that answers without a credential."""
     gates = (dependency.call for dependency in _flatten(route.dependant))
-    return next((gate for gate in gates if isinstance(gate, ScopeGate)), None)
+    return next((gate for gate in gates if isinstance(gate, ScopeGate | RunTokenGate)), None)
 
 
 def reader_of(route: RouteContext) -> BodyReader | None:
@@ -80,7 +80,10 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     components = document["components"]
     for name in _FOREIGN_SCHEMAS:
         components["schemas"].pop(name, None)
-    components["securitySchemes"] = {documentation.SECURITY_SCHEME_NAME: documentation.SECURITY_SCHEME}
+    components["securitySchemes"] = {
+        documentation.SECURITY_SCHEME_NAME: documentation.SECURITY_SCHEME,
+        documentation.RUN_SCHEME_NAME: documentation.RUN_SCHEME,
+    }
     for route in describe_routes(app):
         for method in route.methods or ():
             operation = document["paths"][route.path_format][method.lower()]
@@ -95,6 +98,8 @@ def _complete(operation: dict[str, Any], route: RouteContext, schemas: dict[str,
     examples = EXAMPLES.get(operation["operationId"], OperationExamples())
     if gate is None:
         operation["security"] = []
+    elif isinstance(gate, RunTokenGate):
+        operation["security"] = [{documentation.RUN_SCHEME_NAME: []}]
     else:
         # OpenAPI 3.1 lets any scheme name the roles that an operation needs.
         operation["security"] = [{documentation.SECURITY_SCHEME_NAME: [str(gate.scope)]}]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from app.errors import RunRefused, StateRefused
+from app.errors import EventsMissing, RunRefused, StateRefused
 from app.schemas.run_logs import AppendIn, LogQuery
 from app.schemas.run_stream import StreamQuery
 from app.schemas.runs import RelayIn, RunCreateIn, RunIn, RunUpdateIn, SetOutputIn, StartIn
@@ -113,6 +113,13 @@ RUN_EXAMPLES: Mapping[str, OperationExamples] = {
     "tasks_runs_stream_retrieve": OperationExamples(
         answer="id: 1772359200123-7\ndata: " + orjson.dumps(LOG_ENTRY).decode() + "\n\n",
         refused=(StreamQuery, {"device_id": "my phone"}),
+    ),
+    "tasks_runs_event_stream_create": OperationExamples(
+        answer={"last_accepted_seq": 2},
+        refusals={
+            "The run is over": StateRefused("Run is already completed"),
+            "An event is missing": EventsMissing(2),
+        },
     ),
     "tasks_runs_logs_retrieve": OperationExamples(
         answer=orjson.dumps(LOG_ENTRY).decode() + "\n",

@@ -1,0 +1,156 @@
+"""Numbered events as a body of JSON lines, read as they come: an agent may keep one request open for its whole run."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+from fastapi import Request
+
+from app.errors import AppError, BodyTooLarge, InvalidInput, MalformedBody
+from app.services.run_events import is_reserved
+from app.services.run_ingest import NumberedEvent
+from app.web.body import MAX_BODY_BYTES, load_json
+
+__all__ = ["MAX_LINES", "MAX_LINE_BYTES", "read_event_lines"]
+
+MAX_LINE_BYTES = 1024 * 1024
+MAX_LINES = 20_000
+_MAX_SEQ = 2**53 - 1
+
+# A batch is given when it is large or this old: each one is a write of the log.
+_BATCH_LINES = 500
+_BATCH_BYTES = 4 * 1024 * 1024
+_GATHER_SECONDS = 0.2
+# After this the request is answered with what it brought.
+_SILENCE_SECONDS = 60.0
+
+
+async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEvent], None]:
+    """Yield batches of events; those before a line that is none come first, then the failure.
+
+    Raises:
+        BodyTooLarge: the body is larger than the service reads.
+        InvalidInput: a line is no numbered event, or there are too many; it is named.
+        MalformedBody: a line is no JSON, or too long; it is named.
+
+    """
+    batch = _Batch()
+    chunks = request.stream()
+    reading: asyncio.Task[bytes | None] | None = None
+    try:
+        while not batch.is_last:
+            # Not cancelled when the time is up, but waited for again.
+            reading = reading or asyncio.create_task(_next(chunks))
+            done, _ = await asyncio.wait({reading}, timeout=batch.patience)
+            if done:
+                batch.add(reading.result())
+                reading = None
+            elif not batch.events:
+                return
+            if batch.events and batch.is_due:
+                yield batch.take()
+    finally:
+        if reading is not None:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+    if batch.failure is not None:
+        raise batch.failure
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(chunks, None)
+
+
+class _Batch:
+    """Events that were read and not given yet."""
+
+    def __init__(self) -> None:
+        self.events: list[NumberedEvent] = []
+        self.failure: AppError | None = None
+        self.is_last = False
+        self._lines = _Lines()
+        self._bytes = 0
+        self._due_at = 0.0
+
+    @property
+    def patience(self) -> float:
+        """How long to wait for more, in seconds."""
+        return max(0.0, self._due_at - _now()) if self.events else _SILENCE_SECONDS
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it shall be given now."""
+        is_large = len(self.events) >= _BATCH_LINES or self._bytes >= _BATCH_BYTES
+        return self.is_last or is_large or _now() >= self._due_at
+
+    def add(self, chunk: bytes | None) -> None:
+        """Take a piece of the body, None for its end; what fails there fails behind the events before it."""
+        if not self.events:
+            self._due_at = _now() + _GATHER_SECONDS
+        try:
+            for line in self._lines.end() if chunk is None else self._lines.split(chunk):
+                self.events.append(_parse(line, self._lines.count))
+                self._bytes += len(line)
+        except AppError as error:
+            self.failure = error
+        self.is_last = chunk is None or self.failure is not None
+
+    def take(self) -> list[NumberedEvent]:
+        """Return the events and begin anew."""
+        taken, self.events, self._bytes = self.events, [], 0
+        return taken
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class _Lines:
+    """Cuts a body into its lines, empty ones left out; `count` is the number of the one that was given last."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._begun = bytearray()
+        self._size = 0
+
+    def split(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield the lines that are complete now."""
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            self._go_on(end)
+            yield from self.end()
+        self._go_on(rest)
+        self._size += len(chunk)
+        if self._size > MAX_BODY_BYTES:
+            raise BodyTooLarge(MAX_BODY_BYTES)
+
+    def end(self) -> Iterator[bytes]:
+        """Yield the line that was begun."""
+        self.count += 1
+        line = bytes(self._begun).strip()
+        self._begun.clear()
+        if not line:
+            return
+        if self.count > MAX_LINES:
+            raise InvalidInput(f"Line {self.count}: a request takes at most {MAX_LINES} lines.")
+        yield line
+
+    def _go_on(self, piece: bytes) -> None:
+        self._begun += piece
+        if len(self._begun) > MAX_LINE_BYTES:
+            raise MalformedBody(f"Line {self.count + 1}: longer than {MAX_LINE_BYTES} bytes.")
+
+
+def _parse(line: bytes, number: int) -> NumberedEvent:
+    try:
+        value = load_json(line)
+    except MalformedBody as error:
+        raise MalformedBody(f"Line {number}: {error.detail}.") from error
+    seq = value.get("seq") if isinstance(value, dict) else None
+    event = value.get("event") if isinstance(value, dict) else None
+    if not isinstance(seq, int) or isinstance(seq, bool) or not 1 <= seq <= _MAX_SEQ:
+        raise InvalidInput(f"Line {number}: `seq` must be a positive integer.", attr="seq")
+    if not isinstance(event, dict):
+        raise InvalidInput(f"Line {number}: `event` must be an object.", attr="event")
+    if is_reserved(event):
+        raise InvalidInput(f"Line {number}: only the service itself says `{event['type']}`.", attr="event")
+    return NumberedEvent(seq, event)

@@ -1,0 +1,366 @@
+"""Events of an agent outside our workers (contract 6.4): who may send them, and how each is taken exactly once."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import jwt
+import orjson
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from fastapi import FastAPI
+from sqlalchemy import delete, update
+
+from app.clients.object_store import Storage
+from app.clients.s3 import S3Store
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.models import Membership, Task, User
+from app.services.connection_tokens import AUDIENCE
+from app.web import event_lines
+from tests.support.assertions import assert_error, assert_not_found
+from tests.support.callers import Caller, bearer
+from tests.support.clock import MovableClock
+from tests.support.serving import serving
+from tests.support.streams import following
+
+JSON = dict[str, Any]
+
+
+@pytest.fixture
+def sessions(committed_sessions: SessionFactory) -> SessionFactory:
+    """Requests run side by side, so every unit of work has a connection of its own."""
+    return committed_sessions
+
+
+@pytest.fixture
+def object_store(store: S3Store) -> Storage:
+    return store
+
+
+@pytest.fixture
+async def api(application: FastAPI, caller: Caller) -> AsyncGenerator[httpx.AsyncClient, None]:
+    """The application on a real socket: a body is read while it is being sent."""
+    async with (
+        serving(application) as base_url,
+        httpx.AsyncClient(base_url=base_url, headers=caller.headers, timeout=30) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+async def task_url(api: httpx.AsyncClient, tasks_url: str) -> str:
+    return f"{tasks_url}/{(await api.post(tasks_url, json={'title': 'Say hello'})).json()['id']}"
+
+
+@pytest.fixture
+async def url(api: httpx.AsyncClient, task_url: str) -> str:
+    return f"{task_url}/runs/{(await api.post(f'{task_url}/runs')).json()['id']}"
+
+
+@pytest.fixture
+async def token(api: httpx.AsyncClient, url: str) -> str:
+    return str((await api.get(f"{url}/connection_token")).json()["token"])
+
+
+class Agent:
+    """An agent that holds a run's token."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str, token: str) -> None:
+        self._client = client
+        self._url = url
+        self.token = token
+
+    async def post(
+        self, content: bytes | AsyncIterator[bytes] = b"", url: str | None = None
+    ) -> httpx.Response:
+        headers = bearer(self.token) | {"Content-Type": "application/x-ndjson"}
+        return await self._client.post(f"{url or self._url}/event_stream", content=content, headers=headers)
+
+    async def send(self, *numbers: int) -> int:
+        """Send entries with these numbers and return how far they are taken."""
+        response = await self.post(b"".join(line(number) for number in numbers))
+        assert response.status_code == 200, response.text
+        assert list(response.json()) == ["last_accepted_seq"]
+        return int(response.json()["last_accepted_seq"])
+
+
+@pytest.fixture
+def agent(api: httpx.AsyncClient, url: str, token: str) -> Agent:
+    return Agent(api, url, token)
+
+
+def entry(number: int) -> JSON:
+    return {"type": "notification", "notification": {"method": "step", "params": {"n": number}}}
+
+
+def line(number: int, event: Any = None) -> bytes:
+    return orjson.dumps({"seq": number, "event": entry(number) if event is None else event}) + b"\n"
+
+
+async def log_of(api: httpx.AsyncClient, url: str) -> list[int]:
+    entries = (await api.get(f"{url}/session_logs?limit=5000")).json()
+    return [each["notification"]["params"]["n"] for each in entries]
+
+
+async def told_to(api: httpx.AsyncClient, url: str) -> list[Any]:
+    """End the run and return the data of everything that its followers were told."""
+    assert (await api.patch(url, json={"status": "completed"})).status_code == 200
+    async with following(api, url) as stream:
+        return [told.data for told in await stream.rest()]
+
+
+def numbers(told: list[Any]) -> list[int]:
+    return [data["notification"]["params"]["n"] for data in told if "notification" in data]
+
+
+class TestTaking:
+    async def test_events_go_to_the_log_and_to_the_stream(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        assert await agent.send() == 0
+        assert await agent.send(1, 2, 3) == 3
+        assert await agent.send(4) == 4
+        assert await agent.send() == 4
+        assert await log_of(api, url) == [1, 2, 3, 4]
+        assert numbers(await told_to(api, url)) == [1, 2, 3, 4]
+
+    async def test_event_is_taken_once_however_often_it_is_sent(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        assert await agent.send(1, 2) == 2
+        assert await agent.send(1, 2) == 2
+        assert await agent.send(1, 2, 2, 3, 3) == 3
+        assert await log_of(api, url) == [1, 2, 3]
+        assert numbers(await told_to(api, url)) == [1, 2, 3]
+
+    async def test_requests_at_the_same_time_take_each_event_once(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        answers = await asyncio.gather(*(agent.send(*range(1, 60)) for _ in range(5)))
+        assert answers == [59] * 5
+        assert await log_of(api, url) == list(range(1, 60))
+        assert numbers(await told_to(api, url)) == list(range(1, 60))
+
+    async def test_missing_event_is_told_and_those_before_it_are_taken(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        response = await agent.post(line(1) + line(2) + line(4) + line(5))
+        assert (response.status_code, response.json()) == (409, {"last_accepted_seq": 2})
+        assert await log_of(api, url) == [1, 2]
+        assert await agent.send(3, 4, 5) == 5
+        assert numbers(await told_to(api, url)) == [1, 2, 3, 4, 5]
+
+    async def test_what_is_no_log_entry_is_only_told(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        update = {"update": {"sessionUpdate": "agent_message_chunk"}}
+        chunk = {"type": "notification", "notification": {"method": "session/update", "params": update}}
+        step = {"type": "step", "name": "build"}
+        response = await agent.post(line(1, chunk) + line(2, step) + line(3))
+        assert response.json() == {"last_accepted_seq": 3}
+        assert await log_of(api, url) == [3]
+        assert (await told_to(api, url))[1:4] == [chunk, step, entry(3)]
+
+    async def test_events_are_taken_while_the_request_is_open(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        """Each event is sent only when the one before was seen on the stream."""
+        seen = asyncio.Semaphore(0)
+
+        async def body() -> AsyncIterator[bytes]:
+            for number in range(1, 4):
+                yield line(number)[:7]
+                yield line(number)[7:]
+                async with asyncio.timeout(20):
+                    await seen.acquire()
+
+        async with following(api, url) as stream:
+            await stream.take(1)
+            sending = asyncio.create_task(agent.post(body()))
+            for number in range(1, 4):
+                [told] = await stream.take(1)
+                assert told.data == entry(number)
+                seen.release()
+            assert (await sending).json() == {"last_accepted_seq": 3}
+
+    async def test_lines_may_be_empty_and_end_as_they_like(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        body = b"\n\r\n" + line(1).replace(b"\n", b"\r\n") + b"  \n" + line(2).strip()
+        assert (await agent.post(body)).json() == {"last_accepted_seq": 2}
+        assert await log_of(api, url) == [1, 2]
+
+    async def test_many_events_are_taken_in_order(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        assert await agent.send(*range(1, 1501)) == 1500
+        assert await log_of(api, url) == list(range(1, 1501))
+
+    async def test_run_that_is_over_takes_no_more(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        await agent.send(1)
+        await api.patch(url, json={"status": "cancelled"})
+        for body in (b"", line(2)):
+            response = await agent.post(body)
+            assert (response.status_code, response.json()) == (400, {"error": "Run is already cancelled"})
+        assert await log_of(api, url) == [1]
+
+
+class TestWrongLines:
+    @pytest.mark.parametrize(
+        ("wrong", "code", "attr", "detail"),
+        [
+            (b"{", "parse_error", None, "Line 3: JSON parse error"),
+            (b"[" * 300 + b"]" * 300, "parse_error", None, "Line 3: JSON parse error - nested too deeply"),
+            (b"[]", "invalid_input", "seq", "Line 3: `seq` must be a positive integer."),
+            (b'{"seq": "3", "event": {}}', "invalid_input", "seq", "Line 3: `seq`"),
+            (b'{"seq": true, "event": {}}', "invalid_input", "seq", "Line 3: `seq`"),
+            (b'{"seq": 0, "event": {}}', "invalid_input", "seq", "Line 3: `seq`"),
+            (b'{"seq": 9007199254740992, "event": {}}', "invalid_input", "seq", "Line 3: `seq`"),
+            (b'{"seq": 3}', "invalid_input", "event", "Line 3: `event` must be an object."),
+            (b'{"seq": 3, "event": []}', "invalid_input", "event", "Line 3: `event` must be an object."),
+            (
+                b'{"seq": 3, "event": {"type": "task_run_state", "status": "completed"}}',
+                "invalid_input",
+                "event",
+                "Line 3: only the service itself says `task_run_state`.",
+            ),
+            (b'{"seq": 3, "event": {"type": "gap"}}', "invalid_input", "event", "Line 3: only the service"),
+        ],
+    )
+    async def test_wrong_line_is_named_and_those_before_it_are_taken(
+        self,
+        agent: Agent,
+        api: httpx.AsyncClient,
+        url: str,
+        wrong: bytes,
+        code: str,
+        attr: str | None,
+        detail: str,
+    ) -> None:
+        response = await agent.post(line(1) + line(2) + wrong + b"\n" + line(3))
+        assert response.status_code == 400
+        error = response.json()
+        assert list(error) == ["type", "code", "detail", "attr"]
+        assert (error["code"], error["attr"]) == (code, attr)
+        assert error["detail"].startswith(detail)
+        assert error["detail"].endswith("Events up to number 2 were taken.")
+        assert await log_of(api, url) == [1, 2]
+        assert await agent.send(3) == 3
+
+    async def test_line_that_is_too_long_is_refused(self, agent: Agent) -> None:
+        longest = {"type": "x", "x": "x" * (event_lines.MAX_LINE_BYTES - 100)}
+        assert (await agent.post(line(1, longest))).json() == {"last_accepted_seq": 1}
+        response = await agent.post(line(2) + line(3, longest | {"y": "y" * 200}))
+        assert response.json()["detail"].startswith("Line 2: longer than 1048576 bytes.")
+        assert await agent.send() == 2
+
+    async def test_body_that_is_too_large_is_refused_behind_what_was_taken(self, agent: Agent) -> None:
+        block = b"\n" * 1024 * 1024
+
+        async def body() -> AsyncIterator[bytes]:
+            yield line(1)
+            for _ in range(21):
+                yield block
+
+        response = await agent.post(body())
+        assert (response.status_code, response.json()["code"]) == (413, "request_too_large")
+        assert await agent.send() == 1
+
+    async def test_too_many_lines_are_refused(self, agent: Agent) -> None:
+        first = b"".join(line(1) for _ in range(event_lines.MAX_LINES))
+        assert (await agent.post(first)).json() == {"last_accepted_seq": 1}
+        response = await agent.post(first + line(2))
+        assert response.json()["detail"].startswith(f"Line {event_lines.MAX_LINES + 1}: ")
+
+
+class TestToken:
+    INVALID = "The run token is invalid or has expired."
+
+    def assert_refused(self, response: httpx.Response) -> None:
+        assert_error(
+            response, 403, type="authentication_error", code="authentication_failed", detail=self.INVALID
+        )
+
+    async def test_token_is_needed(self, api: httpx.AsyncClient, url: str) -> None:
+        del api.headers["Authorization"]
+        response = await api.post(f"{url}/event_stream")
+        assert_error(
+            response,
+            403,
+            type="authentication_error",
+            code="not_authenticated",
+            detail="Authentication credentials were not provided.",
+        )
+
+    async def test_key_of_a_person_is_none(self, agent: Agent, caller: Caller) -> None:
+        agent.token = caller.headers["Authorization"].removeprefix("Bearer ")
+        self.assert_refused(await agent.post())
+
+    async def test_token_of_somebody_else_is_none(self, agent: Agent) -> None:
+        claims = jwt.decode(agent.token, options={"verify_signature": False})
+        other = rsa.generate_private_key(65537, 2048)
+        for forged in (
+            jwt.encode(claims, other, algorithm="RS256"),
+            jwt.encode(claims, "", algorithm="none"),
+            jwt.encode(claims, "x" * 32, algorithm="HS256"),
+            "x.y.z",
+            "x" * 10_000,
+        ):
+            agent.token = forged
+            self.assert_refused(await agent.post())
+        assert claims["aud"] == AUDIENCE
+
+    async def test_token_expires(self, api: httpx.AsyncClient, url: str, clock: MovableClock) -> None:
+        token = (await api.get(f"{url}/connection_token")).json()["token"]
+        agent = Agent(api, url, token)
+        clock.now += timedelta(hours=24) - timedelta(seconds=1)
+        assert await agent.send() == 0
+        clock.advance(seconds=1)
+        self.assert_refused(await agent.post())
+
+    async def test_token_is_for_one_run(
+        self, agent: Agent, api: httpx.AsyncClient, task_url: str, url: str, tasks_url: str
+    ) -> None:
+        other = f"{task_url}/runs/{(await api.post(f'{task_url}/runs')).json()['id']}"
+        assert_not_found(await agent.post(url=other))
+        assert_not_found(await agent.post(url=url.replace(tasks_url, "/api/projects/1/tasks")))
+        assert_not_found(await agent.post(url=url.replace(url[-36:], "x")))
+        current = url.replace(tasks_url, "/api/projects/@current/tasks")
+        assert (await agent.post(url=current)).status_code == 200
+
+    async def test_token_ends_with_what_its_user_may_see(
+        self, agent: Agent, sessions: SessionFactory, owner: User, task_url: str
+    ) -> None:
+        assert await agent.send(1) == 1
+        task_id = task_url.rpartition("/")[2]
+        for change, back in (
+            (
+                update(Task).where(Task.id == task_id).values(deleted=True, deleted_at=utcnow()),
+                {"deleted": False},
+            ),
+            (update(User).where(User.id == owner.id).values(is_active=False), {"is_active": True}),
+        ):
+            async with unit_of_work(sessions) as session:
+                await session.execute(change)
+            assert_not_found(await agent.post(line(2)))
+            async with unit_of_work(sessions) as session:
+                await session.execute(update(change.table).values(back))
+        assert await agent.send(2) == 2
+        async with unit_of_work(sessions) as session:
+            await session.execute(delete(Membership).where(Membership.user_id == owner.id))
+        assert_not_found(await agent.post(line(3)))
+
+    async def test_token_opens_nothing_else(self, agent: Agent, api: httpx.AsyncClient, url: str) -> None:
+        headers = bearer(agent.token)
+        for answer in (
+            await api.get(url, headers=headers),
+            await api.get(f"{url}/stream", headers=headers),
+            await api.patch(url, json={"status": "completed"}, headers=headers),
+            await api.post(f"{url}/append_log", json={"entries": [{}]}, headers=headers),
+        ):
+            assert answer.status_code == 403
