@@ -36,6 +36,14 @@ _RUN = _TASK + "/runs/{run}"
 _ENVIRONMENTS = "/api/projects/{project}/sandbox_environments"
 _ANY_ID = "00000000-0000-4000-8000-000000000000"
 
+_CHUNK: JSON = {
+    "type": "notification",
+    "notification": {
+        "method": "session/update",
+        "params": {"update": {"sessionUpdate": "agent_message_chunk"}},
+    },
+}
+
 # Routes of one task: all of them hide what the caller does not see (contract 4).
 TASK_ROUTES = (
     Route("GET", _TASK, Scope.TASK_READ),
@@ -50,6 +58,13 @@ TASK_ROUTES = (
     Route("PATCH", _RUN + "/set_output", Scope.TASK_WRITE, body={"output": {"answer": 42}}),
     Route("POST", _RUN + "/start", Scope.TASK_WRITE, body={"pending_user_message": "go"}),
     Route("GET", _RUN + "/connection_token", Scope.TASK_WRITE),
+    # The run is the cloud's already.
+    Route("POST", _RUN + "/resume_in_cloud", Scope.TASK_WRITE, 400),
+    # Told to followers, and left out of the log, which these tests have no store for.
+    Route("POST", _RUN + "/append_log", Scope.TASK_WRITE, body={"entries": [_CHUNK]}),
+    Route("GET", _TASK + "/notifications", Scope.TASK_READ),
+    Route("PUT", _TASK + "/mute", Scope.TASK_WRITE, 204),
+    Route("DELETE", _TASK + "/mute", Scope.TASK_WRITE, 204),
 )
 PROJECT_ROUTES = (
     Route("GET", _TASKS, Scope.TASK_READ),
@@ -62,6 +77,7 @@ PROJECT_ROUTES = (
 )
 ROUTES = (
     Route("GET", "/api/users/@me", Scope.USER_READ),
+    Route("GET", "/api/users/@me/push_tokens", Scope.USER_WRITE),
     Route("GET", "/api/projects", Scope.PROJECT_READ),
     *PROJECT_ROUTES,
 )
