@@ -57,7 +57,7 @@ async def run_task(
     """Start a cloud run of the task and return the task with its new latest run.
 
     An empty body takes every default. The run is queued; a worker picks it up within moments and performs it in a
-    sandbox. Follow it by reading the run, or its `log_url`.
+    sandbox. Follow it by its `stream`, or by reading the run.
     """
     return await once(
         lambda: runs.start_cloud_run(
