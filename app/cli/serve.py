@@ -6,7 +6,7 @@ from types import FrameType
 
 import click
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app.cli.database import check_schema
 from app.cli.protocol import StreamingProtocol
@@ -14,6 +14,7 @@ from app.cli.settings import check_catalog, service_settings
 from app.config import get_settings
 from app.main import create_app
 from app.observability import configure_logging
+from app.web.proxies import TrustedProxies
 
 __all__ = ["create_logging_app", "serve"]
 
@@ -21,11 +22,11 @@ __all__ = ["create_logging_app", "serve"]
 _GRACEFUL_SHUTDOWN_SECONDS = 8
 
 
-def create_logging_app() -> FastAPI:
-    """Return the API with logs set up: a process of `--workers` starts from nothing."""
+def create_logging_app() -> ASGIApp:
+    """Return the API behind the proxies it trusts, with logs set up: a process of `--workers` starts from nothing."""
     settings = get_settings()
     configure_logging(settings.log_format, settings.log_level)
-    return create_app(settings)
+    return TrustedProxies(create_app(settings), trusted=settings.forwarded_allow_ips)
 
 
 @click.command()
@@ -61,8 +62,8 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
+        # Our own middleware believes them, and the host among them.
+        proxy_headers=False,
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
     )
 

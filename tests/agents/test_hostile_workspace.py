@@ -201,7 +201,7 @@ async def test_unreadable_and_very_deep_leftovers_are_removed(collector: Collect
     assert list(collector.left()) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything it owns")
+@pytest.mark.ordinary_user
 async def test_files_that_cannot_be_read_are_told(collector: Collector) -> None:
     collected = await collector.collect("echo x > x; chmod 0 x; echo y > y")
 

@@ -10,7 +10,7 @@ import pytest
 from app.cli import main
 from tests.cli.conftest import Taskbeacon
 
-COMMANDS = ["serve", "worker", "migrate", "dev", "demo", "openapi", "admin"]
+COMMANDS = ["serve", "worker", "agents", "migrate", "dev", "demo", "openapi", "admin"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,6 +1,5 @@
 """Pages and the links between them (contract 2.6)."""
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,10 +8,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.clock import utcnow
 from app.models import Membership, Project, Task, User
+from app.web.proxies import TrustedProxies
 from tests.support.assertions import assert_page
 from tests.support.callers import Caller
 from tests.support.factories import make_project, make_run, make_task, make_user
@@ -124,6 +123,25 @@ class TestLinks:
                 "https://api.example.com",
                 id="2.6-tls-ends-at-the-proxy",
             ),
+            pytest.param(
+                {
+                    "Host": "10.0.0.3:8000",
+                    "X-Forwarded-Host": "api.example.com",
+                    "X-Forwarded-Proto": "https",
+                },
+                "https://api.example.com",
+                id="2.6-forwarded-host",
+            ),
+            pytest.param(
+                {"X-Forwarded-Host": "said-by-the-client, [2001:db8::1]:8443"},
+                "http://[2001:db8::1]:8443",
+                id="2.6-the-nearest-proxys-word",
+            ),
+            pytest.param(
+                {"Host": "api.example.com", "X-Forwarded-Host": "a/b?c"},
+                "http://api.example.com",
+                id="2.6-no-host",
+            ),
         ],
     )
     async def test_links_name_the_host_that_was_asked(
@@ -137,16 +155,23 @@ class TestLinks:
         assert response.json()["next"] == f"{base}{tasks_url}?limit=1&offset=1"
 
     @pytest.fixture
-    async def behind_proxy(
-        self, application: FastAPI, caller: Caller
-    ) -> AsyncGenerator[httpx.AsyncClient, None]:
+    def behind_proxy(self, application: FastAPI, caller: Caller) -> httpx.AsyncClient:
         """The application as `taskbeacon serve` puts it behind a proxy that it trusts."""
-        served: Any = ProxyHeadersMiddleware(application, trusted_hosts="127.0.0.1")  # type: ignore[arg-type] # uvicorn and starlette name the same protocol differently
-        transport = httpx.ASGITransport(served, client=("127.0.0.1", 1))
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://testserver", headers=caller.headers
-        ) as client:
-            yield client
+        return self.calling(application, caller, address="127.0.0.1")
+
+    @staticmethod
+    def calling(application: FastAPI, caller: Caller, *, address: str) -> httpx.AsyncClient:
+        served = TrustedProxies(application, trusted="127.0.0.1")
+        transport = httpx.ASGITransport(served, client=(address, 1))
+        return httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=caller.headers)
+
+    async def test_stranger_is_not_believed(
+        self, application: FastAPI, caller: Caller, tasks_url: str
+    ) -> None:
+        stranger = self.calling(application, caller, address="203.0.113.7")
+        headers = {"X-Forwarded-Host": "evil.example.com", "X-Forwarded-Proto": "https"}
+        response = await stranger.get(f"{tasks_url}?limit=1", headers=headers)
+        assert response.json()["next"] == f"http://testserver{tasks_url}?limit=1&offset=1"
 
 
 class TestLeniency:

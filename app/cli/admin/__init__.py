@@ -1,30 +1,47 @@
 """`taskbeacon admin`: accounts, keys, integrations and upkeep. One transaction and one JSON object per command."""
 
-import click
-
-from app.cli.admin import accounts, artifacts, integrations, keys, push
+from app.cli.lazy import LazyGroup
 
 __all__ = ["admin"]
 
-admin = click.Group(
+_ACCOUNTS = "app.cli.admin.accounts:"
+_KEYS = "app.cli.admin.keys:"
+_INTEGRATIONS = "app.cli.admin.integrations:"
+
+admin = LazyGroup(
     "admin",
     help="Create and change accounts. Each command prints one JSON object.",
-    commands=[
-        accounts.create_organization,
-        accounts.create_project,
-        accounts.rename_project,
-        accounts.create_user,
-        accounts.add_member,
-        accounts.remove_member,
-        accounts.deactivate_user,
-        accounts.delete_user,
-        keys.create_key,
-        keys.revoke_key,
-        integrations.create_integration,
-        integrations.create_user_integration,
-        integrations.create_signal_report,
-        integrations.rotate_secrets,
-        artifacts.sweep_artifacts,
-        push.create_vapid_key,
-    ],
+    commands={
+        "create-organization": (f"{_ACCOUNTS}create_organization", "Add an organization."),
+        "create-project": (f"{_ACCOUNTS}create_project", "Add a project."),
+        "rename-project": (f"{_ACCOUNTS}rename_project", "Rename a project and the slugs of its tasks."),
+        "create-user": (f"{_ACCOUNTS}create_user", "Add a user."),
+        "add-member": (f"{_ACCOUNTS}add_member", "Make a user a member of a project."),
+        "remove-member": (f"{_ACCOUNTS}remove_member", "End a membership."),
+        "deactivate-user": (f"{_ACCOUNTS}deactivate_user", "Close an account: its keys stop working."),
+        "delete-user": (f"{_ACCOUNTS}delete_user", "Remove an account and its keys."),
+        "create-key": (f"{_KEYS}create_key", "Issue a key; its value is shown once."),
+        "revoke-key": (f"{_KEYS}revoke_key", "End a key for good."),
+        "create-integration": (
+            f"{_INTEGRATIONS}create_integration",
+            "Give a project access to a code host.",
+        ),
+        "create-user-integration": (
+            f"{_INTEGRATIONS}create_user_integration",
+            "Give a user access of their own to a code host.",
+        ),
+        "create-signal-report": (
+            f"{_INTEGRATIONS}create_signal_report",
+            "Add a signal report that tasks can be made for.",
+        ),
+        "rotate-secrets": (
+            f"{_INTEGRATIONS}rotate_secrets",
+            "Encrypt all stored secrets under the newest key.",
+        ),
+        "sweep-artifacts": (
+            "app.cli.admin.artifacts:sweep_artifacts",
+            "Remove files that nobody can reach any more.",
+        ),
+        "create-vapid-key": ("app.cli.admin.push:create_vapid_key", "Make a key for web push and print it."),
+    },
 )

@@ -1,0 +1,42 @@
+"""What a proxy in front of the API tells of the client's request: its address, its scheme, and the host it asked.
+
+The last one is not among what uvicorn's own middleware believes. Links to pages need it (contract 2.6).
+"""
+
+import re
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+__all__ = ["TrustedProxies"]
+
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+
+class TrustedProxies:
+    """Believes X-Forwarded-Host, -Proto and -For of the addresses in `trusted` (comma list, or *), of nobody else."""
+
+    def __init__(self, app: ASGIApp, *, trusted: str) -> None:
+        self._app = app
+        # uvicorn and starlette name the same protocol differently.
+        self._others = ProxyHeadersMiddleware(app, trusted_hosts=trusted)  # type: ignore[arg-type]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; anything but HTTP is passed on."""
+        if scope["type"] == "http":
+            client = scope.get("client")
+            if client is not None and client[0] in self._others.trusted_hosts:
+                scope["headers"] = _with_forwarded_host(scope["headers"])
+        await self._others(scope, receive, send)  # type: ignore[arg-type]
+
+
+def _with_forwarded_host(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers with the host that was forwarded, if one was and may be one.
+
+    Of several the last counts: that is what the nearest proxy says, and clients may have said the ones before.
+    """
+    forwarded = [value for name, value in headers if name == b"x-forwarded-host"]
+    host = forwarded[-1].rpartition(b",")[2].strip() if forwarded else b""
+    if not _HOST.fullmatch(host):
+        return headers
+    return [(b"host", host), *(pair for pair in headers if pair[0] != b"host")]
