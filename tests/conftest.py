@@ -41,9 +41,6 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "caller(kind): who calls in this test, a CallerKind; default: the owner of the project's tasks",
     )
-    config.addinivalue_line(
-        "markers", "real_agents: needs the agents that `make agents` installs; run by `make test-agents` only"
-    )
     sys.addaudithook(_refuse_outside_connections)
     _send_logs_to_pytest()
     # A busy machine is slow, not wrong.
