@@ -5,6 +5,7 @@ One request or one job step is one transaction. Effects on the outside world (a 
 the row that asks for the effect is written in the same transaction and a sweeper finishes what was lost.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,10 +21,12 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from app.config import Settings
 
 __all__ = [
+    "DatabaseUnavailable",
     "SessionFactory",
     "after_commit",
     "create_engine",
     "create_session_factory",
+    "is_server_away",
     "release",
     "unit_of_work",
 ]
@@ -80,17 +83,22 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
         DatabaseUnavailable: the server went away, or no connection could be had in time.
 
     """
+    session = sessions()
     try:
-        async with sessions() as session:
-            try:
-                yield session
-                hooks = await _commit(session)
-            except BaseException:
-                session.info.pop(_HOOKS, None)
+        try:
+            yield session
+            hooks = await _commit(session)
+        except BaseException:
+            session.info.pop(_HOOKS, None)
+            if session.in_transaction():
                 await session.rollback()
-                raise
+            raise
+        finally:
+            if session.in_transaction() or session.identity_map:
+                # Not even a second cancellation may keep a connection from going back.
+                await asyncio.shield(asyncio.create_task(session.close()))
     except (DBAPIError, PoolTimeoutError) as error:
-        if isinstance(error, PoolTimeoutError) or _is_server_away(error):
+        if isinstance(error, PoolTimeoutError) or error.connection_invalidated or is_server_away(error.orig):
             raise DatabaseUnavailable(str(error)) from error
         raise
     await _run(hooks)
@@ -110,7 +118,9 @@ def after_commit(session: AsyncSession, hook: Hook) -> None:
 
 
 async def _commit(session: AsyncSession) -> list[Hook]:
-    await session.commit()
+    # A session that was not used has nothing to end, and what it would take to end it costs as much as a statement.
+    if session.in_transaction():
+        await session.commit()
     hooks: list[Hook] = session.info.pop(_HOOKS, [])
     return hooks
 
@@ -128,9 +138,10 @@ def _dump_json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _is_server_away(error: DBAPIError) -> bool:
-    sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    return error.connection_invalidated or sqlstate.startswith(_SERVER_AWAY)
+def is_server_away(error: BaseException | None) -> bool:
+    """Tell whether a failure of the driver speaks of the server, not of the statement."""
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    return isinstance(error, OSError) or sqlstate.startswith(_SERVER_AWAY)
 
 
 def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: Any) -> Any:

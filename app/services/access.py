@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, null, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, and_, bindparam, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -19,6 +19,8 @@ from app.errors import AuthenticationFailed, NotFound, PermissionDenied
 from app.models import ApiKey, Membership, Project, Run, SandboxEnvironment, Task, User
 from app.models.tasks import EVERYONE
 from app.security import hash_api_key
+from app.services.caller_cache import CallerCache
+from app.statements import Fields, Prepared
 
 __all__ = [
     "CURRENT_PROJECT",
@@ -76,7 +78,12 @@ class Principal:
 
 
 async def authenticate(
-    session: AsyncSession, secret: str, *, place: str, project: int | str | None = None
+    session: AsyncSession,
+    secret: str,
+    *,
+    place: str,
+    project: int | str | None = None,
+    cache: CallerCache[Principal] | None = None,
 ) -> Principal:
     """Return who holds this key, and the project they name, in one statement.
 
@@ -85,23 +92,30 @@ async def authenticate(
         secret: the key as it was sent.
         place: where it was found, for the words of the failure.
         project: id of the project in the path, `CURRENT_PROJECT`, or None where the path names none.
+        cache: who was found less than a second ago; None asks the database.
 
     Raises:
         AuthenticationFailed: the key is unknown, revoked, or of an inactive user.
 
     """
-    statement = _authentication(project).where(
-        ApiKey.secret_hash == hash_api_key(secret), ApiKey.revoked_at.is_(None), User.is_active
-    )
-    row = (await session.execute(statement)).one_or_none()
+    secret_hash = hash_api_key(secret)
+    known = cache.find(secret_hash, project) if cache else None
+    if known is not None:
+        return known
+    asked_at = cache.now() if cache else 0.0
+    statement = _ANYWHERE if project is None else _IN_CURRENT if project == CURRENT_PROJECT else _IN_PROJECT
+    row = await statement.first(session, {"secret_hash": secret_hash, "project_id": project})
     if row is None:
         raise AuthenticationFailed(place)
-    await _note_use(session, row.key_id, row.last_used_at)
-    return _principal(row)
+    await _note_use(session, row["key_id"], row["last_used_at"])
+    principal = _principal(row)
+    if cache:
+        cache.keep(secret_hash, project, principal, asked_at=asked_at)
+    return principal
 
 
-def _authentication(project: int | str | None) -> Select[Any]:
-    columns = [
+_CALLER = (
+    select(
         ApiKey.id.label("key_id"),
         ApiKey.scopes,
         ApiKey.scoped_teams,
@@ -109,13 +123,15 @@ def _authentication(project: int | str | None) -> Select[Any]:
         ApiKey.last_used_at,
         User.id.label("user_id"),
         User.is_staff,
-    ]
-    source = select(*columns).join(User, User.id == ApiKey.user_id)
-    if project is None:
-        return source.add_columns(null().label("project_id"))
-    wanted = User.current_project_id if project == CURRENT_PROJECT else project
-    return (
-        source.add_columns(
+    )
+    .join(User, User.id == ApiKey.user_id)
+    .where(ApiKey.secret_hash == bindparam("secret_hash"), ApiKey.revoked_at.is_(None), User.is_active)
+)
+
+
+def _in_project(wanted: ColumnElement[Any]) -> Prepared:
+    return Prepared(
+        _CALLER.add_columns(
             Project.id.label("project_id"),
             Project.organization_id,
             Project.name.label("project_name"),
@@ -126,29 +142,46 @@ def _authentication(project: int | str | None) -> Select[Any]:
     )
 
 
-def _principal(row: Row[Any]) -> Principal:
+_ANYWHERE = Prepared(_CALLER)
+_IN_PROJECT = _in_project(bindparam("project_id", type_=Project.id.type))
+_IN_CURRENT = _in_project(User.current_project_id.expression)
+
+
+def _principal(row: Fields) -> Principal:
     project = None
-    if row.project_id is not None:
-        project = ProjectRef(id=row.project_id, organization_id=row.organization_id, name=row.project_name)
+    if row.get("project_id") is not None:
+        project = ProjectRef(
+            id=row["project_id"], organization_id=row["organization_id"], name=row["project_name"]
+        )
     return Principal(
-        user_id=row.user_id,
-        is_staff=row.is_staff,
-        key_id=row.key_id,
-        scopes=frozenset(row.scopes or ()),
-        scoped_teams=tuple(row.scoped_teams),
-        scoped_organizations=tuple(row.scoped_organizations),
+        user_id=row["user_id"],
+        is_staff=row["is_staff"],
+        key_id=row["key_id"],
+        scopes=frozenset(row["scopes"] or ()),
+        scoped_teams=tuple(row["scoped_teams"]),
+        scoped_organizations=tuple(row["scoped_organizations"]),
         named_project=project,
-        is_member=project is not None and row.member_id is not None,
+        is_member=project is not None and row["member_id"] is not None,
     )
+
+
+_NOTE_USE = Prepared(
+    update(ApiKey)
+    .where(
+        ApiKey.id == bindparam("key_id"),
+        or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= bindparam("stale_at")),
+    )
+    .values(last_used_at=bindparam("now", type_=ApiKey.last_used_at.type))
+)
 
 
 async def _note_use(session: AsyncSession, key_id: UUID, last_used_at: datetime | None) -> None:
     """Write `last_used_at` at most hourly (contract 2.2), and keep it even if the request fails afterwards."""
     now = utcnow()
-    if last_used_at is not None and now - last_used_at < _LAST_USED_RESOLUTION:
+    stale_at = now - _LAST_USED_RESOLUTION
+    if last_used_at is not None and last_used_at > stale_at:
         return
-    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= now - _LAST_USED_RESOLUTION)
-    await session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now))
+    await _NOTE_USE.perform(session, {"key_id": key_id, "stale_at": stale_at, "now": now})
     await release(session)
 
 
@@ -218,7 +251,7 @@ def visible_task(principal: Principal) -> ColumnElement[bool]:
 # The same condition for statements that are built once; its values come from `visibility`.
 VISIBLE_TASK = and_(
     Task.project_id == bindparam("visible_project_id"),
-    or_(Task.audience == EVERYONE, Task.audience == bindparam("visible_user_id")),
+    Task.audience.in_([literal(EVERYONE, BigInteger), bindparam("visible_user_id", type_=BigInteger)]),
     ~Task.deleted,
 )
 
@@ -235,8 +268,11 @@ async def require_task(session: AsyncSession, principal: Principal, task_id: UUI
         NotFound: there is no such task, or not for this caller.
 
     """
-    if (await session.scalar(select(Task.id).where(Task.id == task_id, visible_task(principal)))) is None:
+    if await _SEEN_TASK.first(session, {"task_id": task_id, **visibility(principal)}) is None:
         raise NotFound
+
+
+_SEEN_TASK = Prepared(select(Task.id).where(Task.id == bindparam("task_id"), VISIBLE_TASK))
 
 
 async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) -> Task:

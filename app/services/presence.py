@@ -19,6 +19,7 @@ from app.errors import InvalidInput, NotFound
 from app.models import Presence, PushToken, Task
 from app.schemas.presence import PresenceLeaveIn, PresenceLeaveQuery
 from app.services.access import VISIBLE_TASK, Principal, visibility, visible_task
+from app.statements import Prepared
 
 __all__ = ["TIME_TO_LIVE", "Watching", "beat", "leave", "leaving_device", "sweep_expired", "watching"]
 
@@ -53,13 +54,13 @@ async def beat(session: AsyncSession, caller: Principal, task_id: UUID, device_i
         **visibility(caller),
     }
     try:
-        seen = (await session.execute(_BEAT, values)).one()
+        (seen,) = await _BEAT.all(session, values)
     except IntegrityError as error:
         # Task or device was removed between our look at it and our row.
         raise NotFound(_NOT_THE_CALLERS) from error
-    if not seen.task:
+    if not seen["task"]:
         raise NotFound
-    if not seen.device:
+    if not seen["device"]:
         raise NotFound(_NOT_THE_CALLERS)
     return expires_at
 
@@ -101,8 +102,7 @@ def _beat_statement() -> Select[Any]:
     ).add_cte(written)
 
 
-# Built once: building it takes longer than performing it, and beats are the most frequent writes there are.
-_BEAT = _beat_statement()
+_BEAT = Prepared(_beat_statement())
 
 
 def leaving_device(body: PresenceLeaveIn, query: PresenceLeaveQuery) -> UUID:

@@ -23,6 +23,9 @@ from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory
 from app.enums import Platform
 from app.security import Cipher
+from app.services.access import Principal
+from app.services.budgets import Budgets
+from app.services.caller_cache import CallerCache
 from app.services.run_stream import find_last_words
 from app.services.stream_presence import StreamPresence
 
@@ -51,6 +54,9 @@ class ProcessContext:
     push: Mapping[Platform, PushSender]
     # The agents that runs may ask for; default: those of this release.
     catalog: Catalog = field(default_factory=load_catalog)
+    # What this process remembers for a moment.
+    callers: CallerCache[Principal] = field(default_factory=CallerCache)
+    budgets: Budgets = field(default_factory=Budgets)
 
     @property
     def cipher(self) -> Cipher:

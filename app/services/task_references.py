@@ -1,8 +1,6 @@
 """What a task may point to: it must exist, and belong to the project or to the caller (contract 5.2)."""
 
-from typing import Any
-
-from sqlalchemy import ScalarSelect, select
+from sqlalchemy import ColumnElement, ScalarSelect, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import OriginProduct
@@ -10,6 +8,7 @@ from app.errors import InvalidInput
 from app.models import Integration, SignalReport, UserIntegration
 from app.schemas.tasks import TaskIn
 from app.services.access import Principal
+from app.statements import Fields, Prepared
 
 __all__ = ["GITHUB", "default_github_integration", "require_references"]
 
@@ -61,32 +60,41 @@ def _require_origin(body: TaskIn) -> None:
         )
 
 
-async def _owners(session: AsyncSession, body: TaskIn) -> dict[str, Any]:
+_OWNERS = Prepared(
+    select(
+        select(Integration.project_id)
+        .where(Integration.id == bindparam("github_integration"))
+        .scalar_subquery()
+        .label("github_integration"),
+        select(UserIntegration.user_id)
+        .where(UserIntegration.id == bindparam("github_user_integration"))
+        .scalar_subquery()
+        .label("github_user_integration"),
+        select(SignalReport.project_id)
+        .where(SignalReport.id == bindparam("signal_report"))
+        .scalar_subquery()
+        .label("signal_report"),
+    )
+)
+
+
+async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
     """Return who owns each thing the body points to, None for what does not exist."""
-    lookups: dict[str, ScalarSelect[Any]] = {}
-    if body.github_integration is not None and abs(body.github_integration) <= _MAX_BIGINT:
-        lookups["github_integration"] = (
-            select(Integration.project_id).where(Integration.id == body.github_integration).scalar_subquery()
-        )
-    if body.github_user_integration is not None:
-        lookups["github_user_integration"] = (
-            select(UserIntegration.user_id)
-            .where(UserIntegration.id == body.github_user_integration)
-            .scalar_subquery()
-        )
-    if body.signal_report is not None:
-        lookups["signal_report"] = (
-            select(SignalReport.project_id).where(SignalReport.id == body.signal_report).scalar_subquery()
-        )
-    owners: dict[str, Any] = dict.fromkeys(("github_integration", "github_user_integration", "signal_report"))
-    if lookups:
-        row = (await session.execute(select(*(lookup.label(name) for name, lookup in lookups.items())))).one()
-        owners |= row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor, spelled with an underscore
+    integration = body.github_integration
+    wanted = {
+        # No integration has a number beyond those of the column.
+        "github_integration": None if integration is None or abs(integration) > _MAX_BIGINT else integration,
+        "github_user_integration": body.github_user_integration,
+        "signal_report": body.signal_report,
+    }
+    if not any(key is not None for key in wanted.values()):
+        return dict.fromkeys(wanted)
+    (owners,) = await _OWNERS.all(session, wanted)
     return owners
 
 
-def default_github_integration(project_id: int) -> ScalarSelect[int]:
-    """Return the project's first GitHub integration, for tasks that name none."""
+def default_github_integration(project_id: ColumnElement[int]) -> ScalarSelect[int]:
+    """Return the first GitHub integration of a project, for tasks that name none."""
     return (
         select(Integration.id)
         .where(Integration.project_id == project_id, Integration.kind == GITHUB)

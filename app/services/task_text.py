@@ -1,6 +1,7 @@
 """Pure rules about the words of a task: its title, its slug, and what a search asks for (contract 5.1, 10)."""
 
 import re
+from functools import lru_cache
 
 __all__ = ["escape_like", "searched_number", "slug", "slug_prefix", "title_from_description"]
 
@@ -20,6 +21,7 @@ def title_from_description(description: str) -> str:
     return first_line[: _TITLE_LENGTH - len(_ELLIPSIS)] + _ELLIPSIS
 
 
+@lru_cache(maxsize=1024)
 def slug_prefix(project_name: str) -> str:
     """Return the prefix that a project's name gives its slugs (contract 10.1)."""
     letters = [character for character in project_name if character.isalnum()]

@@ -7,11 +7,10 @@ entity is built and nothing is loaded later.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import aliased
 
 from app.clients.object_store import ObjectStore
-from app.enums import Environment, OriginProduct, RunStatus
 from app.models import Run, Task, User
 from app.schemas.runs import RunOut
 from app.schemas.tasks import TaskOut
@@ -20,6 +19,7 @@ from app.services.artifact_rules import log_key
 from app.services.run_queue import ATTEMPTS, QUEUE_POSITION, position
 from app.services.task_text import slug, slug_prefix
 from app.services.user_views import CREATOR_COLUMNS, user_basic
+from app.statements import Fields
 
 __all__ = ["RUN_COLUMNS", "run_out", "select_tasks", "task_out", "tasks_out"]
 
@@ -68,52 +68,54 @@ def _labelled(prefix: str, columns: Sequence[Any], source: Any) -> list[Any]:
     return [getattr(source, column.key).label(f"{prefix}{column.key}") for column in columns]
 
 
-_COLUMNS = [
-    *_TASK_COLUMNS,
-    *CREATOR_COLUMNS,
-    *_labelled("run_", _RUN_COLUMNS, _LatestRun),
-    position(_LatestRun).label(f"run_{QUEUE_POSITION}"),
-]
+def select_tasks(of: type[Task] = Task) -> Select[Any]:
+    """Return the statement that `task_out` reads; add a condition and an order.
 
+    Args:
+        of: the tasks to show, an alias of what a statement has written for example.
 
-def select_tasks() -> Select[Any]:
-    """Return the statement that `task_out` reads; add a condition on `Task` and an order."""
+    """
     return (
-        select(*_COLUMNS)
-        .outerjoin(User, User.id == Task.created_by_id)
-        .outerjoin(_LatestRun, _LatestRun.id == Task.latest_run_id)
+        select(
+            *_labelled("", _TASK_COLUMNS, of),
+            *CREATOR_COLUMNS,
+            *_labelled("run_", _RUN_COLUMNS, _LatestRun),
+            position(_LatestRun).label(f"run_{QUEUE_POSITION}"),
+        )
+        .select_from(of)
+        .outerjoin(User, User.id == of.created_by_id)
+        .outerjoin(_LatestRun, _LatestRun.id == of.latest_run_id)
     )
 
 
-async def tasks_out(rows: Sequence[Row[Any]], project: ProjectRef, store: ObjectStore) -> list[TaskOut]:
+async def tasks_out(rows: Sequence[Fields], project: ProjectRef, store: ObjectStore) -> list[TaskOut]:
     """Return a page of tasks as they are shown."""
     return [await task_out(row, project, store) for row in rows]
 
 
-async def task_out(row: Row[Any], project: ProjectRef, store: ObjectStore) -> TaskOut:
+async def task_out(row: Fields, project: ProjectRef, store: ObjectStore) -> TaskOut:
     """Return one row of `select_tasks` as it is shown (contract 3.1)."""
-    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor, spelled with an underscore
     return {
-        "id": row.id,
-        "task_number": row.task_number,
-        "slug": slug(slug_prefix(project.name), row.task_number),
-        "title": row.title,
-        "title_manually_set": row.title_manually_set,
-        "description": row.description,
-        "origin_product": OriginProduct(row.origin_product),
-        "repository": row.repository,
-        "github_integration": row.github_integration_id,
-        "github_user_integration": row.github_user_integration_id,
-        "signal_report": row.signal_report_id,
-        "json_schema": row.json_schema,
-        "internal": row.internal,
-        "archived": row.archived,
-        "archived_at": row.archived_at,
-        "latest_run": None if row.run_id is None else await run_out(values, store, prefix="run_"),
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-        "created_by": user_basic(values),
-        "ci_prompt": row.ci_prompt,
+        "id": row["id"],
+        "task_number": row["task_number"],
+        "slug": slug(slug_prefix(project.name), row["task_number"]),
+        "title": row["title"],
+        "title_manually_set": row["title_manually_set"],
+        "description": row["description"],
+        "origin_product": row["origin_product"],
+        "repository": row["repository"],
+        "github_integration": row["github_integration_id"],
+        "github_user_integration": row["github_user_integration_id"],
+        "signal_report": row["signal_report_id"],
+        "json_schema": row["json_schema"],
+        "internal": row["internal"],
+        "archived": row["archived"],
+        "archived_at": row["archived_at"],
+        "latest_run": None if row["run_id"] is None else await run_out(row, store, prefix="run_"),
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+        "created_by": user_basic(row),
+        "ci_prompt": row["ci_prompt"],
     }
 
 
@@ -127,8 +129,8 @@ async def run_out(values: Mapping[Any, Any], store: ObjectStore, *, prefix: str 
         "task": task_id,
         "stage": values[prefix + "stage"],
         "branch": values[prefix + "branch"],
-        "status": RunStatus(values[prefix + "status"]),
-        "environment": Environment(values[prefix + "environment"]),
+        "status": values[prefix + "status"],
+        "environment": values[prefix + "environment"],
         "runtime_adapter": _text(state, "runtime_adapter"),
         "provider": _text(state, "provider"),
         "model": _text(state, "model"),

@@ -1,28 +1,27 @@
 """Tasks: list, create, read, change, delete, and what is asked about many of them (contract 5.1 to 5.5, 6.2, 6.3)."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    ColumnElement,
-    Insert,
+    BigInteger,
     Select,
     Uuid,
-    and_,
     any_,
+    bindparam,
+    case,
     func,
     insert,
-    literal,
-    or_,
+    literal_column,
     select,
-    true,
-    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.clients.object_store import ObjectStore
 from app.clock import utcnow
@@ -30,12 +29,13 @@ from app.enums import Environment, OriginProduct, RunStatus, SignalReportRelatio
 from app.errors import NotFound
 from app.ids import new_id
 from app.models import Run, SignalReportTask, Task, TaskCounter
-from app.models.tasks import REPOSITORY_NAME, REPOSITORY_OWNER
-from app.schemas.tasks import Archived, SummaryOut, TaskIn, TaskListQuery, TaskOut
-from app.services.access import Principal, visible_audiences, visible_task
+from app.schemas.tasks import SummaryOut, TaskIn, TaskListQuery, TaskOut
+from app.services.access import VISIBLE_TASK, Principal, visibility
+from app.services.task_filters import count_statement, page_statement, task_filter
 from app.services.task_references import default_github_integration, require_references
-from app.services.task_text import escape_like, searched_number, title_from_description
+from app.services.task_text import title_from_description
 from app.services.task_views import select_tasks, task_out, tasks_out
+from app.statements import Prepared
 
 __all__ = [
     "create_task",
@@ -47,7 +47,6 @@ __all__ = [
     "update_task",
 ]
 
-_MAX_BIGINT = 2**63 - 1
 # What an update writes; origin and report decide who sees a task and are fixed at creation (contract 11 #31).
 _COLUMN_OF_FIELD = {
     "title": "title",
@@ -60,6 +59,18 @@ _COLUMN_OF_FIELD = {
     "internal": "internal",
     "ci_prompt": "ci_prompt",
 }
+_WRITTEN_AT_CREATION = (
+    "id",
+    "project_id",
+    "created_by_id",
+    "origin_product",
+    "signal_report_id",
+    "archived",
+    "archived_at",
+    *_COLUMN_OF_FIELD.values(),
+)
+# There are more sets of fields than clients send.
+_UPDATES_KEPT = 256
 
 
 async def list_tasks(
@@ -72,93 +83,14 @@ async def list_tasks(
     store: ObjectStore,
 ) -> tuple[int, list[TaskOut]]:
     """Return how many visible tasks the filters leave, and a page of them, newest first."""
-    conditions = _filters(caller, query)
-    count = await session.scalar(
-        select(func.count()).select_from(Task).where(visible_task(caller), *conditions)
-    )
-    if not count or offset >= count:
-        return count or 0, []
-    page = _newest(caller, conditions, limit=limit, offset=offset).subquery()
-    statement = (
-        select_tasks().join(page, page.c.id == Task.id).order_by(page.c.created_at.desc(), page.c.id.desc())
-    )
-    rows = (await session.execute(statement)).all()
+    wanted = task_filter(caller, query)
+    counted = await count_statement(wanted.shape).first(session, wanted.values)
+    count: int = counted["count"] if counted else 0
+    if offset >= count:
+        return count, []
+    page = page_statement(wanted.shape, limit, first=offset == 0)
+    rows = await page.all(session, {**wanted.values, "offset": offset, "end": offset + limit})
     return count, await tasks_out(rows, caller.project, store)
-
-
-def _newest(
-    caller: Principal, conditions: Sequence[ColumnElement[bool]], *, limit: int, offset: int
-) -> Select[Any]:
-    """Return the ids of one page: each audience read in the order of its index, the two merged.
-
-    `audience IN (…)` would give up the order of the index and sort everything the caller sees.
-    """
-    branches = [
-        select(Task.id, Task.created_at)
-        .where(Task.project_id == caller.project.id, Task.audience == audience, ~Task.deleted, *conditions)
-        .order_by(Task.created_at.desc(), Task.id.desc())
-        .limit(limit + offset)
-        for audience in visible_audiences(caller)
-    ]
-    merged = union_all(*branches).subquery()
-    return (
-        select(merged.c.id, merged.c.created_at)
-        .order_by(merged.c.created_at.desc(), merged.c.id.desc())
-        .limit(limit)
-        .offset(offset)
-    )
-
-
-def _filters(caller: Principal, query: TaskListQuery) -> list[ColumnElement[bool]]:
-    """Return the conditions that a query adds to visibility (contract 5.1)."""
-    conditions: list[ColumnElement[bool]] = []
-    if query.archived is not Archived.ALL:
-        conditions.append(_is(Task.archived, query.archived is Archived.ONLY))
-    # Only staff may ask for internal tasks; anyone else's wish is ignored, not refused.
-    conditions.append(_is(Task.internal, query.internal and caller.is_staff))
-    if query.created_by is not None:
-        # A number that no user can have.
-        fits = abs(query.created_by) <= _MAX_BIGINT
-        conditions.append(Task.created_by_id == query.created_by if fits else ~true())
-    if query.origin_product is not None:
-        conditions.append(Task.origin_product == query.origin_product)
-    if query.organization is not None:
-        conditions.append(_has_repository(REPOSITORY_OWNER, query.organization))
-    if query.repository is not None:
-        whole = "/" in query.repository
-        column = Task.repository if whole else REPOSITORY_NAME
-        conditions.append(_has_repository(column, query.repository))
-    if query.status is not None:
-        conditions.append(Task.latest_run_status == query.status)
-    if query.stage is not None:
-        in_stage = select(Run.task_id).where(Run.project_id == caller.project.id, Run.stage == query.stage)
-        conditions.append(Task.id.in_(in_stage))
-    if query.search is not None:
-        conditions.append(_matches(query.search))
-    return conditions
-
-
-def _is(flag: Any, wanted: bool) -> ColumnElement[bool]:
-    """Return the bare flag or its negation: partial indexes are not matched by `IS true`."""
-    condition: ColumnElement[bool] = flag if wanted else ~flag
-    return condition
-
-
-def _has_repository(column: Any, wanted: str) -> ColumnElement[bool]:
-    """Compare a part of the repository, which is stored in lower case and has exactly one slash."""
-    return and_(Task.repository.is_not(None), column == wanted.lower())
-
-
-def _matches(search: str) -> ColumnElement[bool]:
-    pattern = f"%{escape_like(search)}%"
-    alternatives: list[ColumnElement[bool]] = [
-        Task.title.ilike(pattern, escape="\\"),
-        Task.description.ilike(pattern, escape="\\"),
-    ]
-    number = searched_number(search)
-    if number is not None:
-        alternatives.append(Task.task_number == number)
-    return or_(*alternatives)
 
 
 async def retrieve_task(
@@ -170,12 +102,13 @@ async def retrieve_task(
         NotFound: there is no such task, or not for this caller.
 
     """
-    row = (
-        await session.execute(select_tasks().where(Task.id == task_id, visible_task(caller)))
-    ).one_or_none()
+    row = await _TASK.first(session, {"task_id": task_id, **visibility(caller)})
     if row is None:
         raise NotFound
     return await task_out(row, caller.project, store)
+
+
+_TASK = Prepared(select_tasks().where(Task.id == bindparam("task_id"), VISIBLE_TASK))
 
 
 async def create_task(
@@ -189,48 +122,51 @@ async def create_task(
     """
     await require_references(session, caller, body)
     now = utcnow()
-    task_id = new_id()
     by_hand = body.title_manually_set if body.given("title_manually_set") else bool(body.title)
-    values: dict[str, Any] = {
-        "id": task_id,
-        "project_id": caller.project.id,
-        "created_by_id": caller.user_id,
-        "title": body.title or title_from_description(body.description),
-        "title_manually_set": by_hand,
-        "description": body.description,
-        "origin_product": body.origin_product,
-        "repository": body.repository,
-        "github_user_integration_id": body.github_user_integration,
-        "signal_report_id": body.signal_report,
-        "json_schema": body.json_schema,
-        "internal": body.internal,
-        "archived": body.archived,
-        "archived_at": now if body.archived else None,
-        "ci_prompt": body.ci_prompt,
-        "created_at": now,
-        "updated_at": now,
-    }
-    await session.execute(_numbered_insert(caller.project.id, values, integration=body.github_integration))
+    relationship = None
     if body.signal_report and body.origin_product is OriginProduct.SIGNAL_REPORT:
         relationship = body.signal_report_task_relationship or SignalReportRelationship.IMPLEMENTATION
-        await session.execute(
-            insert(SignalReportTask).values(
-                id=new_id(),
-                report_id=body.signal_report,
-                task_id=task_id,
-                relationship=relationship,
-                created_at=now,
-            )
-        )
-    return await retrieve_task(session, caller, task_id, store=store)
+    (row,) = await _CREATE.all(
+        session,
+        {
+            "id": new_id(),
+            "project_id": caller.project.id,
+            "created_by_id": caller.user_id,
+            "title": body.title or title_from_description(body.description),
+            "title_manually_set": by_hand,
+            "description": body.description,
+            "origin_product": body.origin_product,
+            "repository": body.repository,
+            "github_integration_id": body.github_integration,
+            "github_user_integration_id": body.github_user_integration,
+            "signal_report_id": body.signal_report,
+            "json_schema": body.json_schema,
+            "internal": body.internal,
+            "archived": body.archived,
+            "archived_at": now if body.archived else None,
+            "ci_prompt": body.ci_prompt,
+            "created_at": now,
+            "updated_at": now,
+            "link_id": new_id(),
+            "relationship": relationship,
+        },
+    )
+    return await task_out(row, caller.project, store)
 
 
-def _numbered_insert(project_id: int, values: dict[str, Any], *, integration: int | None) -> Insert:
-    """Return one statement that takes the project's next number, finds its integration, and inserts the task.
+def _create_statement() -> Select[Any]:
+    """Return one statement that takes the project's next number, inserts the task, links it, and shows it.
 
     The counter's row stays locked until commit: who comes next waits, and a rollback gives the number back.
     """
-    counter = upsert(TaskCounter).values(project_id=project_id, next_number=1)
+    columns = {
+        name: bindparam(name, type_=Task.__table__.c[name].type)
+        for name in (*_WRITTEN_AT_CREATION, "created_at", "updated_at")
+    }
+    project_id = columns["project_id"]
+    counter = upsert(TaskCounter).from_select(
+        ["project_id", "next_number"], select(project_id, literal_column("1", TaskCounter.next_number.type))
+    )
     numbered = (
         counter.on_conflict_do_update(
             index_elements=[TaskCounter.project_id], set_={"next_number": TaskCounter.next_number + 1}
@@ -238,15 +174,34 @@ def _numbered_insert(project_id: int, values: dict[str, Any], *, integration: in
         .returning((TaskCounter.next_number - 1).label("task_number"))
         .cte("numbered")
     )
-    types = {column.name: column.type for column in Task.__table__.columns}
+    integration = func.coalesce(columns["github_integration_id"], default_github_integration(project_id))
     source = select(
-        *(literal(value, types[name]) for name, value in values.items()),
-        default_github_integration(project_id)
-        if integration is None
-        else literal(integration, types["github_integration_id"]),
+        *({**columns, "github_integration_id": integration}).values(),
         numbered.c.task_number,
     )
-    return insert(Task).from_select([*values, "github_integration_id", "task_number"], source)
+    inserted = (
+        insert(Task).from_select([*columns, "task_number"], source).returning(Task.__table__).cte("inserted")
+    )
+    relationship = bindparam("relationship", type_=SignalReportTask.relationship.type)
+    linked = (
+        insert(SignalReportTask)
+        .from_select(
+            ["id", "report_id", "task_id", "relationship", "created_at"],
+            select(
+                bindparam("link_id", type_=SignalReportTask.id.type),
+                inserted.c.signal_report_id,
+                inserted.c.id,
+                relationship,
+                inserted.c.created_at,
+            ).where(relationship.is_not(None)),
+        )
+        .returning(SignalReportTask.id)
+        .cte("linked")
+    )
+    return select_tasks(aliased(Task, inserted)).add_cte(linked)
+
+
+_CREATE = Prepared(_create_statement())
 
 
 async def update_task(
@@ -269,14 +224,29 @@ async def update_task(
         values["title_manually_set"] = True
     if body.given("archived"):
         values["archived"] = body.archived
-        # The first stamp stays when an archived task is archived again.
-        values["archived_at"] = func.coalesce(Task.archived_at, now) if body.archived else None
-    changed = await session.execute(
-        update(Task).where(Task.id == task_id, visible_task(caller)).values(values).returning(Task.id)
-    )
-    if changed.one_or_none() is None:
+    statement = _update_statement(tuple(values))
+    row = await statement.first(session, {"task_id": task_id, **visibility(caller), **values})
+    if row is None:
         raise NotFound
-    return await retrieve_task(session, caller, task_id, store=store)
+    return await task_out(row, caller.project, store)
+
+
+@lru_cache(maxsize=_UPDATES_KEPT)
+def _update_statement(columns: tuple[str, ...]) -> Prepared:
+    """Return one statement that writes these columns of a task and shows it."""
+    values: dict[str, Any] = {name: bindparam(name, type_=Task.__table__.c[name].type) for name in columns}
+    if "archived" in values:
+        # The first stamp stays when an archived task is archived again.
+        stamp = func.coalesce(Task.archived_at, values["updated_at"])
+        values["archived_at"] = case((values["archived"], stamp))
+    changed = (
+        update(Task)
+        .where(Task.id == bindparam("task_id"), VISIBLE_TASK)
+        .values(values)
+        .returning(Task.__table__)
+        .cte("changed")
+    )
+    return Prepared(select_tasks(aliased(Task, changed)))
 
 
 async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
@@ -286,63 +256,67 @@ async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -
         NotFound: there is no such task for this caller, or no longer.
 
     """
-    deleted = await session.execute(
-        update(Task)
-        .where(Task.id == task_id, visible_task(caller))
-        .values(deleted=True, deleted_at=utcnow())
-        .returning(Task.id)
-    )
-    if deleted.one_or_none() is None:
+    values = {"task_id": task_id, "deleted_at": utcnow(), **visibility(caller)}
+    if await _DELETE.first(session, values) is None:
         raise NotFound
+
+
+_DELETE = Prepared(
+    update(Task)
+    .where(Task.id == bindparam("task_id"), VISIBLE_TASK)
+    .values(deleted=True, deleted_at=bindparam("deleted_at", type_=Task.deleted_at.type))
+    .returning(Task.id)
+)
 
 
 async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:
     """Return the distinct repositories of visible tasks, sorted (contract 6.2)."""
-    statement = (
-        select(Task.repository)
-        .distinct()
-        .where(visible_task(caller), ~Task.internal, Task.repository.is_not(None), Task.repository != "")
-        .order_by(Task.repository)
-    )
-    return [repository for repository in await session.scalars(statement) if repository]
+    return [row["repository"] for row in await _REPOSITORIES.all(session, visibility(caller))]
+
+
+_REPOSITORIES = Prepared(
+    select(Task.repository)
+    .distinct()
+    .where(VISIBLE_TASK, ~Task.internal, Task.repository.is_not(None), Task.repository != "")
+    .order_by(Task.repository)
+)
 
 
 async def summarize_tasks(
     session: AsyncSession, caller: Principal, ids: Sequence[UUID], *, limit: int, offset: int
 ) -> tuple[int, list[SummaryOut]]:
     """Return how many of these tasks the caller sees, and a page of them in short (contract 6.3)."""
-    # One array parameter: a list of parameters would make another statement of every length.
-    wanted = [Task.id == any_(literal(list(ids), ARRAY(Uuid))), visible_task(caller)]
-    count = await session.scalar(select(func.count()).select_from(Task).where(*wanted))
-    if not count or offset >= count:
-        return count or 0, []
-    statement = (
-        select(
-            Task.id,
-            Task.title,
-            Task.repository,
-            Task.created_at,
-            Task.updated_at,
-            Run.status,
-            Run.environment,
-        )
-        .outerjoin(Run, Run.id == Task.latest_run_id)
-        .where(*wanted)
-        .order_by(Task.created_at.desc(), Task.id.desc())
-        .limit(limit)
-        .offset(offset)
-    )
+    values = {"ids": list(ids), "limit": limit, "offset": offset, **visibility(caller)}
+    counted = await _SUMMARIES_COUNT.first(session, values)
+    count: int = counted["count"] if counted else 0
+    if offset >= count:
+        return count, []
     summaries: list[SummaryOut] = [
         {
-            "id": row.id,
-            "title": row.title,
-            "repository": row.repository,
-            "created_at": row.created_at,
-            "updated_at": row.updated_at,
+            "id": row["id"],
+            "title": row["title"],
+            "repository": row["repository"],
+            "created_at": row["created_at"],
+            "updated_at": row["updated_at"],
             "latest_run": None
-            if row.status is None
-            else {"status": RunStatus(row.status), "environment": Environment(row.environment)},
+            if row["status"] is None
+            else {"status": RunStatus(row["status"]), "environment": Environment(row["environment"])},
         }
-        for row in await session.execute(statement)
+        for row in await _SUMMARIES.all(session, values)
     ]
     return count, summaries
+
+
+# One array parameter: a list of parameters would make another statement of every length.
+_ASKED_FOR = (Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
+_SUMMARIES_COUNT = Prepared(select(func.count().label("count")).select_from(Task).where(*_ASKED_FOR))
+_SUMMARIES = Prepared(
+    select(
+        Task.id, Task.title, Task.repository, Task.created_at, Task.updated_at, Run.status, Run.environment
+    )
+    .outerjoin(Run, Run.id == Task.latest_run_id)
+    .where(*_ASKED_FOR)
+    .order_by(Task.created_at.desc(), Task.id.desc())
+    .limit(bindparam("limit", type_=BigInteger))
+    .offset(bindparam("offset", type_=BigInteger))
+)

@@ -16,6 +16,7 @@ from app.errors import AppError, AuthenticationError, NotAuthenticated
 from app.schemas.fields import parse_integer
 from app.services import access, connection_tokens
 from app.services.access import Principal
+from app.services.process import ProcessContext
 from app.services.run_log_writer import LogRef
 from app.web.body import read_json
 from app.web.dependencies import EnvironmentId, ProcessDep, RunId, SessionDep, TaskId
@@ -55,7 +56,7 @@ class ScopeGate:
 
     async def __call__(self, request: Request, session: SessionDep, process: ProcessDep) -> Principal:
         """Authenticate, check project, scope and budget; return the caller."""
-        principal = await self._authenticate(request, session)
+        principal = await self._authenticate(request, session, process)
         if self.in_project:
             access.require_project(principal)
         access.require_scope(principal, self.scope)
@@ -63,11 +64,15 @@ class ScopeGate:
         request.state.principal = principal
         return principal
 
-    async def _authenticate(self, request: Request, session: AsyncSession) -> Principal:
+    async def _authenticate(
+        self, request: Request, session: AsyncSession, process: ProcessContext
+    ) -> Principal:
         project = _project_of(request) if self.in_project else None
         try:
             secret, place = await _credential(request)
-            return await access.authenticate(session, secret, place=place, project=project)
+            return await access.authenticate(
+                session, secret, place=place, project=project, cache=process.callers
+            )
         except AuthenticationError as error:
             if self.in_project:
                 error.status = UNAUTHENTICATED_STATUS_IN_PROJECT

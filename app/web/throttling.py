@@ -1,6 +1,6 @@
-"""A project's budget of requests per minute and hour, counted in Redis (contract 2.7).
+"""A project's budget of requests per minute and hour (contract 2.7).
 
-Fixed windows: one round trip counts both. While Redis is away requests pass: a budget is not worth an outage.
+While Redis is away requests pass: a budget is not worth an outage.
 """
 
 import structlog
@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from app.clock import utcnow
 from app.errors import Throttled
 from app.services.access import Principal
+from app.services.budgets import Budget
 from app.services.process import ProcessContext
 
 __all__ = ["throttle"]
@@ -28,24 +29,17 @@ async def throttle(process: ProcessContext, principal: Principal, *, in_project:
     """
     settings = process.settings
     budgets = [
-        (window, limit)
+        Budget(window, limit)
         for window, limit in ((_MINUTE, settings.throttle_per_minute), (_HOUR, settings.throttle_per_hour))
         if limit
     ]
     if not budgets:
         return
     bucket = f"project:{principal.project.id}" if in_project else f"user:{principal.user_id}"
-    now = int(utcnow().timestamp())
     try:
-        async with process.redis.pipeline(transaction=False) as pipeline:
-            for window, _ in budgets:
-                key = f"throttle:{bucket}:{window}:{now // window}"
-                pipeline.incr(key)
-                pipeline.expire(key, window, nx=True)
-            counts = (await pipeline.execute())[::2]
+        retry_after = await process.budgets.count(process.redis, bucket, budgets, now=utcnow().timestamp())
     except (RedisError, OSError) as error:
         log.warning("throttle.unavailable", error=repr(error))
         return
-    for (window, limit), count in zip(budgets, counts, strict=True):
-        if count > limit:
-            raise Throttled(retry_after=window - now % window)
+    if retry_after is not None:
+        raise Throttled(retry_after=retry_after)

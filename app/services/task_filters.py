@@ -1,0 +1,159 @@
+"""Which tasks a list holds: a query as the shape of a statement, built once, and the values of this request.
+
+Pure: nothing here asks the database. The index that answers each condition stands in `app/models/tasks.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
+
+from app.models import Run, Task
+from app.models.tasks import EVERYONE, REPOSITORY_NAME, REPOSITORY_OWNER
+from app.schemas.tasks import Archived, TaskListQuery
+from app.services.access import VISIBLE_TASK, Principal, visibility
+from app.services.task_text import escape_like, searched_number
+from app.services.task_views import select_tasks
+from app.statements import Prepared
+
+__all__ = ["TaskFilter", "count_statement", "page_statement", "task_filter"]
+
+_MAX_BIGINT = 2**63 - 1
+# There are more shapes than anybody asks for.
+_SHAPES_KEPT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """The names of the conditions, which make the statement, and the values of its parameters."""
+
+    shape: tuple[str, ...]
+    values: Mapping[str, Any]
+
+
+def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
+    """Return what a query leaves of the tasks that the caller sees (contract 5.1)."""
+    # Only staff may ask for internal tasks; anyone else's wish is ignored, not refused.
+    shape = ["internal" if query.internal and caller.is_staff else "not internal"]
+    values: dict[str, Any] = visibility(caller)
+    if query.archived is not Archived.ALL:
+        shape.append("archived" if query.archived is Archived.ONLY else "not archived")
+
+    given = {
+        "created_by": query.created_by,
+        "origin_product": query.origin_product,
+        "organization": query.organization and query.organization.lower(),
+        "status": query.status,
+        "stage": query.stage,
+    }
+    if query.repository is not None:
+        # Stored in lower case, with exactly one slash.
+        given["repository" if "/" in query.repository else "repository_name"] = query.repository.lower()
+    for name, value in given.items():
+        if isinstance(value, int) and abs(value) > _MAX_BIGINT:
+            # A number that no user can have.
+            shape.append("nothing")
+        elif value is not None:
+            shape.append(name)
+            values[name] = value
+    if query.search is not None:
+        values["pattern"] = f"%{escape_like(query.search)}%"
+        number = searched_number(query.search)
+        if number is None:
+            shape.append("words")
+        else:
+            shape.append("number")
+            values["number"] = number
+    return TaskFilter(tuple(shape), values)
+
+
+_WORDS = or_(
+    Task.title.ilike(bindparam("pattern"), escape="\\"),
+    Task.description.ilike(bindparam("pattern"), escape="\\"),
+)
+# Flags are bare or negated: partial indexes are not matched by `IS true`.
+_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
+    "internal": Task.internal.expression,
+    "not internal": ~Task.internal,
+    "archived": Task.archived.expression,
+    "not archived": ~Task.archived,
+    "nothing": false(),
+    "created_by": Task.created_by_id == bindparam("created_by"),
+    "origin_product": Task.origin_product == bindparam("origin_product"),
+    "organization": and_(Task.repository.is_not(None), bindparam("organization") == REPOSITORY_OWNER),
+    "repository": and_(Task.repository.is_not(None), Task.repository == bindparam("repository")),
+    "repository_name": and_(Task.repository.is_not(None), bindparam("repository_name") == REPOSITORY_NAME),
+    "status": Task.latest_run_status == bindparam("status"),
+    "stage": Task.id.in_(
+        select(Run.task_id).where(
+            Run.project_id == bindparam("visible_project_id"), Run.stage == bindparam("stage")
+        )
+    ),
+    "words": _WORDS,
+    "number": or_(_WORDS, Task.task_number == bindparam("number")),
+}
+
+
+@lru_cache(maxsize=_SHAPES_KEPT)
+def count_statement(shape: tuple[str, ...]) -> Prepared:
+    """Return the statement that counts the visible tasks which a filter of this shape leaves."""
+    conditions = (_CONDITIONS[name] for name in shape)
+    return Prepared(select(func.count().label("count")).select_from(Task).where(VISIBLE_TASK, *conditions))
+
+
+@lru_cache(maxsize=_SHAPES_KEPT)
+def page_statement(shape: tuple[str, ...], limit: int, *, first: bool) -> Prepared:
+    """Return the statement that brings a page of them, newest first.
+
+    The first page, the one that is polled, has no parameter but those of its filter: the planner knows how few rows are
+    wanted, and need not plan again. Others take `offset`, and in `end` the sum of `limit` and `offset`.
+    """
+    page = _newest(shape, limit, first=first).subquery()
+    return Prepared(
+        select_tasks().join(page, page.c.id == Task.id).order_by(page.c.created_at.desc(), page.c.id.desc())
+    )
+
+
+def _newest(shape: tuple[str, ...], limit: int, *, first: bool) -> Select[Any]:
+    """Return the ids of one page: each audience read in the order of its index, the two merged.
+
+    `audience IN (…)` would give up the order of the index and sort everything the caller sees.
+    """
+    end = _literal(limit) if first else bindparam("end", type_=BigInteger)
+    branches = [
+        select(Task.id, Task.created_at)
+        .where(
+            Task.project_id == bindparam("visible_project_id"),
+            Task.audience == audience,
+            ~Task.deleted,
+            *(_CONDITIONS[name] for name in shape),
+        )
+        .order_by(Task.created_at.desc(), Task.id.desc())
+        .limit(end)
+        for audience in (_literal(EVERYONE), bindparam("visible_user_id"))
+    ]
+    merged = union_all(*branches).subquery()
+    page = (
+        select(merged.c.id, merged.c.created_at)
+        .order_by(merged.c.created_at.desc(), merged.c.id.desc())
+        .limit(_literal(limit))
+    )
+    return page if first else page.offset(bindparam("offset", type_=BigInteger))
+
+
+def _literal(number: int) -> ColumnElement[int]:
+    return literal_column(str(number), BigInteger)

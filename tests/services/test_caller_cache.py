@@ -1,0 +1,131 @@
+"""Callers are remembered for less than a second: whatever changes about them counts within one."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.errors import AuthenticationFailed
+from app.models import ApiKey, Membership, Project, User
+from app.services import access, accounts, api_keys
+from app.services.access import Principal
+from app.services.caller_cache import LIFETIME_SECONDS, CallerCache
+from tests.support.factories import make_key, make_user
+from tests.support.queries import recorded
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def cache(clock: Clock) -> CallerCache[Principal]:
+    return CallerCache(clock=clock)
+
+
+Ask = Callable[[], Awaitable[Principal]]
+
+
+@pytest.fixture
+async def member(session: AsyncSession, project: Project) -> User:
+    return await make_user(session, projects=[project])
+
+
+@pytest.fixture
+async def secret(session: AsyncSession, member: User) -> str:
+    return await make_key(session, user=member)
+
+
+@pytest.fixture
+def ask(session: AsyncSession, project: Project, secret: str, cache: CallerCache[Principal]) -> Ask:
+    async def authenticate() -> Principal:
+        return await access.authenticate(session, secret, place="", project=project.id, cache=cache)
+
+    return authenticate
+
+
+def test_lifetime_is_at_most_one_second() -> None:
+    assert 0 < LIFETIME_SECONDS <= 1
+
+
+async def test_second_request_asks_no_database(ask: Ask, engine: AsyncEngine) -> None:
+    first = await ask()
+    with recorded(engine) as statements:
+        assert await ask() == first
+    assert statements == []
+
+
+async def test_revoked_key_is_refused_within_a_second(ask: Ask, session: AsyncSession, clock: Clock) -> None:
+    key_id = (await ask()).key_id
+    await api_keys.revoke_api_key(session, key_id)
+    clock.now += LIFETIME_SECONDS
+    with pytest.raises(AuthenticationFailed):
+        await ask()
+
+
+async def test_key_of_a_closed_account_is_refused_within_a_second(
+    ask: Ask, session: AsyncSession, member: User, clock: Clock
+) -> None:
+    await ask()
+    await accounts.deactivate_user(session, member.id)
+    clock.now += LIFETIME_SECONDS
+    with pytest.raises(AuthenticationFailed):
+        await ask()
+
+
+async def test_other_scopes_count_within_a_second(ask: Ask, session: AsyncSession, clock: Clock) -> None:
+    key_id = (await ask()).key_id
+    await session.execute(update(ApiKey).where(ApiKey.id == key_id).values(scopes=["task:read"]))
+    clock.now += LIFETIME_SECONDS
+    assert (await ask()).scopes == {"task:read"}
+
+
+async def test_ended_membership_counts_within_a_second(
+    ask: Ask, session: AsyncSession, member: User, clock: Clock
+) -> None:
+    assert (await ask()).is_member
+    await session.execute(delete(Membership).where(Membership.user_id == member.id))
+    clock.now += LIFETIME_SECONDS
+    assert not (await ask()).is_member
+
+
+async def test_age_counts_from_before_the_database_was_asked(cache: CallerCache[str], clock: Clock) -> None:
+    asked_at = cache.now()
+    clock.now += 0.6
+    cache.keep("hash", 1, "caller", asked_at=asked_at)
+    assert cache.find("hash", 1) == "caller"
+    clock.now += 0.4
+    assert cache.find("hash", 1) is None
+
+
+async def test_caller_is_remembered_for_the_project_they_named(cache: CallerCache[str]) -> None:
+    cache.keep("hash", 1, "caller", asked_at=cache.now())
+    assert cache.find("hash", 2) is None
+    assert cache.find("hash", None) is None
+    assert cache.find("other", 1) is None
+
+
+async def test_unknown_key_is_not_remembered(
+    session: AsyncSession, project: Project, cache: CallerCache[Principal]
+) -> None:
+    for _ in range(2):
+        with pytest.raises(AuthenticationFailed):
+            await access.authenticate(session, "phx_x", place="", project=project.id, cache=cache)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    cache: CallerCache[str] = CallerCache(most=10)
+    for number in range(100):
+        cache.keep(f"hash{number}", None, "caller", asked_at=cache.now())
+    assert sum(cache.find(f"hash{number}", None) is not None for number in range(100)) <= 10
+    assert cache.find("hash99", None) == "caller"

@@ -1,0 +1,120 @@
+"""Statements that are compiled once: alone without a transaction, or within the one that a session has begun."""
+
+import asyncpg
+import pytest
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.config import Settings
+from app.db import DatabaseUnavailable, SessionFactory, create_engine, create_session_factory, unit_of_work
+from app.models import Project, User
+from app.statements import Prepared
+from tests.support.factories import make_project, make_user
+from tests.support.processes import free_port
+from tests.support.queries import recorded
+
+BY_ID = Prepared(select(Project.id, Project.name).where(Project.id == bindparam("id")))
+RENAME = Prepared(
+    update(Project)
+    .where(Project.id == bindparam("project_id"))
+    .values(name=bindparam("new_name"))
+    .returning(Project.name)
+)
+
+
+async def name_of(sessions: SessionFactory, project_id: int) -> str:
+    async with unit_of_work(sessions) as session:
+        row = await BY_ID.first(session, {"id": project_id})
+    assert row is not None
+    return str(row["name"])
+
+
+@pytest.fixture
+async def project_id(committed_sessions: SessionFactory) -> int:
+    async with unit_of_work(committed_sessions) as session:
+        return (await make_project(session, name="Before")).id
+
+
+async def test_statement_alone_is_one_round_trip(
+    committed_sessions: SessionFactory, engine: AsyncEngine, project_id: int
+) -> None:
+    async with unit_of_work(committed_sessions) as session:
+        with recorded(engine) as statements:
+            row = await BY_ID.first(session, {"id": project_id})
+        assert not session.in_transaction()
+    # The driver tells of a statement a moment later, so this one goes before the look at it.
+    assert await name_of(committed_sessions, project_id) == "Before"
+    assert row is not None
+    assert (row["id"], row["name"]) == (project_id, "Before")
+    assert len(statements) == 1
+
+
+async def test_write_alone_is_committed_at_once(committed_sessions: SessionFactory, project_id: int) -> None:
+    async with unit_of_work(committed_sessions) as session:
+        await RENAME.all(session, {"project_id": project_id, "new_name": "After"})
+        assert await name_of(committed_sessions, project_id) == "After"
+
+
+async def test_write_behind_another_statement_goes_with_its_transaction(
+    committed_sessions: SessionFactory, project_id: int
+) -> None:
+    async with unit_of_work(committed_sessions) as session:
+        assert await session.get(Project, project_id) is not None
+        await RENAME.all(session, {"project_id": project_id, "new_name": "After"})
+        assert await name_of(committed_sessions, project_id) == "Before"
+        await session.rollback()
+    assert await name_of(committed_sessions, project_id) == "Before"
+
+
+async def test_what_a_session_wrote_is_seen_by_its_next_statement(
+    committed_sessions: SessionFactory, project_id: int
+) -> None:
+    async with unit_of_work(committed_sessions) as session:
+        project = await session.get_one(Project, project_id)
+        project.name = "Flushed"
+        await session.flush()
+        row = await BY_ID.first(session, {"id": project_id})
+    assert row is not None
+    assert row["name"] == "Flushed"
+
+
+async def test_refusal_by_a_constraint_is_an_integrity_error(committed_sessions: SessionFactory) -> None:
+    impossible = Prepared(
+        update(User).where(User.id == bindparam("id")).values(email=bindparam("email")).returning(User.id)
+    )
+    async with unit_of_work(committed_sessions) as session:
+        user, other = await make_user(session), await make_user(session)
+    async with unit_of_work(committed_sessions) as session:
+        with pytest.raises(IntegrityError):
+            await impossible.all(session, {"id": user.id, "email": other.email})
+
+
+async def test_failure_of_a_statement_is_not_a_failure_of_the_server(
+    committed_sessions: SessionFactory,
+) -> None:
+    dividing = Prepared(select(1 / bindparam("by", value=0)))
+    async with unit_of_work(committed_sessions) as session:
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await dividing.all(session, {})
+
+
+async def test_server_that_is_away_is_told_apart(settings: Settings) -> None:
+    nowhere = settings.model_copy(
+        update={"database_url": f"postgresql+asyncpg://u:p@127.0.0.1:{free_port()}/x"}
+    )
+    engine = create_engine(nowhere, application_name="taskbeacon-tests")
+    async with unit_of_work(create_session_factory(engine)) as session:
+        with pytest.raises(DatabaseUnavailable):
+            await BY_ID.first(session, {"id": 1})
+    await engine.dispose()
+
+
+async def test_session_whose_server_ended_it_is_replaced(
+    committed_sessions: SessionFactory, project_id: int
+) -> None:
+    end = Prepared(select(func.pg_terminate_backend(func.pg_backend_pid())))
+    async with unit_of_work(committed_sessions) as session:
+        with pytest.raises(DatabaseUnavailable):
+            await end.all(session, {})
+    assert await name_of(committed_sessions, project_id) == "Before"
