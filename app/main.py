@@ -24,6 +24,7 @@ from app.routers import (
     staged_artifacts,
     tasks,
     users,
+    webhooks,
 )
 from app.services.process import ProcessContext, open_process
 from app.services.schema import require_current_schema
@@ -79,6 +80,7 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
         push_tokens.router,
         presence.router,
         notifications.router,
+        webhooks.router,
     ):
         app.include_router(router)
     # The last one added is the outermost.

@@ -31,6 +31,7 @@ _OPERATIONS = {
     ("GET", "/livez"): "livez",
     ("GET", "/readyz"): "readyz",
     ("GET", "/metrics"): "metrics",
+    ("POST", "/api/webhooks/github"): "webhooks_github_create",
     ("GET", "/api/users/@me"): "users_me_retrieve",
     ("GET", "/api/projects"): "projects_list",
     ("GET", "/api/projects/{project_id}/tasks"): "tasks_list",

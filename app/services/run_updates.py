@@ -38,6 +38,7 @@ PROTECTED_STATE = frozenset(
         "github_credential_source",
         "pr_authorship_mode",
         "sandbox_id",
+        "ci_follow_up",
         run_lifecycle.AGENT_STARTED,
         run_inbox.AGENT_ENDED,
         run_inbox.WAITING_FOR,

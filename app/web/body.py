@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from app.errors import AppError, BodyTooLarge, InvalidInput, MalformedBody, UnsupportedMediaType
 from app.web.validation import first_error
 
-__all__ = ["MAX_BODY_BYTES", "BodyReader", "json_body", "load_json", "read_json"]
+__all__ = ["MAX_BODY_BYTES", "BodyReader", "json_body", "load_json", "read_bytes", "read_json"]
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 # What is read and thrown away of a body that is too large, so that a client which sends first still gets its answer.
@@ -67,7 +67,7 @@ async def read_json(request: Request) -> Any:
 
 
 async def _read_json(request: Request) -> Any:
-    raw = await _read_bytes(request)
+    raw = await read_bytes(request)
     if not raw:
         return {}
     media_type = request.headers.get("content-type", "")
@@ -92,19 +92,20 @@ def load_json(raw: bytes) -> Any:
     return data
 
 
-async def _read_bytes(request: Request) -> bytes:
+async def read_bytes(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
+    """Return the body as it was sent. Raises BodyTooLarge."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size <= MAX_BODY_BYTES:
+        if size <= limit:
             chunks.append(chunk)
         elif size > _DRAINED_BYTES:
             break
         else:
             chunks.clear()
-    if size > MAX_BODY_BYTES:
-        raise BodyTooLarge(MAX_BODY_BYTES)
+    if size > limit:
+        raise BodyTooLarge(limit)
     return b"".join(chunks)
 
 

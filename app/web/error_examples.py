@@ -31,7 +31,7 @@ from app.web.error_handlers import envelope
 from app.web.examples import OperationExamples
 from app.web.validation import first_error
 
-__all__ = ["error_examples"]
+__all__ = ["error_examples", "public_error_examples"]
 
 _SERVER_ERROR_STATUS = 500
 # The one answer that no class of `app.errors` makes: it is not an expected failure.
@@ -58,6 +58,14 @@ def error_examples(
             shown = {"A field breaks a rule": orjson.loads(envelope(_refusal(examples)).body)} | shown
     shown |= {name: refusal.body for name, refusal in examples.refusals.items() if refusal.status == status}
     return shown
+
+
+def public_error_examples(status: int, examples: OperationExamples) -> dict[str, Any]:
+    """Return bodies that an operation without a gate may answer with this status."""
+    if status == _SERVER_ERROR_STATUS:
+        return {"Unexpected error": _SERVER_ERROR}
+    failures = [error for error in (*examples.failures, *_AWAY.values()) if error.status == status]
+    return {error.detail: orjson.loads(envelope(error).body) for error in failures}
 
 
 _TOO_LARGE: Mapping[str, AppError] = {"Too large": BodyTooLarge(MAX_BODY_BYTES)}

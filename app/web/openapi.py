@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from app.web import documentation
 from app.web.auth import RunTokenGate, ScopeGate
 from app.web.body import BodyReader
-from app.web.error_examples import error_examples
+from app.web.error_examples import error_examples, public_error_examples
 from app.web.examples import EXAMPLES, OperationExamples, on_the_wire
 
 __all__ = ["describe_routes", "gate_of", "install_openapi", "reader_of"]
@@ -115,6 +115,8 @@ def _complete(operation: dict[str, Any], route: RouteContext, schemas: dict[str,
             elif gate is not None:
                 shown = error_examples(int(status), gate, examples, has_body=reader is not None)
                 content["examples"] = _named(shown)
+            elif examples.failures:
+                content["examples"] = _named(public_error_examples(int(status), examples))
         if status == _TOO_MANY_REQUESTS:
             response["headers"] = {
                 "Retry-After": {

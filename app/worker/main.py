@@ -35,6 +35,7 @@ from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
 from app.worker.jobs.recover_runs import recover_runs
 from app.worker.jobs.sweep_artifacts import sweep_artifacts
+from app.worker.jobs.sweep_code_hosts import sweep_code_hosts
 from app.worker.jobs.sweep_idempotency_keys import sweep_idempotency_keys
 from app.worker.jobs.sweep_presence import sweep_presence
 from app.worker.polling import ResilientWorker, RunWorker
@@ -111,6 +112,7 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Work
                 timeout=_CHORE_SECONDS,
             ),
             cron(fetch_receipts, second=5, unique=True, timeout=_CHORE_SECONDS),
+            cron(sweep_code_hosts, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
             cron(sweep_presence, second=25, unique=True, timeout=_CHORE_SECONDS),
             cron(sweep_idempotency_keys, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
         ],

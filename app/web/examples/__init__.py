@@ -17,6 +17,7 @@ from app.web.examples.push import PUSH_EXAMPLES
 from app.web.examples.runs import RUN_EXAMPLES
 from app.web.examples.sandbox_environments import SANDBOX_ENVIRONMENT_EXAMPLES
 from app.web.examples.tasks import TASK_EXAMPLES
+from app.web.examples.webhooks import WEBHOOK_EXAMPLES
 
 __all__ = ["EXAMPLES", "OperationExamples", "on_the_wire"]
 
@@ -28,6 +29,7 @@ EXAMPLES: Mapping[str, OperationExamples] = {
     **ARTIFACT_EXAMPLES,
     **SANDBOX_ENVIRONMENT_EXAMPLES,
     **PUSH_EXAMPLES,
+    **WEBHOOK_EXAMPLES,
 }
 
 

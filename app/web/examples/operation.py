@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.errors import RequestRefused
+from app.errors import AppError, RequestRefused
 
 __all__ = ["OperationExamples", "page"]
 
@@ -22,6 +22,8 @@ class OperationExamples:
     refused: tuple[type[BaseModel], dict[str, Any]] | None = None
     # Answers that are not the envelope.
     refusals: Mapping[str, RequestRefused] = field(default_factory=dict)
+    # What an operation without a gate refuses, in the envelope.
+    failures: tuple[AppError, ...] = ()
 
 
 def page(item: Any) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""Where code hosts tell what happened. They have no key: each delivery is signed."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+
+from app.schemas.webhooks import WebhookOut
+from app.services import webhooks
+from app.services.webhooks import Delivery
+from app.web.answers import Json
+from app.web.body import read_bytes
+from app.web.dependencies import ProcessDep, SessionDep
+from app.web.documentation import errors
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/webhooks", tags=["operations"])
+
+# A hundred times what these events have.
+_MAX_BYTES = 5 * 2**20
+_MAX_BIGINT = 2**63 - 1
+
+
+@router.post(
+    "/github",
+    operation_id="webhooks_github_create",
+    summary="Tell of an event at GitHub",
+    response_description="What came of it.",
+    response_model=WebhookOut,
+    responses=errors(400, 403, 413),
+)
+async def receive_github(
+    request: Request,
+    session: SessionDep,
+    process: ProcessDep,
+    integration: Annotated[
+        int | None, Query(ge=1, le=_MAX_BIGINT, description="Integration whose webhook secret signed this.")
+    ] = None,
+    event: Annotated[
+        str, Header(alias="X-GitHub-Event", max_length=100, description="What it tells of.")
+    ] = "",
+    delivery: Annotated[
+        str, Header(alias="X-GitHub-Delivery", max_length=100, description="GitHub's id of it.")
+    ] = "",
+    signature: Annotated[
+        str,
+        Header(
+            alias="X-Hub-Signature-256", max_length=200, description="`sha256=` and the HMAC of the body."
+        ),
+    ] = "",
+) -> Json:
+    """Take in a webhook of GitHub; everything but a failed check on a branch of ours is ignored.
+
+    A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's
+    `ci_prompt`, at most three times for a branch. Signed with the webhook secret of `integration`, or with that of the
+    service where none is named.
+    """
+    sent = Delivery(
+        delivery_id=delivery,
+        event=event,
+        signature=signature,
+        body=await read_bytes(request, limit=_MAX_BYTES),
+        integration_id=integration,
+    )
+    answer = await webhooks.receive_github(
+        session,
+        sent,
+        cipher=process.cipher,
+        secret=process.settings.github_webhook_secret,
+        queue=process.queue,
+        events=process.events,
+    )
+    return Json(answer)

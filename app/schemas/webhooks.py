@@ -1,0 +1,19 @@
+"""What a code host is answered that tells us of an event."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+__all__ = ["WebhookOut"]
+
+
+class WebhookOut(TypedDict):
+    """What came of an event."""
+
+    status: Annotated[
+        Literal["started", "ignored"], Field(description="`started`: a run was, to correct a failed check.")
+    ]
+    reason: Annotated[str, Field(description="Why, in words.", examples=["No run pushed this commit."])]
+    run: Annotated[UUID | None, Field(description="The run that was started.")]

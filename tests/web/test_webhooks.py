@@ -1,0 +1,292 @@
+"""GitHub's webhooks: who is believed, what starts a follow-up run, and how often."""
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.enums import RunStatus
+from app.ids import new_hex_id
+from app.models import Integration, Project, Run, Task, User
+from app.services import integrations
+from app.services.process import ProcessContext
+from app.services.pushed_branches import Pushed, record_push
+from tests.support.assertions import assert_error, assert_permission_denied
+from tests.support.factories import make_run, make_task
+from tests.support.fakes import RecordingQueue
+
+SECRET = "a-secret-between-github-and-us"
+BRANCH = "taskbeacon/tes-0-1234abcd"
+SHA = "a" * 40
+
+
+def signed(body: bytes, secret: str = SECRET) -> str:
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def payload(event: str = "workflow_run", **changes: Any) -> dict[str, Any]:
+    check = {
+        "conclusion": "failure",
+        "head_branch": BRANCH,
+        "head_sha": SHA,
+        "name": "tests",
+        "head_repository": {"full_name": "Acme/App"},
+    }
+    repository = {"full_name": "Acme/App"}
+    return {"action": "completed", event: check | changes, "repository": repository}
+
+
+@dataclass(slots=True)
+class Hook:
+    """The webhook of an integration, and a task that a run has worked on."""
+
+    client: httpx.AsyncClient
+    session: AsyncSession
+    integration: Integration
+    task: Task
+    run: Run
+
+    async def send(
+        self,
+        content: Any,
+        *,
+        event: str = "workflow_run",
+        delivery: str | None = None,
+        signature: str | None = None,
+    ) -> httpx.Response:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        return await self.client.post(
+            f"/api/webhooks/github?integration={self.integration.id}",
+            content=body,
+            headers={
+                "X-GitHub-Event": event,
+                "X-GitHub-Delivery": delivery or new_hex_id(),
+                "X-Hub-Signature-256": signed(body) if signature is None else signature,
+            },
+        )
+
+    async def follow_up(self, answer: httpx.Response) -> Run:
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["status"] == "started", answer.text
+        return await self.session.get_one(Run, answer.json()["run"])
+
+    async def push(self, run: Run, sha: str) -> None:
+        pushed = Pushed(
+            repository="acme/app",
+            integration_id=self.integration.id,
+            branch=BRANCH,
+            base_branch="main",
+            head_sha=sha,
+        )
+        await record_push(self.session, task_id=self.task.id, run_id=run.id, pushed=pushed)
+
+    async def end(self, run: Run, sha: str) -> None:
+        """End a run that has pushed this commit."""
+        await self.session.execute(
+            update(Task).where(Task.id == self.task.id).values(latest_run_status=RunStatus.COMPLETED)
+        )
+        await self.push(run, sha)
+
+
+@pytest.fixture
+async def hook(
+    anonymous: httpx.AsyncClient,
+    session: AsyncSession,
+    process: ProcessContext,
+    project: Project,
+    owner: User,
+) -> Hook:
+    integration = await integrations.create_integration(
+        session, process.cipher, project_id=project.id, kind="github", webhook_secret=SECRET
+    )
+    task = await make_task(session, project=project, created_by=owner, ci_prompt="Mend it.")
+    state = {"mode": "interactive", "pr_base_branch": "main", "pr_authorship_mode": "user"}
+    run = await make_run(session, task=task, status=RunStatus.COMPLETED, state=state)
+    made = Hook(anonymous, session, integration, task, run)
+    await made.end(run, SHA)
+    return made
+
+
+@pytest.mark.parametrize("event", ["workflow_run", "check_suite"])
+async def test_failed_check_starts_a_run_that_goes_on_from_the_one_that_pushed(
+    hook: Hook, queue: RecordingQueue, event: str
+) -> None:
+    answer = await hook.send(payload(event), event=event)
+
+    run = await hook.follow_up(answer)
+    assert (run.status, run.branch, run.environment) == (RunStatus.QUEUED, "main", "cloud")
+    assert run.dispatch_requested_at is not None
+    assert run.state == {
+        "mode": "background",
+        "pr_base_branch": "main",
+        # The token that came with the earlier run is forgotten.
+        "pr_authorship_mode": "bot",
+        "resume_from_run_id": str(hook.run.id),
+        "pending_user_message": "Mend it.",
+        "ci_follow_up": {"number": 1, "limit": 3, "check": "tests", "head_sha": SHA},
+    }
+    assert [job.arguments for job in queue.jobs] == [{"run_id": str(run.id)}]
+
+
+async def test_task_without_a_prompt_gets_one_that_names_the_check(hook: Hook) -> None:
+    await hook.session.execute(update(Task).where(Task.id == hook.task.id).values(ci_prompt=None))
+
+    run = await hook.follow_up(await hook.send(payload(name="unit {tests}")))
+
+    for part in ("unit {tests}", SHA, BRANCH):
+        assert part in run.state["pending_user_message"]
+
+
+@pytest.mark.parametrize(
+    ("event", "content"),
+    [
+        ("ping", {"zen": "Design for failure."}),
+        ("push", payload()),
+        ("workflow_run", payload(conclusion="success")),
+        ("workflow_run", payload() | {"action": "requested"}),
+        ("workflow_run", payload(head_branch="main")),
+        ("workflow_run", payload(head_repository={"full_name": "mallory/app"})),
+        ("workflow_run", payload() | {"repository": {"full_name": "acme/other"}}),
+        ("workflow_run", payload(head_sha="b" * 40)),
+        ("workflow_run", payload(head_branch=7)),
+        ("workflow_run", payload(head_sha="\x00")),
+        ("workflow_run", {"action": "completed", "workflow_run": []}),
+        ("workflow_run", []),
+    ],
+)
+async def test_everything_else_is_ignored(
+    hook: Hook, queue: RecordingQueue, event: str, content: Any
+) -> None:
+    answer = await hook.send(content, event=event)
+
+    assert (answer.status_code, answer.json()["status"], answer.json()["run"]) == (200, "ignored", None)
+    assert queue.jobs == []
+
+
+async def test_delivery_that_comes_twice_counts_once(hook: Hook, queue: RecordingQueue) -> None:
+    await hook.follow_up(await hook.send(payload(), delivery="one"))
+
+    again = await hook.send(payload(), delivery="one")
+
+    assert (again.json()["status"], len(queue.jobs)) == ("ignored", 1)
+
+
+async def test_two_failed_checks_of_one_commit_start_one_run(hook: Hook, queue: RecordingQueue) -> None:
+    run = await hook.follow_up(await hook.send(payload()))
+    under_way = await hook.send(payload(name="lint"))
+    await hook.end(run, "b" * 40)
+    late = await hook.send(payload(name="docs"))
+    await hook.push(run, SHA)
+    known = await hook.send(payload(name="types"))
+
+    reasons = [answer.json()["reason"] for answer in (under_way, late, known)]
+    assert ["under way" in reasons[0], "moved the branch" in reasons[1], "acted upon" in reasons[2]] == [
+        True
+    ] * 3
+    assert len(queue.jobs) == 1
+
+
+async def test_branch_gets_three_follow_ups_and_then_says_why_no_more(
+    hook: Hook, queue: RecordingQueue
+) -> None:
+    run, sha = hook.run, SHA
+    for number in (1, 2, 3):
+        run = await hook.follow_up(await hook.send(payload(head_sha=sha)))
+        assert run.state["ci_follow_up"]["number"] == number
+        sha = str(number) * 40
+        await hook.end(run, sha)
+
+    fourth = await hook.send(payload(head_sha=sha))
+
+    assert fourth.json()["reason"] == "The branch had 3 follow-up runs already."
+    assert len(queue.jobs) == 3
+    await hook.session.refresh(run)
+    assert run.state["ci_follow_up"]["refused"] == fourth.json()["reason"]
+
+
+async def test_archived_or_deleted_task_is_left_alone(hook: Hook, queue: RecordingQueue) -> None:
+    await hook.session.execute(update(Task).where(Task.id == hook.task.id).values(archived=True))
+
+    assert (await hook.send(payload())).json()["status"] == "ignored"
+    assert queue.jobs == []
+
+
+@pytest.mark.parametrize(
+    "signature", ["", "sha256=", "sha256=" + "0" * 64, signed(b"{}"), signed(b"x", "other")]
+)
+async def test_wrong_signature_is_refused(hook: Hook, queue: RecordingQueue, signature: str) -> None:
+    answer = await hook.send(payload(), signature=signature)
+
+    assert_permission_denied(answer, "The signature does not fit.")
+    assert queue.jobs == []
+
+
+async def test_integration_without_a_secret_is_refused(hook: Hook) -> None:
+    hook.integration.encrypted_webhook_secret = None
+    await hook.session.flush()
+
+    answer = await hook.send(payload(), signature=signed(json.dumps(payload()).encode(), ""))
+
+    assert_permission_denied(answer, "The signature does not fit.")
+
+
+async def test_other_integration_cannot_speak_of_this_branch(
+    hook: Hook, process: ProcessContext, project: Project
+) -> None:
+    hook.integration = await integrations.create_integration(
+        hook.session, process.cipher, project_id=project.id, kind="github", webhook_secret=SECRET
+    )
+
+    assert (await hook.send(payload())).json()["status"] == "ignored"
+
+
+async def test_secret_of_the_service_signs_where_no_integration_is_named(
+    hook: Hook, application: FastAPI, process: ProcessContext
+) -> None:
+    body = json.dumps(payload()).encode()
+    headers = {
+        "X-GitHub-Event": "workflow_run",
+        "X-GitHub-Delivery": "d",
+        "X-Hub-Signature-256": signed(body, "of the service"),
+    }
+    refused = await hook.client.post("/api/webhooks/github", content=body, headers=headers)
+    settings = process.settings.model_copy(update={"github_webhook_secret": SecretStr("of the service")})
+    application.state.process = replace(process, settings=settings)
+    taken = await hook.client.post("/api/webhooks/github", content=body, headers=headers)
+
+    assert_permission_denied(refused, "The signature does not fit.")
+    await hook.follow_up(taken)
+
+
+async def test_body_that_is_too_large_or_no_json_is_refused(hook: Hook) -> None:
+    large = await hook.send(b" " * (5 * 2**20 + 1))
+    broken = await hook.send(b"{")
+
+    assert (large.status_code, large.json()["code"]) == (413, "request_too_large")
+    assert (broken.status_code, broken.json()["code"]) == (400, "parse_error")
+
+
+async def test_delivery_without_an_id_is_refused(hook: Hook) -> None:
+    body = json.dumps(payload()).encode()
+    answer = await hook.client.post(
+        f"/api/webhooks/github?integration={hook.integration.id}",
+        content=body,
+        headers={"X-GitHub-Event": "workflow_run", "X-Hub-Signature-256": signed(body)},
+    )
+
+    assert_error(
+        answer,
+        400,
+        type="validation_error",
+        code="required",
+        detail="This header is required.",
+        attr="X-GitHub-Delivery",
+    )
