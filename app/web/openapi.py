@@ -112,11 +112,9 @@ def _complete(operation: dict[str, Any], route: RouteContext, schemas: dict[str,
                 # A file has no example.
                 if examples.answer is not None:
                     content["example"] = on_the_wire(examples.answer)
-            elif gate is not None:
-                shown = error_examples(int(status), gate, examples, has_body=reader is not None)
+            elif gate is not None or examples.failures:
+                shown = _shown_errors(int(status), gate, examples, has_body=reader is not None)
                 content["examples"] = _named(shown)
-            elif examples.failures:
-                content["examples"] = _named(public_error_examples(int(status), examples))
         if status == _TOO_MANY_REQUESTS:
             response["headers"] = {
                 "Retry-After": {
@@ -124,6 +122,14 @@ def _complete(operation: dict[str, Any], route: RouteContext, schemas: dict[str,
                     "schema": {"type": "integer", "minimum": 1},
                 }
             }
+
+
+def _shown_errors(
+    status: int, gate: ScopeGate | RunTokenGate | None, examples: OperationExamples, *, has_body: bool
+) -> dict[str, Any]:
+    if gate is None:
+        return public_error_examples(status, examples)
+    return error_examples(status, gate, examples, has_body=has_body)
 
 
 def _add_parameters(operation: dict[str, Any], route: RouteContext) -> None:
