@@ -174,7 +174,12 @@ class Settings(BaseSettings):
     worker_drain_seconds: int = Field(
         default=30, ge=0, description="How long a stopping worker lets runs finish before it gives them back."
     )
-    run_timeout_seconds: int = Field(default=3600, ge=1, description="Wall-clock limit of a run.")
+    run_timeout_seconds: int = Field(
+        default=3600, ge=1, description="Wall-clock limit of a run; waiting for people does not count."
+    )
+    run_idle_seconds: int = Field(
+        default=900, ge=1, description="How long an interactive run waits for a person, each time."
+    )
     workspaces: Path | None = Field(
         default=None, description="Folder of run workspaces; default: `workspaces` in the home folder."
     )
@@ -279,6 +284,11 @@ class Settings(BaseSettings):
     def run_timeout(self) -> timedelta:
         """Wall-clock limit of a run."""
         return timedelta(seconds=self.run_timeout_seconds)
+
+    @property
+    def run_idle(self) -> timedelta:
+        """How long an interactive run waits for a person."""
+        return timedelta(seconds=self.run_idle_seconds)
 
     @property
     def workspaces_path(self) -> Path:

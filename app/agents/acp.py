@@ -7,6 +7,7 @@ asks is answered from the workspace and by the permission policy, which a caller
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -22,9 +23,12 @@ from acp.schema import (
     InitializeResponse,
     NewSessionResponse,
     PermissionOption,
+    PromptCapabilities,
     ReadTextFileResponse,
     RequestPermissionResponse,
+    SessionConfigOptionBoolean,
     SessionConfigOptionSelect,
+    SetSessionConfigOptionResponse,
     ToolCallUpdate,
     WriteTextFileResponse,
 )
@@ -36,10 +40,28 @@ from app.agents.streams import Tail, last_lines, read_bounded
 from app.agents.wire import BrokenWire, Message, Wire
 from app.clock import utcnow
 
-__all__ = ["AgentSession", "Decide", "Emit", "notification"]
+__all__ = ["AgentSession", "Answer", "Decide", "Emit", "Question", "notification"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An agent asks whether it may do something."""
+
+    tool_call: Message  # as it was sent
+    options: Sequence[PermissionOption]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The option to take; `meta` goes along as it is."""
+
+    option_id: str
+    meta: Message | None = None
+
 
 Emit = Callable[[Message], Awaitable[None]]
-Decide = Callable[[Sequence[PermissionOption]], Awaitable[str | None]]
+Decide = Callable[[Question], Awaitable[Answer | None]]  # None cancels the question
+ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
 
 _START_SECONDS = 120
 _CLOSE_SECONDS = 2.0
@@ -82,12 +104,24 @@ class AgentSession:
         self._transcript = _Transcript(emit)
         self._wire = Wire(process.stdout, process.stdin, self._transcript.add)
         self._connection = ClientSideConnection(
-            cast("Client", _Desk(work, writable or work, decide)), self._wire
+            cast("Client", _Desk(work, writable or work, self._transcript, decide)), self._wire
         )
         self._complaints = Tail(_COMPLAINT_BYTES)
         self._listener = asyncio.create_task(self._complaints.follow(process.stderr))
         self._session_id = ""
-        self._offers: NewSessionResponse | None = None
+        self._modes: frozenset[str] = frozenset()
+        self._options: Sequence[ConfigOption] = ()
+        self._takes = PromptCapabilities()
+
+    @property
+    def name(self) -> str:
+        """What people call the agent."""
+        return self._name
+
+    @property
+    def session_id(self) -> str:
+        """The agent's own id of the conversation; "" before it has started."""
+        return self._session_id
 
     @property
     def last_message(self) -> str:
@@ -102,8 +136,13 @@ class AgentSession:
         await self.shake_hands()
         if authenticate is not None:
             await self._ask(self._connection.authenticate(authenticate), within=_START_SECONDS)
-        self._offers = await self._ask(self._connection.new_session(str(self._work)), within=_START_SECONDS)
-        self._session_id = self._offers.session_id
+        opened: NewSessionResponse = await self._ask(
+            self._connection.new_session(str(self._work)), within=_START_SECONDS
+        )
+        self._session_id = opened.session_id
+        if opened.modes:
+            self._modes = frozenset(mode.id for mode in opened.modes.available_modes)
+        self._options = opened.config_options or ()
 
     async def shake_hands(self) -> InitializeResponse:
         """Begin the conversation and return what the agent says of itself. Raises AgentCrashed or AgentFailed."""
@@ -120,33 +159,60 @@ class AgentSession:
                 f"The agent '{self._name}' speaks version {answered.protocol_version} of the protocol; "
                 f"this worker speaks {PROTOCOL_VERSION}."
             )
+        if answered.agent_capabilities and answered.agent_capabilities.prompt_capabilities:
+            self._takes = answered.agent_capabilities.prompt_capabilities
         return answered
+
+    def takes(self, block: ContentBlock) -> bool:
+        """Tell whether the agent says that it understands such a block in a prompt."""
+        match block.type:
+            case "image":
+                return bool(self._takes.image)
+            case "audio":
+                return bool(self._takes.audio)
+            case "resource":
+                return bool(self._takes.embedded_context)
+            case "text" | "resource_link":
+                return True
 
     async def choose(self, category: str, value: str) -> bool:
         """Set the option of a category (`mode`, `model`, `thought_level`); return whether the agent took the value.
 
         Raises AgentCrashed, or AgentFailed if it cannot.
         """
-        offers = self._offers
-        modes = offers.modes if offers else None
-        if category == "mode" and modes and any(mode.id == value for mode in modes.available_modes):
+        if category == "mode" and value in self._modes:
             await self._ask(self._connection.set_session_mode(self._session_id, value), within=_START_SECONDS)
             return True
-        for option in (offers.config_options or ()) if offers else ():
+        for option in self._options:
             if isinstance(option, SessionConfigOptionSelect) and option.category == category:
                 return await self._try_option(option.id, value)
         return False
 
-    async def _try_option(self, option: str, value: str) -> bool:
+    async def configure(self, option_id: str, value: str | bool) -> str | None:
+        """Set an option that the agent offers by this id, or in this category.
+
+        Returns the category, "" where it has none, or None if the agent does not take that. Raises as `choose`.
+        """
+        for option in self._options:
+            if option.id == option_id:
+                is_switch = isinstance(option, SessionConfigOptionBoolean)
+                is_set = isinstance(value, bool) == is_switch and await self._try_option(option.id, value)
+                return str(option.category or "") if is_set else None
+        is_set = isinstance(value, str) and await self.choose(option_id, value)
+        return option_id if is_set else None
+
+    async def _try_option(self, option: str, value: str | bool) -> bool:
         """Set an option. The agent decides: some understand more names of models than they list."""
         try:
-            await self._ask(
+            answered: SetSessionConfigOptionResponse = await self._ask(
                 self._connection.set_config_option(option, self._session_id, value), within=_START_SECONDS
             )
         except AgentFailed as error:
             if isinstance(error.__cause__, RequestError) and error.__cause__.code == _INVALID_PARAMS:
                 return False
             raise
+        # One option may decide which others there are.
+        self._options = answered.config_options or self._options
         return True
 
     async def prompt(self, blocks: Sequence[ContentBlock]) -> str:
@@ -164,6 +230,11 @@ class AgentSession:
         """Ask the agent to leave the current prompt; `prompt` then returns "cancelled". Harmless otherwise."""
         with suppress(ConnectionError):
             await self._connection.cancel(self._session_id)
+
+    async def ended(self) -> NoReturn:
+        """Wait for the process to end, while nothing else is asked of it. Raises AgentCrashed then."""
+        await self._process.wait()
+        await self._explain_end()
 
     async def close(self, *, at_once: bool = False) -> None:
         """End the conversation and every process of the agent, `at_once` within a second. Repeatable."""
@@ -262,22 +333,28 @@ class _Desk:
     Not a subclass of the protocol's Client: that would claim terminals and more, which agents then use.
     """
 
-    def __init__(self, work: Path, writable: Path, decide: Decide) -> None:
+    def __init__(self, work: Path, writable: Path, transcript: _Transcript, decide: Decide) -> None:
         self._work = work
         self._writable = writable
+        self._transcript = transcript
         self._decide = decide
 
     async def request_permission(
         self,
         session_id: str,  # noqa: ARG002 - the protocol's signature
-        tool_call: ToolCallUpdate,  # noqa: ARG002
+        tool_call: ToolCallUpdate,
         options: list[PermissionOption],
         **_meta: Any,
     ) -> RequestPermissionResponse:
-        chosen = await self._decide(options)
-        if chosen is None:
+        # What it said up to here belongs before the question.
+        await self._transcript.flush()
+        question = Question(tool_call.model_dump(mode="json", by_alias=True, exclude_none=True), options)
+        answer = await self._decide(question)
+        if answer is None:
             return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
-        return RequestPermissionResponse(outcome=AllowedOutcome(outcome="selected", option_id=chosen))
+        return RequestPermissionResponse(
+            outcome=AllowedOutcome(outcome="selected", option_id=answer.option_id), field_meta=answer.meta
+        )
 
     async def read_text_file(
         self,

@@ -10,6 +10,7 @@ AgentError                          `message` goes to the run's `error_message`;
 ├── AgentTimedOut                   the wall-clock limit of the run passed
 ├── AgentOverLimit                  the run used more than its share of memory, processes or disk
 ├── AgentStopped                    whoever had the run performed asked for its end
+├── AgentCancelled                  people cancelled what the agent was doing
 ├── OutputInvalid                   the structured output is missing, not JSON, or not what the schema asks for
 ├── SandboxUnavailable              the sandbox that the operator asked for does not work on this machine
 ├── EnvironmentUnavailable          the run's sandbox environment is gone, or its variables cannot be read
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STEP_FAILED",
+    "AgentCancelled",
     "AgentCrashed",
     "AgentError",
     "AgentFailed",
@@ -102,6 +104,13 @@ class AgentOverLimit(AgentError):
 
 class AgentStopped(AgentError):
     """The run was to end before its agent was done."""
+
+
+class AgentCancelled(AgentError):
+    """People cancelled the run, or the last turn of its agent."""
+
+    def __init__(self) -> None:
+        super().__init__("The run was cancelled.")
 
 
 class OutputInvalid(AgentError):

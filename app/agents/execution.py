@@ -1,7 +1,7 @@
 """Performs one run, from an empty folder to a pushed branch.
 
     clone    the base of the work, into a workspace of its own
-    agent    one prompt to one agent process in the sandbox
+    agent    a conversation with one agent process in the sandbox
     collect  commits, files changed and the patch, also of a run that failed
     push     the new branch; only of a run that succeeded
 
@@ -19,8 +19,7 @@ from typing import Any  # JSON
 from uuid import UUID
 
 import structlog
-from acp.helpers import resource_link_block, text_block
-from acp.schema import PermissionOption, ResourceContentBlock
+from acp.helpers import ContentBlock, text_block
 
 from app.agents.acp import AgentSession, notification
 from app.agents.adapter import Adapter, ModeRule, Wishes, WorkspaceAccess
@@ -28,9 +27,10 @@ from app.agents.askpass import Credential
 from app.agents.beneath import write_file
 from app.agents.catalog import DEFAULT_ADAPTER
 from app.agents.checking import check_apart
-from app.agents.errors import AgentError, AgentFailed, AgentStopped, AgentTimedOut, SandboxUnavailable
+from app.agents.conversation import Conversation, Manners, links_to
+from app.agents.errors import AgentCancelled, AgentError, AgentStopped, AgentTimedOut, SandboxUnavailable
 from app.agents.fetching import Source
-from app.agents.files import OWN_FOLDER, Attachment, attached_path, place_attachments, take_artifacts
+from app.agents.files import OWN_FOLDER, Attachment, place_attachments, take_artifacts
 from app.agents.git import Remote
 from app.agents.inside import OWN_PROGRAM
 from app.agents.installation import Installed, find_installed
@@ -38,13 +38,14 @@ from app.agents.masking import Masker
 from app.agents.mirrors import Mirrors
 from app.agents.network import Network, NetworkRules, open_network
 from app.agents.observer import Observer
-from app.agents.permissions import decide
 from app.agents.repository import Author
 from app.agents.sandbox import Sandbox, confined_environment
+from app.agents.steering import Mailbox, Nobody
 from app.agents.structured import MISSING, output_instructions, read_output
 from app.agents.uninterrupted import uninterrupted
 from app.agents.watch import watched
 from app.agents.wire import LINE_LIMIT
+from app.agents.working_time import WorkingTime
 from app.agents.workspace import Collected, Workspace, open_workspace
 from app.enums import SandboxKind
 
@@ -55,12 +56,6 @@ Emit = Callable[[dict[str, Any]], Awaitable[None]]  # takes one log entry
 
 _LOGGER = structlog.get_logger(__name__)
 _SUMMARY_CHARACTERS = 10_000
-_UNFINISHED = {
-    "max_tokens": "The agent stopped because it ran out of tokens.",
-    "max_turn_requests": "The agent stopped because it made too many requests to its model.",
-    "refusal": "The agent refused to do this.",
-    "cancelled": "The agent was cancelled.",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +79,8 @@ class RunSpec:
     reasoning_effort: str | None = None
     permission_mode: str | None = None
     json_schema: Any = None  # when set, the output must be there and valid against it
-    timeout: timedelta
+    timeout: timedelta  # of the work; waiting for people does not count
+    manners: Manners = field(default_factory=Manners)
     sandbox: Sandbox
     environment: Mapping[str, str]  # the worker's; the adapter's allow-list picks from it
     commit_subject: str  # of the commit made for uncommitted work
@@ -112,10 +108,13 @@ class RunResult:
     patch_truncated: bool
 
 
-async def perform(spec: RunSpec, emit: Emit, *, stop: asyncio.Event | None = None) -> RunResult:
+async def perform(
+    spec: RunSpec, emit: Emit, *, stop: asyncio.Event | None = None, mailbox: Mailbox | None = None
+) -> RunResult:
     """Perform a run; when it returns or raises, its processes and its folder are gone.
 
-    Once `stop` is set the agent is ended at once, and what it did so far is collected.
+    Once `stop` is set the agent is ended at once, and what it did so far is collected. What people tell the agent
+    comes in through `mailbox`.
 
     Raises an AgentError, with what there was in `partial`; CancelledError and what `emit` raises pass through.
     Repeatable: the push branch of an earlier attempt at the same run is replaced.
@@ -123,7 +122,7 @@ async def perform(spec: RunSpec, emit: Emit, *, stop: asyncio.Event | None = Non
     installed = find_installed(spec.adapter, spec.environment, spec.agents)
     masker = Masker(spec.variables.values())
     async with open_workspace(spec.root, spec.run_id, spec.environment, spec.hidden) as workspace:
-        run = _Run(spec, masker.emitting(emit), installed, workspace, stop or asyncio.Event())
+        run = _Run(spec, emit, masker, installed, workspace, stop or asyncio.Event(), mailbox or Nobody())
         try:
             result = await run.perform()
         except AgentError as error:
@@ -139,12 +138,14 @@ class _Run:
         self,
         spec: RunSpec,
         emit: Emit,
+        masker: Masker,
         installed: Installed,
         workspace: Workspace,
         stop: asyncio.Event,
+        mailbox: Mailbox,
     ) -> None:
         self._spec = spec
-        self._emit = emit
+        self._emit = masker.emitting(emit)
         self._adapter = spec.adapter
         self._installed = installed
         self._wishes = Wishes(model=spec.model, effort=spec.reasoning_effort, mode=spec.permission_mode)
@@ -152,6 +153,16 @@ class _Run:
         self._stop = stop
         self._observer = Observer(spec.adapter)
         self._shown = Remote.parse(spec.clone_url).url if spec.clone_url else None
+        self._time = WorkingTime(spec.timeout)
+        self._conversation = Conversation(
+            mailbox,
+            self._emit,
+            self._time,
+            self._observer,
+            spec.manners,
+            masker,
+            mode=spec.permission_mode,
+        )
         self._prepared = False
         self._summary = ""
 
@@ -172,28 +183,40 @@ class _Run:
 
     async def _work(self) -> AgentError | None:
         """Clone and let the agent work, within the wall-clock limit; return why that went wrong."""
-        limit = asyncio.timeout(self._spec.timeout.total_seconds())
-        watching = asyncio.create_task(self._expire_when_stopped(limit))
+        watching: list[asyncio.Task[None]] = []
         try:
-            async with limit:
+            async with self._time:
+                watching += [
+                    asyncio.create_task(self._end_when_stopped()),
+                    asyncio.create_task(self._conversation.listen()),
+                ]
                 await self._prepare()
                 await self._converse()
         except AgentError as error:
             return error
         except TimeoutError:
-            if not limit.expired():
+            if not self._time.is_over:
                 raise
-            if self._stop.is_set():
-                return AgentStopped("The run was stopped.")
-            return AgentTimedOut(f"The run took longer than its limit of {_spoken(self._spec.timeout)}.")
+            return self._reason_of_end()
         finally:
-            watching.cancel()
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
         return None
 
-    async def _expire_when_stopped(self, limit: asyncio.Timeout) -> None:
+    async def _end_when_stopped(self) -> None:
         await self._stop.wait()
-        if not limit.expired():
-            limit.reschedule(asyncio.get_running_loop().time())
+        self._time.end()
+
+    def _reason_of_end(self) -> AgentError:
+        """Return why the time was up."""
+        if self._stop.is_set():
+            return AgentStopped("The run was stopped.")
+        if self._conversation.is_cancelled:
+            return AgentCancelled()
+        if self._conversation.fault is not None:
+            raise self._conversation.fault
+        return AgentTimedOut(f"The run took longer than its limit of {_spoken(self._spec.timeout)}.")
 
     async def _prepare(self) -> None:
         what = f"Cloning {self._shown}" if self._shown else "Making an empty repository"
@@ -268,24 +291,20 @@ class _Run:
             self._workspace.work,
             name=self._adapter.name,
             emit=self._observe,
-            decide=self._decide,
+            decide=self._conversation.decide,
             writable=None if confinement.directory_writable else self._workspace.work / OWN_FOLDER,
         )
         try:
             async with watched(process.pid, self._workspace.folder, spec.sandbox.policy):
                 await session.start(authenticate=self._authentication())
                 await self._choose(session, mode)
-                self._observer.begin_turn()
-                stop_reason = await session.prompt(
-                    [*(text_block(text) for text in self._prompt()), *self._links()]
-                )
+                links = links_to(self._workspace.work, spec.attachments)
+                opening: list[ContentBlock] = [*(text_block(text) for text in self._prompt()), *links]
+                await self._conversation.hold(session, self._workspace.work, opening)
         finally:
             self._summary = session.last_message[:_SUMMARY_CHARACTERS]
-            await uninterrupted(session.close(at_once=self._stop.is_set()))
-        if stop_reason in _UNFINISHED:
-            raise AgentFailed(_UNFINISHED[stop_reason])
-        if self._observer.has_failed:
-            raise AgentFailed(f"The agent '{self._adapter.name}' could not go on: {self._summary}")
+            at_once = self._stop.is_set() or self._conversation.is_cancelled
+            await uninterrupted(session.close(at_once=at_once))
 
     async def _observe(self, entry: dict[str, Any]) -> None:
         self._observer.see(entry)
@@ -323,26 +342,11 @@ class _Run:
                     "agent", f"The agent does not offer {category} '{value}'; it works with its default."
                 )
 
-    async def _decide(self, options: Sequence[PermissionOption]) -> str | None:
-        return decide(self._spec.permission_mode, options)
-
     def _prompt(self) -> list[str]:
         schema = self._spec.json_schema
         if schema is None or self._adapter.name == DEFAULT_ADAPTER:
             return [self._spec.prompt]
         return [self._spec.prompt, output_instructions(schema)]
-
-    def _links(self) -> list[ResourceContentBlock]:
-        work = self._workspace.work
-        return [
-            resource_link_block(
-                attachment.name,
-                attached_path(work, attachment).as_uri(),
-                mime_type=attachment.content_type or None,
-                size=attachment.size,
-            )
-            for attachment in self._spec.attachments
-        ]
 
     async def _take_artifacts(self) -> None:
         """Copy out what the agent left for people; its processes are gone."""

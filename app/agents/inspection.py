@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from acp.schema import InitializeResponse
 
-from app.agents.acp import AgentSession
+from app.agents.acp import AgentSession, Answer, Question
 from app.agents.adapter import Adapter, Wishes
 from app.agents.confinement import Confinement
 from app.agents.errors import AgentError, AgentNotInstalled
@@ -96,6 +96,6 @@ async def _ignore(_entry: Message) -> None:
     """Nothing is done, so nothing is told."""
 
 
-async def _refuse(*_question: object) -> str | None:
+async def _refuse(_question: Question) -> Answer | None:
     """Nothing is allowed."""
     return None

@@ -34,15 +34,16 @@ class Masker:
             return emit
 
         async def masked(entry: dict[str, Any]) -> None:
-            await emit(self._value(entry))
+            await emit(self.value(entry))
 
         return masked
 
-    def _value(self, value: Any) -> Any:
+    def value(self, value: Any) -> Any:
+        """Return a JSON value without the secrets."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.text(name): self._value(item) for name, item in value.items()}
+            return {self.text(name): self.value(item) for name, item in value.items()}
         if isinstance(value, list):
-            return [self._value(item) for item in value]
+            return [self.value(item) for item in value]
         return value

@@ -13,7 +13,8 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.catalog import DEFAULT_ADAPTER, Catalog
-from app.agents.errors import AgentError
+from app.agents.conversation import Manners
+from app.agents.errors import AgentCancelled, AgentError
 from app.agents.execution import RunResult, RunSpec
 from app.agents.files import Attachment
 from app.agents.mirrors import Mirrors
@@ -21,7 +22,7 @@ from app.agents.repository import Author
 from app.agents.sandbox import Sandbox
 from app.clients.object_store import ObjectStore, ObjectStoreUnavailable
 from app.config import Settings
-from app.enums import ArtifactType, PrAuthorshipMode, RunStatus
+from app.enums import ArtifactType, PrAuthorshipMode, RunMode, RunStatus
 from app.models import Project, Run, SandboxEnvironment, Task, User
 from app.schemas.runs import ArtifactOut
 from app.security import Cipher
@@ -138,6 +139,10 @@ class Orders:
             permission_mode=self.state.get("initial_permission_mode"),
             json_schema=self.json_schema,
             timeout=settings.run_timeout,
+            manners=Manners(
+                interactive=self.state.get("mode") == RunMode.INTERACTIVE,
+                patience=settings.run_idle,
+            ),
             sandbox=sandbox,
             environment=environment,
             commit_subject=self.title or self.slug,
@@ -280,10 +285,10 @@ def ending_of(
         )
         return Ending(RunStatus.COMPLETED, output=output, patch=outcome.patch, state=published)
     if isinstance(outcome, AgentError):
-        partial = outcome.partial
-        return Ending(
-            RunStatus.FAILED, error_message=outcome.message, patch=partial.patch if partial else b""
-        )
+        patch = outcome.partial.patch if outcome.partial else b""
+        if isinstance(outcome, AgentCancelled):
+            return Ending(RunStatus.CANCELLED, patch=patch)
+        return Ending(RunStatus.FAILED, error_message=outcome.message, patch=patch)
     return Ending(RunStatus.FAILED, error_message=_UNEXPECTED)
 
 

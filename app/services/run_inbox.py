@@ -5,6 +5,7 @@ nothing new having come lock the run's row first, as those do who tell the agent
 """
 
 from collections.abc import Collection, Sequence
+from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ __all__ = [
     "AGENT_ENDED",
     "OPEN",
     "WAITING_FOR",
+    "Attempt",
     "drop_open",
     "end_agent",
     "files_of",
@@ -43,6 +45,16 @@ OPEN: ColumnElement[bool] = RunCommand.status.in_([CommandStatus.ACCEPTED, Comma
 _BATCH = 1000
 # What an agent that starts from nothing must be told again.
 _TOLD_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, CommandMethod.CLOSE)
+
+
+class Attempt(Enum):
+    """What became of a step that depends on nothing new having come."""
+
+    DONE = auto()
+    # A command came that the worker has not seen; nothing has changed.
+    NEWS = auto()
+    # The run is not the owner's any more; nothing has changed.
+    LOST = auto()
 
 
 async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> Sequence[Row[Any]]:
@@ -92,13 +104,14 @@ async def start_waiting(
     owner: str,
     seen: int | None,
     queue: JobQueue,
-) -> bool:
+) -> Attempt:
     """Say in the run's state what its agent waits for, and push that it does (contract 7.2, `awaiting`).
 
-    With a position in `seen`, only if no command came behind it: False then, and when the run is not the owner's.
+    With a position in `seen`, only if no command came behind it.
     """
-    if not await _lock_unless_news(session, run_id, owner=owner, seen=seen):
-        return False
+    attempt = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
+    if attempt is not Attempt.DONE:
+        return attempt
     await session.execute(
         update(Run)
         .where(Run.id == run_id)
@@ -106,21 +119,14 @@ async def start_waiting(
     )
     await notifications.request(session, NotificationKind.AWAITING, [run_id])
     request_delivery(session, queue, run_id)
-    return True
+    return attempt
 
 
-async def stop_waiting(
-    session: AsyncSession, run_id: UUID, *, owner: str, request_id: str | None = None
-) -> bool:
-    """Take back what `start_waiting` said; False when somebody answered (that request) before."""
-    asked = Run.state[WAITING_FOR]["request_id"].astext
+async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, owner: str) -> bool:
+    """Take back that an agent waits for the answer to a request; False when somebody has answered before."""
     taken_back = await session.execute(
         update(Run)
-        .where(
-            *held_by(run_id, owner),
-            Run.state.has_key(WAITING_FOR),
-            asked.is_(None) if request_id is None else asked == request_id,
-        )
+        .where(*held_by(run_id, owner), Run.state[WAITING_FOR]["request_id"].astext == request_id)
         .values(state=Run.state.op("-")(WAITING_FOR), updated_at=utcnow())
         .returning(Run.id)
     )
@@ -129,20 +135,17 @@ async def stop_waiting(
 
 async def end_agent(
     session: AsyncSession, run_id: UUID, *, owner: str, seen: int | None, reason: str
-) -> bool:
+) -> Attempt:
     """Take no more commands for the agent, which ends; drop the open ones. Repeatable.
 
-    With a position in `seen`, only if no command came behind it: False then, and when the run is not the owner's.
+    With a position in `seen`, only if no command came behind it.
     """
-    if not await _lock_unless_news(session, run_id, owner=owner, seen=seen):
-        return False
-    await session.execute(
-        update(Run)
-        .where(Run.id == run_id)
-        .values(state=Run.state.op("-")(WAITING_FOR).op("||")({AGENT_ENDED: utcnow().isoformat()}))
-    )
-    await drop_open(session, [run_id], reason=reason)
-    return True
+    attempt = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
+    if attempt is Attempt.DONE:
+        ended = Run.state.op("-")(WAITING_FOR).op("||")({AGENT_ENDED: utcnow().isoformat()})
+        await session.execute(update(Run).where(Run.id == run_id).values(state=ended))
+        await drop_open(session, [run_id], reason=reason)
+    return attempt
 
 
 async def drop_open(session: AsyncSession, run_ids: Collection[UUID], *, reason: str) -> None:
@@ -163,7 +166,7 @@ async def read_dropped(
         .where(
             RunCommand.run_id == run_id,
             RunCommand.status == CommandStatus.DROPPED,
-            RunCommand.id.in_(ids) | (RunCommand.position > after),
+            RunCommand.id.in_(list(ids)) | (RunCommand.position > after),
         )
         .order_by(RunCommand.position)
         .limit(_BATCH)
@@ -188,16 +191,16 @@ async def files_of(session: AsyncSession, run_id: UUID, ids: Sequence[str]) -> l
     return [known[artifact_id] for artifact_id in dict.fromkeys(ids) if artifact_id in known]
 
 
-async def _lock_unless_news(session: AsyncSession, run_id: UUID, *, owner: str, seen: int | None) -> bool:
+async def _lock_unless_news(session: AsyncSession, run_id: UUID, *, owner: str, seen: int | None) -> Attempt:
     held = await session.execute(
         select(Run.id).where(*held_by(run_id, owner)).with_for_update(key_share=True)
     )
     if held.one_or_none() is None:
-        return False
+        return Attempt.LOST
     if seen is None:
-        return True
+        return Attempt.DONE
     # A statement of its own, behind the lock: it sees what was committed while the lock was waited for.
     news = select(func.max(RunCommand.position)).where(
         RunCommand.run_id == run_id, RunCommand.status == CommandStatus.ACCEPTED
     )
-    return (await session.scalar(news) or 0) <= seen
+    return Attempt.NEWS if (await session.scalar(news) or 0) > seen else Attempt.DONE

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from app.agents.confinement import SandboxPolicy
 from app.agents.mirrors import Mirrors
 from app.agents.sandbox import probe
+from app.agents.working_time import MAX_WAITING
 from app.agents.workspace import reclaim
 from app.clients.github import GitHubClient
 from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
@@ -67,7 +68,7 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
             func(
                 execute_run,
                 name=EXECUTE_RUN,
-                timeout=settings.run_timeout_seconds + _JOB_MARGIN_SECONDS,
+                timeout=settings.run_timeout_seconds + MAX_WAITING.total_seconds() + _JOB_MARGIN_SECONDS,
             )
         ],
         cron_jobs=[

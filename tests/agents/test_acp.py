@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 from acp.helpers import text_block
 from acp.schema import PermissionOption
 
-from app.agents.acp import AgentSession
+from app.agents.acp import AgentSession, Answer, Question
 from app.agents.errors import AgentCrashed, AgentFailed
 from app.agents.permissions import decide
 from app.agents.sandbox import confined_environment
@@ -63,8 +63,9 @@ class Stage:
         async def emit(entry: dict[str, Any]) -> None:
             updates.append(entry["notification"]["params"]["update"])
 
-        async def answer(options: Sequence[PermissionOption]) -> str | None:
-            return decide(mode, options)
+        async def answer(question: Question) -> Answer | None:
+            chosen = decide(mode, question.options)
+            return None if chosen is None else Answer(chosen)
 
         work = cell.confinement.directory
         session = AgentSession(

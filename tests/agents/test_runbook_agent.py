@@ -2,16 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from acp.helpers import text_block
-from acp.schema import PermissionOption
 
-from app.agents.acp import AgentSession
+from app.agents.acp import AgentSession, Answer, Question
 from app.agents.catalog import load_catalog
 from app.agents.errors import AgentFailed, AgentStepFailed
 from app.agents.sandbox import confined_environment
@@ -48,8 +47,8 @@ async def conversation(make_cell: CellMaker) -> AsyncIterator[Conversation]:
     async def emit(entry: dict[str, Any]) -> None:
         updates.append(entry["notification"]["params"]["update"])
 
-    async def take_the_last(options: Sequence[PermissionOption]) -> str | None:
-        return options[-1].option_id
+    async def take_the_last(question: Question) -> Answer | None:
+        return Answer(question.options[-1].option_id)
 
     work = cell.confinement.directory
     session = AgentSession(process, work, name="runbook", emit=emit, decide=take_the_last)

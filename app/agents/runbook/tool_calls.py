@@ -20,11 +20,13 @@ class ToolCall:
         self._client = client
         self._session_id = session_id
         self._id = new_hex_id()
+        self._title = ""
 
     async def start(self, title: str, kind: ToolKind, given: Any) -> None:
         """Say what is about to happen."""
         if len(title) > _TITLE_CHARACTERS:
             title = f"{title[: _TITLE_CHARACTERS - 1]}…"
+        self._title = title
         await self._client.session_update(
             self._session_id,
             ToolCallStart(
@@ -72,4 +74,4 @@ class ToolCall:
 
     def as_question(self) -> ToolCallUpdate:
         """Return what a permission request is about."""
-        return ToolCallUpdate(tool_call_id=self._id)
+        return ToolCallUpdate(tool_call_id=self._id, title=self._title)

@@ -31,6 +31,7 @@ from app.services.run_files import (
 )
 from app.services.run_log_writer import RunLog, open_log
 from app.worker.context import WorkerContext, worker_context
+from app.worker.inbox import Inbox
 from app.worker.lease import Lease, LeaseLost, new_owner
 from app.worker.retries import until_database_answers
 
@@ -89,7 +90,9 @@ async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lea
         async with open_log(
             worker.process.sessions, store, orders.log, events=worker.process.events
         ) as run_log:
-            outcome = await _outcome(worker, orders, owner, lease, run_log, exchange)
+            inbox = Inbox(worker, orders, owner=owner, emit=run_log.append, folder=exchange.inbox)
+            async with inbox:
+                outcome = await _outcome(worker, orders, owner, lease, run_log, exchange, inbox)
             opened = await _open_pull_request(worker, orders, outcome, run_log)
         files = await store_artifacts(
             store,
@@ -104,7 +107,13 @@ async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lea
 
 
 async def _outcome(
-    worker: WorkerContext, orders: Orders, owner: str, lease: Lease, run_log: RunLog, exchange: Exchange
+    worker: WorkerContext,
+    orders: Orders,
+    owner: str,
+    lease: Lease,
+    run_log: RunLog,
+    exchange: Exchange,
+    inbox: Inbox,
 ) -> RunResult | Exception:
     try:
         attachments = await fetch_attachments(
@@ -124,7 +133,7 @@ async def _outcome(
             attachments=attachments,
             outbox=exchange.outbox,
         )
-        return await perform(spec, run_log.append, stop=lease.lost)
+        return await perform(spec, run_log.append, stop=lease.lost, mailbox=inbox)
     except AgentError as error:
         log.info("run.agent_failed", reason=type(error).__name__)
         return error

@@ -1,0 +1,84 @@
+"""The wall-clock limit of a run's work; it stands still while an agent waits for a person."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+__all__ = ["MAX_WAITING", "WorkingTime"]
+
+# How long a run may wait for people in all, however often it does.
+MAX_WAITING = timedelta(hours=24)
+
+
+class WorkingTime:
+    """A block that ends with TimeoutError once the work in it has taken too long, or at once when told to.
+
+    Also from other tasks: whoever waits for a person does so in `waiting()`.
+    """
+
+    def __init__(self, limit: timedelta) -> None:
+        self._limit = limit.total_seconds()
+        self._timeout = asyncio.timeout(None)
+        self._ends_at = 0.0
+        self._is_ended = False
+        self._is_open = False
+        self._pauses = 0
+        self._paused_at = 0.0
+        self._waited = 0.0
+
+    async def __aenter__(self) -> Self:
+        await self._timeout.__aenter__()
+        self._ends_at = _now() + self._limit
+        self._timeout.reschedule(self._ends_at)
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_open = False
+        await self._timeout.__aexit__(kind, error, trace)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the block was ended from here, by the limit or by `end`."""
+        return self._timeout.expired()
+
+    def end(self) -> None:
+        """End the block at once, whoever waits for a person."""
+        self._is_ended = True
+        self._reschedule(_now())
+
+    @contextmanager
+    def waiting(self, at_most: timedelta) -> Iterator[float]:
+        """Stop the clock for a block that waits for a person, and yield for how many seconds it may do so."""
+        if self._pauses == 0:
+            self._paused_at = _now()
+            if not self._is_ended:
+                self._reschedule(None)
+        self._pauses += 1
+        left = MAX_WAITING.total_seconds() - self._waited
+        try:
+            yield max(min(at_most.total_seconds(), left), 0.0)
+        finally:
+            self._pauses -= 1
+            if self._pauses == 0:
+                self._go_on()
+
+    def _go_on(self) -> None:
+        waited = _now() - self._paused_at
+        self._waited += waited
+        self._ends_at += waited
+        if not self._is_ended:
+            self._reschedule(self._ends_at)
+
+    def _reschedule(self, when: float | None) -> None:
+        if self._is_open and not self._timeout.expired():
+            self._timeout.reschedule(when)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
