@@ -1,0 +1,141 @@
+"""Steers a run in a worker of this process, as a client of the API does."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+
+from app.clients.redis import RedisClient
+from app.db import unit_of_work
+from app.enums import CommandMethod
+from app.ids import new_id
+from app.models import Run, RunCommand
+from app.schemas.run_commands import CommandIn, CommandOut
+from app.services.access import Principal, ProjectRef
+from app.services.artifact_rules import log_key
+from app.services.run_commands import send_command
+from app.worker.jobs.execute_run import execute_run
+from tests.fixtures.worker import Workshop
+from tests.support.waiting import eventually
+
+__all__ = ["Pilot", "listening"]
+
+JSON = dict[str, Any]
+
+
+@asynccontextmanager
+async def listening(workshop: Workshop) -> AsyncGenerator[None, None]:
+    """Have the worker of this process woken by changes, as `taskbeacon worker` has."""
+    task = asyncio.create_task(workshop.context.changes.listen())
+
+    async def subscribed() -> bool:
+        [(_, count)] = await workshop.context.process.redis.pubsub_numsub("taskbeacon:run-changes")
+        return bool(count)
+
+    await eventually(subscribed)
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+class Pilot:
+    """One run, the job that performs it, and those who steer it."""
+
+    def __init__(self, workshop: Workshop, run: Run, *, redis: RedisClient | None = None) -> None:
+        self.run = run
+        self._workshop = workshop
+        self._redis = redis or workshop.context.process.redis
+
+    def start(self) -> asyncio.Task[None]:
+        """Have a worker perform the run."""
+        return asyncio.create_task(execute_run(self._workshop.arq_context, run_id=str(self.run.id)))
+
+    async def send(self, method: str, params: JSON | None = None, **more: Any) -> CommandOut:
+        """Send a command by a caller who sees the run."""
+        body = CommandIn.model_validate({"jsonrpc": "2.0", "method": method, "params": params or {}, **more})
+        async with unit_of_work(self._workshop.sessions) as session:
+            return await send_command(
+                session, self._caller(), self.run.task_id, self.run.id, body, redis=self._redis
+            )
+
+    async def say(self, content: str, **more: Any) -> CommandOut:
+        return await self.send(CommandMethod.USER_MESSAGE, {"content": content}, **more)
+
+    async def answer(self, option_id: str, **more: Any) -> CommandOut:
+        """Answer what the agent waits for."""
+        waiting = (await self.state())["waiting_for"]
+        params = {"requestId": waiting["request_id"], "optionId": option_id, **more}
+        return await self.send(CommandMethod.PERMISSION_RESPONSE, params)
+
+    async def state(self) -> JSON:
+        return (await self._workshop.read(self.run)).state
+
+    async def until_waiting_for(self, kind: str) -> JSON:
+        """Return what the run says that it waits for, once it is that."""
+
+        async def waits() -> bool:
+            waiting_for: JSON = (await self.state()).get("waiting_for", {})
+            return bool(waiting_for.get("kind") == kind)
+
+        await eventually(waits)
+        waiting: JSON = (await self.state())["waiting_for"]
+        return waiting
+
+    async def until_agent_started(self) -> None:
+        async def started() -> bool:
+            return "agent_started_at" in await self.state()
+
+        await eventually(started)
+
+    async def until_logged(self, text: str) -> None:
+        """Return once followers were told of something that holds this text."""
+        redis, key = self._workshop.context.process.redis, f"taskbeacon:run-events:{self.run.id}"
+
+        async def is_told() -> bool:
+            return any(text.encode() in fields[b"data"] for _, fields in await redis.xrange(key))
+
+        await eventually(is_told)
+
+    async def statuses(self) -> list[str]:
+        """Return how far each command has come, in order."""
+        columns = select(RunCommand.status).where(RunCommand.run_id == self.run.id)
+        async with self._workshop.sessions() as session:
+            return list(await session.scalars(columns.order_by(RunCommand.position)))
+
+    async def log(self, method: str) -> list[JSON]:
+        """Return the params of the log's entries of a method, after the end."""
+        text = await self._workshop.stored(log_key(self.run.project_id, self.run.task_id, self.run.id))
+        entries = [orjson.loads(line)["notification"] for line in text.splitlines()]
+        return [entry["params"] for entry in entries if entry["method"] == method]
+
+    async def receipts(self) -> list[tuple[str, ...]]:
+        """Return method, status and reason of each receipt on the log, after the end."""
+        return [
+            (each["method"], each["status"], *([each["reason"]] if "reason" in each else []))
+            for each in await self.log("_taskbeacon/command")
+        ]
+
+    async def said(self) -> list[str]:
+        """Return what people and the agent said, after the end."""
+        updates = [params["update"] for params in await self.log("session/update")]
+        return [
+            update["content"].get("text") or update["content"]["uri"].rpartition("/")[2]
+            for update in updates
+            if update["sessionUpdate"] in {"user_message_chunk", "agent_message"}
+        ]
+
+    def _caller(self) -> Principal:
+        project, owner = self._workshop.project, self._workshop.owner
+        return Principal(
+            user_id=owner.id,
+            is_staff=False,
+            key_id=new_id(),
+            scopes=frozenset({"*"}),
+            scoped_teams=(),
+            scoped_organizations=(),
+            named_project=ProjectRef(project.id, project.organization_id, project.name),
+            is_member=True,
+        )
