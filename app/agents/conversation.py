@@ -101,6 +101,11 @@ class Conversation:
         self.is_cancelled = False
         self.fault: Exception | None = None
 
+    @property
+    def is_working(self) -> bool:
+        """Whether the agent has something to do."""
+        return self._phase is _Phase.WORKING
+
     async def listen(self) -> None:
         """Obey commands until cancelled. A fault ends the work, so that no run goes on that nobody can stop."""
         try:

@@ -115,6 +115,18 @@ def wait_for_cancel(_prompt: Prompt) -> Answer:
     return {"result": {"stopReason": "cancelled"}}
 
 
+def deaf(_prompt: Prompt) -> Answer:
+    """Look at nothing that comes, for ever."""
+    time.sleep(600)
+    return DONE
+
+
+def leave(_prompt: Prompt) -> Answer:
+    """Answer, and go."""
+    send({"id": 2, **DONE})
+    sys.exit(0)
+
+
 def flood(_prompt: Prompt) -> Answer:
     for number in range(20_000):
         update(sessionUpdate="plan", entries=[], number=number)
@@ -149,6 +161,8 @@ PARTS = {
         permission,
         hidden_failure,
         wait_for_cancel,
+        deaf,
+        leave,
         flood,
         talk_on,
         request,
