@@ -7,7 +7,6 @@ asks is answered from the workspace and by the permission policy, which a caller
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -15,52 +14,31 @@ from acp import PROTOCOL_VERSION, Client, RequestError
 from acp.client.connection import ClientSideConnection
 from acp.helpers import ContentBlock
 from acp.schema import (
-    AllowedOutcome,
     ClientCapabilities,
-    DeniedOutcome,
     FileSystemCapabilities,
     Implementation,
     InitializeResponse,
     NewSessionResponse,
-    PermissionOption,
     PromptCapabilities,
-    ReadTextFileResponse,
-    RequestPermissionResponse,
+    PromptResponse,
     SessionConfigOptionBoolean,
     SessionConfigOptionSelect,
     SetSessionConfigOptionResponse,
-    ToolCallUpdate,
-    WriteTextFileResponse,
+    Usage,
 )
 
-from app.agents import beneath
-from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed, PathRefused
+from app.agents.desk import Answer, Decide, Desk, Question
+from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed
 from app.agents.sandbox import ConfinedProcess
 from app.agents.streams import Tail, last_lines, read_bounded
+from app.agents.terminals import StartCommand, Terminals
 from app.agents.wire import BrokenWire, Message, Wire
 from app.clock import utcnow
 
 __all__ = ["AgentSession", "Answer", "Decide", "Emit", "Question", "notification"]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """An agent asks whether it may do something."""
-
-    tool_call: Message  # as it was sent
-    options: Sequence[PermissionOption]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The option to take; `meta` goes along as it is."""
-
-    option_id: str
-    meta: Message | None = None
-
-
 Emit = Callable[[Message], Awaitable[None]]
-Decide = Callable[[Question], Awaitable[Answer | None]]  # None cancels the question
 ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
 
 _START_SECONDS = 120
@@ -68,7 +46,6 @@ _CLOSE_SECONDS = 2.0
 # For an agent that somebody wants to see stop.
 _HURRIED_SECONDS = 0.4
 _COMPLAINT_BYTES = 8 * 2**10
-_FILE_BYTES = 8 * 2**20
 _MESSAGE_CHARACTERS = 2**20
 _INVALID_PARAMS = -32602
 
@@ -94,8 +71,13 @@ class AgentSession:
         emit: Emit,
         decide: Decide,
         writable: Path | None = None,
+        start_command: StartCommand | None = None,
     ) -> None:
-        """Take over a process; `writable` is where in the workspace it may write, by default anywhere."""
+        """Take over a process.
+
+        `writable` is where in the workspace it may write, by default anywhere; `start_command` runs what it wants
+        run in terminals, by default nothing.
+        """
         if process.stdin is None or process.stdout is None:
             raise ValueError("the agent's standard input and output must be pipes")
         self._process = process
@@ -103,15 +85,18 @@ class AgentSession:
         self._name = name
         self._transcript = _Transcript(emit)
         self._wire = Wire(process.stdout, process.stdin, self._transcript.add)
-        self._connection = ClientSideConnection(
-            cast("Client", _Desk(work, writable or work, self._transcript, decide)), self._wire
+        self._terminals = Terminals(start_command) if start_command else None
+        desk = Desk(
+            work, writable or work, decide, before_question=self._transcript.flush, terminals=self._terminals
         )
+        self._connection = ClientSideConnection(cast("Client", desk), self._wire)
         self._complaints = Tail(_COMPLAINT_BYTES)
         self._listener = asyncio.create_task(self._complaints.follow(process.stderr))
         self._session_id = ""
         self._modes: frozenset[str] = frozenset()
         self._options: Sequence[ConfigOption] = ()
         self._takes = PromptCapabilities()
+        self._usage: Usage | None = None
 
     @property
     def name(self) -> str:
@@ -122,6 +107,11 @@ class AgentSession:
     def session_id(self) -> str:
         """The agent's own id of the conversation; "" before it has started."""
         return self._session_id
+
+    @property
+    def last_usage(self) -> Usage | None:
+        """What the last turn took, as far as the agent's answer to the prompt says."""
+        return self._usage
 
     @property
     def last_message(self) -> str:
@@ -149,7 +139,10 @@ class AgentSession:
         answered: InitializeResponse = await self._ask(
             self._connection.initialize(
                 PROTOCOL_VERSION,
-                ClientCapabilities(fs=FileSystemCapabilities(read_text_file=True, write_text_file=True)),
+                ClientCapabilities(
+                    fs=FileSystemCapabilities(read_text_file=True, write_text_file=True),
+                    terminal=self._terminals is not None,
+                ),
                 Implementation(name="taskbeacon", version="1"),
             ),
             within=_START_SECONDS,
@@ -220,10 +213,12 @@ class AgentSession:
 
         One prompt at a time. Raises AgentFailed, AgentStepFailed or AgentCrashed.
         """
+        self._usage = None
         try:
-            answered = await self._ask(self._connection.prompt(self._session_id, list(blocks)))
+            answered: PromptResponse = await self._ask(self._connection.prompt(self._session_id, list(blocks)))
         finally:
             await self._transcript.flush()
+        self._usage = answered.usage
         return str(answered.stop_reason)
 
     async def cancel(self) -> None:
@@ -246,6 +241,8 @@ class AgentSession:
                 async with asyncio.timeout(patience):
                     await self._process.wait()
         finally:
+            if self._terminals is not None:
+                await self._terminals.close()
             # A process counts as running until its output was read to the end, and the agent may be talking still.
             _, _, _ = await asyncio.gather(
                 self._process.stop(patience), self._listener, read_bounded(self._process.stdout, 0)
@@ -325,70 +322,6 @@ class _Transcript:
         if self._message_id is not None:
             update["messageId"] = self._message_id
         await self._emit(notification("session/update", {"sessionId": self._session_id, "update": update}))
-
-
-class _Desk:
-    """What an agent may ask of us. Its files are read and written below the workspace only.
-
-    Not a subclass of the protocol's Client: that would claim terminals and more, which agents then use.
-    """
-
-    def __init__(self, work: Path, writable: Path, transcript: _Transcript, decide: Decide) -> None:
-        self._work = work
-        self._writable = writable
-        self._transcript = transcript
-        self._decide = decide
-
-    async def request_permission(
-        self,
-        session_id: str,  # noqa: ARG002 - the protocol's signature
-        tool_call: ToolCallUpdate,
-        options: list[PermissionOption],
-        **_meta: Any,
-    ) -> RequestPermissionResponse:
-        # What it said up to here belongs before the question.
-        await self._transcript.flush()
-        question = Question(tool_call.model_dump(mode="json", by_alias=True, exclude_none=True), options)
-        answer = await self._decide(question)
-        if answer is None:
-            return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
-        return RequestPermissionResponse(
-            outcome=AllowedOutcome(outcome="selected", option_id=answer.option_id), field_meta=answer.meta
-        )
-
-    async def read_text_file(
-        self,
-        session_id: str,  # noqa: ARG002
-        path: str,
-        line: int | None = None,
-        limit: int | None = None,
-        **_meta: Any,
-    ) -> ReadTextFileResponse:
-        try:
-            content = await asyncio.to_thread(beneath.read_file, self._work, path, _FILE_BYTES)
-        except FileNotFoundError:
-            raise RequestError.resource_not_found(path) from None
-        except (PathRefused, OSError) as error:
-            raise RequestError.invalid_params({"details": str(error)}) from None
-        lines = content.decode(errors="replace").splitlines(keepends=True)
-        first = max((line or 1) - 1, 0)
-        return ReadTextFileResponse(content="".join(lines[first : first + limit if limit else None]))
-
-    async def write_text_file(
-        self,
-        session_id: str,  # noqa: ARG002
-        path: str,
-        content: str,
-        **_meta: Any,
-    ) -> WriteTextFileResponse:
-        try:
-            target = str(self._work / path)
-            await asyncio.to_thread(
-                beneath.write_file, self._writable, target, content.encode(errors="replace")
-            )
-        except (PathRefused, OSError) as error:
-            raise RequestError.invalid_params({"details": str(error)}) from None
-        return WriteTextFileResponse()
 
 
 def _text_of(update: Message) -> str | None:

@@ -6,7 +6,7 @@ interactive one waits for a person, for a limited time. The run ends as its last
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +19,7 @@ from acp.schema import ResourceContentBlock
 from pydantic import TypeAdapter, ValidationError
 
 from app.agents.acp import AgentSession, Answer, Emit, Question, notification
+from app.agents.budget import Spender
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped
 from app.agents.files import Attachment, attached_path, place_attachments
 from app.agents.masking import Masker
@@ -38,6 +39,8 @@ _UNFINISHED = {
     "cancelled": "The agent was cancelled.",
 }
 _REASON_CHARACTERS = 10_000
+# Returns what to tell an agent whose work does not do; None if it does.
+Review = Callable[[], Awaitable[str | None]]
 _BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])
 
 
@@ -72,15 +75,21 @@ class Conversation:
         emit: Emit,
         time: WorkingTime,
         observer: Observer,
+        spender: Spender,
         manners: Manners,
         masker: Masker,
         *,
         mode: str | None,
+        review: Review,
     ) -> None:
+        """Prepare to talk; once nothing is left to say, `review` may find fault with what the agent did."""
         self._mailbox = mailbox
         self._emit = emit
         self._time = time
         self._observer = observer
+        self._spender = spender
+        self._review = review
+        self._is_reviewed = False
         self._manners = manners
         self._masker = masker
         self._mode = mode
@@ -148,7 +157,9 @@ class Conversation:
         self._phase = _Phase.WORKING
         self._observer.begin_turn()
         try:
-            stop_reason = await session.prompt(blocks)
+            stop_reason = await self._spender.prompt(
+                session, blocks, is_cancelled=lambda: bool(self._cancels)
+            )
         except AgentFailed as error:
             stop_reason, failure = "error", error
         finally:
@@ -177,11 +188,24 @@ class Conversation:
             if self._messages and not self._is_closed:
                 return self._messages.popleft()
             if not is_awaited or self._is_closed:
+                if await self._correct(session):
+                    continue
                 if await self._mailbox.close():
                     return None
                 await self._take_commands()
             else:
                 is_awaited = await self._wait_for_message(session)
+
+    async def _correct(self, session: AgentSession) -> bool:
+        """Give the agent one more turn if what it did does not do; whether that helped is seen later."""
+        if self._is_reviewed or self._is_closed or self._failure is not None:
+            return False
+        self._is_reviewed = True
+        fault = await self._review()
+        if fault is None:
+            return False
+        await self._turn(session, [text_block(fault)])
+        return True
 
     async def _wait_for_message(self, session: AgentSession) -> bool:
         """Wait until something happened; False when nobody has come for too long. Raises AgentCrashed."""

@@ -9,6 +9,7 @@ AgentError                          `message` goes to the run's `error_message`;
 ├── AgentCrashed                    the agent's process ended, or spoke something that is not the protocol
 ├── AgentTimedOut                   the wall-clock limit of the run passed
 ├── AgentOverLimit                  the run used more than its share of memory, processes or disk
+├── BudgetSpent                     the task has used up the tokens or the money that it may use
 ├── AgentStopped                    whoever had the run performed asked for its end
 ├── AgentCancelled                  people cancelled what the agent was doing
 ├── OutputInvalid                   the structured output is missing, not JSON, or not what the schema asks for
@@ -43,6 +44,7 @@ __all__ = [
     "AgentStopped",
     "AgentTimedOut",
     "BranchNotFound",
+    "BudgetSpent",
     "CatalogInvalid",
     "EnvironmentUnavailable",
     "OutputInvalid",
@@ -111,6 +113,10 @@ class AgentCancelled(AgentError):
 
     def __init__(self) -> None:
         super().__init__("The run was cancelled.")
+
+
+class BudgetSpent(AgentError):
+    """The task has used what all its runs together may use; the message says how much of what."""
 
 
 class OutputInvalid(AgentError):

@@ -25,10 +25,11 @@ from app.agents.acp import AgentSession, notification
 from app.agents.adapter import Adapter, ModeRule, Wishes, WorkspaceAccess
 from app.agents.askpass import Credential
 from app.agents.beneath import write_file
+from app.agents.budget import Budget, Spender
 from app.agents.catalog import DEFAULT_ADAPTER
 from app.agents.checking import check_apart
 from app.agents.conversation import Conversation, Manners, links_to
-from app.agents.errors import AgentCancelled, AgentError, AgentStopped, AgentTimedOut, SandboxUnavailable
+from app.agents.errors import (AgentCancelled, AgentError, AgentStopped, AgentTimedOut, OutputInvalid, SandboxUnavailable)
 from app.agents.fetching import Source
 from app.agents.files import OWN_FOLDER, Attachment, place_attachments, take_artifacts
 from app.agents.git import Remote
@@ -39,11 +40,12 @@ from app.agents.mirrors import Mirrors
 from app.agents.network import Network, NetworkRules, open_network
 from app.agents.observer import Observer
 from app.agents.repository import Author
-from app.agents.sandbox import Sandbox, confined_environment
+from app.agents.sandbox import ConfinedProcess, Sandbox, confined_environment
 from app.agents.steering import Mailbox, Nobody
-from app.agents.structured import MISSING, output_instructions, read_output
+from app.agents.structured import MISSING, output_correction, output_instructions, read_output
 from app.agents.uninterrupted import uninterrupted
 from app.agents.watch import watched
+from app.agents.usage import UsageMeter
 from app.agents.wire import LINE_LIMIT
 from app.agents.working_time import WorkingTime
 from app.agents.workspace import Collected, Workspace, open_workspace
@@ -79,6 +81,7 @@ class RunSpec:
     reasoning_effort: str | None = None
     permission_mode: str | None = None
     json_schema: Any = None  # when set, the output must be there and valid against it
+    budget: Budget = field(default_factory=Budget)
     timeout: timedelta  # of the work; waiting for people does not count
     manners: Manners = field(default_factory=Manners)
     sandbox: Sandbox
@@ -109,12 +112,17 @@ class RunResult:
 
 
 async def perform(
-    spec: RunSpec, emit: Emit, *, stop: asyncio.Event | None = None, mailbox: Mailbox | None = None
+    spec: RunSpec,
+    emit: Emit,
+    *,
+    stop: asyncio.Event | None = None,
+    mailbox: Mailbox | None = None,
+    meter: UsageMeter | None = None,
 ) -> RunResult:
     """Perform a run; when it returns or raises, its processes and its folder are gone.
 
     Once `stop` is set the agent is ended at once, and what it did so far is collected. What people tell the agent
-    comes in through `mailbox`.
+    comes in through `mailbox`; what the agent uses is added up in `meter`.
 
     Raises an AgentError, with what there was in `partial`; CancelledError and what `emit` raises pass through.
     Repeatable: the push branch of an earlier attempt at the same run is replaced.
@@ -122,7 +130,16 @@ async def perform(
     installed = find_installed(spec.adapter, spec.environment, spec.agents)
     masker = Masker(spec.variables.values())
     async with open_workspace(spec.root, spec.run_id, spec.environment, spec.hidden) as workspace:
-        run = _Run(spec, emit, masker, installed, workspace, stop or asyncio.Event(), mailbox or Nobody())
+        run = _Run(
+            spec,
+            emit,
+            masker,
+            installed,
+            workspace,
+            stop=stop or asyncio.Event(),
+            mailbox=mailbox or Nobody(),
+            meter=meter or UsageMeter(),
+        )
         try:
             result = await run.perform()
         except AgentError as error:
@@ -141,8 +158,10 @@ class _Run:
         masker: Masker,
         installed: Installed,
         workspace: Workspace,
+        *,
         stop: asyncio.Event,
         mailbox: Mailbox,
+        meter: UsageMeter,
     ) -> None:
         self._spec = spec
         self._emit = masker.emitting(emit)
@@ -151,7 +170,7 @@ class _Run:
         self._wishes = Wishes(model=spec.model, effort=spec.reasoning_effort, mode=spec.permission_mode)
         self._workspace = workspace
         self._stop = stop
-        self._observer = Observer(spec.adapter)
+        self._observer = Observer(spec.adapter, meter)
         self._shown = Remote.parse(spec.clone_url).url if spec.clone_url else None
         self._time = WorkingTime(spec.timeout)
         self._conversation = Conversation(
@@ -159,9 +178,11 @@ class _Run:
             self._emit,
             self._time,
             self._observer,
+            Spender(spec.budget, meter, self._tell),
             spec.manners,
             masker,
             mode=spec.permission_mode,
+            review=self._find_fault,
         )
         self._prepared = False
         self._summary = ""
@@ -275,23 +296,40 @@ class _Run:
             readable=(*self._adapter.readable, *self._installed.folders), read_only=self._is_read_only(mode)
         )
         await asyncio.to_thread(self._furnish_home)
+        environment = confined_environment(spec.environment, confinement) | self._adapter.variables(
+            self._wishes, self._variables
+        )
         process = await spec.sandbox.start(
             self._installed.command,
             confinement,
-            confined_environment(spec.environment, confinement)
-            | self._adapter.variables(self._wishes, spec.environment),
+            environment,
             network=network.level,
             gateway=network.gateway,
             variables=spec.variables,
             stdin=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
         )
+
+        async def start_command(
+            command: Sequence[str], variables: Mapping[str, str]
+        ) -> ConfinedProcess:
+            return await spec.sandbox.start(
+                command,
+                confinement,
+                {**environment, **variables},
+                network=network.level,
+                gateway=network.gateway,
+                variables=spec.variables,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+
         session = AgentSession(
             process,
             self._workspace.work,
             name=self._adapter.name,
             emit=self._observe,
             decide=self._conversation.decide,
+            start_command=start_command,
             writable=None if confinement.directory_writable else self._workspace.work / OWN_FOLDER,
         )
         try:
@@ -319,14 +357,19 @@ class _Run:
             )
         return read_only
 
+    @property
+    def _variables(self) -> dict[str, str]:
+        """What the adapter may pick from; the run's own variables are for its agent anyway."""
+        return {**self._spec.environment, **self._spec.variables}
+
     def _furnish_home(self) -> None:
-        files = self._adapter.home_files(self._wishes, self._spec.environment)
+        files = self._adapter.home_files(self._wishes, self._variables)
         for path, content in files.items():
             write_file(self._workspace.home, path, content.encode())
 
     def _authentication(self) -> str | None:
         rule = self._adapter.authenticate
-        return rule.method if rule and self._spec.environment.get(rule.needs) else None
+        return rule.method if rule and self._variables.get(rule.needs) else None
 
     async def _choose(self, session: AgentSession, mode: ModeRule | None) -> None:
         """Set what the run asks for; what the agent does not offer is told to whoever follows the run."""
@@ -347,6 +390,17 @@ class _Run:
         if schema is None or self._adapter.name == DEFAULT_ADAPTER:
             return [self._spec.prompt]
         return [self._spec.prompt, output_instructions(schema)]
+
+    async def _find_fault(self) -> str | None:
+        """Return what to tell the agent of its structured output; None if that does."""
+        if self._spec.json_schema is None or self._adapter.name == DEFAULT_ADAPTER:
+            return None
+        try:
+            await self._structured()
+        except OutputInvalid as error:
+            await self._tell(f"{error.message} The agent gets one more turn.")
+            return output_correction(error.message)
+        return None
 
     async def _take_artifacts(self) -> None:
         """Copy out what the agent left for people; its processes are gone."""
@@ -402,6 +456,9 @@ class _Run:
         await self._progress("push", f"Pushing {branch}")
         await self._workspace.push(remote, head, branch)
         return replace(result, head_branch=branch, head_sha=head)
+
+    async def _tell(self, message: str) -> None:
+        await self._progress("agent", message)
 
     async def _progress(self, step: str, message: str) -> None:
         _LOGGER.info("run.step", step=step, detail=message)

@@ -3,6 +3,7 @@
 from typing import Any  # JSON
 
 from app.agents.adapter import Adapter
+from app.agents.usage import UsageMeter
 from app.agents.wire import Message
 
 __all__ = ["Observer"]
@@ -11,8 +12,9 @@ __all__ = ["Observer"]
 class Observer:
     """What the entries of one conversation's log tell beside their words."""
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Adapter, meter: UsageMeter) -> None:
         self._mark = adapter.failure_mark
+        self._meter = meter
         self.has_failed = False  # at its last word on this, in the turn under way
 
     def begin_turn(self) -> None:
@@ -22,7 +24,10 @@ class Observer:
     def see(self, entry: Message) -> None:
         """Take in an entry of the log."""
         update = entry.get("notification", {}).get("params", {}).get("update")
-        if isinstance(update, dict) and self._mark is not None:
+        if not isinstance(update, dict):
+            return
+        self._meter.see(update)
+        if self._mark is not None:
             value = _at(update.get("_meta"), self._mark.meta)
             if value is not None:
                 self.has_failed = value == self._mark.equals

@@ -6,6 +6,8 @@ from collections.abc import Callable
 __all__ = ["Tail", "last_lines", "read_bounded"]
 
 _CHUNK = 2**16
+# All but the first of the bytes of a character in UTF-8.
+_CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 
 
 async def read_bounded(
@@ -30,16 +32,19 @@ class Tail:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._kept = bytearray()
+        self.is_truncated = False
 
     async def follow(self, stream: asyncio.StreamReader | None) -> None:
         """Read to the end."""
         while stream is not None and (chunk := await stream.read(_CHUNK)):
             self._kept += chunk
+            self.is_truncated = self.is_truncated or len(self._kept) > self._limit
             del self._kept[: -self._limit]
 
     def text(self) -> str:
-        """Return what is kept."""
-        return self._kept.decode(errors="replace")
+        """Return what is kept, from the first whole character on."""
+        kept = self._kept.lstrip(_CONTINUATION_BYTES) if self.is_truncated else self._kept
+        return kept.decode(errors="replace")
 
 
 def last_lines(text: str, count: int = 6, limit: int = 1000) -> str:

@@ -15,7 +15,7 @@ from app.agents import beneath
 from app.agents.errors import OutputInvalid, PathRefused
 from app.agents.files import OUTPUT_PATH
 
-__all__ = ["MISSING", "check_output", "output_instructions", "read_output"]
+__all__ = ["MISSING", "check_output", "output_correction", "output_instructions", "read_output"]
 
 MISSING = object()
 _LIMIT = 2**20
@@ -26,6 +26,14 @@ def output_instructions(schema: Any) -> str:
     return (
         f"When you are done, write the result of this task to the file {OUTPUT_PATH} in the workspace. It must be "
         f"one JSON document that is valid against this JSON schema: {json.dumps(schema)}"
+    )
+
+
+def output_correction(problem: str) -> str:
+    """Return what to tell an agent whose structured output does not do."""
+    return (
+        f"{problem} Write the file {OUTPUT_PATH} in the workspace again, as the task asked: one JSON document that is "
+        "valid against the JSON schema that you were given. Change nothing else."
     )
 
 

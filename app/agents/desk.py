@@ -1,0 +1,125 @@
+"""What an agent may ask of us while it works (the client's side of the Agent Client Protocol)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from acp import RequestError
+from acp.schema import (
+    AllowedOutcome,
+    DeniedOutcome,
+    PermissionOption,
+    ReadTextFileResponse,
+    RequestPermissionResponse,
+    ToolCallUpdate,
+    WriteTextFileResponse,
+)
+
+from app.agents import beneath
+from app.agents.errors import PathRefused
+from app.agents.terminals import Terminals
+from app.agents.wire import Message
+
+__all__ = ["Answer", "Decide", "Desk", "Question"]
+
+_FILE_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An agent asks whether it may do something."""
+
+    tool_call: Message  # as it was sent
+    options: Sequence[PermissionOption]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The option to take; `meta` goes along as it is."""
+
+    option_id: str
+    meta: Message | None = None
+
+
+Decide = Callable[[Question], Awaitable[Answer | None]]  # None cancels the question
+
+
+class Desk:
+    """Answers an agent's requests. Files are read and written below the workspace only.
+
+    Not a subclass of the protocol's Client: that would claim more than there is, which agents then use. What it does
+    not have itself it has from its terminals, if there are any.
+    """
+
+    def __init__(
+        self,
+        work: Path,
+        writable: Path,
+        decide: Decide,
+        *,
+        before_question: Callable[[], Awaitable[None]],
+        terminals: Terminals | None = None,
+    ) -> None:
+        self._work = work
+        self._writable = writable
+        self._decide = decide
+        self._before_question = before_question
+        if terminals is not None:
+            self.create_terminal = terminals.create_terminal
+            self.terminal_output = terminals.terminal_output
+            self.wait_for_terminal_exit = terminals.wait_for_terminal_exit
+            self.kill_terminal = terminals.kill_terminal
+            self.release_terminal = terminals.release_terminal
+
+    async def request_permission(
+        self,
+        session_id: str,  # noqa: ARG002 - the protocol's signature
+        tool_call: ToolCallUpdate,
+        options: list[PermissionOption],
+        **_meta: Any,
+    ) -> RequestPermissionResponse:
+        # What it said up to here belongs before the question.
+        await self._before_question()
+        question = Question(tool_call.model_dump(mode="json", by_alias=True, exclude_none=True), options)
+        answer = await self._decide(question)
+        if answer is None:
+            return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
+        return RequestPermissionResponse(
+            outcome=AllowedOutcome(outcome="selected", option_id=answer.option_id), field_meta=answer.meta
+        )
+
+    async def read_text_file(
+        self,
+        session_id: str,  # noqa: ARG002
+        path: str,
+        line: int | None = None,
+        limit: int | None = None,
+        **_meta: Any,
+    ) -> ReadTextFileResponse:
+        try:
+            content = await asyncio.to_thread(beneath.read_file, self._work, path, _FILE_BYTES)
+        except FileNotFoundError:
+            raise RequestError.resource_not_found(path) from None
+        except (PathRefused, OSError) as error:
+            raise RequestError.invalid_params({"details": str(error)}) from None
+        lines = content.decode(errors="replace").splitlines(keepends=True)
+        first = max((line or 1) - 1, 0)
+        return ReadTextFileResponse(content="".join(lines[first : first + limit if limit else None]))
+
+    async def write_text_file(
+        self,
+        session_id: str,  # noqa: ARG002
+        path: str,
+        content: str,
+        **_meta: Any,
+    ) -> WriteTextFileResponse:
+        try:
+            target = str(self._work / path)
+            await asyncio.to_thread(
+                beneath.write_file, self._writable, target, content.encode(errors="replace")
+            )
+        except (PathRefused, OSError) as error:
+            raise RequestError.invalid_params({"details": str(error)}) from None
+        return WriteTextFileResponse()

@@ -1,0 +1,123 @@
+"""Counts what an agent says it has used: tokens, and money where it tells (state key `usage` of a run).
+
+The protocol tells exact tokens at the end of a turn only. Until then each request to the model is taken for what its
+context came to; a request is over when a tool has run. Whichever is more counts, since some agents tell of their last
+request only.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any  # JSON
+
+from acp.schema import Usage
+
+from app.agents.wire import Message
+
+__all__ = ["UsageMeter"]
+
+_KINDS = ("input_tokens", "output_tokens", "cached_read_tokens", "cached_write_tokens", "thought_tokens")
+_ENDED = frozenset({"completed", "failed"})
+
+
+class UsageMeter:
+    """What one run has used, over all attempts at it."""
+
+    def __init__(self, earlier: Mapping[str, Any] | None = None) -> None:
+        """Begin with what an earlier attempt noted; a malformed note counts as none."""
+        earlier = earlier if isinstance(earlier, Mapping) else {}
+        self._told = earlier != {}
+        self._kinds = {kind: _count(earlier.get(kind)) for kind in _KINDS}
+        self._finished = _count(earlier.get("total_tokens"))
+        self._turn = _Turn()
+        cost = earlier.get("cost")
+        amount = cost.get("amount") if isinstance(cost, Mapping) else None
+        self._earlier_cost = float(amount) if _is_amount(amount) else 0.0
+        self._cost = 0.0  # of this conversation, as the agent adds it up itself
+        self._currency = "USD"
+        self._context: Message = {}
+        # Set at every change; whoever waits for it clears it.
+        self.changed = asyncio.Event()
+
+    @property
+    def total_tokens(self) -> int:
+        """All tokens so far."""
+        return self._finished + self._turn.estimate
+
+    @property
+    def cost(self) -> float:
+        """What the agent says that all of it cost."""
+        return self._earlier_cost + self._cost
+
+    def begin_turn(self) -> None:
+        """Expect the updates of a new turn."""
+        self._turn = _Turn()
+
+    def see(self, update: Message) -> None:
+        """Take in an update of the agent."""
+        kind = update.get("sessionUpdate")
+        if kind == "tool_call_update" and update.get("status") in _ENDED:
+            self._turn.end_request()
+        if kind != "usage_update":
+            return
+        used, size, cost = update.get("used"), update.get("size"), update.get("cost")
+        self._turn.see(_count(used))
+        self._context = {"context_tokens": _count(used), "context_size": _count(size)}
+        if isinstance(cost, Mapping) and _is_amount(cost.get("amount")):
+            self._cost = max(self._cost, float(cost["amount"]))
+            self._currency = str(cost.get("currency") or "USD")[:3]
+        self._note()
+
+    def end_turn(self, usage: Usage | None) -> None:
+        """Take in what the agent's answer says of the turn."""
+        total = self._turn.estimate
+        if usage is not None:
+            total = max(total, usage.total_tokens)
+            for kind in _KINDS:
+                self._kinds[kind] += _count(getattr(usage, kind))
+        self._finished += total
+        self._turn = _Turn()
+        if total:
+            self._note()
+
+    def report(self) -> Message | None:
+        """Return the run's `usage`; None as long as the agent has told nothing."""
+        if not self._told:
+            return None
+        report: Message = {"total_tokens": self.total_tokens, **self._kinds, **self._context}
+        if self.cost:
+            report["cost"] = {"amount": round(self.cost, 6), "currency": self._currency}
+        return report
+
+    def _note(self) -> None:
+        self._told = True
+        self.changed.set()
+
+
+class _Turn:
+    """The requests of a turn that is under way."""
+
+    def __init__(self) -> None:
+        self._ended = 0
+        self._request = 0
+        self._is_over = False
+
+    @property
+    def estimate(self) -> int:
+        return self._ended + self._request
+
+    def end_request(self) -> None:
+        self._is_over = True
+
+    def see(self, used: int) -> None:
+        if self._is_over:
+            self._ended += self._request
+            self._request, self._is_over = 0, False
+        self._request = max(self._request, used)
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53 else 0
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53
