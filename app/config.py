@@ -174,6 +174,14 @@ class Settings(BaseSettings):
     worker_drain_seconds: int = Field(
         default=30, ge=0, description="How long a stopping worker lets runs finish before it gives them back."
     )
+    task_token_budget: int = Field(
+        default=0, ge=0, description="Tokens that all runs of a task together may use; 0 = no limit."
+    )
+    task_cost_budget: float = Field(
+        default=0,
+        ge=0,
+        description="US dollars that all runs of a task together may cost, where agents tell; 0 = no limit.",
+    )
     run_timeout_seconds: int = Field(
         default=3600, ge=1, description="Wall-clock limit of a run; waiting for people does not count."
     )

@@ -215,7 +215,9 @@ class AgentSession:
         """
         self._usage = None
         try:
-            answered: PromptResponse = await self._ask(self._connection.prompt(self._session_id, list(blocks)))
+            answered: PromptResponse = await self._ask(
+                self._connection.prompt(self._session_id, list(blocks))
+            )
         finally:
             await self._transcript.flush()
         self._usage = answered.usage

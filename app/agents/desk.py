@@ -80,6 +80,7 @@ class Desk:
         options: list[PermissionOption],
         **_meta: Any,
     ) -> RequestPermissionResponse:
+        """Return what was decided on the agent's question."""
         # What it said up to here belongs before the question.
         await self._before_question()
         question = Question(tool_call.model_dump(mode="json", by_alias=True, exclude_none=True), options)
@@ -98,6 +99,7 @@ class Desk:
         limit: int | None = None,
         **_meta: Any,
     ) -> ReadTextFileResponse:
+        """Return a file of the workspace, or lines of it. Raises RequestError."""
         try:
             content = await asyncio.to_thread(beneath.read_file, self._work, path, _FILE_BYTES)
         except FileNotFoundError:
@@ -115,6 +117,7 @@ class Desk:
         content: str,
         **_meta: Any,
     ) -> WriteTextFileResponse:
+        """Write a file of the workspace. Raises RequestError."""
         try:
             target = str(self._work / path)
             await asyncio.to_thread(

@@ -29,7 +29,14 @@ from app.agents.budget import Budget, Spender
 from app.agents.catalog import DEFAULT_ADAPTER
 from app.agents.checking import check_apart
 from app.agents.conversation import Conversation, Manners, links_to
-from app.agents.errors import (AgentCancelled, AgentError, AgentStopped, AgentTimedOut, OutputInvalid, SandboxUnavailable)
+from app.agents.errors import (
+    AgentCancelled,
+    AgentError,
+    AgentStopped,
+    AgentTimedOut,
+    OutputInvalid,
+    SandboxUnavailable,
+)
 from app.agents.fetching import Source
 from app.agents.files import OWN_FOLDER, Attachment, place_attachments, take_artifacts
 from app.agents.git import Remote
@@ -310,9 +317,7 @@ class _Run:
             limit=LINE_LIMIT,
         )
 
-        async def start_command(
-            command: Sequence[str], variables: Mapping[str, str]
-        ) -> ConfinedProcess:
+        async def start_command(command: Sequence[str], variables: Mapping[str, str]) -> ConfinedProcess:
             return await spec.sandbox.start(
                 command,
                 confinement,

@@ -60,7 +60,8 @@ class Terminals:
         if len(self._terminals) + self._starting >= _MOST:
             raise _refused(f"there are {_MOST} terminals; release one first")
         # Some agents send a line for a shell and no arguments.
-        words = [command, *args] if args or not command.split()[1:] else ["sh", "-c", command]
+        is_line = not args and len(command.split()) > 1
+        words = ["sh", "-c", command] if is_line else [command, *(args or ())]
         words = [*_IN_FOLDER, cwd, *words] if cwd else words
         variables = {variable.name: variable.value for variable in env or ()}
         _require_startable(words, variables)

@@ -16,6 +16,7 @@ from app.agents.wire import Message
 __all__ = ["UsageMeter"]
 
 _KINDS = ("input_tokens", "output_tokens", "cached_read_tokens", "cached_write_tokens", "thought_tokens")
+_CURRENCY = "USD"
 _ENDED = frozenset({"completed", "failed"})
 
 
@@ -30,10 +31,8 @@ class UsageMeter:
         self._finished = _count(earlier.get("total_tokens"))
         self._turn = _Turn()
         cost = earlier.get("cost")
-        amount = cost.get("amount") if isinstance(cost, Mapping) else None
-        self._earlier_cost = float(amount) if _is_amount(amount) else 0.0
+        self._earlier_cost = _amount(cost) or 0.0
         self._cost = 0.0  # of this conversation, as the agent adds it up itself
-        self._currency = "USD"
         self._context: Message = {}
         # Set at every change; whoever waits for it clears it.
         self.changed = asyncio.Event()
@@ -45,7 +44,7 @@ class UsageMeter:
 
     @property
     def cost(self) -> float:
-        """What the agent says that all of it cost."""
+        """What the agent says that all of it cost, in US dollars."""
         return self._earlier_cost + self._cost
 
     def begin_turn(self) -> None:
@@ -62,9 +61,8 @@ class UsageMeter:
         used, size, cost = update.get("used"), update.get("size"), update.get("cost")
         self._turn.see(_count(used))
         self._context = {"context_tokens": _count(used), "context_size": _count(size)}
-        if isinstance(cost, Mapping) and _is_amount(cost.get("amount")):
-            self._cost = max(self._cost, float(cost["amount"]))
-            self._currency = str(cost.get("currency") or "USD")[:3]
+        if (amount := _amount(cost)) is not None:
+            self._cost = max(self._cost, amount)
         self._note()
 
     def end_turn(self, usage: Usage | None) -> None:
@@ -85,7 +83,7 @@ class UsageMeter:
             return None
         report: Message = {"total_tokens": self.total_tokens, **self._kinds, **self._context}
         if self.cost:
-            report["cost"] = {"amount": round(self.cost, 6), "currency": self._currency}
+            report["cost"] = {"amount": round(self.cost, 6), "currency": _CURRENCY}
         return report
 
     def _note(self) -> None:
@@ -119,5 +117,10 @@ def _count(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53 else 0
 
 
-def _is_amount(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53
+def _amount(cost: Any) -> float | None:
+    """Return a cost in US dollars; None for what is none, or in another currency."""
+    value = cost.get("amount") if isinstance(cost, Mapping) else None
+    if isinstance(cost, Mapping) and cost.get("currency", _CURRENCY) != _CURRENCY:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53
+    return float(value) if is_number and value is not None else None

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.budget import Budget
 from app.agents.catalog import DEFAULT_ADAPTER, Catalog
 from app.agents.conversation import Manners
 from app.agents.errors import AgentCancelled, AgentError
@@ -32,6 +33,7 @@ from app.services.pushed_branches import Pushed, branch_to_resume
 from app.services.run_artifacts import store_run_artifact
 from app.services.run_log_writer import LogRef
 from app.services.run_sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, RunSandbox, run_sandbox
+from app.services.run_usage import Spent, spent_by_others
 from app.services.task_text import slug, slug_prefix
 
 __all__ = ["Ending", "Orders", "ending_of", "read_orders"]
@@ -63,6 +65,8 @@ class Orders:
     resumed_branch: str | None = None
     # Files that the agent is given (contract 5.8).
     attached: tuple[ArtifactOut, ...] = ()
+    # What the other runs of the task have used.
+    spent: Spent = field(default_factory=Spent)
 
     @property
     def log(self) -> LogRef:
@@ -138,6 +142,12 @@ class Orders:
             reasoning_effort=self.state.get("reasoning_effort"),
             permission_mode=self.state.get("initial_permission_mode"),
             json_schema=self.json_schema,
+            budget=Budget(
+                tokens=settings.task_token_budget or None,
+                cost=settings.task_cost_budget or None,
+                spent_tokens=self.spent.tokens,
+                spent_cost=self.spent.cost,
+            ),
             timeout=settings.run_timeout,
             manners=Manners(
                 interactive=self.state.get("mode") == RunMode.INTERACTIVE,
@@ -244,6 +254,7 @@ async def read_orders(session: AsyncSession, run_id: UUID, *, git_base_url: str)
         author=_author(row),
         resumed_branch=resumed,
         attached=_attached(row.state, row.artifacts),
+        spent=await spent_by_others(session, row.task_id, run_id),
     )
 
 

@@ -27,6 +27,7 @@ from app.services import run_inbox, run_lifecycle, run_queue
 from app.services.access import Principal, lock_run, require_run
 from app.services.jobs import announce_change, request_delivery, request_run
 from app.services.run_events import STATE_COLUMNS, announce_state
+from app.services.run_usage import USAGE
 from app.services.runs import retrieve_run
 from app.services.tasks import retrieve_task
 
@@ -39,6 +40,7 @@ PROTECTED_STATE = frozenset(
         "pr_authorship_mode",
         "sandbox_id",
         "ci_follow_up",
+        USAGE,
         run_lifecycle.AGENT_STARTED,
         run_inbox.AGENT_ENDED,
         run_inbox.WAITING_FOR,

@@ -140,6 +140,47 @@ def talk_on(_prompt: Prompt) -> Answer:
         sys.stdout.write("x" * 2**20 + "\n")
 
 
+def spend(prompt: Prompt) -> Answer:
+    """Use as many tokens as the prompt says in each of its numbers, a tool in between; leave when cancelled."""
+    text = " ".join(block.get("text", "") for block in prompt)
+    say(text)
+    if "Wrap up now" in text:
+        return DONE
+    for number in (word for word in text.split() if word.isdigit()):
+        cost = {"amount": 0.1, "currency": "USD"}
+        update(sessionUpdate="usage_update", used=int(number), size=1000, cost=cost)
+        update(sessionUpdate="tool_call_update", toolCallId="t", status="completed")
+    if text.endswith("done"):
+        usage = {"totalTokens": 100, "inputTokens": 90, "outputTokens": 10}
+        return {"result": {"stopReason": "end_turn", "usage": usage}}
+    while receive().get("method") != "session/cancel":
+        pass
+    return {"result": {"stopReason": "cancelled"}}
+
+
+def output(prompt: Prompt) -> Answer:
+    """Write the structured output that the first prompt spells out; after a complaint, a good one."""
+    complained = "Write the file" in prompt[0]["text"]
+    content = '{"n": 1}' if complained else prompt[0]["text"]
+    with open(".taskbeacon/output.json", "w") as file:  # noqa: PTH123 - it has no site-packages and no need
+        file.write(content)
+    say(prompt[0]["text"])
+    return DONE
+
+
+def requests(prompt: Prompt) -> Answer:
+    """Send several requests in turn; `$terminal` in one stands for the last terminal's id. Say all answers."""
+    answers: list[object] = []
+    terminal = ""
+    for wanted in json.loads(prompt[0]["text"]):
+        params = {key: terminal if value == "$terminal" else value for key, value in wanted["params"].items()}
+        answer = ask(wanted["method"], params)
+        terminal = (answer.get("result") or {}).get("terminalId", terminal)
+        answers.append(answer.get("result", answer.get("error")))
+    say(json.dumps(answers))
+    return DONE
+
+
 def request(prompt: Prompt) -> Answer:
     """Send the request that the prompt spells out, and say what comes back."""
     wanted = json.loads(prompt[0]["text"])
@@ -165,6 +206,9 @@ PARTS = {
         leave,
         flood,
         talk_on,
+        spend,
+        output,
+        requests,
         request,
     )
 }

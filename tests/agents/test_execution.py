@@ -194,6 +194,26 @@ async def test_output_that_does_not_fit_fails_the_run(
         raise outcome.failed
 
 
+async def test_output_that_does_not_fit_is_corrected_in_one_more_turn(runner: Runner) -> None:
+    outcome = await runner.run('{"n": "1"}', json_schema=SCHEMA, adapter=scripted_adapter("output"))
+
+    assert outcome.done.structured == {"n": 1}
+    first, second = (update["content"]["text"] for update in outcome.updates("agent_message"))
+    assert first == '{"n": "1"}'
+    assert second.startswith(
+        "The structured output does not match the task's JSON schema: '1' is not of type 'integer' (at $.n) Write "
+        "the file .taskbeacon/output.json in the workspace again"
+    )
+
+
+async def test_agent_has_one_more_turn_for_its_output_and_no_third(runner: Runner) -> None:
+    outcome = await runner.run("Say it.", json_schema=SCHEMA, adapter=scripted_adapter("echo"))
+
+    assert isinstance(outcome.failed, OutputInvalid)
+    assert len(outcome.updates("agent_message")) == 2
+    assert "gave no structured output. The agent gets one more turn." in json.dumps(outcome.entries)
+
+
 async def test_failing_step_fails_the_run_with_its_last_lines(runner: Runner, origin: GitFolder) -> None:
     outcome = await runner.run(
         "```sh\necho kept > kept\n```\ntext\n```sh\necho first\necho the reason >&2\nfalse\necho unreachable\n```\n"

@@ -16,6 +16,7 @@ import structlog
 from app.agents.errors import AgentError
 from app.agents.execution import RunResult, perform
 from app.agents.uninterrupted import uninterrupted
+from app.agents.usage import UsageMeter
 from app.db import unit_of_work
 from app.services import run_lifecycle
 from app.services.jobs import ask_for_next, request_delivery, request_run, withdraw_run
@@ -30,10 +31,12 @@ from app.services.run_files import (
     store_artifacts,
 )
 from app.services.run_log_writer import RunLog, open_log
+from app.services.run_usage import USAGE
 from app.worker.context import WorkerContext, worker_context
 from app.worker.inbox import Inbox
 from app.worker.lease import Lease, LeaseLost, new_owner
 from app.worker.retries import until_database_answers
+from app.worker.usage_notes import noting_usage
 
 __all__ = ["execute_run"]
 
@@ -133,7 +136,9 @@ async def _outcome(
             attachments=attachments,
             outbox=exchange.outbox,
         )
-        return await perform(spec, run_log.append, stop=lease.lost, mailbox=inbox)
+        meter = UsageMeter(orders.state.get(USAGE))
+        async with noting_usage(worker.process.sessions, orders.run_id, meter, owner=owner):
+            return await perform(spec, run_log.append, stop=lease.lost, mailbox=inbox, meter=meter)
     except AgentError as error:
         log.info("run.agent_failed", reason=type(error).__name__)
         return error

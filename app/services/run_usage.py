@@ -1,0 +1,59 @@
+"""What runs use, as their agents tell: noted on the run while it lasts (state key `usage`), added up for its task."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any  # JSON
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Numeric, and_, case, cast, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.enums import RunStatus
+from app.models import Run
+from app.services.run_holding import held_by
+
+__all__ = ["USAGE", "Spent", "note_usage", "spent_by_others"]
+
+USAGE = "usage"
+_TOKENS = "{usage,total_tokens}"
+_COST = "{usage,cost,amount}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Tokens, and US dollars as far as agents tell."""
+
+    tokens: int = 0
+    cost: float = 0.0
+
+
+async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, Any], *, owner: str) -> bool:
+    """Write what a run has used so far; False when the job `owner` does not hold it, and it was not cancelled."""
+    noted = await session.execute(
+        update(Run)
+        .where(
+            Run.id == run_id,
+            or_(and_(*held_by(run_id, owner)), Run.status == RunStatus.CANCELLED),
+        )
+        .values(state=Run.state.op("||")({USAGE: dict(usage)}))
+        .returning(Run.id)
+    )
+    return noted.one_or_none() is not None
+
+
+async def spent_by_others(session: AsyncSession, task_id: UUID, run_id: UUID) -> Spent:
+    """Return what the other runs of a task have used."""
+    tokens, cost = (
+        await session.execute(
+            select(
+                func.coalesce(func.sum(_number(_TOKENS)), 0), func.coalesce(func.sum(_number(_COST)), 0)
+            ).where(Run.task_id == task_id, Run.id != run_id)
+        )
+    ).one()
+    return Spent(int(tokens), float(cost))
+
+
+def _number(path: str) -> ColumnElement[Any]:
+    """Return the number at a path of the state, NULL where there is none."""
+    value = Run.state.op("#>")(path)
+    return case((func.jsonb_typeof(value) == "number", cast(Run.state.op("#>>")(path), Numeric)))

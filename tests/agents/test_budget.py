@@ -1,0 +1,65 @@
+"""Agents that spend: they are asked to wrap up, and stopped, and what they did is kept."""
+
+import json
+
+from app.agents.budget import Budget
+from app.agents.errors import BudgetSpent
+from app.agents.execution import perform
+from app.agents.usage import UsageMeter
+from tests.agents.conftest import Outcome, Runner, scripted_adapter
+
+SPEND = scripted_adapter("spend")
+
+
+def prompts(outcome: Outcome) -> list[str]:
+    return [update["content"]["text"] for update in outcome.updates("agent_message")]
+
+
+async def test_agent_is_asked_to_wrap_up_at_nine_tenths(runner: Runner) -> None:
+    outcome = await runner.run("400 500", adapter=SPEND, budget=Budget(tokens=1000))
+
+    first, second = prompts(outcome)
+    assert first == "400 500"
+    assert second.startswith("You have used nine tenths of what this task may use. Wrap up now")
+    assert outcome.error is None
+    assert "Nine tenths of the task's budget are used (900 of 1000 tokens)." in json.dumps(outcome.entries)
+
+
+async def test_agent_that_uses_everything_is_stopped(runner: Runner) -> None:
+    outcome = await runner.run("400 700", adapter=SPEND, budget=Budget(tokens=1000))
+
+    assert isinstance(outcome.failed, BudgetSpent)
+    assert outcome.failed.message.startswith("The task has used up its budget: 1100 of 1000 tokens.")
+    assert outcome.failed.partial is not None
+    assert prompts(outcome) == ["400 700"]
+
+
+async def test_what_other_runs_of_the_task_used_counts(runner: Runner) -> None:
+    low = await runner.run("10", adapter=SPEND, budget=Budget(tokens=1000, spent_tokens=950))
+    none = await runner.run("10", adapter=SPEND, budget=Budget(cost=2, spent_cost=2))
+
+    [prompt] = prompts(low)
+    assert prompt.startswith("10 You have used nine tenths")
+    assert isinstance(none.failed, BudgetSpent)
+    assert "2.00 of 2.00 US dollars" in none.failed.message
+    assert prompts(none) == []
+
+
+async def test_money_is_counted_too(runner: Runner) -> None:
+    outcome = await runner.run("1", adapter=SPEND, budget=Budget(cost=0.11))
+
+    assert prompts(outcome)[1].startswith("You have used nine tenths")
+
+
+async def test_usage_is_added_up_where_the_caller_sees_it(runner: Runner) -> None:
+    meter = UsageMeter()
+
+    async def emit(_entry: object) -> None:
+        pass
+
+    await perform(runner.prepare("30 40 done", adapter=SPEND), emit, meter=meter)
+
+    report = meter.report()
+    assert report is not None
+    assert (report["total_tokens"], report["input_tokens"], report["output_tokens"]) == (100, 90, 10)
+    assert report["cost"] == {"amount": 0.1, "currency": "USD"}

@@ -1,0 +1,74 @@
+"""What agents use, on the run and against the budget of its task, with agents that tell it."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.agents.catalog import Catalog, load_catalog
+from app.db import unit_of_work
+from app.enums import RunStatus
+from app.services.run_usage import spent_by_others
+from app.worker.jobs.execute_run import execute_run
+from tests.agents.conftest import scripted_adapter
+from tests.fixtures.worker import Workshop
+from tests.support.factories import make_run
+
+STATE = {"mode": "background", "runtime_adapter": "actor", "model": "m"}
+
+
+def with_actor(workshop: Workshop, **settings: object) -> Workshop:
+    """Return a workshop whose agent spends what the task says."""
+    shipped = load_catalog()
+    catalog = Catalog(
+        dict(shipped.adapters) | {"actor": scripted_adapter("spend")}, (*shipped.choices, "actor")
+    )
+    process = workshop.context.process
+    changed = replace(process, catalog=catalog, settings=process.settings.model_copy(update=settings))
+    return replace(workshop, context=replace(workshop.context, process=changed))
+
+
+async def test_usage_of_a_run_is_on_its_state(workshop: Workshop) -> None:
+    shop = with_actor(workshop)
+    run = await shop.queued_run("30 40 done", state=STATE)
+
+    await execute_run(shop.arq_context, run_id=str(run.id))
+
+    done = await shop.read(run)
+    assert done.status == RunStatus.COMPLETED, done.error_message
+    usage = done.state["usage"]
+    assert (usage["total_tokens"], usage["input_tokens"], usage["output_tokens"]) == (100, 90, 10)
+    assert usage["cost"] == {"amount": 0.1, "currency": "USD"}
+
+
+async def test_task_that_used_up_its_budget_fails_its_next_run(workshop: Workshop) -> None:
+    shop = with_actor(workshop, task_token_budget=150)
+    first = await shop.queued_run("30 40 done", state=STATE)
+    await execute_run(shop.arq_context, run_id=str(first.id))
+    async with unit_of_work(shop.sessions) as session:
+        second = await make_run(session, task=await shop.task_of(first), state=STATE)
+        second.dispatch_requested_at = second.created_at
+    await execute_run(shop.arq_context, run_id=str(second.id))
+
+    # 100 by the first, 60 before the second was stopped.
+    ended = await shop.read(second)
+    assert ended.status == RunStatus.COMPLETED
+    async with unit_of_work(shop.sessions) as session:
+        third = await make_run(session, task=await shop.task_of(first), state=STATE)
+        third.dispatch_requested_at = third.created_at
+    await execute_run(shop.arq_context, run_id=str(third.id))
+
+    refused = await shop.read(third)
+    assert refused.status == RunStatus.FAILED
+    assert (refused.error_message or "").startswith("The task has used up its budget: 200 of 150 tokens.")
+
+
+@pytest.mark.parametrize(
+    "state", [{}, {"usage": 5}, {"usage": {"total_tokens": "7", "cost": {"amount": None}}}]
+)
+async def test_runs_without_numbers_count_as_nothing(workshop: Workshop, state: dict[str, object]) -> None:
+    run = await workshop.queued_run("x", state={"mode": "background"} | state)
+    async with unit_of_work(workshop.sessions) as session:
+        other = await make_run(session, task=await workshop.task_of(run), state={})
+        spent = await spent_by_others(session, run.task_id, other.id)
+
+    assert (spent.tokens, spent.cost) == (0, 0.0)
