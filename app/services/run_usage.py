@@ -15,8 +15,8 @@ from app.services.run_holding import held_by
 __all__ = ["USAGE", "Spent", "note_usage", "spent_by_others"]
 
 USAGE = "usage"
-_TOKENS = "{usage,total_tokens}"
-_COST = "{usage,cost,amount}"
+_TOKENS = (USAGE, "total_tokens")
+_COST = (USAGE, "cost", "amount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ async def spent_by_others(session: AsyncSession, task_id: UUID, run_id: UUID) ->
     return Spent(int(tokens), float(cost))
 
 
-def _number(path: str) -> ColumnElement[Any]:
+def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
     """Return the number at a path of the state, NULL where there is none."""
-    value = Run.state.op("#>")(path)
-    return case((func.jsonb_typeof(value) == "number", cast(Run.state.op("#>>")(path), Numeric)))
+    value = Run.state[path]
+    return case((func.jsonb_typeof(value) == "number", cast(value.astext, Numeric)))

@@ -49,7 +49,7 @@ async def test_task_that_used_up_its_budget_fails_its_next_run(workshop: Worksho
         second.dispatch_requested_at = second.created_at
     await execute_run(shop.arq_context, run_id=str(second.id))
 
-    # 100 by the first, 60 before the second was stopped.
+    # 100 by each: a turn that came to its end is not failed for what it took.
     ended = await shop.read(second)
     assert ended.status == RunStatus.COMPLETED
     async with unit_of_work(shop.sessions) as session:

@@ -1,0 +1,102 @@
+"""An agent that goes on from earlier runs is told of them (contract 9.2)."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from app.agents.catalog import Catalog, load_catalog
+from app.db import unit_of_work
+from app.models import Run
+from app.services.artifact_rules import log_key
+from app.services.run_memory import earlier_runs, recall
+from app.worker.jobs.execute_run import execute_run
+from tests.agents.conftest import scripted_adapter
+from tests.fixtures.worker import Workshop
+from tests.support.factories import make_run
+
+STATE = {"mode": "background", "runtime_adapter": "actor", "model": "m"}
+
+
+def with_echo(workshop: Workshop) -> Workshop:
+    shipped = load_catalog()
+    catalog = Catalog(dict(shipped.adapters) | {"actor": scripted_adapter("echo")}, (*shipped.choices, "actor"))
+    process = replace(workshop.context.process, catalog=catalog)
+    return replace(workshop, context=replace(workshop.context, process=process))
+
+
+async def resumed(workshop: Workshop, previous: Run, **state: Any) -> Run:
+    async with unit_of_work(workshop.sessions) as session:
+        run = await make_run(
+            session,
+            task=await workshop.task_of(previous),
+            state=STATE | {"resume_from_run_id": str(previous.id)} | state,
+        )
+        run.dispatch_requested_at = run.created_at
+    return run
+
+
+async def prompt_of(workshop: Workshop, run: Run) -> list[str]:
+    """Perform a run whose agent says its prompt, and return that."""
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+    done = await workshop.read(run)
+    return [block["text"] for block in json.loads(done.output["summary"])]
+
+
+async def test_agent_is_told_what_was_said_before(workshop: Workshop) -> None:
+    shop = with_echo(workshop)
+    first = await shop.queued_run("Count the files.", state=STATE | {"pending_user_message": "Hurry."})
+
+    assert await prompt_of(shop, first) == ["Count the files.\n\nHurry."]
+    memory, prompt = await prompt_of(shop, await resumed(shop, first, pending_user_message="And the folders."))
+
+    assert prompt == "Count the files.\n\nAnd the folders."
+    introduction, *lines = memory.splitlines()
+    assert introduction.startswith("This task was worked on before, and you go on from there.")
+    assert lines[0] == "Person: Hurry."
+    assert lines[1].startswith('Agent: [{"text": "Count the files.')
+    assert lines[-1] == "The run: completed."
+
+
+async def test_memory_is_bounded_and_keeps_the_end(workshop: Workshop) -> None:
+    first = await workshop.queued_run("x", state=STATE)
+    second = await resumed(workshop, first)
+    entries = [
+        *(said(f"{number}: {'x' * 5000}") for number in range(200)),
+        {"notification": {"params": {"update": {"sessionUpdate": "tool_call", "title": "ls"}}}},
+        {"notification": {"params": {"update": "nonsense"}}},
+        [1, 2],
+    ]
+    lines = b"".join(json.dumps(entry).encode() + b"\n" for entry in entries) + b"broken{\n"
+    key = log_key(workshop.project.id, first.task_id, first.id)
+    store = workshop.context.process.store
+    await store.put(key, lines, content_type="application/jsonl", tags={})
+
+    async with workshop.sessions() as session:
+        earlier = await earlier_runs(session, second.task_id, second.id)
+    memory = await recall(store, earlier, project_id=workshop.project.id, task_id=second.task_id)
+
+    assert memory is not None
+    assert len(memory) < 25_000
+    *_, last_said, tool, end = memory.splitlines()
+    assert last_said.startswith("Agent: 199: xxx")
+    assert last_said.endswith("xxx …")
+    assert (tool, end) == ("Agent's tool: ls", "The run: queued.")
+
+
+async def test_runs_without_logs_are_still_told(workshop: Workshop) -> None:
+    first = await workshop.queued_run("x", state=STATE)
+    second = await resumed(workshop, first)
+
+    async with workshop.sessions() as session:
+        earlier = await earlier_runs(session, second.task_id, second.id)
+        none = await earlier_runs(session, first.task_id, first.id)
+    store = workshop.context.process.store
+    memory = await recall(store, earlier, project_id=workshop.project.id, task_id=second.task_id)
+
+    assert none == ()
+    assert (memory or "").splitlines()[1:] == ["The run: queued."]
+
+
+def said(text: str) -> dict[str, Any]:
+    update = {"sessionUpdate": "agent_message", "content": {"type": "text", "text": text}}
+    return {"type": "notification", "notification": {"method": "session/update", "params": {"update": update}}}
