@@ -51,8 +51,8 @@ from app.agents.sandbox import ConfinedProcess, Sandbox, confined_environment
 from app.agents.steering import Mailbox, Nobody
 from app.agents.structured import MISSING, output_correction, output_instructions, read_output
 from app.agents.uninterrupted import uninterrupted
-from app.agents.watch import watched
 from app.agents.usage import UsageMeter
+from app.agents.watch import watched
 from app.agents.wire import LINE_LIMIT
 from app.agents.working_time import WorkingTime
 from app.agents.workspace import Collected, Workspace, open_workspace
@@ -75,6 +75,7 @@ class RunSpec:
     adapter: Adapter
     agents: Path | None = None  # the folder of `make agents`
     prompt: str
+    memory: str | None = None  # what an agent that goes on from earlier runs is told first
     root: Path  # the folder that holds all workspaces
     push_branch: str
     resumes: bool = False  # goes on with the push branch, where the origin has it
@@ -391,10 +392,12 @@ class _Run:
                 )
 
     def _prompt(self) -> list[str]:
-        schema = self._spec.json_schema
-        if schema is None or self._adapter.name == DEFAULT_ADAPTER:
-            return [self._spec.prompt]
-        return [self._spec.prompt, output_instructions(schema)]
+        spec = self._spec
+        if self._adapter.name == DEFAULT_ADAPTER:
+            return [spec.prompt]  # it is a program, and nothing else
+        before = [spec.memory] if spec.memory else []
+        after = [output_instructions(spec.json_schema)] if spec.json_schema is not None else []
+        return [*before, spec.prompt, *after]
 
     async def _find_fault(self) -> str | None:
         """Return what to tell the agent of its structured output; None if that does."""

@@ -32,6 +32,7 @@ from app.services.code_hosts import CodeHost, HostAccess, clone_url, read_code_h
 from app.services.pushed_branches import Pushed, branch_to_resume
 from app.services.run_artifacts import store_run_artifact
 from app.services.run_log_writer import LogRef
+from app.services.run_memory import Earlier, earlier_runs
 from app.services.run_sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, RunSandbox, run_sandbox
 from app.services.run_usage import Spent, spent_by_others
 from app.services.task_text import slug, slug_prefix
@@ -67,6 +68,8 @@ class Orders:
     attached: tuple[ArtifactOut, ...] = ()
     # What the other runs of the task have used.
     spent: Spent = field(default_factory=Spent)
+    # The runs that this one goes on from, oldest first.
+    earlier: tuple[Earlier, ...] = ()
 
     @property
     def log(self) -> LogRef:
@@ -114,6 +117,7 @@ class Orders:
         mirrors: Mirrors | None,
         attachments: Sequence[Attachment] = (),
         outbox: Path | None = None,
+        memory: str | None = None,
     ) -> RunSpec:
         """Return the agent's orders.
 
@@ -128,6 +132,7 @@ class Orders:
             adapter=catalog.find(self.state.get("runtime_adapter") or DEFAULT_ADAPTER),
             agents=settings.agents_path,
             prompt=self.prompt,
+            memory=memory,
             root=settings.workspaces_path,
             push_branch=self.push_branch,
             resumes=self.resumed_branch is not None,
@@ -255,6 +260,7 @@ async def read_orders(session: AsyncSession, run_id: UUID, *, git_base_url: str)
         resumed_branch=resumed,
         attached=_attached(row.state, row.artifacts),
         spent=await spent_by_others(session, row.task_id, run_id),
+        earlier=await earlier_runs(session, row.task_id, run_id),
     )
 
 

@@ -52,16 +52,14 @@ async def recall(
         ObjectStoreUnavailable: the store did not answer.
 
     """
-    told: list[str] = []
+    told: list[str | None] = []
     for run_id, status, error, message in earlier:
-        if message:
-            told.append(_line("Person", message))
-        log = await _end_of(store, LogRef(project_id, task_id, run_id).key)
-        told += [line for entry in log if (line := _told_by(entry)) is not None]
+        told.append(_line("Person", message))
+        told += [_told_by(entry) for entry in await _end_of(store, LogRef(project_id, task_id, run_id).key)]
         told.append(_line("The run", f"{status}. {error}" if error else f"{status}."))
     kept: list[str] = []
     room = _MEMORY_CHARACTERS
-    for line in reversed(told):
+    for line in reversed([line for line in told if line is not None]):
         room -= len(line) + 1
         if room < 0:
             break

@@ -19,7 +19,9 @@ STATE = {"mode": "background", "runtime_adapter": "actor", "model": "m"}
 
 def with_echo(workshop: Workshop) -> Workshop:
     shipped = load_catalog()
-    catalog = Catalog(dict(shipped.adapters) | {"actor": scripted_adapter("echo")}, (*shipped.choices, "actor"))
+    catalog = Catalog(
+        dict(shipped.adapters) | {"actor": scripted_adapter("echo")}, (*shipped.choices, "actor")
+    )
     process = replace(workshop.context.process, catalog=catalog)
     return replace(workshop, context=replace(workshop.context, process=process))
 
@@ -39,6 +41,7 @@ async def prompt_of(workshop: Workshop, run: Run) -> list[str]:
     """Perform a run whose agent says its prompt, and return that."""
     await execute_run(workshop.arq_context, run_id=str(run.id))
     done = await workshop.read(run)
+    assert done.output is not None, done.error_message
     return [block["text"] for block in json.loads(done.output["summary"])]
 
 
@@ -47,7 +50,9 @@ async def test_agent_is_told_what_was_said_before(workshop: Workshop) -> None:
     first = await shop.queued_run("Count the files.", state=STATE | {"pending_user_message": "Hurry."})
 
     assert await prompt_of(shop, first) == ["Count the files.\n\nHurry."]
-    memory, prompt = await prompt_of(shop, await resumed(shop, first, pending_user_message="And the folders."))
+    memory, prompt = await prompt_of(
+        shop, await resumed(shop, first, pending_user_message="And the folders.")
+    )
 
     assert prompt == "Count the files.\n\nAnd the folders."
     introduction, *lines = memory.splitlines()
@@ -99,4 +104,7 @@ async def test_runs_without_logs_are_still_told(workshop: Workshop) -> None:
 
 def said(text: str) -> dict[str, Any]:
     update = {"sessionUpdate": "agent_message", "content": {"type": "text", "text": text}}
-    return {"type": "notification", "notification": {"method": "session/update", "params": {"update": update}}}
+    return {
+        "type": "notification",
+        "notification": {"method": "session/update", "params": {"update": update}},
+    }

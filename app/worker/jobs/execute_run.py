@@ -17,6 +17,7 @@ from app.agents.errors import AgentError
 from app.agents.execution import RunResult, perform
 from app.agents.uninterrupted import uninterrupted
 from app.agents.usage import UsageMeter
+from app.clients.object_store import ObjectStoreUnavailable
 from app.db import unit_of_work
 from app.services import run_lifecycle
 from app.services.jobs import ask_for_next, request_delivery, request_run, withdraw_run
@@ -31,6 +32,7 @@ from app.services.run_files import (
     store_artifacts,
 )
 from app.services.run_log_writer import RunLog, open_log
+from app.services.run_memory import recall
 from app.services.run_usage import USAGE
 from app.worker.context import WorkerContext, worker_context
 from app.worker.inbox import Inbox
@@ -135,6 +137,7 @@ async def _outcome(
             mirrors=worker.mirrors,
             attachments=attachments,
             outbox=exchange.outbox,
+            memory=await _memory(worker, orders),
         )
         meter = UsageMeter(orders.state.get(USAGE))
         async with noting_usage(worker.process.sessions, orders.run_id, meter, owner=owner):
@@ -159,6 +162,17 @@ async def _open_pull_request(
         outcome,
         run_log.append,
     )
+
+
+async def _memory(worker: WorkerContext, orders: Orders) -> str | None:
+    """Return what the agent is told of earlier runs; a store that is away costs the memory, not the run."""
+    try:
+        return await recall(
+            worker.process.store, orders.earlier, project_id=orders.project_id, task_id=orders.task_id
+        )
+    except ObjectStoreUnavailable as error:
+        log.warning("run.without_memory", error=repr(error))
+        return None
 
 
 async def _mark_agent_started(worker: WorkerContext, orders: Orders, owner: str) -> None:
