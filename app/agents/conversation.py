@@ -80,7 +80,7 @@ class Conversation:
         masker: Masker,
         *,
         mode: str | None,
-        review: Review,
+        review: Review | None = None,
     ) -> None:
         """Prepare to talk; once nothing is left to say, `review` may find fault with what the agent did."""
         self._mailbox = mailbox
@@ -198,7 +198,7 @@ class Conversation:
 
     async def _correct(self, session: AgentSession) -> bool:
         """Give the agent one more turn if what it did does not do; whether that helped is seen later."""
-        if self._is_reviewed or self._is_closed or self._failure is not None:
+        if self._review is None or self._is_reviewed or self._is_closed or self._failure is not None:
             return False
         self._is_reviewed = True
         fault = await self._review()

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from app.agents.acp import Answer, Question
 from app.agents.adapter import Adapter
+from app.agents.budget import Budget, Spender
 from app.agents.conversation import Conversation, Manners
 from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files import Attachment
@@ -20,6 +21,7 @@ from app.agents.masking import Masker
 from app.agents.observer import Observer
 from app.agents.permissions import is_for_people, refuse
 from app.agents.steering import Command, Mailbox
+from app.agents.usage import UsageMeter
 from app.agents.working_time import WorkingTime
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
@@ -101,16 +103,21 @@ class Room:
         self.entries: list[JSON] = []
         self.time = WorkingTime(timedelta(minutes=1))
         adapter = Adapter(name="actor", command=("actor",), install="It is here.")
+        meter = UsageMeter()
         self.talk = Conversation(
             self.letters,
             self._emit,
             self.time,
-            Observer(adapter),
+            Observer(adapter, meter),
+            Spender(Budget(), meter, self._tell),
             manners,
             Masker([SECRET]),
             mode=mode,
         )
         self._stage = stage
+
+    async def _tell(self, message: str) -> None:
+        raise AssertionError(message)
 
     async def _emit(self, entry: JSON) -> None:
         self.entries.append(entry["notification"])
