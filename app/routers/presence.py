@@ -21,7 +21,7 @@ PresenceBody = Annotated[PresenceIn, Depends(json_body(PresenceIn))]
 LeaveBody = Annotated[PresenceLeaveIn, Depends(json_body(PresenceLeaveIn))]
 
 
-def _leaving(body: LeaveBody, query: Annotated[PresenceLeaveQuery, Query()]) -> UUID:
+async def _leaving(body: LeaveBody, query: Annotated[PresenceLeaveQuery, Query()]) -> UUID:
     return presence.leaving_device(body, query)
 
 

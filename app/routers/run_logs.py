@@ -63,7 +63,11 @@ class _Timer:
         return {"Server-Timing": f"{name};dur={milliseconds:.1f}"}
 
 
-TimerDep = Annotated[_Timer, Depends(_Timer)]
+async def _timer() -> _Timer:
+    return _Timer()
+
+
+TimerDep = Annotated[_Timer, Depends(_timer)]
 
 
 @router.post(

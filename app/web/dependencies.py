@@ -1,4 +1,8 @@
-"""What endpoints ask for in their signatures: the unit of work, the clients of the process, ids of the path."""
+"""What endpoints ask for in their signatures: the unit of work, the clients of the process, ids of the path.
+
+All of it is `async`, also what waits for nothing: FastAPI takes anything else to a thread and back, at each request,
+which costs more than answering most of them.
+"""
 
 from collections.abc import AsyncGenerator
 from typing import Annotated
@@ -27,7 +31,7 @@ __all__ = [
 ]
 
 
-def _process(request: Request) -> ProcessContext:
+async def _process(request: Request) -> ProcessContext:
     process: ProcessContext = request.app.state.process
     return process
 
@@ -44,15 +48,15 @@ async def _session(process: ProcessDep) -> AsyncGenerator[AsyncSession, None]:
 SessionDep = Annotated[AsyncSession, Depends(_session, scope="function")]
 
 
-def _store(process: ProcessDep) -> ObjectStore:
+async def _store(process: ProcessDep) -> ObjectStore:
     return process.store
 
 
-def _queue(process: ProcessDep) -> JobQueue:
+async def _queue(process: ProcessDep) -> JobQueue:
     return process.queue
 
 
-def _cipher(process: ProcessDep) -> Cipher:
+async def _cipher(process: ProcessDep) -> Cipher:
     return Cipher(process.settings.secret_keys)
 
 
@@ -69,15 +73,15 @@ def _path_uuid(value: str) -> UUID:
     return parsed
 
 
-def _task_id(task_id: str) -> UUID:
+async def _task_id(task_id: str) -> UUID:
     return _path_uuid(task_id)
 
 
-def _run_id(run_id: str) -> UUID:
+async def _run_id(run_id: str) -> UUID:
     return _path_uuid(run_id)
 
 
-def _environment_id(environment_id: str) -> UUID:
+async def _environment_id(environment_id: str) -> UUID:
     return _path_uuid(environment_id)
 
 

@@ -71,7 +71,7 @@ async def _hash(request: Request, caller: Principal) -> str:
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _once(
+async def _once(
     request: Request,
     session: SessionDep,
     key: Annotated[str | None, Header(alias=HEADER)] = None,

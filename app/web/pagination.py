@@ -46,7 +46,7 @@ class PageRequest:
         return f"{self.base_url}?{urlencode(sorted(parameters, key=lambda pair: pair[0]))}"
 
 
-def _page(
+async def _page(
     request: Request,
     limit: Annotated[
         str | None, Query(description=f"Page size, at most {MAX_LIMIT}.", examples=["50"])
