@@ -155,15 +155,17 @@ class EventHub:
         """Yield a follower of a run; once the hub is closed, one that is over."""
         name = channel_of(run_id)
         channel = self._channels.get(name)
+        is_first = channel is None
         if channel is None:
             channel = self._channels[name] = _Channel(run_id)
             self._has_channels.set()
             self._start()
-            await self._tell("subscribe", name)
         follower = Subscription(channel)
         channel.followers.add(follower)
         follower.is_over = self._is_closed
         try:
+            if is_first:
+                await self._tell("subscribe", name)
             yield follower
         finally:
             follower.end()
@@ -220,6 +222,9 @@ class EventHub:
                         await self._pass_on(pubsub)
             except (RedisError, OSError) as error:
                 log.warning("event_hub.disconnected", error=repr(error))
+            except Exception:
+                # All followers depend on this task: better a new connection than none.
+                log.exception("event_hub.unexpected_error")
             finally:
                 self._pubsub = None
                 for channel in self._channels.values():

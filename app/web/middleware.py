@@ -15,11 +15,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.ids import new_hex_id
 from app.web.answers import Json
 
-__all__ = ["IS_HEAD", "ORIGINAL_PATH", "HeadMiddleware", "ObservabilityMiddleware", "TrailingSlashMiddleware"]
+__all__ = [
+    "IS_ENDLESS",
+    "IS_HEAD",
+    "ORIGINAL_PATH",
+    "HeadMiddleware",
+    "ObservabilityMiddleware",
+    "TrailingSlashMiddleware",
+]
 
 ORIGINAL_PATH = "taskbeacon.original_path"
 # In the scope of a request that wants no body, for answers that have no end.
 IS_HEAD = "taskbeacon.is_head"
+# In the scope of a request whose answer lasts as long as its client stays: no measure of this service.
+IS_ENDLESS = "taskbeacon.is_endless"
 
 _REQUESTS = Counter("taskbeacon_http_requests_total", "Answered requests.", ["method", "route", "status"])
 _SECONDS = Histogram(
@@ -117,7 +126,8 @@ class ObservabilityMiddleware:
     def _record(scope: Scope, method: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         _REQUESTS.labels(method, route, status).inc()
-        _SECONDS.labels(method, route).observe(seconds)
+        if IS_ENDLESS not in scope:
+            _SECONDS.labels(method, route).observe(seconds)
         if route not in _QUIET_ROUTES:
             # Without the query: it may hold a credential.
             log.info(

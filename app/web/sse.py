@@ -10,7 +10,7 @@ from prometheus_client import Gauge
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
-from app.web.middleware import IS_HEAD
+from app.web.middleware import IS_ENDLESS, IS_HEAD
 
 __all__ = ["MEDIA_TYPE", "EventStream", "Frames"]
 
@@ -50,6 +50,7 @@ class EventStream(Response):
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send frames until there are no more or nobody is left to get them."""
+        scope[IS_ENDLESS] = True
         async with self._source as source:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             if IS_HEAD not in scope:

@@ -11,7 +11,7 @@ import orjson
 
 __all__ = ["StreamReader", "Told", "following"]
 
-_WAIT_SECONDS = 20
+_WAIT_SECONDS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,12 @@ async def following(
     """Follow a run whose URL this is; leaving the block closes the connection."""
     place = {} if after is None else {"Last-Event-ID": after}
     async with client.stream(
-        "GET", f"{url}/stream", headers=place | (headers or {}), params=query
+        # The reader has a deadline of its own for each event.
+        "GET",
+        f"{url}/stream",
+        headers=place | (headers or {}),
+        params=query,
+        timeout=None,
     ) as response:
         if response.status_code != 200:
             await response.aread()
