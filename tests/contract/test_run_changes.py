@@ -229,6 +229,8 @@ class TestUpdate:
             "pr_authorship_mode",
             "sandbox_id",
             "agent_started_at",
+            "agent_ended_at",
+            "waiting_for",
             "attempts",
             "queue_position",
             "recovery",

@@ -1,0 +1,165 @@
+"""Races about commands: the answer that counts, and the message that comes with the end of the agent."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.redis import RedisClient
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.enums import CommandStatus, RunStatus
+from app.errors import StateRefused
+from app.ids import new_id
+from app.models import Run, RunCommand
+from app.schemas.run_commands import CommandIn
+from app.services import run_inbox
+from app.services.access import Principal, ProjectRef
+from app.services.run_commands import send_command
+from app.services.run_inbox import Attempt
+from tests.concurrency.races import race
+from tests.support.factories import make_project, make_run, make_task, make_user
+
+Step = Callable[[AsyncSession], Awaitable[Any]]
+
+OWNER = "job"
+ASKED = {
+    "kind": "permission",
+    "request_id": "r",
+    "options": [{"optionId": option} for option in ("yes", "no")],
+}
+
+
+class Scene:
+    """A run with a live agent, and someone who tells it something."""
+
+    def __init__(self, run: Run, caller: Principal, redis: RedisClient) -> None:
+        self.run = run
+        self._caller = caller
+        self._redis = redis
+
+    def tell(self, method: str, **params: Any) -> Step:
+        """Return the step that sends a command; a refusal is its outcome."""
+        body = CommandIn.model_validate({"jsonrpc": "2.0", "method": method, "params": params})
+
+        async def step(session: AsyncSession) -> Any:
+            try:
+                return await send_command(
+                    session, self._caller, self.run.task_id, self.run.id, body, redis=self._redis
+                )
+            except StateRefused as refused:
+                return refused.body
+
+        return step
+
+    async def end_agent(self, session: AsyncSession) -> Attempt:
+        return await run_inbox.end_agent(session, self.run.id, owner=OWNER, seen=0, reason="It ended.")
+
+
+@pytest.fixture
+async def scene(sessions: SessionFactory, redis: RedisClient) -> Scene:
+    async with unit_of_work(sessions) as session:
+        project = await make_project(session)
+        owner = await make_user(session, projects=[project])
+        task = await make_task(session, project=project, created_by=owner)
+        run = await make_run(
+            session,
+            task=task,
+            status=RunStatus.IN_PROGRESS,
+            state={"waiting_for": ASKED},
+            lease_owner=OWNER,
+            lease_expires_at=utcnow() + timedelta(minutes=1),
+        )
+    caller = Principal(
+        user_id=owner.id,
+        is_staff=False,
+        key_id=new_id(),
+        scopes=frozenset({"*"}),
+        scoped_teams=(),
+        scoped_organizations=(),
+        named_project=ProjectRef(project.id, project.organization_id, project.name),
+        is_member=True,
+    )
+    return Scene(run, caller, redis)
+
+
+async def commands(sessions: SessionFactory) -> list[tuple[str, str | None]]:
+    async with sessions() as session:
+        rows = await session.execute(
+            select(RunCommand.status, RunCommand.reason).order_by(RunCommand.position)
+        )
+        return [(row.status, row.reason) for row in rows]
+
+
+async def test_of_two_answers_the_first_counts(sessions: SessionFactory, scene: Scene) -> None:
+    def answer(option: str) -> Step:
+        return scene.tell("permission_response", requestId="r", optionId=option)
+
+    first, second = await race(sessions, answer("yes"), answer("no"))
+
+    assert first["result"] == {"resolved": True}
+    assert second["error"]["code"] == -32602
+    async with sessions() as session:
+        [row] = (await session.scalars(select(RunCommand))).all()
+        state = (await session.get_one(Run, scene.run.id)).state
+    assert (row.params["option_id"], state) == ("yes", {})
+
+
+async def test_answer_behind_the_worker_that_gave_up_finds_nothing(
+    sessions: SessionFactory, scene: Scene
+) -> None:
+    async def give_up(session: AsyncSession) -> bool:
+        return await run_inbox.stop_waiting(session, scene.run.id, "r", owner=OWNER)
+
+    answer = scene.tell("permission_response", requestId="r", optionId="yes")
+    gave_up, answered = await race(sessions, give_up, answer)
+
+    assert gave_up
+    assert "error" in answered
+
+
+async def test_worker_that_gives_up_behind_an_answer_learns_of_it(
+    sessions: SessionFactory, scene: Scene
+) -> None:
+    async def give_up(session: AsyncSession) -> bool:
+        return await run_inbox.stop_waiting(session, scene.run.id, "r", owner=OWNER)
+
+    answer = scene.tell("permission_response", requestId="r", optionId="yes")
+    answered, gave_up = await race(sessions, answer, give_up)
+
+    assert "result" in answered
+    assert not gave_up
+
+
+async def test_message_before_the_end_of_the_agent_holds_it_up(
+    sessions: SessionFactory, scene: Scene
+) -> None:
+    told, ended = await race(sessions, scene.tell("user_message", content="wait"), scene.end_agent)
+
+    assert "result" in told
+    assert ended is Attempt.NEWS
+    assert await commands(sessions) == [("accepted", None)]
+
+
+async def test_message_behind_the_end_of_the_agent_is_refused(sessions: SessionFactory, scene: Scene) -> None:
+    ended, told = await race(sessions, scene.end_agent, scene.tell("user_message", content="wait"))
+
+    assert ended is Attempt.DONE
+    assert told == {"error": "No active sandbox for this task run"}
+    assert await commands(sessions) == []
+
+
+async def test_worker_that_lost_the_run_settles_nothing(sessions: SessionFactory, scene: Scene) -> None:
+    async with unit_of_work(sessions) as session:
+        await scene.tell("user_message", content="wait")(session)
+    async with unit_of_work(sessions) as session:
+        command_id = (await session.scalars(select(RunCommand.id))).one()
+        settled = await run_inbox.settle(
+            session, scene.run.id, command_id, CommandStatus.DELIVERED, owner="another"
+        )
+        ended = await run_inbox.end_agent(session, scene.run.id, owner="another", seen=None, reason="x")
+    assert (settled, ended) == (False, Attempt.LOST)
+    assert await commands(sessions) == [("accepted", None)]
