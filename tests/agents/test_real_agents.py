@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from app.agents.budget import Budget
 from app.agents.catalog import load_catalog
-from app.agents.errors import AgentFailed
+from app.agents.errors import AgentFailed, BudgetSpent
 from app.agents.network import NetworkRules
 from app.agents.sandbox import Sandbox
+from app.agents.usage import UsageMeter
 from app.enums import AgentNetwork
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner
 from tests.support.model_server import ModelServer, Refuse, Say, Shell, model_server
@@ -102,6 +104,42 @@ async def test_agent_gives_structured_output(real: RealRunner, model: ModelServe
 
     assert outcome.done.structured == {"n": 7}
     assert ".taskbeacon/output.json" in model.turns[0].text
+
+
+async def test_agent_that_forgets_its_output_is_reminded(real: RealRunner, model: ModelServer) -> None:
+    model.play(
+        Say("I counted."), Shell("echo '{\"n\": 8}' > .taskbeacon/output.json"), Say("Now it is written.")
+    )
+
+    outcome = await real.run("Count.", json_schema=SCHEMA)
+
+    assert outcome.done.structured == {"n": 8}
+    assert "gave no structured output" in model.turns[1].text
+    assert outcome.done.summary == "Now it is written."
+
+
+async def test_what_the_agent_uses_is_counted(real: RealRunner, model: ModelServer) -> None:
+    model.play(Shell("true"), Say("Done."))
+    meter = UsageMeter()
+
+    await real.run("Do it.", meter=meter)
+
+    report = meter.report()
+    assert report is not None
+    assert (report["total_tokens"], report["input_tokens"], report["output_tokens"]) == (2200, 2000, 200)
+    assert report["context_tokens"] == 1100
+
+
+@pytest.mark.parametrize("agent", ["claude"])
+async def test_claude_is_stopped_when_its_task_has_used_too_much(
+    real: RealRunner, model: ModelServer
+) -> None:
+    model.play(*[Shell("true")] * 20)
+
+    outcome = await real.run("Go on and on.", budget=Budget(tokens=4000))
+
+    assert isinstance(outcome.failed, BudgetSpent)
+    assert len(model.turns) < 10
 
 
 @pytest.mark.parametrize("agent", ["codex"])
