@@ -46,6 +46,10 @@ class Settings(BaseSettings):
         description="PostgreSQL; `postgresql://` and `postgresql+asyncpg://` both work.",
     )
     database_pool_size: int = Field(default=10, ge=1, le=200, description="Connections per process.")
+    database_prepared_statements: bool = Field(
+        default=True,
+        description="Keep statements prepared; false behind a pooler that gives each transaction another session.",
+    )
     redis_url: str = Field(default="redis://localhost:6379/0", description="Redis 6.2 or newer, or Valkey.")
 
     s3_endpoint_url: str | None = Field(

@@ -63,11 +63,25 @@ def create_engine(settings: Settings, *, application_name: str) -> AsyncEngine:
             "command_timeout": _STATEMENT_TIMEOUT_SECONDS,
             # JIT pays for analytics; here it would only delay a first request by its compile time.
             "server_settings": {"application_name": application_name, "jit": "off"},
+            **({} if settings.database_prepared_statements else _pooled(application_name)),
         },
     )
     event.listen(engine.sync_engine, "do_connect", _connect)
     event.listen(engine.sync_engine, "checkout", _refuse_closed_connection)
     return engine
+
+
+def _pooled(application_name: str) -> dict[str, Any]:
+    """Return what differs behind a pooler whose next transaction may be in another session of the server.
+
+    Statements have no name there, and a pooler like pgbouncer refuses connections that ask for what it does not know.
+    """
+    return {
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": str,
+        "server_settings": {"application_name": application_name},
+    }
 
 
 def create_session_factory(engine: AsyncEngine) -> SessionFactory:

@@ -73,7 +73,7 @@ VALUES (gen_random_uuid(), $1, 'bench', sha256('bench'), 'ios', now(), now()) RE
 """
 _NEWEST: Final = """
 SELECT id FROM tasks WHERE project_id = $1 AND created_by_id = $2 AND latest_run_id IS NOT NULL AND NOT archived
-    AND NOT internal ORDER BY created_at DESC LIMIT 1000
+    AND NOT internal ORDER BY created_at DESC LIMIT 50
 """
 
 
@@ -89,7 +89,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ProjectOfSize:
-    """A project, how many tasks it was made with, and some that the caller may read and change."""
+    """A project, how many tasks it was made with, and its newest that the caller may read and change."""
 
     id: int
     size: int

@@ -15,7 +15,7 @@ from app.devstack.loopback import status_of
 
 __all__ = ["Running", "resident_megabytes", "serving"]
 
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Counts requests against budgets that all processes share, without asking Redis for each one (ADR 11).
+"""Counts requests against budgets that all processes share, without asking Redis for each one (ADR 21).
 
 A process tells Redis together what it counted since it last did: a few times a second, more often for small budgets,
 and for each request once a budget is nearly used up. So another process knows of all but a fiftieth of a budget, and
