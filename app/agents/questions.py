@@ -91,6 +91,8 @@ class Questions:
         turn, asked = self._turn, _Asked()
         tool_call = self._masker.value(_storable(question.tool_call))
         options = _offered(question)
+        if not options:
+            return _refusal(question)
         # Before anybody can know of it: the answer may be fetched before the next line runs.
         self._asked = asked
         try:

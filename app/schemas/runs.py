@@ -287,7 +287,10 @@ class RunOut(TypedDict):
     ]
     state: Annotated[
         dict[str, Any],
-        Field(description="How it was asked for and where it stands; keys without a value are absent."),
+        Field(
+            description="How it was asked for and where it stands; keys without a value are absent. `waiting_for` says "
+            "what its agent needs from a person: a `message`, or a `permission` (`request_id`, `tool_call`, `options`)."
+        ),
     ]
     artifacts: Annotated[list[ArtifactOut], Field(description="Files that came out, the patch among them.")]
     created_at: datetime

@@ -35,7 +35,8 @@ Taskbeacon keeps *tasks* for code repositories and has coding agents perform the
 1. **Create** a task: what is to be done (`description`), and in which `repository`.
 2. **Run** it: the run is queued, a worker clones the repository and lets an agent work on it in a sandbox.
 3. **Follow** it: the run's `stream` tells live what happens; `latest_run` of the task shows `status` and `log_url`.
-4. **Collect** the result: `output`, the patch among the run's `artifacts`, and the pushed branch.
+4. **Steer** it with `command`: send messages, answer what its agent asks (`state.waiting_for`), cancel or close.
+5. **Collect** the result: `output`, the patch among the run's `artifacts`, and the pushed branch.
 
 The built-in agent `runbook` needs no model: it performs the fenced blocks of the description, step by step. Open
 *Create a task* below, pick the example "A runbook task", execute it, and run the task that you get.

@@ -259,6 +259,12 @@ async def test_question_is_bounded_and_free_of_secrets(stage: Stage) -> None:
     assert room.entries[0]["params"]["toolCall"]["rawInput"] == "x" * 20_000
 
 
+async def test_question_that_nobody_can_answer_is_refused_at_once(stage: Stage) -> None:
+    room = Room(stage, Manners(interactive=True))
+    assert await room.talk.decide(Question({"toolCallId": "t"}, OPTIONS[1:])) == Answer("no\0")
+    assert room.letters.waiting_for == []
+
+
 @pytest.mark.parametrize(
     ("mode", "kind", "expected"),
     [
