@@ -1,7 +1,7 @@
 """How far the events of an agent outside our workers are taken.
 
 Purpose: take each of them once, however often and by however many requests it is sent.
-Locks: a short one on `run_logs`; the default is constant, so no row is written.
+Locks: short, on `run_logs`; the default is constant, so no row is written.
 Previous release: neither reads nor writes the column.
 
 Revision ID: 0009
