@@ -58,6 +58,10 @@ bench-push: $(STAMP) ## Measure 10,000 pushes against what a push service of 20 
 bench-presence: $(STAMP) ## Measure beats against the same upsert sent straight through asyncpg
 	@$(PYTHON) -m bench.presence
 
+.PHONY: bench-runs
+bench-runs: $(STAMP) ## Measure how soon runs start, how many a worker ends, and what waiting costs, beside plain arq
+	@$(PYTHON) -m bench.runs
+
 .PHONY: fmt
 fmt: $(STAMP) ## Format the code and apply safe fixes
 	@.venv/bin/ruff format .

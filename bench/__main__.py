@@ -25,7 +25,7 @@ from bench.data import Account, ProjectOfSize, fill, make_account
 from bench.load import Cost, cpu_seconds, send_for
 from bench.processes import Running, resident_megabytes, serving
 from bench.raw import APPLICATION_NAME
-from bench.servers import servers
+from bench.servers import environment_of, servers
 from bench.statements import count_statements
 from bench.table import render, row
 
@@ -148,7 +148,7 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> None:
 
 def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running, Running]:
     ports = Home(folder).ports(["api", "raw"])
-    environment = _environment(settings)
+    environment = environment_of(settings)
     service = stack.enter_context(
         serving(
             *("-m", "app.cli", "serve", "--port", str(ports["api"])),
@@ -168,24 +168,6 @@ def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running,
         )
     )
     return service, raw
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """Return the settings as the processes read them; budgets are counted, and never reached."""
-    values = {
-        "development": "true",
-        "database_url": settings.database_url,
-        "redis_url": settings.redis_url,
-        "s3_endpoint_url": settings.s3_endpoint_url or "",
-        "s3_bucket": settings.s3_bucket,
-        "s3_access_key_id": settings.s3_access_key_id or "",
-        "s3_secret_access_key": settings.s3_secret_access_key.get_secret_value()
-        if settings.s3_secret_access_key
-        else "",
-        "throttle_per_minute": str(10**9),
-        "throttle_per_hour": str(10**9),
-    }
-    return {f"TASKBEACON_{name.upper()}": value for name, value in values.items()}
 
 
 @click.command()

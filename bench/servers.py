@@ -13,7 +13,7 @@ from app.devstack.processes import Supervisor
 from app.devstack.servers import EmbeddedServers
 from app.services.schema_upgrade import upgrade_schema
 
-__all__ = ["servers"]
+__all__ = ["environment_of", "servers"]
 
 _WANTED = ("postgres", "valkey", "seaweedfs")
 _SETTINGS = {"development": True, "throttle_per_minute": 0, "throttle_per_hour": 0}
@@ -45,6 +45,24 @@ def servers() -> Iterator[Settings]:
         embedded.clean_up()
         os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return the settings as the processes read them; budgets are counted, and never reached."""
+    values = {
+        "development": "true",
+        "database_url": settings.database_url,
+        "redis_url": settings.redis_url,
+        "s3_endpoint_url": settings.s3_endpoint_url or "",
+        "s3_bucket": settings.s3_bucket,
+        "s3_access_key_id": settings.s3_access_key_id or "",
+        "s3_secret_access_key": settings.s3_secret_access_key.get_secret_value()
+        if settings.s3_secret_access_key
+        else "",
+        "throttle_per_minute": str(10**9),
+        "throttle_per_hour": str(10**9),
+    }
+    return {f"TASKBEACON_{name.upper()}": value for name, value in values.items()}
 
 
 def _ignore(_name: str, _address: str) -> None:

@@ -87,13 +87,14 @@ _RULES = {
         "app",
         {"app/db.py": "the unit of work"},
     ),
-    "arq stays in two files": _Rule(
+    "arq stays in three files": _Rule(
         _imports_arq,
         "from arq.connections import ArqRedis",
         "app",
         {
             "app/clients/queue.py": "puts jobs",
             "app/worker/main.py": "performs jobs",
+            "app/worker/polling.py": "looks for jobs",
         },
     ),
     "one clock": _Rule(_reads_the_clock, "now = datetime.now(UTC)", "app", {"app/clock.py": "the clock"}),

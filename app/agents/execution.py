@@ -317,6 +317,7 @@ class _Run:
             stdin=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
         )
+        _LOGGER.info("run.agent_spawned", pid=process.pid)
 
         async def start_command(command: Sequence[str], variables: Mapping[str, str]) -> ConfinedProcess:
             return await spec.sandbox.start(

@@ -1,4 +1,4 @@
-"""How a worker looks for jobs: when it is woken and, should that word be lost, twice a second (ADR 0017).
+"""How a worker looks for jobs: when it is woken and, should that word be lost, twice a second (ADR 0023).
 
 What arq itself does beyond that is left alone. It knows neither what a job does nor what a run is.
 """

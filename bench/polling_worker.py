@@ -1,0 +1,67 @@
+"""A worker to measure: plain arq, or ours. `python -m bench.polling_worker arq|ours`.
+
+Both perform `note`, which tells how long it was on its way, and `hold`, which stays in progress as a run does.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Mapping
+from typing import Any, Final, cast
+
+import uvloop
+from arq.connections import ArqRedis
+from arq.worker import Worker, func
+
+from app.clients.queue import ArqQueue, decode_job, encode_job
+from app.clients.redis import create_pool, create_redis
+from app.clients.run_changes import RunChanges
+from app.config import Settings
+from app.worker.polling import RunWorker
+
+__all__ = ["LATENCIES", "QUEUES"]
+
+QUEUES: Final = {"arq": "bench:arq", "ours": "bench:ours"}
+LATENCIES: Final = {"arq": "bench:latencies:arq", "ours": "bench:latencies:ours"}
+
+_PLACES: Final = 100
+
+
+async def _run(who: str) -> None:
+    settings = Settings()
+    redis = create_redis(settings.redis_url)
+    queue = ArqQueue(settings.redis_url)
+
+    async def note(ctx: Mapping[str, Any], *, sent: float) -> None:  # noqa: ARG001 - arq's signature
+        await cast("Awaitable[int]", redis.rpush(LATENCIES[who], time.time() - sent))
+
+    async def hold(ctx: Mapping[str, Any]) -> None:
+        if who == "ours":
+            await queue.withdraw(job_id=ctx["job_id"], queue_name=QUEUES[who])
+        await asyncio.Event().wait()
+
+    options: dict[str, Any] = {
+        "functions": [func(note, name="note"), func(hold, name="hold", timeout=3600)],
+        "redis_pool": ArqRedis(
+            connection_pool=create_pool(settings.redis_url),
+            job_serializer=encode_job,
+            job_deserializer=decode_job,
+            default_queue_name=QUEUES[who],
+        ),
+        "queue_name": QUEUES[who],
+        "job_serializer": encode_job,
+        "job_deserializer": decode_job,
+        "max_jobs": _PLACES,
+        "keep_result": 0,
+    }
+    if who == "arq":
+        await Worker(**options).async_run()
+        return
+    changes = RunChanges(redis)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(changes.listen())
+        group.create_task(RunWorker(changes=changes, withdrawn="hold", **options).async_run())
+
+
+if __name__ == "__main__":
+    uvloop.run(_run(sys.argv[1]))

@@ -1,0 +1,335 @@
+"""How soon a run starts, how many one worker ends in a second, and what a waiting worker costs, beside plain arq.
+
+    queue     from `enqueue` to the job's first line: our worker and plain arq in turns, each idle
+    run       from the answer of POST run to the claim, and from there to the agent's process: the real worker
+    claims    in a second, without and with a limit on the project's runs
+    runs      that say one word, ended in a second by one worker
+    idle      processor time of both workers side by side, with nothing and with fifty jobs in progress
+
+All with real servers and processes. Run it with `make bench-runs`.
+"""
+
+import asyncio
+import importlib
+import json
+import logging
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, cast
+from uuid import UUID
+
+import click
+import httpx
+import structlog
+import uvloop
+from arq.connections import ArqRedis
+from sqlalchemy import delete, func, select
+
+from app.clients.queue import ArqQueue, encode_job
+from app.clients.redis import create_pool, create_redis
+from app.clients.run_events import RunEvents
+from app.config import Settings
+from app.db import unit_of_work
+from app.enums import TERMINAL_STATUSES, Environment
+from app.main import create_app
+from app.models import Run
+from app.services import accounts, api_keys, run_lifecycle
+from app.services.process import ProcessContext, open_process
+from bench.load import cpu_seconds
+from bench.polling_worker import LATENCIES, QUEUES
+from bench.servers import environment_of, servers
+
+_JOBS: Final = 20
+_STARTS: Final = 15
+_CLAIMS: Final = 200
+_RUNS: Final = 24
+_IN_PROGRESS: Final = 50
+_IDLE_SECONDS: Final = 8.0
+_WAIT_SECONDS: Final = 120.0
+_MOST_TO_CLAIM_MS: Final = 5.0
+_MOST_TO_SPAWN_MS: Final = 30.0
+
+Row = tuple[str, str, str, str]
+
+
+@contextmanager
+def _process(*arguments: str, settings: Settings, log: Path, **environment: str) -> Iterator[int]:
+    """Run `python ARGUMENTS` on these servers; yield its process id."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own modules
+            [sys.executable, *arguments],
+            env={**os.environ, **environment_of(settings), **environment},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(_WAIT_SECONDS):
+        while not await holds():  # noqa: ASYNC110 - rows and logs of other processes give no event
+            await asyncio.sleep(0.01)
+
+
+class QueueBench:
+    """Plain arq and our worker, each in a process of its own, on queues of their own."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._redis = create_redis(settings.redis_url)
+        self._ours = ArqQueue(settings.redis_url)
+        self._plain = ArqRedis(connection_pool=create_pool(settings.redis_url), job_serializer=encode_job)
+        self._jobs = 0
+
+    async def rows(self) -> list[Row]:
+        """Return what was measured, a line each."""
+        with (
+            _process(
+                "-m", "bench.polling_worker", "arq", settings=self._settings, log=self._folder / "arq.log"
+            ) as plain,
+            _process(
+                "-m", "bench.polling_worker", "ours", settings=self._settings, log=self._folder / "ours.log"
+            ) as ours,
+        ):
+            for who in QUEUES:
+                await self._ask(who, "note", sent=time.time())
+                await self._arrived(who, 1)
+                await self._redis.delete(LATENCIES[who])
+            latencies = await self._latencies()
+            rows = [_compared("queue: enqueue to first line, ms", latencies["ours"], latencies["arq"])]
+            rows.append(await self._idle("idle, nothing in progress: CPU, %", ours, plain))
+            for who in QUEUES:
+                for _ in range(_IN_PROGRESS):
+                    await self._ask(who, "hold")
+            await asyncio.sleep(1)
+            rows.append(await self._idle(f"idle, {_IN_PROGRESS} in progress: CPU, %", ours, plain))
+        return rows
+
+    async def _latencies(self) -> dict[str, float]:
+        for number in range(_JOBS):
+            for who in QUEUES:
+                # At any moment of arq's half second.
+                await asyncio.sleep(0.13)
+                await self._ask(who, "note", sent=time.time())
+                await self._arrived(who, number + 1)
+        found = {}
+        for who, key in LATENCIES.items():
+            values = [
+                float(value) for value in await cast("Awaitable[list[bytes]]", self._redis.lrange(key, 0, -1))
+            ]
+            found[who] = statistics.median(values) * 1000
+        return found
+
+    async def _ask(self, who: str, job: str, **arguments: Any) -> None:
+        self._jobs += 1
+        job_id = f"{job}:{self._jobs}"
+        if who == "ours":
+            await self._ours.enqueue(job, job_id=job_id, arguments=arguments, queue_name=QUEUES[who])
+        else:
+            await self._plain.enqueue_job(job, _job_id=job_id, _queue_name=QUEUES[who], **arguments)
+
+    async def _arrived(self, who: str, count: int) -> None:
+        async def there() -> bool:
+            return await cast("Awaitable[int]", self._redis.llen(LATENCIES[who])) >= count
+
+        await _until(there)
+
+    async def _idle(self, what: str, ours: int, plain: int) -> Row:
+        before = cpu_seconds([ours]), cpu_seconds([plain])
+        await asyncio.sleep(_IDLE_SECONDS)
+        after = cpu_seconds([ours]), cpu_seconds([plain])
+        share = [(now - then) / _IDLE_SECONDS * 100 for now, then in zip(after, before, strict=True)]
+        return _compared(what, share[0], share[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose runs are measured."""
+
+    project_id: int
+    headers: dict[str, str]
+
+
+class RunBench:
+    """The real worker, asked by the real API."""
+
+    def __init__(
+        self, process: ProcessContext, client: httpx.AsyncClient, account: Account, log: Path
+    ) -> None:
+        self._process = process
+        self._client = client
+        self._project_id = account.project_id
+        self._log = log
+
+    async def starts(self) -> tuple[float, float]:
+        """Return the medians from the answer to the claim, and from the claim to the agent's process, in ms."""
+        answered: dict[str, float] = {}
+        for _ in range(_STARTS):
+            run_id = await self._start()
+            answered[run_id] = time.time()
+            await self._ended(len(answered))
+        events = self._events()
+        claimed = {run: events[run, "run.status_changed"] for run in answered}
+        spawned = {run: events[run, "run.agent_spawned"] for run in answered}
+        return (
+            statistics.median(claimed[run] - answered[run] for run in answered) * 1000,
+            statistics.median(spawned[run] - claimed[run] for run in answered) * 1000,
+        )
+
+    async def runs_per_second(self) -> float:
+        """Start runs at once and wait until all are over."""
+        before = await self._count()
+        began = time.perf_counter()
+        for _ in range(_RUNS):
+            await self._start()
+        await self._ended(before + _RUNS)
+        return _RUNS / (time.perf_counter() - began)
+
+    async def claims_per_second(self, *, limit: int) -> float:
+        """Claim and forget; no worker may look at the queue meanwhile."""
+        async with unit_of_work(self._process.sessions) as session:
+            ids = [await self._open_run(session, self._process.events) for _ in range(_CLAIMS)]
+        began = time.perf_counter()
+        for run_id in ids:
+            async with unit_of_work(self._process.sessions) as session:
+                claimed = await run_lifecycle.claim(
+                    session, run_id, owner="bench", events=self._process.events, limit=limit
+                )
+                assert claimed is not None
+        rate = _CLAIMS / (time.perf_counter() - began)
+        async with unit_of_work(self._process.sessions) as session:
+            await session.execute(delete(Run).where(Run.id.in_(ids)))
+        return rate
+
+    async def _open_run(self, session: Any, events: RunEvents) -> UUID:
+        task = await self._client.post(self._url, json={"title": "Bench"})
+        return await run_lifecycle.open_run(
+            session,
+            task_id=UUID(task.raise_for_status().json()["id"]),
+            project_id=self._project_id,
+            environment=Environment.CLOUD,
+            branch=None,
+            state={"mode": "background"},
+            dispatch=True,
+            events=events,
+        )
+
+    @property
+    def _url(self) -> str:
+        return f"/api/projects/{self._project_id}/tasks"
+
+    async def _start(self) -> str:
+        task = await self._client.post(self._url, json={"description": "```say\nhi\n```"})
+        url = f"{self._url}/{task.raise_for_status().json()['id']}/run"
+        answer = await self._client.post(url, json={})
+        run_id: str = answer.raise_for_status().json()["latest_run"]["id"]
+        return run_id
+
+    async def _count(self) -> int:
+        async with self._process.sessions() as session:
+            over = select(func.count()).select_from(Run).where(Run.status.in_(TERMINAL_STATUSES))
+            return await session.scalar(over) or 0
+
+    async def _ended(self, count: int) -> None:
+        async def over() -> bool:
+            return await self._count() >= count
+
+        await _until(over)
+
+    def _events(self) -> dict[tuple[str, str], float]:
+        """Return when the worker logged what, the first time: by run and event."""
+        found: dict[tuple[str, str], float] = {}
+        for line in self._log.read_text().splitlines():
+            if line.startswith("{"):
+                entry = json.loads(line)
+                when = datetime.fromisoformat(entry["timestamp"]).timestamp()
+                found.setdefault((entry.get("run_id", ""), entry["event"]), when)
+        return found
+
+
+@asynccontextmanager
+async def _api(process: ProcessContext) -> AsyncGenerator[tuple[httpx.AsyncClient, Account], None]:
+    async with unit_of_work(process.sessions) as session:
+        organization = await accounts.create_organization(session, "Bench")
+        project = await accounts.create_project(session, "Bench", organization_id=organization.id)
+        user = await accounts.create_user(session, "bench@example.com", project_ids=[project.id])
+        key = await api_keys.create_api_key(session, user_id=user.id, scopes=["*"])
+    account = Account(project.id, {"Authorization": f"Bearer {key.value}"})
+    transport = httpx.ASGITransport(create_app(process.settings, process=process))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://bench", headers=account.headers
+    ) as client:
+        yield client, account
+
+
+def _compared(what: str, ours: float, plain: float) -> Row:
+    return what, f"{ours:.2f}", f"{plain:.2f}", f"{ours / plain:.3f}" if plain else ""
+
+
+def _render(rows: Sequence[Row]) -> str:
+    lines = [("what", "service", "compared with", "ratio"), *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            text.ljust(width) if column == 0 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+async def _measure(settings: Settings, folder: Path) -> bool:
+    rows = await QueueBench(settings, folder).rows()
+    async with open_process(settings, name="bench") as process, _api(process) as (client, account):
+        log = folder / "worker.log"
+        bench = RunBench(process, client, account, log)
+        free = await bench.claims_per_second(limit=0)
+        limited = await bench.claims_per_second(limit=10**6)
+        with _process(
+            "-m", "app.cli", "worker", settings=settings, log=log, TASKBEACON_HOME=str(folder / "home")
+        ):
+            await _until(lambda: _is_logged(log, "worker.started"))
+            to_claim, to_spawn = await bench.starts()
+            rate = await bench.runs_per_second()
+    rows += [
+        ("run: answer to claim, median ms", f"{to_claim:.2f}", f"bar {_MOST_TO_CLAIM_MS:.0f}", ""),
+        ("run: claim to agent's process, median ms", f"{to_spawn:.2f}", f"bar {_MOST_TO_SPAWN_MS:.0f}", ""),
+        _compared("claims per second, limited and not", limited, free),
+        ("runs per second, one worker", f"{rate:.2f}", "", ""),
+    ]
+    click.echo(_render(rows))
+    return to_claim < _MOST_TO_CLAIM_MS and to_spawn < _MOST_TO_SPAWN_MS
+
+
+async def _is_logged(log: Path, event: str) -> bool:
+    return event in log.read_text()  # noqa: ASYNC240 - a small local file
+
+
+def main() -> int:
+    """Measure, print one table, and return an exit status; then the streams, where their measurement is there."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
+        holds = uvloop.run(_measure(settings, Path(folder)))
+    if find_spec("bench.streams") is not None:
+        click.echo()
+        importlib.import_module("bench.streams").main()
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,307 @@
+"""No run is stuck, lost or done twice: real workers and servers, which are killed, emptied and restarted meanwhile.
+
+Nobody waits here for a lease or a grace time to pass: the rows are made as old as they would be then.
+"""
+
+import socket
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select, update
+
+from app.clients.queue import ArqQueue
+from app.clients.redis import create_redis
+from app.clients.s3 import S3Store
+from app.clock import utcnow
+from app.config import Settings
+from app.db import DatabaseUnavailable, SessionFactory, create_engine, create_session_factory, unit_of_work
+from app.enums import TERMINAL_STATUSES, RunStatus
+from app.models import Project, Run, Task, User
+from app.services.artifact_rules import log_key
+from app.services.jobs import enqueue_run
+from tests.support.callers import CallerKind, make_caller
+from tests.support.factories import make_project, make_run, make_task, make_user
+from tests.support.outage import interruptible
+from tests.support.own_servers import OwnServers, own_servers
+from tests.support.processes import ServiceProcess, free_port, service_process, wait_until_ready
+from tests.support.waiting import eventually
+
+# A worker is killed whenever so many runs are over.
+KILLED = 20
+KILL_AFTER = (3, 8, 13)
+EMPTIED = 100
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServers]:
+    with own_servers(tmp_path_factory.mktemp("own")) as servers:
+        yield servers
+
+
+@pytest.fixture
+def own(settings: Settings, servers: OwnServers) -> Settings:
+    """The settings that lead to the servers of these tests."""
+    addresses = {"database_url": servers.postgres.url, "redis_url": servers.valkey.url}
+    return Settings.model_validate(settings.model_dump() | addresses)
+
+
+@pytest.fixture
+async def sessions(own: Settings) -> AsyncGenerator[SessionFactory, None]:
+    engine = create_engine(own, application_name="taskbeacon-tests")
+    yield create_session_factory(engine)
+    await engine.dispose()
+
+
+class Site:
+    """A project, runs of it that wait, and workers that perform them."""
+
+    def __init__(
+        self, settings: Settings, sessions: SessionFactory, project: Project, owner: User, folder: Path
+    ) -> None:
+        self.settings = settings
+        self.sessions = sessions
+        self.project = project
+        self.owner = owner
+        self._folder = folder
+        self._workers = 0
+        self._stack = ExitStack()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def start_worker(self, **environment: str) -> ServiceProcess:
+        self._workers += 1
+        name = f"worker{self._workers}"
+        variables = {
+            "TASKBEACON_HOME": str(self._folder / name),
+            "TASKBEACON_WORKER_CONCURRENCY": "2",
+            # Confinement is tested elsewhere; here it would only cost time.
+            "TASKBEACON_AGENT_SANDBOX": "none",
+        } | environment
+        log = self._folder / f"{name}.log"
+        return self._stack.enter_context(
+            service_process("worker", settings=self.settings, log=log, **variables)
+        )
+
+    async def queue_runs(self, count: int, description: str, **state: Any) -> list[Run]:
+        """Make runs of tasks with this description and queue their jobs."""
+        runs = []
+        async with unit_of_work(self.sessions) as session:
+            for _ in range(count):
+                task = await make_task(
+                    session, project=self.project, created_by=self.owner, description=description
+                )
+                runs.append(
+                    await make_run(
+                        session,
+                        task=task,
+                        dispatch_requested_at=utcnow(),
+                        state={"mode": "background", **state},
+                    )
+                )
+        queue = ArqQueue(self.settings.redis_url)
+        for run in runs:
+            assert await enqueue_run(queue, run.id)
+        await queue.aclose()
+        return runs
+
+    async def rows(self) -> list[Run]:
+        async with self.sessions() as session:
+            return list(await session.scalars(select(Run).where(Run.project_id == self.project.id)))
+
+    async def wait_until_over(self, count: int) -> None:
+        """Return once so many runs are over."""
+        ended = (Run.project_id == self.project.id, Run.status.in_(TERMINAL_STATUSES))
+
+        async def over() -> bool:
+            try:
+                async with unit_of_work(self.sessions) as session:
+                    found = await session.scalar(select(func.count()).select_from(Run).where(*ended))
+            except DatabaseUnavailable:
+                # It was restarted, and this pool has not noticed.
+                return False
+            return bool(found is not None and found >= count)
+
+        await eventually(over, within_seconds=200)
+
+    async def wait_until_agents_work(self, count: int) -> None:
+        async def work() -> bool:
+            return sum("agent_started_at" in run.state for run in await self.rows()) >= count
+
+        await eventually(work, within_seconds=200)
+
+    async def let_the_grace_pass(self) -> None:
+        """Make runs that wait so old that the sweeper takes their jobs for lost."""
+        await self._update(Run.status == RunStatus.QUEUED, dispatch_requested_at=_long_ago())
+
+    async def let_leases_lapse(self, worker: ServiceProcess) -> int:
+        """Make the leases of a killed worker as old as they will be; return how many runs it held."""
+        owner = f"{socket.gethostname()[:20]}:{worker.pid}:"
+        return await self._update(
+            (Run.status == RunStatus.IN_PROGRESS) & Run.lease_owner.startswith(owner),
+            lease_expires_at=_long_ago(),
+        )
+
+    async def _update(self, condition: Any, **values: Any) -> int:
+        async with unit_of_work(self.sessions) as session:
+            changed = await session.execute(
+                update(Run)
+                .where(Run.project_id == self.project.id, condition)
+                .values(**values)
+                .returning(Run.id)
+            )
+            return len(changed.all())
+
+
+def _long_ago() -> Any:
+    return utcnow() - timedelta(minutes=5)
+
+
+@pytest.fixture
+async def site(own: Settings, sessions: SessionFactory, tmp_path: Path) -> AsyncGenerator[Site, None]:
+    async with unit_of_work(sessions) as session:
+        project = await make_project(session)
+        owner = await make_user(session, projects=[project])
+    site = Site(own, sessions, project, owner, tmp_path)
+    yield site
+    site.close()
+
+
+async def read_log(store: S3Store, run: Run) -> str:
+    async with store.open(log_key(run.project_id, run.task_id, run.id)) as content:
+        return b"".join([chunk async for chunk in content.chunks]).decode()
+
+
+async def test_killed_workers_lose_no_run_and_no_run_is_done_twice(site: Site, store: S3Store) -> None:
+    await site.queue_runs(KILLED, "```sh\nsleep 0.3\n```\n```say\ndone\n```")
+    workers = [site.start_worker(), site.start_worker()]
+
+    held = 0
+    for over in KILL_AFTER:
+        await site.wait_until_over(over)
+        victim = workers.pop(0)
+        victim.kill()
+        held += await site.let_leases_lapse(victim)
+        await site.let_the_grace_pass()
+        workers.append(site.start_worker())
+    await site.wait_until_over(KILLED)
+
+    runs = await site.rows()
+    lost = [run for run in runs if run.status == RunStatus.FAILED]
+    again = [run for run in runs if run.attempts > 1]
+    assert len(runs) == KILLED
+    assert len(lost) + sum(run.attempts - 1 for run in again) == held > 0
+    for run in lost:
+        assert "worker" in (run.error_message or "")
+        assert run.state["recovery"]["decision"] == "failed"
+    for run in runs:
+        if run not in lost:
+            assert (run.status, run.error_message) == (RunStatus.COMPLETED, None)
+            # The agent is started once in the whole life of a run, or somebody did it twice.
+            assert (await read_log(store, run)).count("Starting the agent") == 1
+
+
+async def test_emptied_redis_loses_no_run(site: Site) -> None:
+    """Agents that are not installed: what counts is that each run is taken up, and once."""
+    await site.queue_runs(EMPTIED, "Hello", runtime_adapter="codex", model="gpt-5.5")
+    redis = create_redis(site.settings.redis_url)
+    await redis.flushall()
+    await redis.aclose()
+    await site.let_the_grace_pass()
+
+    site.start_worker(PATH="/usr/bin:/bin")
+    await site.wait_until_over(EMPTIED)
+
+    runs = await site.rows()
+    assert {(run.status, run.attempts) for run in runs} == {(RunStatus.FAILED, 1)}
+    assert all("npm install" in (run.error_message or "") for run in runs)
+
+
+async def test_run_asked_for_while_redis_is_down_is_performed_when_it_is_back(
+    site: Site, servers: OwnServers, tmp_path: Path
+) -> None:
+    async with unit_of_work(site.sessions) as session:
+        caller = await make_caller(session, CallerKind.OWNER, project=site.project, owner=site.owner)
+        task = await make_task(
+            session, project=site.project, created_by=site.owner, description="```say\nhi\n```"
+        )
+    port = free_port()
+    with service_process(f"serve --port {port}", settings=site.settings, log=tmp_path / "api.log") as api:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=caller.headers) as client:
+            await wait_until_ready(client, api)
+            worker = site.start_worker()
+
+            async def started() -> bool:
+                return "worker.started" in worker.log.read_text()
+
+            await eventually(started, within_seconds=200)
+            servers.valkey.stop()
+            answer = await client.post(f"/api/projects/{site.project.id}/tasks/{task.id}/run", timeout=30)
+            servers.valkey.start()
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["latest_run"]["status"] == "queued"
+    await site.let_the_grace_pass()
+    await site.wait_until_over(1)
+    [run] = await site.rows()
+    assert (run.status, run.attempts) == (RunStatus.COMPLETED, 1), run.error_message
+
+
+async def test_restart_of_the_database_fails_no_run(site: Site, servers: OwnServers, tmp_path: Path) -> None:
+    go_on = tmp_path / "go-on"
+    await site.queue_runs(2, f"```sh\nwhile [ ! -e {go_on} ]; do sleep 0.05; done\n```\n```say\ndone\n```")
+    site.start_worker()
+    await site.wait_until_agents_work(2)
+
+    servers.postgres.stop()
+    go_on.touch()
+    servers.postgres.start()
+    await site.wait_until_over(2)
+
+    runs = await site.rows()
+    assert {(run.status, run.attempts, run.error_message) for run in runs} == {(RunStatus.COMPLETED, 1, None)}
+
+
+async def test_log_written_while_the_object_store_is_away_is_complete_when_it_is_back(
+    site: Site, store: S3Store, tmp_path: Path
+) -> None:
+    go_on, done = tmp_path / "go-on", tmp_path / "done"
+    steps = f"```say\nbefore\n```\n```sh\nwhile [ ! -e {go_on} ]; do sleep 0.05; done; touch {done}\n```\n"
+    async with interruptible(site.settings.s3_endpoint_url or "") as between:
+        [run] = await site.queue_runs(1, steps + "```say\nafter\n```")
+        site.start_worker(TASKBEACON_S3_ENDPOINT_URL=between.url)
+        await site.wait_until_agents_work(1)
+        await between.refuse()
+        go_on.touch()
+
+        async def worked_on() -> bool:
+            return done.exists()
+
+        await eventually(worked_on)
+        await between.resume()
+        await site.wait_until_over(1)
+
+    [run] = await site.rows()
+    assert (run.status, run.error_message) == (RunStatus.COMPLETED, None)
+    log = await read_log(store, run)
+    assert log.count('"before"') == log.count('"after"') == 1
+    assert '"done"' not in log
+
+
+async def test_every_run_is_told_to_its_task(site: Site) -> None:
+    """The copy of the status in the tasks of this database, whatever was killed above."""
+    async with site.sessions() as session:
+        differing = (
+            select(func.count())
+            .select_from(Task)
+            .join(Run, Run.id == Task.latest_run_id)
+            .where(Run.status != Task.latest_run_status)
+        )
+        assert await session.scalar(differing) == 0

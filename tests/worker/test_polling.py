@@ -1,0 +1,169 @@
+"""How workers look for jobs: at once when woken, without asking about what they do already."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from arq.connections import ArqRedis
+from arq.worker import func
+
+from app.clients.queue import ArqQueue, decode_job, encode_job
+from app.clients.redis import RedisClient, create_pool
+from app.clients.run_changes import RunChanges
+from app.config import Settings
+from app.enums import RunStatus
+from app.services.jobs import enqueue_run
+from app.worker import polling
+from app.worker.main import create_worker
+from app.worker.polling import RunWorker
+from tests.fixtures.worker import Workshop
+from tests.support.waiting import eventually
+
+QUEUE = "tests:polling"
+
+
+class Worker:
+    """A worker whose jobs take themselves off the queue and wait until they are let go."""
+
+    def __init__(self, settings: Settings, redis: RedisClient, queue: ArqQueue, *, places: int) -> None:
+        self.started: list[str] = []
+        self.let_go = asyncio.Event()
+        self._changes = RunChanges(redis)
+        self._redis = redis
+        self._queue = queue
+        self.arq = RunWorker(
+            changes=self._changes,
+            withdrawn="hold",
+            functions=[func(self._hold, name="hold")],
+            redis_pool=ArqRedis(
+                connection_pool=create_pool(settings.redis_url),
+                job_serializer=encode_job,
+                job_deserializer=decode_job,
+                default_queue_name=QUEUE,
+            ),
+            queue_name=QUEUE,
+            job_serializer=encode_job,
+            job_deserializer=decode_job,
+            max_jobs=places,
+            keep_result=0,
+            handle_signals=False,
+        )
+
+    async def _hold(self, ctx: Mapping[str, Any]) -> None:
+        await self._queue.withdraw(job_id=ctx["job_id"], queue_name=QUEUE)
+        self.started.append(ctx["job_id"])
+        await self.let_go.wait()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._changes.listen())
+            group.create_task(self.arq.async_run())
+
+    async def until_idle(self) -> None:
+        """Return once the worker has looked and listens."""
+
+        async def listens() -> bool:
+            [(_, count)] = await self._redis.pubsub_numsub("taskbeacon:wake")
+            return bool(count)
+
+        await eventually(listens)
+
+    async def until_started(self, *job_ids: str) -> None:
+        async def started() -> bool:
+            return self.started == list(job_ids)
+
+        await eventually(started)
+
+
+@pytest.fixture
+async def queue(settings: Settings, redis: RedisClient) -> AsyncGenerator[ArqQueue, None]:
+    assert redis
+    queue = ArqQueue(settings.redis_url)
+    yield queue
+    await queue.aclose()
+
+
+@pytest.fixture
+async def worker(
+    settings: Settings, redis: RedisClient, queue: ArqQueue, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[Worker, None]:
+    """A worker with one place that would look by itself only in an hour."""
+    monkeypatch.setattr(polling, "_POLL_SECONDS", 3600)
+    worker = Worker(settings, redis, queue, places=1)
+    running = asyncio.create_task(worker.run())
+    await worker.until_idle()
+    yield worker
+    await worker.arq.close()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def enqueue(queue: ArqQueue, job_id: str) -> None:
+    assert await queue.enqueue("hold", job_id=job_id, arguments={}, queue_name=QUEUE)
+
+
+async def test_queued_job_begins_without_waiting_for_the_poll(worker: Worker, queue: ArqQueue) -> None:
+    await enqueue(queue, "hold:1")
+    await worker.until_started("hold:1")
+
+
+async def test_end_of_a_job_lets_the_next_begin(worker: Worker, queue: ArqQueue) -> None:
+    await enqueue(queue, "hold:1")
+    await worker.until_started("hold:1")
+    await enqueue(queue, "hold:2")
+    worker.let_go.set()
+    await worker.until_started("hold:1", "hold:2")
+
+
+async def test_job_that_was_asked_for_again_while_it_was_ending_begins_again(
+    worker: Worker, queue: ArqQueue
+) -> None:
+    """Its end must not take the new one with it."""
+    await enqueue(queue, "hold:1")
+    await worker.until_started("hold:1")
+    await enqueue(queue, "hold:1")
+    worker.let_go.set()
+    await worker.until_started("hold:1", "hold:1")
+
+
+async def test_wake_up_that_was_lost_costs_one_poll(
+    settings: Settings, redis: RedisClient, queue: ArqQueue
+) -> None:
+    """Here nobody listens."""
+    worker = Worker(settings, redis, queue, places=1)
+    running = asyncio.create_task(worker.arq.async_run())
+    try:
+        await enqueue(queue, "hold:1")
+        await worker.until_started("hold:1")
+    finally:
+        await worker.arq.close()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_run_that_a_limit_kept_waiting_begins_when_another_ends(
+    workshop: Workshop, settings: Settings
+) -> None:
+    """One job comes too early and goes away empty-handed; the end of the run before asks for another."""
+    runs = [await workshop.queued_run("```say\nhi\n```") for _ in range(3)]
+    queue = ArqQueue(settings.redis_url)
+    process = workshop.context.process
+    limited = process.settings.model_copy(update={"project_concurrency": 1, "worker_concurrency": 3})
+    context = replace(workshop.context, process=replace(process, settings=limited, queue=queue))
+    for run in runs:
+        await enqueue_run(queue, run.id)
+    worker = create_worker(context, handle_signals=False)
+    running = asyncio.create_task(worker.async_run())
+
+    async def all_over() -> bool:
+        return all([(await workshop.read(run)).status == RunStatus.COMPLETED for run in runs])
+
+    try:
+        await eventually(all_over, within_seconds=60)
+    finally:
+        await worker.close()
+        await asyncio.gather(running, return_exceptions=True)
+        await queue.aclose()
+    ends = [(await workshop.read(run)).completed_at for run in runs]
+    assert ends == sorted(end for end in ends if end is not None)
