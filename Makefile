@@ -54,6 +54,10 @@ bench-artifacts: $(STAMP) ## Measure how finalising uploads asks the object stor
 bench-push: $(STAMP) ## Measure 10,000 pushes against what a push service of 20 ms can take
 	@$(PYTHON) -m bench.push
 
+.PHONY: bench-repositories
+bench-repositories: $(STAMP) ## Measure how soon the agent of a second run on a 200 MB repository starts
+	@$(PYTHON) -m bench.repositories
+
 .PHONY: bench-presence
 bench-presence: $(STAMP) ## Measure beats against the same upsert sent straight through asyncpg
 	@$(PYTHON) -m bench.presence
