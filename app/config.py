@@ -102,6 +102,12 @@ class Settings(BaseSettings):
         default=480, ge=0, description="Requests per project and minute; 0 = off."
     )
     throttle_per_hour: int = Field(default=4800, ge=0, description="Requests per project and hour; 0 = off.")
+    usage_gate: str = Field(
+        default="",
+        pattern=r"^(|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        description="Code of yours that says whether a project may have another cloud run, as module:factory; "
+        "empty: none.",
+    )
 
     git_base_url: str = Field(
         default="https://github.com",

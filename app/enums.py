@@ -10,6 +10,7 @@ __all__ = [
     "CommandMethod",
     "CommandStatus",
     "Environment",
+    "LimitType",
     "LogFormat",
     "NetworkAccessLevel",
     "NotificationDecision",
@@ -250,6 +251,13 @@ class NetworkAccessLevel(StrEnum):
     TRUSTED = "trusted"
     CUSTOM = "custom"
     FULL = "full"
+
+
+class LimitType(StrEnum):
+    """Which limit of its usage a project is over: that of a short time or of a long one (contract 2.4)."""
+
+    BURST = "burst"
+    SUSTAINED = "sustained"
 
 
 class LogFormat(StrEnum):

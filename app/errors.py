@@ -19,9 +19,11 @@ RequestRefused                  answered with a body of its own (contract 2.4, "
 ├── RunRefused             400  {"detail": …}: a run cannot be created like this
 ├── StateRefused           400  {"error": …}: artifacts and run state
 ├── ArtifactNotFound       404  {"error": …}: the run has no such file
-└── EventsMissing          409  {"last_accepted_seq": …}: an event was left out
+├── EventsMissing          409  {"last_accepted_seq": …}: an event was left out
+└── UsageLimitExceeded     429  {"type": "rate_limited", …}: the project may not have another cloud run
 """
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "Throttled",
     "Unavailable",
     "UnsupportedMediaType",
+    "UsageLimitExceeded",
 ]
 
 
@@ -236,3 +239,24 @@ class EventsMissing(RequestRefused):
 
     def __init__(self, last_accepted_seq: int) -> None:
         super().__init__({"last_accepted_seq": last_accepted_seq})
+
+
+class UsageLimitExceeded(RequestRefused):
+    """The project is over its usage limit (contract 5.8 step 3); what is not known is left out."""
+
+    status = 429
+
+    def __init__(
+        self, *, is_pro: bool, limit_type: str | None = None, reset_at: datetime | None = None
+    ) -> None:
+        body: dict[str, Any] = {
+            "type": "rate_limited",
+            "code": "usage_limit_exceeded",
+            "error": "This project is over its usage limit.",
+            "is_pro": is_pro,
+        }
+        if limit_type is not None:
+            body["limit_type"] = limit_type
+        if reset_at is not None:
+            body["reset_at"] = reset_at
+        super().__init__(body)

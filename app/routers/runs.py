@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
+from app.enums import Environment
 from app.schemas.errors import RunRefusedOut, StateRefusedOut
 from app.schemas.runs import (
     ConnectionTokenOut,
@@ -44,7 +45,7 @@ _CHANGE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut)
     summary="Run a task",
     response_description="The task; its `latest_run` is the new run.",
     response_model=TaskOut,
-    responses=errors(400, 403, 404, 409, 413, 415, 429, refusal=RunRefusedOut),
+    responses=errors(400, 403, 404, 409, 413, 415, 429, refusal=RunRefusedOut, usage_gate=True),
 )
 async def run_task(
     caller: TaskWrite,
@@ -70,7 +71,10 @@ async def run_task(
             events=process.events,
             catalog=process.catalog,
             cipher=process.cipher,
-        )
+        ),
+        first=lambda: runs.require_allowance(
+            session, caller, task_id, body, Environment.CLOUD, catalog=process.catalog, gates=process.gates
+        ),
     )
 
 
@@ -81,7 +85,7 @@ async def run_task(
     response_description="The new run.",
     status_code=201,
     response_model=RunOut,
-    responses=errors(400, 403, 404, 409, 413, 415, 429, refusal=RunRefusedOut),
+    responses=errors(400, 403, 404, 409, 413, 415, 429, refusal=RunRefusedOut, usage_gate=True),
 )
 async def create_run(
     caller: TaskWrite,
@@ -104,6 +108,9 @@ async def create_run(
             cipher=process.cipher,
         ),
         status_code=201,
+        first=lambda: runs.require_allowance(
+            session, caller, task_id, body, body.environment, catalog=process.catalog, gates=process.gates
+        ),
     )
 
 

@@ -1,11 +1,14 @@
 """The error bodies of the API, as published (contract 2.4)."""
 
+from datetime import datetime
 from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-__all__ = ["ErrorOut", "RunRefusedOut", "StateRefusedOut"]
+from app.enums import LimitType
+
+__all__ = ["ErrorOut", "RunRefusedOut", "StateRefusedOut", "UsageLimitOut"]
 
 
 class ErrorOut(TypedDict):
@@ -46,4 +49,20 @@ class StateRefusedOut(TypedDict):
         Annotated[
             list[str], Field(description="The files that the run does not have, as they were asked for.")
         ]
+    ]
+
+
+class UsageLimitOut(TypedDict):
+    """A project that may not have another cloud run."""
+
+    type: Literal["rate_limited"]
+    code: Literal["usage_limit_exceeded"]
+    error: Annotated[
+        str,
+        Field(description="What is wrong, for people.", examples=["This project is over its usage limit."]),
+    ]
+    is_pro: Annotated[bool, Field(description="Whether the project has a paid plan already.")]
+    limit_type: NotRequired[Annotated[LimitType, Field(description="Which limit it is, if that is known.")]]
+    reset_at: NotRequired[
+        Annotated[datetime, Field(description="When there may be another run, if that is known.")]
     ]

@@ -5,7 +5,7 @@ run at the same time the second waits at the key's row until the first is over.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -16,7 +16,7 @@ from app.errors import IdempotencyConflict
 from app.models import IdempotencyKey
 from app.services.access import Principal
 
-__all__ = ["LIFETIME", "KeptAnswer", "claim_key", "keep_answer", "sweep_keys"]
+__all__ = ["LIFETIME", "KeptAnswer", "claim_key", "find_answer", "keep_answer", "sweep_keys"]
 
 LIFETIME = timedelta(hours=24)
 
@@ -55,8 +55,31 @@ async def claim_key(
     if claimed.one_or_none() is not None:
         return None
     # The row is there and stays: the statement above has locked it.
+    kept = await _find(session, caller, key, request_hash=request_hash, now=now)
+    assert kept is not None
+    return kept
+
+
+async def find_answer(
+    session: AsyncSession, caller: Principal, key: str, *, request_hash: str
+) -> KeptAnswer | None:
+    """Return the answer to the request that used this key before, None if none did; wait for nobody.
+
+    Raises:
+        IdempotencyConflict: the key was used with another request.
+
+    """
+    return await _find(session, caller, key, request_hash=request_hash, now=utcnow())
+
+
+async def _find(
+    session: AsyncSession, caller: Principal, key: str, *, request_hash: str, now: datetime
+) -> KeptAnswer | None:
     statement = select(IdempotencyKey.request_hash, IdempotencyKey.status, IdempotencyKey.body)
-    kept = (await session.execute(statement.where(*_is(caller, key)))).one()
+    fresh = IdempotencyKey.created_at > now - LIFETIME
+    kept = (await session.execute(statement.where(*_is(caller, key), fresh))).one_or_none()
+    if kept is None:
+        return None
     if kept.request_hash != request_hash:
         raise IdempotencyConflict
     return KeptAnswer(kept.status, kept.body)

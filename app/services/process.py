@@ -1,6 +1,6 @@
 """What a process owns: one pool, one client of each kind. The API and the worker open it alike."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +28,7 @@ from app.services.budgets import Budgets
 from app.services.caller_cache import CallerCache
 from app.services.run_stream import find_last_words
 from app.services.stream_presence import StreamPresence
+from app.services.usage_gates import UsageGate, open_gates
 
 __all__ = ["ProcessContext", "create_senders", "open_process"]
 
@@ -54,6 +55,8 @@ class ProcessContext:
     push: Mapping[Platform, PushSender]
     # The agents that runs may ask for; default: those of this release.
     catalog: Catalog = field(default_factory=load_catalog)
+    # Who may object to another cloud run of a project.
+    gates: Sequence[UsageGate] = ()
     # What this process remembers for a moment.
     callers: CallerCache[Principal] = field(default_factory=CallerCache)
     budgets: Budgets = field(default_factory=Budgets)
@@ -68,7 +71,10 @@ class ProcessContext:
 async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[ProcessContext, None]:
     """Open what a process needs and close it in reverse order. Connects to nothing before the first use.
 
-    Raises CatalogInvalid if the operator's catalog of adapters is not valid.
+    Raises:
+        CatalogInvalid: the operator's catalog of adapters is not valid.
+        UsageGateInvalid: the operator's usage gate cannot be loaded.
+
     """
     catalog = load_catalog(settings.agent_catalog)
     engine = create_engine(settings, application_name=f"taskbeacon-{name}")
@@ -81,6 +87,7 @@ async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[Proce
         async with (
             S3Store(settings) as store,
             httpx.AsyncClient(limits=_HTTP_LIMITS, timeout=_HTTP_TIMEOUT_SECONDS) as http,
+            open_gates(settings, sessions) as gates,
         ):
             yield ProcessContext(
                 settings=settings,
@@ -93,6 +100,7 @@ async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[Proce
                 watchers=StreamPresence(sessions),
                 push=create_senders(settings, http, redis),
                 catalog=catalog,
+                gates=gates,
             )
     finally:
         await hub.aclose()

@@ -1,5 +1,6 @@
 """Runs: create them, begun in the cloud or not, list and read them (contract 5.8, 6.4, 9)."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from app.schemas.fields import parse_uuid
 from app.schemas.runs import RunCreateIn, RunIn, RunOut
 from app.schemas.tasks import TaskOut
 from app.security import Cipher
-from app.services import run_lifecycle, run_options
+from app.services import run_lifecycle, run_options, usage_gates
 from app.services.access import Principal, lock_task, require_task, visible_task
 from app.services.code_hosts import CALLER_TOKEN
 from app.services.jobs import request_run
@@ -27,8 +28,35 @@ from app.services.staged_artifacts import keep_artifacts, take_artifacts
 from app.services.task_references import GITHUB
 from app.services.task_views import RUN_COLUMNS, run_out
 from app.services.tasks import retrieve_task
+from app.services.usage_gates import UsageGate
 
-__all__ = ["create_run", "list_runs", "retrieve_run", "start_cloud_run"]
+__all__ = ["create_run", "list_runs", "require_allowance", "retrieve_run", "start_cloud_run"]
+
+
+async def require_allowance(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    body: RunIn,
+    environment: Environment,
+    *,
+    catalog: Catalog,
+    gates: Sequence[UsageGate],
+) -> None:
+    """Return if the project may have this run (contract 5.8 steps 1 to 3, 6.4); come here before the run is made.
+
+    Apart from that, since gates may ask the outside: the session's transaction may be over afterwards.
+
+    Raises:
+        InvalidInput: the options do not go together.
+        NotFound: there is no such task for this caller.
+        UsageLimitExceeded: the project is over its usage limit.
+
+    """
+    if environment is not Environment.CLOUD or not gates:
+        return
+    run_options.require_consistent(body, catalog)
+    await usage_gates.require_allowance(session, caller, task_id, gates=gates)
 
 
 async def start_cloud_run(

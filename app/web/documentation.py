@@ -5,7 +5,7 @@ Data and prose only; `openapi.py` puts them into the document.
 
 from typing import Any
 
-from app.schemas.errors import ErrorOut
+from app.schemas.errors import ErrorOut, UsageLimitOut
 from app.web.body import MAX_BODY_BYTES
 from app.web.pagination import DEFAULT_LIMIT, MAX_LIMIT
 
@@ -179,17 +179,25 @@ _MEANING = {
     500: "Something that nobody expected. The log has more under the answer's `X-Request-Id`.",
     503: "A server that the service depends on does not answer.",
 }
+_OVER_LIMIT = 429
+_OVER_LIMIT_MEANING = (
+    "The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage "
+    "limit."
+)
 # What any route that needs a key can answer, whatever its gates.
 _ALWAYS = (500, 503)
 
 
-def errors(*statuses: int, refusal: Any = None, refusal_status: int = 400) -> dict[int | str, dict[str, Any]]:
+def errors(
+    *statuses: int, refusal: Any = None, refusal_status: int = 400, usage_gate: bool = False
+) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` of a route: these statuses, each with the envelope (contract 2.4).
 
     Args:
         statuses: what the route's gates and rules can answer; 500 and 503 are added.
         refusal: the body that an answer of `refusal_status` may have instead of the envelope.
         refusal_status: the one status that can have another body.
+        usage_gate: whether the project may be over its usage limit, which has a body of its own too.
 
     """
     documented: dict[int | str, dict[str, Any]] = {
@@ -197,4 +205,6 @@ def errors(*statuses: int, refusal: Any = None, refusal_status: int = 400) -> di
     }
     if refusal is not None:
         documented[refusal_status]["model"] = ErrorOut | refusal
+    if usage_gate:
+        documented[_OVER_LIMIT] = {"model": ErrorOut | UsageLimitOut, "description": _OVER_LIMIT_MEANING}
     return documented

@@ -28,7 +28,7 @@ from app.errors import (
 from app.web.auth import RunTokenGate, ScopeGate
 from app.web.body import MAX_BODY_BYTES
 from app.web.error_handlers import envelope
-from app.web.examples import OperationExamples
+from app.web.examples import OperationExamples, on_the_wire
 from app.web.validation import first_error
 
 __all__ = ["error_examples", "public_error_examples"]
@@ -56,7 +56,11 @@ def error_examples(
             shown["Broken JSON"] = orjson.loads(envelope(_MALFORMED).body)
         if examples.refused:
             shown = {"A field breaks a rule": orjson.loads(envelope(_refusal(examples)).body)} | shown
-    shown |= {name: refusal.body for name, refusal in examples.refusals.items() if refusal.status == status}
+    shown |= {
+        name: on_the_wire(refusal.body)
+        for name, refusal in examples.refusals.items()
+        if refusal.status == status
+    }
     return shown
 
 

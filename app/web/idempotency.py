@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import InvalidInput
 from app.services.access import Principal
-from app.services.idempotency import KeptAnswer, claim_key, keep_answer
+from app.services.idempotency import KeptAnswer, claim_key, find_answer, keep_answer
 from app.web.answers import Json
 from app.web.body import read_json
 from app.web.dependencies import SessionDep
@@ -35,28 +35,44 @@ class Once:
         self._session = session
         self._key = key
 
-    async def __call__(self, work: Callable[[], Awaitable[Any]], *, status_code: int = 200) -> Response:
+    async def __call__(
+        self,
+        work: Callable[[], Awaitable[Any]],
+        *,
+        status_code: int = 200,
+        first: Callable[[], Awaitable[None]] | None = None,
+    ) -> Response:
         """Return the answer; `work` must not commit, so that its effect and the key are one transaction.
+
+        `first` is awaited before it and may commit. A request that was performed already does not need it any more.
 
         Raises:
             IdempotencyConflict: the key was used with another request.
 
         """
         if not self._key:
+            if first is not None:
+                await first()
             return Json(await work(), status_code=status_code)
         caller: Principal = self._request.state.principal
         request_hash = await _hash(self._request, caller)
+        if first is not None:
+            kept = await find_answer(self._session, caller, self._key, request_hash=request_hash)
+            if kept is not None:
+                return _replay(kept)
+            await first()
         kept = await claim_key(self._session, caller, self._key, request_hash=request_hash)
         if kept is not None:
-            return Response(
-                kept.body,
-                status_code=kept.status,
-                media_type=Json.media_type,
-                headers={REPLAYED_HEADER: "true"},
-            )
+            return _replay(kept)
         answer = Json(await work(), status_code=status_code)
         await keep_answer(self._session, caller, self._key, KeptAnswer(status_code, bytes(answer.body)))
         return answer
+
+
+def _replay(kept: KeptAnswer) -> Response:
+    return Response(
+        kept.body, status_code=kept.status, media_type=Json.media_type, headers={REPLAYED_HEADER: "true"}
+    )
 
 
 async def _hash(request: Request, caller: Principal) -> str:

@@ -1,10 +1,12 @@
 """Runs: started, driven by clients, followed."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import orjson
 
-from app.errors import EventsMissing, RunRefused, StateRefused
+from app.enums import LimitType
+from app.errors import EventsMissing, RequestRefused, RunRefused, StateRefused, UsageLimitExceeded
 from app.schemas.run_logs import AppendIn, LogQuery
 from app.schemas.run_stream import StreamQuery
 from app.schemas.runs import RelayIn, RunCreateIn, RunIn, RunUpdateIn, SetOutputIn, StartIn
@@ -19,6 +21,12 @@ from app.web.examples.documents import (
 from app.web.examples.operation import OperationExamples, page
 
 __all__ = ["RUN_EXAMPLES"]
+
+_OVER_LIMIT: Mapping[str, RequestRefused] = {
+    "The project is over its usage limit": UsageLimitExceeded(
+        is_pro=False, limit_type=LimitType.BURST, reset_at=datetime(2026, 3, 1, 11, tzinfo=UTC)
+    )
+}
 
 RUN_EXAMPLES: Mapping[str, OperationExamples] = {
     "tasks_run_create": OperationExamples(
@@ -44,6 +52,7 @@ RUN_EXAMPLES: Mapping[str, OperationExamples] = {
                 "Some pending_user_artifact_ids are invalid or expired",
                 missing_artifact_ids=["4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"],
             ),
+            **_OVER_LIMIT,
         },
     ),
     "tasks_runs_list": OperationExamples(answer=page(COMPLETED_RUN)),
@@ -52,7 +61,10 @@ RUN_EXAMPLES: Mapping[str, OperationExamples] = {
         answer=LOCAL_RUN,
         bodies={"Performed here": {}, "For a worker, later": {"environment": "cloud", "branch": "main"}},
         refused=(RunCreateIn, {"environment": "moon"}),
-        refusals={"The environment is not there": RunRefused("Invalid sandbox_environment_id")},
+        refusals={
+            "The environment is not there": RunRefused("Invalid sandbox_environment_id"),
+            **_OVER_LIMIT,
+        },
     ),
     "tasks_runs_partial_update": OperationExamples(
         answer=RUN_IN_PROGRESS,

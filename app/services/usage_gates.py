@@ -1,0 +1,117 @@
+"""Whether a project may have another cloud run: the usage gates, which operators choose (contract 2.4, 5.8 step 3).
+
+Without any setting there is none and every run may begin. A gate that fails or does not answer in time lets runs pass,
+like the throttle: what it counts is not worth an outage.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.config import Settings
+from app.db import SessionFactory, release
+from app.enums import LimitType
+from app.errors import UsageLimitExceeded
+from app.services.access import Principal, require_task
+
+__all__ = ["Limit", "UsageGate", "UsageGateFactory", "UsageGateInvalid", "open_gates", "require_allowance"]
+
+_PATIENCE_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A limit that a project is over; the caller is told of it."""
+
+    # Whether the project has a paid plan already, so that clients know what to offer.
+    is_pro: bool = False
+    limit_type: LimitType | None = None
+    # When there may be another run, if that is known; aware.
+    reset_at: datetime | None = None
+
+
+class UsageGate(Protocol):
+    """Who says whether a project may have another cloud run."""
+
+    async def exceeded(self, *, project_id: int, user_id: int) -> Limit | None:
+        """Return the limit that the project is over, None if a run of this user may begin.
+
+        Asked before the run is made, by several requests at a time, while no connection to the database is held.
+        """
+
+
+UsageGateFactory = Callable[[Settings, SessionFactory], AbstractAsyncContextManager[UsageGate]]
+"""What `TASKBEACON_USAGE_GATE` names: the gate is opened when the process starts and closed when it ends."""
+
+
+class UsageGateInvalid(Exception):
+    """The setting names no factory of a gate."""
+
+
+@asynccontextmanager
+async def open_gates(
+    settings: Settings, sessions: SessionFactory
+) -> AsyncGenerator[Sequence[UsageGate], None]:
+    """Open the gates that the settings ask for.
+
+    Raises:
+        UsageGateInvalid: what `usage_gate` names cannot be loaded.
+
+    """
+    gates: list[UsageGate] = []
+    async with AsyncExitStack() as stack:
+        if settings.usage_gate:
+            factory = _load(settings.usage_gate)
+            gates.append(await stack.enter_async_context(factory(settings, sessions)))
+        yield gates
+
+
+def _load(place: str) -> UsageGateFactory:
+    module, _, name = place.partition(":")
+    try:
+        factory: UsageGateFactory = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UsageGateInvalid(f"TASKBEACON_USAGE_GATE: cannot load {place!r}: {error}") from error
+    return factory
+
+
+async def require_allowance(
+    session: AsyncSession, caller: Principal, task_id: UUID, *, gates: Sequence[UsageGate]
+) -> None:
+    """Return if no gate objects to another cloud run of a task that the caller sees.
+
+    The session's transaction is over afterwards: nothing is locked and no connection held while they are asked.
+
+    Raises:
+        NotFound: there is no such task for this caller.
+        UsageLimitExceeded: the project is over a limit.
+
+    """
+    await require_task(session, caller, task_id)
+    await release(session)
+    for gate in gates:
+        limit = await _ask(gate, caller)
+        if limit is not None:
+            raise UsageLimitExceeded(
+                is_pro=limit.is_pro, limit_type=limit.limit_type, reset_at=limit.reset_at
+            )
+
+
+async def _ask(gate: UsageGate, caller: Principal) -> Limit | None:
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await gate.exceeded(project_id=caller.project.id, user_id=caller.user_id)
+    except Exception:
+        # Anything: the code behind it may be an operator's own.
+        log.exception("usage.gate_failed", gate=type(gate).__name__)
+        return None
