@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Never  # Any: JSON
 
 import jsonschema
+import orjson
 from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
@@ -14,6 +15,7 @@ from referencing.exceptions import Unresolvable
 from app.agents import beneath
 from app.agents.errors import OutputInvalid, PathRefused
 from app.agents.files import OUTPUT_PATH
+from app.unicode import storable
 
 __all__ = ["MISSING", "check_output", "output_correction", "output_instructions", "read_output"]
 
@@ -48,9 +50,20 @@ def read_output(work: Path) -> Any:
     if len(content) > _LIMIT:
         raise OutputInvalid(f"The structured output is longer than {_LIMIT} bytes.")
     try:
-        return json.loads(content, parse_constant=_no_constant)
+        output = json.loads(content, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise OutputInvalid(f"The structured output ({OUTPUT_PATH}) is not JSON: {error}") from None
+    _require_storable(output)
+    return output
+
+
+def _require_storable(output: Any) -> None:
+    try:
+        text = orjson.dumps(output)
+    except TypeError as error:  # too deep, an integer of more than 64 bits, half a character
+        raise OutputInvalid(f"The structured output cannot be stored: {error}.") from None
+    if b"\\u0000" in text and storable(output) != output:
+        raise OutputInvalid("The structured output cannot be stored: it holds a NUL character.")
 
 
 def check_output(output: Any, schema: Any) -> None:

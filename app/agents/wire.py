@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 
+from app.unicode import storable
+
 __all__ = ["LINE_LIMIT", "BrokenWire", "Message", "Wire"]
 
 LINE_LIMIT = 16 * 2**20
@@ -78,6 +80,8 @@ def _parse(line: bytes) -> Message | None:
     """Return the message of a line; None for what is not one (some agents print greetings)."""
     try:
         message = json.loads(line)
+        if b"\\u" in line:
+            message = storable(message)
     except (ValueError, RecursionError):
         message = None
     if isinstance(message, dict):

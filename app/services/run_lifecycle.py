@@ -35,6 +35,7 @@ from app.models import Run, Task
 from app.services import notifications, run_credentials, run_inbox, run_queue
 from app.services.run_events import STATE_COLUMNS, announce_state
 from app.services.run_holding import held_by
+from app.unicode import storable
 
 __all__ = [
     "AGENT_STARTED",
@@ -244,14 +245,16 @@ async def finish(
 ) -> bool:
     """End a run that `owner` holds, once; False when somebody else ended it or took it over.
 
-    A cancelled run keeps its status and gets what the agent left.
+    A cancelled run keeps its status and gets what the agent left. What agents and servers said may hold characters
+    that cannot be stored; those are replaced.
     """
     assert status in TERMINAL_STATUSES
-    values: dict[str, Any] = {"output": output, "error_message": error_message}
+    output = storable(output)
+    values: dict[str, Any] = {"output": output, "error_message": storable(error_message)}
     if artifacts:
         values["artifacts"] = Run.artifacts.op("||")(artifacts)
     if state:
-        values["state"] = Run.state.op("||")(dict(state))
+        values["state"] = Run.state.op("||")(storable(dict(state)))
     if await _transition(session, events, status, *held_by(run_id, owner), **values):
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}

@@ -56,6 +56,11 @@ def pieces(_prompt: Prompt) -> Answer:
     return DONE
 
 
+def unstorable(_prompt: Prompt) -> Answer:
+    say("half \ud83d a pair, \0 nothing")
+    return DONE
+
+
 def unknown_update(_prompt: Prompt) -> Answer:
     update(sessionUpdate="hologram", shape="sphere")
     return DONE
@@ -193,6 +198,7 @@ PARTS = {
     for part in (
         echo,
         pieces,
+        unstorable,
         unknown_update,
         noise,
         error,

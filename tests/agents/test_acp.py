@@ -121,6 +121,12 @@ async def test_unknown_kinds_of_updates_are_kept(stage: Stage) -> None:
     assert talk.updates == [{"sessionUpdate": "hologram", "shape": "sphere"}]
 
 
+async def test_characters_that_cannot_be_stored_are_replaced(stage: Stage) -> None:
+    async with stage.play("unstorable") as talk:
+        assert await talk.prompt() == "end_turn"
+    assert talk.said() == ["half \ufffd a pair, \ufffd nothing"]
+
+
 async def test_noise_on_the_line_is_ignored(stage: Stage) -> None:
     async with stage.play("noise") as talk:
         assert await talk.prompt() == "end_turn"

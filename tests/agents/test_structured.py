@@ -1,9 +1,11 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.agents.errors import OutputInvalid
-from app.agents.structured import MISSING, check_output, output_instructions
+from app.agents.files import OUTPUT_PATH
+from app.agents.structured import MISSING, check_output, output_instructions, read_output
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,25 @@ def test_message_stays_short_for_a_long_output() -> None:
         check_output("x" * 100_000, {"type": "integer"})
 
     assert len(caught.value.message) < 1000
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('{"n": "a\\u0000b"}', "NUL"),
+        ('{"a\\u0000b": 1}', "NUL"),
+        ('"\\ud83d"', "surrogates"),
+        (str(2**70), "64-bit"),
+        ("[" * 300 + "]" * 300, "[Rr]ecursion"),
+        ("[" * 100_000, "is not JSON"),
+    ],
+)
+def test_output_that_cannot_be_stored_is_refused(tmp_path: Path, content: str, problem: str) -> None:
+    (tmp_path / OUTPUT_PATH).parent.mkdir()
+    (tmp_path / OUTPUT_PATH).write_text(content)
+
+    with pytest.raises(OutputInvalid, match=problem):
+        read_output(tmp_path)
 
 
 def test_agents_are_told_where_and_what() -> None:

@@ -221,3 +221,14 @@ async def test_run_that_ended_meanwhile_keeps_its_end(workshop: Workshop) -> Non
 
     ended = await workshop.read(run)
     assert (ended.status, ended.attempts, ended.output) == (RunStatus.CANCELLED, 0, None)
+
+
+async def test_run_that_fails_with_a_nul_in_its_words_ends_failed(workshop: Workshop) -> None:
+    run = await workshop.queued_run("```sh\nprintf 'a\\000b'; exit 3\n```")
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert ended.status == RunStatus.FAILED
+    assert ended.error_message is not None
+    assert "a\ufffdb" in ended.error_message
