@@ -33,7 +33,7 @@ agents: $(STAMP) ## Install the claude and codex agents into .taskbeacon/agents 
 
 .PHONY: test-agents
 test-agents: $(STAMP) ## Test with the real agents that `make agents` installed, against a scripted model
-	@$(PYTHON) -m pytest -m real_agents $(ARGS)
+	@$(PYTHON) -m pytest -m real_agents -n auto $(ARGS)
 
 .PHONY: check
 check: $(STAMP) ## Check format, lint, types and import rules
