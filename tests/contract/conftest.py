@@ -20,3 +20,9 @@ async def run(session: AsyncSession, task: Task) -> Run:
 @pytest.fixture
 def task_url(tasks_url: str, task: Task) -> str:
     return f"{tasks_url}/{task.id}"
+
+
+@pytest.fixture
+def run_url(task_url: str) -> str:
+    """Where a run of the task is started."""
+    return f"{task_url}/run"
