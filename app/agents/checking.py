@@ -18,17 +18,23 @@ from app.agents.structured import MISSING, check_output
 from app.agents.uninterrupted import uninterrupted
 from app.enums import AgentNetwork
 
-__all__ = ["check_apart", "check_given"]
+__all__ = ["CHECK_SECONDS", "check_apart", "check_given"]
 
-_SECONDS = 10
+CHECK_SECONDS = 10.0
 # Checks of given outputs at a time; each is a process that may be kept busy for all of its seconds.
 _PLACES = asyncio.Semaphore(4)
 
 
 async def check_apart(
-    sandbox: Sandbox, confinement: Confinement, environment: Mapping[str, str], output: Any, schema: Any
+    sandbox: Sandbox,
+    confinement: Confinement,
+    environment: Mapping[str, str],
+    output: Any,
+    schema: Any,
+    *,
+    seconds: float = CHECK_SECONDS,
 ) -> None:
-    """Do what `check_output` does, in the sandbox. Raises OutputInvalid, also when it takes too long."""
+    """Do what `check_output` does, in the sandbox. Raises OutputInvalid, also when it takes over `seconds`."""
     if output is MISSING:
         check_output(output, schema)
     process = await sandbox.start(
@@ -39,11 +45,11 @@ async def check_apart(
         stdin=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(seconds):
             said, complaint = await process.communicate(json.dumps([output, schema]).encode())
     except TimeoutError:
         raise OutputInvalid(
-            f"Checking the structured output against the task's JSON schema took over {_SECONDS} s."
+            f"Checking the structured output against the task's JSON schema took over {seconds:g} s."
         ) from None
     finally:
         await uninterrupted(process.stop())
@@ -54,10 +60,10 @@ async def check_apart(
         raise OutputInvalid(said.decode())
 
 
-async def check_given(output: Any, schema: Any) -> None:
+async def check_given(output: Any, schema: Any, *, seconds: float = CHECK_SECONDS) -> None:
     """Do what `check_output` does for an output that a client gave: no workspace, so nothing to be kept from it.
 
-    Raises OutputInvalid, also when it takes too long.
+    Raises OutputInvalid, also when it takes over `seconds`.
     """
     async with _PLACES:
         process = await asyncio.create_subprocess_exec(
@@ -68,11 +74,11 @@ async def check_given(output: Any, schema: Any) -> None:
             env={},
         )
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(seconds):
                 said, complaint = await process.communicate(json.dumps([output, schema]).encode())
         except TimeoutError:
             raise OutputInvalid(
-                f"Checking the output against the task's JSON schema took over {_SECONDS} s."
+                f"Checking the output against the task's JSON schema took over {seconds:g} s."
             ) from None
         finally:
             if process.returncode is None:

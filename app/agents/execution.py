@@ -27,7 +27,7 @@ from app.agents.askpass import Credential
 from app.agents.beneath import write_file
 from app.agents.budget import Budget, Spender
 from app.agents.catalog import DEFAULT_ADAPTER
-from app.agents.checking import check_apart
+from app.agents.checking import CHECK_SECONDS, check_apart
 from app.agents.conversation import Conversation, Manners, links_to
 from app.agents.errors import (
     AgentCancelled,
@@ -89,6 +89,7 @@ class RunSpec:
     reasoning_effort: str | None = None
     permission_mode: str | None = None
     json_schema: Any = None  # when set, the output must be there and valid against it
+    check_seconds: float = CHECK_SECONDS  # how long it may take to find that out
     budget: Budget = field(default_factory=Budget)
     timeout: timedelta  # of the work; waiting for people does not count
     manners: Manners = field(default_factory=Manners)
@@ -425,7 +426,14 @@ class _Run:
         output = await asyncio.to_thread(read_output, self._workspace.work)
         if spec.json_schema is not None:
             confinement = self._workspace.confinement(readable=OWN_PROGRAM)
-            await check_apart(spec.sandbox, confinement, spec.environment, output, spec.json_schema)
+            await check_apart(
+                spec.sandbox,
+                confinement,
+                spec.environment,
+                output,
+                spec.json_schema,
+                seconds=spec.check_seconds,
+            )
         return None if output is MISSING else output
 
     async def _collect(self) -> Collected:

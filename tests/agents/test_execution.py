@@ -174,7 +174,6 @@ SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "int
             {"$ref": "http://127.0.0.1:9/s.json"},
             "refers to 'http://127.0.0.1:9/s.json'",
         ),
-        ('```json output\n"' + "a" * 40 + '!"\n```', {"pattern": "^(a+)+$"}, "took over 10 s"),
         ("```sh\necho nope > .taskbeacon/output.json\n```", SCHEMA, "is not JSON"),
         ("```sh\nln -s /etc/passwd .taskbeacon/output.json\n```", SCHEMA, "leads out of the workspace"),
         ("```sh\nmkfifo .taskbeacon/output.json\n```", SCHEMA, "not a regular file"),
@@ -192,6 +191,18 @@ async def test_output_that_does_not_fit_fails_the_run(
     assert origin.branches() == ["main"]
     with pytest.raises(OutputInvalid, match=message):
         raise outcome.failed
+
+
+async def test_check_of_an_output_that_does_not_end_is_ended(runner: Runner, origin: GitFolder) -> None:
+    """A pattern may keep a process busy for years, so that only its end helps."""
+    prompt = '```sh\necho kept > kept\n```\n```json output\n"' + "a" * 40 + '!"\n```'
+    outcome = await runner.run(prompt, json_schema={"pattern": "^(a+)+$"}, check_seconds=1.5)
+
+    assert isinstance(outcome.failed, OutputInvalid)
+    assert outcome.failed.message.endswith("took over 1.5 s.")
+    assert outcome.failed.partial is not None
+    assert "kept" in outcome.failed.partial.files_changed
+    assert origin.branches() == ["main"]
 
 
 async def test_output_that_does_not_fit_is_corrected_in_one_more_turn(runner: Runner) -> None:
