@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from app import __version__
 from app.config import Settings, get_settings
 from app.routers import (
     docs,
@@ -55,6 +56,7 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
 
     app = FastAPI(
         title="Taskbeacon",
+        version=__version__,
         lifespan=None if process else lifespan,
         # Both forms of every path answer directly; a redirect would lose bodies and credentials.
         redirect_slashes=False,

@@ -1,6 +1,7 @@
 """The published description: valid, complete, true to what the service really answers."""
 
 from collections.abc import Iterator
+from importlib import metadata
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 from schemathesis import openapi as schemathesis_openapi
 
+from app import __version__
 from app.config import Settings
 from app.main import create_app
 from app.web.auth import RunTokenGate
@@ -107,6 +109,10 @@ _each_route = pytest.mark.parametrize(
 
 
 _DESCRIPTION = Description(_APP)
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert _DOCUMENT["info"]["version"] == metadata.version("taskbeacon") == __version__
 
 
 def test_description_is_valid_openapi() -> None:
