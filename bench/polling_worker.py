@@ -58,9 +58,13 @@ async def _run(who: str) -> None:
         await Worker(**options).async_run()
         return
     changes = RunChanges(redis)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(changes.listen())
-        group.create_task(RunWorker(changes=changes, withdrawn="hold", **options).async_run())
+    listening = asyncio.create_task(changes.listen())
+    try:
+        await RunWorker(changes=changes, withdrawn="hold", **options).async_run()
+    finally:
+        # arq ends itself on SIGTERM, and nothing else.
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
 
 
 if __name__ == "__main__":
