@@ -18,7 +18,7 @@ from tests.support.clock import MovableClock
 from tests.support.factories import make_key
 from tests.support.routes import ROUTES, Route
 
-IN_PROJECT = "/api/projects/{project}/tasks"
+IN_PROJECT = "/api/projects/{project}/"
 
 
 def assert_not_authenticated(response: httpx.Response, status: int) -> None:
@@ -69,7 +69,7 @@ async def test_request_with_an_unknown_key_is_refused(
     indirect=True,
 )
 @pytest.mark.parametrize(
-    ("path", "status"), [(IN_PROJECT, 403), ("/api/users/@me", 401), ("/api/projects", 401)]
+    ("path", "status"), [(f"{IN_PROJECT}tasks", 403), ("/api/users/@me", 401), ("/api/projects", 401)]
 )
 async def test_key_that_no_longer_counts_is_refused(
     client: httpx.AsyncClient, project: Project, path: str, status: int
