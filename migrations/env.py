@@ -5,6 +5,7 @@ transaction gives up instead of blocking every request behind it.
 """
 
 import asyncio
+import time
 from typing import Any, Literal
 
 from alembic import context
@@ -16,6 +17,7 @@ from app.models import Base
 from app.models.base import UtcDateTime
 
 _ADVISORY_LOCK = 0x7A5C_BEAC
+_PAUSE_SECONDS = 0.2
 _LOCK_TIMEOUT = "5s"
 _STATEMENT_TIMEOUT = "10min"
 
@@ -38,8 +40,18 @@ def _configure(**options: Any) -> None:
     )
 
 
+def _take_turn(connection: Connection) -> None:
+    """Wait for the advisory lock, asking for it again and again.
+
+    A statement that waits for it would be one that building an index concurrently waits for, for ever.
+    """
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK}):
+        connection.rollback()
+        time.sleep(_PAUSE_SECONDS)
+
+
 def _migrate(connection: Connection) -> None:
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
+    _take_turn(connection)
     connection.execute(text(f"SET lock_timeout = '{_LOCK_TIMEOUT}'"))
     connection.execute(text(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'"))
     connection.commit()

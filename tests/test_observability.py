@@ -12,6 +12,7 @@ import structlog
 from app.enums import LogFormat
 from app.observability import configure_logging, redact
 from app.security import new_api_key
+from tests.support.logs import kept_logging
 
 DATABASE_URL = "postgresql://taskbeacon:hunter2hunter2@db.internal:5432/taskbeacon"
 
@@ -21,13 +22,9 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Generator[io.StringIO, None, None]
     """What this process logs as JSON."""
     written = io.StringIO()
     monkeypatch.setattr("sys.stderr", written)
-    root = logging.getLogger()
-    handlers, level, processors = root.handlers[:], root.level, structlog.get_config()
-    configure_logging(LogFormat.JSON, "INFO")
-    yield written
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.configure(**processors)
+    with kept_logging():
+        configure_logging(LogFormat.JSON, "INFO")
+        yield written
 
 
 def only_line(lines: io.StringIO) -> dict[str, object]:

@@ -18,6 +18,8 @@ __all__ = ["LINE_LIMIT", "BrokenWire", "Message", "Wire"]
 
 LINE_LIMIT = 16 * 2**20
 _UPDATE = "session/update"
+# What is told to people, and so is stored; files and commands are the agent's own and stay as they are.
+_TOLD = frozenset({_UPDATE, "session/request_permission"})
 _LOGGER = structlog.get_logger(__name__)
 
 Message = dict[str, Any]  # Any: JSON
@@ -80,7 +82,7 @@ def _parse(line: bytes) -> Message | None:
     """Return the message of a line; None for what is not one (some agents print greetings)."""
     try:
         message = json.loads(line)
-        if b"\\u" in line:
+        if b"\\u" in line and isinstance(message, dict) and message.get("method") in _TOLD:
             message = storable(message)
     except (ValueError, RecursionError):
         message = None

@@ -14,6 +14,7 @@ from app.cli.database import with_sessions
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from tests.fixtures.database import Databases
+from tests.support.logs import kept_logging
 
 Found = TypeVar("Found")
 
@@ -43,7 +44,8 @@ def taskbeacon(cli_database_url: str) -> Taskbeacon:
 
     def run(*arguments: str, text: str | None = None, **environment: str | None) -> Result:
         variables = {"TASKBEACON_DATABASE_URL": cli_database_url, "TASKBEACON_TOKEN": None} | environment
-        return CliRunner().invoke(main, arguments, input=text, env=variables)
+        with kept_logging():
+            return CliRunner().invoke(main, arguments, input=text, env=variables)
 
     return run
 

@@ -1,0 +1,22 @@
+"""The set-up of logging, which belongs to the process and so to all tests."""
+
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import structlog
+
+__all__ = ["kept_logging"]
+
+
+@contextmanager
+def kept_logging() -> Generator[None, None, None]:
+    """Give logging back as it was, whatever the block configures."""
+    root = logging.getLogger()
+    handlers, level, processors = root.handlers[:], root.level, structlog.get_config()
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.configure(**processors)
