@@ -23,9 +23,16 @@ run: export TASKBEACON_PORT = $(or $(PORT),$(TASKBEACON_PORT),8000)
 run: $(STAMP) ## Start servers, API and worker in the foreground (PORT=8000, 0 = any free one; Ctrl-C stops)
 	@$(PYTHON) -m app.cli dev
 
+# Many tests wait for processes: half as many again as there are processors keep those busy.
+TEST_PROCESSES = $(shell $(PYTHON) -c 'import os; print(max(2, len(os.sched_getaffinity(0)) * 3 // 2))')
+
 .PHONY: test
-test: $(STAMP) ## Run the whole test suite in parallel (ARGS="-k name" for a part)
-	@$(PYTHON) -m pytest -n auto --dist worksteal $(ARGS)
+test: $(STAMP) ## Run the test suite in parallel (ARGS="-k name" for a part)
+	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
+
+.PHONY: test-chaos
+test-chaos: $(STAMP) ## Test that killed workers and restarted servers lose no run (minutes)
+	@$(PYTHON) -m pytest -m chaos $(ARGS)
 
 .PHONY: agents
 agents: $(STAMP) ## Install the claude and codex agents into .taskbeacon/agents (about 1 GB)

@@ -36,7 +36,7 @@ KILLED = 20
 KILL_AFTER = (3, 8, 13)
 EMPTIED = 100
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
