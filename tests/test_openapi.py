@@ -296,7 +296,7 @@ _GENERATED_OPERATIONS = [
 
 @pytest.mark.parametrize(("method", "path"), _GENERATED_OPERATIONS, ids=lambda part: part)
 @settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -10,7 +10,7 @@ from tests.services.test_artifact_rules import ID, NAMES
 
 # One set-up serves all examples: prepared files are not stored, and refused ones change nothing.
 PROPERTY = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 TEXTS = NAMES.filter(lambda name: not any("\ud800" <= character <= "\udfff" for character in name))
 

@@ -21,6 +21,8 @@ COUNT = 10_000
 # Six requests of a hundred messages each are under way at once.
 IN_FLIGHT = 600
 
+pytestmark = pytest.mark.chaos
+
 
 @pytest.fixture
 async def expo_url(push_service: PushService) -> AsyncGenerator[str, None]:
