@@ -304,9 +304,9 @@ def _search(folder: Path, found: set[str], looked_at: set[str]) -> None:
             if secret in content:
                 found.add(f"{name} of {content[:200]!r}")
     for place in ("home", "repositories"):
-        for file in (folder / place).rglob("*"):
-            if secret in _read(file):
-                found.add(str(file))
+        # Unlike `rglob` this passes over folders that go while it looks.
+        for parent, _, names in os.walk(folder / place):
+            found.update(f"{parent}/{name}" for name in names if secret in _read(Path(parent, name)))
 
 
 def _read(path: Path) -> bytes:
