@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import event
+from sqlalchemy import ExceptionContext, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -49,8 +49,13 @@ class DatabaseUnavailable(Exception):
     """The database does not answer; the same transaction may work in a moment."""
 
 
-def create_engine(settings: Settings, *, application_name: str) -> AsyncEngine:
-    """Return an engine whose pool belongs to this process; nothing is connected yet."""
+def create_engine(
+    settings: Settings, *, application_name: str, statement_seconds: float = _STATEMENT_TIMEOUT_SECONDS
+) -> AsyncEngine:
+    """Return an engine whose pool belongs to this process; nothing is connected yet.
+
+    A statement that takes longer than `statement_seconds` is given up: the server counts as away.
+    """
     engine = create_async_engine(
         settings.database_url,
         pool_size=settings.database_pool_size,
@@ -60,7 +65,7 @@ def create_engine(settings: Settings, *, application_name: str) -> AsyncEngine:
         json_deserializer=orjson.loads,
         connect_args={
             "timeout": _CONNECT_TIMEOUT_SECONDS,
-            "command_timeout": _STATEMENT_TIMEOUT_SECONDS,
+            "command_timeout": statement_seconds,
             # JIT pays for analytics; here it would only delay a first request by its compile time.
             "server_settings": {"application_name": application_name, "jit": "off"},
             **({} if settings.database_prepared_statements else _pooled(application_name)),
@@ -68,6 +73,7 @@ def create_engine(settings: Settings, *, application_name: str) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "do_connect", _connect)
     event.listen(engine.sync_engine, "checkout", _refuse_closed_connection)
+    event.listen(engine.sync_engine, "handle_error", _name_silence)
     return engine
 
 
@@ -164,6 +170,16 @@ def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: 
         return dialect.connect(*args, **parameters)
     except (OSError, TimeoutError) as error:
         raise DatabaseUnavailable(str(error) or "timed out") from error
+
+
+def _name_silence(context: ExceptionContext) -> None:
+    """Give up a connection that broke or fell silent, where the driver lets the bare failure of the socket through."""
+    error = context.original_exception
+    if isinstance(error, OSError):
+        # A rollback would be answered as little.
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
+        raise DatabaseUnavailable(str(error) or "not answered in time") from error
 
 
 def _refuse_closed_connection(connection: Any, _record: ConnectionPoolEntry, _proxy: Any) -> None:

@@ -118,3 +118,15 @@ async def test_session_whose_server_ended_it_is_replaced(
         with pytest.raises(DatabaseUnavailable):
             await end.all(session, {})
     assert await name_of(committed_sessions, project_id) == "Before"
+
+
+async def test_server_that_does_not_answer_in_time_is_away(settings: Settings) -> None:
+    """The driver says `TimeoutError`, which a worker that waits for its database would take for a fault of its own."""
+    engine = create_engine(settings, application_name="taskbeacon-tests", statement_seconds=0.2)
+    sessions = create_session_factory(engine)
+    with pytest.raises(DatabaseUnavailable):
+        async with unit_of_work(sessions) as session:
+            await session.execute(select(func.pg_sleep(60)))
+    async with unit_of_work(sessions) as session:
+        assert await session.scalar(select(1)) == 1
+    await engine.dispose()

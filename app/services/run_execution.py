@@ -37,11 +37,11 @@ from app.services.run_sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, Ru
 from app.services.run_usage import Spent, spent_by_others
 from app.services.task_text import slug, slug_prefix
 
-__all__ = ["Ending", "Orders", "ending_of", "read_orders"]
+__all__ = ["UNEXPECTED", "Ending", "Orders", "ending_of", "read_orders"]
 
 _SHORT_ID_LENGTH = 8
 _PATCH_NAME = "changes.patch"
-_UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."
+UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +233,10 @@ async def read_orders(session: AsyncSession, run_id: UUID, *, git_base_url: str)
             .where(Run.id == run_id)
         )
     ).one()
+    # Clients write to the state too: what is no text is no message.
     message = row.state.get("pending_user_message")
-    prompt = "\n\n".join(part for part in (row.description or row.title, message) if part)
+    parts = (row.description or row.title, message if isinstance(message, str) else None)
+    prompt = "\n\n".join(part for part in parts if part)
     host = await read_code_host(
         session, git_base_url=git_base_url, task_id=row.task_id, run_id=run_id, state=row.state
     )
@@ -306,7 +308,7 @@ def ending_of(
         if isinstance(outcome, AgentCancelled):
             return Ending(RunStatus.CANCELLED, patch=patch)
         return Ending(RunStatus.FAILED, error_message=outcome.message, patch=patch)
-    return Ending(RunStatus.FAILED, error_message=_UNEXPECTED)
+    return Ending(RunStatus.FAILED, error_message=UNEXPECTED)
 
 
 def _hidden(settings: Settings) -> tuple[Path, ...]:

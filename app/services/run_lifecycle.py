@@ -22,7 +22,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Row, func, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, false, func, insert, literal, not_, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -259,9 +259,11 @@ async def finish(
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
     remains |= {key: values[key] for key in ("artifacts", "state") if key in values}
+    # A first try that was committed, but not heard of, has brought them.
+    brought = [Run.artifacts.contains([{"id": artifact["id"]}]) for artifact in artifacts or ()]
     left = await session.execute(
         update(Run)
-        .where(Run.id == run_id, Run.status == RunStatus.CANCELLED)
+        .where(Run.id == run_id, Run.status == RunStatus.CANCELLED, not_(or_(false(), *brought)))
         .values(remains | {"updated_at": utcnow()})
         .returning(*STATE_COLUMNS)
     )

@@ -67,9 +67,13 @@ class Lease:
             raise LeaseLost from error
 
     async def _beat(self) -> None:
-        with self._changes.watch(self._run_id) as changed:
-            await self._keep(changed)
-        log.info("lease.lost")
+        try:
+            with self._changes.watch(self._run_id) as changed:
+                await self._keep(changed)
+            log.info("lease.lost")
+        except Exception:
+            # Nobody would notice that it is not extended any more: the agent must stop now, not go on unheld.
+            log.exception("lease.unexpected_error")
         self.lost.set()
         await asyncio.sleep(_GRACE_SECONDS)
         self._cancelled = True

@@ -293,6 +293,16 @@ class TestRaces:
         row = await stored(sessions, claimed)
         assert (row.status, row.output) == ("completed", {"summary": "done"})
 
+    async def test_end_that_is_repeated_since_it_was_not_heard_brings_nothing_twice(
+        self, sessions: SessionFactory, claimed: Run
+    ) -> None:
+        artifact = {"id": "1" * 32, "name": "changes.patch"}
+        ending = finish(claimed, status=RunStatus.CANCELLED, artifacts=[artifact])
+        for first in (True, False):
+            async with unit_of_work(sessions) as session:
+                assert await ending(session) is first
+        assert (await stored(sessions, claimed)).artifacts == [artifact]
+
     async def test_finish_after_a_lapsed_lease(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:

@@ -4,9 +4,11 @@ import asyncio
 
 import orjson
 import pytest
+from sqlalchemy import update
 
 from app.db import unit_of_work
 from app.enums import RunStatus
+from app.models import Run
 from app.services.artifact_rules import log_key
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
@@ -173,6 +175,35 @@ async def test_agent_that_is_not_installed_fails_the_run_with_how_to_install_it(
     ended = await workshop.read(run)
     assert ended.status == RunStatus.FAILED
     assert "npm install" in (ended.error_message or "")
+
+
+@pytest.mark.parametrize("message", [5, True, ["go"], {"text": "go"}])
+async def test_pending_message_that_is_no_text_is_none(workshop: Workshop, message: object) -> None:
+    """Clients write to the state; a claim that failed over it would block all runs of the project behind it."""
+    state = {"mode": "background", "pending_user_message": message}
+    run = await workshop.queued_run("```say\nhi\n```", state=state)
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.error_message) == (RunStatus.COMPLETED, None)
+
+
+async def test_run_whose_row_cannot_be_read_fails_and_holds_nobody_up(workshop: Workshop) -> None:
+    state = {"mode": "background", "pending_user_artifact_ids": ["1"]}
+    damaged = await workshop.queued_run("```say\nhi\n```", state=state)
+    async with unit_of_work(workshop.sessions) as session:
+        no_ids = update(Run).where(Run.id == damaged.id).values(artifacts=[{"name": "without id"}])
+        await session.execute(no_ids)
+    behind = await workshop.queued_run("```say\nhi\n```")
+
+    for _ in range(2):
+        await execute_run(workshop.arq_context, run_id=str(behind.id))
+
+    ended = await workshop.read(damaged)
+    assert (ended.status, ended.lease_owner, ended.attempts) == (RunStatus.FAILED, None, 1)
+    assert "unexpected error" in (ended.error_message or "")
+    assert (await workshop.read(behind)).status == RunStatus.COMPLETED
 
 
 async def test_second_copy_of_the_job_stops_at_the_claim(workshop: Workshop) -> None:

@@ -12,18 +12,20 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.agents.errors import AgentError
 from app.agents.execution import RunResult, perform
 from app.agents.uninterrupted import uninterrupted
 from app.agents.usage import UsageMeter
 from app.clients.object_store import ObjectStoreUnavailable
-from app.db import unit_of_work
+from app.db import DatabaseUnavailable, unit_of_work
+from app.enums import RunStatus
 from app.services import run_lifecycle
 from app.services.jobs import ask_for_next, request_delivery, request_run, withdraw_run
 from app.services.pull_requests import Outcome, open_pull_request
 from app.services.pushed_branches import record_push
-from app.services.run_execution import Ending, Orders, ending_of, read_orders
+from app.services.run_execution import UNEXPECTED, Ending, Orders, ending_of, read_orders
 from app.services.run_files import (
     AttachmentUnavailable,
     Exchange,
@@ -84,8 +86,24 @@ async def _claim(worker: WorkerContext, run_id: UUID, owner: str) -> Orders | No
         )
         if claimed is None:
             return None
-        base_url = worker.process.settings.git_base_url
-        return await read_orders(session, claimed.id, git_base_url=base_url)
+        try:
+            base_url = worker.process.settings.git_base_url
+            return await read_orders(session, claimed.id, git_base_url=base_url)
+        except (SQLAlchemyError, DatabaseUnavailable):
+            raise
+        except Exception:
+            # Unclaimed again, it would stand first in its project's line for ever.
+            log.exception("run.orders_not_read", run_id=str(claimed.id))
+            request_delivery(session, worker.process.queue, claimed.id)
+            await run_lifecycle.finish(
+                session,
+                claimed.id,
+                owner=owner,
+                status=RunStatus.FAILED,
+                events=worker.process.events,
+                error_message=UNEXPECTED,
+            )
+            return None
 
 
 async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lease) -> Ending:
@@ -209,7 +227,15 @@ async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending
 
 
 async def _hand_back(worker: WorkerContext, orders: Orders, owner: str) -> None:
-    async with unit_of_work(worker.process.sessions) as session:
-        if await run_lifecycle.hand_back(session, orders.run_id, owner=owner, events=worker.process.events):
-            request_run(session, worker.process.queue, orders.run_id)
-            log.info("run.handed_back")
+    async def hand_back() -> bool:
+        async with unit_of_work(worker.process.sessions) as session:
+            is_returned = await run_lifecycle.hand_back(
+                session, orders.run_id, owner=owner, events=worker.process.events
+            )
+            if is_returned:
+                request_run(session, worker.process.queue, orders.run_id)
+            return is_returned
+
+    # Also while the database is being restarted with the worker: else the run would be failed as lost.
+    if await until_database_answers(hand_back):
+        log.info("run.handed_back")
