@@ -13,7 +13,15 @@ from app.db import after_commit
 from app.enums import TERMINAL_STATUSES
 from app.models import Run
 
-__all__ = ["STATE_COLUMNS", "STATE_TYPE", "announce_state", "is_reserved", "state_event", "tell_entries"]
+__all__ = [
+    "STATE_COLUMNS",
+    "STATE_TYPE",
+    "announce_state",
+    "is_reserved",
+    "state_event",
+    "tell_entries",
+    "tell_gap",
+]
 
 STATE_TYPE = "task_run_state"
 
@@ -88,6 +96,11 @@ def tell_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[str,
     for entry in entries:
         if not is_reserved(entry):
             events.put(run_id, orjson.dumps(entry))
+
+
+def tell_gap(events: RunEvents, run_id: UUID) -> None:
+    """Send followers to the log: what they were told is not what it holds."""
+    events.put(run_id, orjson.dumps({"type": "gap", "lost": None}), kind=EventKind.GAP)
 
 
 def is_reserved(entry: Mapping[str, Any]) -> bool:

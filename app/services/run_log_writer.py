@@ -16,7 +16,7 @@ from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import or_, update
+from sqlalchemy import DateTime, String, bindparam, or_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.clients.object_store import LOG_TAGS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
@@ -27,6 +27,7 @@ from app.errors import Unavailable
 from app.ids import new_hex_id
 from app.models import RunLogState
 from app.services.artifact_rules import log_key
+from app.statements import Prepared
 
 __all__ = [
     "CONTENT_TYPE",
@@ -55,6 +56,31 @@ _GATHER_SECONDS = 0.5
 _BYTES_PER_SECOND = 16 * 1024 * 1024
 _BATCH_BYTES = 8 * 1024 * 1024
 _LAST_TRIES = 4
+
+_MINE = {
+    "writer": bindparam("own", type_=String()),
+    "writer_until": bindparam("until", type_=DateTime(timezone=True)),
+}
+_TAKE = Prepared(
+    upsert(RunLogState)
+    .values(run_id=bindparam("run"), **_MINE)
+    .on_conflict_do_update(
+        index_elements=[RunLogState.run_id],
+        set_=_MINE,
+        where=or_(RunLogState.writer_until.is_(None), RunLogState.writer_until <= bindparam("now")),
+    )
+    .returning(RunLogState.size, RunLogState.accepted_seq)
+)
+_GIVE_BACK = Prepared(
+    update(RunLogState)
+    .where(RunLogState.run_id == bindparam("run"), RunLogState.writer == bindparam("own"))
+    .values(
+        size=bindparam("new_size"),
+        accepted_seq=bindparam("new_accepted_seq"),
+        writer=None,
+        writer_until=None,
+    )
+)
 
 log = structlog.get_logger(__name__)
 
@@ -88,10 +114,22 @@ def is_chunk(entry: Mapping[str, Any]) -> bool:
     return isinstance(update_, Mapping) and update_.get("sessionUpdate") == "agent_message_chunk"
 
 
-async def append_lines(sessions: SessionFactory, store: ObjectStore, ref: LogRef, lines: bytes) -> None:
+def _nothing() -> None:
+    """Nobody waits for the turn."""
+
+
+async def append_lines(
+    sessions: SessionFactory,
+    store: ObjectStore,
+    ref: LogRef,
+    lines: bytes,
+    *,
+    at_turn: Callable[[], None] = _nothing,
+) -> None:
     """Add whole lines to the end of a log, all of them or none; what no log holds is replaced by a note of that.
 
-    Waits for its turn; no connection is held meanwhile, nor while the store works.
+    Waits for its turn; no connection is held meanwhile, nor while the store works. `at_turn` is called once the lines
+    have their place in the log, before the store is asked to keep them.
 
     Raises:
         ObjectStoreUnavailable: the store did not answer; nothing was added.
@@ -101,6 +139,7 @@ async def append_lines(sessions: SessionFactory, store: ObjectStore, ref: LogRef
     if not lines:
         return
     async with _turn(sessions, ref.run_id) as turn:
+        at_turn()
         await _write(store, ref, turn, lines)
 
 
@@ -187,10 +226,9 @@ async def _turn(sessions: SessionFactory, run_id: UUID) -> AsyncGenerator[_Turn,
         yield turn
     finally:
         async with unit_of_work(sessions) as session:
-            await session.execute(
-                update(RunLogState)
-                .where(RunLogState.run_id == run_id, RunLogState.writer == writer)
-                .values(size=turn.size, accepted_seq=turn.accepted_seq, writer=None, writer_until=None)
+            await _GIVE_BACK.perform(
+                session,
+                {"run": run_id, "own": writer, "new_size": turn.size, "new_accepted_seq": turn.accepted_seq},
             )
 
 
@@ -208,17 +246,10 @@ async def _wait_for_turn(sessions: SessionFactory, run_id: UUID, writer: str) ->
 
 async def _take_turn(sessions: SessionFactory, run_id: UUID, writer: str) -> _Turn | None:
     now = utcnow()
-    mine = {"writer": writer, "writer_until": now + _TURN}
-    statement = upsert(RunLogState).values(run_id=run_id, **mine)
-    free = or_(RunLogState.writer_until.is_(None), RunLogState.writer_until <= now)
+    values = {"run": run_id, "own": writer, "until": now + _TURN, "now": now}
     async with unit_of_work(sessions) as session:
-        taken = await session.execute(
-            statement.on_conflict_do_update(
-                index_elements=[RunLogState.run_id], set_=mine, where=free
-            ).returning(RunLogState.size, RunLogState.accepted_seq)
-        )
-        row = taken.one_or_none()
-    return None if row is None else _Turn(row.size, row.accepted_seq)
+        row = await _TAKE.first(session, values)
+    return None if row is None else _Turn(row["size"], row["accepted_seq"])
 
 
 class RunLog:

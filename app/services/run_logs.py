@@ -22,7 +22,7 @@ from app.schemas.run_logs import LogQuery, parse_timestamp
 from app.schemas.runs import RelayIn, RelayOut, RunOut
 from app.services.access import Principal, require_run
 from app.services.run_chain import resume_chain
-from app.services.run_events import tell_entries
+from app.services.run_events import tell_entries, tell_gap
 from app.services.run_log_writer import LogRef, append_lines, encode_entries
 from app.services.runs import retrieve_run
 
@@ -45,6 +45,8 @@ async def append_log(
 ) -> RunOut:
     """Add entries to the end of a run's log, whoever else writes to it, tell followers, and return the run.
 
+    Followers are told while the store is still at it, and of a gap if that fails (ADR 28).
+
     Raises:
         NotFound: there is no such run for this caller.
         ObjectStoreUnavailable: the store did not answer; nothing was added.
@@ -53,8 +55,7 @@ async def append_log(
     """
     await require_run(session, caller, task_id, run_id)
     await release(session)
-    await append_lines(sessions, store, LogRef(caller.project.id, task_id, run_id), encode_entries(entries))
-    tell_entries(events, run_id, entries)
+    await _append(sessions, store, events, LogRef(caller.project.id, task_id, run_id), entries)
     return await retrieve_run(session, caller, task_id, run_id, store=store)
 
 
@@ -78,9 +79,38 @@ async def relay_message(
     await require_run(session, caller, task_id, run_id)
     await release(session)
     entry = _notification("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
-    await append_lines(sessions, store, LogRef(caller.project.id, task_id, run_id), encode_entries([entry]))
-    tell_entries(events, run_id, [entry])
+    await _append(sessions, store, events, LogRef(caller.project.id, task_id, run_id), [entry])
     return {"status": "skipped"}
+
+
+async def _append(
+    sessions: SessionFactory,
+    store: ObjectStore,
+    events: RunEvents,
+    ref: LogRef,
+    entries: Sequence[Mapping[str, Any]],
+) -> None:
+    """Add entries to a log, and tell followers as soon as their place in it is certain.
+
+    If they are not kept then, followers hear of a gap, and read the log, which is without them. Raises as
+    `append_lines`.
+    """
+    is_told = False
+
+    def tell() -> None:
+        nonlocal is_told
+        is_told = True
+        tell_entries(events, ref.run_id, entries)
+
+    try:
+        await append_lines(sessions, store, ref, encode_entries(entries), at_turn=tell)
+    except BaseException:
+        if is_told:
+            tell_gap(events, ref.run_id)
+        raise
+    if not is_told:
+        # Chunks of messages only: no log has a place for them.
+        tell()
 
 
 def _notification(method: str, params: Mapping[str, Any]) -> dict[str, Any]:

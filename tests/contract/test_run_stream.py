@@ -20,6 +20,7 @@ from app.clients.object_store import Storage
 from app.clients.redis import RedisClient
 from app.clients.run_events import MAX_EVENT_BYTES, MAX_EVENTS, EventKind, RunEvents, channel_of, stream_keys
 from app.clients.s3 import S3Store
+from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.ids import new_id
 from app.models import Project, Run, User
@@ -27,6 +28,7 @@ from app.services.process import ProcessContext
 from app.services.run_stream import find_last_words
 from tests.support.assertions import assert_not_found, assert_permission_denied
 from tests.support.callers import Caller, CallerKind, make_caller
+from tests.support.outage import Interruptible, interruptible
 from tests.support.serving import serving
 from tests.support.streams import StreamReader, Told, following
 from tests.support.waiting import eventually
@@ -218,6 +220,35 @@ class TestEntries:
         assert told.data["type"] == "omitted"
         assert told.data["bytes"] > MAX_EVENT_BYTES
         assert (await api.get(told.data["reload"])).status_code == 200
+
+
+class TestStoreAway:
+    @pytest.fixture
+    async def server(self, settings: Settings) -> AsyncGenerator[Interruptible, None]:
+        assert settings.s3_endpoint_url is not None
+        async with interruptible(settings.s3_endpoint_url) as server:
+            yield server
+
+    @pytest.fixture
+    async def object_store(self, settings: Settings, server: Interruptible) -> AsyncGenerator[Storage, None]:
+        async with S3Store(settings.model_copy(update={"s3_endpoint_url": server.url})) as store:
+            yield store
+
+    async def test_follower_hears_before_it_is_stored_and_of_a_gap_if_it_is_not(
+        self, api: httpx.AsyncClient, url: str, server: Interruptible
+    ) -> None:
+        async with following(api, url) as stream:
+            await stream.take(1)
+            await server.hang()
+            appending = asyncio.create_task(api.post(f"{url}/append_log", json={"entries": [{"n": 1}]}))
+            assert [event.data for event in await stream.take(1)] == [{"n": 1}]
+            assert not appending.done()
+
+            assert (await appending).status_code == 503
+            [gap] = await stream.take(1)
+        assert (gap.name, gap.data["lost"]) == ("gap", None)
+        await server.resume()
+        assert (await api.get(gap.data["reload"])).json() == []
 
 
 async def until_live(stream: StreamReader, redis: RedisClient, run: JSON) -> None:
