@@ -7,6 +7,7 @@ GitHubError            `message` is a sentence for people, without any secret
 └── GitHubRefused      the request itself is not taken
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -43,6 +44,8 @@ _VERSION = "2022-11-28"
 _JWT_LIFETIME = timedelta(minutes=9)
 _JWT_LEEWAY = timedelta(minutes=1)
 _LONGEST_URL = 2000
+# What GitHub asks of those whom it gives neither of its two headers about a limit.
+_UNTOLD_PAUSE_SECONDS = 60.0
 
 
 class GitHubError(Exception):
@@ -244,13 +247,11 @@ def _answer(response: httpx.Response, body: bytes) -> Any:
         answer = None
     status, reason = response.status_code, _reason(answer)
     said = f"The code host answered {status}{f': {reason}' if reason else '.'}"
-    wish = retry_after_seconds(response.headers.get("retry-after"))
-    limited = wish is not None or response.headers.get("x-ratelimit-remaining") == "0"
-    if (
-        status >= httpx.codes.INTERNAL_SERVER_ERROR
-        or status == httpx.codes.TOO_MANY_REQUESTS
-        or (status == httpx.codes.FORBIDDEN and limited)
-    ):
+    wish = _wish(response.headers, reason)
+    limited = status == httpx.codes.TOO_MANY_REQUESTS or (
+        status == httpx.codes.FORBIDDEN and wish is not None
+    )
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR or limited:
         raise GitHubUnavailable(said, retry_after=wish)
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         raise GitHubDenied(said)
@@ -261,6 +262,18 @@ def _answer(response: httpx.Response, body: bytes) -> Any:
     if answer is None:
         raise GitHubUnavailable(_UNREADABLE)
     return answer
+
+
+def _wish(headers: Mapping[str, str], reason: str) -> float | None:
+    """Return how many seconds a host that counts requests asks to wait; None if it says nothing of the kind."""
+    wish = retry_after_seconds(headers.get("retry-after"))
+    if wish is not None:
+        return wish
+    if headers.get("x-ratelimit-remaining") == "0":
+        reset = headers.get("x-ratelimit-reset", "")
+        seconds = float(reset) - utcnow().timestamp() if reset.isdecimal() else _UNTOLD_PAUSE_SECONDS
+        return max(seconds, 0.0)
+    return _UNTOLD_PAUSE_SECONDS if "rate limit" in reason.lower() else None
 
 
 def _reason(answer: Any) -> str:

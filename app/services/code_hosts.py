@@ -7,7 +7,7 @@
 Secrets are decrypted when they are used, by the worker, and held by nothing that is printed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ from app.clock import utcnow
 from app.enums import PrAuthorshipMode
 from app.models import Integration, RunCredential, Task, UserIntegration
 from app.security import Cipher, DecryptionError
+from app.services.host_patience import PAUSES_SECONDS, HostPatience
 from app.services.task_references import GITHUB
 
 __all__ = ["CALLER_TOKEN", "CodeHost", "CodeHosts", "HostAccess", "clone_url", "read_code_host"]
@@ -147,9 +148,10 @@ def clone_url(base_url: str, repository: str) -> str:
 class CodeHosts:
     """The code hosts of a worker process: decrypts, and keeps installation tokens until shortly before their end."""
 
-    def __init__(self, github: GitHub, cipher: Cipher) -> None:
+    def __init__(self, github: GitHub, cipher: Cipher, *, pauses: Sequence[float] = PAUSES_SECONDS) -> None:
         self.github = github
         self._cipher = cipher
+        self._pauses = pauses
         self._kept: dict[tuple[str, str, str], tuple[str, datetime]] = {}
 
     def access(self, host: CodeHost) -> "HostAccess":
@@ -172,12 +174,15 @@ class CodeHosts:
         token, expires_at = self._kept.get(key, ("", now))
         if token and expires_at - now > _MARGIN:
             return token
+        private_key = self.decrypt(app.encrypted_private_key)
         try:
-            fresh = await self.github.create_installation_token(
-                api_url,
-                app_id=app.app_id,
-                installation_id=app.installation_id,
-                private_key=self.decrypt(app.encrypted_private_key),
+            fresh = await HostPatience(self._pauses).ask(
+                lambda: self.github.create_installation_token(
+                    api_url,
+                    app_id=app.app_id,
+                    installation_id=app.installation_id,
+                    private_key=private_key,
+                )
             )
         except GitHubUnavailable as error:
             raise RepositoryUnreachable(f"No token for the GitHub App: {error.message}") from error

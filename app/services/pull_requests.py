@@ -4,11 +4,10 @@ Never fails a run: its branch and its patch are safe by now, so what goes wrong 
 an open pull request from the branch is looked for first, so that a crash cannot lead to a second one.
 """
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any
 
 import structlog
 
@@ -20,25 +19,20 @@ from app.clients.github import (
     GitHubAccess,
     GitHubError,
     GitHubRefused,
-    GitHubUnavailable,
     NewPullRequest,
     PullRequest,
 )
 from app.services.code_hosts import HostAccess
+from app.services.host_patience import PAUSES_SECONDS, HostPatience
 
-__all__ = ["PAUSES_SECONDS", "Outcome", "Subject", "open_pull_request"]
+__all__ = ["Outcome", "Subject", "open_pull_request"]
 
-PAUSES_SECONDS: Final = (1.0, 4.0, 15.0)
-# Beyond this a host's wish is not waited for: the run is done, and people wait for it.
-_LONGEST_PAUSE_SECONDS = 60.0
 _TITLE_LENGTH = 200
 _SUMMARY_LENGTH = 10_000
 _MOST_FILES = 50
 _PATH_LENGTH = 200
 _MARK, _END = "<!-- taskbeacon -->", "<!-- /taskbeacon -->"
 _OURS = re.compile(re.escape(_MARK) + ".*?" + re.escape(_END), re.DOTALL)
-
-Answer = TypeVar("Answer")
 
 log = structlog.get_logger(__name__)
 
@@ -103,15 +97,17 @@ async def _tell(emit: Emit, message: str) -> None:
 
 
 class _Patient:
-    """A host that is asked again after a short, growing delay, or after the one that it asks for."""
+    """A host that is asked again while it decides nothing."""
 
     def __init__(self, github: GitHub, access: GitHubAccess, pauses: Sequence[float]) -> None:
         self._github = github
         self._access = access
-        self._pauses = list(pauses)  # for all requests together
+        self._patience = HostPatience(pauses)
 
     async def find(self, repository: str, branch: str) -> PullRequest | None:
-        return await self._ask(lambda: self._github.find_pull_request(self._access, repository, branch))
+        return await self._patience.ask(
+            lambda: self._github.find_pull_request(self._access, repository, branch)
+        )
 
     async def create(self, repository: str, wanted: NewPullRequest) -> PullRequest:
         async def attempt() -> PullRequest:
@@ -119,26 +115,12 @@ class _Patient:
             found = await self._github.find_pull_request(self._access, repository, wanted.head)
             return found or await self._github.create_pull_request(self._access, repository, wanted)
 
-        return await self._ask(attempt)
+        return await self._patience.ask(attempt)
 
     async def update(self, repository: str, number: int, body: str) -> PullRequest:
-        return await self._ask(
+        return await self._patience.ask(
             lambda: self._github.update_pull_request(self._access, repository, number, body=body)
         )
-
-    async def _ask(self, request: Callable[[], Awaitable[Answer]]) -> Answer:
-        while True:
-            try:
-                return await request()
-            except GitHubUnavailable as error:
-                if not self._pauses:
-                    raise
-                pause = self._pauses.pop(0)
-                wish = pause if error.retry_after is None else error.retry_after
-                if wish > _LONGEST_PAUSE_SECONDS:
-                    raise
-                log.info("pull_request.retrying", reason=error.message, pause_seconds=wish)
-                await asyncio.sleep(wish)
 
 
 async def _publish(host: _Patient, subject: Subject, result: RunResult) -> PullRequest:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -30,6 +31,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     message: str = "Server Error"
     after: bool = False
+    body: bytes | None = None  # in place of the message in JSON
 
 
 @dataclass(slots=True)
@@ -85,7 +87,8 @@ class _Api:
         if fault is None or fault.after:
             response = await self._respond(host, request, bearer, login)
         if fault is not None:
-            response = JSONResponse({"message": fault.message}, fault.status, fault.headers)
+            content = orjson.dumps({"message": fault.message}) if fault.body is None else fault.body
+            response = Response(content, fault.status, fault.headers, media_type="application/json")
         await response(scope, receive, send)
 
 

@@ -1,11 +1,7 @@
 """Private repositories and pull requests: real worker, real git over HTTP, a code host that checks tokens."""
 
-import asyncio
-import os
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -14,84 +10,13 @@ from sqlalchemy import select
 
 from app.db import unit_of_work
 from app.enums import RunStatus
-from app.models import Integration, PushedBranch, Run, RunCredential, UserIntegration
-from app.services import integrations, run_credentials
-from app.services.artifact_rules import log_key
+from app.models import PushedBranch, RunCredential
+from app.services import run_credentials
 from app.services.integrations import AppInstallation
-from app.worker.jobs.execute_run import execute_run
-from tests.fixtures.worker import Repositories, Workshop
-from tests.support.factories import make_run
-from tests.support.github import Answer, CodeHostService, github_application
-from tests.support.serving import serving
+from tests.support.github import Answer
+from tests.worker.private_host import TOKEN, USER_TOKEN, WORK, Host, Lookout
 
-TOKEN = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
-USER_TOKEN = "ghu_9876543210abcdefghijABCDEFGHIJ012345"
-WORK = "```file path=hello.txt\nHello\n```\n```say\nSaid hello.\n```"
 AS_USER = {"mode": "background", "pr_authorship_mode": "user"}
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """The code host, where it is, and the worker beside it."""
-
-    service: CodeHostService
-    url: str
-    workshop: Workshop
-    repositories: Repositories
-
-    async def integrate(self, **given: Any) -> Integration:
-        process = self.workshop.context.process
-        async with unit_of_work(process.sessions) as session:
-            return await integrations.create_integration(
-                session,
-                process.cipher,
-                project_id=self.workshop.project.id,
-                kind="github",
-                git_url=self.url,
-                **given,
-            )
-
-    async def link(self, token: str) -> UserIntegration:
-        process = self.workshop.context.process
-        async with unit_of_work(process.sessions) as session:
-            return await integrations.create_user_integration(
-                session, process.cipher, user_id=self.workshop.owner.id, kind="github", token=token
-            )
-
-    async def perform(self, integration: Integration | None, work: str = WORK, **given: Any) -> Run:
-        """Have the worker perform a task in the private repository; return the run as it ended."""
-        run = await self.workshop.queued_run(
-            work,
-            repository="acme/app",
-            github_integration_id=integration.id if integration else None,
-            title="Say hello",
-            **given,
-        )
-        return await self.execute(run)
-
-    async def execute(self, run: Run) -> Run:
-        await execute_run(self.workshop.arq_context, run_id=str(run.id))
-        return await self.workshop.read(run)
-
-    async def resume(self, previous: Run) -> Run:
-        """Have the task performed once more, from where this run ended."""
-        async with unit_of_work(self.workshop.sessions) as session:
-            task = await self.workshop.task_of(previous)
-            state = {"mode": "background", "resume_from_run_id": str(previous.id)}
-            run = await make_run(session, task=task, state=state)
-            run.dispatch_requested_at = run.created_at
-        return await self.execute(run)
-
-    async def log_of(self, run: Run) -> str:
-        return await self.workshop.stored(log_key(run.project_id, run.task_id, run.id))
-
-
-@pytest.fixture
-async def host(workshop: Workshop, repositories: Repositories, tmp_path: Path) -> AsyncGenerator[Host, None]:
-    service = CodeHostService(tmp_path / "repositories", {TOKEN: "bot", USER_TOKEN: "ada"})
-    repositories.create("acme/app", {"README.md": "Acme\n"})
-    async with serving(github_application(service)) as url:
-        yield Host(service, url, workshop, repositories)
 
 
 @pytest.mark.parametrize(
@@ -201,20 +126,70 @@ async def test_output_of_a_schema_stays_as_it_is(host: Host) -> None:
     assert run.state["pr_url"] == host.service.pulls[0]["html_url"]
 
 
-async def test_installation_of_an_app_acts_by_tokens_of_an_hour(host: Host) -> None:
+def app_installation(host: Host) -> AppInstallation:
+    """Return an installation of an App that the host knows."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     host.service.apps["42"] = public
-    integration = await host.integrate(
-        installation=AppInstallation(app_id="42", installation_id="7", private_key=private)
-    )
+    return AppInstallation(app_id="42", installation_id="7", private_key=private)
+
+
+async def test_installation_of_an_app_acts_by_tokens_of_an_hour(host: Host) -> None:
+    integration = await host.integrate(installation=app_installation(host))
 
     for _ in range(2):
         run = await host.perform(integration)
         assert run.status == RunStatus.COMPLETED, run.error_message
 
     assert {pull["author"] for pull in host.service.pulls} == {"app-42[bot]"}
+    assert host.service.asked("POST", "/access_tokens") == 1
+
+
+async def test_token_of_an_app_that_is_about_to_end_is_renewed(host: Host) -> None:
+    integration = await host.integrate(installation=app_installation(host))
+    host.service.token_lifetime = timedelta(minutes=5)
+
+    run = await host.perform(integration)
+
+    assert run.status == RunStatus.COMPLETED, run.error_message
+    assert host.service.asked("POST", "/access_tokens") == 3, "to clone, to push, to open the pull request"
+
+
+async def test_token_of_an_app_is_asked_for_again_where_the_host_is_away(host: Host) -> None:
+    integration = await host.integrate(installation=app_installation(host))
+    busy = Answer(403, {"Retry-After": "0"}, "You have exceeded a secondary rate limit.")
+    host.service.answers.extend([Answer(502, {"Retry-After": "0"}), busy])
+
+    run = await host.perform(integration)
+
+    assert run.status == RunStatus.COMPLETED, run.error_message
+    assert host.service.asked("POST", "/access_tokens") == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            Answer(404, message="Not Found"),
+            "No token for the GitHub App: The code host answered 404: Not Found",
+        ),
+        (
+            Answer(403, {"Retry-After": "3600"}, "Slow down"),
+            "No token for the GitHub App: The code host answered 403",
+        ),
+    ],
+)
+async def test_app_that_gets_no_token_fails_the_run_and_says_why(
+    host: Host, answer: Answer, words: str
+) -> None:
+    integration = await host.integrate(installation=app_installation(host))
+    host.service.answers.append(answer)
+
+    run = await host.perform(integration)
+
+    assert run.status == RunStatus.FAILED
+    assert words in (run.error_message or "")
     assert host.service.asked("POST", "/access_tokens") == 1
 
 
@@ -269,48 +244,16 @@ async def test_branch_is_kept_where_no_client_can_write(host: Host) -> None:
 async def test_token_is_in_no_process_file_or_log(
     host: Host, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Looks at every process of the machine and every file of the worker, again and again while the run goes on."""
     integration = await host.integrate(token=TOKEN)
-    found: set[str] = set()
-    looked_at: set[str] = set()
-    done = asyncio.Event()
-
-    async def look() -> None:
-        while not done.is_set():
-            await asyncio.to_thread(_search, tmp_path, found, looked_at)
-
-    looking = asyncio.create_task(look())
+    lookout = Lookout(tmp_path, [TOKEN])
     work = f"```sh\nenv; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'\n```\n{WORK}"
-    run = await host.perform(integration, work)
-    done.set()
-    await looking
+
+    async with lookout.looking():
+        run = await host.perform(integration, work)
 
     assert run.status == RunStatus.COMPLETED, run.error_message
-    assert found == set()
-    assert "git" in looked_at
+    assert lookout.found == set()
+    assert "git" in lookout.looked_at
     seen = [await host.log_of(run), str(run.output), str(run.state), caplog.text]
     seen += [await host.workshop.stored(artifact["storage_path"]) for artifact in run.artifacts]
     assert not [text for text in seen if TOKEN in text]
-
-
-def _search(folder: Path, found: set[str], looked_at: set[str]) -> None:
-    secret, own = TOKEN.encode(), str(os.getpid())
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit() or process.name == own:
-            continue
-        for name in ("cmdline", "environ"):
-            content = _read(process / name)
-            looked_at.update(Path(part).name for part in content.decode(errors="replace").split("\0")[:2])
-            if secret in content:
-                found.add(f"{name} of {content[:200]!r}")
-    for place in ("home", "repositories"):
-        # Unlike `rglob` this passes over folders that go while it looks.
-        for parent, _, names in os.walk(folder / place):
-            found.update(f"{parent}/{name}" for name in names if secret in _read(Path(parent, name)))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes() if path.is_file() else b""
-    except OSError:
-        return b""

@@ -1,0 +1,241 @@
+"""The client of GitHub's REST API, over a socket: what each answer means for the caller."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from app.clients.github import (
+    GitHubAccess,
+    GitHubClient,
+    GitHubDenied,
+    GitHubError,
+    GitHubMissing,
+    GitHubRefused,
+    GitHubUnavailable,
+    NewPullRequest,
+    PullRequest,
+)
+from app.services.host_patience import HostPatience
+from tests.support.clock import MovableClock
+from tests.support.github import Answer, CodeHostService, github_application
+from tests.support.processes import free_port
+from tests.support.serving import serving
+
+TOKEN = "ghp_of_the_client"
+WANTED = NewPullRequest(title="Title", body="Body", head="taskbeacon/tes-0", base="main")
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The client, the host that it speaks to, and its access there."""
+
+    client: GitHubClient
+    host: CodeHostService
+    access: GitHubAccess
+
+    async def find(self) -> PullRequest | None:
+        return await self.client.find_pull_request(self.access, "acme/app", WANTED.head)
+
+
+@pytest.fixture
+async def wire(tmp_path: Path) -> AsyncGenerator[Wire, None]:
+    host = CodeHostService(tmp_path, {TOKEN: "bot"})
+    async with serving(github_application(host)) as url, httpx.AsyncClient() as http:
+        yield Wire(GitHubClient(http, timeout_seconds=5), host, GitHubAccess(f"{url}/api/v3", TOKEN))
+
+
+async def test_pull_request_is_opened_found_and_changed(wire: Wire) -> None:
+    assert await wire.find() is None
+
+    opened = await wire.client.create_pull_request(wire.access, "acme/app", WANTED)
+    changed = await wire.client.update_pull_request(wire.access, "acme/app", opened.number, body="New")
+
+    assert (opened.body, changed.body) == ("Body", "New")
+    assert await wire.find() == changed
+    assert await wire.client.find_pull_request(wire.access, "acme/app", "other") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(401, message="Bad credentials"), GitHubDenied),
+        (Answer(403, message="Resource not accessible by integration"), GitHubDenied),
+        (Answer(404, message="Not Found"), GitHubMissing),
+        (Answer(409, message="Conflict"), GitHubRefused),
+        (Answer(422, message="Validation Failed"), GitHubRefused),
+        (Answer(403, {"Retry-After": "7"}), GitHubUnavailable),
+        (Answer(429), GitHubUnavailable),
+        (Answer(500), GitHubUnavailable),
+        (Answer(503), GitHubUnavailable),
+    ],
+)
+async def test_status_decides_what_a_caller_can_do(
+    wire: Wire, answer: Answer, expected: type[GitHubError]
+) -> None:
+    wire.host.answers.append(answer)
+
+    with pytest.raises(GitHubError) as raised:
+        await wire.find()
+
+    assert type(raised.value) is expected
+    assert raised.value.message == f"The code host answered {answer.status}: {answer.message}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        (Answer(429, {"Retry-After": "7"}), 7.0),
+        (Answer(403, {"Retry-After": "7", "X-RateLimit-Remaining": "0"}), 7.0),
+        (Answer(503, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}), None),
+        (Answer(502), None),
+        (Answer(429, message="Too many"), None),
+        (Answer(403, message="You have exceeded a secondary rate limit."), 60.0),
+        (Answer(403, {"X-RateLimit-Remaining": "0"}), 60.0),
+        (Answer(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "soon"}), 60.0),
+        (Answer(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1"}), 0.0),
+    ],
+)
+async def test_host_that_counts_requests_says_how_long_to_wait(
+    wire: Wire, answer: Answer, seconds: float | None
+) -> None:
+    wire.host.answers.append(answer)
+
+    with pytest.raises(GitHubUnavailable) as raised:
+        await wire.find()
+
+    assert raised.value.retry_after == seconds
+
+
+async def test_reset_of_the_count_is_an_instant(wire: Wire, clock: MovableClock) -> None:
+    reset = int(clock.now.timestamp()) + 90
+    wire.host.answers.append(Answer(429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(reset)}))
+
+    with pytest.raises(GitHubUnavailable) as raised:
+        await wire.find()
+
+    assert raised.value.retry_after == pytest.approx(90, abs=1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b'{"number": 1}',
+        b"[7]",
+        b'[{"number": "x", "html_url": "http://host.test/1"}]',
+        b'[{"number": 1, "html_url": "javascript:alert(1)"}]',
+        b'[{"number": 1, "html_url": "http://host.test/' + b"x" * 3000 + b'"}]',
+        b" " * (4 * 2**20 + 1),
+    ],
+)
+async def test_answer_that_cannot_be_read_decides_nothing(wire: Wire, body: bytes) -> None:
+    wire.host.answers.append(Answer(200, body=body))
+
+    with pytest.raises(GitHubUnavailable, match="cannot be read"):
+        await wire.find()
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b'{"token": "x"}', b'{"token": "x", "expires_at": "tomorrow"}']
+)
+async def test_token_that_cannot_be_read_is_none(wire: Wire, body: bytes) -> None:
+    wire.host.answers.append(Answer(201, body=body))
+
+    with pytest.raises(GitHubUnavailable, match="cannot be read"):
+        await wire.client.create_installation_token(
+            wire.access.api_url, app_id="1", installation_id="2", private_key=_private_key()
+        )
+
+
+async def test_token_of_an_app_that_the_host_does_not_know_is_denied(wire: Wire) -> None:
+    with pytest.raises(GitHubDenied):
+        await wire.client.create_installation_token(
+            wire.access.api_url, app_id="1", installation_id="2", private_key=_private_key()
+        )
+
+
+async def test_credential_does_not_follow_to_another_host(wire: Wire, tmp_path: Path) -> None:
+    other = CodeHostService(tmp_path, {TOKEN: "bot"})
+    async with serving(github_application(other)) as url:
+        wire.host.answers.append(Answer(307, {"Location": f"{url}/api/v3/repos/acme/app/pulls?head=a:b"}))
+
+        with pytest.raises(GitHubRefused, match="redirects"):
+            await wire.find()
+
+    assert other.requests == []
+
+
+async def test_repository_that_has_moved_is_followed_on_its_host(wire: Wire) -> None:
+    wire.host.answers.append(Answer(301, {"Location": "/api/v3/repos/acme/moved/pulls?head=acme:b"}))
+
+    assert await wire.find() is None
+    assert [path for _, path, _ in wire.host.requests] == [
+        "/api/v3/repos/acme/app/pulls",
+        "/api/v3/repos/acme/moved/pulls",
+    ]
+
+
+async def test_host_that_redirects_in_a_circle_is_given_up(wire: Wire) -> None:
+    circle = Answer(307, {"Location": "/api/v3/repos/acme/app/pulls"})
+    wire.host.answers.extend([circle] * 10)
+
+    with pytest.raises(GitHubRefused, match="redirects"):
+        await wire.find()
+
+
+async def test_silence_and_absence_are_told_without_the_address(http: httpx.AsyncClient) -> None:
+    silent = await asyncio.start_server(_say_nothing, "127.0.0.1", 0)
+    async with silent:
+        port = silent.sockets[0].getsockname()[1]
+        for place, seconds in ((port, 0.2), (free_port(), 5.0)):
+            client = GitHubClient(http, timeout_seconds=seconds)
+            with pytest.raises(GitHubUnavailable, match="does not answer") as raised:
+                await client.find_pull_request(
+                    GitHubAccess(f"http://127.0.0.1:{place}", TOKEN), "acme/app", "b"
+                )
+            assert TOKEN not in str(raised.value)
+            assert str(place) not in str(raised.value)
+
+
+async def test_patience_ends_with_its_delays_and_before_a_wish_that_is_too_long(wire: Wire) -> None:
+    wire.host.answers.extend([Answer(500)] * 3)
+    patience = HostPatience((0, 0))
+    with pytest.raises(GitHubUnavailable):
+        await patience.ask(wire.find)
+    assert len(wire.host.requests) == 3
+
+    wire.host.answers.append(Answer(429, {"Retry-After": "3600"}))
+    with pytest.raises(GitHubUnavailable):
+        await HostPatience((0, 0)).ask(wire.find)
+    assert len(wire.host.requests) == 4
+
+
+async def test_patience_is_not_for_what_the_host_has_decided(wire: Wire) -> None:
+    wire.host.answers.append(Answer(404))
+
+    with pytest.raises(GitHubMissing):
+        await HostPatience((0, 0)).ask(wire.find)
+    assert len(wire.host.requests) == 1
+
+
+@pytest.fixture
+async def http() -> AsyncGenerator[httpx.AsyncClient, None]:
+    async with httpx.AsyncClient() as client:
+        yield client
+
+
+async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()
+
+
+def _private_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
