@@ -4,94 +4,86 @@ What a step does is in steps.py; here is only who asks, and what is answered.
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any  # the protocol's open-ended metadata
-
-from acp import PROTOCOL_VERSION, Client, RequestError
-from acp.helpers import ContentBlock
-from acp.schema import (
-    AgentCapabilities,
-    ClientCapabilities,
-    Implementation,
-    InitializeResponse,
-    NewSessionResponse,
-    PromptResponse,
-    TextContentBlock,
-)
 
 from app.agents.errors import STEP_FAILED
+from app.agents.runbook.line import INVALID_PARAMS, Client, Handler, Line, Message, Refusal
 from app.agents.runbook.parser import RunbookError, parse
 from app.agents.runbook.steps import Execution, StepFailed
 from app.ids import new_hex_id
 
 __all__ = ["RunbookAgent"]
 
+_PROTOCOL_VERSION = 1
+
 
 @dataclass(slots=True)
 class _Session:
     work: Path
     running: asyncio.Task[None] | None = None
-    cancelled: bool = field(default=False)
+    cancelled: bool = False
 
 
 class RunbookAgent:
-    """Executes runbooks. Implements the part of acp's Agent protocol that a background run needs."""
+    """Executes runbooks. Knows the part of the protocol that a background run needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: Line) -> None:
+        self._line = line
         self._sessions: dict[str, _Session] = {}
-        self._client: Client | None = None
 
-    def on_connect(self, client: Client) -> None:
-        """Remember whom to report to."""
-        self._client = client
+    @property
+    def methods(self) -> Mapping[str, Handler]:
+        """What it answers, by the names of the protocol."""
+        return {
+            "initialize": self._initialize,
+            "session/new": self._open,
+            "session/prompt": self._perform,
+            "session/cancel": self._cancel,
+        }
 
-    async def initialize(
-        self,
-        protocol_version: int,  # noqa: ARG002 - we speak one version; the client decides whether it fits
-        client_capabilities: ClientCapabilities | None = None,  # noqa: ARG002
-        client_info: Implementation | None = None,  # noqa: ARG002
-        **_meta: Any,
-    ) -> InitializeResponse:
-        """Answer the handshake."""
-        return InitializeResponse(
-            protocol_version=PROTOCOL_VERSION,
-            agent_capabilities=AgentCapabilities(),
-            agent_info=Implementation(name="runbook", version="1"),
-        )
+    async def _initialize(self, _params: Message) -> Message:
+        """Answer the handshake: we speak one version, and the client decides whether it fits."""
+        return {
+            "protocolVersion": _PROTOCOL_VERSION,
+            "agentCapabilities": {},
+            "agentInfo": {"name": "runbook", "version": "1"},
+        }
 
-    async def new_session(self, cwd: str, **_unused: Any) -> NewSessionResponse:
+    async def _open(self, params: Message) -> Message:
         """Open a session in a folder."""
         session_id = new_hex_id()
-        self._sessions[session_id] = _Session(Path(cwd))
-        return NewSessionResponse(session_id=session_id)
+        self._sessions[session_id] = _Session(Path(params["cwd"]))
+        return {"sessionId": session_id}
 
-    async def prompt(self, session_id: str, prompt: list[ContentBlock], **_meta: Any) -> PromptResponse:
+    async def _perform(self, params: Message) -> Message:
         """Execute a runbook. Answers with an error if it cannot be read or a step of it fails."""
-        session = self._sessions.get(session_id)
-        if session is None or self._client is None:
-            raise RequestError.invalid_params({"details": "There is no such session."})
-        text = "\n".join(block.text for block in prompt if isinstance(block, TextContentBlock))
+        session = self._sessions.get(params["sessionId"])
+        if session is None:
+            raise Refusal(INVALID_PARAMS, "Invalid params", "There is no such session.")
+        text = "\n".join(block["text"] for block in params["prompt"] if block["type"] == "text")
         try:
             steps = parse(text)
         except RunbookError as error:
-            raise RequestError.invalid_params({"details": str(error)}) from None
+            raise Refusal(INVALID_PARAMS, "Invalid params", str(error)) from None
         session.cancelled = False
-        session.running = asyncio.create_task(Execution(self._client, session_id, session.work).run(steps))
+        client = Client(self._line, params["sessionId"])
+        session.running = asyncio.create_task(Execution(client, session.work).run(steps))
         try:
             await session.running
         except StepFailed as failure:
-            raise RequestError(STEP_FAILED, str(failure)) from None
+            raise Refusal(STEP_FAILED, str(failure)) from None
         except asyncio.CancelledError:
             session.running.cancel()
             if not session.cancelled:
                 raise
-            return PromptResponse(stop_reason="cancelled")
-        return PromptResponse(stop_reason="end_turn")
+            return {"stopReason": "cancelled"}
+        return {"stopReason": "end_turn"}
 
-    async def cancel(self, session_id: str, **_meta: Any) -> None:
+    async def _cancel(self, params: Message) -> None:
         """End the running step and the prompt."""
-        session = self._sessions.get(session_id)
+        session = self._sessions.get(params["sessionId"])
         if session is not None and session.running is not None:
             session.cancelled = True
             session.running.cancel()

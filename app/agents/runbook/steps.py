@@ -8,13 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import assert_never
 
-from acp import Client
-from acp.helpers import text_block
-from acp.schema import AgentMessageChunk, AllowedOutcome, FileEditToolCallContent, PermissionOption
-
 from app.agents import beneath
 from app.agents.errors import PathRefused
 from app.agents.files import OUTPUT_PATH
+from app.agents.runbook.line import Client, text_block
 from app.agents.runbook.parser import ApplyPatch, Ask, Output, Say, Script, Step, WriteFile
 from app.agents.runbook.programs import Ended, run_program
 from app.agents.runbook.tool_calls import ToolCall
@@ -50,9 +47,8 @@ class StepFailed(Exception):
 class Execution:
     """One runbook being executed in a folder."""
 
-    def __init__(self, client: Client, session_id: str, work: Path) -> None:
+    def __init__(self, client: Client, work: Path) -> None:
         self._client = client
-        self._session_id = session_id
         self._work = work
         self._answer: str | None = None
 
@@ -91,7 +87,7 @@ class Execution:
         return True
 
     async def _run(self, step: Script | ApplyPatch, name: str) -> bool:
-        call = ToolCall(self._client, self._session_id)
+        call = ToolCall(self._client)
         first = next((line for line in step.text.splitlines() if line.strip()), "")
         title = f"{_kind(step)}: {first}" if isinstance(step, Script) else "Apply a patch"
         await call.start(title, "execute" if isinstance(step, Script) else "edit", {"text": step.text})
@@ -125,39 +121,36 @@ class Execution:
         return environment
 
     async def _write(self, title: str, path: str, text: str, name: str) -> None:
-        call = ToolCall(self._client, self._session_id)
+        call = ToolCall(self._client)
         await call.start(title, "edit", {"path": path})
         try:
             await asyncio.to_thread(beneath.write_file, self._work, path, text.encode(errors="replace"))
         except (PathRefused, OSError) as error:
             await call.end(str(error), failed=True)
             raise StepFailed(f"{name} could not write the file. {error}") from None
-        edit = FileEditToolCallContent(type="diff", path=str(self._work / path), new_text=text)
+        edit = {"type": "diff", "path": str(self._work / path), "newText": text}
         await call.end("", edit=edit)
 
     async def _ask(self, step: Ask, name: str) -> None:
-        call = ToolCall(self._client, self._session_id)
+        call = ToolCall(self._client)
         await call.start(step.question, "other", {"question": step.question, "options": list(step.options)})
         options = [
-            PermissionOption(
-                option_id=option,
-                name=option,
-                kind="reject_once" if option.lower() in _REFUSALS else "allow_once",
-            )
+            {
+                "optionId": option,
+                "name": option,
+                "kind": "reject_once" if option.lower() in _REFUSALS else "allow_once",
+            }
             for option in step.options
         ]
-        response = await self._client.request_permission(self._session_id, call.as_question(), options)
-        if not isinstance(response.outcome, AllowedOutcome):
+        answer = await self._client.choose(call.as_question(), options)
+        if answer is None:
             await call.end("Nobody answered.", failed=True)
             raise StepFailed(f"{name} got no answer to: {step.question}")
-        self._answer = response.outcome.option_id
-        await call.end(self._answer, result={"answer": self._answer})
+        self._answer = answer
+        await call.end(answer, result={"answer": answer})
 
     async def _say(self, text: str) -> None:
-        chunk = AgentMessageChunk(
-            session_update="agent_message_chunk", content=text_block(text), message_id=new_hex_id()
-        )
-        await self._client.session_update(self._session_id, chunk)
+        await self._client.tell("agent_message_chunk", content=text_block(text), messageId=new_hex_id())
 
 
 def _kind(step: Step) -> str:

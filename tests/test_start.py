@@ -1,0 +1,29 @@
+"""What processes load before they are ready: modules that are dear come with the first need for them."""
+
+import subprocess
+import sys
+
+import pytest
+
+# Each of these takes longer to load than the process that must not have it needs for all its own modules.
+_MODELS = ("pydantic", "acp", "structlog", "sqlalchemy", "httpx")
+
+
+@pytest.mark.parametrize(
+    ("module", "unneeded"),
+    [
+        ("app.agents.runbook.__main__", _MODELS),
+        ("app.agents.launcher", _MODELS),
+        ("app.agents.entry", _MODELS),
+        ("app.cli", (*_MODELS, "app.config", "app.devstack")),
+    ],
+)
+def test_program_does_not_load(module: str, unneeded: tuple[str, ...]) -> None:
+    assert _loaded_by(module, unneeded) == set()
+
+
+def _loaded_by(module: str, names: tuple[str, ...]) -> set[str]:
+    """Return which of the modules are there once a fresh interpreter has imported `module`."""
+    question = f"import sys, {module}\nprint(*(name for name in {names!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
