@@ -9,12 +9,29 @@ import pytest
 _MODELS = ("pydantic", "acp", "structlog", "sqlalchemy", "httpx")
 
 
+# What an API needs for few of its requests, or a worker alone.
+_SELDOM = (
+    "aioboto3",
+    "aiohttp",
+    "pywebpush",
+    "requests",
+    "jsonschema",
+    "alembic",
+    "acp",
+    "app.agents.execution",
+    "app.devstack.stack",
+    "app.worker",
+)
+
+
 @pytest.mark.parametrize(
     ("module", "unneeded"),
     [
         ("app.agents.runbook.__main__", _MODELS),
         ("app.agents.launcher", _MODELS),
         ("app.agents.entry", _MODELS),
+        ("app.agents.schema_check", _MODELS),
+        ("app.cli.serve", _SELDOM),
         ("app.cli", (*_MODELS, "app.config", "app.devstack")),
     ],
 )

@@ -6,7 +6,6 @@ which no other code of the process runs: not in this thread, and not in any othe
 
 import asyncio
 import json
-import sys
 from collections.abc import Mapping
 from typing import Any  # JSON
 
@@ -14,13 +13,14 @@ from app.agents.errors import OutputInvalid
 from app.agents.inside import module_command
 from app.agents.sandbox import Confinement, Sandbox, confined_environment
 from app.agents.streams import last_lines
-from app.agents.structured import MISSING, check_output
+from app.agents.structured import MISSING
 from app.agents.uninterrupted import uninterrupted
 from app.enums import AgentNetwork
 
 __all__ = ["CHECK_SECONDS", "check_apart", "check_given"]
 
 CHECK_SECONDS = 10.0
+_PROGRAM = "app.agents.schema_check"
 # Checks of given outputs at a time; each is a process that may be kept busy for all of its seconds.
 _PLACES = asyncio.Semaphore(4)
 
@@ -34,11 +34,14 @@ async def check_apart(
     *,
     seconds: float = CHECK_SECONDS,
 ) -> None:
-    """Do what `check_output` does, in the sandbox. Raises OutputInvalid, also when it takes over `seconds`."""
+    """Do what `schema_check.check_output` does, in the sandbox.
+
+    Raises OutputInvalid, also when there is no output, and when it takes over `seconds`.
+    """
     if output is MISSING:
-        check_output(output, schema)
+        raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
     process = await sandbox.start(
-        module_command(__name__),
+        module_command(_PROGRAM),
         confinement,
         confined_environment(environment, confinement),
         network=AgentNetwork.NONE,
@@ -67,7 +70,7 @@ async def check_given(output: Any, schema: Any, *, seconds: float = CHECK_SECOND
     """
     async with _PLACES:
         process = await asyncio.create_subprocess_exec(
-            *module_command(__name__),
+            *module_command(_PROGRAM),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -90,15 +93,3 @@ async def check_given(output: Any, schema: Any, *, seconds: float = CHECK_SECOND
         )
     if said:
         raise OutputInvalid(said.decode())
-
-
-def _main() -> None:
-    output, schema = json.load(sys.stdin)
-    try:
-        check_output(output, schema)
-    except OutputInvalid as error:
-        sys.stdout.write(error.message)
-
-
-if __name__ == "__main__":
-    _main()

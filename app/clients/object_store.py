@@ -17,6 +17,7 @@ __all__ = [
     "LOG_TAGS",
     "STAGED_DAYS",
     "TTL_TAG",
+    "URL_LIFETIME",
     "Bucket",
     "ListedObject",
     "ObjectContent",
@@ -33,6 +34,8 @@ __all__ = [
 TTL_TAG = "ttl_days"
 STAGED_DAYS = 1
 KEPT_DAYS = 30
+# Of a URL that shows where an object is.
+URL_LIFETIME = timedelta(hours=1)
 LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
 
 

@@ -18,7 +18,6 @@ from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_publisher import RedisRunEvents
 from app.clients.run_events import RunEvents
 from app.clients.s3 import S3Store
-from app.clients.web_push import VapidKey, WebPushClient
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory
 from app.enums import Platform
@@ -85,8 +84,8 @@ async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[Proce
     hub = EventHub(redis, partial(find_last_words, sessions))
     try:
         async with (
-            S3Store(settings) as store,
             httpx.AsyncClient(limits=_HTTP_LIMITS, timeout=_HTTP_TIMEOUT_SECONDS) as http,
+            S3Store(settings, http=http) as store,
             open_gates(settings, sessions) as gates,
         ):
             yield ProcessContext(
@@ -124,6 +123,9 @@ def create_senders(
     )
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:
+        # What encrypts for browsers brings two more HTTP clients with it; most processes go without.
+        from app.clients.web_push import VapidKey, WebPushClient  # noqa: PLC0415
+
         senders[Platform.WEB] = WebPushClient(
             http,
             key=VapidKey(settings.vapid_private_key),

@@ -8,7 +8,6 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.web_push import VapidKey
 from app.clock import utcnow
 from app.config import Settings
 from app.enums import Platform
@@ -119,6 +118,8 @@ def vapid_public_key(settings: Settings) -> str:
     """
     if settings.vapid_private_key is None:
         raise NotFound("Web push is not configured.")
+    from app.clients.web_push import VapidKey  # noqa: PLC0415 - dear, and loaded at the start where configured
+
     return VapidKey(settings.vapid_private_key).public_key
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.s3 import S3Store
+from app.config import Settings
 from app.models import Project, Run, StagedArtifact, Task, User
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.callers import CallerKind
@@ -37,7 +38,8 @@ def assert_refused(response: httpx.Response, error: str) -> None:
 
 
 async def tags_of(store: S3Store, key: str) -> dict[str, str]:
-    answer = await store._client.get_object_tagging(Bucket=store._bucket, Key=key)
+    objects = await store.objects()
+    answer = await objects.client.get_object_tagging(Bucket=objects.bucket, Key=key)
     return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
 
@@ -72,13 +74,13 @@ class TestPrepare:
         assert await store.head(key) is None
 
     async def test_policy_names_key_bucket_and_size_and_no_content_type(
-        self, client: httpx.AsyncClient, url: str, store: S3Store
+        self, client: httpx.AsyncClient, url: str, settings: Settings
     ) -> None:
         prepared = await prepare(client, url, size=1000)
         policy = orjson.loads(base64.b64decode(prepared["presigned_post"]["fields"]["policy"]))
         assert ["content-length-range", 0, 1000 + 65536] in policy["conditions"]
         assert {"key": prepared["storage_path"]} in policy["conditions"]
-        assert {"bucket": store._bucket} in policy["conditions"]
+        assert {"bucket": settings.s3_bucket} in policy["conditions"]
         assert "content-type" not in str(policy).lower()
 
     @pytest.mark.parametrize(

@@ -25,12 +25,12 @@ async def bucket(settings: Settings) -> AsyncGenerator[S3Store, None]:
     """An empty bucket: a sweep reads all of it, and the tests' own is shared."""
     name = f"sweep-{new_hex_id()}"
     async with S3Store(settings.model_copy(update={"s3_bucket": name})) as store:
-        await store._client.create_bucket(Bucket=name)
+        await (await store.objects()).client.create_bucket(Bucket=name)
         yield store
         async for page in store.pages(""):
             if page:
                 await store.delete([listed.key for listed in page])
-        await store._client.delete_bucket(Bucket=name)
+        await (await store.objects()).client.delete_bucket(Bucket=name)
 
 
 @pytest.fixture(autouse=True)
@@ -225,13 +225,14 @@ async def test_lifecycle_rules_follow_the_tags_and_leave_foreign_rules_alone(buc
         "Filter": {"Prefix": "backups/"},
         "Expiration": {"Days": 90},
     }
-    await bucket._client.put_bucket_lifecycle_configuration(
-        Bucket=bucket._bucket, LifecycleConfiguration={"Rules": [foreign]}
+    objects = await bucket.objects()
+    await objects.client.put_bucket_lifecycle_configuration(
+        Bucket=objects.bucket, LifecycleConfiguration={"Rules": [foreign]}
     )
 
     await write_lifecycle(bucket)
 
-    rules = {rule["ID"]: rule for rule in await bucket._rules()}
+    rules = {rule["ID"]: rule for rule in await objects._rules()}
     assert rules["theirs"]["Expiration"] == {"Days": 90}
     tagged = [rule for name, rule in rules.items() if name != "theirs"]
     assert {rule["Filter"]["Tag"]["Value"]: rule["Expiration"]["Days"] for rule in tagged} == {
