@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+import structlog
 from acp import PROTOCOL_VERSION, Client, RequestError
 from acp.client.connection import ClientSideConnection
 from acp.helpers import ContentBlock
@@ -18,9 +19,11 @@ from acp.schema import (
     FileSystemCapabilities,
     Implementation,
     InitializeResponse,
+    LoadSessionResponse,
     NewSessionResponse,
     PromptCapabilities,
     PromptResponse,
+    ResumeSessionResponse,
     SessionConfigOptionBoolean,
     SessionConfigOptionSelect,
     SetSessionConfigOptionResponse,
@@ -28,7 +31,7 @@ from acp.schema import (
 )
 
 from app.agents.desk import Answer, Decide, Desk, Question
-from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed
+from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed, SessionLost
 from app.agents.sandbox import ConfinedProcess
 from app.agents.streams import Tail, last_lines, read_bounded
 from app.agents.terminals import StartCommand, Terminals
@@ -48,6 +51,7 @@ _HURRIED_SECONDS = 0.4
 _COMPLAINT_BYTES = 8 * 2**10
 _MESSAGE_CHARACTERS = 2**20
 _INVALID_PARAMS = -32602
+_LOGGER = structlog.get_logger(__name__)
 
 
 def notification(method: str, params: Message) -> Message:
@@ -96,6 +100,8 @@ class AgentSession:
         self._modes: frozenset[str] = frozenset()
         self._options: Sequence[ConfigOption] = ()
         self._takes = PromptCapabilities()
+        self._can_load = False
+        self._can_resume = False
         self._usage: Usage | None = None
 
     @property
@@ -118,18 +124,52 @@ class AgentSession:
         """What the agent said last, whole."""
         return self._transcript.last_message
 
-    async def start(self, *, authenticate: str | None = None) -> None:
+    @property
+    def can_be_taken_up(self) -> bool:
+        """Whether the agent says that it can go on with a conversation that it has kept in its home."""
+        return self._can_load or self._can_resume
+
+    async def start(self, *, authenticate: str | None = None, take_up: str | None = None) -> bool:
         """Shake hands, authenticate by a method if one is given, and open a session.
 
-        Raises AgentCrashed or AgentFailed.
+        With `take_up`, the id of a conversation that the agent finds in its home, that one is gone on with if the
+        agent can; returns whether it is. What it tells of it again is not told on.
+
+        Raises SessionLost, AgentCrashed or AgentFailed.
         """
         await self.shake_hands()
         if authenticate is not None:
             await self._ask(self._connection.authenticate(authenticate), within=_START_SECONDS)
+        if take_up is not None and self.can_be_taken_up and await self._take_up(take_up):
+            return True
         opened: NewSessionResponse = await self._ask(
             self._connection.new_session(str(self._work)), within=_START_SECONDS
         )
-        self._session_id = opened.session_id
+        self._note_session(opened.session_id, opened)
+        return False
+
+    async def _take_up(self, session_id: str) -> bool:
+        """Go on with a conversation; False if the agent will not."""
+        take_up = self._connection.resume_session if self._can_resume else self._connection.load_session
+        self._transcript.is_replay = True
+        try:
+            opened: LoadSessionResponse | ResumeSessionResponse = await self._ask(
+                take_up(cwd=str(self._work), session_id=session_id, mcp_servers=[]), within=_START_SECONDS
+            )
+        except AgentFailed as error:
+            _LOGGER.info("agent.session_not_taken_up", agent=self._name, reason=error.message)
+            return False
+        except AgentCrashed as error:
+            raise SessionLost(error.message) from error
+        finally:
+            self._transcript.is_replay = False
+        self._note_session(session_id, opened)
+        return True
+
+    def _note_session(
+        self, session_id: str, opened: NewSessionResponse | LoadSessionResponse | ResumeSessionResponse
+    ) -> None:
+        self._session_id = session_id
         if opened.modes:
             self._modes = frozenset(mode.id for mode in opened.modes.available_modes)
         self._options = opened.config_options or ()
@@ -152,8 +192,11 @@ class AgentSession:
                 f"The agent '{self._name}' speaks version {answered.protocol_version} of the protocol; "
                 f"this worker speaks {PROTOCOL_VERSION}."
             )
-        if answered.agent_capabilities and answered.agent_capabilities.prompt_capabilities:
-            self._takes = answered.agent_capabilities.prompt_capabilities
+        if capabilities := answered.agent_capabilities:
+            self._takes = capabilities.prompt_capabilities or self._takes
+            self._can_load = bool(capabilities.load_session)
+            offers = capabilities.session_capabilities
+            self._can_resume = offers is not None and offers.resume is not None
         return answered
 
     def takes(self, block: ContentBlock) -> bool:
@@ -294,9 +337,13 @@ class _Transcript:
         self._message_id: object = None
         self._session_id: object = None
         self.last_message = ""
+        # The agent tells again what earlier runs have logged.
+        self.is_replay = False
 
     async def add(self, message: Message) -> None:
         """Log an update."""
+        if self.is_replay:
+            return
         params = message.get("params")
         update = params.get("update") if isinstance(params, dict) else None
         if not isinstance(params, dict) or not isinstance(update, dict):

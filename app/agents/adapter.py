@@ -164,6 +164,11 @@ class Adapter(_Data):
     authenticate: Authentication | None = None
     model_service: ModelService | None = None
     failure_mark: FailureMark | None = None
+    # Folders of its home that hold its conversations, and no credential: a run that goes on takes them up again.
+    sessions: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)], ...],
+        Field(max_length=20),
+    ] = ()
 
     @model_validator(mode="after")
     def _require_known_placeholders(self) -> Self:
@@ -193,6 +198,11 @@ class Adapter(_Data):
     def allowed(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the part of the worker's environment that the agent may see."""
         return {name: environment[name] for name in self.environment if name in environment}
+
+    def secrets(self, environment: Mapping[str, str]) -> list[str]:
+        """Return what the agent may know of the worker's environment and nobody else: all but a public address."""
+        public = self.model_service.variable if self.model_service else None
+        return [value for name, value in self.allowed(environment).items() if name != public]
 
     def variables(self, wishes: Wishes, environment: Mapping[str, str]) -> dict[str, str]:
         """Return all variables of the agent: those of the worker that it is allowed, and its own settings."""

@@ -7,6 +7,7 @@ AgentError                          `message` goes to the run's `error_message`;
 ├── AgentFailed                     the agent itself said that it could not do the work
 │   └── AgentStepFailed             a step of a runbook ended badly; its last lines are in the message
 ├── AgentCrashed                    the agent's process ended, or spoke something that is not the protocol
+│   └── SessionLost                 … when it was to take up a conversation of an earlier run
 ├── AgentTimedOut                   the wall-clock limit of the run passed
 ├── AgentOverLimit                  the run used more than its share of memory, processes or disk
 ├── BudgetSpent                     the task has used up the tokens or the money that it may use
@@ -55,6 +56,7 @@ __all__ = [
     "RepositoryNotFound",
     "RepositoryUnreachable",
     "SandboxUnavailable",
+    "SessionLost",
     "UnknownAdapter",
     "WorkspaceBroken",
 ]
@@ -94,6 +96,10 @@ class AgentStepFailed(AgentFailed):
 
 class AgentCrashed(AgentError):
     """The agent's process ended before it answered, or broke the protocol."""
+
+
+class SessionLost(AgentCrashed):
+    """The agent ended when it was to take up a conversation; it may well start anew."""
 
 
 class AgentTimedOut(AgentError):

@@ -36,12 +36,14 @@ from app.agents.errors import (
     AgentTimedOut,
     OutputInvalid,
     SandboxUnavailable,
+    SessionLost,
 )
 from app.agents.fetching import Source
 from app.agents.files import OWN_FOLDER, Attachment, place_attachments, take_artifacts
 from app.agents.git import Remote
 from app.agents.inside import OWN_PROGRAM
 from app.agents.installation import Installed, find_installed
+from app.agents.kept_session import KeptSession, SessionKeeper
 from app.agents.masking import Masker
 from app.agents.mirrors import Mirrors
 from app.agents.network import Network, NetworkRules, open_network
@@ -76,6 +78,9 @@ class RunSpec:
     agents: Path | None = None  # the folder of `make agents`
     prompt: str
     memory: str | None = None  # what an agent that goes on from earlier runs is told first
+    session: KeptSession | None = None  # or the conversation that it takes up, if it can
+    follow_up: str | None = None  # what is said to it then, if that is less than `prompt`
+    session_file: Path | None = None  # takes the conversation, packed, also of a run that failed
     root: Path  # the folder that holds all workspaces
     push_branch: str
     resumes: bool = False  # goes on with the push branch, where the origin has it
@@ -137,7 +142,7 @@ async def perform(
     Repeatable: the push branch of an earlier attempt at the same run is replaced.
     """
     installed = find_installed(spec.adapter, spec.environment, spec.agents)
-    masker = Masker(spec.variables.values())
+    masker = Masker([*spec.variables.values(), *spec.adapter.secrets(spec.environment)])
     async with open_workspace(spec.root, spec.run_id, spec.environment, spec.hidden) as workspace:
         run = _Run(
             spec,
@@ -153,8 +158,20 @@ async def perform(
             result = await run.perform()
         except AgentError as error:
             error.message = masker.text(error.message)
+            if error.partial is not None:
+                error.partial = _masked(error.partial, masker)
             raise
-    return replace(result, summary=masker.text(result.summary))
+    return _masked(result, masker)
+
+
+def _masked(result: RunResult, masker: Masker) -> RunResult:
+    """Return a result without the secrets that its agent knew. The patch is as it is, or it would not apply."""
+    return replace(
+        result,
+        summary=masker.text(result.summary),
+        structured=masker.value(result.structured),
+        files_changed=masker.value(result.files_changed),
+    )
 
 
 class _Run:
@@ -195,10 +212,15 @@ class _Run:
         )
         self._prepared = False
         self._summary = ""
+        self._keeper = SessionKeeper(
+            spec.session, spec.adapter, home=workspace.home, folder=workspace.folder, masker=masker
+        )
 
     async def perform(self) -> RunResult:
         failure = await self._work()
         await self._take_artifacts()
+        if file := self._spec.session_file:
+            await asyncio.to_thread(self._keeper.keep, file)
         if failure is not None:
             failure.partial = await self._salvage()
             raise failure
@@ -293,7 +315,12 @@ class _Run:
             folder=self._workspace.folder,
             report=partial(self._progress, "network"),
         ) as network:
-            await self._talk(network)
+            try:
+                await self._talk(network)
+            except SessionLost as error:
+                _LOGGER.warning("run.session_lost", reason=error.message)
+                self._keeper.forget_earlier()
+                await self._talk(network)
 
     async def _talk(self, network: Network) -> None:
         spec = self._spec
@@ -342,13 +369,15 @@ class _Run:
         )
         try:
             async with watched(process.pid, self._workspace.folder, spec.sandbox.policy):
-                await session.start(authenticate=self._authentication())
+                is_taken_up = await self._start(session)
                 await self._choose(session, mode)
                 links = links_to(self._workspace.work, spec.attachments)
-                opening: list[ContentBlock] = [*(text_block(text) for text in self._prompt()), *links]
+                texts = self._prompt(is_taken_up=is_taken_up)
+                opening: list[ContentBlock] = [*(text_block(text) for text in texts), *links]
                 await self._conversation.hold(session, self._workspace.work, opening)
         finally:
             self._summary = session.last_message[:_SUMMARY_CHARACTERS]
+            self._keeper.session_id = session.session_id if session.can_be_taken_up else ""
             at_once = self._stop.is_set() or self._conversation.is_cancelled
             await uninterrupted(session.close(at_once=at_once))
 
@@ -370,7 +399,19 @@ class _Run:
         """What the adapter may pick from; the run's own variables are for its agent anyway."""
         return {**self._spec.environment, **self._spec.variables}
 
+    async def _start(self, session: AgentSession) -> bool:
+        """Open the conversation; return whether it is the earlier one."""
+        is_taken_up = await session.start(
+            authenticate=self._authentication(), take_up=self._keeper.earlier_id
+        )
+        if is_taken_up:
+            await self._tell("The agent goes on with its conversation of the earlier run.")
+        elif self._spec.session is not None:
+            await self._tell("The agent could not take up its earlier conversation; it is told of it.")
+        return is_taken_up
+
     def _furnish_home(self) -> None:
+        self._keeper.lay()
         files = self._adapter.home_files(self._wishes, self._variables)
         for path, content in files.items():
             write_file(self._workspace.home, path, content.encode())
@@ -393,12 +434,14 @@ class _Run:
                     "agent", f"The agent does not offer {category} '{value}'; it works with its default."
                 )
 
-    def _prompt(self) -> list[str]:
+    def _prompt(self, *, is_taken_up: bool) -> list[str]:
         spec = self._spec
         if self._adapter.name == DEFAULT_ADAPTER:
             return [spec.prompt]  # it is a program, and nothing else
-        before = [spec.memory] if spec.memory else []
         after = [output_instructions(spec.json_schema)] if spec.json_schema is not None else []
+        if is_taken_up:
+            return [spec.follow_up or spec.prompt, *after]
+        before = [spec.memory] if spec.memory else []
         return [*before, spec.prompt, *after]
 
     async def _find_fault(self) -> str | None:

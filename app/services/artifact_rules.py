@@ -27,6 +27,7 @@ __all__ = [
     "run_artifact_key",
     "safe_name",
     "served_content_type",
+    "session_key",
     "size_error",
     "staged_key",
     "tags",
@@ -98,6 +99,11 @@ def _shortened(name: str) -> str:
 def log_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
     """Return the key of a run's log, one JSON object a line."""
     return f"tasks/logs/team_{project_id}/task_{task_id}/run_{run_id}.jsonl"
+
+
+def session_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
+    """Return the key of what an agent keeps of its conversation in a run; no client is ever given it."""
+    return f"tasks/sessions/team_{project_id}/task_{task_id}/run_{run_id}.json.gz"
 
 
 def staged_key(project_id: int, task_id: UUID, *, artifact_id: str, name: str) -> str:

@@ -18,6 +18,7 @@ from app.agents.conversation import Manners
 from app.agents.errors import AgentCancelled, AgentError
 from app.agents.execution import RunResult, RunSpec
 from app.agents.files import Attachment
+from app.agents.kept_session import KeptSession
 from app.agents.mirrors import Mirrors
 from app.agents.repository import Author
 from app.agents.sandbox import Sandbox
@@ -70,6 +71,8 @@ class Orders:
     spent: Spent = field(default_factory=Spent)
     # The runs that this one goes on from, oldest first.
     earlier: tuple[Earlier, ...] = ()
+    # What was said when the run was asked for, beside what the task says.
+    follow_up: str | None = None
 
     @property
     def log(self) -> LogRef:
@@ -118,6 +121,8 @@ class Orders:
         attachments: Sequence[Attachment] = (),
         outbox: Path | None = None,
         memory: str | None = None,
+        session: KeptSession | None = None,
+        session_file: Path | None = None,
     ) -> RunSpec:
         """Return the agent's orders.
 
@@ -133,6 +138,9 @@ class Orders:
             agents=settings.agents_path,
             prompt=self.prompt,
             memory=memory,
+            session=session,
+            follow_up=self.follow_up,
+            session_file=session_file,
             root=settings.workspaces_path,
             push_branch=self.push_branch,
             resumes=self.resumed_branch is not None,
@@ -263,6 +271,7 @@ async def read_orders(session: AsyncSession, run_id: UUID, *, git_base_url: str)
         attached=_attached(row.state, row.artifacts),
         spent=await spent_by_others(session, row.task_id, run_id),
         earlier=await earlier_runs(session, row.task_id, run_id),
+        follow_up=message if isinstance(message, str) and message.strip() else None,
     )
 
 

@@ -38,13 +38,16 @@ class Exchange:
 
     inbox: Path
     outbox: Path
+    # What the agent keeps of its conversation (run_sessions.py).
+    session: Path
 
 
 @contextmanager
 def open_exchange() -> Generator[Exchange, None, None]:
     """Yield empty folders; they are removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="taskbeacon-files-", ignore_cleanup_errors=True) as folder:
-        exchange = Exchange(inbox=Path(folder) / "inbox", outbox=Path(folder) / "outbox")
+        place = Path(folder)
+        exchange = Exchange(inbox=place / "inbox", outbox=place / "outbox", session=place / "session.json.gz")
         exchange.inbox.mkdir()
         exchange.outbox.mkdir()
         yield exchange

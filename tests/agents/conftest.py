@@ -65,6 +65,18 @@ def scripted_adapter(part: str, **fields: Any) -> Adapter:
     )
 
 
+def remembering_adapter(manner: str, name: str = "remembering") -> Adapter:
+    """Return an adapter whose agent keeps its conversations, and takes them up in a manner of remembering_agent.py."""
+    script = SCRIPT.with_name("remembering_agent.py")
+    return Adapter(
+        name=name,
+        command=(sys.executable, "-I", "-S", str(script), manner),
+        install="It is there.",
+        readable=(*OWN_PROGRAM, script.parent),
+        sessions=(".remembering/sessions",),
+    )
+
+
 async def eventually(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds; fail if it does not in time."""
 

@@ -515,3 +515,24 @@ async def test_agent_sees_nothing_of_the_workers_environment(runner: Runner) -> 
         *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM", "HOME", "TMPDIR", "USER", "LOGNAME", "PWD"),
         *("PYTHONDONTWRITEBYTECODE",),
     }
+
+
+@pytest.mark.parametrize("ending", ["", "; exit 3"])
+async def test_what_the_agent_knows_in_confidence_is_told_nowhere(runner: Runner, ending: str) -> None:
+    """Variables of the run and of the agent's model, in all that is told; the patch stays as it is, or it is none."""
+    adapter = load_catalog().find("runbook").model_copy(update={"environment": ("MODEL_KEY",)})
+    outcome = await runner.run(
+        'Go.\n```sh\nprintf \'{"%s": ["%s"]}\' $TOKEN $MODEL_KEY > .taskbeacon/output.json\n'
+        f"touch $TOKEN; env; echo $TOKEN $MODEL_KEY{ending}\n```\n",
+        adapter=adapter,
+        environment=os.environ | {"MODEL_KEY": "sesame-of-the-model"},
+        variables={"TOKEN": "sesame-of-the-run"},
+    )
+
+    result = outcome.result or outcome.failed.partial
+    assert result is not None
+    told = json.dumps([outcome.entries, result.structured, result.summary, result.files_changed])
+    assert "sesame" not in told + (outcome.error.message if outcome.error else "")
+    assert "MODEL_KEY=***" in told, "or the agent did not get it"
+    assert result.files_changed == ["***"]
+    assert outcome.error is not None or result.structured == {"***": ["***"]}

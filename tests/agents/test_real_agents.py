@@ -1,5 +1,7 @@
 """Claude and Codex as they are, against a scripted model: run by `make test-agents`, once `make agents` was run."""
 
+import asyncio
+import gzip
 import json
 import os
 from collections.abc import AsyncIterator
@@ -11,6 +13,7 @@ import pytest
 from app.agents.budget import Budget
 from app.agents.catalog import load_catalog
 from app.agents.errors import AgentFailed, BudgetSpent
+from app.agents.kept_session import unpack
 from app.agents.network import NetworkRules
 from app.agents.sandbox import Sandbox
 from app.agents.usage import UsageMeter
@@ -186,3 +189,23 @@ async def test_refusal_of_the_model_fails_the_run_in_its_words(real: RealRunner,
 
     assert isinstance(outcome.failed, AgentFailed)
     assert "Your credit is used up." in outcome.failed.message
+
+
+async def test_agent_takes_up_the_conversation_of_an_earlier_run(
+    real: RealRunner, model: ModelServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "session.json.gz"
+    model.play(Shell("echo more >> file0.txt"), Say("I remember blueberry-17."), Say("Still blueberry-17."))
+
+    first = await real.run("Remember blueberry-17.", session_file=file)
+    assert first.done.summary == "I remember blueberry-17."
+    packed = await asyncio.to_thread(file.read_bytes)
+    assert [key for key in (b"sk-ant-test", b"sk-test") if key in gzip.decompress(packed)] == []
+    second = await real.run("Remember blueberry-17.", session=unpack(packed), follow_up="Which word was it?")
+
+    assert second.done.summary == "Still blueberry-17.", second.entries
+    heard = model.turns[-1].text
+    for words in ("I remember blueberry-17.", "more >> file0.txt", "Which word was it?"):
+        assert words in heard
+    assert "I remember" not in json.dumps(second.updates("agent_message"))
+    assert "goes on with its conversation" in json.dumps(second.entries)

@@ -4,13 +4,14 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from app.agents.adapter import Adapter
 from app.agents.catalog import Catalog, load_catalog
 from app.db import unit_of_work
 from app.models import Run
-from app.services.artifact_rules import log_key
+from app.services.artifact_rules import log_key, session_key
 from app.services.run_memory import earlier_runs, recall
 from app.worker.jobs.execute_run import execute_run
-from tests.agents.conftest import scripted_adapter
+from tests.agents.conftest import remembering_adapter, scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.support.factories import make_run
 
@@ -18,10 +19,12 @@ STATE = {"mode": "background", "runtime_adapter": "actor", "model": "m"}
 
 
 def with_echo(workshop: Workshop) -> Workshop:
+    return with_agent(workshop, scripted_adapter("echo"))
+
+
+def with_agent(workshop: Workshop, actor: Adapter) -> Workshop:
     shipped = load_catalog()
-    catalog = Catalog(
-        dict(shipped.adapters) | {"actor": scripted_adapter("echo")}, (*shipped.choices, "actor")
-    )
+    catalog = Catalog(dict(shipped.adapters) | {"actor": actor}, (*shipped.choices, "actor"))
     process = replace(workshop.context.process, catalog=catalog)
     return replace(workshop, context=replace(workshop.context, process=process))
 
@@ -108,3 +111,36 @@ def said(text: str) -> dict[str, Any]:
         "type": "notification",
         "notification": {"method": "session/update", "params": {"update": update}},
     }
+
+
+async def test_agent_that_can_takes_up_the_conversation_itself(workshop: Workshop) -> None:
+    shop = with_agent(workshop, remembering_adapter("load", name="actor"))
+    first = await shop.queued_run("Count the files.", state=STATE)
+    await execute_run(shop.arq_context, run_id=str(first.id))
+
+    second = await resumed(shop, first, pending_user_message="And the folders.")
+    await execute_run(shop.arq_context, run_id=str(second.id))
+
+    done = await shop.read(second)
+    assert done.output is not None, done.error_message
+    turns = [json.loads(line)["prompt"] for line in done.output["summary"].splitlines()]
+    assert turns == [["Count the files."], ["And the folders."]]
+    kept = session_key(first.project_id, first.task_id, first.id)
+    assert [entry["storage_path"] for entry in done.artifacts if entry["storage_path"] == kept] == []
+
+
+async def test_conversation_that_was_lost_is_told_of(workshop: Workshop) -> None:
+    shop = with_agent(workshop, remembering_adapter("load", name="actor"))
+    first = await shop.queued_run("Count the files.", state=STATE)
+    await execute_run(shop.arq_context, run_id=str(first.id))
+    key = session_key(first.project_id, first.task_id, first.id)
+    await shop.context.process.store.put(key, b"damaged", content_type="application/gzip", tags={})
+
+    second = await resumed(shop, first)
+    await execute_run(shop.arq_context, run_id=str(second.id))
+
+    done = await shop.read(second)
+    assert done.output is not None, done.error_message
+    [turn] = [json.loads(line)["prompt"] for line in done.output["summary"].splitlines()]
+    assert turn[0].startswith("This task was worked on before")
+    assert turn[1] == "Count the files."

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.agents.errors import AgentError
 from app.agents.execution import RunResult, perform
+from app.agents.kept_session import KeptSession
 from app.agents.uninterrupted import uninterrupted
 from app.agents.usage import UsageMeter
 from app.clients.object_store import ObjectStoreUnavailable
@@ -35,6 +36,7 @@ from app.services.run_files import (
 )
 from app.services.run_log_writer import RunLog, open_log
 from app.services.run_memory import recall
+from app.services.run_sessions import fetch_session, store_session
 from app.services.run_usage import USAGE
 from app.worker.context import WorkerContext, worker_context
 from app.worker.inbox import Inbox
@@ -124,6 +126,13 @@ async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lea
             task_id=orders.task_id,
             run_id=orders.run_id,
         )
+        await store_session(
+            store,
+            exchange.session,
+            project_id=orders.project_id,
+            task_id=orders.task_id,
+            run_id=orders.run_id,
+        )
     ending = ending_of(outcome, opened.output(), has_schema=orders.json_schema is not None)
     pushed = orders.pushed(outcome, opened) if isinstance(outcome, RunResult) else None
     return replace(ending, files=tuple(files), pushed=pushed)
@@ -156,6 +165,8 @@ async def _outcome(
             attachments=attachments,
             outbox=exchange.outbox,
             memory=await _memory(worker, orders),
+            session=await _session(worker, orders),
+            session_file=exchange.session,
         )
         meter = UsageMeter(orders.state.get(USAGE))
         async with noting_usage(worker.process.sessions, orders.run_id, meter, owner=owner):
@@ -191,6 +202,16 @@ async def _memory(worker: WorkerContext, orders: Orders) -> str | None:
     except ObjectStoreUnavailable as error:
         log.warning("run.without_memory", error=repr(error))
         return None
+
+
+async def _session(worker: WorkerContext, orders: Orders) -> KeptSession | None:
+    """Return the conversation that the run before this one has left."""
+    if not orders.earlier:
+        return None
+    previous, *_ = orders.earlier[-1]
+    return await fetch_session(
+        worker.process.store, project_id=orders.project_id, task_id=orders.task_id, run_id=previous
+    )
 
 
 async def _mark_agent_started(worker: WorkerContext, orders: Orders, owner: str) -> None:

@@ -1,0 +1,51 @@
+"""Conversations as agents keep them, stored from a run to the run that goes on from it (contract 9.2).
+
+A convenience: whatever goes wrong here costs the agent its own memory, and it is told of the earlier runs instead.
+"""
+
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+
+from app.agents.kept_session import MAX_PACKED_BYTES, KeptSession, unpack
+from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
+from app.services.artifact_rules import session_key, tags
+
+__all__ = ["fetch_session", "store_session"]
+
+_CONTENT_TYPE = "application/gzip"
+
+log = structlog.get_logger(__name__)
+
+
+async def store_session(
+    store: ObjectStore, file: Path, *, project_id: int, task_id: UUID, run_id: UUID
+) -> None:
+    """Store what a run has kept, if it has; an outage of the store is logged."""
+    if not file.exists():  # noqa: ASYNC240 - a local file
+        return
+    key = session_key(project_id, task_id, run_id)
+    try:
+        await store.put(key, file, content_type=_CONTENT_TYPE, tags=tags(KEPT_DAYS, project_id))
+    except ObjectStoreUnavailable as error:
+        log.warning("session.not_stored", error=repr(error))
+
+
+async def fetch_session(
+    store: ObjectStore, *, project_id: int, task_id: UUID, run_id: UUID
+) -> KeptSession | None:
+    """Return what a run has kept; None if that is nothing, nothing that can be read, or the store is away."""
+    packed = b""
+    try:
+        async with store.open(session_key(project_id, task_id, run_id)) as content:
+            async for chunk in content.chunks:
+                packed += chunk
+                if len(packed) > MAX_PACKED_BYTES:
+                    return None
+    except ObjectMissing:
+        return None
+    except ObjectStoreUnavailable as error:
+        log.warning("session.not_fetched", error=repr(error))
+        return None
+    return unpack(packed)
