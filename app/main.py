@@ -66,23 +66,24 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     app.state.process = process
     install_error_handlers(app)
     install_openapi(app)
+    # They are asked in this order: first those that are asked for most.
     for router in (
-        health.router,
-        docs.router,
-        users.router,
-        projects.router,
         tasks.router,
-        runs.router,
+        presence.router,
         run_logs.router,
-        run_commands.router,
+        runs.router,
         run_stream.router,
+        run_commands.router,
         staged_artifacts.router,
         run_artifacts.router,
         sandbox_environments.router,
         push_tokens.router,
-        presence.router,
         notifications.router,
+        users.router,
+        projects.router,
         webhooks.router,
+        health.router,
+        docs.router,
     ):
         app.include_router(router)
     # The last one added is the outermost.

@@ -24,9 +24,15 @@ _OTHERS: Final = f"""
 INSERT INTO users (uuid, distinct_id, email, date_joined)
 SELECT gen_random_uuid(), 'other' || i, 'other' || i || '@example.com', now() FROM generate_series(1, {_USERS}) i
 """
-# Made again once the rows are there. The key would check every row on its own.
-_BEFORE: Final = "ALTER TABLE tasks DROP CONSTRAINT fk_tasks_latest_run_id"
+# Made again once the rows are there. The key would check every row on its own, and the trigger count it.
+_BEFORE: Final = """
+ALTER TABLE tasks DROP CONSTRAINT fk_tasks_latest_run_id;
+ALTER TABLE tasks DISABLE TRIGGER tasks_come_and_go
+"""
 _AFTER: Final = """
+INSERT INTO task_counts (project_id, audience, archived, internal, tasks, changes, folded)
+SELECT project_id, audience, archived, internal, count(*), 1, true FROM tasks WHERE NOT deleted GROUP BY 1, 2, 3, 4;
+ALTER TABLE tasks ENABLE TRIGGER tasks_come_and_go;
 ALTER TABLE tasks ADD CONSTRAINT fk_tasks_latest_run_id
     FOREIGN KEY (latest_run_id) REFERENCES runs (id) ON DELETE SET NULL
 """

@@ -16,6 +16,7 @@ from app.models.runs import Run
 from app.models.sandbox_environments import SandboxEnvironment
 from app.models.signing_keys import SigningKey
 from app.models.staged_artifacts import StagedArtifact
+from app.models.task_counts import TaskCount
 from app.models.tasks import Task
 from app.models.users import User
 from app.models.webhooks import CiFailure, WebhookDelivery
@@ -45,6 +46,7 @@ __all__ = [
     "SigningKey",
     "StagedArtifact",
     "Task",
+    "TaskCount",
     "TaskCounter",
     "TaskMute",
     "User",

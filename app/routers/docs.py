@@ -5,6 +5,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+from app.web.routes import PlannedRoute
+
 __all__ = ["router"]
 
 # The page may load from this service and from nowhere else. Swagger UI needs inline styles, and its set-up is an
@@ -14,7 +16,7 @@ _CONTENT_SECURITY_POLICY = (
     "img-src 'self' data:; worker-src blob:; connect-src 'self'"
 )
 
-router = APIRouter()
+router = APIRouter(route_class=PlannedRoute)
 
 
 @router.get("/docs", include_in_schema=False)

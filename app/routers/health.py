@@ -8,10 +8,11 @@ from app.schemas.health import LivenessOut, ReadinessOut
 from app.services.health import check_readiness
 from app.web.answers import Json
 from app.web.dependencies import ProcessDep
+from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=PlannedRoute)
 
 
 @router.get(

@@ -18,12 +18,13 @@ from app.web.body import json_body
 from app.web.dependencies import ProcessDep, SessionDep, TaskId
 from app.web.documentation import errors
 from app.web.pagination import PageDep
+from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
 _TASK = "/projects/{project_id}/tasks/{task_id}"
 
-router = APIRouter(prefix="/api", tags=["push"])
+router = APIRouter(prefix="/api", tags=["push"], route_class=PlannedRoute)
 
 TestBody = Annotated[PushTestIn, Depends(json_body(PushTestIn))]
 PreferencesBody = Annotated[PreferencesIn, Depends(json_body(PreferencesIn))]

@@ -12,10 +12,13 @@ from app.web.auth import TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import SessionDep, TaskId
 from app.web.documentation import errors
+from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["push"])
+router = APIRouter(
+    prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["push"], route_class=PlannedRoute
+)
 
 PresenceBody = Annotated[PresenceIn, Depends(json_body(PresenceIn))]
 LeaveBody = Annotated[PresenceLeaveIn, Depends(json_body(PresenceLeaveIn))]

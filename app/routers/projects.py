@@ -9,10 +9,11 @@ from app.web.auth import ProjectRead
 from app.web.dependencies import SessionDep
 from app.web.documentation import errors
 from app.web.pagination import PageDep
+from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/projects", tags=["projects"])
+router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=PlannedRoute)
 
 
 @router.get(

@@ -11,10 +11,11 @@ from app.web.auth import UserRead, UserWrite
 from app.web.body import json_body
 from app.web.dependencies import ProcessDep, SessionDep
 from app.web.documentation import errors
+from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api", tags=["push"])
+router = APIRouter(prefix="/api", tags=["push"], route_class=PlannedRoute)
 
 PushTokenBody = Annotated[PushTokenIn, Depends(json_body(PushTokenIn))]
 UnregisterBody = Annotated[UnregisterIn, Depends(json_body(UnregisterIn))]

@@ -14,11 +14,14 @@ from app.web.body import json_body
 from app.web.dependencies import RunId, SessionDep, StoreDep, TaskId
 from app.web.documentation import errors
 from app.web.files import StoredFile
+from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
 router = APIRouter(
-    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts", tags=["artifacts"]
+    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts",
+    tags=["artifacts"],
+    route_class=PlannedRoute,
 )
 
 InlineBody = Annotated[InlineIn, Depends(json_body(InlineIn))]

@@ -12,10 +12,13 @@ from app.web.body import json_body
 from app.web.dependencies import ProcessDep, RunId, SessionDep, TaskId
 from app.web.documentation import errors
 from app.web.idempotency import OnceDep
+from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"])
+router = APIRouter(
+    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=PlannedRoute
+)
 
 CommandBody = Annotated[CommandIn, Depends(json_body(CommandIn))]
 

@@ -16,10 +16,13 @@ from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import ProcessDep, RunId, SessionDep, StoreDep, TaskId
 from app.web.documentation import errors
+from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"])
+router = APIRouter(
+    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=PlannedRoute
+)
 
 AppendBody = Annotated[AppendIn, Depends(json_body(AppendIn))]
 RelayBody = Annotated[RelayIn, Depends(json_body(RelayIn))]

@@ -13,11 +13,14 @@ from app.web.auth import RunHolder, TaskRead
 from app.web.dependencies import ProcessDep, RunId, SessionDep, TaskId
 from app.web.documentation import errors
 from app.web.event_lines import read_event_lines
+from app.web.routes import PlannedRoute
 from app.web.sse import MEDIA_TYPE, EventStream
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"])
+router = APIRouter(
+    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=PlannedRoute
+)
 
 LastEventId = Annotated[
     str | None,

@@ -25,10 +25,13 @@ from app.web.dependencies import ProcessDep, RunId, SessionDep, StoreDep, TaskId
 from app.web.documentation import errors
 from app.web.idempotency import OnceDep
 from app.web.pagination import PageDep
+from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["runs"])
+router = APIRouter(
+    prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["runs"], route_class=PlannedRoute
+)
 
 RunBody = Annotated[RunIn, Depends(json_body(RunIn))]
 RunCreateBody = Annotated[RunCreateIn, Depends(json_body(RunCreateIn))]

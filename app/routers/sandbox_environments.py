@@ -17,10 +17,15 @@ from app.web.body import json_body
 from app.web.dependencies import CipherDep, EnvironmentId, SessionDep
 from app.web.documentation import errors
 from app.web.pagination import PageDep
+from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/projects/{project_id}/sandbox_environments", tags=["sandbox environments"])
+router = APIRouter(
+    prefix="/api/projects/{project_id}/sandbox_environments",
+    tags=["sandbox environments"],
+    route_class=PlannedRoute,
+)
 
 CreateBody = Annotated[SandboxEnvironmentIn, Depends(json_body(SandboxEnvironmentIn))]
 UpdateBody = Annotated[SandboxEnvironmentUpdateIn, Depends(json_body(SandboxEnvironmentUpdateIn))]

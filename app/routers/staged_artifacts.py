@@ -12,10 +12,15 @@ from app.web.auth import TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import SessionDep, StoreDep, TaskId
 from app.web.documentation import errors
+from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}/staged_artifacts", tags=["artifacts"])
+router = APIRouter(
+    prefix="/api/projects/{project_id}/tasks/{task_id}/staged_artifacts",
+    tags=["artifacts"],
+    route_class=PlannedRoute,
+)
 
 PrepareBody = Annotated[PrepareIn, Depends(json_body(PrepareIn))]
 FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]

@@ -16,15 +16,16 @@ from app.services import tasks
 from app.web.answers import Json, no_content
 from app.web.auth import TaskRead, TaskWrite, VisibleTask
 from app.web.body import json_body
-from app.web.dependencies import SessionDep, StoreDep, TaskId
+from app.web.dependencies import ListsDep, SessionDep, StoreDep, TaskId
 from app.web.documentation import errors
 from app.web.idempotency import OnceDep
 from app.web.pagination import PageDep
+from app.web.routes import PlannedRoute
 from app.web.task_body import TaskBody
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"])
+router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"], route_class=PlannedRoute)
 
 SummariesBody = Annotated[SummariesIn, Depends(json_body(SummariesIn))]
 
@@ -43,13 +44,14 @@ async def list_tasks(
     query: Annotated[TaskListQuery, Query()],
     session: SessionDep,
     store: StoreDep,
+    lists: ListsDep,
 ) -> Json:
     """Return the tasks of the project that the caller sees, newest first, each with its latest run.
 
     All filters apply at once and `count` counts what they leave. Archived and internal tasks are left out by default.
     """
     count, results = await tasks.list_tasks(
-        session, caller, query, limit=page.limit, offset=page.offset, store=store
+        session, caller, query, limit=page.limit, offset=page.offset, store=store, lists=lists
     )
     return Json(page.page(count, results))
 

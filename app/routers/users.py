@@ -8,10 +8,11 @@ from app.web.answers import Json
 from app.web.auth import UserRead
 from app.web.dependencies import SessionDep
 from app.web.documentation import errors
+from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/users", tags=["users"])
+router = APIRouter(prefix="/api/users", tags=["users"], route_class=PlannedRoute)
 
 
 @router.get(

@@ -11,10 +11,11 @@ from app.web.answers import Json
 from app.web.body import read_bytes
 from app.web.dependencies import ProcessDep, SessionDep
 from app.web.documentation import errors
+from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/webhooks", tags=["operations"])
+router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=PlannedRoute)
 
 # A hundred times what these events have.
 _MAX_BYTES = 5 * 2**20

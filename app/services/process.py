@@ -25,6 +25,7 @@ from app.security import Cipher
 from app.services.access import Principal
 from app.services.budgets import Budgets
 from app.services.caller_cache import CallerCache
+from app.services.list_memory import ListMemory
 from app.services.run_stream import find_last_words
 from app.services.stream_presence import StreamPresence
 from app.services.usage_gates import UsageGate, open_gates
@@ -59,6 +60,7 @@ class ProcessContext:
     # What this process remembers for a moment.
     callers: CallerCache[Principal] = field(default_factory=CallerCache)
     budgets: Budgets = field(default_factory=Budgets)
+    lists: ListMemory = field(default_factory=ListMemory)
 
     @property
     def cipher(self) -> Cipher:

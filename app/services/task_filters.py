@@ -12,25 +12,39 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
+    Uuid,
     and_,
+    any_,
     bindparam,
     false,
     func,
     literal_column,
+    null,
     or_,
     select,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
-from app.models import Run, Task
+from app.models import Run, Task, TaskCount
 from app.models.tasks import EVERYONE, REPOSITORY_NAME, REPOSITORY_OWNER
 from app.schemas.tasks import Archived, TaskListQuery
 from app.services.access import VISIBLE_TASK, Principal, visibility
+from app.services.task_counts import tasks_counted, version
 from app.services.task_text import escape_like, searched_number
 from app.services.task_views import select_tasks
 from app.statements import Prepared
 
-__all__ = ["TaskFilter", "count_statement", "page_statement", "task_filter"]
+__all__ = [
+    "TASKS_BY_ID",
+    "TaskFilter",
+    "by_flags",
+    "count_statement",
+    "first_page_statement",
+    "page_statement",
+    "task_filter",
+    "version_statement",
+]
 
 _MAX_BIGINT = 2**63 - 1
 # There are more shapes than anybody asks for.
@@ -106,29 +120,79 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "words": _WORDS,
     "number": or_(_WORDS, Task.task_number == bindparam("number")),
 }
+# The same flags of what is counted.
+_FLAGS: Mapping[str, ColumnElement[bool]] = {
+    "internal": TaskCount.internal.expression,
+    "not internal": ~TaskCount.internal,
+    "archived": TaskCount.archived.expression,
+    "not archived": ~TaskCount.archived,
+}
+
+
+@lru_cache(maxsize=_SHAPES_KEPT)
+def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
+    """Return the statement that brings the newest tasks of a filter `by_flags`, each row with the `count` of all.
+
+    It has no parameter but those of its filter: the planner knows how few rows are wanted, and need not plan again.
+    """
+    return Prepared(_shown(_newest(shape, limit)).add_columns(_counted(shape).label("count")))
+
+
+@lru_cache(maxsize=_SHAPES_KEPT)
+def version_statement(shape: tuple[str, ...]) -> Prepared:
+    """Return the statement that brings the `version` of what the caller sees, and the `count` of a filter `by_flags`.
+
+    For the other filters the count is null: nobody knows it without looking.
+    """
+    count = _counted(shape) if by_flags(shape) else null()
+    return Prepared(select(version().label("version"), count.label("count")))
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def count_statement(shape: tuple[str, ...]) -> Prepared:
-    """Return the statement that counts the visible tasks which a filter of this shape leaves."""
+    """Return the statement that counts what a filter of this shape leaves, with the `version` of its snapshot."""
     conditions = (_CONDITIONS[name] for name in shape)
-    return Prepared(select(func.count().label("count")).select_from(Task).where(VISIBLE_TASK, *conditions))
+    count = select(func.count()).select_from(Task).where(VISIBLE_TASK, *conditions).scalar_subquery()
+    return Prepared(select(version().label("version"), count.label("count")))
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def page_statement(shape: tuple[str, ...], limit: int, *, first: bool) -> Prepared:
-    """Return the statement that brings a page of them, newest first.
+def page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
+    """Return the statement that finds the `ids` of a page, newest first, with the `version` of its snapshot.
 
-    The first page, the one that is polled, has no parameter but those of its filter: the planner knows how few rows are
-    wanted, and need not plan again. Others take `offset`, and in `end` the sum of `limit` and `offset`.
+    It takes `offset`, and in `end` the sum of `limit` and `offset`.
     """
-    page = _newest(shape, limit, first=first).subquery()
-    return Prepared(
-        select_tasks().join(page, page.c.id == Task.id).order_by(page.c.created_at.desc(), page.c.id.desc())
+    page = _newest(shape, limit, first=False).subquery()
+    ids = func.array_agg(aggregate_order_by(page.c.id, page.c.created_at.desc(), page.c.id.desc()))
+    return Prepared(select(version().label("version"), select(ids).scalar_subquery().label("ids")))
+
+
+TASKS_BY_ID = Prepared(
+    select_tasks()
+    .where(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
+    .order_by(Task.created_at.desc(), Task.id.desc())
+)
+
+
+def by_flags(shape: tuple[str, ...]) -> bool:
+    """Tell whether a filter asks for nothing but flags, by which tasks are counted as they change."""
+    return _FLAGS.keys() >= set(shape)
+
+
+def _counted(shape: tuple[str, ...]) -> ColumnElement[int]:
+    return tasks_counted(*(_FLAGS[name] for name in shape))
+
+
+def _shown(page: Select[Any]) -> Select[Any]:
+    found = page.subquery()
+    return (
+        select_tasks()
+        .join(found, found.c.id == Task.id)
+        .order_by(found.c.created_at.desc(), found.c.id.desc())
     )
 
 
-def _newest(shape: tuple[str, ...], limit: int, *, first: bool) -> Select[Any]:
+def _newest(shape: tuple[str, ...], limit: int, *, first: bool = True) -> Select[Any]:
     """Return the ids of one page: each audience read in the order of its index, the two merged.
 
     `audience IN (…)` would give up the order of the index and sort everything the caller sees.

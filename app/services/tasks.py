@@ -31,7 +31,9 @@ from app.ids import new_id
 from app.models import Run, SignalReportTask, Task, TaskCounter
 from app.schemas.tasks import SummaryOut, TaskIn, TaskListQuery, TaskOut
 from app.services.access import VISIBLE_TASK, Principal, visibility
-from app.services.task_filters import count_statement, page_statement, task_filter
+from app.services.list_memory import ListMemory
+from app.services.task_filters import TASKS_BY_ID, by_flags, first_page_statement, task_filter
+from app.services.task_pages import find_page
 from app.services.task_references import default_github_integration, require_references
 from app.services.task_text import title_from_description
 from app.services.task_views import select_tasks, task_out, tasks_out
@@ -81,15 +83,19 @@ async def list_tasks(
     limit: int,
     offset: int,
     store: ObjectStore,
+    lists: ListMemory,
 ) -> tuple[int, list[TaskOut]]:
-    """Return how many visible tasks the filters leave, and a page of them, newest first."""
+    """Return how many visible tasks the filters leave, and a page of them, newest first (contract 2.6, 5.1).
+
+    The count is exact. What polls ask for, the newest tasks and their number, is one statement whose cost does not
+    depend on how many tasks there are. Anything else is found out once, and again when something has changed.
+    """
     wanted = task_filter(caller, query)
-    counted = await count_statement(wanted.shape).first(session, wanted.values)
-    count: int = counted["count"] if counted else 0
-    if offset >= count:
-        return count, []
-    page = page_statement(wanted.shape, limit, first=offset == 0)
-    rows = await page.all(session, {**wanted.values, "offset": offset, "end": offset + limit})
+    if offset == 0 and by_flags(wanted.shape):
+        rows = await first_page_statement(wanted.shape, limit).all(session, wanted.values)
+        return rows[0]["count"] if rows else 0, await tasks_out(rows, caller.project, store)
+    count, ids = await find_page(session, wanted, limit=limit, offset=offset, lists=lists)
+    rows = await TASKS_BY_ID.all(session, {"ids": ids, **visibility(caller)}) if ids else []
     return count, await tasks_out(rows, caller.project, store)
 
 

@@ -17,11 +17,13 @@ from app.db import unit_of_work
 from app.errors import NotFound
 from app.schemas.fields import parse_uuid
 from app.security import Cipher
+from app.services.list_memory import ListMemory
 from app.services.process import ProcessContext
 
 __all__ = [
     "CipherDep",
     "EnvironmentId",
+    "ListsDep",
     "ProcessDep",
     "QueueDep",
     "RunId",
@@ -56,12 +58,17 @@ async def _queue(process: ProcessDep) -> JobQueue:
     return process.queue
 
 
+async def _lists(process: ProcessDep) -> ListMemory:
+    return process.lists
+
+
 async def _cipher(process: ProcessDep) -> Cipher:
     return Cipher(process.settings.secret_keys)
 
 
 CipherDep = Annotated[Cipher, Depends(_cipher)]
 StoreDep = Annotated[ObjectStore, Depends(_store)]
+ListsDep = Annotated[ListMemory, Depends(_lists)]
 QueueDep = Annotated[JobQueue, Depends(_queue)]
 
 

@@ -34,6 +34,7 @@ from app.worker.context import WorkerContext
 from app.worker.jobs.deliver_notifications import deliver_notifications
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
+from app.worker.jobs.fold_task_counts import fold_task_counts
 from app.worker.jobs.recover_runs import recover_runs
 from app.worker.jobs.sweep_artifacts import sweep_artifacts
 from app.worker.jobs.sweep_code_hosts import sweep_code_hosts
@@ -116,6 +117,7 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Work
             cron(sweep_code_hosts, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
             cron(sweep_presence, second=25, unique=True, timeout=_CHORE_SECONDS),
             cron(sweep_idempotency_keys, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
+            cron(fold_task_counts, second=_SWEEP_SECONDS, unique=True, timeout=_CHORE_SECONDS),
         ],
         redis_pool=_queue_pool(context.process.settings, CHORES_QUEUE),
         queue_name=CHORES_QUEUE,

@@ -64,10 +64,11 @@ class TestBudget:
         ("method", "path", "body", "budget"),
         [
             pytest.param("GET", "/{task}", None, 2, id="retrieve"),
-            pytest.param("GET", "", None, 3, id="list"),
-            pytest.param(
-                "GET", "?search=task&status=queued&stage=x&repository=r", None, 3, id="list-filtered"
-            ),
+            pytest.param("GET", "", None, 1, id="list"),
+            pytest.param("GET", "?archived=all", None, 1, id="list-by-flags"),
+            pytest.param("GET", "?offset=1", None, 4, id="list-offset"),
+            # What is found out has a plan of its own, which is two statements each.
+            pytest.param("GET", "?search=task&repository=r", None, 6, id="list-filtered"),
             pytest.param("POST", "", {"title": "x"}, 4, id="create"),
             pytest.param("PATCH", "/{task}", {"title": "x"}, 4, id="update"),
             pytest.param("DELETE", "/{task}", None, 2, id="delete"),
@@ -122,7 +123,7 @@ class TestBudget:
             assert response.status_code == 201
             assert len(behind_authentication(statements)) <= 4
 
-    async def test_full_page_is_two_statements(
+    async def test_full_page_is_one_statement(
         self,
         client: httpx.AsyncClient,
         session: AsyncSession,
@@ -131,13 +132,27 @@ class TestBudget:
         owner: User,
         tasks_url: str,
     ) -> None:
-        """One counts, one brings tasks, creators and latest runs."""
+        """It brings tasks, creators, latest runs and the count."""
         for _ in range(100):
             await make_run(session, task=await make_task(session, project=project, created_by=owner))
         with recorded(engine) as statements:
             rows = assert_page(await client.get(tasks_url, params={"limit": "100"}), count=100)
         assert len(rows) == 100
-        assert len(behind_authentication(statements)) == 2
+        assert len(behind_authentication(statements)) == 1
+
+    @pytest.mark.usefixtures("task_id")
+    async def test_filter_that_was_asked_for_before_is_a_look_and_a_page(
+        self, client: httpx.AsyncClient, engine: AsyncEngine, tasks_url: str
+    ) -> None:
+        query = {"search": "task", "origin_product": "onboarding"}
+        first = await client.get(tasks_url, params=query)
+        with recorded(engine) as statements:
+            again = await client.get(tasks_url, params=query)
+        assert again.content == first.content
+        looked, shown = (statement.sql for statement in statements if "api_keys" not in statement.sql)
+        assert "task_counts" in looked
+        assert "FROM tasks" not in looked
+        assert "ILIKE" not in shown
 
 
 # One task in a thousand holds this word.
@@ -293,6 +308,8 @@ async def test_every_list_of_a_large_project_answers_from_an_index(
                 url = f"/api/projects/{large_cast.project.id}/tasks"
                 assert (await client.get(url, params=params)).status_code == 200
             for statement in behind_authentication(statements):
+                if statement.sql.startswith("SET LOCAL"):
+                    continue
                 wrong += await faults(connection, params, statement, index)
     await connection.close()
     assert wrong == []
@@ -309,6 +326,7 @@ async def faults(
     ):
         if "tasks" in plan.scanned:
             found.append(f"{params}: {name} plan scans tasks: {plan.sql}")
-        if name == "custom" and index is not None and index not in plan.indexes:
+        searches = name == "custom" and "ILIKE" in statement.sql
+        if searches and index is not None and index not in plan.indexes:
             found.append(f"{params}: {name} plan uses {sorted(plan.indexes)}: {plan.sql}")
     return found

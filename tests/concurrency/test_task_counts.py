@@ -1,0 +1,76 @@
+"""Many who write tasks at the same time, and those who fold what they wrote: the sums stay right."""
+
+import asyncio
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import func, select, update
+
+from app.db import SessionFactory, unit_of_work
+from app.models import Project, Task, TaskCount, User
+from app.services.task_counts import fold_counts
+from tests.support.assertions import assert_page
+from tests.support.callers import bearer
+from tests.support.factories import make_key, make_task
+
+WRITERS = 6
+TASKS_EACH = 4
+
+
+async def test_sums_are_right_after_writers_and_folders_met(
+    sessions: SessionFactory, project: Project, owner: User
+) -> None:
+    async def write(number: int) -> None:
+        for step in range(TASKS_EACH):
+            async with unit_of_work(sessions) as session:
+                task = await make_task(session, project=project, created_by=owner)
+                if step == number % TASKS_EACH:
+                    await session.execute(update(Task).where(Task.id == task.id).values(archived=True))
+
+    async def fold() -> None:
+        for _ in range(TASKS_EACH):
+            async with unit_of_work(sessions) as session:
+                await fold_counts(session)
+
+    await asyncio.gather(*(write(number) for number in range(WRITERS)), fold(), fold())
+
+    async with unit_of_work(sessions) as session:
+        await fold_counts(session)
+    async with sessions() as session:
+        rows = await session.execute(
+            select(TaskCount.archived, func.sum(TaskCount.tasks))
+            .where(TaskCount.project_id == project.id, TaskCount.audience == owner.id)
+            .group_by(TaskCount.archived)
+        )
+        assert {row[0]: int(row[1]) for row in rows} == {True: WRITERS, False: WRITERS * (TASKS_EACH - 1)}
+
+
+@pytest.mark.parametrize("query", ["", "?search=found", "?archived=all&offset=1"])
+async def test_list_shows_each_write_at_once_while_others_ask(
+    application: FastAPI,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    tasks_url: str,
+    query: str,
+) -> None:
+    async with unit_of_work(sessions) as session:
+        key = await make_key(session, user=owner)
+        await make_task(session, project=project, created_by=owner, title="found")
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://testserver", headers=bearer(key)
+    ) as client:
+        created = await client.post(tasks_url, json={"title": "found too"})
+        for number in range(3, 6):
+            (created, *_) = await asyncio.gather(
+                client.post(tasks_url, json={"title": f"found {number}"}),
+                *(client.get(tasks_url + query) for _ in range(3)),
+            )
+            assert created.status_code == 201
+            rows = assert_page(await client.get(tasks_url + query), count=number)
+            assert len(rows) == number - query.count("offset")
+        gone = await client.delete(f"{tasks_url}/{created.json()['id']}")
+        assert gone.status_code == 204
+        assert (await client.get(tasks_url + query)).json()["count"] == 4
