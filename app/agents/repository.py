@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from app.agents.blank import add_settings, make_repository
 from app.agents.errors import PushRejected, WorkspaceBroken
 from app.agents.fetching import TRANSFER, Base, Source, fetch, look_up, refuse
 from app.agents.git import Git, Remote
@@ -56,10 +57,10 @@ class Repository:
         self._loan: Loan | None = None
         self._origin_of_partial: str | None = None
 
-    async def create(self) -> None:
+    def create(self) -> None:
         """Make the empty repository."""
         self.folder.mkdir(mode=0o700)
-        await self._git.output("init", "--quiet", "--bare", "--template=", timeout=_LOCAL)
+        make_repository(self.folder)
 
     async def look_up(self, source: Source, push_branch: str) -> Base:
         """Return where the work starts. Raises a RepositoryError that says what is wrong."""
@@ -88,13 +89,14 @@ class Repository:
     ) -> None:
         """Give the agent a clone of its own, on a new branch: all it can write to there is its own."""
         where = Git(work, self._git.environment)
+        git_folder = work / ".git"
         if base.sha is None or self._loan is not None:
-            initial = f"--initial-branch={branch}"
-            await self._git.output("init", "--quiet", "--template=", initial, "--", str(work), timeout=_LOCAL)
+            make_repository(git_folder, branch=branch, is_bare=False)
             if source is not None:
-                await where.output("remote", "add", "origin", source.remote.url, timeout=_LOCAL)
+                fetched = ("fetch", "+refs/heads/*:refs/remotes/origin/*")
+                add_settings(git_folder, ('remote "origin"', (("url", source.remote.url), fetched)))
         if self._loan is not None:
-            _borrow(work / ".git", self._loan.objects, self._loan.shallow)
+            _borrow(git_folder, self._loan.objects, self._loan.shallow)
             if source is not None and source.filter:
                 await _mark_partial(where, source.remote.url)
             for ref in (f"refs/remotes/origin/{base.start}", f"refs/heads/{base.start}"):
@@ -104,9 +106,8 @@ class Repository:
             )
         elif base.sha is not None and source is not None:
             await self._clone(work, where, base, branch, source)
-        for key, value in (("user.name", author.name), ("user.email", author.email)):
-            await where.output("config", key, value, timeout=_LOCAL)
-        _exclude_own_folder(work / ".git")
+        add_settings(git_folder, ("user", (("name", author.name), ("email", author.email))))
+        _exclude_own_folder(git_folder)
 
     async def _clone(self, work: Path, where: Git, base: Base, branch: str, source: Source) -> None:
         """Copy what this repository holds; nothing is shared with it."""
@@ -121,7 +122,7 @@ class Repository:
 
     async def make_collection(self, folder: Path) -> None:
         """Make the scratch repository that gathers the agent's work: it reads our objects, and writes its own."""
-        await self._git.output("init", "--quiet", "--bare", "--template=", "--", str(folder), timeout=_LOCAL)
+        make_repository(folder)
         shallow = self.folder / "shallow"
         _borrow(folder, self.folder / "objects", shallow.read_bytes() if shallow.exists() else b"")
         if self._origin_of_partial is not None:

@@ -39,6 +39,7 @@ from app.agents.confinement import (
     public_parts,
 )
 from app.agents.errors import SandboxUnavailable
+from app.agents.guards import Guards, find_guards
 from app.enums import AgentNetwork, SandboxKind
 
 __all__ = ["ConfinedProcess", "Confinement", "Sandbox", "SandboxPolicy", "confined_environment", "probe"]
@@ -65,6 +66,7 @@ class Sandbox:
     kind: SandboxKind  # what it came to; never AUTO
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
     program: Path | None = None  # of bubblewrap
+    guards: Guards | None = None  # before bubblewrap; None: launcher.py is
     private: tuple[Path, ...] = ()
 
     async def start(
@@ -122,6 +124,8 @@ class Sandbox:
         return ConfinedProcess(process, info_reader)
 
     def _launcher(self, confinement: Confinement, *, network: bool, gateway: Gateway | None) -> list[str]:
+        if self.guards is not None:
+            return self.guards.command(self.policy.limits())
         landlock = self.kind is SandboxKind.LANDLOCK
         orders = {
             "parent": os.getpid(),
@@ -291,6 +295,9 @@ async def probe(policy: SandboxPolicy) -> Sandbox:
     for kind in kinds:
         program = _find_bubblewrap() if kind is SandboxKind.BUBBLEWRAP else None
         sandbox = Sandbox(kind=kind, policy=policy, program=program, private=private)
+        guards = find_guards() if program is not None else None
+        if guards is not None and await _try(guarded := replace(sandbox, guards=guards)) is None:
+            return _announced(guarded)
         reason = await _try(sandbox)
         if reason is None:
             return _announced(sandbox)

@@ -14,6 +14,7 @@ off in the sandbox, where the agent could have done the same.
 import asyncio
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -41,7 +42,28 @@ _LOGGER = structlog.get_logger(__name__)
 _COLLECT_SECONDS = 300
 _RESULT = "refs/heads/result"
 _OUTPUT_LIMIT = 2**20
-_NOTHING_TO_COMMIT = 1
+_HEAD = re.compile(r"([0-9a-f]{40}([0-9a-f]{24})?)?")
+_NOT_ALL_TAKEN = 40  # no exit status of git
+# All of it in one process of the sandbox: to make a world takes longer than each of these commands.
+_GATHER = f"""\
+result=$1 base=$2 work=$3 own=$4 subject=$5
+set -e
+git symbolic-ref HEAD "$result"
+[ -z "$base" ] || git update-ref "$result" "$base"
+# Fails where the agent has no commit, or no repository any more; then its files are what counts.
+git fetch --quiet --force --no-tags --update-head-ok --update-shallow -- "$work" "HEAD:$result" 2>/dev/null || :
+head() {{ git rev-parse --verify --quiet HEAD || :; }}
+[ -z "$(head)" ] || git read-tree HEAD
+# Not by a pathspec that excludes our folder: git counts it as an error if the repository ignores the same one.
+taken=0
+git add --all --ignore-errors -- . >/dev/null || taken={_NOT_ALL_TAKEN}
+# A .gitignore of the repository can say otherwise than the exclude file.
+git reset --quiet -- "$own"
+# 1: there is nothing to commit.
+git commit --quiet --no-verify --allow-empty-message --message "$subject" >/dev/null || [ $? = 1 ]
+head
+exit $taken
+"""
 _SETTINGS = (
     ("core.bare", "false"),
     ("core.hooksPath", os.devnull),
@@ -86,7 +108,7 @@ class Workspace:
         The objects come through a mirror where there is one that can be used. Raises a RepositoryError.
         """
         self.author = author
-        await self._repository.create()
+        self._repository.create()
         if source is not None:
             self.base = await self._repository.look_up(source, push_branch)
         if not (source and mirrors and self.base.sha and await self._borrow(source, push_branch, mirrors)):
@@ -113,7 +135,7 @@ class Workspace:
             for folder in (self.work, self._repository.folder):
                 await _remove(folder)
             self._repository = Repository(self._repository.folder, self.environment)
-            await self._repository.create()
+            self._repository.create()
             return False
         self.base = base
         return True
@@ -158,8 +180,7 @@ class Workspace:
         git = _ConfinedGit(self, sandbox, collection)
         try:
             async with asyncio.timeout(_COLLECT_SECONDS):
-                notes = await self._gather(git, subject)
-                head = await git.output("rev-parse", "--verify", "--quiet", "HEAD", accept=(0, 1))
+                head, notes = await self._gather(git, subject)
                 if not head or head == self.base.sha:
                     return Collected(None, Changes([], b"", truncated=False), notes)
                 if not await self._repository.has(head):
@@ -174,23 +195,14 @@ class Workspace:
         """Push the collected commits to the origin. Raises a RepositoryError."""
         await self._repository.push(remote, head, branch, self.base)
 
-    async def _gather(self, git: "_ConfinedGit", subject: str) -> str:
-        await git.output("symbolic-ref", "HEAD", _RESULT)
-        if self.base.sha is not None:
-            await git.output("update-ref", _RESULT, self.base.sha)
-        # Fails where the agent has no commit, or no repository any more; then its files are what counts.
-        fetch = ("fetch", "--quiet", "--force", "--no-tags", "--update-head-ok", "--update-shallow")
-        code, _, _ = await git.run(*fetch, "--", str(self.work), f"HEAD:{_RESULT}")
-        code, _, _ = await git.run("rev-parse", "--verify", "--quiet", "HEAD")
-        if code == 0:
-            await git.output("read-tree", "HEAD")
-        # Not by a pathspec that excludes it: git counts it as an error if the repository ignores the same folder.
-        code, _, complaint = await git.run("add", "--all", "--ignore-errors", "--", ".")
-        # A .gitignore of the repository can say otherwise than the exclude file.
-        await git.output("reset", "--quiet", "--", OWN_FOLDER)
-        message = ("--allow-empty-message", "--message", " ".join(subject.split()))
-        await git.output("commit", "--quiet", "--no-verify", *message, accept=(0, _NOTHING_TO_COMMIT))
-        return last_lines(complaint) if code != 0 else ""
+    async def _gather(self, git: "_ConfinedGit", subject: str) -> tuple[str, str]:
+        """Commit what there is; return the commit, "" if there is none, and what could not be taken along."""
+        arguments = (_RESULT, self.base.sha or "", str(self.work), OWN_FOLDER, " ".join(subject.split()))
+        code, output, complaint = await git.script(_GATHER, *arguments)
+        head = _HEAD.fullmatch(output)
+        if code not in (0, _NOT_ALL_TAKEN) or head is None:
+            raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(complaint)}")
+        return head[0], last_lines(complaint) if code == _NOT_ALL_TAKEN else ""
 
     async def _hand_over(self, git: "_ConfinedGit", bundle: Path) -> None:
         known = (f"^{self.base.sha}",) if self.base.sha else ()
@@ -228,9 +240,16 @@ class _ConfinedGit:
         }
 
     async def run(self, *arguments: str, stdout: int = asyncio.subprocess.PIPE) -> tuple[int, str, str]:
-        """Return exit status, output and complaint; all processes are gone then."""
+        """Return exit status, output and complaint of a git command; all processes are gone then."""
+        return await self._run(["git", *arguments], stdout)
+
+    async def script(self, script: str, *arguments: str) -> tuple[int, str, str]:
+        """Do the same for a shell's script."""
+        return await self._run(["sh", "-c", script, "sh", *arguments], asyncio.subprocess.PIPE)
+
+    async def _run(self, command: Sequence[str], stdout: int) -> tuple[int, str, str]:
         process = await self._sandbox.start(
-            ["git", *arguments],
+            command,
             self._confinement,
             self._environment,
             network=AgentNetwork.NONE,
@@ -244,15 +263,6 @@ class _ConfinedGit:
         finally:
             await uninterrupted(process.stop())
         return code, output.decode(errors="replace").strip(), complaint.decode(errors="replace")
-
-    async def output(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> str:
-        """Return the output of a command that must end as accepted. Raises WorkspaceBroken."""
-        code, output, complaint = await self.run(*arguments)
-        if code not in accept:
-            raise WorkspaceBroken(
-                f"The agent's work cannot be gathered (git {arguments[0]}): {last_lines(complaint)}"
-            )
-        return output
 
 
 @asynccontextmanager

@@ -76,7 +76,7 @@ async def test_only_what_is_new_is_fetched(origin: GitFolder, mirrors: Mirrors, 
 
 
 async def look_up(workspace: Workspace, source: Source) -> Base:
-    await workspace._repository.create()
+    workspace._repository.create()
     return await workspace._repository.look_up(source, PUSH_BRANCH)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import structlog
 
 from app.agents.confinement import private_parts, public_parts
 from app.agents.errors import SandboxUnavailable
+from app.agents.guards import find_guards
 from app.agents.sandbox import Sandbox, SandboxPolicy, confined_environment, probe
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox, processes_with
@@ -31,9 +33,12 @@ async def cell(request: pytest.FixtureRequest, make_cell: CellMaker) -> Cell:
         pytest.skip(error.message)
 
 
-@pytest.fixture(params=ALL)
+@pytest.fixture(params=[*ALL, "launcher"])
 async def any_cell(request: pytest.FixtureRequest, make_cell: CellMaker) -> Cell:
+    """Any kind, and bubblewrap as on a machine that lacks the programs which guard it."""
     try:
+        if request.param == "launcher":
+            return make_cell(replace(await find_sandbox(SandboxKind.BUBBLEWRAP), guards=None))
         return make_cell(await find_sandbox(request.param))
     except SandboxUnavailable as error:
         pytest.skip(error.message)
@@ -235,11 +240,13 @@ async def test_agent_dies_with_a_worker_that_was_killed(any_cell: Cell, tmp_path
     worker = tmp_path / "worker.py"
     worker.write_text(
         "import asyncio, os, sys\n"
+        "from dataclasses import replace\n"
         "from pathlib import Path\n"
         "from app.agents.sandbox import *\n"
         "from app.enums import SandboxKind\n"
         "async def main():\n"
         f"    sandbox = await probe(SandboxPolicy(kind=SandboxKind({str(any_cell.sandbox.kind)!r})))\n"
+        f"    sandbox = sandbox if {any_cell.sandbox.guards is not None} else replace(sandbox, guards=None)\n"
         f"    places = [Path({str(any_cell.confinement.directory.parent)!r}) / p for p in ('work', 'home', 'tmp')]\n"
         "    cell = Confinement(directory=places[0], home=places[1], temporary=places[2])\n"
         f"    command = ['sh', '-c', 'setsid sleep {marker} & sleep {marker}']\n"
@@ -257,6 +264,27 @@ async def test_agent_dies_with_a_worker_that_was_killed(any_cell: Cell, tmp_path
     await process.wait()
 
     await eventually(lambda: processes_with(marker) == [])
+
+
+async def test_agent_goes_first_when_memory_runs_out(any_cell: Cell) -> None:
+    code, output = await any_cell.run("sh", "-c", "cat /proc/self/oom_score_adj; ulimit -c")
+
+    assert (code, output) == (0, "1000\n0\n")
+
+
+async def test_command_does_not_begin_without_its_worker(tmp_path: Path) -> None:
+    """The signal at its parent's death is asked for when that was already."""
+    guards = find_guards()
+    if guards is None:
+        pytest.skip("this machine lacks the programs")
+    command = shlex.join([*guards.command({}), "touch", str(tmp_path / "begun")])
+    # Its parent is the shell, and not the process that it was made for.
+    shell = await asyncio.create_subprocess_exec("sh", "-c", f"{command}; echo $?", stdout=subprocess.PIPE)
+
+    output, _ = await shell.communicate()
+
+    assert output == b"126\n"
+    assert not (tmp_path / "begun").exists()
 
 
 async def test_stop_is_repeatable_and_returns_the_exit_status(any_cell: Cell) -> None:

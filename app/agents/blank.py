@@ -1,0 +1,35 @@
+"""Makes empty git repositories by writing down what `git init` would, without starting it for each run.
+
+Only in folders that no agent can write to yet. A repository is HEAD, `objects`, `refs` and a configuration; that git
+takes what is written here for one is tested.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = ["add_settings", "make_repository"]
+
+# Its name, and its settings.
+Section = tuple[str, Iterable[tuple[str, str]]]
+
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
+
+
+def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = True) -> None:
+    """Make an empty repository whose HEAD is a branch without commits; `git_folder` is there and empty, or is not."""
+    for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
+        (git_folder / name).mkdir(parents=True)
+    (git_folder / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
+    core = [("repositoryformatversion", "0"), ("filemode", "true"), ("bare", str(is_bare).lower())]
+    if not is_bare:
+        core.append(("logallrefupdates", "true"))
+    add_settings(git_folder, ("core", core))
+
+
+def add_settings(git_folder: Path, *sections: Section) -> None:
+    """Add settings to a repository's own; a section is named as in the file: `core`, `remote "origin"`."""
+    with (git_folder / "config").open("a", encoding="utf-8") as file:
+        for name, settings in sections:
+            file.write(f"[{name}]\n")
+            for key, value in settings:
+                file.write(f'\t{key} = "{value.translate(_ESCAPES)}"\n')
