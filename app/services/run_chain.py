@@ -1,5 +1,6 @@
 """The chain of resumed runs: a run, the one it goes on from, and so on (contract 9.2)."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -7,10 +8,15 @@ from sqlalchemy import CTE, Text, cast, func, literal, select
 
 from app.models import Run
 
-__all__ = ["MAX_DEPTH", "resume_chain"]
+__all__ = ["MAX_DEPTH", "resume_chain", "resumes"]
 
 MAX_DEPTH = 10
 _RESUMED = "resume_from_run_id"
+
+
+def resumes(state: Mapping[str, Any]) -> bool:
+    """Tell whether a run says that it goes on from another one; whether there is such a one, the chain knows."""
+    return bool(state.get(_RESUMED))
 
 
 def resume_chain(task_id: UUID, run_id: UUID, *columns: Any) -> CTE:

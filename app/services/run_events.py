@@ -5,13 +5,14 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import MAX_EVENT_BYTES, EventKind, RunEvents
 from app.db import after_commit
 from app.enums import TERMINAL_STATUSES
 from app.models import Run
+from app.statements import Fields
 
 __all__ = [
     "STATE_COLUMNS",
@@ -44,7 +45,9 @@ STATE_COLUMNS = (
 _LARGE = ("output", "error_message")
 
 
-def announce_state(session: AsyncSession, events: RunEvents, row: Row[Any], *, opened: bool = False) -> None:
+def announce_state(
+    session: AsyncSession, events: RunEvents, row: Fields | RowMapping, *, opened: bool = False
+) -> None:
     """Tell who follows the run how it stands, once this transaction is committed.
 
     Args:
@@ -54,30 +57,30 @@ def announce_state(session: AsyncSession, events: RunEvents, row: Row[Any], *, o
         opened: whether this is the first that anybody hears of the run.
 
     """
-    kind = EventKind.ENDED if row.status in TERMINAL_STATUSES else EventKind.STATE
+    kind = EventKind.ENDED if row["status"] in TERMINAL_STATUSES else EventKind.STATE
     data = state_event(row)
 
     async def send() -> None:
-        events.put(row.id, data, kind=EventKind.OPENED if opened else kind)
+        events.put(row["id"], data, kind=EventKind.OPENED if opened else kind)
         # Whatever this request asks for next must not overtake it.
         await events.settle()
 
     after_commit(session, send)
 
 
-def state_event(row: Row[Any]) -> bytes:
+def state_event(row: Fields | RowMapping) -> bytes:
     """Return how a run stands, as an event; `omitted` names what is too large for one."""
     state = {
         "type": STATE_TYPE,
-        "run_id": str(row.id),
-        "task_id": str(row.task_id),
-        "status": row.status,
-        "stage": row.stage,
-        "output": row.output,
-        "branch": row.branch,
-        "error_message": row.error_message,
-        "updated_at": row.updated_at,
-        "completed_at": row.completed_at,
+        "run_id": str(row["id"]),
+        "task_id": str(row["task_id"]),
+        "status": row["status"],
+        "stage": row["stage"],
+        "output": row["output"],
+        "branch": row["branch"],
+        "error_message": row["error_message"],
+        "updated_at": row["updated_at"],
+        "completed_at": row["completed_at"],
     }
     for name in _LARGE:
         data = _encode(state)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.budget import Budget
@@ -32,11 +32,13 @@ from app.services import pull_requests
 from app.services.code_hosts import CodeHost, HostAccess, clone_url, read_code_host
 from app.services.pushed_branches import Pushed, branch_to_resume
 from app.services.run_artifacts import store_run_artifact
+from app.services.run_chain import resumes
 from app.services.run_log_writer import LogRef
 from app.services.run_memory import Earlier, earlier_runs
 from app.services.run_sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, RunSandbox, run_sandbox
 from app.services.run_usage import Spent, spent_by_others
 from app.services.task_text import slug, slug_prefix
+from app.statements import Fields, Prepared
 
 __all__ = ["UNEXPECTED", "Ending", "Orders", "ending_of", "read_orders"]
 
@@ -213,74 +215,76 @@ class Ending:
         return [*self.files, entry]
 
 
+_ORDERS = Prepared(
+    select(
+        Run.task_id,
+        Run.project_id,
+        Run.branch,
+        Run.state,
+        Run.artifacts,
+        Task.title,
+        Task.description,
+        Task.task_number,
+        Task.repository,
+        Task.json_schema,
+        Project.name.label("project_name"),
+        *ENVIRONMENT_COLUMNS,
+        User.first_name,
+        User.last_name,
+        User.email,
+    )
+    .join(Task, Task.id == Run.task_id)
+    .outerjoin(User, User.id == Task.created_by_id)
+    .join(Project, Project.id == Run.project_id)
+    .outerjoin(SandboxEnvironment, ENVIRONMENT_OF_RUN)
+    .where(Run.id == bindparam("run"))
+)
+
+
 async def read_orders(session: AsyncSession, run_id: UUID, *, git_base_url: str) -> Orders:
     """Return what a claimed run is about."""
-    row = (
-        await session.execute(
-            select(
-                Run.task_id,
-                Run.project_id,
-                Run.branch,
-                Run.state,
-                Run.artifacts,
-                Task.title,
-                Task.description,
-                Task.task_number,
-                Task.repository,
-                Task.json_schema,
-                Project.name.label("project_name"),
-                *ENVIRONMENT_COLUMNS,
-                User.first_name,
-                User.last_name,
-                User.email,
-            )
-            .join(Task, Task.id == Run.task_id)
-            .outerjoin(User, User.id == Task.created_by_id)
-            .join(Project, Project.id == Run.project_id)
-            .outerjoin(SandboxEnvironment, ENVIRONMENT_OF_RUN)
-            .where(Run.id == run_id)
-        )
-    ).one()
+    row = await _ORDERS.first(session, {"run": run_id})
+    assert row is not None
     # Clients write to the state too: what is no text is no message.
-    message = row.state.get("pending_user_message")
-    parts = (row.description or row.title, message if isinstance(message, str) else None)
+    message = row["state"].get("pending_user_message")
+    parts = (row["description"] or row["title"], message if isinstance(message, str) else None)
     prompt = "\n\n".join(part for part in parts if part)
-    host = await read_code_host(
-        session, git_base_url=git_base_url, task_id=row.task_id, run_id=run_id, state=row.state
-    )
-    resumed = None
-    if row.repository:
+    host, resumed = CodeHost(git_url=git_base_url, api_url=None), None
+    if row["repository"]:
+        host = await read_code_host(
+            session, git_base_url=git_base_url, task_id=row["task_id"], run_id=run_id, state=row["state"]
+        )
         resumed = await branch_to_resume(
-            session, task_id=row.task_id, run_id=run_id, repository=row.repository
+            session, task_id=row["task_id"], run_id=run_id, repository=row["repository"]
         )
     return Orders(
         run_id=run_id,
-        task_id=row.task_id,
-        project_id=row.project_id,
-        slug=slug(slug_prefix(row.project_name), row.task_number) or "task",
-        title=row.title,
+        task_id=row["task_id"],
+        project_id=row["project_id"],
+        slug=slug(slug_prefix(row["project_name"]), row["task_number"]) or "task",
+        title=row["title"],
         prompt=prompt,
-        repository=row.repository,
-        branch=row.branch,
-        json_schema=row.json_schema,
-        state=row.state,
+        repository=row["repository"],
+        branch=row["branch"],
+        json_schema=row["json_schema"],
+        state=row["state"],
         confines=run_sandbox(row),
         host=host,
         author=_author(row),
         resumed_branch=resumed,
-        attached=_attached(row.state, row.artifacts),
-        spent=await spent_by_others(session, row.task_id, run_id),
-        earlier=await earlier_runs(session, row.task_id, run_id),
+        attached=_attached(row["state"], row["artifacts"]),
+        spent=await spent_by_others(session, row["task_id"], run_id),
+        earlier=await earlier_runs(session, row["task_id"], run_id) if resumes(row["state"]) else (),
         follow_up=message if isinstance(message, str) and message.strip() else None,
     )
 
 
-def _author(row: Row[Any]) -> Author:
+def _author(row: Fields) -> Author:
     """Return who signs the commits: the task's creator if the run acts in their name (contract 5.8)."""
-    if row.state.get("pr_authorship_mode") != PrAuthorshipMode.USER or row.email is None:
+    if row["state"].get("pr_authorship_mode") != PrAuthorshipMode.USER or row["email"] is None:
         return Author()
-    name = " ".join(f"{row.first_name} {row.last_name}".split())
-    return Author(name=name or row.email, email=row.email)
+    name = " ".join(f"{row['first_name']} {row['last_name']}".split())
+    return Author(name=name or row["email"], email=row["email"])
 
 
 def _attached(state: Mapping[str, Any], artifacts: Sequence[ArtifactOut]) -> tuple[ArtifactOut, ...]:

@@ -22,7 +22,22 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Row, false, func, insert, literal, not_, or_, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    RowMapping,
+    Select,
+    bindparam,
+    false,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -35,6 +50,7 @@ from app.models import Run, Task
 from app.services import notifications, run_credentials, run_inbox, run_queue
 from app.services.run_events import STATE_COLUMNS, announce_state
 from app.services.run_holding import held_by
+from app.statements import Fields, Prepared
 from app.unicode import storable
 
 __all__ = [
@@ -116,7 +132,7 @@ async def open_run(
         )
         .returning(*STATE_COLUMNS)
     )
-    announce_state(session, events, opened.one(), opened=True)
+    announce_state(session, events, opened.mappings().one(), opened=True)
     # Latest is the greatest (created_at, id), also when replicas' clocks differ (contract 9.4).
     later = aliased(Run)
     overtaken = (
@@ -186,49 +202,34 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
 
 async def claim(
     session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents, limit: int = 0
-) -> Row[Any] | None:
+) -> Fields | None:
     """Take a run for the job `owner`: the one that has waited longest in the project of `run_id`, be it this or not.
 
     There is a job for each run that waits, so whichever comes first takes whichever has waited longest. Returns the
     run's columns; None when no run waits, or when workers perform `limit` runs of the project already (0: no limit).
     """
-    room = []
+    now = utcnow()
+    values = {"asked_for": run_id, "owner": owner, "now": now, "until": now + LEASE}
     if limit:
         await run_queue.lock_room(session, run_id)
-        room.append(run_queue.has_room(limit))
-    claimed = await _transition(
-        session,
-        events,
-        RunStatus.IN_PROGRESS,
-        Run.id == run_queue.longest_waiting(run_id),
-        run_queue.is_waiting(),
-        *room,
-        lease_owner=owner,
-        lease_expires_at=utcnow() + LEASE,
-        attempts=Run.attempts + 1,
-        # Another agent's end is not this one's.
-        state=Run.state.op("-")(run_inbox.AGENT_ENDED),
-    )
-    return claimed[0] if claimed else None
+        claimed = await _CLAIM_WITHIN.first(session, values | {"limit": limit})
+    else:
+        claimed = await _CLAIM.first(session, values)
+    if claimed is not None:
+        _tell(session, events, [claimed])
+    return claimed
 
 
 async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
     """Prove that the job is alive; False means that the run is no longer its own and the agent must stop."""
-    kept = await session.execute(
-        update(Run).where(*held_by(run_id, owner)).values(lease_expires_at=utcnow() + LEASE).returning(Run.id)
-    )
-    return kept.one_or_none() is not None
+    values = {"run": run_id, "owner": owner, "until": utcnow() + LEASE}
+    return await _EXTEND.first(session, values) is not None
 
 
 async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
     """Note that the agent may have acted: from here on a lost worker fails the run instead of repeating it."""
-    noted = await session.execute(
-        update(Run)
-        .where(*held_by(run_id, owner))
-        .values(state=Run.state.op("||")({AGENT_STARTED: utcnow().isoformat()}))
-        .returning(Run.id)
-    )
-    return noted.one_or_none() is not None
+    values = {"run": run_id, "owner": owner, "started": {AGENT_STARTED: utcnow().isoformat()}}
+    return await _MARK_STARTED.first(session, values) is not None
 
 
 async def finish(
@@ -267,7 +268,7 @@ async def finish(
         .values(remains | {"updated_at": utcnow()})
         .returning(*STATE_COLUMNS)
     )
-    if (row := left.one_or_none()) is not None:
+    if (row := left.mappings().one_or_none()) is not None:
         announce_state(session, events, row)
     return False
 
@@ -304,7 +305,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     failed = await _transition(
         session, events, RunStatus.FAILED, *lapsed, error_message=_WORKER_LOST, state=given_up
     )
-    return [row.id for row in requeued], [row.id for row in failed]
+    return [row["id"] for row in requeued], [row["id"] for row in failed]
 
 
 def _recovered(decision: str, reason: str) -> ColumnElement[Any]:
@@ -316,7 +317,7 @@ def _recovered(decision: str, reason: str) -> ColumnElement[Any]:
 
 async def _transition(
     session: AsyncSession, events: RunEvents, to: RunStatus, *conditions: ColumnElement[bool], **values: Any
-) -> list[Row[Any]]:
+) -> Sequence[RowMapping]:
     """Move the runs that satisfy `conditions` to a status they may go to; return those that moved."""
     sources = [status for status in RunStatus if to in TRANSITIONS[status]]
     return await _move(session, events, to, Run.status.in_(sources), *conditions, **values)
@@ -324,8 +325,25 @@ async def _transition(
 
 async def _move(
     session: AsyncSession, events: RunEvents, to: RunStatus, *conditions: ColumnElement[bool], **values: Any
-) -> list[Row[Any]]:
-    now = utcnow()
+) -> Sequence[RowMapping]:
+    rows = list((await session.execute(_moving(to, *conditions, now=utcnow(), **values))).mappings())
+    _tell(session, events, rows)
+    if rows and to in TERMINAL_STATUSES:
+        ids = [row["id"] for row in rows]
+        await run_inbox.drop_open(session, ids, reason=f"The run is {to.value}.")
+        await run_credentials.forget_tokens(session, ids)
+        await notifications.request(session, NotificationKind(to.value), ids)
+    return rows
+
+
+def _tell(session: AsyncSession, events: RunEvents, rows: Sequence[Fields | RowMapping]) -> None:
+    for row in rows:
+        log.info("run.status_changed", run_id=str(row["id"]), status=str(row["status"]))
+        announce_state(session, events, row)
+
+
+def _moving(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **values: Any) -> Select[Any]:
+    """Return the statement that moves runs, and returns those that moved."""
     values |= {"status": to, "updated_at": now}
     if to in TERMINAL_STATUSES:
         values["completed_at"] = func.coalesce(Run.completed_at, now)
@@ -346,12 +364,35 @@ async def _move(
         .returning(Task.id)
         .cte("mirrored")
     )
-    rows = list((await session.execute(select(moved).add_cte(mirrored))).all())
-    for row in rows:
-        log.info("run.status_changed", run_id=str(row.id), status=to.value)
-        announce_state(session, events, row)
-    if rows and to in TERMINAL_STATUSES:
-        await run_inbox.drop_open(session, [row.id for row in rows], reason=f"The run is {to.value}.")
-        await run_credentials.forget_tokens(session, [row.id for row in rows])
-        await notifications.request(session, NotificationKind(to.value), [row.id for row in rows])
-    return rows
+    return select(moved).add_cte(mirrored)
+
+
+def _claiming(*conditions: ColumnElement[bool]) -> Prepared:
+    # A run that waits is queued, from where this is a step that it may take.
+    assert RunStatus.IN_PROGRESS in TRANSITIONS[RunStatus.QUEUED]
+    return Prepared(
+        _moving(
+            RunStatus.IN_PROGRESS,
+            Run.id == run_queue.longest_waiting(bindparam("asked_for", type_=Run.id.type)),
+            run_queue.is_waiting(),
+            *conditions,
+            now=bindparam("now", type_=Run.updated_at.type),
+            lease_owner=bindparam("owner", type_=Run.lease_owner.type),
+            lease_expires_at=bindparam("until", type_=Run.lease_expires_at.type),
+            attempts=Run.attempts + 1,
+            # Another agent's end is not this one's.
+            state=Run.state.op("-")(run_inbox.AGENT_ENDED),
+        )
+    )
+
+
+_CLAIM = _claiming()
+_CLAIM_WITHIN = _claiming(run_queue.has_room(bindparam("limit", type_=BigInteger())))
+_HELD = held_by(bindparam("run", type_=Run.id.type), bindparam("owner", type_=Run.lease_owner.type))
+_EXTEND = Prepared(update(Run).where(*_HELD).values(lease_expires_at=bindparam("until")).returning(Run.id))
+_MARK_STARTED = Prepared(
+    update(Run)
+    .where(*_HELD)
+    .values(state=Run.state.op("||")(bindparam("started", type_=Run.state.type)))
+    .returning(Run.id)
+)

@@ -280,15 +280,15 @@ class RunLog:
         self._changed.set()
 
     async def keep_sending(self) -> None:
-        """Send what is new, again and again, until `close` is called. An outage only delays it."""
+        """Gather what is new and send it, again and again, until `close` is called. An outage only delays it."""
         while not self._closing.is_set():
             await self._changed.wait()
-            self._changed.clear()
-            if not await self._send_rest():
-                self._changed.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_GATHER_SECONDS + self._size / _BYTES_PER_SECOND):
                     await self._closing.wait()
+            self._changed.clear()
+            if not self._closing.is_set() and not await self._send_rest():
+                self._changed.set()
 
     async def close(self, sending: asyncio.Task[None]) -> bool:
         """Send what is left; False when store or database stayed away and the end of the log is lost.

@@ -42,7 +42,7 @@ def is_waiting(run: Any = Run) -> ColumnElement[bool]:
     return waits
 
 
-def longest_waiting(run_id: UUID) -> ColumnElement[UUID]:
+def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
     """Return the id of the run that is next in the project of `run_id`, locked; NULL if none waits.
 
     Whoever finds the row locked waits and takes the next, so that concurrent claims get different runs.
@@ -69,9 +69,10 @@ async def lock_room(session: AsyncSession, run_id: UUID) -> None:
     )
 
 
-def has_room(limit: int) -> ColumnElement[bool]:
+def has_room(limit: Any) -> ColumnElement[bool]:
     """Return whether workers perform fewer than `limit` runs of the project of the selected run."""
-    return _in_hand(Run.project_id) < limit
+    room: ColumnElement[bool] = _in_hand(Run.project_id) < limit
+    return room
 
 
 def _in_hand(project_id: Any) -> ColumnElement[int]:

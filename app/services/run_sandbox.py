@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_
+from sqlalchemy import and_
 
 from app.agents.domains import TRUSTED_DOMAINS
 from app.agents.egress import Service
@@ -16,6 +15,7 @@ from app.enums import AgentNetwork, NetworkAccessLevel
 from app.models import Run, SandboxEnvironment
 from app.security import Cipher, DecryptionError
 from app.services.sandbox_environments import effective_domains
+from app.statements import Fields
 
 __all__ = ["ENVIRONMENT_COLUMNS", "ENVIRONMENT_OF_RUN", "RunSandbox", "run_sandbox"]
 
@@ -91,15 +91,17 @@ class RunSandbox:
             ) from None
 
 
-def run_sandbox(row: Row[Any]) -> RunSandbox:
+def run_sandbox(row: Fields) -> RunSandbox:
     """Return what a row that holds `ENVIRONMENT_COLUMNS` gives a run."""
-    if row.network_access_level is None:
-        return RunSandbox(environment_id=row.sandbox_environment_id)
-    level = NetworkAccessLevel(row.network_access_level)
-    domains = effective_domains(level, row.allowed_domains, include_defaults=row.include_default_domains)
+    if row["network_access_level"] is None:
+        return RunSandbox(environment_id=row["sandbox_environment_id"])
+    level = NetworkAccessLevel(row["network_access_level"])
+    domains = effective_domains(
+        level, row["allowed_domains"], include_defaults=row["include_default_domains"]
+    )
     return RunSandbox(
-        environment_id=row.sandbox_environment_id,
+        environment_id=row["sandbox_environment_id"],
         level=level,
         domains=tuple(domains),
-        encrypted_variables=row.encrypted_variables,
+        encrypted_variables=row["encrypted_variables"],
     )

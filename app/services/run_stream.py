@@ -111,7 +111,7 @@ async def open_stream(
         .join(Task, Task.id == Run.task_id)
         .where(Run.id == run_id, Run.task_id == task_id, visible_task(caller))
     )
-    row = (await session.execute(statement)).one_or_none()
+    row = (await session.execute(statement)).mappings().one_or_none()
     if row is None:
         raise NotFound
     watcher = None
@@ -120,7 +120,7 @@ async def open_stream(
         watcher = Watcher(caller, task_id, device_id, expires_at)
     return FollowedRun(
         id=run_id,
-        is_over=row.status in TERMINAL_STATUSES,
+        is_over=row["status"] in TERMINAL_STATUSES,
         state=state_event(row),
         reload=f"/api/projects/{caller.project.id}/tasks/{task_id}/runs/{run_id}/session_logs",
         watcher=watcher,
@@ -317,8 +317,8 @@ async def find_last_words(sessions: SessionFactory, run_ids: Collection[UUID]) -
     )
     try:
         async with unit_of_work(sessions) as session:
-            rows = (await session.execute(statement)).all()
+            rows = (await session.execute(statement)).mappings().all()
     except DatabaseUnavailable as error:
         log.warning("run_stream.not_looked_up", error=repr(error))
         return {}
-    return {row.id: None if row.deleted else state_event(row) for row in rows}
+    return {row["id"]: None if row["deleted"] else state_event(row) for row in rows}

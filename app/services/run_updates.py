@@ -78,7 +78,7 @@ async def update_run(
     )
     # Last, so that whoever is told of the change reads all of it.
     if body.status is None or not await run_lifecycle.set_status(session, run_id, body.status, events=events):
-        announce_state(session, events, changed.one())
+        announce_state(session, events, changed.mappings().one())
     if body.status in TERMINAL_STATUSES:
         request_delivery(session, queue, run_id)
     announce_change(session, redis, run_id)
@@ -140,7 +140,7 @@ async def set_output(
         .values(output=output, updated_at=utcnow())
         .returning(*STATE_COLUMNS)
     )
-    announce_state(session, events, changed.one())
+    announce_state(session, events, changed.mappings().one())
     announce_change(session, redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=store)
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any  # JSON
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Numeric, and_, case, cast, func, or_, select, update
+from sqlalchemy import ColumnElement, Numeric, and_, bindparam, case, cast, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import RunStatus
 from app.models import Run
 from app.services.run_holding import held_by
+from app.statements import Prepared
 
 __all__ = ["USAGE", "Spent", "note_usage", "spent_by_others"]
 
@@ -41,19 +42,22 @@ async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, An
     return noted.one_or_none() is not None
 
 
-async def spent_by_others(session: AsyncSession, task_id: UUID, run_id: UUID) -> Spent:
-    """Return what the other runs of a task have used."""
-    tokens, cost = (
-        await session.execute(
-            select(
-                func.coalesce(func.sum(_number(_TOKENS)), 0), func.coalesce(func.sum(_number(_COST)), 0)
-            ).where(Run.task_id == task_id, Run.id != run_id)
-        )
-    ).one()
-    return Spent(int(tokens), float(cost))
-
-
 def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
     """Return the number at a path of the state, NULL where there is none."""
     value = Run.state[path]
     return case((func.jsonb_typeof(value) == "number", cast(value.astext, Numeric)))
+
+
+_SPENT = Prepared(
+    select(
+        func.coalesce(func.sum(_number(_TOKENS)), 0).label("tokens"),
+        func.coalesce(func.sum(_number(_COST)), 0).label("cost"),
+    ).where(Run.task_id == bindparam("task"), Run.id != bindparam("but"))
+)
+
+
+async def spent_by_others(session: AsyncSession, task_id: UUID, run_id: UUID) -> Spent:
+    """Return what the other runs of a task have used."""
+    row = await _SPENT.first(session, {"task": task_id, "but": run_id})
+    assert row is not None
+    return Spent(int(row["tokens"]), float(row["cost"]))

@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
+from arq.constants import in_progress_key_prefix
+from arq.utils import timestamp_ms
 from arq.worker import Worker
 from redis.exceptions import RedisError
 from typing_extensions import override
@@ -56,8 +58,42 @@ class ResilientWorker(Worker):
 
     @override
     async def start_jobs(self, job_ids: list[bytes]) -> None:
-        # arq asks Redis about each job that it finds, three times: not about those that are being done here.
-        await super().start_jobs([job_id for job_id in job_ids if not self._is_doing(job_id.decode())])
+        # arq asks Redis four times about each job that it finds. Once will do, and not at all for those that are being
+        # done here.
+        for job_id in (id_.decode() for id_ in job_ids):
+            if self._is_doing(job_id):
+                continue
+            await self.sem.acquire()
+            if self.job_counter >= self.max_jobs:
+                self.sem.release()
+                return
+            self.job_counter += 1
+            score = None
+            try:
+                score = await self._take(job_id)
+            finally:
+                if score is None:
+                    self.job_counter -= 1
+                    self.sem.release()
+            if score is not None:
+                job = self.loop.create_task(self.run_job(job_id, int(score)))
+                job.add_done_callback(lambda _: self._release_sem_dec_counter_on_complete())
+                self.tasks[job_id] = job
+
+    async def _take(self, job_id: str) -> float | None:
+        """Keep other workers away from a job that is due, and return its time; None if it is not ours to do."""
+        key = in_progress_key_prefix + job_id
+        async with self.pool.pipeline(transaction=True) as pipe:
+            pipe.set(key, b"1", nx=True, px=int(self.in_progress_timeout_s * 1000))
+            pipe.zscore(self.queue_name, job_id)
+            is_taken, score = await pipe.execute()
+        if not is_taken:
+            return None
+        if score is None or score > timestamp_ms():
+            # Done meanwhile, or put off by another worker.
+            await self.pool.delete(key)
+            return None
+        return float(score)
 
     def _is_doing(self, job_id: str) -> bool:
         task = self.tasks.get(job_id)

@@ -45,7 +45,7 @@ def line(sessions: SessionFactory, project: Project, owner: User, clock: Movable
 async def claim(sessions: SessionFactory, run: Run, *, owner: str, limit: int = 0) -> UUID | None:
     async with unit_of_work(sessions) as session:
         row = await take(session, run.id, owner=owner, limit=limit)
-        return None if row is None else row.id
+        return None if row is None else row["id"]
 
 
 async def in_progress(sessions: SessionFactory) -> list[UUID]:
@@ -92,7 +92,7 @@ async def test_concurrent_claims_take_different_runs(sessions: SessionFactory, l
     )
     assert first is not None
     assert second is not None
-    assert (first.id, second.id) == (runs[0].id, runs[1].id)
+    assert (first["id"], second["id"]) == (runs[0].id, runs[1].id)
 
 
 async def test_claim_that_meets_a_cancel_takes_the_next_run(sessions: SessionFactory, line: MakeLine) -> None:
@@ -103,7 +103,7 @@ async def test_claim_that_meets_a_cancel_takes_the_next_run(sessions: SessionFac
         partial(take, run_id=runs[0].id, owner="1"),
     )
     assert taken is not None
-    assert taken.id == runs[1].id
+    assert taken["id"] == runs[1].id
 
 
 class TestLimit:

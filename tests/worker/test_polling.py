@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix
 from arq.worker import func
 
 from app.clients.queue import ArqQueue, decode_job, encode_job
@@ -126,6 +127,26 @@ async def test_job_that_was_asked_for_again_while_it_was_ending_begins_again(
     await enqueue(queue, "hold:1")
     worker.let_go.set()
     await worker.until_started("hold:1", "hold:1")
+
+
+async def test_job_that_another_worker_has_begun_is_left_and_takes_no_place(
+    worker: Worker, queue: ArqQueue, redis: RedisClient
+) -> None:
+    await redis.set(f"{in_progress_key_prefix}hold:1", b"1")
+    await enqueue(queue, "hold:1")
+    await enqueue(queue, "hold:2")
+    await worker.until_started("hold:2")
+    assert await redis.exists(f"{in_progress_key_prefix}hold:1", f"{in_progress_key_prefix}hold:2") == 2
+
+
+async def test_job_that_is_not_due_is_not_kept_from_others(
+    worker: Worker, queue: ArqQueue, redis: RedisClient
+) -> None:
+    """It was in the queue when this worker looked, and is put off, or done, when it would take it."""
+    await worker.arq.start_jobs([b"hold:gone"])
+    await enqueue(queue, "hold:1")
+    await worker.until_started("hold:1")
+    assert not await redis.exists(f"{in_progress_key_prefix}hold:gone")
 
 
 async def test_wake_up_that_was_lost_costs_one_poll(

@@ -56,28 +56,34 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
     still gets what that left.
     """
     worker = worker_context(ctx)
-    await withdraw_run(worker.process.queue, UUID(run_id))
     owner = new_owner()
-    orders = await until_database_answers(lambda: _claim(worker, UUID(run_id), owner))
-    if orders is None:
+    # Side by side: there is a job for each run that waits, so it does no harm if this one is off the queue too late.
+    _, claimed = await asyncio.gather(
+        withdraw_run(worker.process.queue, UUID(run_id)),
+        until_database_answers(lambda: _claim(worker, UUID(run_id), owner)),
+    )
+    if claimed is None:
         log.info("run.not_claimed", asked_for=run_id)
         return
-    structlog.contextvars.bind_contextvars(run_id=str(orders.run_id))
+    structlog.contextvars.bind_contextvars(run_id=str(claimed))
     try:
-        async with Lease(worker.process.sessions, worker.changes, orders.run_id, owner=owner) as lease:
+        orders = await _read_orders(worker, claimed, owner)
+        if orders is None:
+            return
+        async with Lease(worker.process.sessions, worker.changes, claimed, owner=owner) as lease:
             ending = await _perform(worker, orders, owner, lease)
             await _end(worker, orders, owner, ending)
     except LeaseLost:
         log.warning("run.lease_lost")
     except asyncio.CancelledError:
-        await uninterrupted(_hand_back(worker, orders, owner))
+        await uninterrupted(_hand_back(worker, claimed, owner))
         raise
     if worker.process.settings.project_concurrency:
         # One that waits because of the limit has no job any more.
-        await ask_for_next(worker.process.queue, orders.run_id)
+        await ask_for_next(worker.process.queue, claimed)
 
 
-async def _claim(worker: WorkerContext, run_id: UUID, owner: str) -> Orders | None:
+async def _claim(worker: WorkerContext, run_id: UUID, owner: str) -> UUID | None:
     async with unit_of_work(worker.process.sessions) as session:
         claimed = await run_lifecycle.claim(
             session,
@@ -86,26 +92,37 @@ async def _claim(worker: WorkerContext, run_id: UUID, owner: str) -> Orders | No
             events=worker.process.events,
             limit=worker.process.settings.project_concurrency,
         )
-        if claimed is None:
-            return None
-        try:
-            base_url = worker.process.settings.git_base_url
-            return await read_orders(session, claimed.id, git_base_url=base_url)
-        except (SQLAlchemyError, DatabaseUnavailable):
-            raise
-        except Exception:
-            # Unclaimed again, it would stand first in its project's line for ever.
-            log.exception("run.orders_not_read", run_id=str(claimed.id))
-            request_delivery(session, worker.process.queue, claimed.id)
+    return None if claimed is None else claimed["id"]
+
+
+async def _read_orders(worker: WorkerContext, run_id: UUID, owner: str) -> Orders | None:
+    """Return what the run is about; one that cannot be read fails: nobody else could read it either."""
+
+    async def read() -> Orders:
+        async with unit_of_work(worker.process.sessions) as session:
+            return await read_orders(session, run_id, git_base_url=worker.process.settings.git_base_url)
+
+    async def fail() -> None:
+        async with unit_of_work(worker.process.sessions) as session:
+            request_delivery(session, worker.process.queue, run_id)
             await run_lifecycle.finish(
                 session,
-                claimed.id,
+                run_id,
                 owner=owner,
                 status=RunStatus.FAILED,
                 events=worker.process.events,
                 error_message=UNEXPECTED,
             )
-            return None
+
+    try:
+        return await until_database_answers(read)
+    except (SQLAlchemyError, DatabaseUnavailable):
+        # The run is taken back when its lease lapses.
+        raise
+    except Exception:
+        log.exception("run.orders_not_read", run_id=str(run_id))
+        await until_database_answers(fail)
+        return None
 
 
 async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lease) -> Ending:
@@ -247,14 +264,14 @@ async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending
         log.warning("run.ended_by_another", status=ending.status.value)
 
 
-async def _hand_back(worker: WorkerContext, orders: Orders, owner: str) -> None:
+async def _hand_back(worker: WorkerContext, run_id: UUID, owner: str) -> None:
     async def hand_back() -> bool:
         async with unit_of_work(worker.process.sessions) as session:
             is_returned = await run_lifecycle.hand_back(
-                session, orders.run_id, owner=owner, events=worker.process.events
+                session, run_id, owner=owner, events=worker.process.events
             )
             if is_returned:
-                request_run(session, worker.process.queue, orders.run_id)
+                request_run(session, worker.process.queue, run_id)
             return is_returned
 
     # Also while the database is being restarted with the worker: else the run would be failed as lost.
