@@ -1,6 +1,8 @@
 # Everything a contributor types. Needs python3 (3.11 or newer, with venv), git and make; nothing else.
 
 MAKEFLAGS += --no-builtin-rules
+# Whatever the environment says: a process that finds no bytecode compiles the whole service before it starts.
+export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 
 PYTHON := .venv/bin/python

@@ -11,7 +11,6 @@ from fastapi.routing import iter_route_contexts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
-from schemathesis import openapi as schemathesis_openapi
 
 from app import __version__
 from app.config import Settings
@@ -283,7 +282,12 @@ async def test_every_success_of_tasks_and_runs_is_answered_as_described(
         _DESCRIPTION.check(answer)
 
 
-_GENERATED = schemathesis_openapi.from_dict(_DOCUMENT)
+@pytest.fixture(scope="module")
+def generated() -> Any:
+    """What makes requests that fit the description, by path and method."""
+    from schemathesis import openapi  # noqa: PLC0415 - seconds, for each process that only collects this module
+
+    return openapi.from_dict(_DOCUMENT)
 
 
 # The one body that is no JSON document has tests of its own lines (tests/contract/test_event_stream.py).
@@ -302,9 +306,9 @@ _GENERATED_OPERATIONS = [
 )
 @given(data=st.data())
 async def test_whatever_fits_the_description_is_answered_as_described(
-    data: st.DataObject, method: str, path: str, client: httpx.AsyncClient, tasks_url: str
+    data: st.DataObject, method: str, path: str, generated: Any, client: httpx.AsyncClient, tasks_url: str
 ) -> None:
-    case = data.draw(_GENERATED[path][method].as_strategy())
+    case = data.draw(generated[path][method].as_strategy())
     task = (await client.post(tasks_url, json={"title": "Target"})).json()
     url = path.replace("/api/projects/{project_id}/tasks", tasks_url).replace("{task_id}", task["id"])
     url = url.replace("{run_id}", str(case.path_parameters.get("run_id", "")))

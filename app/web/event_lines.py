@@ -116,6 +116,10 @@ class _Lines:
         """Yield the lines that are complete now."""
         *ends, rest = chunk.split(b"\n")
         for end in ends:
+            if not end and not self._begun:
+                # A body may be nothing but these, by the million.
+                self.count += 1
+                continue
             self._go_on(end)
             yield from self.end()
         self._go_on(rest)

@@ -260,7 +260,7 @@ class TestWrongLines:
         assert await agent.send() == 2
 
     async def test_body_that_is_too_large_is_refused_behind_what_was_taken(self, agent: Agent) -> None:
-        block = b"\n" * 1024 * 1024
+        block = b" " * (event_lines.MAX_LINE_BYTES - 1) + b"\n"
 
         async def body() -> AsyncIterator[bytes]:
             yield line(1)
