@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from app.web import documentation
 from app.web.auth import RunTokenGate, ScopeGate
 from app.web.body import BodyReader
+from app.web.described import describing_route
 from app.web.error_examples import error_examples, public_error_examples
 from app.web.examples import EXAMPLES, OperationExamples, on_the_wire
 
@@ -72,7 +73,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         version=app.version,
         summary=documentation.SUMMARY,
         description=documentation.DESCRIPTION,
-        routes=app.routes,
+        routes=[describing_route(route) for route in describe_routes(app)],
         tags=documentation.TAGS,
         servers=[{"url": "/", "description": "This server"}],
         license_info={"name": "MIT", "identifier": "MIT"},
