@@ -19,7 +19,7 @@ _INFERRED = Default(None)
 
 
 class DescribedRoute(APIRoute):
-    """A route that keeps the models of its answers for the description; a router takes it as its `route_class`."""
+    """A route that keeps the models of its answers for the description; every route is one (`routes.py`)."""
 
     def __init__(
         self,

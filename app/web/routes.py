@@ -16,10 +16,11 @@ from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import request_params_to_args
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 from typing_extensions import override
+
+from app.web.described import DescribedRoute
 
 __all__ = ["PlannedRoute"]
 
@@ -44,7 +45,7 @@ _UNSOLVED = object()
 Errors = list[Any]
 
 
-class PlannedRoute(APIRoute):
+class PlannedRoute(DescribedRoute):
     """A route whose endpoint answers with a `Response` of its own; give it to a router as its `route_class`."""
 
     @override
