@@ -16,7 +16,7 @@ from tests.support.assertions import assert_error, assert_not_found, assert_page
 from tests.support.callers import CallerKind, bearer
 from tests.support.clock import MovableClock
 from tests.support.factories import make_key
-from tests.support.routes import ROUTES, Route
+from tests.support.routes import GATED_ROUTES, Route
 
 IN_PROJECT = "/api/projects/{project}/"
 
@@ -41,7 +41,7 @@ def assert_key_refused(response: httpx.Response, status: int, place: str = "Auth
     )
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"2.2-{route}")
+@pytest.mark.parametrize("route", GATED_ROUTES, ids=lambda route: f"2.2-{route}")
 async def test_request_without_a_key_is_refused(
     anonymous: httpx.AsyncClient, project: Project, task: Task, run: Run, route: Route
 ) -> None:
@@ -50,7 +50,7 @@ async def test_request_without_a_key_is_refused(
     assert_not_authenticated(response, 403 if IN_PROJECT in route.path else 401)
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"2.2-{route}")
+@pytest.mark.parametrize("route", GATED_ROUTES, ids=lambda route: f"2.2-{route}")
 async def test_request_with_an_unknown_key_is_refused(
     anonymous: httpx.AsyncClient, project: Project, task: Task, run: Run, route: Route
 ) -> None:

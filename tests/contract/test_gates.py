@@ -5,11 +5,13 @@ from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import Scope
 from app.models import Organization, Project, Run, Task, User
+from app.web.documentation import SECURITY_SCHEME_NAME
 from tests.support.assertions import (
     assert_error,
     assert_invalid,
@@ -19,7 +21,7 @@ from tests.support.assertions import (
 )
 from tests.support.callers import CallerKind, bearer
 from tests.support.factories import make_key, make_project, make_task, make_user
-from tests.support.routes import PROJECT_ROUTES, ROUTES, Route
+from tests.support.routes import GATED_PROJECT_ROUTES, GATED_ROUTES, PROJECT_ROUTES, Route
 
 ANY_ID = "11111111-1111-4111-8111-111111111111"
 
@@ -28,7 +30,20 @@ def missing(scope: str) -> str:
     return f"API key missing required scope '{scope}'"
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"2.3-{route}")
+def test_every_operation_that_asks_for_a_key_is_in_the_matrix(application: FastAPI) -> None:
+    described = {
+        (method.upper(), path, scope)
+        for path, item in application.openapi()["paths"].items()
+        for method, operation in item.items()
+        for security in operation["security"]
+        for scope in security.get(SECURITY_SCHEME_NAME, ())
+    }
+    names = {name: f"{{{name}_id}}" for name in ("project", "task", "run", "environment")}
+    assert {(route.method, route.path.format(**names), route.scope) for route in GATED_ROUTES} == described
+    assert len(GATED_ROUTES) == len(described)
+
+
+@pytest.mark.parametrize("route", GATED_ROUTES, ids=lambda route: f"2.3-{route}")
 async def test_route_needs_its_scope_and_no_other(
     anonymous: httpx.AsyncClient,
     session: AsyncSession,
@@ -81,7 +96,7 @@ async def test_scopes_of_a_key_open_the_list(
 @pytest.mark.caller(CallerKind.READ_ONLY)
 @pytest.mark.parametrize(
     "route",
-    [route for route in PROJECT_ROUTES if route.scope is Scope.TASK_WRITE],
+    [route for route in GATED_PROJECT_ROUTES if route.scope is Scope.TASK_WRITE],
     ids=lambda route: f"2.3-{route}",
 )
 async def test_read_only_key_changes_nothing(
@@ -99,7 +114,7 @@ async def test_read_only_key_changes_nothing(
     assert unchanged.one() == ("", False)
 
 
-@pytest.mark.parametrize("route", PROJECT_ROUTES, ids=lambda route: f"2.1-{route}")
+@pytest.mark.parametrize("route", GATED_PROJECT_ROUTES, ids=lambda route: f"2.1-{route}")
 @pytest.mark.parametrize("caller", [CallerKind.OUTSIDER], indirect=True)
 async def test_outsider_is_refused_at_the_project(
     client: httpx.AsyncClient, project: Project, task: Task, run: Run, route: Route

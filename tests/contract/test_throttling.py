@@ -16,7 +16,7 @@ from tests.support.callers import CallerKind, bearer
 from tests.support.clock import MovableClock
 from tests.support.factories import make_key, make_project, make_user
 from tests.support.processes import free_port
-from tests.support.routes import PROJECT_ROUTES, Route
+from tests.support.routes import GATED_PROJECT_ROUTES, Route
 
 Limit = Callable[..., None]
 
@@ -120,7 +120,7 @@ async def test_projects_have_budgets_of_their_own(
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("route", PROJECT_ROUTES, ids=lambda route: f"2.7-{route}")
+@pytest.mark.parametrize("route", GATED_PROJECT_ROUTES, ids=lambda route: f"2.7-{route}")
 async def test_every_route_of_a_project_is_throttled_before_body_and_look_up(
     client: httpx.AsyncClient,
     project: Project,

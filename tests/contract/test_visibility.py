@@ -17,7 +17,7 @@ from app.models import Membership, Project, Task, User
 from tests.support.assertions import assert_not_found, assert_page
 from tests.support.callers import Caller, CallerKind
 from tests.support.factories import make_project, make_run, make_task, make_user
-from tests.support.routes import TASK_ROUTES, Route
+from tests.support.routes import GATED_TASK_ROUTES, Route
 
 TEAM_WIDE = {"signal_report", "signals_scout", "onboarding", "hogdesk"}
 
@@ -89,7 +89,7 @@ async def test_task_is_seen_by_those_it_is_for(
     assert repositories.json() == {"repositories": ["org/repo"] * count}
 
 
-@pytest.mark.parametrize("route", TASK_ROUTES, ids=str)
+@pytest.mark.parametrize("route", GATED_TASK_ROUTES, ids=str)
 @with_caller(CASES_FOR_ROUTES)
 async def test_every_route_of_a_task_follows_the_same_rule(
     client: httpx.AsyncClient, session: AsyncSession, case_task: Task, case: Case, route: Route
@@ -108,7 +108,7 @@ async def test_every_route_of_a_task_follows_the_same_rule(
     assert row.one() == ("", False, run.id)
 
 
-@pytest.mark.parametrize("route", TASK_ROUTES, ids=str)
+@pytest.mark.parametrize("route", GATED_TASK_ROUTES, ids=str)
 async def test_deleted_task_is_not_found_by_its_owner(
     client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, route: Route
 ) -> None:
@@ -119,7 +119,7 @@ async def test_deleted_task_is_not_found_by_its_owner(
     assert_not_found(await client.request(route.method, url, json=route.body))
 
 
-@pytest.mark.parametrize("route", TASK_ROUTES, ids=str)
+@pytest.mark.parametrize("route", GATED_TASK_ROUTES, ids=str)
 async def test_task_is_found_only_under_its_own_project(
     client: httpx.AsyncClient, session: AsyncSession, project: Project, caller: Caller, route: Route
 ) -> None:

@@ -3,6 +3,7 @@
 Nobody waits here for a lease or a grace time to pass: the rows are made as old as they would be then.
 """
 
+import os
 import socket
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack
@@ -31,12 +32,12 @@ from tests.support.own_servers import OwnServers, own_servers
 from tests.support.processes import ServiceProcess, free_port, service_process, wait_until_ready
 from tests.support.waiting import eventually
 
-# A worker is killed whenever so many runs are over.
-KILLED = 20
-KILL_AFTER = (3, 8, 13)
+# Among so many runs a worker is killed each time that a few more are over, which is every few seconds.
+KILLED = int(os.environ.get("TASKBEACON_TEST_CHAOS_RUNS", "200"))
+KILL_EVERY = 10
 EMPTIED = 100
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +185,7 @@ async def test_killed_workers_lose_no_run_and_no_run_is_done_twice(site: Site, s
     workers = [site.start_worker(), site.start_worker()]
 
     held = 0
-    for over in KILL_AFTER:
+    for over in range(KILL_EVERY // 2, KILLED - KILL_EVERY, KILL_EVERY):
         await site.wait_until_over(over)
         victim = workers.pop(0)
         victim.kill()

@@ -7,7 +7,16 @@ from typing_extensions import override
 
 from app.enums import Scope
 
-__all__ = ["BODY_ROUTES", "PROJECT_ROUTES", "ROUTES", "TASK_ROUTES", "Route"]
+__all__ = [
+    "BODY_ROUTES",
+    "GATED_PROJECT_ROUTES",
+    "GATED_ROUTES",
+    "GATED_TASK_ROUTES",
+    "PROJECT_ROUTES",
+    "ROUTES",
+    "TASK_ROUTES",
+    "Route",
+]
 
 JSON = dict[str, Any]
 
@@ -21,9 +30,11 @@ class Route:
     scope: Scope
     status: int = 200
     body: JSON | None = None
+    query: str = ""
 
     def url(self, *, project: object, task: object = "", run: object = "") -> str:
-        return self.path.format(project=project, task=task, run=run)
+        path = self.path.format(project=project, task=task, run=run, environment=_ANY_ID)
+        return f"{path}?{self.query}" if self.query else path
 
     @override
     def __str__(self) -> str:
@@ -80,6 +91,61 @@ ROUTES = (
     Route("GET", "/api/users/@me/push_tokens", Scope.USER_WRITE),
     Route("GET", "/api/projects", Scope.PROJECT_READ),
     *PROJECT_ROUTES,
+)
+
+_ENVIRONMENT = _ENVIRONMENTS + "/{environment}"
+_ITEM: JSON = {"name": "a.txt", "type": "plan"}
+_ELSEWHERE: JSON = {"artifacts": [{**_ITEM, "id": _ANY_ID, "storage_path": "elsewhere"}]}
+_NO_FILE: JSON = {"storage_path": "nowhere"}
+
+# The rest: what they answer is no JSON, or takes more than a task and a run to succeed. Here they are asked for what
+# comes first, and answer as they do to whoever passed all gates.
+GATED_TASK_ROUTES = (
+    *TASK_ROUTES,
+    Route("POST", _RUN + "/relay_message", Scope.TASK_WRITE, body={"text": "hello"}),
+    Route("GET", _RUN + "/logs", Scope.TASK_READ),
+    Route("GET", _RUN + "/session_logs", Scope.TASK_READ),
+    # It would not end; a device that nobody registered is refused behind the look-up.
+    Route("GET", _RUN + "/stream", Scope.TASK_READ, 404, query=f"device_id={_ANY_ID}"),
+    Route("POST", _RUN + "/command", Scope.TASK_WRITE, 400, body={"jsonrpc": "2.0", "method": "cancel"}),
+    Route("POST", _RUN + "/artifacts", Scope.TASK_WRITE, body={"artifacts": [{**_ITEM, "content": "a"}]}),
+    Route(
+        "POST",
+        _RUN + "/artifacts/prepare_upload",
+        Scope.TASK_WRITE,
+        body={"artifacts": [{**_ITEM, "size": 1}]},
+    ),
+    Route("POST", _RUN + "/artifacts/finalize_upload", Scope.TASK_WRITE, 400, body=_ELSEWHERE),
+    Route("POST", _RUN + "/artifacts/presign", Scope.TASK_READ, 404, body=_NO_FILE),
+    Route("POST", _RUN + "/artifacts/download", Scope.TASK_READ, 404, body=_NO_FILE),
+    Route("GET", _RUN + "/artifacts/download", Scope.TASK_READ, 404, query="storage_path=nowhere"),
+    Route(
+        "POST",
+        _TASK + "/staged_artifacts/prepare_upload",
+        Scope.TASK_WRITE,
+        body={"artifacts": [{**_ITEM, "size": 1}]},
+    ),
+    Route("POST", _TASK + "/staged_artifacts/finalize_upload", Scope.TASK_WRITE, 400, body=_ELSEWHERE),
+    Route("POST", _TASK + "/presence", Scope.TASK_WRITE, 404, body={"device_id": _ANY_ID}),
+    Route("DELETE", _TASK + "/presence", Scope.TASK_WRITE, 204, body={"device_id": _ANY_ID}),
+    Route("POST", _TASK + "/notifications/test", Scope.USER_WRITE, 404, body={}),
+)
+GATED_PROJECT_ROUTES = (
+    *(route for route in PROJECT_ROUTES if route not in TASK_ROUTES),
+    *GATED_TASK_ROUTES,
+    Route("GET", _ENVIRONMENT, Scope.TASK_READ, 404),
+    Route("PATCH", _ENVIRONMENT, Scope.TASK_WRITE, 404, body={"name": "changed"}),
+    Route("DELETE", _ENVIRONMENT, Scope.TASK_WRITE, 404),
+)
+# Every operation that asks for a key (tests/contract/test_gates.py).
+GATED_ROUTES = (
+    *(route for route in ROUTES if route not in PROJECT_ROUTES),
+    *GATED_PROJECT_ROUTES,
+    Route("POST", "/api/users/@me/push_tokens", Scope.USER_WRITE, body={"token": "a", "platform": "ios"}),
+    Route("POST", "/api/users/@me/push_tokens/unregister", Scope.USER_WRITE, 204, body={"token": "a"}),
+    Route("GET", "/api/push/vapid_public_key", Scope.USER_READ, 404),
+    Route("GET", "/api/users/@me/notification_preferences", Scope.USER_READ),
+    Route("PATCH", "/api/users/@me/notification_preferences", Scope.USER_WRITE, body={}),
 )
 # All of them read their bodies alike; these need no run to do so.
 BODY_ROUTES = tuple(route for route in ROUTES if route.body is not None and "{run}" not in route.path)
