@@ -279,10 +279,11 @@ class RunOut(TypedDict):
     ]
     error_message: Annotated[str | None, Field(description="Why it failed, in words to act on.")]
     output: Annotated[
-        dict[str, Any] | None,
+        Any,
         Field(
             description="What came out: the structured output if the task has a `json_schema`, else `head_branch`, "
-            "`head_sha`, `summary` and `files_changed`."
+            "`head_sha`, `summary` and `files_changed`. An object or null, unless the schema or a client that sets "
+            "the output has it otherwise.",
         ),
     ]
     state: Annotated[
