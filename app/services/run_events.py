@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import MAX_EVENT_BYTES, EventKind, RunEvents
+from app.clock import utcnow
 from app.db import after_commit
 from app.enums import TERMINAL_STATUSES
 from app.models import Run
@@ -17,8 +18,10 @@ from app.statements import Fields
 __all__ = [
     "STATE_COLUMNS",
     "STATE_TYPE",
+    "announce_entries",
     "announce_state",
     "is_reserved",
+    "own_entry",
     "state_event",
     "tell_entries",
     "tell_gap",
@@ -92,6 +95,30 @@ def state_event(row: Fields | RowMapping) -> bytes:
 
 def _encode(state: dict[str, Any]) -> bytes:
     return orjson.dumps(state, option=orjson.OPT_UTC_Z)
+
+
+def announce_entries(
+    session: AsyncSession, events: RunEvents, entries: Iterable[tuple[UUID, Mapping[str, Any]]]
+) -> None:
+    """Send entries to the followers of their runs, once this transaction is committed."""
+    lines = [(run_id, orjson.dumps(entry)) for run_id, entry in entries]
+    if not lines:
+        return
+
+    async def send() -> None:
+        for run_id, line in lines:
+            events.put(run_id, line)
+
+    after_commit(session, send)
+
+
+def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a log entry by which the service itself says something (contract 13.4)."""
+    return {
+        "type": "notification",
+        "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "notification": {"jsonrpc": "2.0", "method": method, "params": params},
+    }
 
 
 def tell_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[str, Any]]) -> None:

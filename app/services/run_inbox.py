@@ -5,6 +5,7 @@ nothing new having come lock the run's row first, as those do who tell the agent
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,9 @@ from app.models import Run, RunCommand
 from app.schemas.runs import ArtifactOut
 from app.services import notifications
 from app.services.jobs import request_delivery
+from app.services.run_events import own_entry
 from app.services.run_holding import held_by
+from app.services.run_log_writer import LogRef
 
 __all__ = [
     "AGENT_ENDED",
@@ -31,6 +34,8 @@ __all__ = [
     "files_of",
     "read_accepted",
     "read_dropped",
+    "receipt",
+    "receipts_since",
     "requeue",
     "settle",
     "start_waiting",
@@ -42,6 +47,7 @@ AGENT_ENDED = "agent_ended_at"
 WAITING_FOR = "waiting_for"
 
 OPEN: ColumnElement[bool] = RunCommand.status.in_([CommandStatus.ACCEPTED, CommandStatus.DELIVERED])
+_RECEIPT_COLUMNS = (RunCommand.id, RunCommand.method, RunCommand.rpc_id, RunCommand.reason)
 _BATCH = 1000
 # What an agent that starts from nothing must be told again.
 _TOLD_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, CommandMethod.CLOSE)
@@ -148,13 +154,57 @@ async def end_agent(
     return attempt
 
 
-async def drop_open(session: AsyncSession, run_ids: Collection[UUID], *, reason: str) -> None:
-    """Settle what was told to agents of runs that are over, by whoever ended them; part of that transaction."""
-    await session.execute(
+async def drop_open(
+    session: AsyncSession, run_ids: Collection[UUID], *, reason: str
+) -> list[tuple[UUID, dict[str, Any]]]:
+    """Settle what was told to agents of runs that are over, by whoever ended them; part of that transaction.
+
+    Returns the receipts of what was dropped, each with its run, in the order in which it had been told.
+    """
+    dropped = await session.execute(
         update(RunCommand)
         .where(RunCommand.run_id.in_(run_ids), OPEN)
         .values(status=CommandStatus.DROPPED, reason=reason, settled_at=utcnow())
+        .returning(RunCommand.run_id, RunCommand.position, *_RECEIPT_COLUMNS)
     )
+    rows = sorted(dropped.all(), key=lambda row: row.position)
+    return [(row.run_id, _dropped(row)) for row in rows]
+
+
+def receipt(
+    command_id: UUID, method: str, status: CommandStatus, *, reason: str | None = None, rpc_id: Any = None
+) -> dict[str, Any]:
+    """Return the log entry that tells how far a command has come, with the id that its caller gave it."""
+    told: dict[str, Any] = {"command_id": str(command_id), "method": method, "status": status}
+    if reason is not None:
+        told["reason"] = reason
+    if rpc_id is not None:
+        told["id"] = rpc_id
+    return own_entry("_taskbeacon/command", told)
+
+
+def _dropped(row: Row[Any]) -> dict[str, Any]:
+    return receipt(row.id, row.method, CommandStatus.DROPPED, reason=row.reason, rpc_id=row.rpc_id)
+
+
+async def receipts_since(
+    session: AsyncSession, run_ids: Collection[UUID], moment: datetime
+) -> dict[LogRef, list[dict[str, Any]]]:
+    """Return the receipts of what was dropped in these runs from a moment on, by the logs that they belong to."""
+    statement = (
+        select(Run.project_id, Run.task_id, RunCommand.run_id, *_RECEIPT_COLUMNS)
+        .join(Run, Run.id == RunCommand.run_id)
+        .where(
+            RunCommand.run_id.in_(list(run_ids)),
+            RunCommand.status == CommandStatus.DROPPED,
+            RunCommand.settled_at >= moment,
+        )
+        .order_by(RunCommand.position)
+    )
+    receipts: dict[LogRef, list[dict[str, Any]]] = {}
+    for row in (await session.execute(statement)).all():
+        receipts.setdefault(LogRef(row.project_id, row.task_id, row.run_id), []).append(_dropped(row))
+    return receipts
 
 
 async def read_dropped(
@@ -162,7 +212,7 @@ async def read_dropped(
 ) -> Sequence[Row[Any]]:
     """Return which of these commands, and of those behind a position, were dropped."""
     statement = (
-        select(RunCommand.id, RunCommand.method, RunCommand.rpc_id, RunCommand.reason)
+        select(*_RECEIPT_COLUMNS)
         .where(
             RunCommand.run_id == run_id,
             RunCommand.status == CommandStatus.DROPPED,

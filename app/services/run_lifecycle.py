@@ -48,7 +48,7 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, Task
 from app.services import notifications, run_credentials, run_inbox, run_queue
-from app.services.run_events import STATE_COLUMNS, announce_state
+from app.services.run_events import STATE_COLUMNS, announce_entries, announce_state
 from app.services.run_holding import held_by
 from app.statements import Fields, Prepared
 from app.unicode import storable
@@ -327,10 +327,14 @@ async def _move(
     session: AsyncSession, events: RunEvents, to: RunStatus, *conditions: ColumnElement[bool], **values: Any
 ) -> Sequence[RowMapping]:
     rows = list((await session.execute(_moving(to, *conditions, now=utcnow(), **values))).mappings())
+    ids = [row["id"] for row in rows]
+    is_end = rows and to in TERMINAL_STATUSES
+    if is_end:
+        # Told before the end, behind which nobody listens any more.
+        dropped = await run_inbox.drop_open(session, ids, reason=f"The run is {to.value}.")
+        announce_entries(session, events, dropped)
     _tell(session, events, rows)
-    if rows and to in TERMINAL_STATUSES:
-        ids = [row["id"] for row in rows]
-        await run_inbox.drop_open(session, ids, reason=f"The run is {to.value}.")
+    if is_end:
         await run_credentials.forget_tokens(session, ids)
         await notifications.request(session, NotificationKind(to.value), ids)
     return rows

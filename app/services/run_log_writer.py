@@ -273,6 +273,13 @@ class RunLog:
         """Add an entry; chunks are only told, and so is everything beyond the log's limit."""
         line = orjson.dumps(entry)
         self._tell(line)
+        self._keep(entry, line)
+
+    async def record(self, entry: Mapping[str, Any]) -> None:
+        """Add an entry that followers were told of by somebody else."""
+        self._keep(entry, orjson.dumps(entry))
+
+    def _keep(self, entry: Mapping[str, Any], line: bytes) -> None:
         if is_chunk(entry) or self._size > MAX_LOG_BYTES:
             return
         self._file.write(line + b"\n")

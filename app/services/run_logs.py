@@ -15,14 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectMissing, ObjectStore
 from app.clients.run_events import RunEvents
-from app.clock import utcnow
 from app.db import SessionFactory, release
 from app.models import Run
 from app.schemas.run_logs import LogQuery, parse_timestamp
 from app.schemas.runs import RelayIn, RelayOut, RunOut
 from app.services.access import Principal, require_run
 from app.services.run_chain import resume_chain
-from app.services.run_events import tell_entries, tell_gap
+from app.services.run_events import own_entry, tell_entries, tell_gap
 from app.services.run_log_writer import LogRef, append_lines, encode_entries
 from app.services.runs import retrieve_run
 
@@ -78,7 +77,7 @@ async def relay_message(
     """
     await require_run(session, caller, task_id, run_id)
     await release(session)
-    entry = _notification("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
+    entry = own_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
     await _append(sessions, store, events, LogRef(caller.project.id, task_id, run_id), [entry])
     return {"status": "skipped"}
 
@@ -111,14 +110,6 @@ async def _append(
     if not is_told:
         # Chunks of messages only: no log has a place for them.
         tell()
-
-
-def _notification(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "notification",
-        "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "notification": {"jsonrpc": "2.0", "method": method, "params": params},
-    }
 
 
 async def read_text(

@@ -4,18 +4,24 @@ A run whose job was lost (Redis away or emptied, a crash between commit and enqu
 worker went silent is repeated or failed. Safe to call from any number of workers at any time.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Select
 
+from app.clients.object_store import ObjectStore, ObjectStoreUnavailable
 from app.clients.queue import JobQueue
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
-from app.db import SessionFactory, unit_of_work
+from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.errors import Unavailable
+from app.services import run_inbox
 from app.services.jobs import enqueue_run, request_delivery
 from app.services.run_lifecycle import recover_lapsed
+from app.services.run_log_writer import LogRef, append_lines, encode_entries
 from app.services.run_queue import startable
 
 __all__ = ["recover_runs"]
@@ -28,16 +34,19 @@ log = structlog.get_logger(__name__)
 
 
 async def recover_runs(
-    sessions: SessionFactory, queue: JobQueue, *, events: RunEvents, limit: int = 0
+    sessions: SessionFactory, queue: JobQueue, *, events: RunEvents, store: ObjectStore, limit: int = 0
 ) -> int:
     """Bring every run back to life that needs it; return how many jobs were missing.
 
-    A run that waits because workers perform `limit` runs of its project already is left waiting.
+    A run that waits because workers perform `limit` runs of its project already is left waiting. What people told
+    the agent of a run that was lost is dropped; their receipts go to its stream and its log.
     """
+    begun = utcnow()
     async with unit_of_work(sessions) as session:
         requeued, failed = await recover_lapsed(session, events=events)
         for run_id in failed:
             request_delivery(session, queue, run_id)
+        receipts = await run_inbox.receipts_since(session, failed, begun) if failed else {}
         waiting: list[UUID] = list(await session.scalars(_forgotten(limit)))
     if requeued or failed:
         log.warning("run.lease_lapsed", requeued=len(requeued), failed=len(failed))
@@ -46,7 +55,19 @@ async def recover_runs(
         missing += await enqueue_run(queue, run_id)
     if missing:
         log.info("run.jobs_restored", count=missing)
+    for ref, entries in receipts.items():
+        await _keep(sessions, store, ref, entries)
     return missing
+
+
+async def _keep(
+    sessions: SessionFactory, store: ObjectStore, ref: LogRef, entries: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write receipts to the log of a run that has no worker to do it; followers were told of them."""
+    try:
+        await append_lines(sessions, store, ref, encode_entries(entries))
+    except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:
+        log.warning("run.receipts_not_kept", run_id=str(ref.run_id), error=repr(error))
 
 
 def _forgotten(limit: int) -> Select[UUID]:

@@ -41,9 +41,18 @@ class Inbox(Mailbox):
     """
 
     def __init__(
-        self, worker: WorkerContext, orders: Orders, *, owner: str, emit: Emit, folder: Path
+        self,
+        worker: WorkerContext,
+        orders: Orders,
+        *,
+        owner: str,
+        emit: Emit,
+        record: Emit,
+        folder: Path,
     ) -> None:
+        """Prepare to take commands; `emit` tells followers and the log, `record` the log alone."""
         self._worker = worker
+        self._record = record
         self._orders = orders
         self._owner = owner
         self._emit = emit
@@ -166,8 +175,8 @@ class Inbox(Mailbox):
         if self._is_closed and not self._untold:
             return
         try:
-            if not self._is_closed:
-                await self._end_agent(seen=None)
+            # Whoever has ended the run has told its followers what was dropped; the log is left to its worker.
+            is_dropped_here = self._is_closed or await self._end_agent(seen=None) is Attempt.DONE
             async with unit_of_work(self._worker.process.sessions) as session:
                 dropped = await run_inbox.read_dropped(
                     session, self._orders.run_id, self._untold, after=self._seen
@@ -178,19 +187,28 @@ class Inbox(Mailbox):
             return
         for row in dropped:
             self._untold.setdefault(row.id, row.rpc_id)
-            await self._tell(row.id, CommandMethod(row.method), CommandStatus.DROPPED, row.reason)
+            await self._tell(
+                row.id,
+                CommandMethod(row.method),
+                CommandStatus.DROPPED,
+                row.reason,
+                by=self._emit if is_dropped_here else self._record,
+            )
 
     async def _tell(
-        self, command_id: UUID, method: CommandMethod, status: CommandStatus, reason: str | None = None
+        self,
+        command_id: UUID,
+        method: CommandMethod,
+        status: CommandStatus,
+        reason: str | None = None,
+        *,
+        by: Emit | None = None,
     ) -> None:
-        receipt: dict[str, Any] = {"command_id": str(command_id), "method": method, "status": status}
-        if reason is not None:
-            receipt["reason"] = reason
-        if (rpc_id := self._untold.get(command_id)) is not None:
-            receipt["id"] = rpc_id
+        rpc_id = self._untold.get(command_id)
         if status in {CommandStatus.CONSUMED, CommandStatus.DROPPED}:
             self._untold.pop(command_id, None)
-        await self._emit(notification("_taskbeacon/command", receipt))
+        tell = by or self._emit
+        await tell(run_inbox.receipt(command_id, method, status, reason=reason, rpc_id=rpc_id))
 
 
 def _is_done(attempt: Attempt) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from app.clients.run_events import RunEvents
+from app.clients.s3 import S3Store
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Project, Run, Task, User
@@ -34,29 +35,44 @@ async def asked_for(sessions: SessionFactory, task: Task, clock: MovableClock, *
 
 
 async def test_queued_run_is_asked_for_again_after_a_grace_time(
-    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock, events: RunEvents
+    sessions: SessionFactory,
+    queue: RecordingQueue,
+    task: Task,
+    clock: MovableClock,
+    events: RunEvents,
+    store: S3Store,
 ) -> None:
     run = await asked_for(sessions, task, clock)
 
-    assert await recover_runs(sessions, queue, events=events) == 0
+    assert await recover_runs(sessions, queue, events=events, store=store) == 0
     clock.advance(seconds=15)
-    assert await recover_runs(sessions, queue, events=events) == 1
+    assert await recover_runs(sessions, queue, events=events, store=store) == 1
 
     assert [job.arguments for job in queue.jobs] == [{"run_id": str(run.id)}]
 
 
 async def test_run_that_waits_in_the_queue_is_not_queued_twice(
-    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock, events: RunEvents
+    sessions: SessionFactory,
+    queue: RecordingQueue,
+    task: Task,
+    clock: MovableClock,
+    events: RunEvents,
+    store: S3Store,
 ) -> None:
     await asked_for(sessions, task, clock)
     clock.advance(minutes=5)
 
-    await recover_runs(sessions, queue, events=events)
-    assert await recover_runs(sessions, queue, events=events) == 0
+    await recover_runs(sessions, queue, events=events, store=store)
+    assert await recover_runs(sessions, queue, events=events, store=store) == 0
 
 
 async def test_runs_that_a_limit_keeps_waiting_are_not_asked_for(
-    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock, events: RunEvents
+    sessions: SessionFactory,
+    queue: RecordingQueue,
+    task: Task,
+    clock: MovableClock,
+    events: RunEvents,
+    store: S3Store,
 ) -> None:
     """Each sweep would otherwise queue a long line, whose jobs all go away empty-handed."""
     runs = []
@@ -67,31 +83,41 @@ async def test_runs_that_a_limit_keeps_waiting_are_not_asked_for(
         assert await claim(session, runs[0].id, owner="alive", limit=2, events=events)
     clock.advance(seconds=15)
 
-    assert await recover_runs(sessions, queue, limit=2, events=events) == 1
+    assert await recover_runs(sessions, queue, limit=2, events=events, store=store) == 1
     assert [job.arguments for job in queue.jobs] == [{"run_id": str(runs[1].id)}]
-    assert await recover_runs(sessions, queue, limit=3, events=events) == 1
+    assert await recover_runs(sessions, queue, limit=3, events=events, store=store) == 1
 
 
 async def test_run_that_nobody_asked_to_start_is_left_alone(
-    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock, events: RunEvents
+    sessions: SessionFactory,
+    queue: RecordingQueue,
+    task: Task,
+    clock: MovableClock,
+    events: RunEvents,
+    store: S3Store,
 ) -> None:
     async with unit_of_work(sessions) as session:
         await make_run(session, task=task)
     clock.advance(days=1)
 
-    assert await recover_runs(sessions, queue, events=events) == 0
+    assert await recover_runs(sessions, queue, events=events, store=store) == 0
     assert queue.jobs == []
 
 
 async def test_lapsed_run_whose_agent_had_not_started_is_queued_again(
-    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock, events: RunEvents
+    sessions: SessionFactory,
+    queue: RecordingQueue,
+    task: Task,
+    clock: MovableClock,
+    events: RunEvents,
+    store: S3Store,
 ) -> None:
     run = await asked_for(sessions, task, clock)
     async with unit_of_work(sessions) as session:
         assert await claim(session, run.id, owner="lost", events=events)
     clock.advance(seconds=LEASE.total_seconds())
 
-    assert await recover_runs(sessions, queue, events=events) == 1
+    assert await recover_runs(sessions, queue, events=events, store=store) == 1
 
     assert await status_of(sessions, run) == RunStatus.QUEUED
 
@@ -109,6 +135,7 @@ async def test_lapsed_run_that_cannot_be_repeated_fails_as_lost(
     task: Task,
     clock: MovableClock,
     events: RunEvents,
+    store: S3Store,
     left_behind: dict[str, Any],
 ) -> None:
     run = await asked_for(
@@ -116,7 +143,7 @@ async def test_lapsed_run_that_cannot_be_repeated_fails_as_lost(
     )
     clock.advance(seconds=LEASE.total_seconds())
 
-    assert await recover_runs(sessions, queue, events=events) == 0
+    assert await recover_runs(sessions, queue, events=events, store=store) == 0
 
     async with sessions() as session:
         ended = (await session.execute(select(Run).where(Run.id == run.id))).scalar_one()
@@ -125,13 +152,18 @@ async def test_lapsed_run_that_cannot_be_repeated_fails_as_lost(
 
 
 async def test_run_whose_worker_beats_is_left_alone(
-    sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock, events: RunEvents
+    sessions: SessionFactory,
+    queue: RecordingQueue,
+    task: Task,
+    clock: MovableClock,
+    events: RunEvents,
+    store: S3Store,
 ) -> None:
     run = await asked_for(sessions, task, clock)
     async with unit_of_work(sessions) as session:
         assert await claim(session, run.id, owner="alive", events=events)
     clock.advance(seconds=(LEASE - timedelta(seconds=1)).total_seconds())
 
-    assert await recover_runs(sessions, queue, events=events) == 0
+    assert await recover_runs(sessions, queue, events=events, store=store) == 0
 
     assert await status_of(sessions, run) == RunStatus.IN_PROGRESS

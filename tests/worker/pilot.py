@@ -99,6 +99,18 @@ class Pilot:
 
         await eventually(is_told)
 
+    async def told(self) -> list[tuple[str, ...]]:
+        """Return what followers were told of commands, and of the run's end, in order."""
+        redis, key = self._workshop.context.process.redis, f"taskbeacon:run-events:{self.run.id}"
+        told: list[tuple[str, ...]] = []
+        for _, fields in await redis.xrange(key):
+            event = orjson.loads(fields[b"data"])
+            if fields[b"kind"] == b"ended":
+                told.append(("ended", event["status"]))
+            elif event.get("notification", {}).get("method") == "_taskbeacon/command":
+                told.append(_receipt(event["notification"]["params"]))
+        return told
+
     async def statuses(self) -> list[str]:
         """Return how far each command has come, in order."""
         columns = select(RunCommand.status).where(RunCommand.run_id == self.run.id)
@@ -113,10 +125,7 @@ class Pilot:
 
     async def receipts(self) -> list[tuple[str, ...]]:
         """Return method, status and reason of each receipt on the log, after the end."""
-        return [
-            (each["method"], each["status"], *([each["reason"]] if "reason" in each else []))
-            for each in await self.log("_taskbeacon/command")
-        ]
+        return [_receipt(each) for each in await self.log("_taskbeacon/command")]
 
     async def said(self) -> list[str]:
         """Return what people and the agent said, after the end."""
@@ -139,3 +148,7 @@ class Pilot:
             named_project=ProjectRef(project.id, project.organization_id, project.name),
             is_member=True,
         )
+
+
+def _receipt(params: JSON) -> tuple[str, ...]:
+    return (params["method"], params["status"], *([params["reason"]] if "reason" in params else []))

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from app.clients.redis import create_redis
+from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import NotificationDecision, NotificationKind, RunStatus
 from app.errors import StateRefused
@@ -15,6 +17,7 @@ from app.ids import new_id
 from app.models import Run
 from app.services import run_lifecycle
 from app.services.jobs import DELIVER_NOTIFICATIONS, announce_change
+from app.services.run_recovery import recover_runs
 from tests.fixtures.worker import Workshop
 from tests.support.devices import make_device, notifications_of
 from tests.support.waiting import eventually
@@ -312,10 +315,34 @@ class TestCancelAndClose:
         assert await pilot.statuses() == ["dropped"]
         await job
 
-        assert await pilot.receipts() == [
+        receipts = [
             ("user_message", "accepted"),
             ("user_message", "dropped", "The run is cancelled."),
         ]
+        assert await pilot.receipts() == receipts
+        # Each once, and before the end, behind which nobody listens: that is told again with what the agent left.
+        assert await pilot.told() == [*receipts, *[("ended", "cancelled")] * 2]
+
+    async def test_what_a_lost_agent_was_told_is_dropped_by_the_sweeper(
+        self, workshop: Workshop, make_pilot: MakePilot
+    ) -> None:
+        process = workshop.context.process
+        pilot = await make_pilot("```say\nhi\n```")
+        async with unit_of_work(workshop.sessions) as session:
+            await run_lifecycle.claim(session, pilot.run.id, owner="lost", events=process.events)
+            await run_lifecycle.mark_agent_started(session, pilot.run.id, owner="lost")
+        await pilot.say("one", id=7)
+        await pilot.say("two")
+        async with unit_of_work(workshop.sessions) as session:
+            await session.execute(update(Run).values(lease_expires_at=utcnow()))
+        for _ in range(2):
+            await recover_runs(workshop.sessions, process.queue, events=process.events, store=process.store)
+
+        dropped = ("user_message", "dropped", "The run is failed.")
+        assert await pilot.statuses() == ["dropped", "dropped"]
+        assert await pilot.receipts() == [dropped, dropped]
+        assert [each.get("id") for each in await pilot.log("_taskbeacon/command")] == [7, None]
+        assert await pilot.told() == [dropped, dropped, ("ended", "failed")]
 
 
 class TestPermission:

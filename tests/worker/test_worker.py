@@ -102,7 +102,8 @@ async def test_run_is_accepted_while_redis_is_down_and_performed_later(
     assert (response.status_code, response.json()["latest_run"]["status"]) == (200, "queued")
     clock.advance(seconds=30)
 
-    assert await recover_runs(workshop.sessions, arq_queue, events=workshop.context.process.events) == 1
+    process = workshop.context.process
+    assert await recover_runs(workshop.sessions, arq_queue, events=process.events, store=process.store) == 1
     await work_until_idle(workshop, arq_queue)
 
     assert (await latest_run(workshop, task)).status == RunStatus.COMPLETED
@@ -115,7 +116,8 @@ async def test_runs_survive_an_emptied_redis(
     await workshop.context.process.redis.flushdb()
     clock.advance(seconds=30)
 
-    assert await recover_runs(workshop.sessions, arq_queue, events=workshop.context.process.events) == 1
+    process = workshop.context.process
+    assert await recover_runs(workshop.sessions, arq_queue, events=process.events, store=process.store) == 1
     await work_until_idle(workshop, arq_queue)
 
     assert (await latest_run(workshop, task)).status == RunStatus.COMPLETED

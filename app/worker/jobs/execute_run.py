@@ -132,7 +132,14 @@ async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lea
         async with open_log(
             worker.process.sessions, store, orders.log, events=worker.process.events
         ) as run_log:
-            inbox = Inbox(worker, orders, owner=owner, emit=run_log.append, folder=exchange.inbox)
+            inbox = Inbox(
+                worker,
+                orders,
+                owner=owner,
+                emit=run_log.append,
+                record=run_log.record,
+                folder=exchange.inbox,
+            )
             async with inbox:
                 outcome = await _outcome(worker, orders, owner, lease, run_log, exchange, inbox)
             opened = await _open_pull_request(worker, orders, outcome, run_log)

@@ -13,5 +13,9 @@ async def recover_runs(ctx: Mapping[str, Any]) -> None:
     """Sweep once."""
     process = worker_context(ctx).process
     await recover(
-        process.sessions, process.queue, events=process.events, limit=process.settings.project_concurrency
+        process.sessions,
+        process.queue,
+        events=process.events,
+        store=process.store,
+        limit=process.settings.project_concurrency,
     )
