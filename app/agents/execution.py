@@ -90,6 +90,7 @@ class RunSpec:
     clone_depth: int = 50  # commits of history; 0 = all
     clone_filter: str = ""  # of a partial clone
     mirrors: Mirrors | None = None  # None: every run clones anew
+    submodules_below: str | None = None  # the URL below which submodules are fetched; None: they are not
     model: str | None = None
     reasoning_effort: str | None = None
     permission_mode: str | None = None
@@ -275,8 +276,14 @@ class _Run:
         await self._progress("clone", what)
         spec = self._spec
         await self._workspace.prepare(
-            await self._source(), spec.push_branch, author=spec.author, mirrors=spec.mirrors
+            await self._source(),
+            spec.push_branch,
+            author=spec.author,
+            mirrors=spec.mirrors,
+            submodules_below=spec.submodules_below,
         )
+        for reason in self._workspace.submodules.left_out:
+            await self._progress("clone", f"Without the submodule {reason}")
         await asyncio.to_thread(place_attachments, self._workspace.work, spec.attachments)
         self._prepared = True
         base = self._workspace.base

@@ -33,6 +33,7 @@ from app.agents.mirrors import Loan, Mirrors, MirrorUnusable
 from app.agents.repository import Author, Changes, Repository
 from app.agents.sandbox import Confinement, Sandbox, confined_environment
 from app.agents.streams import last_lines, read_bounded
+from app.agents.submodules import Submodules, fetch_submodules
 from app.agents.uninterrupted import uninterrupted
 from app.enums import AgentNetwork
 
@@ -47,11 +48,13 @@ _NOT_ALL_TAKEN = 40  # no exit status of git
 # All of it in one process of the sandbox: to make a world takes longer than each of these commands.
 _GATHER = f"""\
 result=$1 base=$2 work=$3 own=$4 subject=$5
+shift 5
 set -e
 git symbolic-ref HEAD "$result"
 [ -z "$base" ] || git update-ref "$result" "$base"
 # Fails where the agent has no commit, or no repository any more; then its files are what counts.
-git fetch --quiet --force --no-tags --update-head-ok --update-shallow -- "$work" "HEAD:$result" 2>/dev/null || :
+fetch="git fetch --quiet --force --no-tags --no-recurse-submodules"
+$fetch --update-head-ok --update-shallow -- "$work" "HEAD:$result" 2>/dev/null || :
 head() {{ git rev-parse --verify --quiet HEAD || :; }}
 [ -z "$(head)" ] || git read-tree HEAD
 # Not by a pathspec that excludes our folder: git counts it as an error if the repository ignores the same one.
@@ -59,6 +62,15 @@ taken=0
 git add --all --ignore-errors -- . >/dev/null || taken={_NOT_ALL_TAKEN}
 # A .gitignore of the repository can say otherwise than the exclude file.
 git reset --quiet -- "$own"
+# What was done inside submodules stays there, for nobody pushes it to where they come from. A commit of the agent's own
+# that moves one is taken as it is.
+for path; do
+    if [ -e "$work/$path/.git" ] && ! git --literal-pathspecs diff-index --cached --quiet HEAD -- "$path"; then
+        git --literal-pathspecs reset --quiet -- "$path"
+        echo "Commits inside the submodule $path stay behind." >&2
+        taken={_NOT_ALL_TAKEN}
+    fi
+done
 # 1: there is nothing to commit.
 git commit --quiet --no-verify --allow-empty-message --message "$subject" >/dev/null || [ $? = 1 ]
 head
@@ -99,13 +111,21 @@ class Workspace:
         self._repository = Repository(folder / "repository", environment)
         self._mirrors: Mirrors | None = None
         self._loan: Loan | None = None
+        self.submodules = Submodules()
 
     async def prepare(
-        self, source: Source | None, push_branch: str, *, author: Author, mirrors: Mirrors | None = None
+        self,
+        source: Source | None,
+        push_branch: str,
+        *,
+        author: Author,
+        mirrors: Mirrors | None = None,
+        submodules_below: str | None = None,
     ) -> None:
         """Clone the base into `work`, on the branch that is to be pushed; an empty repository if there is no source.
 
-        The objects come through a mirror where there is one that can be used. Raises a RepositoryError.
+        The objects come through a mirror where there is one that can be used. Submodules are fetched only from below
+        the URL that is given for them. Raises a RepositoryError.
         """
         self.author = author
         self._repository.create()
@@ -115,6 +135,8 @@ class Workspace:
             if source is not None:
                 self.base = await self._repository.fetch(source, self.base)
             await self._repository.check_out(self.work, self.base, push_branch, source, author)
+        if source is not None and submodules_below is not None and self.base.sha:
+            self.submodules = await fetch_submodules(self.work, source, submodules_below, self.environment)
         for name in ("attachments", "artifacts"):
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
 
@@ -198,7 +220,7 @@ class Workspace:
     async def _gather(self, git: "_ConfinedGit", subject: str) -> tuple[str, str]:
         """Commit what there is; return the commit, "" if there is none, and what could not be taken along."""
         arguments = (_RESULT, self.base.sha or "", str(self.work), OWN_FOLDER, " ".join(subject.split()))
-        code, output, complaint = await git.script(_GATHER, *arguments)
+        code, output, complaint = await git.script(_GATHER, *arguments, *self.submodules.paths)
         head = _HEAD.fullmatch(output)
         if code not in (0, _NOT_ALL_TAKEN) or head is None:
             raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(complaint)}")

@@ -152,6 +152,7 @@ class Orders:
             clone_depth=settings.git_clone_depth,
             clone_filter=settings.git_clone_filter,
             mirrors=mirrors,
+            submodules_below=self.host.git_url if settings.git_submodules else None,
             author=self.author,
             model=self.state.get("model"),
             reasoning_effort=self.state.get("reasoning_effort"),

@@ -54,12 +54,9 @@ class Host:
 
     async def perform(self, integration: Integration | None, work: str = WORK, **given: Any) -> Run:
         """Have the worker perform a task in the private repository; return the run as it ended."""
+        task = {"repository": "acme/app", "title": "Say hello", **given}
         run = await self.workshop.queued_run(
-            work,
-            repository="acme/app",
-            github_integration_id=integration.id if integration else None,
-            title="Say hello",
-            **given,
+            work, github_integration_id=integration.id if integration else None, **task
         )
         return await self.execute(run)
 
