@@ -2,7 +2,12 @@
 
 import asyncio
 import os
+import secrets
+import signal
+import subprocess
+import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +18,7 @@ from app.agents.git import Remote
 from app.agents.mirrors import Mirrors
 from app.agents.repository import Author
 from app.agents.workspace import Workspace, open_workspace
-from tests.agents.conftest import PUSH_BRANCH, GitFolder, Runner
+from tests.agents.conftest import PUSH_BRANCH, GitFolder, Runner, eventually, processes_with
 
 WORK = "```sh\ngit rev-list --count HEAD; cat file*.txt; echo x > x\n```"
 
@@ -207,3 +212,86 @@ async def test_resumed_work_starts_from_its_branch_and_moves_it(
     assert outcome.done.files_changed == ["two"]
     assert outcome.done.base_branch == "main"
     assert origin.git("rev-list", "--count", f"main..{PUSH_BRANCH}") == "2"
+
+
+FETCHING_WORKER = """
+import asyncio, os, sys
+from pathlib import Path
+from app.agents.fetching import Base, Source
+from app.agents.git import Remote
+from app.agents.mirrors import Mirrors
+
+async def main():
+    mirrors = Mirrors(Path(sys.argv[1]), os.environ, max_bytes=2**30)
+    source = Source(remote=Remote(sys.argv[2]))
+    await mirrors.lend(source, Base(branch="main", start="main", sha=sys.argv[3]))
+    print("fetched", flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("git_too", [True, False])
+async def test_worker_killed_while_it_fetches_leaves_a_mirror_that_can_be_used(
+    runner: Runner, origin: GitFolder, mirrors: Mirrors, tmp_path: Path, git_too: bool
+) -> None:
+    """As by a machine that goes down, and as by the kernel that ends one process: its git then goes on, and keeps
+    others away until it has ended."""
+    newest = commit(origin, tmp_path, "large.bin", secrets.token_hex(24 * 2**20))
+    worker = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", FETCHING_WORKER, str(tmp_path / "mirrors"), origin.url, newest),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    await eventually(lambda: bool(list((tmp_path / "mirrors").glob("*/objects/pack/tmp_pack_*"))))
+    worker.kill()
+    fetching = [pid for pid in processes_with(origin.url) if pid != worker.pid]
+    for pid in fetching if git_too else ():
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+    printed, _ = await worker.communicate()
+    assert (worker.returncode, printed, bool(fetching)) == (-signal.SIGKILL, b"", True)
+
+    outcome = await runner.run(WORK, mirrors=mirrors, clone_depth=0)
+
+    assert outcome.done.files_changed == ["x"]
+    [mirror] = kept(tmp_path)
+    assert GitFolder(mirror).git("rev-parse", "main") == newest
+    assert GitFolder(mirror).git("fsck", "--connectivity-only", "--no-dangling") == ""
+    assert list((mirror / "objects/pack").glob("tmp_*")) == []
+
+
+async def test_packs_of_many_fetches_are_joined_once_nobody_reads_them(
+    origin: GitFolder, mirrors: Mirrors, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    async with open_workspace(root, uuid.uuid4(), os.environ) as early:
+        await prepare(early, origin, mirrors)
+        [mirror] = kept(tmp_path)
+        for number in range(40):
+            pack_of_its_own(GitFolder(mirror), tmp_path / f"{number}.txt")
+        newest = commit(origin, tmp_path, "late.txt")
+        async with open_workspace(root, uuid.uuid4(), os.environ) as late:
+            await prepare(late, origin, mirrors)
+        while_read = packs_of(mirror)
+        assert GitFolder(early.work).git("fsck", "--connectivity-only", "--no-dangling") == ""
+
+    assert while_read > 40
+    assert packs_of(mirror) == 1
+    assert GitFolder(mirror).git("rev-parse", "main") == newest
+    assert GitFolder(mirror).git("fsck", "--connectivity-only", "--no-dangling") == ""
+
+
+def packs_of(mirror: Path) -> int:
+    return len(list((mirror / "objects/pack").glob("*.pack")))
+
+
+def pack_of_its_own(mirror: GitFolder, file: Path) -> None:
+    """Give a mirror one more pack, of a file that nothing else holds."""
+    file.write_text(file.name)
+    subprocess.run(
+        ["git", "pack-objects", "--quiet", "objects/pack/pack"],
+        cwd=mirror.path,
+        input=mirror.git("hash-object", "-w", str(file)).encode(),
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
