@@ -59,6 +59,10 @@ bench: $(STAMP) ## Measure requests beside raw asyncpg (ARGS="--only retrieve,li
 bench-artifacts: $(STAMP) ## Measure how finalising uploads asks the object store
 	@$(PYTHON) -m bench.artifacts
 
+.PHONY: bench-indexes
+bench-indexes: $(STAMP) ## Measure what each index of tasks costs a write
+	@$(PYTHON) -m bench.indexes
+
 .PHONY: bench-push
 bench-push: $(STAMP) ## Measure 10,000 pushes against what a push service of 20 ms can take
 	@$(PYTHON) -m bench.push

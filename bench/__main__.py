@@ -20,6 +20,7 @@ import uvloop
 from app.config import Settings
 from app.devstack.home import Home
 from app.services.process import open_process
+from bench import artifacts, push, runs, streams
 from bench.cases import CASES, Case
 from bench.data import Account, ProjectOfSize, fill, make_account
 from bench.load import Cost, cpu_seconds, send_for
@@ -31,6 +32,13 @@ from bench.table import render, row
 
 _WARM_UP_SECONDS: Final = 0.5
 _MIDDLE_SIZE: Final = 100_000
+# What is no request by itself: each has programs of its own, and servers that nothing else asks.
+_APART: Final = {
+    "dispatch": runs.rows,
+    "streams": streams.rows,
+    "push": push.rows,
+    "artifacts": artifacts.rows,
+}
 _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = $1"
 
 
@@ -117,7 +125,7 @@ def _add(total: Cost, part: Cost) -> None:
     total.database_cpu += part.database_cpu
 
 
-async def _measure(options: Options, settings: Settings, folder: Path) -> None:
+async def _measure(options: Options, settings: Settings, folder: Path) -> list[tuple[str, ...]]:
     async with open_process(settings, name="bench") as process:
         connection = await asyncpg.connect(settings.database_url.replace("+asyncpg", ""))
         account = await make_account(process.sessions, connection)
@@ -141,9 +149,9 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> None:
                 targets.append(Target("floor", raw, APPLICATION_NAME))
             for project in projects if case.every_size else [middle]:
                 rows += await bench.case(case, project, targets)
-        click.echo(render(rows))
-        click.echo(f"\n{resident_megabytes(service.pid):.0f} MB afterwards")
+        click.echo(f"{resident_megabytes(service.pid):.0f} MB afterwards\n")
     await connection.close()
+    return rows
 
 
 def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running, Running]:
@@ -172,7 +180,9 @@ def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running,
 
 @click.command()
 @click.option(
-    "--only", default="", help="Comma list: retrieve, list, filters, search, create, update, presence."
+    "--only",
+    default="",
+    help="Comma list: retrieve, list, filters, search, create, update, presence, dispatch, streams, push, artifacts.",
 )
 @click.option("--tasks", default="1000,100000", show_default=True, help="Comma list of sizes of projects.")
 @click.option("--connections", default=16, show_default=True, help="How many requests are under way.")
@@ -188,9 +198,16 @@ def main(only: str, tasks: str, connections: int, seconds: float, rounds: int) -
         rounds=rounds,
     )
     # Requests whose statements are counted are performed in this process; its access log is of no interest.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-        uvloop.run(_measure(options, settings, Path(folder)))
+    logging.disable(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    rows: list[tuple[str, ...]] = []
+    if not options.only or options.only & {case.group for case in CASES}:
+        with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
+            rows += uvloop.run(_measure(options, settings, Path(folder)))
+    for group, measure in _APART.items():
+        if not options.only or group in options.only:
+            rows += measure()
+    click.echo(render(rows))
 
 
 if __name__ == "__main__":

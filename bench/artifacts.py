@@ -25,6 +25,7 @@ from app.main import create_app
 from app.services import accounts, api_keys
 from app.services.process import ProcessContext, open_process
 from bench.servers import servers
+from bench.table import timing
 
 _ITEMS: Final = 10
 _ROUNDS: Final = 20
@@ -106,6 +107,14 @@ async def _measure(settings: Settings) -> dict[str, Any]:
         "median_ms": round(statistics.median(seconds) * 1000, 1),
         "slowest_ms": round(max(seconds) * 1000, 1),
     }
+
+
+def rows() -> list[tuple[str, ...]]:
+    """Measure, and return the lines for the one table of `make bench`."""
+    with servers() as settings:
+        result = asyncio.run(_measure(settings))
+    name = f"finalise {_ITEMS} staged files"
+    return timing(name, result["median_ms"], reference=result["head_latency_ms"], referee="one HEAD")
 
 
 def main() -> None:

@@ -48,6 +48,7 @@ from app.services.process import ProcessContext, open_process
 from bench.load import cpu_seconds
 from bench.polling_worker import LATENCIES, QUEUES
 from bench.servers import environment_of, servers
+from bench.table import timing
 
 _JOBS: Final = 20
 _STARTS: Final = 15
@@ -314,6 +315,29 @@ async def _measure(settings: Settings, folder: Path) -> bool:
     ]
     click.echo(_render(rows))
     return to_claim < _MOST_TO_CLAIM_MS and to_spawn < _MOST_TO_SPAWN_MS
+
+
+def rows() -> list[tuple[str, ...]]:
+    """Measure how soon a job and a run start, and return the lines for the one table of `make bench`."""
+    with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
+        return uvloop.run(_starts(settings, Path(folder)))
+
+
+async def _starts(settings: Settings, folder: Path) -> list[tuple[str, ...]]:
+    _, ours, plain, _ = (await QueueBench(settings, folder).rows())[0]
+    async with open_process(settings, name="bench") as process, _api(process) as (client, account):
+        log = folder / "worker.log"
+        bench = RunBench(process, client, account, log)
+        with _process(
+            "-m", "app.cli", "worker", settings=settings, log=log, TASKBEACON_HOME=str(folder / "home")
+        ):
+            await _until(lambda: _is_logged(log, "worker.started"))
+            to_claim, to_spawn = await bench.starts()
+    return [
+        *timing("job to its first line", float(ours), reference=float(plain), referee="plain arq"),
+        *timing("run to its claim", to_claim),
+        *timing("run's claim to its agent's process", to_spawn),
+    ]
 
 
 async def _is_logged(log: Path, event: str) -> bool:

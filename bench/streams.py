@@ -31,6 +31,7 @@ from app.db import unit_of_work
 from app.services import accounts, api_keys
 from app.services.process import ProcessContext, open_process
 from bench.servers import servers
+from bench.table import timing
 
 _FOLLOWERS: Final = 500
 _EVENTS: Final = 200
@@ -235,6 +236,23 @@ async def _run(settings: Settings) -> dict[str, Any]:
         "bar": f"median below {_MEDIAN_BAR_MS} ms, at most {_MEMORY_BAR_KB} kB for each follower",
         "ok": measured["event_to_client_ms"] < _MEDIAN_BAR_MS and measured["follower_kb"] <= _MEMORY_BAR_KB,
     }
+
+
+def rows() -> list[tuple[str, ...]]:
+    """Measure, and return the lines for the one table of `make bench`."""
+    with servers() as settings:
+        result = asyncio.run(_run(settings))
+    return [
+        *timing(
+            "event to a client that follows",
+            result["event_to_client_ms"],
+            reference=result["redis_alone_ms"],
+            referee="Redis alone",
+        ),
+        *timing(f"event to the last of {_FOLLOWERS}", result["last_follower_ms"]),
+        *timing("append_log", result["append_log_answer_ms"]),
+        *timing("append_log to a client that follows", result["append_log_to_client_ms"]),
+    ]
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ from typing import Final
 
 from bench.load import Cost
 
-__all__ = ["HEADER", "render", "row"]
+__all__ = ["HEADER", "render", "row", "timing"]
 
 HEADER: Final = (
     "what",
@@ -33,6 +33,17 @@ def row(name: str, who: str, cost: Cost, *, statements: int | None, raw: Cost | 
         "" if statements is None else str(statements),
         "" if raw is None else f"{cost.server_ms / raw.server_ms:.2f}",
     )
+
+
+def timing(
+    name: str, milliseconds: float, *, reference: float | None = None, referee: str = "reference"
+) -> list[tuple[str, ...]]:
+    """Return the lines of what is no request: a time, and beside it the one of the same run that it is held against."""
+    ratio = "" if reference is None else f"{milliseconds / reference:.2f}"
+    lines: list[tuple[str, ...]] = [(name, "service", "", f"{milliseconds:.2f}", "", "", "", "", ratio)]
+    if reference is not None:
+        lines.append((name, referee, "", f"{reference:.2f}", "", "", "", "", ""))
+    return lines
 
 
 def render(rows: Sequence[Sequence[str]]) -> str:

@@ -38,9 +38,9 @@ from app.statements import Prepared
 __all__ = [
     "TASKS_BY_ID",
     "TaskFilter",
-    "by_flags",
     "count_statement",
     "first_page_statement",
+    "is_dense",
     "page_statement",
     "task_filter",
     "version_statement",
@@ -131,7 +131,7 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
-    """Return the statement that brings the newest tasks of a filter `by_flags`, each row with the `count` of all.
+    """Return the statement that brings the newest tasks of a filter that `is_dense`, each row with the `count` of all.
 
     It has no parameter but those of its filter: the planner knows how few rows are wanted, and need not plan again.
     """
@@ -140,11 +140,11 @@ def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def version_statement(shape: tuple[str, ...]) -> Prepared:
-    """Return the statement that brings the `version` of what the caller sees, and the `count` of a filter `by_flags`.
+    """Return the statement that brings the `version` of what the caller sees, and the `count` of a filter by flags alone.
 
-    For the other filters the count is null: nobody knows it without looking.
+    For other filters the count is null: nobody knows it without looking.
     """
-    count = _counted(shape) if by_flags(shape) else null()
+    count = _counted(shape) if _by_flags(shape) else null()
     return Prepared(select(version().label("version"), count.label("count")))
 
 
@@ -174,7 +174,12 @@ TASKS_BY_ID = Prepared(
 )
 
 
-def by_flags(shape: tuple[str, ...]) -> bool:
+def is_dense(shape: tuple[str, ...]) -> bool:
+    """Tell whether a filter leaves most tasks, so that the newest of them are found by looking at few."""
+    return {"not internal", "not archived"} >= set(shape)
+
+
+def _by_flags(shape: tuple[str, ...]) -> bool:
     """Tell whether a filter asks for nothing but flags, by which tasks are counted as they change."""
     return _FLAGS.keys() >= set(shape)
 
