@@ -1,20 +1,20 @@
 """The developer's account in a development stack: organization, project, user and key, made at the first start.
 
-It goes through the same `admin` commands that operators use, and is kept in the home folder so that later starts
-show the same key.
+It is kept in the home folder, so that later starts show the same key. A program of its own makes it in one
+transaction (`python -m app.devstack.new_account`): loading what that takes costs more than everything else about it.
 """
 
-import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.devstack.errors import DevstackError
 from app.devstack.home import Home, read_json, write_json
 
-__all__ = ["Account", "ensure_account"]
+__all__ = ["Account", "kept_account", "renew_account"]
 
-Admin = Callable[[Sequence[str]], dict[str, Any]]  # Any: the JSON object that an admin command prints
+# Given the account that there was, if there was one, returns what the program prints.
+Make = Callable[["Account | None"], dict[str, Any]]  # Any: a JSON object
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,47 +26,27 @@ class Account:
     api_key: str
 
 
-def ensure_account(home: Home, *, admin: Admin, is_accepted: Callable[[str], bool]) -> Account:
-    """Return the kept account, or make what is missing of it.
+def kept_account(home: Home) -> Account | None:
+    """Return the account of earlier starts, None if there is none. Its key may be one of another database."""
+    try:
+        return _account(read_json(home.account_json))
+    except (KeyError, TypeError, ValueError):
+        return None
 
-    A kept key may have been revoked, or belong to a database that is gone; then a new one is made. Each part is
-    written down as it is made, so an interrupted start goes on where it was. Raises DevstackError.
+
+def renew_account(home: Home, kept: Account | None, *, make: Make) -> Account:
+    """Make a new key for the kept account, or a whole one if that is gone; keep and return it.
+
+    Raises DevstackError.
     """
-    kept = read_json(home.account_json)
-    if "api_key" in kept and not is_accepted(str(kept["api_key"])):
-        del kept["api_key"]
-        try:
-            return _complete(home, kept, admin)
-        except DevstackError:
-            kept = {}  # another database: its users are not ours
-    return _complete(home, kept, admin)
+    made = make(kept)
+    try:
+        account = _account(made)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DevstackError(f"making the developer's account printed no account: {error!r}") from error
+    write_json(home.account_json, asdict(account))
+    return account
 
 
-def _complete(home: Home, kept: dict[str, Any], admin: Admin) -> Account:
-    def keep(name: str, value: object) -> None:
-        kept[name] = value
-        write_json(home.account_json, kept)
-
-    if "organization" not in kept:
-        keep("organization", admin(["create-organization", "--name", "Development"])["id"])
-    if "project_id" not in kept:
-        organization = str(kept["organization"])
-        project = admin(["create-project", "--name", "Playground", "--organization", organization])
-        keep("project_id", project["id"])
-    if "user_id" not in kept:
-        # Unique, since this database may remember an earlier home folder.
-        email = f"developer-{secrets.token_hex(3)}@example.com"
-        command = ["create-user", "--email", email, "--first-name", "Dev", "--last-name", "Eloper", "--staff"]
-        keep("user_id", admin([*command, "--project", str(kept["project_id"])])["id"])
-    if "api_key" not in kept:
-        command = [
-            "create-key",
-            "--user",
-            str(kept["user_id"]),
-            "--scope",
-            "*",
-            "--label",
-            "development stack",
-        ]
-        keep("api_key", admin(command)["value"])
-    return Account(int(kept["project_id"]), int(kept["user_id"]), str(kept["api_key"]))
+def _account(value: dict[str, Any]) -> Account:
+    return Account(int(value["project_id"]), int(value["user_id"]), str(value["api_key"]))

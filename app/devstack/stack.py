@@ -9,7 +9,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from app.config import Settings
-from app.devstack.account import Account, ensure_account
+from app.devstack.account import Account, kept_account, renew_account
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.home import Home, is_free, keep_private
@@ -106,7 +106,13 @@ class Stack:
         host = "127.0.0.1" if self._plan.host in _EVERY_ADDRESS else self._plan.host
         self._base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         pids = self._start_processes(port)
-        account = ensure_account(self.home, admin=self._admin, is_accepted=self._accepts)
+        kept = kept_account(self.home)
+        # Beside the API, which is loading.
+        account = kept or self._new_account(None)
+        with self._console.step(f"API        {self._base_url}"):
+            self.supervisor.wait(self._is_ready, what="api", timeout=_READY_SECONDS)
+        if kept and not self._accepts(kept.api_key):
+            account = self._new_account(kept)
         self.home.announce(self._dev_json(account, pids), self._settings_only())
         return account
 
@@ -132,7 +138,7 @@ class Stack:
         return self._plan.port
 
     def _start_processes(self, port: int) -> dict[str, int]:
-        """Start servers and services, and return their process ids once the API is ready.
+        """Start servers and services, and return their process ids; the API is not ready then.
 
         Most of the time goes into loading modules of the API, so it starts as soon as the database is current, and
         the worker only when the servers leave it a processor.
@@ -161,15 +167,13 @@ class Stack:
         if plan.with_expo_sink:
             sink_port = self.environment["TASKBEACON_EXPO_BASE_URL"].rpartition(":")[2]
             pids["expo_sink"] = self._start_service("expo_sink", "app.devstack.expo_sink", sink_port)
-        with self._console.step(f"API        {self._base_url}"):
-            self.supervisor.wait(self._is_ready, what="api", timeout=_READY_SECONDS)
         return pids
 
     def _migrate(self) -> None:
         database_url = self.environment.get("TASKBEACON_DATABASE_URL", "")
         if needs_migration(self.home, database_url):
             with self._console.step("Migrations"):
-                self._command("migrations", ["migrate"])
+                self._command("migrations", "app.cli", "migrate")
             note_migration(self.home, database_url)
 
     def _service_environment(self, port: int, servers: EmbeddedServers) -> dict[str, str]:
@@ -206,23 +210,28 @@ class Stack:
         status = status_of(f"{self._base_url}/api/users/@me/", headers=headers, timeout=_REQUEST_SECONDS)
         return status == HTTPStatus.OK
 
-    def _command(self, name: str, arguments: Sequence[str]) -> str:
+    def _command(self, name: str, module: str, *arguments: str) -> str:
         return self.supervisor.run(
             name,
-            [sys.executable, "-m", "app.cli", *arguments],
+            [sys.executable, "-m", module, *arguments],
             environment=self.environment,
             log=self.home.logs / "commands.log",
             timeout=_COMMAND_SECONDS,
         )
 
-    def _admin(self, arguments: Sequence[str]) -> dict[str, Any]:  # Any: the JSON an admin command prints
-        with self._console.step(f"First start: {arguments[0].replace('-', ' ')}"):
-            output = self._command(f"admin {arguments[0]}", ["admin", *arguments])
+    def _new_account(self, kept: Account | None) -> Account:
+        with self._console.step("A new key for the account" if kept else "Account of the developer"):
+            return renew_account(self.home, kept, make=self._make_account)
+
+    def _make_account(self, kept: Account | None) -> dict[str, Any]:  # Any: a JSON object
+        ids = (str(kept.project_id), str(kept.user_id)) if kept else ()
+        output = self._command("account", "app.devstack.new_account", *ids)
         try:
-            answer: dict[str, Any] = json.loads(output)
+            made: dict[str, Any] = json.loads(output)
         except ValueError as error:
-            raise DevstackError(f"admin {arguments[0]} printed no JSON object: {output[:200]}") from error
-        return answer
+            # Without what was printed: it may hold the key.
+            raise DevstackError("making the developer's account printed no JSON object") from error
+        return made
 
     def _settings_only(self) -> dict[str, str]:
         return {name: value for name, value in self.environment.items() if name.startswith("TASKBEACON_")}
