@@ -10,10 +10,14 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import httpx
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import HTTPClientError
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
 from typing_extensions import override
 
 from app.clients.object_store import (
@@ -43,10 +47,8 @@ _CHECK_LIFETIME = timedelta(minutes=5)
 class S3Store(Storage):
     """An S3 bucket; an async context manager that owns its connections."""
 
-    def __init__(self, settings: Settings, *, http: httpx.AsyncClient | None = None) -> None:
-        """Open nothing yet; `http` asks whether the bucket is there, by default a client made for that."""
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._http = http
         self._stack = AsyncExitStack()
         self._loading = asyncio.Lock()
         self._objects: S3Objects | None = None
@@ -55,8 +57,6 @@ class S3Store(Storage):
         self._public = _signer(settings, settings.s3_signing_endpoint_url)
 
     async def __aenter__(self) -> Self:
-        if self._http is None:
-            self._http = await self._stack.enter_async_context(httpx.AsyncClient())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -135,15 +135,18 @@ class S3Store(Storage):
 
     @override
     async def check(self) -> None:
-        if self._internal is None or self._http is None:
+        if self._internal is None:
             await (await self.objects()).check()
             return
         url = self._internal.sign("", _CHECK_LIFETIME, method="HEAD")
         try:
-            (await self._http.head(url, timeout=_CHECK_SECONDS)).raise_for_status()
-        except httpx.HTTPError as error:
-            # Not the error's own words: they quote the URL, which opens the bucket.
-            raise ObjectStoreUnavailable("could not find the bucket") from error
+            async with asyncio.timeout(_CHECK_SECONDS):
+                status = await asyncio.to_thread(_head, url)
+        except (HTTPClientError, TimeoutError):
+            # Without the error's own words: they quote the URL.
+            raise ObjectStoreUnavailable("could not reach the object store") from None
+        if status != HTTPStatus.OK:
+            raise ObjectStoreUnavailable(f"could not find the bucket: HTTP {status}")
 
     @override
     async def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
@@ -165,6 +168,15 @@ def _signer(settings: Settings, endpoint: str | None) -> UrlSigner | None:
     if settings.s3_endpoint_url is None or endpoint is None or key_id is None or secret is None:
         return None
     return UrlSigner(endpoint, settings.s3_bucket, region=settings.s3_region, key_id=key_id, secret=secret)
+
+
+def _head(url: str) -> int:
+    """Return the status that a HEAD is answered with, by what signing brings with it: asked for now and then only."""
+    session = URLLib3Session(timeout=_CHECK_SECONDS, proxies=get_environ_proxies(url))
+    try:
+        return int(session.send(AWSRequest(method="HEAD", url=url).prepare()).status_code)
+    finally:
+        session.close()
 
 
 def _load(settings: Settings) -> "S3Objects":

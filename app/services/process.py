@@ -1,11 +1,13 @@
 """What a process owns: one pool, one client of each kind. The API and the worker open it alike."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Self
 
 import httpx
+from typing_extensions import override
 
 from app.agents.catalog import Catalog, load_catalog
 from app.clients.event_hub import EventHub
@@ -86,8 +88,8 @@ async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[Proce
     hub = EventHub(redis, partial(find_last_words, sessions))
     try:
         async with (
-            httpx.AsyncClient(limits=_HTTP_LIMITS, timeout=_HTTP_TIMEOUT_SECONDS) as http,
-            S3Store(settings, http=http) as store,
+            S3Store(settings) as store,
+            _LateSenders(settings, redis) as senders,
             open_gates(settings, sessions) as gates,
         ):
             yield ProcessContext(
@@ -99,7 +101,7 @@ async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[Proce
                 events=events,
                 hub=hub,
                 watchers=StreamPresence(sessions),
-                push=create_senders(settings, http, redis),
+                push=senders,
                 catalog=catalog,
                 gates=gates,
             )
@@ -109,6 +111,41 @@ async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[Proce
         await queue.aclose()
         await redis.aclose()
         await engine.dispose()
+
+
+class _LateSenders(Mapping[Platform, PushSender]):
+    """The push services, with the client that they share made at the first push: an API hardly ever sends one."""
+
+    def __init__(self, settings: Settings, redis: RedisClient) -> None:
+        self._settings = settings
+        self._redis = redis
+        self._stack = AsyncExitStack()
+        self._senders: Mapping[Platform, PushSender] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @override
+    def __getitem__(self, platform: Platform) -> PushSender:
+        return self._made()[platform]
+
+    @override
+    def __iter__(self) -> Iterator[Platform]:
+        return iter(self._made())
+
+    @override
+    def __len__(self) -> int:
+        return len(self._made())
+
+    def _made(self) -> Mapping[Platform, PushSender]:
+        if self._senders is None:
+            http = httpx.AsyncClient(limits=_HTTP_LIMITS, timeout=_HTTP_TIMEOUT_SECONDS)
+            self._stack.push_async_callback(http.aclose)
+            self._senders = create_senders(self._settings, http, self._redis)
+        return self._senders
 
 
 def create_senders(
