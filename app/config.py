@@ -177,6 +177,12 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(
         default=4, ge=1, le=1000, description="Runs one worker performs at a time."
     )
+    worker_waiting_runs: int = Field(
+        default=4,
+        ge=0,
+        le=1000,
+        description="Runs that wait for a person and take none of a worker's places; their agents stay in memory.",
+    )
     project_concurrency: int = Field(
         default=0,
         ge=0,

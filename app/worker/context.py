@@ -10,6 +10,7 @@ from app.agents.sandbox import Sandbox
 from app.clients.run_changes import RunChanges
 from app.services.code_hosts import CodeHosts
 from app.services.process import ProcessContext
+from app.worker.places import Places
 
 __all__ = ["PUSH_SLOTS", "WorkerContext", "worker_context"]
 
@@ -31,6 +32,8 @@ class WorkerContext:
     mirrors: Mirrors | None
     # The worker's environment, from which an adapter's allow-list picks.
     environment: Mapping[str, str]
+    # Of the runs that this process performs.
+    places: Places = field(default_factory=lambda: Places(0))
     # Shared by all deliveries of this process, however many jobs there are.
     push_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PUSH_SLOTS))
 

@@ -30,6 +30,10 @@ __all__ = ["Inbox"]
 # Looks for commands as often without being woken, so that an outage of Redis only delays them.
 _LOOK_SECONDS = 10.0
 _OVER = "The run's agent has ended."
+# What an agent that waits for a person goes on with.
+_ENDS_WAITING = frozenset(
+    {CommandMethod.USER_MESSAGE, CommandMethod.PERMISSION_RESPONSE, CommandMethod.CLOSE, CommandMethod.CANCEL}
+)
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +75,7 @@ class Inbox(Mailbox):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._watching.__exit__(kind, error, trace)
+        self._worker.places.take_back(self._orders.run_id)
         if error is None:
             await self._end()
 
@@ -92,6 +97,8 @@ class Inbox(Mailbox):
         commands = []
         for row in rows:
             command = Command(row.id, CommandMethod(row.method), row.params)
+            if command.method in _ENDS_WAITING:
+                self._worker.places.take_back(self._orders.run_id)
             self._seen = row.position
             self._untold[row.id] = row.rpc_id
             await self._tell(command.id, command.method, CommandStatus.ACCEPTED)
@@ -141,8 +148,12 @@ class Inbox(Mailbox):
                     queue=self._worker.process.queue,
                 )
 
+        # First: whoever answers at once ends the waiting, and must find it begun.
+        self._worker.places.leave(self._orders.run_id)
         is_waiting = _is_done(await until_database_answers(step))
-        if is_waiting:
+        if not is_waiting:
+            self._worker.places.take_back(self._orders.run_id)
+        else:
             await self._emit(notification("_taskbeacon/waiting_for", waiting_for))
         return is_waiting
 
@@ -154,6 +165,7 @@ class Inbox(Mailbox):
                     session, self._orders.run_id, request_id, owner=self._owner
                 )
 
+        self._worker.places.take_back(self._orders.run_id)
         return await until_database_answers(step)
 
     @override

@@ -40,6 +40,7 @@ from app.worker.jobs.sweep_artifacts import sweep_artifacts
 from app.worker.jobs.sweep_code_hosts import sweep_code_hosts
 from app.worker.jobs.sweep_idempotency_keys import sweep_idempotency_keys
 from app.worker.jobs.sweep_presence import sweep_presence
+from app.worker.places import Places
 from app.worker.polling import ResilientWorker, RunWorker
 
 __all__ = ["create_chores_worker", "create_worker", "run_worker"]
@@ -65,6 +66,7 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
     worker = RunWorker(
         changes=context.changes,
         withdrawn=EXECUTE_RUN,
+        places=context.places,
         functions=[
             func(
                 execute_run,
@@ -177,6 +179,7 @@ async def _run(settings: Settings) -> None:
             environment=dict(os.environ),
             code_hosts=CodeHosts(GitHubClient(http), process.cipher),
             mirrors=_mirrors(settings),
+            places=Places(settings.worker_waiting_runs),
         )
         if removed := await reclaim(settings.workspaces_path):
             log.info("worker.workspaces_reclaimed", count=removed)

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from app.clients.run_changes import RunChanges
+from app.worker.places import Places
 
 __all__ = ["ResilientWorker", "RunWorker"]
 
@@ -108,9 +109,18 @@ class ResilientWorker(Worker):
 class RunWorker(ResilientWorker):
     """The worker of runs, whose jobs take themselves off the queue when they begin (jobs/execute_run.py)."""
 
-    def __init__(self, *, withdrawn: str, **options: Any) -> None:
+    def __init__(self, *, withdrawn: str, places: Places, **options: Any) -> None:
         super().__init__(**options)
         self._withdrawn = f"{withdrawn}:"
+        self._places = places
+        self._own_places = self.max_jobs
+        # Only a second guard of what `job_counter` says; one more than there are jobs at most, as arq has it.
+        self.sem = asyncio.BoundedSemaphore(self.max_jobs + places.limit + 1)
+        places.notify(self._count_places)
+
+    def _count_places(self) -> None:
+        self.max_jobs = self._own_places + self._places.left
+        self._woken.set()
 
     @override
     async def finish_job(self, job_id: str, finish: bool, *details: Any) -> None:

@@ -18,9 +18,11 @@ from app.enums import RunStatus
 from app.services.jobs import enqueue_run
 from app.worker import polling
 from app.worker.main import create_worker
+from app.worker.places import Places
 from app.worker.polling import RunWorker
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
+from tests.worker.pilot import Pilot
 
 QUEUE = "tests:polling"
 
@@ -37,6 +39,7 @@ class Worker:
         self.arq = RunWorker(
             changes=self._changes,
             withdrawn="hold",
+            places=Places(0),
             functions=[func(self._hold, name="hold")],
             redis_pool=ArqRedis(
                 connection_pool=create_pool(settings.redis_url),
@@ -161,6 +164,48 @@ async def test_wake_up_that_was_lost_costs_one_poll(
     finally:
         await worker.arq.close()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_run_that_waits_for_a_person_keeps_no_other_waiting(
+    workshop: Workshop, settings: Settings
+) -> None:
+    """A worker with one place: who waits leaves it, and who comes back does not have to wait for it."""
+    state = {"mode": "interactive"}
+    idle, other, behind = [
+        Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state=state)) for _ in range(3)
+    ]
+    queue = ArqQueue(settings.redis_url)
+    process = workshop.context.process
+    narrow = process.settings.model_copy(update={"worker_concurrency": 1})
+    places = Places(1)
+    context = replace(workshop.context, process=replace(process, settings=narrow, queue=queue), places=places)
+    for pilot in (idle, other, behind):
+        await enqueue_run(queue, pilot.run.id)
+    worker = create_worker(context, handle_signals=False)
+    running = asyncio.gather(worker.async_run(), context.changes.listen(), return_exceptions=True)
+    try:
+        await idle.until_waiting_for("message")
+        await other.until_waiting_for("message")
+        # One place is left at most, however many wait.
+        assert (places.left, (await workshop.read(behind.run)).status) == (1, RunStatus.QUEUED)
+        await idle.say("```say\nagain\n```")
+        await idle.until_waiting_for("message")
+        await idle.send("close")
+        await behind.until_waiting_for("message")
+        for pilot in (other, behind):
+            await pilot.send("close")
+
+        async def all_over() -> bool:
+            runs = [await workshop.read(pilot.run) for pilot in (idle, other, behind)]
+            return all(run.status == RunStatus.COMPLETED for run in runs)
+
+        await eventually(all_over)
+        assert places.left == 0
+    finally:
+        running.cancel()
+        await worker.close()
+        await asyncio.gather(running, return_exceptions=True)
+        await queue.aclose()
 
 
 async def test_run_that_a_limit_kept_waiting_begins_when_another_ends(
