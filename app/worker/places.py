@@ -1,4 +1,4 @@
-"""How many runs a worker has room for: one that waits for a person leaves its place to another (ADR 0031)."""
+"""How many runs a worker has room for: one that waits for a person leaves its place to another (ADR 0033)."""
 
 from collections.abc import Callable
 from uuid import UUID
