@@ -63,6 +63,10 @@ bench-artifacts: $(STAMP) ## Measure how finalising uploads asks the object stor
 bench-indexes: $(STAMP) ## Measure what each index of tasks costs a write
 	@$(PYTHON) -m bench.indexes
 
+.PHONY: bench-process
+bench-process: $(STAMP) ## Measure start, memory at rest and growth of processes (ARGS="--requests 10000" for a part)
+	@$(PYTHON) -m bench.process $(ARGS)
+
 .PHONY: bench-push
 bench-push: $(STAMP) ## Measure 10,000 pushes against what a push service of 20 ms can take
 	@$(PYTHON) -m bench.push
