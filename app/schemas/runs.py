@@ -18,10 +18,11 @@ from app.enums import (
     RunStatus,
 )
 from app.schemas.base import Input, PageLink
-from app.schemas.fields import Choice, Items, Json, JsonObject, JsonSchema, OpenChoice, Text, Uuid
+from app.schemas.fields import Choice, Integer, Items, Json, JsonObject, JsonSchema, OpenChoice, Text, Uuid
 from app.schemas.fields import Field as InputField
 
 __all__ = [
+    "MAX_TOKEN_BUDGET",
     "ArtifactOut",
     "ConnectionTokenOut",
     "RelayIn",
@@ -35,6 +36,8 @@ __all__ = [
     "StartIn",
 ]
 
+# More tokens than any run could use; a number that every JSON reader has whole.
+MAX_TOKEN_BUDGET = 10**15
 _MAX_ARTIFACTS = 100
 _MAX_MESSAGE = 1_000_000
 _MAX_KEYS = 1000
@@ -108,6 +111,14 @@ class RunIn(Input):
         PermissionMode | None,
         Choice(of=PermissionMode),
         Field(description="What the agent may do without asking; needs `runtime_adapter`."),
+    ] = None
+    token_budget: Annotated[
+        int | None,
+        Integer(minimum=1, maximum=MAX_TOKEN_BUDGET),
+        Field(
+            description="Tokens that all runs of the task together may use by the end of this one; the operator's own "
+            "limit holds too. Ours: the reference API does not have it."
+        ),
     ] = None
 
 

@@ -35,6 +35,7 @@ from app.services.run_artifacts import store_run_artifact
 from app.services.run_chain import resumes
 from app.services.run_log_writer import LogRef
 from app.services.run_memory import Earlier, earlier_runs
+from app.services.run_options import token_budget
 from app.services.run_sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, RunSandbox, run_sandbox
 from app.services.run_usage import Spent, spent_by_others
 from app.services.task_text import slug, slug_prefix
@@ -159,7 +160,7 @@ class Orders:
             permission_mode=self.state.get("initial_permission_mode"),
             json_schema=self.json_schema,
             budget=Budget(
-                tokens=settings.task_token_budget or None,
+                tokens=_least(settings.task_token_budget or None, token_budget(self.state)),
                 cost=settings.task_cost_budget or None,
                 spent_tokens=self.spent.tokens,
                 spent_cost=self.spent.cost,
@@ -323,6 +324,10 @@ def ending_of(
             return Ending(RunStatus.CANCELLED, patch=patch)
         return Ending(RunStatus.FAILED, error_message=outcome.message, patch=patch)
     return Ending(RunStatus.FAILED, error_message=UNEXPECTED)
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _hidden(settings: Settings) -> tuple[Path, ...]:

@@ -6,9 +6,16 @@ from typing import Any
 from app.agents.catalog import Catalog
 from app.enums import PrAuthorshipMode, RunSource
 from app.errors import InvalidInput
-from app.schemas.runs import RunIn
+from app.schemas.runs import MAX_TOKEN_BUDGET, RunIn
 
-__all__ = ["inherited_state", "requested_state", "require_consistent", "require_effort", "with_provider"]
+__all__ = [
+    "inherited_state",
+    "requested_state",
+    "require_consistent",
+    "require_effort",
+    "token_budget",
+    "with_provider",
+]
 
 _NEEDED = "This field is required when selecting a cloud runtime."
 
@@ -59,7 +66,19 @@ def require_consistent(body: RunIn, catalog: Catalog) -> None:
 
 def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a run takes over from the state of the one it resumes; malformed values count as absent."""
-    return {key: previous[key] for key in _INHERITED if isinstance(previous.get(key), str) and previous[key]}
+    inherited = {
+        key: previous[key] for key in _INHERITED if isinstance(previous.get(key), str) and previous[key]
+    }
+    budget = token_budget(previous)
+    return inherited if budget is None else inherited | {"token_budget": budget}
+
+
+def token_budget(state: Mapping[str, Any]) -> int | None:
+    """Return how many tokens a run's task may use as far as its own state says; a malformed value counts as absent."""
+    value = state.get("token_budget")
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 < value <= MAX_TOKEN_BUDGET else None
 
 
 def requested_state(body: RunIn) -> dict[str, Any]:
@@ -76,6 +95,7 @@ def requested_state(body: RunIn) -> dict[str, Any]:
         "runtime_adapter": body.runtime_adapter,
         "model": body.model,
         "reasoning_effort": body.reasoning_effort,
+        "token_budget": body.token_budget,
     }
     if body.run_source is RunSource.SIGNAL_REPORT:
         values["pr_authorship_mode"] = PrAuthorshipMode.BOT

@@ -17,7 +17,8 @@ UNPRIVILEGED = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 SAMPLE = (
     "test_work_arrives_on_a_new_branch or test_own_places_are_writable or test_loopback_is_reached_only "
     "or test_leftovers_end_with_the_command or test_files_that_cannot_be_read_are_told or test_no_program_regains "
-    "or test_attempts_are_sound or test_escapes_are_refused or test_process_bomb"
+    "or test_attempts_are_sound or test_escapes_are_refused or test_links_out_of_the_workspace or test_what_is_left "
+    "or test_endless_output or test_process_bomb or test_memory_that_many"
 )
 
 
@@ -42,4 +43,4 @@ async def test_sandbox_and_runs_work_without_root(tmp_path: Path) -> None:
     output, _ = await process.communicate()
 
     assert process.returncode == 0, output.decode()
-    assert b"19 passed" in output, output.decode()
+    assert b"26 passed" in output, output.decode()

@@ -36,6 +36,7 @@ class TestFields:
             "reasoning_effort",
             "github_user_token",
             "initial_permission_mode",
+            "token_budget",
         ],
     )
     async def test_null_is_refused(self, client: httpx.AsyncClient, run_url: str, field: str) -> None:
@@ -51,6 +52,23 @@ class TestFields:
             pytest.param("mode", "x", "invalid_choice", '"x" is not a valid choice.', id="5.8-mode"),
             pytest.param("mode", "", "invalid_choice", '"" is not a valid choice.', id="5.8-mode-empty"),
             pytest.param("branch", "", "blank", BLANK, id="5.8-branch-empty"),
+            pytest.param(
+                "token_budget",
+                0,
+                "min_value",
+                "Ensure this value is greater than or equal to 1.",
+                id="budget-of-nothing",
+            ),
+            pytest.param(
+                "token_budget", "x", "invalid_input", "A valid integer is required.", id="budget-word"
+            ),
+            pytest.param(
+                "token_budget",
+                10**16,
+                "max_value",
+                f"Ensure this value is less than or equal to {10**15}.",
+                id="budget-too-large",
+            ),
             pytest.param("branch", "  ", "blank", BLANK, id="5.8-branch-blank"),
             pytest.param(
                 "branch",

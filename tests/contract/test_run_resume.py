@@ -25,6 +25,8 @@ INHERITED: Json = {
     "reasoning_effort": "xhigh",
     "pr_base_branch": "main",
     "snapshot_external_id": "snapshot-1",
+    # Ours.
+    "token_budget": 1000,
 }
 NOT_INHERITED: Json = {
     "mode": "interactive",
@@ -120,7 +122,7 @@ class TestResume:
         }
         assert (await started(client, run_url, body))["state"]["pr_authorship_mode"] == "user"
 
-    @pytest.mark.parametrize("value", [None, 5, [], {}, "", True], ids=repr)
+    @pytest.mark.parametrize("value", [None, 0, 2.5, [], {}, "", True], ids=repr)
     async def test_malformed_state_counts_as_absent(
         self, client: httpx.AsyncClient, session: AsyncSession, task: Task, run_url: str, value: Any
     ) -> None:

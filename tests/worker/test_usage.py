@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from app.agents.catalog import Catalog, load_catalog
 from app.db import unit_of_work
 from app.enums import RunStatus
+from app.models import Run
 from app.services.run_usage import spent_by_others
 from app.worker.jobs.execute_run import execute_run
 from tests.agents.conftest import scripted_adapter
@@ -60,6 +62,25 @@ async def test_task_that_used_up_its_budget_fails_its_next_run(workshop: Worksho
     refused = await shop.read(third)
     assert refused.status == RunStatus.FAILED
     assert (refused.error_message or "").startswith("The task has used up its budget: 200 of 150 tokens.")
+
+
+@pytest.mark.parametrize(("operators", "own", "limit"), [(0, 150, 150), (1000, 150, 150), (150, 1000, 150)])
+async def test_smaller_one_of_the_runs_budget_and_the_operators_holds(
+    workshop: Workshop, operators: int, own: int, limit: int
+) -> None:
+    shop = with_actor(workshop, task_token_budget=operators)
+    first = await shop.queued_run("30 40 done", state=STATE | {"usage": {"total_tokens": 150}})
+    async with unit_of_work(shop.sessions) as session:
+        await session.execute(update(Run).where(Run.id == first.id).values(status=RunStatus.COMPLETED))
+        second = await make_run(session, task=await shop.task_of(first), state=STATE | {"token_budget": own})
+        second.dispatch_requested_at = second.created_at
+
+    await execute_run(shop.arq_context, run_id=str(second.id))
+
+    refused = await shop.read(second)
+    assert refused.status == RunStatus.FAILED
+    expected = f"The task has used up its budget: 150 of {limit} tokens."
+    assert (refused.error_message or "").startswith(expected)
 
 
 @pytest.mark.parametrize(
