@@ -1,6 +1,7 @@
 """The live stream of a run (contract 6.4), over real HTTP: what a client gets, from where, and how it ends."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -14,8 +15,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.clients.event_hub import EventHub
+from app.cli.protocol import StreamingProtocol
+from app.clients.event_hub import MAX_QUEUED_BYTES, EventHub
 from app.clients.object_store import Storage
 from app.clients.redis import RedisClient
 from app.clients.run_events import MAX_EVENT_BYTES, MAX_EVENTS, EventKind, RunEvents, channel_of, stream_keys
@@ -440,6 +444,60 @@ class TestGap:
         assert (ended.id, ended.data["status"], ended.data["output"]) == (None, "completed", {"n": 1})
         async with following(api, url, start="latest") as stream:
             assert [told.data["status"] for told in await stream.rest()] == ["completed"]
+
+
+class ImpatientProtocol(StreamingProtocol):
+    """The connections of `taskbeacon serve`, cut off soon."""
+
+    unacknowledged_milliseconds = 500
+
+    @override
+    def shutdown(self) -> None:
+        """End as others do: what is served here has no lifespan, and with it no hub of its own."""
+        HttpToolsProtocol.shutdown(self)
+
+
+class TestSlowClients:
+    async def test_client_that_takes_nothing_is_cut_off_and_nothing_is_kept_for_it(
+        self,
+        api: httpx.AsyncClient,
+        application: FastAPI,
+        url: str,
+        run: JSON,
+        hub: EventHub,
+        events: RunEvents,
+    ) -> None:
+        async with serving(application, ImpatientProtocol) as base_url:
+            address = httpx.URL(base_url)
+            stalled = socket.socket()
+            stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stalled.settimeout(0)
+            await asyncio.get_running_loop().sock_connect(stalled, (address.host, address.port))
+            key = api.headers["authorization"]
+            request = f"GET {url}/stream HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\n\r\n"
+            await asyncio.get_running_loop().sock_sendall(stalled, request.encode())
+
+            async def collects() -> bool:
+                return any(channel.collecting for channel in hub._channels.values())
+
+            await eventually(collects)
+            [channel] = hub._channels.values()
+            [follower] = channel.followers
+            # Far more than the socket and the queue take together.
+            for number in range(10):
+                await say(events, run, *range(number * 20, number * 20 + 20), size=50_000)
+                assert follower._queued_bytes <= MAX_QUEUED_BYTES + MAX_EVENT_BYTES
+
+            async def is_gone() -> bool:
+                return hub.follower_count == 0
+
+            await eventually(is_gone)
+            assert follower._queued == []
+            stalled.close()
+
+            # Whoever takes what it is sent gets all that is left.
+            async with following(api, url) as stream:
+                assert numbers(await stream.take(201)) == list(range(200))
 
 
 class TestTime:

@@ -67,10 +67,42 @@ async def test_main_job_from_task_to_pushed_branch(
         assert secret not in logged
 
 
-async def test_stopping_worker_gives_its_run_back_and_ends_the_agent(
+async def _cancel_run(client: httpx.AsyncClient, mark: str) -> None:
+    """Cancel a run over HTTP: its agent's processes go, and what it left stays (contract 6.4, 13.2)."""
+    steps = f"```file path=half.txt\nhalf done\n```\n```bash\ntrap '' TERM; (exec -a {mark} sleep 300) & wait\n```"
+    task_id = await start_run(client, steps)
+
+    async def agent_works() -> bool:
+        return _is_running(mark)
+
+    async def is_gone() -> bool:
+        return not _is_running(mark)
+
+    await eventually(agent_works)
+    run_url = f"/{task_id}/runs/{(await client.get(f'/{task_id}')).json()['latest_run']['id']}"
+
+    cancelled = await client.patch(run_url, json={"status": "cancelled"})
+
+    assert cancelled.json()["status"] == "cancelled"
+    await eventually(is_gone)
+
+    async def brought() -> bool:
+        return bool((await client.get(run_url)).json()["artifacts"])
+
+    await eventually(brought, within_seconds=40)
+    late = await client.patch(run_url, json={"status": "completed"})
+    assert (late.status_code, late.json()) == (400, {"error": "Run is already cancelled"})
+    run = (await client.get(run_url)).json()
+    assert (run["status"], run["completed_at"]) == ("cancelled", cancelled.json()["completed_at"])
+    assert [artifact["name"] for artifact in run["artifacts"]] == ["changes.patch"]
+    assert "half.txt" in (await client.get(f"{run_url}/logs")).text
+
+
+async def test_cancel_and_stop_end_agents_and_a_stopped_worker_gives_its_run_back(
     api: tuple[httpx.AsyncClient, ServiceProcess], worker: ServiceProcess, tmp_path: Path
 ) -> None:
     client, _ = api
+    await _cancel_run(client, f"cancelled-{tmp_path.name}")
     mark = f"mark-{tmp_path.name}"
     task_id = await start_run(client, f"```bash\nexec -a {mark} sleep 300\n```")
     await wait_for_run(client, task_id, "in_progress")

@@ -23,10 +23,18 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(application: ASGIApp) -> AsyncGenerator[str, None]:
+async def serving(
+    application: ASGIApp, protocol: type[asyncio.Protocol] | None = None
+) -> AsyncGenerator[str, None]:
     """Serve an application on a free port of this machine and yield its base URL."""
     config = uvicorn.Config(
-        application, host="127.0.0.1", port=0, log_level="error", lifespan="off", ws="none"
+        application,
+        host="127.0.0.1",
+        port=0,
+        http=protocol or "auto",
+        log_level="error",
+        lifespan="off",
+        ws="none",
     )
     server = _Server(config)
     running = asyncio.create_task(server.serve())
