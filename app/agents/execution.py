@@ -32,6 +32,7 @@ from app.agents.conversation import Conversation, Manners, links_to
 from app.agents.errors import (
     AgentCancelled,
     AgentError,
+    AgentOverLimit,
     AgentStopped,
     AgentTimedOut,
     OutputInvalid,
@@ -245,6 +246,10 @@ class _Run:
                 ]
                 await self._prepare()
                 await self._converse()
+        except AgentOverLimit as error:
+            # A bomb is told where what led to it is told.
+            await self._tell(error.message)
+            return error
         except AgentError as error:
             return error
         except TimeoutError:

@@ -78,12 +78,13 @@ def keep_session(
         if number >= _MAX_ENTRIES or len(files) >= MAX_FILES:
             return None
         try:
+            path.encode()  # names are bytes, and need not be text either
             content = read_file(home, path, room + 1)
             room -= len(content)
             if room < 0:
                 return None
             files[path] = masker.text(content.decode())
-        except (PathRefused, OSError, UnicodeDecodeError):
+        except (PathRefused, OSError, UnicodeError):
             continue
     if not files:
         return None
@@ -107,11 +108,14 @@ def lay_session(kept: KeptSession, home: Path, folders: Sequence[str], *, folder
 
 
 def pack(kept: KeptSession) -> bytes | None:
-    """Return a conversation as the content of a file; None if that would be too large."""
-    content = _Packed(
-        adapter=kept.adapter, session_id=kept.session_id, folder=kept.folder, files=dict(kept.files)
-    )
-    text = content.model_dump_json().encode()
+    """Return a conversation as the content of a file; None if that would be too large, or its id is no text."""
+    try:
+        content = _Packed(
+            adapter=kept.adapter, session_id=kept.session_id, folder=kept.folder, files=dict(kept.files)
+        )
+        text = content.model_dump_json().encode()
+    except ValueError:
+        return None
     packed = gzip.compress(text, compresslevel=5, mtime=0)
     return packed if len(text) <= _MAX_UNPACKED_BYTES and len(packed) <= MAX_PACKED_BYTES else None
 
@@ -181,7 +185,10 @@ class SessionKeeper:
         if packed is None:
             _LOGGER.info("run.session_not_kept")
             return
-        file.write_bytes(packed)
+        try:
+            file.write_bytes(packed)
+        except OSError as error:
+            _LOGGER.warning("run.session_not_kept", error=repr(error))
 
 
 def _paths(home: Path, folders: Sequence[str]) -> Iterator[str]:

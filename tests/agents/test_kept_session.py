@@ -127,6 +127,11 @@ def lay_binary(home: Path, _outside: Path) -> None:
     (home / FOLDERS[0] / "a.sqlite").write_bytes(b"\xff\x00")
 
 
+def lay_name_of_bytes(home: Path, _outside: Path) -> None:
+    (home / FOLDERS[0]).mkdir(parents=True)
+    Path(os.fsdecode(os.fsencode(home / FOLDERS[0]) + b"/\xff.jsonl")).touch()
+
+
 def lay_too_much(home: Path, _outside: Path) -> None:
     (home / FOLDERS[0]).mkdir(parents=True)
     with (home / FOLDERS[0] / "a.jsonl").open("wb") as file:
@@ -139,7 +144,9 @@ def lay_too_many(home: Path, _outside: Path) -> None:
         (home / FOLDERS[0] / f"{number}.jsonl").touch()
 
 
-@pytest.mark.parametrize("trap", [link_out, link_file, lay_fifo, lay_binary, lay_too_much, lay_too_many])
+@pytest.mark.parametrize(
+    "trap", [link_out, link_file, lay_fifo, lay_binary, lay_name_of_bytes, lay_too_much, lay_too_many]
+)
 def test_traps_in_a_home_are_not_kept(tmp_path: Path, trap: Callable[[Path, Path], None]) -> None:
     home, outside = tmp_path / "home", tmp_path / "outside"
     home.mkdir()
@@ -172,6 +179,13 @@ def test_packing_is_undone_by_unpacking() -> None:
 
     assert packed is not None
     assert unpack(packed) == kept
+
+
+@pytest.mark.parametrize("session_id", ["", "x" * 1001, "\ud800"], ids=["none", "long", "half"])
+def test_conversation_of_no_usable_id_is_not_packed(session_id: str) -> None:
+    kept = KeptSession(adapter="a", session_id=session_id, folder="/old", files={"x": "{}"})
+
+    assert pack(kept) is None
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ def python(marker: str, *lines: str) -> str:
 async def over(limited: Runner, program: str) -> str:
     outcome: Outcome = await limited.run(program)
     assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
+    told = [entry["notification"]["params"].get("message") for entry in outcome.entries]
+    assert outcome.failed.message in told, "the log says it too"
     return outcome.failed.message
 
 
