@@ -56,6 +56,7 @@ _CLAIMS: Final = 200
 _RUNS: Final = 24
 _IN_PROGRESS: Final = 50
 _IDLE_SECONDS: Final = 8.0
+_STOP_SECONDS: Final = 10.0
 _WAIT_SECONDS: Final = 120.0
 _MOST_TO_CLAIM_MS: Final = 5.0
 _MOST_TO_SPAWN_MS: Final = 30.0
@@ -77,7 +78,12 @@ def _process(*arguments: str, settings: Settings, log: Path, **environment: str)
         yield process.pid
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            # What it still does was measured, and nobody needs it any more.
+            process.kill()
+            process.wait()
 
 
 async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
