@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from app.db import unit_of_work
+from app.clients.run_changes import publish_change
+from app.config import Settings
+from app.db import create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
+from app.ids import new_id
 from app.models import Run
 from app.services import run_lifecycle
 from app.services.artifact_rules import log_key
 from app.services.jobs import announce_change
 from app.worker.jobs.execute_run import execute_run
+from app.worker.lease import Lease
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
 
@@ -91,6 +95,22 @@ async def test_log_and_patch_of_a_cancelled_run_are_kept(workshop: Workshop) -> 
     assert [artifact["name"] for artifact in ended.artifacts] == ["changes.patch"]
     assert "+half done" in await workshop.stored(ended.artifacts[0]["storage_path"])
     assert "half.txt" in await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+
+
+async def test_heartbeat_that_fails_unexpectedly_ends_the_work(workshop: Workshop) -> None:
+    """It has a database without tables; an agent that went on would be held by nobody."""
+    process = workshop.context.process
+    empty = process.settings.model_copy(update={"database_url": Settings().database_url})
+    engine = create_engine(empty, application_name="taskbeacon-tests")
+    run_id = new_id()
+    async with Lease(create_session_factory(engine), workshop.context.changes, run_id, owner="job") as lease:
+        await publish_change(process.redis, run_id)
+
+        async def is_lost() -> bool:
+            return lease.lost.is_set()
+
+        await eventually(is_lost)
+    await engine.dispose()
 
 
 async def test_run_that_was_taken_over_gets_nothing_of_the_old_agent(workshop: Workshop) -> None:
