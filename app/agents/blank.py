@@ -17,8 +17,9 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 
 def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = True) -> None:
     """Make an empty repository whose HEAD is a branch without commits; `git_folder` is there and empty, or is not."""
-    for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
-        (git_folder / name).mkdir(parents=True)
+    git_folder.mkdir(parents=True, exist_ok=True)
+    for name in ("objects", "refs", "info"):
+        (git_folder / name).mkdir()
     (git_folder / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
     core = [("repositoryformatversion", "0"), ("filemode", "true"), ("bare", str(is_bare).lower())]
     if not is_bare:

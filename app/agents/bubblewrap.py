@@ -67,8 +67,9 @@ def _mounts(
             yield _depth(path), ["--symlink", os.readlink(path), str(path)]  # noqa: PTH115 - Path loses "usr/bin/"
         elif path.exists():
             yield _depth(path), ["--ro-bind", str(path), str(path)]
+    shown = frozenset(readable)
     for path in (*private, *confinement.hidden):
-        if any(parent in readable for parent in (path, *path.parents)):
+        if path in shown or not shown.isdisjoint(path.parents):
             yield _depth(path), _cover(path)
     # Programs that hard-code the temporary folder get the run's own; memory would have no limit there.
     yield _depth(_TEMPORARY), ["--bind", str(confinement.temporary), str(_TEMPORARY)]

@@ -12,6 +12,7 @@ from typing import Any  # JSON
 from app.agents.errors import OutputInvalid
 from app.agents.inside import module_command
 from app.agents.sandbox import Confinement, Sandbox, confined_environment
+from app.agents.spawning import spawn
 from app.agents.streams import last_lines
 from app.agents.structured import MISSING
 from app.agents.uninterrupted import uninterrupted
@@ -69,7 +70,7 @@ async def check_given(output: Any, schema: Any, *, seconds: float = CHECK_SECOND
     Raises OutputInvalid, also when it takes over `seconds`.
     """
     async with _PLACES:
-        process = await asyncio.create_subprocess_exec(
+        process = await spawn(
             *module_command(_PROGRAM),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

@@ -289,7 +289,8 @@ class _Run:
         )
         for reason in self._workspace.submodules.left_out:
             await self._progress("clone", f"Without the submodule {reason}")
-        await asyncio.to_thread(place_attachments, self._workspace.work, spec.attachments)
+        if spec.attachments:
+            await asyncio.to_thread(place_attachments, self._workspace.work, spec.attachments)
         self._prepared = True
         base = self._workspace.base
         await self._progress(

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from app.agents.askpass import NOTHING_LENT, Credential, Loan, lend
 from app.agents.errors import RepositoryError, RepositoryUnreachable
+from app.agents.spawning import Process, spawn
 from app.agents.streams import last_lines, read_bounded
 
 __all__ = ["TOKEN_USER", "Git", "Remote", "Result", "settings_environment"]
@@ -180,7 +181,7 @@ class Git:
         """
         with remote.loan() if remote else nullcontext(NOTHING_LENT) as loan:
             try:
-                process = await asyncio.create_subprocess_exec(
+                process = await spawn(
                     "git",
                     *arguments,
                     cwd=self.folder,
@@ -216,7 +217,7 @@ class Git:
         return {**passed, **_FIXED, **settings_environment(_SETTINGS)}
 
 
-async def _collect(process: asyncio.subprocess.Process, limit: int, text: bytes) -> Result:
+async def _collect(process: Process, limit: int, text: bytes) -> Result:
     def stop() -> None:
         with suppress(ProcessLookupError):
             process.kill()
@@ -234,12 +235,13 @@ async def _write(stream: asyncio.StreamWriter | None, text: bytes) -> None:
     if stream is None:
         return
     with suppress(ConnectionError):
-        stream.write(text)
-        await stream.drain()
+        if not stream.is_closing():
+            stream.write(text)
+            await stream.drain()
     stream.close()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: Process) -> None:
     """Make sure that git and its helpers are gone and their pipes closed."""
     if process.returncode is None:
         with suppress(ProcessLookupError):

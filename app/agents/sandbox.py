@@ -40,6 +40,7 @@ from app.agents.confinement import (
 )
 from app.agents.errors import SandboxUnavailable
 from app.agents.guards import Guards, find_guards
+from app.agents.spawning import Process, spawn
 from app.enums import AgentNetwork, SandboxKind
 
 __all__ = ["ConfinedProcess", "Confinement", "Sandbox", "SandboxPolicy", "confined_environment", "probe"]
@@ -99,7 +100,7 @@ class Sandbox:
         if self.kind is SandboxKind.BUBBLEWRAP:
             inherited.append(info_writer)
         try:
-            process = await asyncio.create_subprocess_exec(
+            process = await spawn(
                 *self._launcher(confinement, network=share_network, gateway=gateway),
                 *self._walls(
                     confinement, network=share_network, gateway=gateway, info_descriptor=info_writer
@@ -186,7 +187,7 @@ def _entry_orders(gateway: Gateway | None, variables: Mapping[str, str]) -> int 
 class ConfinedProcess:
     """A running command and everything it started."""
 
-    def __init__(self, process: asyncio.subprocess.Process, info_descriptor: int) -> None:
+    def __init__(self, process: Process, info_descriptor: int) -> None:
         self._process = process
         self._info_descriptor: int | None = info_descriptor
         self._stopped = False

@@ -16,6 +16,7 @@ import structlog
 
 from app.agents.confinement import SandboxPolicy
 from app.agents.errors import AgentOverLimit
+from app.agents.spawning import spawn
 
 __all__ = ["Usage", "measure", "watched"]
 
@@ -166,7 +167,7 @@ async def _disk_bytes(folder: Path, free_at_first: int) -> int:
     `du` and not a walk of ours: an agent can nest folders deeper than a path is long. What an agent hid from us, who
     may be no more than an ordinary user either, is estimated by what the disk has lost since.
     """
-    process = await asyncio.create_subprocess_exec(
+    process = await spawn(
         *("du", "-s", "-x", "--block-size=1", "--", str(folder)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

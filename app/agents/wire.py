@@ -48,6 +48,8 @@ class Wire:
         """Write one message; waits for the agent to read. Raises ConnectionError when it is gone."""
         line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
         async with self._writing:
+            if self._writer.is_closing():
+                raise ConnectionResetError("the agent takes no more messages")
             self._writer.write(line)
             await self._writer.drain()
 

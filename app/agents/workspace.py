@@ -32,6 +32,7 @@ from app.agents.git import Remote, settings_environment
 from app.agents.mirrors import Loan, Mirrors, MirrorUnusable
 from app.agents.repository import Author, Changes, Repository
 from app.agents.sandbox import Confinement, Sandbox, confined_environment
+from app.agents.spawning import spawn
 from app.agents.streams import last_lines, read_bounded
 from app.agents.submodules import Submodules, fetch_submodules
 from app.agents.uninterrupted import uninterrupted
@@ -362,7 +363,7 @@ async def _remove(folder: Path) -> None:
     for command in (("rm", "-rf"), ("chmod", "-R", "u+rwX"), ("rm", "-rf")):
         if not _exists(folder):
             return
-        process = await asyncio.create_subprocess_exec(
+        process = await spawn(
             *command, "--", str(folder), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
         )
         await process.wait()
