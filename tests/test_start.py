@@ -1,5 +1,6 @@
 """What processes load before they are ready: modules that are dear come with the first need for them."""
 
+import os
 import subprocess
 import sys
 
@@ -44,3 +45,18 @@ def _loaded_by(module: str, names: tuple[str, ...]) -> set[str]:
     question = f"import sys, {module}\nprint(*(name for name in {names!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
+
+
+def test_what_an_api_has_loaded_is_not_looked_through_again() -> None:
+    program = (
+        "import gc\nfrom app.cli.serve import create_logging_app\n"
+        "app = create_logging_app()\nprint(gc.get_freeze_count() > len(gc.get_objects()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "TASKBEACON_DEVELOPMENT": "true"},
+    )
+    assert done.stdout == "True\n"

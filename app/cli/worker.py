@@ -1,5 +1,7 @@
 """`taskbeacon worker`: the process that performs runs."""
 
+import gc
+
 import click
 
 from app.cli.database import check_schema
@@ -20,4 +22,6 @@ def worker() -> None:
     configure_logging(settings.log_format, settings.log_level)
     check_catalog(settings)
     check_schema(settings)
+    # As in the API: what is loaded by now stays until the end, and need not be looked through again and again.
+    gc.freeze()
     run_worker(settings)

@@ -10,9 +10,11 @@ LOCAL_NAMES = "127.0.0.1,localhost,::1"
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def status_of(url: str, *, headers: Mapping[str, str] | None = None, timeout: float) -> int:
-    """Return the status that a GET is answered with, 0 when nobody answers."""
-    request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - our own http URL
+def status_of(
+    url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, timeout: float
+) -> int:
+    """Return the status that a request is answered with, 0 when nobody answers."""
+    request = urllib.request.Request(url, headers=dict(headers or {}), method=method)  # noqa: S310 - our own
     try:
         with _OPENER.open(request, timeout=timeout) as answer:
             return int(answer.status)

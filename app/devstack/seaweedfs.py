@@ -9,8 +9,11 @@ import os
 import secrets
 import shutil
 import sysconfig
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from app.devstack.errors import DevstackError
 from app.devstack.home import keep_private, write_private
@@ -24,6 +27,8 @@ PORT_NAMES = (
     "filer.port", "filer.port.grpc", "admin.port", "admin.port.grpc",
 )  # fmt: skip
 _REGION = "us-east-1"
+_BUCKET_SECONDS = 30
+_BUCKET_LIFETIME = timedelta(minutes=5)
 _JWT_KEYS = (
     "WEED_JWT_SIGNING_KEY",
     "WEED_JWT_SIGNING_READ_KEY",
@@ -117,26 +122,21 @@ class SeaweedFS:
     def create_bucket(self) -> None:
         """Make the service's bucket, unless it exists. Raises DevstackError."""
         # Loaded here because it takes long, and the servers get ready meanwhile.
-        import botocore.config  # noqa: PLC0415
-        import botocore.exceptions  # noqa: PLC0415
-        import botocore.session  # noqa: PLC0415
+        from app.clients.s3_signing import UrlSigner  # noqa: PLC0415
 
-        client = botocore.session.Session().create_client(
-            "s3",
-            region_name=_REGION,
-            endpoint_url=self.url,
-            aws_access_key_id=self._keys["access_key_id"],
-            aws_secret_access_key=self._keys["secret_access_key"],
-            config=botocore.config.Config(connect_timeout=5, read_timeout=30, proxies={}),
+        signer = UrlSigner(
+            self.url,
+            self.bucket,
+            region=_REGION,
+            key_id=self._keys["access_key_id"],
+            secret=SecretStr(self._keys["secret_access_key"]),
         )
-        try:
-            client.create_bucket(Bucket=self.bucket)
-        except client.exceptions.BucketAlreadyOwnedByYou:
-            pass
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-            raise DevstackError(f"SeaweedFS did not make the bucket {self.bucket}: {error}") from error
-        finally:
-            client.close()
+        status = status_of(
+            signer.sign("", _BUCKET_LIFETIME, method="PUT"), method="PUT", timeout=_BUCKET_SECONDS
+        )
+        # Conflict: it is there already, and ours.
+        if status not in {HTTPStatus.OK, HTTPStatus.CONFLICT}:
+            raise DevstackError(f"SeaweedFS did not make the bucket {self.bucket}: HTTP {status}")
 
     def clean_up(self) -> None:
         """Remove the sockets that it leaves in the system's temporary folder."""
