@@ -290,7 +290,7 @@ def generated() -> Any:
     return openapi.from_dict(_DOCUMENT)
 
 
-# The one body that is no JSON document has tests of its own lines (tests/contract/test_event_stream.py).
+# The one body that is no JSON document has tests of its own lines (tests/contract/streams/test_event_stream.py).
 _GENERATED_OPERATIONS = [
     (method, path)
     for method, path in _OPERATIONS

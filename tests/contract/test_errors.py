@@ -16,7 +16,13 @@ from app.db import create_engine, create_session_factory
 from app.enums import OriginProduct
 from app.models import Run, Task
 from app.services.process import ProcessContext
-from tests.support.assertions import assert_error, assert_invalid, assert_not_found, assert_parse_error
+from tests.support.assertions import (
+    assert_error,
+    assert_invalid,
+    assert_not_found,
+    assert_parse_error,
+    concerning,
+)
 from tests.support.processes import free_port
 from tests.support.routes import BODY_ROUTES, Route
 
@@ -70,17 +76,11 @@ async def test_unmapped_method_is_not_allowed(
 class TestBody:
     """Bodies that are no object, on every route that takes one."""
 
-    @pytest.fixture(params=BODY_ROUTES, ids=str)
-    def route(self, request: pytest.FixtureRequest) -> Route:
-        route: Route = request.param
-        return route
-
     async def send(
-        self, client: httpx.AsyncClient, route: Route, task: Task, body: bytes, content_type: str | None
+        self, client: httpx.AsyncClient, route: Route, task: Task, body: bytes, content_type: str
     ) -> httpx.Response:
         url = route.url(project=task.project_id, task=task.id)
-        headers = {} if content_type is None else {"Content-Type": content_type}
-        return await client.request(route.method, url, content=body, headers=headers)
+        return await client.request(route.method, url, content=body, headers={"Content-Type": content_type})
 
     @pytest.mark.parametrize(
         "body",
@@ -104,9 +104,11 @@ class TestBody:
         ],
     )
     async def test_what_is_no_json_is_a_parse_error(
-        self, client: httpx.AsyncClient, route: Route, task: Task, body: bytes
+        self, client: httpx.AsyncClient, task: Task, body: bytes
     ) -> None:
-        assert_parse_error(await self.send(client, route, task, body, "application/json"))
+        for route in BODY_ROUTES:
+            with concerning(route):
+                assert_parse_error(await self.send(client, route, task, body, "application/json"))
 
     @pytest.mark.parametrize(
         ("body", "received"),
@@ -120,15 +122,19 @@ class TestBody:
         ],
     )
     async def test_json_that_is_no_object_is_refused(
-        self, client: httpx.AsyncClient, route: Route, task: Task, body: bytes, received: str
+        self, client: httpx.AsyncClient, task: Task, body: bytes, received: str
     ) -> None:
         detail = f"Invalid data. Expected a dictionary, but got {received}."
-        response = await self.send(client, route, task, body, "application/json")
-        assert_invalid(response, None, "invalid_input", detail)
+        for route in BODY_ROUTES:
+            response = await self.send(client, route, task, body, "application/json")
+            with concerning(route):
+                assert_invalid(response, None, "invalid_input", detail)
 
-    async def test_null_is_no_data(self, client: httpx.AsyncClient, route: Route, task: Task) -> None:
-        response = await self.send(client, route, task, b"null", "application/json")
-        assert_invalid(response, None, "null", "No data provided")
+    async def test_null_is_no_data(self, client: httpx.AsyncClient, task: Task) -> None:
+        for route in BODY_ROUTES:
+            response = await self.send(client, route, task, b"null", "application/json")
+            with concerning(route):
+                assert_invalid(response, None, "null", "No data provided")
 
     @pytest.mark.parametrize(
         "content_type",
@@ -141,16 +147,18 @@ class TestBody:
         ],
     )
     async def test_other_media_types_are_unsupported(
-        self, client: httpx.AsyncClient, route: Route, task: Task, content_type: str
+        self, client: httpx.AsyncClient, task: Task, content_type: str
     ) -> None:
-        response = await self.send(client, route, task, b'{"title": "x"}', content_type)
-        assert_error(
-            response,
-            415,
-            type="invalid_request",
-            code="unsupported_media_type",
-            detail=f'Unsupported media type "{content_type}" in request.',
-        )
+        for route in BODY_ROUTES:
+            response = await self.send(client, route, task, b'{"title": "x"}', content_type)
+            with concerning(route):
+                assert_error(
+                    response,
+                    415,
+                    type="invalid_request",
+                    code="unsupported_media_type",
+                    detail=f'Unsupported media type "{content_type}" in request.',
+                )
 
     @pytest.mark.parametrize(
         "content_type",
@@ -160,6 +168,7 @@ class TestBody:
             pytest.param("Application/JSON", id="2.5-any-case"),
         ],
     )
+    @pytest.mark.parametrize("route", BODY_ROUTES, ids=str)
     async def test_json_is_taken_under_its_usual_names(
         self, client: httpx.AsyncClient, route: Route, task: Task, content_type: str
     ) -> None:

@@ -14,7 +14,7 @@ from typing_extensions import override
 from app.clock import utcnow
 from app.enums import OriginProduct
 from app.models import Membership, Project, Run, Task, User
-from tests.support.assertions import assert_not_found, assert_page
+from tests.support.assertions import assert_not_found, assert_page, concerning
 from tests.support.callers import Caller, CallerKind
 from tests.support.factories import make_project, make_run, make_task, make_user
 from tests.support.routes import GATED_TASK_ROUTES, Route
@@ -107,9 +107,9 @@ async def ask_each_route(
 
 
 def assert_each_not_found(answers: list[tuple[Route, httpx.Response]]) -> None:
-    assert [(route, answer.text) for route, answer in answers if answer.status_code != 404] == []
-    for _, answer in answers:
-        assert_not_found(answer)
+    for route, answer in answers:
+        with concerning(route):
+            assert_not_found(answer)
 
 
 @with_caller([case for case in CASES_FOR_ROUTES if case.is_visible])
@@ -122,7 +122,9 @@ async def test_whoever_sees_a_task_may_change_run_and_delete_it(
 ) -> None:
     run = await make_run(session, task=case_task)
     answers = await ask_each_route(client, connection, case_task, run, project=project)
-    assert [(route, answer.text) for route, answer in answers if answer.status_code != route.status] == []
+    for route, answer in answers:
+        with concerning(route):
+            assert answer.status_code == route.status, answer.text
 
 
 @with_caller([case for case in CASES_FOR_ROUTES if not case.is_visible])

@@ -1,5 +1,7 @@
 """What tests say about answers, in the contract's words."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -11,6 +13,7 @@ __all__ = [
     "assert_page",
     "assert_parse_error",
     "assert_permission_denied",
+    "concerning",
 ]
 
 
@@ -62,3 +65,13 @@ def assert_page(response: httpx.Response, *, count: int) -> list[dict[str, Any]]
     assert body["count"] == count
     results: list[dict[str, Any]] = body["results"]
     return results
+
+
+@contextmanager
+def concerning(case: object) -> Iterator[None]:
+    """Name the case among many that an assertion of this block fails for."""
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note(f"This concerns: {case}")
+        raise

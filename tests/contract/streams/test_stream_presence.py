@@ -1,6 +1,5 @@
 """An open stream counts as presence (contract 7.1): from its first moment to its last, and not a second longer."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,39 +17,12 @@ from app.models import Presence, PushToken, User
 from app.services.process import ProcessContext
 from app.services.stream_presence import StreamPresence
 from tests.support.assertions import assert_invalid, assert_not_found
-from tests.support.callers import Caller
 from tests.support.devices import make_device
 from tests.support.factories import make_user
-from tests.support.serving import serving
 from tests.support.streams import following
 from tests.support.waiting import eventually
 
 JSON = dict[str, Any]
-
-
-@pytest.fixture
-def sessions(committed_sessions: SessionFactory) -> SessionFactory:
-    """Streams and requests run side by side, so every unit of work has a connection of its own."""
-    return committed_sessions
-
-
-@pytest.fixture
-async def api(application: FastAPI, caller: Caller) -> AsyncGenerator[httpx.AsyncClient, None]:
-    async with (
-        serving(application) as base_url,
-        httpx.AsyncClient(base_url=base_url, headers=caller.headers, timeout=30) as client,
-    ):
-        yield client
-
-
-@pytest.fixture
-async def task_url(api: httpx.AsyncClient, tasks_url: str) -> str:
-    return f"{tasks_url}/{(await api.post(tasks_url, json={'title': 'Say hello'})).json()['id']}"
-
-
-@pytest.fixture
-async def url(api: httpx.AsyncClient, task_url: str) -> str:
-    return f"{task_url}/runs/{(await api.post(f'{task_url}/runs')).json()['id']}"
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from app.models import Project, Run, User
 from app.services.process import ProcessContext
 from app.services.run_stream import find_last_words
 from tests.support.assertions import assert_not_found, assert_permission_denied
-from tests.support.callers import Caller, CallerKind, make_caller
+from tests.support.callers import CallerKind, make_caller
 from tests.support.outage import Interruptible, interruptible
 from tests.support.serving import serving
 from tests.support.streams import StreamReader, Told, following
@@ -50,43 +50,6 @@ STATE_KEYS = [
     "updated_at",
     "completed_at",
 ]
-
-
-@pytest.fixture
-def sessions(committed_sessions: SessionFactory) -> SessionFactory:
-    """Streams and requests run side by side, so every unit of work has a connection of its own."""
-    return committed_sessions
-
-
-@pytest.fixture
-def object_store(store: S3Store) -> Storage:
-    return store
-
-
-@pytest.fixture
-async def api(application: FastAPI, caller: Caller) -> AsyncGenerator[httpx.AsyncClient, None]:
-    """The application on a real socket; a client in the process would get its answers only when they are complete."""
-    async with (
-        serving(application) as base_url,
-        httpx.AsyncClient(base_url=base_url, headers=caller.headers, timeout=30) as client,
-    ):
-        yield client
-
-
-@pytest.fixture
-async def task_url(api: httpx.AsyncClient, tasks_url: str) -> str:
-    return f"{tasks_url}/{(await api.post(tasks_url, json={'title': 'Say hello'})).json()['id']}"
-
-
-@pytest.fixture
-async def run(api: httpx.AsyncClient, task_url: str) -> JSON:
-    created: JSON = (await api.post(f"{task_url}/runs")).json()
-    return created
-
-
-@pytest.fixture
-def url(task_url: str, run: JSON) -> str:
-    return f"{task_url}/runs/{run['id']}"
 
 
 def configure(application: FastAPI, **settings: float) -> None:
@@ -523,6 +486,8 @@ class TestTime:
     async def test_stream_that_was_there_is_not_given_up(
         self, api: httpx.AsyncClient, application: FastAPI, url: str
     ) -> None:
+        async with following(api, url) as stream:
+            await stream.take(1)
         configure(application, stream_keepalive_seconds=0.02, stream_patience_seconds=0)
         async with following(api, url) as stream:
             for _ in range(4):

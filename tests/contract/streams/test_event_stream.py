@@ -1,7 +1,7 @@
 """Events of an agent outside our workers (contract 6.4): who may send them, and how each is taken exactly once."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,11 +10,8 @@ import jwt
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from fastapi import FastAPI
 from sqlalchemy import delete, update
 
-from app.clients.object_store import Storage
-from app.clients.s3 import S3Store
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import Membership, Task, User
@@ -23,41 +20,9 @@ from app.web import event_lines
 from tests.support.assertions import assert_error, assert_not_found
 from tests.support.callers import Caller, bearer
 from tests.support.clock import MovableClock
-from tests.support.serving import serving
 from tests.support.streams import following
 
 JSON = dict[str, Any]
-
-
-@pytest.fixture
-def sessions(committed_sessions: SessionFactory) -> SessionFactory:
-    """Requests run side by side, so every unit of work has a connection of its own."""
-    return committed_sessions
-
-
-@pytest.fixture
-def object_store(store: S3Store) -> Storage:
-    return store
-
-
-@pytest.fixture
-async def api(application: FastAPI, caller: Caller) -> AsyncGenerator[httpx.AsyncClient, None]:
-    """The application on a real socket: a body is read while it is being sent."""
-    async with (
-        serving(application) as base_url,
-        httpx.AsyncClient(base_url=base_url, headers=caller.headers, timeout=30) as client,
-    ):
-        yield client
-
-
-@pytest.fixture
-async def task_url(api: httpx.AsyncClient, tasks_url: str) -> str:
-    return f"{tasks_url}/{(await api.post(tasks_url, json={'title': 'Say hello'})).json()['id']}"
-
-
-@pytest.fixture
-async def url(api: httpx.AsyncClient, task_url: str) -> str:
-    return f"{task_url}/runs/{(await api.post(f'{task_url}/runs')).json()['id']}"
 
 
 @pytest.fixture

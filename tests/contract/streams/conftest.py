@@ -1,0 +1,47 @@
+"""The application on a real socket, with a run: its streams and requests are open side by side."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.db import SessionFactory
+from tests.support.callers import Caller
+from tests.support.serving import serving
+
+JSON = dict[str, Any]
+
+
+@pytest.fixture
+def sessions(committed_sessions: SessionFactory) -> SessionFactory:
+    """Streams and requests run side by side, so every unit of work has a connection of its own."""
+    return committed_sessions
+
+
+@pytest.fixture
+async def api(application: FastAPI, caller: Caller) -> AsyncGenerator[httpx.AsyncClient, None]:
+    """A client over a socket: one in the process would send a body and get an answer only when it is complete."""
+    async with (
+        serving(application) as base_url,
+        httpx.AsyncClient(base_url=base_url, headers=caller.headers, timeout=30) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+async def task_url(api: httpx.AsyncClient, tasks_url: str) -> str:
+    return f"{tasks_url}/{(await api.post(tasks_url, json={'title': 'Say hello'})).json()['id']}"
+
+
+@pytest.fixture
+async def run(api: httpx.AsyncClient, task_url: str) -> JSON:
+    created: JSON = (await api.post(f"{task_url}/runs")).json()
+    return created
+
+
+@pytest.fixture
+def url(task_url: str, run: JSON) -> str:
+    """Where the run is."""
+    return f"{task_url}/runs/{run['id']}"
