@@ -23,7 +23,7 @@ async def address_of(process: ServiceProcess) -> str:
         assert process.is_running, process.log.read_text()
         return _ADDRESS.search(process.log.read_text()) is not None
 
-    await eventually(announced, within_seconds=30)
+    await eventually(announced, within_seconds=60)
     match = _ADDRESS.search(process.log.read_text())
     assert match is not None
     return match[0]

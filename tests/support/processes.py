@@ -91,4 +91,5 @@ async def wait_until_ready(client: httpx.AsyncClient, process: ServiceProcess) -
         except httpx.TransportError:
             return False
 
-    await eventually(ready, within_seconds=30)
+    # A start takes a second, and many times that where all processors are busy.
+    await eventually(ready, within_seconds=60)
