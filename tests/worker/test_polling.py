@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import arq
 import pytest
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
@@ -104,6 +105,15 @@ async def worker(
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def until_jobs_ended(worker: arq.Worker) -> None:
+    """Return once arq has noted the end of each job, which it does after the run is over."""
+
+    async def ended() -> bool:
+        return all(job.done() for job in worker.tasks.values())
+
+    await eventually(ended)
+
+
 async def enqueue(queue: ArqQueue, job_id: str) -> None:
     assert await queue.enqueue("hold", job_id=job_id, arguments={}, queue_name=QUEUE)
 
@@ -200,6 +210,7 @@ async def test_run_that_waits_for_a_person_keeps_no_other_waiting(
             return all(run.status == RunStatus.COMPLETED for run in runs)
 
         await eventually(all_over)
+        await until_jobs_ended(worker)
         assert places.left == 0
     finally:
         running.cancel()
@@ -227,6 +238,7 @@ async def test_run_that_a_limit_kept_waiting_begins_when_another_ends(
 
     try:
         await eventually(all_over, within_seconds=60)
+        await until_jobs_ended(worker)
     finally:
         await worker.close()
         await asyncio.gather(running, return_exceptions=True)
