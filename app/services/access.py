@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, and_, bindparam, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Row, and_, bindparam, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -24,6 +24,7 @@ from app.statements import Fields, Prepared
 
 __all__ = [
     "CURRENT_PROJECT",
+    "VISIBLE_RUN",
     "VISIBLE_TASK",
     "Principal",
     "ProjectRef",
@@ -303,8 +304,15 @@ async def require_run(session: AsyncSession, principal: Principal, task_id: UUID
         NotFound: the task is not visible, or the run is not one of its runs.
 
     """
-    if (await session.scalar(_visible_run(principal, task_id, run_id, Run.id))) is None:
+    values = {"task_id": task_id, "run_id": run_id, **visibility(principal)}
+    if await _SEEN_RUN.first(session, values) is None:
         raise NotFound
+
+
+# The condition on a run and its task that leaves what the caller sees; its values are those of `visibility`, and the ids.
+VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task_id"), VISIBLE_TASK)
+
+_SEEN_RUN = Prepared(select(Run.id).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN))
 
 
 async def lock_run(
@@ -316,20 +324,17 @@ async def lock_run(
         NotFound: the task is not visible, or the run is not one of its runs.
 
     """
-    statement = _visible_run(principal, task_id, run_id, Run.status, Run.environment, Run.artifacts, *columns)
-    locked = await session.execute(statement.with_for_update(of=Run, key_share=True))
+    statement = (
+        select(Run.status, Run.environment, Run.artifacts, *columns)
+        .join(Task, Task.id == Run.task_id)
+        .where(Run.id == run_id, Run.task_id == task_id, visible_task(principal))
+        .with_for_update(of=Run, key_share=True)
+    )
+    locked = await session.execute(statement)
     run: Row[Any] | None = locked.one_or_none()
     if run is None:
         raise NotFound
     return run
-
-
-def _visible_run(principal: Principal, task_id: UUID, run_id: UUID, *columns: Any) -> Select[Any]:
-    return (
-        select(*columns)
-        .join(Task, Task.id == Run.task_id)
-        .where(Run.id == run_id, Run.task_id == task_id, visible_task(principal))
-    )
 
 
 def visible_environment(principal: Principal) -> ColumnElement[bool]:

@@ -114,7 +114,7 @@ def is_chunk(entry: Mapping[str, Any]) -> bool:
     return isinstance(update_, Mapping) and update_.get("sessionUpdate") == "agent_message_chunk"
 
 
-def _nothing() -> None:
+async def _nothing() -> None:
     """Nobody waits for the turn."""
 
 
@@ -124,11 +124,11 @@ async def append_lines(
     ref: LogRef,
     lines: bytes,
     *,
-    at_turn: Callable[[], None] = _nothing,
+    at_turn: Callable[[], Awaitable[None]] = _nothing,
 ) -> None:
     """Add whole lines to the end of a log, all of them or none; what no log holds is replaced by a note of that.
 
-    Waits for its turn; no connection is held meanwhile, nor while the store works. `at_turn` is called once the lines
+    Waits for its turn; no connection is held meanwhile, nor while the store works. `at_turn` is awaited once the lines
     have their place in the log, before the store is asked to keep them.
 
     Raises:
@@ -139,7 +139,7 @@ async def append_lines(
     if not lines:
         return
     async with _turn(sessions, ref.run_id) as turn:
-        at_turn()
+        await at_turn()
         await _write(store, ref, turn, lines)
 
 

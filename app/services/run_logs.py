@@ -3,6 +3,7 @@
 A reader gets the logs of the runs that its run goes on from too, oldest first. Nothing is ever whole in memory.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ __all__ = ["LogPage", "append_log", "read_page", "read_text", "relay_message"]
 
 # A page ends here, however few entries it holds; the one that fills it is still in.
 _PAGE_BYTES = 16 * 1024 * 1024
+
+_FOLLOWERS_FIRST_SECONDS = 0.001
 
 
 async def append_log(
@@ -96,10 +99,13 @@ async def _append(
     """
     is_told = False
 
-    def tell() -> None:
+    async def tell() -> None:
         nonlocal is_told
         is_told = True
         tell_entries(events, ref.run_id, entries)
+        # Asking the store keeps this process busy for longer than it takes to serve those who follow the run in it.
+        await events.settle()
+        await asyncio.sleep(_FOLLOWERS_FIRST_SECONDS)
 
     try:
         await append_lines(sessions, store, ref, encode_entries(entries), at_turn=tell)
@@ -109,7 +115,7 @@ async def _append(
         raise
     if not is_told:
         # Chunks of messages only: no log has a place for them.
-        tell()
+        await tell()
 
 
 async def read_text(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.catalog import Catalog
@@ -19,7 +19,7 @@ from app.schemas.runs import RunCreateIn, RunIn, RunOut
 from app.schemas.tasks import TaskOut
 from app.security import Cipher
 from app.services import run_lifecycle, run_options, usage_gates
-from app.services.access import Principal, lock_task, require_task, visible_task
+from app.services.access import VISIBLE_RUN, Principal, lock_task, require_task, visibility
 from app.services.code_hosts import CALLER_TOKEN
 from app.services.jobs import request_run
 from app.services.run_credentials import keep_token
@@ -29,6 +29,7 @@ from app.services.task_references import GITHUB
 from app.services.task_views import RUN_COLUMNS, run_out
 from app.services.tasks import retrieve_task
 from app.services.usage_gates import UsageGate
+from app.statements import Prepared
 
 __all__ = ["create_run", "list_runs", "require_allowance", "retrieve_run", "start_cloud_run"]
 
@@ -244,15 +245,20 @@ async def list_runs(
 
     """
     await require_task(session, caller, task_id)
-    count = await session.scalar(select(func.count()).select_from(Run).where(Run.task_id == task_id)) or 0
-    rows = await session.execute(
-        select(*RUN_COLUMNS)
-        .where(Run.task_id == task_id)
-        .order_by(Run.created_at.desc(), Run.id.desc())
-        .limit(limit)
-        .offset(offset)
-    )
-    return count, [await run_out(row._mapping, store) for row in rows]  # noqa: SLF001 - public, by its documentation
+    page = {"task_id": task_id, "limit": limit, "offset": offset}
+    (counted,) = await _COUNT.all(session, page)
+    rows = await _PAGE.all(session, page) if offset < counted["count"] else []
+    return counted["count"], [await run_out(row, store) for row in rows]
+
+
+_COUNT = Prepared(select(func.count().label("count")).where(Run.task_id == bindparam("task_id")))
+_PAGE = Prepared(
+    select(*RUN_COLUMNS)
+    .where(Run.task_id == bindparam("task_id"))
+    .order_by(Run.created_at.desc(), Run.id.desc())
+    .limit(bindparam("limit", type_=BigInteger))
+    .offset(bindparam("offset", type_=BigInteger))
+)
 
 
 async def retrieve_run(
@@ -264,12 +270,10 @@ async def retrieve_run(
         NotFound: the task is not visible, or the run is not one of its runs.
 
     """
-    statement = (
-        select(*RUN_COLUMNS)
-        .join(Task, Task.id == Run.task_id)
-        .where(Run.id == run_id, Run.task_id == task_id, visible_task(caller))
-    )
-    row = (await session.execute(statement)).one_or_none()
+    row = await _RUN.first(session, {"task_id": task_id, "run_id": run_id, **visibility(caller)})
     if row is None:
         raise NotFound
-    return await run_out(row._mapping, store)  # noqa: SLF001 - public, by its documentation
+    return await run_out(row, store)
+
+
+_RUN = Prepared(select(*RUN_COLUMNS).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN))
