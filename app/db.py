@@ -50,12 +50,22 @@ class DatabaseUnavailable(Exception):
 
 
 def create_engine(
-    settings: Settings, *, application_name: str, statement_seconds: float = _STATEMENT_TIMEOUT_SECONDS
+    settings: Settings,
+    *,
+    application_name: str,
+    statement_seconds: float = _STATEMENT_TIMEOUT_SECONDS,
+    plan_once: bool = False,
 ) -> AsyncEngine:
     """Return an engine whose pool belongs to this process; nothing is connected yet.
 
-    A statement that takes longer than `statement_seconds` is given up: the server counts as away.
+    A statement that takes longer than `statement_seconds` is given up: the server counts as away. With `plan_once` the
+    server plans a statement once for each connection and for any values, which is most of what short ones take; who
+    needs a plan for certain values says so in their transaction.
     """
+    # JIT pays for analytics; here it would only delay a first request by its compile time.
+    server_settings = {"application_name": application_name, "jit": "off"}
+    if plan_once:
+        server_settings["plan_cache_mode"] = "force_generic_plan"
     engine = create_async_engine(
         settings.database_url,
         pool_size=settings.database_pool_size,
@@ -66,8 +76,7 @@ def create_engine(
         connect_args={
             "timeout": _CONNECT_TIMEOUT_SECONDS,
             "command_timeout": statement_seconds,
-            # JIT pays for analytics; here it would only delay a first request by its compile time.
-            "server_settings": {"application_name": application_name, "jit": "off"},
+            "server_settings": server_settings,
             **({} if settings.database_prepared_statements else _pooled(application_name)),
         },
     )

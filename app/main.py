@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any], None]:
-        async with open_process(settings, name="api") as opened:
+        async with open_process(settings, name="api", plan_once=True) as opened:
             await require_current_schema(opened.sessions)
             app.state.process = opened
             # For the connections, which end their streams when the server stops.

@@ -89,7 +89,7 @@ def pooler(settings: Settings) -> Generator[str, None, None]:
 @pytest.fixture
 async def pooled_engine(pooler: str, settings: Settings) -> AsyncGenerator[AsyncEngine, None]:
     told = settings.model_copy(update={"database_url": pooler, "database_prepared_statements": False})
-    engine = create_engine(told, application_name="taskbeacon-tests")
+    engine = create_engine(told, application_name="taskbeacon-tests", plan_once=True)
 
     async def answers() -> bool:
         try:

@@ -2,7 +2,7 @@
 
 import asyncpg
 import pytest
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, case, column, func, select, table, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -15,6 +15,12 @@ from tests.support.processes import free_port
 from tests.support.queries import recorded
 
 BY_ID = Prepared(select(Project.id, Project.name).where(Project.id == bindparam("id")))
+# What became of the plans of the statement above in this session.
+PLANNED = Prepared(
+    select(case((column("generic_plans") > 0, "for any values"), else_="for these values").label("plans"))
+    .select_from(table("pg_prepared_statements"))
+    .where(column("statement").like("SELECT projects.id%"))
+)
 RENAME = Prepared(
     update(Project)
     .where(Project.id == bindparam("project_id"))
@@ -130,3 +136,19 @@ async def test_server_that_does_not_answer_in_time_is_away(settings: Settings) -
     async with unit_of_work(sessions) as session:
         assert await session.scalar(select(1)) == 1
     await engine.dispose()
+
+
+@pytest.mark.parametrize(("plan_once", "plans"), [(True, "for any values"), (False, "for these values")])
+async def test_process_that_plans_once_plans_for_any_values(
+    settings: Settings, *, plan_once: bool, plans: str
+) -> None:
+    """A statement that was never performed before: by itself the server would plan it for its values."""
+    engine = create_engine(settings, application_name="taskbeacon-tests", plan_once=plan_once)
+    try:
+        async with unit_of_work(create_session_factory(engine)) as session:
+            await BY_ID.all(session, {"id": 1})
+        async with unit_of_work(create_session_factory(engine)) as session:
+            (row,) = await PLANNED.all(session, {})
+    finally:
+        await engine.dispose()
+    assert row["plans"] == plans

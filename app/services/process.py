@@ -71,8 +71,12 @@ class ProcessContext:
 
 
 @asynccontextmanager
-async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[ProcessContext, None]:
+async def open_process(
+    settings: Settings, *, name: str, plan_once: bool = False
+) -> AsyncGenerator[ProcessContext, None]:
     """Open what a process needs and close it in reverse order. Connects to nothing before the first use.
+
+    `plan_once` is for a process that sends the same short statements all day (`db.create_engine`).
 
     Raises:
         CatalogInvalid: the operator's catalog of adapters is not valid.
@@ -80,7 +84,7 @@ async def open_process(settings: Settings, *, name: str) -> AsyncGenerator[Proce
 
     """
     catalog = load_catalog(settings.agent_catalog)
-    engine = create_engine(settings, application_name=f"taskbeacon-{name}")
+    engine = create_engine(settings, application_name=f"taskbeacon-{name}", plan_once=plan_once)
     redis = create_redis(settings.redis_url)
     queue = ArqQueue(settings.redis_url)
     sessions = create_session_factory(engine)
