@@ -47,7 +47,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _without_colours],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
         )
     )
@@ -57,6 +57,12 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     # What jobs do they log themselves; arq would add two lines for every sweep.
     for chatty in ("arq", "botocore", "aiobotocore", "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _without_colours(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Leave out what uvicorn says a second time, for terminals (structlog processor)."""
+    event.pop("color_message", None)
+    return event
 
 
 def redact(
