@@ -115,7 +115,7 @@ def test_exception_with_a_key_in_its_text_is_redacted(lines: io.StringIO) -> Non
 
 
 def test_colours_for_a_terminal_are_left_out(lines: io.StringIO) -> None:
-    logging.getLogger("uvicorn.error").info("Started", extra={"color_message": "\x1b[36mStarted", "pid": 1})
+    logging.getLogger("tests.server").info("Started", extra={"color_message": "\x1b[36mStarted", "pid": 1})
 
     event = only_line(lines)
     assert "color_message" not in event
