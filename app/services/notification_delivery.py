@@ -13,7 +13,20 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter, Histogram
-from sqlalchemy import bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Update,
+    bindparam,
+    column,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.push import (
@@ -35,6 +48,7 @@ from app.models import Notification, PushToken, Task
 from app.schemas.notifications import PushTestIn, PushTestOut
 from app.services.access import Principal, visible_task
 from app.services.notifications import message_body
+from app.statements import Prepared
 
 __all__ = [
     "BATCH",
@@ -91,49 +105,51 @@ async def claim_due(session: AsyncSession) -> list[Delivery]:
     Concurrent calls take different ones.
     """
     now = utcnow()
-    due = (
-        select(Notification.id)
-        .where(Notification.due_at <= now)
-        .order_by(Notification.due_at, Notification.id)
-        .limit(BATCH)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
-    rows = await session.execute(
-        update(Notification)
-        .where(Notification.id == due.c.id)
-        .values(due_at=now + LEASE, attempts=Notification.attempts + 1)
-        .returning(
-            Notification.id,
-            Notification.attempts,
-            Notification.user_id,
-            Notification.device_id,
-            Notification.platform,
-            Notification.body,
-            Notification.task_id,
-            Notification.run_id,
-            Notification.created_at,
-            select(PushToken.token)
-            .where(PushToken.id == Notification.device_id, PushToken.user_id == Notification.user_id)
-            .scalar_subquery()
-            .label("token"),
-        )
-        .execution_options(synchronize_session=False)
-    )
+    rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE})
     return [
         Delivery(
-            id=row.id,
-            attempts=row.attempts,
-            user_id=row.user_id,
-            device_id=row.device_id,
-            platform=Platform(row.platform),
-            body=row.body,
-            data=_data(row.task_id, row.run_id),
-            created_at=row.created_at,
-            token=row.token,
+            id=row["id"],
+            attempts=row["attempts"],
+            user_id=row["user_id"],
+            device_id=row["device_id"],
+            platform=Platform(row["platform"]),
+            body=row["body"],
+            data=_data(row["task_id"], row["run_id"]),
+            created_at=row["created_at"],
+            token=row["token"],
         )
         for row in rows
     ]
+
+
+_DUE = (
+    select(Notification.id)
+    .where(Notification.due_at <= bindparam("now"))
+    .order_by(Notification.due_at, Notification.id)
+    .limit(literal_column(str(BATCH), BigInteger))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_CLAIM = Prepared(
+    update(Notification)
+    .where(Notification.id == _DUE.c.id)
+    .values(due_at=bindparam("until"), attempts=Notification.attempts + 1)
+    .returning(
+        Notification.id,
+        Notification.attempts,
+        Notification.user_id,
+        Notification.device_id,
+        Notification.platform,
+        Notification.body,
+        Notification.task_id,
+        Notification.run_id,
+        Notification.created_at,
+        select(PushToken.token)
+        .where(PushToken.id == Notification.device_id, PushToken.user_id == Notification.user_id)
+        .scalar_subquery()
+        .label("token"),
+    )
+)
 
 
 def _data(task_id: UUID, run_id: UUID | None) -> dict[str, str]:
@@ -177,34 +193,44 @@ async def settle(
     A push that was claimed again meanwhile is left to its new holder.
     """
     now = utcnow()
-    if deliveries:
-        table = Notification.__table__
-        statement = (
-            update(Notification)
-            .where(Notification.id == bindparam("row_id"), Notification.attempts == bindparam("row_attempts"))
-            .where(Notification.due_at.is_not(None))
-            .values({column: bindparam(f"new_{column}", type_=table.c[column].type) for column in _SETTLED})
-            .execution_options(synchronize_session=False)
-        )
-        connection = await session.connection()
-        await connection.execute(
-            statement,
-            [
-                {"row_id": delivery.id, "row_attempts": delivery.attempts}
-                | {
-                    f"new_{name}": value
-                    for name, value in _settled(delivery, outcomes[delivery.id], now).items()
-                }
-                for delivery in deliveries
-            ],
-        )
     dead = [delivery for delivery in deliveries if isinstance(outcomes[delivery.id], DeadToken)]
+    if dead and not session.in_transaction():
+        # Both or neither: a token that stays would be pushed to again.
+        _ = await session.begin()
+    if deliveries:
+        rows = [
+            {"id": delivery.id, "attempts": delivery.attempts}
+            | _settled(delivery, outcomes[delivery.id], now)
+            for delivery in deliveries
+        ]
+        await _SETTLE.perform(session, {f"given_{name}": [row[name] for row in rows] for name in _GIVEN})
     await _remove_tokens(session, [(delivery.device_id, delivery.user_id) for delivery in dead])
     for delivery in deliveries:
         _record(delivery, outcomes[delivery.id], now)
 
 
 _SETTLED = ("decision", "reason", "due_at", "ticket_id", "sent_at", "receipt_due_at", "settled_at")
+_GIVEN = ("id", "attempts", *_SETTLED)
+
+
+def _settle_statement() -> Update:
+    """Build one statement for a whole batch: a list for each column, whose places belong together."""
+    columns = Notification.__table__.c
+    lists = [bindparam(f"given_{name}", type_=ARRAY(columns[name].type)) for name in _GIVEN]
+    given = (
+        func.unnest(*lists)
+        .table_valued(*(column(name, columns[name].type) for name in _GIVEN), name="given")
+        .render_derived()
+    )
+    return (
+        update(Notification)
+        .where(Notification.id == given.c.id, Notification.attempts == given.c.attempts)
+        .where(Notification.due_at.is_not(None))
+        .values({name: given.c[name] for name in _SETTLED})
+    )
+
+
+_SETTLE = Prepared(_settle_statement())
 
 
 def _settled(delivery: Delivery, outcome: PushOutcome, now: datetime) -> dict[str, Any]:
