@@ -27,9 +27,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models import TaskCount
 from app.models.tasks import EVERYONE
 
-__all__ = ["fold_counts", "tasks_counted", "version"]
+__all__ = ["FOLDED_AT_ONCE", "fold_counts", "tasks_counted", "version"]
 
-_FOLDED_AT_ONCE = 10_000
+FOLDED_AT_ONCE = 10_000
 
 # The values are those of `access.visibility`.
 _SEEN = (
@@ -55,7 +55,7 @@ def _sum(column: Any, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
 
 
 async def fold_counts(session: AsyncSession) -> int:
-    """Put one row in place of many whose sums it holds, a bounded number at a time; return how many were new.
+    """Put one row in place of many whose sums it holds, `FOLDED_AT_ONCE` at most; return how many were new.
 
     Whoever adds up meanwhile sees either all of the old rows or the new one. Lists never depend on this but for speed.
     """
@@ -63,7 +63,7 @@ async def fold_counts(session: AsyncSession) -> int:
         select(TaskCount.id, TaskCount.project_id, TaskCount.audience)
         .where(~TaskCount.folded)
         .order_by(TaskCount.id)
-        .limit(_FOLDED_AT_ONCE)
+        .limit(FOLDED_AT_ONCE)
         .with_for_update(skip_locked=True)
         .cte("fresh")
     )

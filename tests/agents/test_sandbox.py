@@ -272,11 +272,11 @@ async def test_agent_goes_first_when_memory_runs_out(any_cell: Cell) -> None:
     assert (code, output) == (0, "1000\n0\n")
 
 
+@pytest.mark.skipif(find_guards() is None, reason="setpriv or prlimit is not installed (Debian: util-linux)")
 async def test_command_does_not_begin_without_its_worker(tmp_path: Path) -> None:
     """The signal at its parent's death is asked for when that was already."""
     guards = find_guards()
-    if guards is None:
-        pytest.skip("this machine lacks the programs")
+    assert guards is not None
     command = shlex.join([*guards.command({}), "touch", str(tmp_path / "begun")])
     # Its parent is the shell, and not the process that it was made for.
     shell = await asyncio.create_subprocess_exec("sh", "-c", f"{command}; echo $?", stdout=subprocess.PIPE)

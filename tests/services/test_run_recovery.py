@@ -1,6 +1,8 @@
 """What the sweeper decides: who is queued again, who has failed, who is left alone."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,11 +19,19 @@ from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 from tests.support.fakes import RecordingQueue
 
+Recover = Callable[..., Awaitable[int]]
+
 
 @pytest.fixture
 async def task(sessions: SessionFactory, project: Project, owner: User) -> Task:
     async with unit_of_work(sessions) as session:
         return await make_task(session, project=project, created_by=owner)
+
+
+@pytest.fixture
+def recover(sessions: SessionFactory, queue: RecordingQueue, events: RunEvents, store: S3Store) -> Recover:
+    """Sweep once; returns how many jobs were missing."""
+    return partial(recover_runs, sessions, queue, events=events, store=store)
 
 
 async def status_of(sessions: SessionFactory, run: Run) -> str:
@@ -35,44 +45,34 @@ async def asked_for(sessions: SessionFactory, task: Task, clock: MovableClock, *
 
 
 async def test_queued_run_is_asked_for_again_after_a_grace_time(
-    sessions: SessionFactory,
-    queue: RecordingQueue,
-    task: Task,
-    clock: MovableClock,
-    events: RunEvents,
-    store: S3Store,
+    recover: Recover, sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock
 ) -> None:
     run = await asked_for(sessions, task, clock)
 
-    assert await recover_runs(sessions, queue, events=events, store=store) == 0
+    assert await recover() == 0
     clock.advance(seconds=15)
-    assert await recover_runs(sessions, queue, events=events, store=store) == 1
+    assert await recover() == 1
 
     assert [job.arguments for job in queue.jobs] == [{"run_id": str(run.id)}]
 
 
 async def test_run_that_waits_in_the_queue_is_not_queued_twice(
-    sessions: SessionFactory,
-    queue: RecordingQueue,
-    task: Task,
-    clock: MovableClock,
-    events: RunEvents,
-    store: S3Store,
+    recover: Recover, sessions: SessionFactory, task: Task, clock: MovableClock
 ) -> None:
     await asked_for(sessions, task, clock)
     clock.advance(minutes=5)
 
-    await recover_runs(sessions, queue, events=events, store=store)
-    assert await recover_runs(sessions, queue, events=events, store=store) == 0
+    await recover()
+    assert await recover() == 0
 
 
 async def test_runs_that_a_limit_keeps_waiting_are_not_asked_for(
+    recover: Recover,
     sessions: SessionFactory,
     queue: RecordingQueue,
     task: Task,
     clock: MovableClock,
     events: RunEvents,
-    store: S3Store,
 ) -> None:
     """Each sweep would otherwise queue a long line, whose jobs all go away empty-handed."""
     runs = []
@@ -83,41 +83,31 @@ async def test_runs_that_a_limit_keeps_waiting_are_not_asked_for(
         assert await claim(session, runs[0].id, owner="alive", limit=2, events=events)
     clock.advance(seconds=15)
 
-    assert await recover_runs(sessions, queue, limit=2, events=events, store=store) == 1
+    assert await recover(limit=2) == 1
     assert [job.arguments for job in queue.jobs] == [{"run_id": str(runs[1].id)}]
-    assert await recover_runs(sessions, queue, limit=3, events=events, store=store) == 1
+    assert await recover(limit=3) == 1
 
 
 async def test_run_that_nobody_asked_to_start_is_left_alone(
-    sessions: SessionFactory,
-    queue: RecordingQueue,
-    task: Task,
-    clock: MovableClock,
-    events: RunEvents,
-    store: S3Store,
+    recover: Recover, sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock
 ) -> None:
     async with unit_of_work(sessions) as session:
         await make_run(session, task=task)
     clock.advance(days=1)
 
-    assert await recover_runs(sessions, queue, events=events, store=store) == 0
+    assert await recover() == 0
     assert queue.jobs == []
 
 
 async def test_lapsed_run_whose_agent_had_not_started_is_queued_again(
-    sessions: SessionFactory,
-    queue: RecordingQueue,
-    task: Task,
-    clock: MovableClock,
-    events: RunEvents,
-    store: S3Store,
+    recover: Recover, sessions: SessionFactory, task: Task, clock: MovableClock, events: RunEvents
 ) -> None:
     run = await asked_for(sessions, task, clock)
     async with unit_of_work(sessions) as session:
         assert await claim(session, run.id, owner="lost", events=events)
     clock.advance(seconds=LEASE.total_seconds())
 
-    assert await recover_runs(sessions, queue, events=events, store=store) == 1
+    assert await recover() == 1
 
     assert await status_of(sessions, run) == RunStatus.QUEUED
 
@@ -130,20 +120,14 @@ async def test_lapsed_run_whose_agent_had_not_started_is_queued_again(
     ],
 )
 async def test_lapsed_run_that_cannot_be_repeated_fails_as_lost(
-    sessions: SessionFactory,
-    queue: RecordingQueue,
-    task: Task,
-    clock: MovableClock,
-    events: RunEvents,
-    store: S3Store,
-    left_behind: dict[str, Any],
+    recover: Recover, sessions: SessionFactory, task: Task, clock: MovableClock, left_behind: dict[str, Any]
 ) -> None:
     run = await asked_for(
         sessions, task, clock, status=RunStatus.IN_PROGRESS, lease_expires_at=clock() + LEASE, **left_behind
     )
     clock.advance(seconds=LEASE.total_seconds())
 
-    assert await recover_runs(sessions, queue, events=events, store=store) == 0
+    assert await recover() == 0
 
     async with sessions() as session:
         ended = (await session.execute(select(Run).where(Run.id == run.id))).scalar_one()
@@ -152,18 +136,13 @@ async def test_lapsed_run_that_cannot_be_repeated_fails_as_lost(
 
 
 async def test_run_whose_worker_beats_is_left_alone(
-    sessions: SessionFactory,
-    queue: RecordingQueue,
-    task: Task,
-    clock: MovableClock,
-    events: RunEvents,
-    store: S3Store,
+    recover: Recover, sessions: SessionFactory, task: Task, clock: MovableClock, events: RunEvents
 ) -> None:
     run = await asked_for(sessions, task, clock)
     async with unit_of_work(sessions) as session:
         assert await claim(session, run.id, owner="alive", events=events)
     clock.advance(seconds=(LEASE - timedelta(seconds=1)).total_seconds())
 
-    assert await recover_runs(sessions, queue, events=events, store=store) == 0
+    assert await recover() == 0
 
     assert await status_of(sessions, run) == RunStatus.IN_PROGRESS

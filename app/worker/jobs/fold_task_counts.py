@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from app.db import unit_of_work
-from app.services.task_counts import fold_counts
+from app.services.task_counts import FOLDED_AT_ONCE, fold_counts
 from app.worker.context import worker_context
 
 __all__ = ["fold_task_counts"]
@@ -17,11 +17,11 @@ log = structlog.get_logger(__name__)
 async def fold_task_counts(ctx: Mapping[str, Any]) -> None:
     """Fold what was written since the last time, a bounded number of rows in each transaction."""
     folded = 0
-    while True:
+    rows = FOLDED_AT_ONCE
+    # What is written meanwhile is left for the next time: somebody always writes.
+    while rows >= FOLDED_AT_ONCE:
         async with unit_of_work(worker_context(ctx).process.sessions) as session:
             rows = await fold_counts(session)
         folded += rows
-        if rows == 0:
-            break
     if folded:
         log.debug("task_counts.folded", rows=folded)

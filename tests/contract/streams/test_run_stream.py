@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -322,22 +322,34 @@ class TestPlace:
             assert [place(event) for event in told] == list(range(1, 603))
 
 
+Trimmed = Callable[[int], Awaitable[Told]]
+
+
 class TestGap:
     def gap(self, told: Told) -> JSON:
         assert (told.id, told.name, told.data["type"]) == (None, "gap", "gap")
         data: JSON = told.data
         return data
 
-    async def trim(self, redis: RedisClient, run: JSON, keep: int) -> None:
-        await redis.xtrim(stream_keys(UUID(run["id"]))[0], maxlen=keep, approximate=False)
+    @pytest.fixture
+    def trimmed(
+        self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON, redis: RedisClient
+    ) -> Trimmed:
+        """Say ten things, keep the last few events; returns the first event of all, which is gone."""
+
+        async def trim(keep: int) -> Told:
+            async with following(api, url) as stream:
+                [opened] = await stream.take(1)
+            await say(events, run, *range(10))
+            await redis.xtrim(stream_keys(UUID(run["id"]))[0], maxlen=keep, approximate=False)
+            return opened
+
+        return trim
 
     async def test_place_that_was_trimmed_is_told_with_what_is_lost(
-        self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON, redis: RedisClient
+        self, api: httpx.AsyncClient, url: str, trimmed: Trimmed
     ) -> None:
-        async with following(api, url) as stream:
-            [opened] = await stream.take(1)
-        await say(events, run, *range(10))
-        await self.trim(redis, run, 4)
+        opened = await trimmed(4)
 
         async with following(api, url, after=opened.id) as again:
             gap, *rest = await again.take(5)
@@ -348,12 +360,10 @@ class TestGap:
         assert (await api.get(told["reload"])).status_code == 200
 
     async def test_place_just_before_what_is_left_is_none(
-        self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON, redis: RedisClient
+        self, api: httpx.AsyncClient, url: str, trimmed: Trimmed
     ) -> None:
-        async with following(api, url) as stream:
-            [opened] = await stream.take(1)
-        await say(events, run, *range(10))
-        await self.trim(redis, run, 10)
+        opened = await trimmed(10)
+
         async with following(api, url, after=opened.id) as again:
             assert numbers(await again.take(10)) == list(range(10))
 

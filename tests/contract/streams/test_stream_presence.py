@@ -81,11 +81,17 @@ async def test_push_is_suppressed_for_who_streams_and_sent_to_who_does_not(
     assert sorted(await decisions(api, task_url)) == ["pending", "suppressed"]
 
 
-async def test_server_goes_on_beating(
-    api: httpx.AsyncClient, application: FastAPI, url: str, device: PushToken, sessions: SessionFactory
-) -> None:
+@pytest.fixture
+def frequent_beats(application: FastAPI, sessions: SessionFactory) -> None:
+    """Streams beat twenty times a second."""
     watchers = StreamPresence(sessions, beat_seconds=0.05)
     application.state.process = replace(application.state.process, watchers=watchers)
+
+
+@pytest.mark.usefixtures("frequent_beats")
+async def test_server_goes_on_beating(
+    api: httpx.AsyncClient, url: str, device: PushToken, sessions: SessionFactory
+) -> None:
     async with following(api, url, device_id=str(device.id)) as stream:
         await stream.take(1)
         for _ in range(3):
@@ -154,11 +160,10 @@ async def make_other_device(sessions: SessionFactory, device: PushToken) -> UUID
         return (await make_device(session, user=owner)).id
 
 
+@pytest.mark.usefixtures("frequent_beats")
 async def test_device_that_is_removed_meanwhile_is_beaten_for_no_longer(
-    api: httpx.AsyncClient, application: FastAPI, url: str, device: PushToken, sessions: SessionFactory
+    api: httpx.AsyncClient, url: str, device: PushToken, sessions: SessionFactory
 ) -> None:
-    watchers = StreamPresence(sessions, beat_seconds=0.05)
-    application.state.process = replace(application.state.process, watchers=watchers)
     async with following(api, url, device_id=str(device.id)) as stream:
         await stream.take(1)
         async with unit_of_work(sessions) as session:
