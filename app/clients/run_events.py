@@ -1,6 +1,6 @@
 """The events of a run, kept for a day as a stream in Redis so that whoever follows it late misses nothing.
 
-An id is `<epoch>-<number>`: when the stream began, in milliseconds, and a number that counts up from 1 without holes.
+An id is `<epoch>-<number>`: when the stream began, in microseconds, and a number that counts up from 1 without holes.
 So a reader sees how many events it missed, and that a stream is another one because Redis was emptied. One script
 appends events and publishes them, in one step: their order on the channel is the order of their ids.
 
@@ -127,7 +127,7 @@ if last then
   number, bytes = tonumber(number), tonumber(last[2][6])
 else
   local now = redis.call('TIME')
-  epoch, number, bytes = now[1] .. string.format('%03d', math.floor(now[2] / 1000)), 0, 0
+  epoch, number, bytes = now[1] .. string.format('%06d', now[2]), 0, 0
 end
 for i = 6, #ARGV, 3 do
   if tonumber(ARGV[i]) > sent then

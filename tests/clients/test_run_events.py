@@ -181,6 +181,23 @@ async def test_stream_in_an_emptied_redis_is_another_one(redis: RedisClient, run
     assert after.id.number == 1
 
 
+async def test_streams_that_began_within_a_millisecond_are_told_apart(
+    redis: RedisClient, run_id: UUID
+) -> None:
+    """Followers took the events of the second for old ones."""
+    events = RedisRunEvents(redis)
+    epochs = []
+    for _ in range(20):
+        await redis.flushdb()
+        events.put(run_id, line(1))
+        await events.settle()
+        [event] = await all_of(redis, run_id)
+        assert event.id is not None
+        epochs.append(event.id.epoch)
+
+    assert epochs == sorted(set(epochs))
+
+
 class TestOutage:
     async def test_events_wait_and_keep_their_order(
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
