@@ -247,7 +247,8 @@ async def _run(settings: Settings) -> dict[str, Any]:
         "ratio_to_redis_alone": round(measured["event_to_client_ms"] / measured["redis_alone_ms"], 2),
         "followers": _FOLLOWERS,
         "bar": f"median below {_MEDIAN_BAR_MS} ms, at most {_MEMORY_BAR_KB} kB for each follower",
-        "ok": measured["event_to_client_ms"] < _MEDIAN_BAR_MS and measured["follower_kb"] <= _MEMORY_BAR_KB,
+        "ok": max(measured["event_to_client_ms"], measured["append_log_to_client_ms"]) < _MEDIAN_BAR_MS
+        and measured["follower_kb"] <= _MEMORY_BAR_KB,
     }
 
 

@@ -11,12 +11,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import IO, Any
+from typing import IO, Any, cast
 from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import DateTime, String, bindparam, or_, update
+from sqlalchemy import DateTime, String, Table, bindparam, or_, select, update
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.clients.object_store import LOG_TAGS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
@@ -25,7 +26,8 @@ from app.clock import utcnow
 from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
 from app.errors import Unavailable
 from app.ids import new_hex_id
-from app.models import RunLogState
+from app.models import Run, RunLogState, Task
+from app.services.access import VISIBLE_RUN, Principal, require_run, visibility
 from app.services.artifact_rules import log_key
 from app.statements import Prepared
 
@@ -61,15 +63,27 @@ _MINE = {
     "writer": bindparam("own", type_=String()),
     "writer_until": bindparam("until", type_=DateTime(timezone=True)),
 }
-_TAKE = Prepared(
-    upsert(RunLogState)
-    .values(run_id=bindparam("run"), **_MINE)
-    .on_conflict_do_update(
-        index_elements=[RunLogState.run_id],
-        set_=_MINE,
-        where=or_(RunLogState.writer_until.is_(None), RunLogState.writer_until <= bindparam("now")),
+
+
+def _taking(whose: Insert) -> Prepared:
+    """Return the statement that takes the turn of the run that `whose` would insert, unless somebody has it."""
+    return Prepared(
+        whose.on_conflict_do_update(
+            index_elements=[RunLogState.run_id],
+            set_=_MINE,
+            where=or_(RunLogState.writer_until.is_(None), RunLogState.writer_until <= bindparam("now")),
+        ).returning(RunLogState.size, RunLogState.accepted_seq)
     )
-    .returning(RunLogState.size, RunLogState.accepted_seq)
+
+
+_TAKE = _taking(upsert(RunLogState).values(run_id=bindparam("run_id"), **_MINE))
+# For those who may not see the run: whether they do is asked on the way, since followers wait for it.
+_TAKE_IF_SEEN = _taking(
+    # Into the table, not the class: the ORM would take the values of a transaction for rows to insert.
+    upsert(cast("Table", RunLogState.__table__)).from_select(
+        ["run_id", *_MINE],
+        select(Run.id, *_MINE.values()).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN),
+    )
 )
 _GIVE_BACK = Prepared(
     update(RunLogState)
@@ -124,6 +138,7 @@ async def append_lines(
     ref: LogRef,
     lines: bytes,
     *,
+    caller: Principal | None = None,
     at_turn: Callable[[], Awaitable[None]] = _nothing,
 ) -> None:
     """Add whole lines to the end of a log, all of them or none; what no log holds is replaced by a note of that.
@@ -131,14 +146,23 @@ async def append_lines(
     Waits for its turn; no connection is held meanwhile, nor while the store works. `at_turn` is awaited once the lines
     have their place in the log, before the store is asked to keep them.
 
+    Args:
+        sessions: where the row of the turn is written.
+        store: where the log is kept.
+        ref: whose log is meant.
+        lines: what to add.
+        caller: who asks; None for the service itself, which writes to any log.
+        at_turn: what waits for the turn.
+
     Raises:
+        NotFound: the caller does not see the run.
         ObjectStoreUnavailable: the store did not answer; nothing was added.
         Unavailable: others kept the log busy; nothing was added.
 
     """
     if not lines:
         return
-    async with _turn(sessions, ref.run_id) as turn:
+    async with _turn(sessions, ref, caller) as turn:
         await at_turn()
         await _write(store, ref, turn, lines)
 
@@ -155,7 +179,7 @@ async def append_numbered(
         ObjectStoreUnavailable, Unavailable: as `append_lines`.
 
     """
-    async with _turn(sessions, ref.run_id) as turn:
+    async with _turn(sessions, ref, None) as turn:
         before = after = turn.accepted_seq
         lines: list[bytes] = []
         for number, line in numbered:
@@ -215,28 +239,37 @@ class _Turn:
 
 
 @asynccontextmanager
-async def _turn(sessions: SessionFactory, run_id: UUID) -> AsyncGenerator[_Turn, None]:
+async def _turn(
+    sessions: SessionFactory, ref: LogRef, caller: Principal | None
+) -> AsyncGenerator[_Turn, None]:
     """Wait for the turn and give it back, with the size that it left.
 
     A turn that cannot be given back lapses; what it wrote and could not note is cut off by the next.
     """
     writer = new_hex_id()
-    turn = await _wait_for_turn(sessions, run_id, writer)
+    turn = await _wait_for_turn(sessions, ref, caller, writer)
     try:
         yield turn
     finally:
         async with unit_of_work(sessions) as session:
             await _GIVE_BACK.perform(
                 session,
-                {"run": run_id, "own": writer, "new_size": turn.size, "new_accepted_seq": turn.accepted_seq},
+                {
+                    "run": ref.run_id,
+                    "own": writer,
+                    "new_size": turn.size,
+                    "new_accepted_seq": turn.accepted_seq,
+                },
             )
 
 
-async def _wait_for_turn(sessions: SessionFactory, run_id: UUID, writer: str) -> _Turn:
+async def _wait_for_turn(
+    sessions: SessionFactory, ref: LogRef, caller: Principal | None, writer: str
+) -> _Turn:
     pause = _FIRST_PAUSE_SECONDS
     try:
         async with asyncio.timeout(_WAIT_SECONDS):
-            while (turn := await _take_turn(sessions, run_id, writer)) is None:
+            while (turn := await _take_turn(sessions, ref, caller, writer)) is None:
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
     except TimeoutError:
@@ -244,11 +277,18 @@ async def _wait_for_turn(sessions: SessionFactory, run_id: UUID, writer: str) ->
     return turn
 
 
-async def _take_turn(sessions: SessionFactory, run_id: UUID, writer: str) -> _Turn | None:
+async def _take_turn(
+    sessions: SessionFactory, ref: LogRef, caller: Principal | None, writer: str
+) -> _Turn | None:
     now = utcnow()
-    values = {"run": run_id, "own": writer, "until": now + _TURN, "now": now}
+    values: dict[str, Any] = {"run_id": ref.run_id, "own": writer, "until": now + _TURN, "now": now}
+    if caller is not None:
+        values |= {"task_id": ref.task_id, **visibility(caller)}
     async with unit_of_work(sessions) as session:
-        row = await _TAKE.first(session, values)
+        row = await (_TAKE if caller is None else _TAKE_IF_SEEN).first(session, values)
+        if row is None and caller is not None:
+            # Somebody has the turn, or there is nothing to be seen.
+            await require_run(session, caller, ref.task_id, ref.run_id)
     return None if row is None else _Turn(row["size"], row["accepted_seq"])
 
 

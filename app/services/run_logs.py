@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectMissing, ObjectStore
 from app.clients.run_events import RunEvents
-from app.db import SessionFactory, release
+from app.db import SessionFactory, release, unit_of_work
 from app.models import Run
 from app.schemas.run_logs import LogQuery, parse_timestamp
 from app.schemas.runs import RelayIn, RelayOut, RunOut
@@ -55,9 +55,8 @@ async def append_log(
         Unavailable: others kept the log busy; nothing was added.
 
     """
-    await require_run(session, caller, task_id, run_id)
     await release(session)
-    await _append(sessions, store, events, LogRef(caller.project.id, task_id, run_id), entries)
+    await _append(sessions, store, events, LogRef(caller.project.id, task_id, run_id), entries, caller)
     return await retrieve_run(session, caller, task_id, run_id, store=store)
 
 
@@ -78,10 +77,9 @@ async def relay_message(
         NotFound, ObjectStoreUnavailable, Unavailable: as `append_log`.
 
     """
-    await require_run(session, caller, task_id, run_id)
     await release(session)
     entry = own_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
-    await _append(sessions, store, events, LogRef(caller.project.id, task_id, run_id), [entry])
+    await _append(sessions, store, events, LogRef(caller.project.id, task_id, run_id), [entry], caller)
     return {"status": "skipped"}
 
 
@@ -91,6 +89,7 @@ async def _append(
     events: RunEvents,
     ref: LogRef,
     entries: Sequence[Mapping[str, Any]],
+    caller: Principal,
 ) -> None:
     """Add entries to a log, and tell followers as soon as their place in it is certain.
 
@@ -107,15 +106,19 @@ async def _append(
         await events.settle()
         await asyncio.sleep(_FOLLOWERS_FIRST_SECONDS)
 
+    lines = encode_entries(entries)
+    if not lines:
+        # Chunks of messages only: no log has a place for them.
+        async with unit_of_work(sessions) as session:
+            await require_run(session, caller, ref.task_id, ref.run_id)
+        await tell()
+        return
     try:
-        await append_lines(sessions, store, ref, encode_entries(entries), at_turn=tell)
+        await append_lines(sessions, store, ref, lines, caller=caller, at_turn=tell)
     except BaseException:
         if is_told:
             tell_gap(events, ref.run_id)
         raise
-    if not is_told:
-        # Chunks of messages only: no log has a place for them.
-        await tell()
 
 
 async def read_text(
