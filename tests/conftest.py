@@ -5,6 +5,7 @@ Its workers inherit their addresses through the environment.
 """
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Generator
@@ -55,6 +56,12 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ["TASKBEACON_DEVELOPMENT"] = "true"
     start_servers()
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again (`tests/__init__.py`), as the service does: without looking through what was loaded."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -33,9 +33,10 @@ def kept(tmp_path: Path) -> list[Path]:
 
 
 def commit(origin: GitFolder, tmp_path: Path, name: str, text: str = "new\n") -> str:
-    """Add a commit to the origin's `main`, as somebody else does."""
+    """Add a commit to the origin's `main`, as somebody else does; nothing is compressed, which takes longest."""
     clone = tmp_path / f"clone-{uuid.uuid4().hex}"
-    origin.git("clone", "--quiet", ".", str(clone))
+    origin.git("config", "core.compression", "0")
+    origin.git("clone", "--quiet", "--config", "core.compression=0", ".", str(clone))
     other = GitFolder(clone)
     (clone / name).write_text(text)
     other.git("add", ".")
@@ -237,7 +238,7 @@ async def test_worker_killed_while_it_fetches_leaves_a_mirror_that_can_be_used(
 ) -> None:
     """As by a machine that goes down, and as by the kernel that ends one process: its git then goes on, and keeps
     others away until it has ended."""
-    newest = commit(origin, tmp_path, "large.bin", secrets.token_hex(24 * 2**20))
+    newest = commit(origin, tmp_path, "large.bin", secrets.token_hex(16 * 2**20))
     worker = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", FETCHING_WORKER, str(tmp_path / "mirrors"), origin.url, newest),
         stdout=asyncio.subprocess.PIPE,

@@ -1,6 +1,7 @@
-"""`taskbeacon migrate`, as a process: alembic sets up logging, and a migration runs an event loop of its own."""
+"""`taskbeacon migrate`: whatever state a database is in, and however many want to change it at once."""
 
 import asyncio
+import subprocess
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.ids import new_hex_id
 from app.services.schema import expected_revision
+from tests.cli.conftest import Taskbeacon
 from tests.fixtures.database import Databases
 from tests.support.command_line import run_taskbeacon
 from tests.support.processes import free_port
@@ -25,28 +27,26 @@ def fresh_database_url(databases: Databases) -> Generator[str, None, None]:
     asyncio.run(databases.drop(name))
 
 
-def test_fresh_database_is_migrated_once_from_anywhere(fresh_database_url: str, tmp_path: Path) -> None:
-    first = run_taskbeacon("migrate", cwd=tmp_path, TASKBEACON_DATABASE_URL=fresh_database_url)
-    second = run_taskbeacon("migrate", cwd=tmp_path, TASKBEACON_DATABASE_URL=fresh_database_url)
+def test_processes_that_migrate_at_once_take_turns(
+    taskbeacon: Taskbeacon, fresh_database_url: str, tmp_path: Path
+) -> None:
+    """From wherever they are called."""
 
-    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    assert first.stdout.startswith("0001  Tasks, runs and accounts.\n")
-    assert first.stdout.endswith(f"The schema is at {expected_revision()}.\n")
-    assert second.stdout == f"Nothing to do: the schema is at {expected_revision()}.\n"
+    def migrate(_: int) -> subprocess.CompletedProcess[str]:
+        return run_taskbeacon("migrate", cwd=tmp_path, TASKBEACON_DATABASE_URL=fresh_database_url)
 
-
-def test_concurrent_migrations_take_turns(fresh_database_url: str) -> None:
     with ThreadPoolExecutor(2) as threads:
-        ended = list(
-            threads.map(
-                lambda _: run_taskbeacon("migrate", TASKBEACON_DATABASE_URL=fresh_database_url), range(2)
-            )
-        )
+        ended = list(threads.map(migrate, range(2)))
 
     assert [process.returncode for process in ended] == [0, 0], ended
+    told = max((process.stdout for process in ended), key=len)
+    assert told.startswith("0001  Tasks, runs and accounts.\n")
+    assert told.endswith(f"The schema is at {expected_revision()}.\n")
+    again = taskbeacon("migrate", TASKBEACON_DATABASE_URL=fresh_database_url)
+    assert again.stdout == f"Nothing to do: the schema is at {expected_revision()}.\n"
 
 
-def test_database_of_a_later_release_is_left_alone(fresh_database_url: str) -> None:
+def test_database_of_a_later_release_is_left_alone(taskbeacon: Taskbeacon, fresh_database_url: str) -> None:
     async def pretend(sessions: SessionFactory) -> None:
         async with unit_of_work(sessions) as session:
             await session.execute(text("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)"))
@@ -54,21 +54,18 @@ def test_database_of_a_later_release_is_left_alone(fresh_database_url: str) -> N
 
     with_sessions(Settings(database_url=fresh_database_url), pretend)
 
-    ended = run_taskbeacon("migrate", TASKBEACON_DATABASE_URL=fresh_database_url)
+    ended = taskbeacon("migrate", TASKBEACON_DATABASE_URL=fresh_database_url)
 
-    assert ended.returncode == 1
-    assert ended.stdout == ""
+    assert (ended.exit_code, ended.stdout) == (1, "")
     assert "Error: cannot migrate: Can't locate revision identified by 'later'" in ended.stderr
-    assert "Traceback" not in ended.stderr
 
 
-def test_unreachable_database_is_one_line() -> None:
+def test_unreachable_database_is_one_line(taskbeacon: Taskbeacon) -> None:
     port = free_port()
+    url = f"postgresql://me:hunter2@127.0.0.1:{port}/taskbeacon"
 
-    ended = run_taskbeacon(
-        "migrate", TASKBEACON_DATABASE_URL=f"postgresql://me:hunter2@127.0.0.1:{port}/taskbeacon"
-    )
+    ended = taskbeacon("migrate", TASKBEACON_DATABASE_URL=url)
 
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.exit_code, ended.stdout) == (1, "")
     (line,) = ended.stderr.splitlines()
     assert line.startswith(f"Error: cannot reach the database at 127.0.0.1:{port}/taskbeacon")

@@ -1,6 +1,11 @@
-"""The service's processes, and a client of a project's member."""
+"""The service's processes, and a client of a project's member.
+
+One API and one worker serve the tests of this folder, for as long as these leave them running: starting a process takes
+longer than most of what is asked of it.
+"""
 
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -9,40 +14,95 @@ import pytest
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from tests.fixtures.worker import Repositories
-from tests.support.callers import CallerKind, make_caller
-from tests.support.factories import make_project, make_user
+from tests.support.callers import bearer
+from tests.support.factories import make_key, make_project, make_user
 from tests.support.processes import ServiceProcess, free_port, service_process, wait_until_ready
 
+__all__ = ["Api", "Service"]
+
+
+class Api:
+    """An API process, and where it listens."""
+
+    def __init__(self, base_url: str, process: ServiceProcess) -> None:
+        self.base_url = base_url
+        self.process = process
+
+
+class Service:
+    """An API and a worker; each is started when it is asked for and does not run."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.repositories = Repositories(folder / "repositories")
+        self._settings = settings
+        self._folder = folder
+        self._stack = ExitStack()
+        self._api: Api | None = None
+        self._worker: ServiceProcess | None = None
+
+    async def api(self) -> Api:
+        """Return an API that is ready."""
+        if self._api is None or not self._api.process.is_running:
+            port = free_port()
+            process = self._start(f"serve --port {port}", "api.log")
+            self._api = Api(f"http://127.0.0.1:{port}", process)
+            async with httpx.AsyncClient(base_url=self._api.base_url) as client:
+                await wait_until_ready(client, process)
+        return self._api
+
+    def worker(self) -> ServiceProcess:
+        """Return a worker, which gives its runs one second to finish when it is stopped."""
+        if self._worker is None or not self._worker.is_running:
+            self._worker = self._start(
+                "worker",
+                "worker.log",
+                TASKBEACON_HOME=str(self._folder / "home"),
+                TASKBEACON_GIT_BASE_URL=self.repositories.base_url,
+                TASKBEACON_WORKER_DRAIN_SECONDS="1",
+            )
+        return self._worker
+
+    def close(self) -> None:
+        """End what runs."""
+        self._stack.close()
+
+    def _start(self, command: str, log: str, **environment: str) -> ServiceProcess:
+        started = service_process(command, settings=self._settings, log=self._folder / log, **environment)
+        return self._stack.enter_context(started)
+
+
+@pytest.fixture(scope="package")
+def service(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    service = Service(settings, tmp_path_factory.mktemp("service"))
+    yield service
+    service.close()
+
 
 @pytest.fixture
-async def api(
-    settings: Settings, committed_sessions: SessionFactory, tmp_path: Path
-) -> AsyncGenerator[tuple[httpx.AsyncClient, ServiceProcess], None]:
-    """An API process and a client of a project's member; paths are relative to the project's tasks."""
+async def api(service: Service) -> Api:
+    return await service.api()
+
+
+@pytest.fixture
+def worker(service: Service) -> ServiceProcess:
+    return service.worker()
+
+
+@pytest.fixture
+async def key(committed_sessions: SessionFactory) -> str:
+    """The key of a user whose current project is a new one."""
     async with unit_of_work(committed_sessions) as session:
-        project = await make_project(session)
-        owner = await make_user(session, projects=[project])
-        caller = await make_caller(session, CallerKind.OWNER, project=project, owner=owner)
-    port = free_port()
-    base_url = f"http://127.0.0.1:{port}"
-    with service_process(f"serve --port {port}", settings=settings, log=tmp_path / "api.log") as process:
-        async with httpx.AsyncClient(base_url=base_url) as anonymous:
-            await wait_until_ready(anonymous, process)
-        async with httpx.AsyncClient(
-            base_url=f"{base_url}/api/projects/{project.id}/tasks", headers=caller.headers
-        ) as client:
-            yield client, process
+        user = await make_user(session, projects=[await make_project(session)])
+        return await make_key(session, user=user)
 
 
 @pytest.fixture
-def worker(settings: Settings, repositories: Repositories, tmp_path: Path) -> Iterator[ServiceProcess]:
-    """A worker process that gives its runs one second to finish."""
-    with service_process(
-        "worker",
-        settings=settings,
-        log=tmp_path / "worker.log",
-        TASKBEACON_HOME=str(tmp_path / "home"),
-        TASKBEACON_GIT_BASE_URL=repositories.base_url,
-        TASKBEACON_WORKER_DRAIN_SECONDS="1",
-    ) as process:
-        yield process
+async def client(api: Api, key: str) -> AsyncGenerator[httpx.AsyncClient, None]:
+    """A client of the API; paths are relative to the project's tasks."""
+    async with httpx.AsyncClient(
+        base_url=f"{api.base_url}/api/projects/@current/tasks",
+        headers=bearer(key),
+        timeout=60,
+        limits=httpx.Limits(max_connections=None),
+    ) as client:
+        yield client

@@ -1,4 +1,4 @@
-"""API and worker as processes, over loopback: the main job, and how both stop."""
+"""API and worker as processes, over loopback: the main job, how runs are cancelled, and how both stop."""
 
 from pathlib import Path
 from typing import Any
@@ -7,8 +7,9 @@ import httpx
 import orjson
 
 from app.config import Settings
-from tests.fixtures.worker import Repositories
+from tests.e2e.conftest import Api, Service
 from tests.support.processes import ServiceProcess
+from tests.support.streams import following
 from tests.support.waiting import eventually
 
 
@@ -41,13 +42,9 @@ async def wait_for_run(client: httpx.AsyncClient, task_id: str, *statuses: str) 
 
 
 async def test_main_job_from_task_to_pushed_branch(
-    api: tuple[httpx.AsyncClient, ServiceProcess],
-    worker: ServiceProcess,
-    repositories: Repositories,
-    settings: Settings,
+    client: httpx.AsyncClient, api: Api, worker: ServiceProcess, service: Service, settings: Settings
 ) -> None:
-    client, server = api
-    repositories.create("acme/app", {"README.md": "Acme\n"})
+    service.repositories.create("acme/app", {"README.md": "Acme\n"})
 
     task_id = await start_run(
         client, "```file path=docs/hello.md\nHello\n```\n```sh\necho worked\n```", repository="Acme/App"
@@ -55,20 +52,24 @@ async def test_main_job_from_task_to_pushed_branch(
     run = await wait_for_run(client, task_id, "completed", "failed")
 
     assert run["status"] == "completed", run["error_message"]
-    assert repositories.show("acme/app", f"{run['output']['head_branch']}:docs/hello.md") == "Hello\n"
+    pushed = f"{run['output']['head_branch']}:docs/hello.md"
+    assert service.repositories.show("acme/app", pushed) == "Hello\n"
     async with httpx.AsyncClient() as outside:
         log = (await outside.get(run["log_url"])).raise_for_status()
     assert "worked" in log.text
     assert all(orjson.loads(line)["type"] == "notification" for line in log.text.splitlines())
-    assert (worker.stop(), server.stop()) == (0, 0)
-    logged = worker.log.read_text() + server.log.read_text()
+    logged = worker.log.read_text() + api.process.log.read_text()
     assert run["id"] in logged
     for secret in (client.headers["Authorization"].removeprefix("Bearer "), *passwords(settings)):
         assert secret not in logged
 
 
-async def _cancel_run(client: httpx.AsyncClient, mark: str) -> None:
-    """Cancel a run over HTTP: its agent's processes go, and what it left stays (contract 6.4, 13.2)."""
+async def test_run_that_is_cancelled_over_http_ends_its_agent_and_keeps_what_it_left(
+    client: httpx.AsyncClient, worker: ServiceProcess, tmp_path: Path
+) -> None:
+    """Contract 6.4, 13.2."""
+    assert worker.is_running
+    mark = f"cancelled-{tmp_path.name}"
     steps = f"```file path=half.txt\nhalf done\n```\n```bash\ntrap '' TERM; (exec -a {mark} sleep 300) & wait\n```"
     task_id = await start_run(client, steps)
 
@@ -98,14 +99,11 @@ async def _cancel_run(client: httpx.AsyncClient, mark: str) -> None:
     assert "half.txt" in (await client.get(f"{run_url}/logs")).text
 
 
-async def test_cancel_and_stop_end_agents_and_a_stopped_worker_gives_its_run_back(
-    api: tuple[httpx.AsyncClient, ServiceProcess], worker: ServiceProcess, tmp_path: Path
+async def test_stop_ends_agents_and_streams_and_gives_runs_back(
+    client: httpx.AsyncClient, api: Api, worker: ServiceProcess, tmp_path: Path
 ) -> None:
-    client, _ = api
-    await _cancel_run(client, f"cancelled-{tmp_path.name}")
-    mark = f"mark-{tmp_path.name}"
+    mark = f"stopped-{tmp_path.name}"
     task_id = await start_run(client, f"```bash\nexec -a {mark} sleep 300\n```")
-    await wait_for_run(client, task_id, "in_progress")
 
     async def agent_works() -> bool:
         return _is_running(mark)
@@ -117,6 +115,16 @@ async def test_cancel_and_stop_end_agents_and_a_stopped_worker_gives_its_run_bac
     run = await wait_for_run(client, task_id, "queued")
     assert "agent_started_at" not in run["state"]
     assert not _is_running(mark)
+    path = f"/{task_id}/runs/{run['id']}"
+    async with following(client, path, start="latest") as one, following(client, path) as two:
+        await two.take(1)
+        api.process.ask_to_stop()
+        assert [event.data["status"] for event in await two.rest() if "status" in event.data][-1:] == [
+            "queued"
+        ]
+        await one.rest()
+    assert api.process.stop() == 0
+    assert "exceeded" not in api.process.log.read_text()
 
 
 def _is_running(mark: str) -> bool:

@@ -1,10 +1,9 @@
-"""A run that is followed from another process, over real HTTP: from its first moment to its end, and when the API stops."""
+"""A run that is followed from another process, over real HTTP, from its first moment to its end."""
 
 import httpx
 
 from tests.support.processes import ServiceProcess
 from tests.support.streams import following
-from tests.support.waiting import eventually
 
 
 async def create_run(client: httpx.AsyncClient, description: str) -> str:
@@ -15,9 +14,8 @@ async def create_run(client: httpx.AsyncClient, description: str) -> str:
 
 
 async def test_run_of_a_worker_is_followed_to_its_end(
-    api: tuple[httpx.AsyncClient, ServiceProcess], worker: ServiceProcess
+    client: httpx.AsyncClient, worker: ServiceProcess
 ) -> None:
-    client, _ = api
     path = await create_run(client, "```say\nworking\n```\n```file path=a.md\nHello\n```")
 
     async with following(client, path) as stream:
@@ -36,21 +34,3 @@ async def test_run_of_a_worker_is_followed_to_its_end(
     # All of it came before the end, and whoever comes late gets the same.
     async with following(client, path, after=opened.id) as again:
         assert await again.rest() == told
-
-
-async def test_stopping_api_ends_its_streams(api: tuple[httpx.AsyncClient, ServiceProcess]) -> None:
-    client, server = api
-    path = await create_run(client, "nothing")
-    async with following(client, path) as one, following(client, path) as two:
-        for stream in (one, two):
-            await stream.take(1)
-
-        server.ask_to_stop()
-
-        assert (await one.rest(), await two.rest()) == ([], [])
-
-    async def stopped() -> bool:
-        return not server.is_running
-
-    await eventually(stopped)
-    assert "exceeded" not in server.log.read_text()

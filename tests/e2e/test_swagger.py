@@ -3,12 +3,11 @@
 import json
 import os
 import shutil
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
@@ -16,10 +15,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.wait import WebDriverWait
 
-from app.config import Settings
-from app.db import SessionFactory, unit_of_work
-from tests.support.factories import make_key, make_project, make_user
-from tests.support.processes import free_port, service_process, wait_until_ready
+from tests.e2e.conftest import Api
 
 _WAIT_SECONDS = 30
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -35,24 +31,6 @@ _FLAGS = (
     "--no-proxy-server",
     "--window-size=1400,2000",
 )
-
-
-@pytest.fixture
-async def key(committed_sessions: SessionFactory) -> str:
-    """The key of a user whose current project is a new one."""
-    async with unit_of_work(committed_sessions) as session:
-        user = await make_user(session, projects=[await make_project(session)])
-        return await make_key(session, user=user)
-
-
-@pytest.fixture
-async def base_url(settings: Settings, tmp_path: Path) -> AsyncGenerator[str, None]:
-    """The address of an API process."""
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    with service_process(f"serve --port {port}", settings=settings, log=tmp_path / "api.log") as process:
-        async with httpx.AsyncClient(base_url=url) as client:
-            await wait_until_ready(client, process)
-        yield url
 
 
 @pytest.fixture
@@ -126,8 +104,9 @@ class Explorer:
 
 
 def test_person_creates_and_runs_a_task_in_the_browser_and_nothing_comes_from_outside(
-    browser: Chrome, base_url: str, key: str
+    browser: Chrome, api: Api, key: str
 ) -> None:
+    base_url = api.base_url
     explorer = Explorer(browser)
     explorer.open(f"{base_url}/docs")
     explorer.authorize(key)
