@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,12 @@ _APP_LINES, _TEST_LINES = 600, 800
 def _sources(*folders: str) -> Iterator[Path]:
     for folder in folders:
         yield from sorted((_ROOT / folder).rglob("*.py"))
+
+
+@cache
+def _nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all that a module is made of; every rule looks at it."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
 
 
 def _called(node: ast.AST) -> str:
@@ -137,7 +144,7 @@ def _offences(rule: _Rule) -> Iterator[str]:
         name = path.relative_to(_ROOT).as_posix()
         if any(name == allowed or name.startswith(f"{allowed}/") for allowed in rule.allowed):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in _nodes(path):
             if rule.finds(node):
                 yield f"{name}:{getattr(node, 'lineno', 0)}: {ast.unparse(node).splitlines()[0]}"
 

@@ -129,7 +129,7 @@ async def test_damaged_body_is_answered_as_described(
     assert response.status_code < 500, response.text
     description.check(response)
     # Whatever was taken can be read.
-    for path in ("", "/logs", "/session_logs"):
+    for path in ("", "/logs", "/session_logs") if response.is_success else ():
         assert (await client.get(f"{task_url}/runs/{run}{path}")).status_code == 200
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
+import pytest_asyncio
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,19 +20,34 @@ from tests.support.uploads import finalize_item, prepare, upload, upload_and_fin
 QUICKLY_SECONDS = 8
 
 
-@pytest.fixture
-async def server(settings: Settings) -> AsyncGenerator[Interruptible, None]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_server(settings: Settings) -> AsyncGenerator[Interruptible, None]:
     assert settings.s3_endpoint_url is not None
     async with interruptible(settings.s3_endpoint_url) as server:
         yield server
 
 
-@pytest.fixture
-async def object_store(settings: Settings, server: Interruptible) -> AsyncGenerator[Storage, None]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_store(settings: Settings, shared_server: Interruptible) -> AsyncGenerator[Storage, None]:
     """A store behind a server that can fail; clients upload past it, to the public host."""
-    behind = {"s3_endpoint_url": server.url, "s3_public_endpoint_url": settings.s3_endpoint_url}
+    behind = {"s3_endpoint_url": shared_server.url, "s3_public_endpoint_url": settings.s3_endpoint_url}
     async with S3Store(settings.model_copy(update=behind)) as store:
         yield store
+
+
+@pytest.fixture
+async def server(shared_server: Interruptible) -> AsyncGenerator[Interruptible, None]:
+    """The server in front of the store, which works."""
+    yield shared_server
+    # Without the connections of this test.
+    await shared_server.refuse()
+    await shared_server.resume()
+
+
+@pytest.fixture
+def object_store(shared_store: Storage) -> Storage:
+    """The store behind `server`, in place of the one of all tests."""
+    return shared_store
 
 
 @pytest.fixture(params=["refuse", "hang"])

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,17 +21,23 @@ from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 
 
-@pytest.fixture
-async def bucket(settings: Settings) -> AsyncGenerator[S3Store, None]:
-    """An empty bucket: a sweep reads all of it, and the tests' own is shared."""
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_bucket(settings: Settings) -> AsyncGenerator[S3Store, None]:
+    """A bucket for these tests: a sweep reads all of it, and that of the other tests is never empty."""
     name = f"sweep-{new_hex_id()}"
     async with S3Store(settings.model_copy(update={"s3_bucket": name})) as store:
         await (await store.objects()).client.create_bucket(Bucket=name)
         yield store
-        async for page in store.pages(""):
-            if page:
-                await store.delete([listed.key for listed in page])
         await (await store.objects()).client.delete_bucket(Bucket=name)
+
+
+@pytest.fixture
+async def bucket(shared_bucket: S3Store) -> AsyncGenerator[S3Store, None]:
+    """The bucket, empty."""
+    yield shared_bucket
+    async for page in shared_bucket.pages(""):
+        if page:
+            await shared_bucket.delete([listed.key for listed in page])
 
 
 @pytest.fixture(autouse=True)
