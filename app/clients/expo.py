@@ -3,6 +3,7 @@
 Ticket i belongs to message i. Only a message without a ticket is ever to be sent again.
 """
 
+import asyncio
 import gzip
 from collections.abc import Sequence
 from typing import Any
@@ -27,10 +28,12 @@ from app.clients.push import (
     shortened,
 )
 
-__all__ = ["MAX_MESSAGES", "MAX_RECEIPTS", "ExpoClient"]
+__all__ = ["MAX_MESSAGES", "MAX_PARALLEL_SENDS", "MAX_RECEIPTS", "ExpoClient"]
 
 MAX_MESSAGES = 100
 MAX_RECEIPTS = 1000
+# What Expo recommends to its own clients.
+MAX_PARALLEL_SENDS = 6
 TIMEOUT_SECONDS = 10.0
 
 _SEND = "/--/api/v2/push/send"
@@ -70,13 +73,15 @@ class ExpoClient(PushSender):
         self._access_token = access_token
         self._pace = pace
         self._timeout_seconds = timeout_seconds
+        self._slots = asyncio.Semaphore(MAX_PARALLEL_SENDS)
 
     @override
     async def send(self, messages: Sequence[PushMessage]) -> list[PushOutcome]:
         assert len(messages) <= MAX_MESSAGES
-        await self._pace.take(len(messages))
         try:
-            return await self._send(messages)
+            async with self._slots:
+                await self._pace.take(len(messages))
+                return await self._send(messages)
         except _RequestRefused as error:
             if len(messages) == 1:
                 return [BadMessage(error.reason)]

@@ -113,8 +113,7 @@ class PushSender(Protocol):
 def shortened(message: PushMessage, *, max_bytes: int) -> PushMessage:
     """Return the message with as much of its body as fits into `max_bytes` of JSON."""
     body = message.body
-    while body and len(orjson.dumps(message.content())) > max_bytes:
-        excess = len(orjson.dumps(message.content())) - max_bytes
+    while body and (excess := len(orjson.dumps(message.content())) - max_bytes) > 0:
         # A character is at most six bytes of JSON, so this never cuts more than needed by much.
         body = body[: -max(1, excess // 6)]
         message = replace(message, body=body + _ELLIPSIS if body else "")

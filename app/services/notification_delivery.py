@@ -4,18 +4,22 @@ A claim is a lease: what a worker held when it was killed becomes due again by i
 that moment may have reached the push service, and is repeated: of the two, a push twice is better than none.
 """
 
+import asyncio
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter as Metric
+from prometheus_client import Histogram
 from sqlalchemy import (
     BigInteger,
     Update,
+    any_,
     bindparam,
     column,
     delete,
@@ -52,6 +56,7 @@ from app.statements import Prepared
 
 __all__ = [
     "BATCH",
+    "CLAIM",
     "LEASE",
     "RECEIPT_AFTER",
     "Delivery",
@@ -62,7 +67,10 @@ __all__ = [
     "settle",
 ]
 
+# Messages of one request.
 BATCH = 100
+# Pushes of one claim: so many requests are paid for by two statements.
+CLAIM = 3 * BATCH
 # Longer than any request takes, so that nobody sends what somebody is still sending.
 LEASE = timedelta(seconds=60)
 # By then Expo knows what Apple and Google made of a message.
@@ -74,7 +82,7 @@ _FIRST_DELAY_SECONDS = 5.0
 _LONGEST_DELAY_SECONDS = 300.0
 _MAX_REASON_LENGTH = 64
 
-_OUTCOMES = Counter("taskbeacon_push_outcomes_total", "Attempts to push, by outcome.", ["outcome", "reason"])
+_OUTCOMES = Metric("taskbeacon_push_outcomes_total", "Attempts to push, by outcome.", ["outcome", "reason"])
 _DELAY = Histogram(
     "taskbeacon_push_delay_seconds",
     "From the event to the push service's ticket.",
@@ -100,7 +108,7 @@ class Delivery:
 
 
 async def claim_due(session: AsyncSession) -> list[Delivery]:
-    """Take at most 100 pushes that are due, oldest first, for the length of the lease.
+    """Take at most `CLAIM` pushes that are due, oldest first, for the length of the lease.
 
     Concurrent calls take different ones.
     """
@@ -125,14 +133,15 @@ async def claim_due(session: AsyncSession) -> list[Delivery]:
 _DUE = (
     select(Notification.id)
     .where(Notification.due_at <= bindparam("now"))
-    .order_by(Notification.due_at, Notification.id)
-    .limit(literal_column(str(BATCH), BigInteger))
+    .order_by(Notification.due_at)
+    .limit(literal_column(str(CLAIM), BigInteger))
     .with_for_update(skip_locked=True)
     .cte("due")
 )
 _CLAIM = Prepared(
     update(Notification)
-    .where(Notification.id == _DUE.c.id)
+    # A list and no join: however small or new the table, the rows are found by their key.
+    .where(Notification.id == any_(func.array(select(_DUE.c.id).scalar_subquery())))
     .values(due_at=bindparam("until"), attempts=Notification.attempts + 1)
     .returning(
         Notification.id,
@@ -159,9 +168,12 @@ def _data(task_id: UUID, run_id: UUID | None) -> dict[str, str]:
 async def send(
     senders: Mapping[Platform, PushSender], deliveries: Sequence[Delivery], *, title: str
 ) -> dict[UUID, PushOutcome]:
-    """Hand the pushes to their services and return what each of them said; never raises for a push service."""
+    """Hand the pushes to their services, as many requests at once as those take, and return what each of them said.
+
+    Never raises for a push service.
+    """
     outcomes: dict[UUID, PushOutcome] = {}
-    batches: dict[PushSender, list[tuple[UUID, PushMessage]]] = {}
+    by_sender: dict[PushSender, list[tuple[UUID, PushMessage]]] = {}
     for delivery in deliveries:
         sender = senders.get(delivery.platform)
         if delivery.token is None:
@@ -170,19 +182,24 @@ async def send(
             outcomes[delivery.id] = BadMessage("WebPushNotConfigured")
         else:
             message = PushMessage(delivery.token, title, delivery.body, delivery.data)
-            batches.setdefault(sender, []).append((delivery.id, message))
-    for sender, batch in batches.items():
-        said = await _send(sender, [message for _, message in batch])
-        outcomes |= zip((delivery_id for delivery_id, _ in batch), said, strict=True)
+            by_sender.setdefault(sender, []).append((delivery.id, message))
+    async with asyncio.TaskGroup() as group:
+        for sender, own in by_sender.items():
+            for first in range(0, len(own), BATCH):
+                group.create_task(_send(sender, own[first : first + BATCH], outcomes))
     return outcomes
 
 
-async def _send(sender: PushSender, messages: Sequence[PushMessage]) -> list[PushOutcome]:
+async def _send(
+    sender: PushSender, batch: Sequence[tuple[UUID, PushMessage]], outcomes: dict[UUID, PushOutcome]
+) -> None:
+    said: Sequence[PushOutcome]
     try:
-        return await sender.send(messages)
+        said = await sender.send([message for _, message in batch])
     except PushUnavailable as error:
-        log.warning("push.unavailable", reason=error.reason, messages=len(messages))
-        return [TryLater(error.reason, error.retry_after)] * len(messages)
+        log.warning("push.unavailable", reason=error.reason, messages=len(batch))
+        said = [TryLater(error.reason, error.retry_after)] * len(batch)
+    outcomes |= zip((delivery_id for delivery_id, _ in batch), said, strict=True)
 
 
 async def settle(
@@ -193,62 +210,85 @@ async def settle(
     A push that was claimed again meanwhile is left to its new holder.
     """
     now = utcnow()
-    dead = [delivery for delivery in deliveries if isinstance(outcomes[delivery.id], DeadToken)]
-    if dead and not session.in_transaction():
-        # Both or neither: a token that stays would be pushed to again.
-        _ = await session.begin()
-    if deliveries:
-        rows = [
-            {"id": delivery.id, "attempts": delivery.attempts}
-            | _settled(delivery, outcomes[delivery.id], now)
-            for delivery in deliveries
-        ]
-        await _SETTLE.perform(session, {f"given_{name}": [row[name] for row in rows] for name in _GIVEN})
-    await _remove_tokens(session, [(delivery.device_id, delivery.user_id) for delivery in dead])
+    ends: dict[_End, list[tuple[Delivery, PushOutcome]]] = {}
     for delivery in deliveries:
-        _record(delivery, outcomes[delivery.id], now)
+        outcome = outcomes[delivery.id]
+        ends.setdefault(_end(delivery, outcome, now), []).append((delivery, outcome))
+    dead = [delivery for delivery in deliveries if isinstance(outcomes[delivery.id], DeadToken)]
+    if (dead or len(ends) > 1) and not session.in_transaction():
+        # All or nothing: a dead token that stays would be pushed to again.
+        _ = await session.begin()
+    for end, those in ends.items():
+        await _SETTLE.perform(session, _given(those, end, now))
+    await _remove_tokens(session, [(delivery.device_id, delivery.user_id) for delivery in dead])
+    _record(deliveries, outcomes, now)
 
 
-_SETTLED = ("decision", "reason", "due_at", "ticket_id", "sent_at", "receipt_due_at", "settled_at")
-_GIVEN = ("id", "attempts", *_SETTLED)
+class _End(NamedTuple):
+    """What pushes that ended alike have in common; the names are those of the columns."""
+
+    decision: NotificationDecision
+    reason: str | None = None
+    sent_at: datetime | None = None
+    receipt_due_at: datetime | None = None
+    settled_at: datetime | None = None
+
+
+def _end(delivery: Delivery, outcome: PushOutcome, now: datetime) -> _End:
+    match outcome:
+        case Accepted(ticket=None):
+            # Without a ticket there is nothing more to learn.
+            return _End(NotificationDecision.SENT, sent_at=now, settled_at=now)
+        case Accepted():
+            return _End(NotificationDecision.SENT, sent_at=now, receipt_due_at=now + RECEIPT_AFTER)
+        case TryLater(reason=reason) if now - delivery.created_at < GIVE_UP_AFTER:
+            return _End(NotificationDecision.RETRYING, reason[:_MAX_REASON_LENGTH])
+        case TryLater(reason=reason):
+            return _End(NotificationDecision.GIVEN_UP, reason[:_MAX_REASON_LENGTH], settled_at=now)
+        case DeadToken(reason=reason) | BadMessage(reason=reason):
+            return _End(NotificationDecision.REJECTED, reason[:_MAX_REASON_LENGTH], settled_at=now)
+
+
+def _given(those: Sequence[tuple[Delivery, PushOutcome]], end: _End, now: datetime) -> dict[str, Any]:
+    """Return the values for `_SETTLE`: once what all have in common, the rest as lists whose places belong together."""
+    return {f"end_{name}": value for name, value in end._asdict().items()} | {
+        "given_id": [delivery.id for delivery, _ in those],
+        "given_attempts": [delivery.attempts for delivery, _ in those],
+        "given_ticket_id": [_ticket(outcome) for _, outcome in those],
+        "given_due_at": [_due_again(delivery, outcome, end, now) for delivery, outcome in those],
+    }
 
 
 def _settle_statement() -> Update:
-    """Build one statement for a whole batch: a list for each column, whose places belong together."""
     columns = Notification.__table__.c
-    lists = [bindparam(f"given_{name}", type_=ARRAY(columns[name].type)) for name in _GIVEN]
+    names = ("id", "attempts", "ticket_id", "due_at")
+    lists = {name: bindparam(f"given_{name}", type_=ARRAY(columns[name].type)) for name in names}
     given = (
-        func.unnest(*lists)
-        .table_valued(*(column(name, columns[name].type) for name in _GIVEN), name="given")
+        func.unnest(*lists.values())
+        .table_valued(*(column(name, columns[name].type) for name in names), name="given")
         .render_derived()
     )
+    common = {name: bindparam(f"end_{name}", type_=columns[name].type) for name in _End._fields}
     return (
         update(Notification)
         .where(Notification.id == given.c.id, Notification.attempts == given.c.attempts)
-        .where(Notification.due_at.is_not(None))
-        .values({name: given.c[name] for name in _SETTLED})
+        # As in the claim, for the key.
+        .where(Notification.id == any_(lists["id"]), Notification.due_at.is_not(None))
+        .values(**common, ticket_id=given.c.ticket_id, due_at=given.c.due_at)
     )
 
 
 _SETTLE = Prepared(_settle_statement())
 
 
-def _settled(delivery: Delivery, outcome: PushOutcome, now: datetime) -> dict[str, Any]:
-    values: dict[str, Any] = dict.fromkeys(_SETTLED)
-    match outcome:
-        case Accepted(ticket=ticket):
-            values |= {"decision": NotificationDecision.SENT, "sent_at": now, "ticket_id": ticket}
-            # Without a ticket there is nothing more to learn.
-            values |= {"receipt_due_at": now + RECEIPT_AFTER} if ticket else {"settled_at": now}
-        case DeadToken(reason=reason) | BadMessage(reason=reason):
-            values |= {"decision": NotificationDecision.REJECTED, "reason": reason, "settled_at": now}
-        case TryLater(reason=reason) if now - delivery.created_at >= GIVE_UP_AFTER:
-            values |= {"decision": NotificationDecision.GIVEN_UP, "reason": reason, "settled_at": now}
-        case TryLater(reason=reason, retry_after=retry_after):
-            due_at = now + timedelta(seconds=_delay(delivery.attempts, retry_after))
-            values |= {"decision": NotificationDecision.RETRYING, "reason": reason, "due_at": due_at}
-    values["reason"] = values["reason"] and values["reason"][:_MAX_REASON_LENGTH]
-    return values
+def _ticket(outcome: PushOutcome) -> str | None:
+    return outcome.ticket if isinstance(outcome, Accepted) else None
+
+
+def _due_again(delivery: Delivery, outcome: PushOutcome, end: _End, now: datetime) -> datetime | None:
+    if end.decision is NotificationDecision.RETRYING and isinstance(outcome, TryLater):
+        return now + timedelta(seconds=_delay(delivery.attempts, outcome.retry_after))
+    return None
 
 
 def _delay(attempts: int, retry_after: float | None) -> float:
@@ -268,20 +308,25 @@ async def _remove_tokens(session: AsyncSession, devices: Sequence[tuple[UUID, in
         await session.execute(delete(PushToken).where(tuple_(PushToken.id, PushToken.user_id).in_(devices)))
 
 
-def _record(delivery: Delivery, outcome: PushOutcome, now: datetime) -> None:
-    name = type(outcome).__name__
-    reason = "" if isinstance(outcome, Accepted) else outcome.reason
-    _OUTCOMES.labels(name, reason).inc()
-    if isinstance(outcome, Accepted):
-        _DELAY.observe((now - delivery.created_at).total_seconds())
-    else:
-        log.warning(
-            "push.not_accepted",
-            notification_id=str(delivery.id),
-            device_id=str(delivery.device_id),
-            outcome=name,
-            reason=reason,
-        )
+def _record(deliveries: Sequence[Delivery], outcomes: Mapping[UUID, PushOutcome], now: datetime) -> None:
+    counts: Counter[tuple[str, str]] = Counter()
+    for delivery in deliveries:
+        outcome = outcomes[delivery.id]
+        if isinstance(outcome, Accepted):
+            counts["Accepted", ""] += 1
+            _DELAY.observe((now - delivery.created_at).total_seconds())
+        else:
+            name = type(outcome).__name__
+            counts[name, outcome.reason] += 1
+            log.warning(
+                "push.not_accepted",
+                notification_id=str(delivery.id),
+                device_id=str(delivery.device_id),
+                outcome=name,
+                reason=outcome.reason,
+            )
+    for labels, count in counts.items():
+        _OUTCOMES.labels(*labels).inc(count)
 
 
 async def send_test(
@@ -307,14 +352,14 @@ async def send_test(
     outcomes = await send(senders, [delivery], title=title)
     await settle(session, [delivery], outcomes)
     outcome = outcomes[delivery.id]
-    settled = _settled(delivery, outcome, utcnow())
+    end = _end(delivery, outcome, utcnow())
     return {
         "id": delivery.id,
         "device": delivery.device_id,
         "platform": delivery.platform,
-        "decision": settled["decision"],
-        "reason": settled["reason"],
-        "ticket": settled["ticket_id"],
+        "decision": end.decision,
+        "reason": end.reason,
+        "ticket": _ticket(outcome),
     }
 
 

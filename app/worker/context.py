@@ -12,10 +12,10 @@ from app.services.code_hosts import CodeHosts
 from app.services.process import ProcessContext
 from app.worker.places import Places
 
-__all__ = ["PUSH_SLOTS", "WorkerContext", "worker_context"]
+__all__ = ["PUSH_LANES", "WorkerContext", "worker_context"]
 
-# Requests to Expo that are under way at once: what Expo recommends to its own clients.
-PUSH_SLOTS = 6
+# Claims of pushes that are under way at once: enough that some are sent while others are claimed and settled.
+PUSH_LANES = 4
 
 _KEY = "taskbeacon"
 
@@ -35,7 +35,7 @@ class WorkerContext:
     # Of the runs that this process performs.
     places: Places = field(default_factory=lambda: Places(0))
     # Shared by all deliveries of this process, however many jobs there are.
-    push_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PUSH_SLOTS))
+    push_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PUSH_LANES))
 
     def as_arq_context(self) -> dict[str, Any]:
         """Return the dictionary that arq hands to every job."""

@@ -19,7 +19,7 @@ from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task, User
 from app.services.notification_delivery import LEASE
 from app.services.process import ProcessContext
-from app.worker.context import PUSH_SLOTS
+from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.support.clock import MovableClock
@@ -60,7 +60,7 @@ async def task(committed_sessions: SessionFactory, owner: User, clock: MovableCl
 
 
 async def deliver_due(worker: ProcessContext) -> int:
-    return await deliver_notifications.deliver_due(worker, asyncio.Semaphore(PUSH_SLOTS))
+    return await deliver_notifications.deliver_due(worker, asyncio.Semaphore(PUSH_LANES))
 
 
 async def pending(sessions: SessionFactory, task: Task, owner: User, **device: Any) -> PushToken:
