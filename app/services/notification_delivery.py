@@ -61,7 +61,6 @@ __all__ = [
     "RECEIPT_AFTER",
     "Delivery",
     "claim_due",
-    "remove_token",
     "send",
     "send_test",
     "settle",
@@ -69,7 +68,7 @@ __all__ = [
 
 # Messages of one request.
 BATCH = 100
-# Pushes of one claim: so many requests are paid for by two statements.
+# Pushes of one claim: its requests share the two statements before and after them (ADR 37).
 CLAIM = 3 * BATCH
 # Longer than any request takes, so that nobody sends what somebody is still sending.
 LEASE = timedelta(seconds=60)
@@ -254,7 +253,9 @@ def _given(those: Sequence[tuple[Delivery, PushOutcome]], end: _End, now: dateti
     return {f"end_{name}": value for name, value in end._asdict().items()} | {
         "given_id": [delivery.id for delivery, _ in those],
         "given_attempts": [delivery.attempts for delivery, _ in those],
-        "given_ticket_id": [_ticket(outcome) for _, outcome in those],
+        "given_ticket_id": [
+            outcome.ticket if isinstance(outcome, Accepted) else None for _, outcome in those
+        ],
         "given_due_at": [_due_again(delivery, outcome, end, now) for delivery, outcome in those],
     }
 
@@ -281,10 +282,6 @@ def _settle_statement() -> Update:
 _SETTLE = Prepared(_settle_statement())
 
 
-def _ticket(outcome: PushOutcome) -> str | None:
-    return outcome.ticket if isinstance(outcome, Accepted) else None
-
-
 def _due_again(delivery: Delivery, outcome: PushOutcome, end: _End, now: datetime) -> datetime | None:
     if end.decision is NotificationDecision.RETRYING and isinstance(outcome, TryLater):
         return now + timedelta(seconds=_delay(delivery.attempts, outcome.retry_after))
@@ -298,12 +295,8 @@ def _delay(attempts: int, retry_after: float | None) -> float:
     return max(growing, retry_after or 0.0) * spread
 
 
-async def remove_token(session: AsyncSession, device_id: UUID, user_id: int) -> None:
-    """Forget a dead token of this user; the same device may be another user's by now."""
-    await _remove_tokens(session, [(device_id, user_id)])
-
-
 async def _remove_tokens(session: AsyncSession, devices: Sequence[tuple[UUID, int]]) -> None:
+    """Forget dead tokens of these users; the same device may be another user's by now."""
     if devices:
         await session.execute(delete(PushToken).where(tuple_(PushToken.id, PushToken.user_id).in_(devices)))
 
@@ -359,7 +352,7 @@ async def send_test(
         "platform": delivery.platform,
         "decision": end.decision,
         "reason": end.reason,
-        "ticket": _ticket(outcome),
+        "ticket": outcome.ticket if isinstance(outcome, Accepted) else None,
     }
 
 

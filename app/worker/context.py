@@ -14,7 +14,7 @@ from app.worker.places import Places
 
 __all__ = ["PUSH_LANES", "WorkerContext", "worker_context"]
 
-# Claims of pushes that are under way at once: enough that some are sent while others are claimed and settled.
+# Claims of pushes that are under way at once: enough to have some sent while others are made and settled (ADR 37).
 PUSH_LANES = 4
 
 _KEY = "taskbeacon"

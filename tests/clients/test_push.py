@@ -1,5 +1,6 @@
 """Push senders: the one on the wire and the one in memory are held to the same behaviour (contract 7.2)."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import httpx
@@ -7,7 +8,7 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from app.clients.expo import ExpoClient
+from app.clients.expo import MAX_PARALLEL_SENDS, ExpoClient
 from app.clients.pace import NoPace, RedisPace
 from app.clients.push import (
     Accepted,
@@ -169,6 +170,18 @@ async def test_half_that_was_taken_is_not_lost_when_the_other_half_fails(
 
     assert isinstance(first, Accepted)
     assert second == TryLater("HTTP 503")
+
+
+async def test_no_more_sends_are_under_way_than_the_service_wants(
+    wire: ExpoClient, push_service: PushService
+) -> None:
+    push_service.delay_seconds = 0.05
+
+    async with asyncio.TaskGroup() as group:
+        sending = [group.create_task(wire.send([message()])) for _ in range(MAX_PARALLEL_SENDS + 3)]
+
+    assert all(isinstance(task.result()[0], Accepted) for task in sending)
+    assert push_service.most_open_sends == MAX_PARALLEL_SENDS
 
 
 async def test_unreachable_service_decides_nothing(unused_port_url: str) -> None:

@@ -10,6 +10,8 @@ from sqlalchemy import func, select, update
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Notification
+from app.services.notification_delivery import CLAIM
+from app.worker.context import PUSH_LANES
 from tests.support.devices import make_many_pending
 from tests.support.factories import make_project, make_task, make_user
 from tests.support.processes import service_process
@@ -18,8 +20,8 @@ from tests.support.serving import serving
 from tests.support.waiting import eventually
 
 COUNT = 10_000
-# Six requests of a hundred messages each are under way at once.
-IN_FLIGHT = 600
+# What a worker has claimed at once, and so may have sent without having written it down.
+IN_FLIGHT = PUSH_LANES * CLAIM
 
 pytestmark = pytest.mark.chaos
 

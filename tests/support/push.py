@@ -57,6 +57,9 @@ class PushService:
     receipts: dict[str, dict[str, Any]] = field(default_factory=dict)
     receipt_batches: list[int] = field(default_factory=list)
     delay_seconds: float = 0.0
+    # Sends that have not been answered yet, and the most of them there were at a time.
+    open_sends: int = 0
+    most_open_sends: int = 0
 
     @property
     def tokens(self) -> list[str]:
@@ -83,8 +86,11 @@ def expo_application(service: PushService) -> Starlette:
     async def send(request: Request) -> Response:
         messages = await _read(request, service)
         service.batches.append(len(messages))
+        service.open_sends += 1
+        service.most_open_sends = max(service.most_open_sends, service.open_sends)
         if service.delay_seconds:
             await asyncio.sleep(service.delay_seconds)
+        service.open_sends -= 1
         fault = service.faults.popleft() if service.faults else Fault()
         if fault.hangs:
             # Until the client has had enough: nothing else arrives after the body.

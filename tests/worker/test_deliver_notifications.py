@@ -17,7 +17,7 @@ from app.clients.push import PushSender
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task, User
-from app.services.notification_delivery import LEASE
+from app.services.notification_delivery import BATCH, CLAIM, LEASE
 from app.services.process import ProcessContext
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
@@ -247,6 +247,39 @@ async def test_partial_success_pushes_nothing_twice(
 
     assert (len(ticketed), push_service.batches) == (3, [5, 2])
     assert all(row.decision == "sent" for row in await notifications_of(worker.sessions, task))
+
+
+async def test_pushes_of_one_claim_end_each_in_its_own_way(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
+) -> None:
+    """Dead, refused and accepted ones in several requests, one of which is answered by a failure."""
+    async with unit_of_work(worker.sessions) as session:
+        await make_many_pending(session, task=task, user=owner, count=CLAIM + 1)
+    known = sorted(await tokens(worker.sessions))
+    push_service.dead |= set(known[:3])
+    push_service.refused.add(known[3])
+    push_service.faults.append(Fault(503))
+
+    assert await deliver_due(worker) == CLAIM + 1
+
+    assert sorted(push_service.batches) == [1, *[BATCH] * (CLAIM // BATCH)]
+    rows = await notifications_of(worker.sessions, task)
+    undecided = [row for row in rows if row.decision == "retrying"]
+    assert len(undecided) in {1, BATCH}
+    assert all(row.reason == "HTTP 503" and row.due_at and row.due_at > clock.now for row in undecided)
+    clock.advance(minutes=1)
+    await deliver_due(worker)
+
+    rows = await notifications_of(worker.sessions, task)
+    ends = Counter((row.decision, row.reason) for row in rows)
+    assert ends == {
+        ("sent", None): CLAIM + 1 - 4,
+        ("rejected", "DeviceNotRegistered"): 3,
+        ("rejected", "MessageTooBig"): 1,
+    }
+    assert len({row.ticket_id for row in rows if row.ticket_id}) == CLAIM + 1 - 4
+    assert await tokens(worker.sessions) == set(known[3:])
+    assert set(Counter(push_service.tokens).values()) == {1}
 
 
 async def test_claim_of_a_lost_worker_comes_up_again(
