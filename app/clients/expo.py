@@ -5,6 +5,7 @@ Ticket i belongs to message i. Only a message without a ticket is ever to be sen
 
 import asyncio
 import gzip
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from typing_extensions import override
 
 from app.clients.pace import Pace
 from app.clients.push import (
+    NOT_REACHED,
     Accepted,
     BadMessage,
     DeadToken,
@@ -24,6 +26,7 @@ from app.clients.push import (
     PushSender,
     PushUnavailable,
     TryLater,
+    is_past,
     retry_after_seconds,
     shortened,
 )
@@ -76,11 +79,13 @@ class ExpoClient(PushSender):
         self._slots = asyncio.Semaphore(MAX_PARALLEL_SENDS)
 
     @override
-    async def send(self, messages: Sequence[PushMessage]) -> list[PushOutcome]:
+    async def send(self, messages: Sequence[PushMessage], *, before: float = math.inf) -> list[PushOutcome]:
         assert len(messages) <= MAX_MESSAGES
         try:
             async with self._slots:
                 await self._pace.take(len(messages))
+                if is_past(before):
+                    return [NOT_REACHED] * len(messages)
                 return await self._send(messages)
         except _RequestRefused as error:
             if len(messages) == 1:
@@ -90,12 +95,12 @@ class ExpoClient(PushSender):
         return [
             outcome
             for half in (messages[:middle], messages[middle:])
-            for outcome in await self._send_half(half)
+            for outcome in await self._send_half(half, before)
         ]
 
-    async def _send_half(self, messages: Sequence[PushMessage]) -> list[PushOutcome]:
+    async def _send_half(self, messages: Sequence[PushMessage], before: float) -> list[PushOutcome]:
         try:
-            return await self.send(messages)
+            return await self.send(messages, before=before)
         except PushUnavailable as error:
             # The other half may have its tickets already.
             return [TryLater(error.reason, error.retry_after)] * len(messages)

@@ -9,6 +9,8 @@ PushOutcome
 PushUnavailable  raised: no message of this call was decided, and others will fare alike for now
 """
 
+import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -78,6 +80,13 @@ class TryLater:
 
 PushOutcome = Accepted | DeadToken | BadMessage | TryLater
 
+NOT_REACHED = TryLater("NotReached")
+
+
+def is_past(moment: float) -> bool:
+    """Return whether the clock of the event loop has passed a moment."""
+    return asyncio.get_running_loop().time() > moment
+
 
 class PushUnavailable(Exception):
     """The service as a whole does not take messages now; `retry_after` is its own wish, in seconds."""
@@ -91,8 +100,11 @@ class PushUnavailable(Exception):
 class PushSender(Protocol):
     """A service that brings messages to devices."""
 
-    async def send(self, messages: Sequence[PushMessage]) -> list[PushOutcome]:
+    async def send(self, messages: Sequence[PushMessage], *, before: float = math.inf) -> list[PushOutcome]:
         """Send at most 100 messages; return the outcome of each, by position.
+
+        What has to wait, for others or for the pace, until later than `before`, by the clock of the event loop, is not
+        sent (`NOT_REACHED`).
 
         Raises:
             PushUnavailable: none of them was decided upon.

@@ -70,8 +70,10 @@ __all__ = [
 BATCH = 100
 # Pushes of one claim: its requests share the two statements before and after them (ADR 37).
 CLAIM = 3 * BATCH
-# Longer than any request takes, so that nobody sends what somebody is still sending.
 LEASE = timedelta(seconds=60)
+# Longer than any request takes: what is begun earlier before the end of a lease is answered and settled within it, so
+# that nobody sends what somebody is still sending.
+_LAST_REQUEST = timedelta(seconds=20)
 # By then Expo knows what Apple and Google made of a message.
 RECEIPT_AFTER = timedelta(minutes=15)
 # News of a run that is older than this is no news.
@@ -169,7 +171,8 @@ async def send(
 ) -> dict[UUID, PushOutcome]:
     """Hand the pushes to their services, as many requests at once as those take, and return what each of them said.
 
-    Never raises for a push service.
+    To be called as soon as they are claimed: what cannot be sent well within the lease is left for another time. Never
+    raises for a push service.
     """
     outcomes: dict[UUID, PushOutcome] = {}
     by_sender: dict[PushSender, list[tuple[UUID, PushMessage]]] = {}
@@ -182,19 +185,23 @@ async def send(
         else:
             message = PushMessage(delivery.token, title, delivery.body, delivery.data)
             by_sender.setdefault(sender, []).append((delivery.id, message))
+    before = asyncio.get_running_loop().time() + (LEASE - _LAST_REQUEST).total_seconds()
     async with asyncio.TaskGroup() as group:
         for sender, own in by_sender.items():
             for first in range(0, len(own), BATCH):
-                group.create_task(_send(sender, own[first : first + BATCH], outcomes))
+                group.create_task(_send(sender, own[first : first + BATCH], before, outcomes))
     return outcomes
 
 
 async def _send(
-    sender: PushSender, batch: Sequence[tuple[UUID, PushMessage]], outcomes: dict[UUID, PushOutcome]
+    sender: PushSender,
+    batch: Sequence[tuple[UUID, PushMessage]],
+    before: float,
+    outcomes: dict[UUID, PushOutcome],
 ) -> None:
     said: Sequence[PushOutcome]
     try:
-        said = await sender.send([message for _, message in batch])
+        said = await sender.send([message for _, message in batch], before=before)
     except PushUnavailable as error:
         log.warning("push.unavailable", reason=error.reason, messages=len(batch))
         said = [TryLater(error.reason, error.retry_after)] * len(batch)

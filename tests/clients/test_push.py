@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from app.clients.expo import MAX_PARALLEL_SENDS, ExpoClient
 from app.clients.pace import NoPace, RedisPace
 from app.clients.push import (
+    NOT_REACHED,
     Accepted,
     BadMessage,
     DeadToken,
@@ -64,6 +65,13 @@ class TestAnySender:
         assert outcomes[1:3] == [DeadToken("DeviceNotRegistered"), BadMessage("MessageTooBig")]
         assert isinstance(outcomes[3], Accepted)
         assert push_service.tokens == [messages[0].token, messages[3].token]
+
+    async def test_what_cannot_be_begun_in_time_is_not_sent(
+        self, sender: PushSender, push_service: PushService
+    ) -> None:
+        """It may be another worker's by then, which would push it too."""
+        assert await sender.send([message(), message()], before=0) == [NOT_REACHED] * 2
+        assert push_service.received == []
 
     async def test_message_has_the_contracts_form(
         self, sender: PushSender, push_service: PushService

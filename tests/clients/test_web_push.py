@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.clients.push import Accepted, BadMessage, DeadToken, PushMessage, PushOutcome, TryLater
+from app.clients.push import NOT_REACHED, Accepted, BadMessage, DeadToken, PushMessage, PushOutcome, TryLater
 from app.clients.web_push import VapidKey, WebPushClient
 from tests.support.serving import serving
 
@@ -113,6 +113,13 @@ async def test_browser_can_read_its_message(
         "body": '"A task" finished',
         "data": {"taskId": "t"},
     }
+
+
+async def test_what_cannot_be_begun_in_time_is_not_sent(
+    sender: WebPushClient, browser: Browser, service: BrowserService
+) -> None:
+    assert await sender.send([message(browser.token)], before=0) == [NOT_REACHED]
+    assert service.requests == []
 
 
 async def test_request_proves_who_sends_it(

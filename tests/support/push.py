@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from typing_extensions import override
 
 from app.clients.push import (
+    NOT_REACHED,
     Accepted,
     BadMessage,
     DeadToken,
@@ -23,6 +25,7 @@ from app.clients.push import (
     PushSender,
     PushUnavailable,
     TryLater,
+    is_past,
 )
 from app.ids import new_hex_id
 
@@ -60,6 +63,8 @@ class PushService:
     # Sends that have not been answered yet, and the most of them there were at a time.
     open_sends: int = 0
     most_open_sends: int = 0
+    # Until when each send had to begin, by the clock of the event loop.
+    deadlines: list[float] = field(default_factory=list)
 
     @property
     def tokens(self) -> list[str]:
@@ -131,8 +136,11 @@ class ScriptedSender(PushSender):
         self.service = service
 
     @override
-    async def send(self, messages: Sequence[PushMessage]) -> list[PushOutcome]:
+    async def send(self, messages: Sequence[PushMessage], *, before: float = math.inf) -> list[PushOutcome]:
+        if is_past(before):
+            return [NOT_REACHED] * len(messages)
         service = self.service
+        service.deadlines.append(before)
         service.batches.append(len(messages))
         await asyncio.sleep(service.delay_seconds)
         fault = service.faults.popleft() if service.faults else Fault()

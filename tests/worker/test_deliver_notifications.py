@@ -282,6 +282,22 @@ async def test_pushes_of_one_claim_end_each_in_its_own_way(
     assert set(Counter(push_service.tokens).values()) == {1}
 
 
+async def test_nothing_is_begun_when_its_claim_may_soon_be_anothers(
+    worker: ProcessContext,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    push_senders: dict[Platform, PushSender],
+) -> None:
+    """Browsers are asked one by one: many slow ones take longer than a lease, and were pushed to twice."""
+    await pending(worker.sessions, task, owner)
+
+    await deliver_due(replace(worker, push=push_senders))
+
+    [deadline] = push_service.deadlines
+    assert 0 < deadline - asyncio.get_running_loop().time() < (LEASE - timedelta(seconds=10)).total_seconds()
+
+
 async def test_claim_of_a_lost_worker_comes_up_again(
     worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
 ) -> None:
