@@ -4,8 +4,10 @@ import gc
 
 import click
 
+from app.agents.errors import SandboxUnavailable
 from app.cli.database import check_schema
 from app.cli.settings import check_catalog, service_settings
+from app.config import Settings
 from app.observability import configure_logging
 from app.worker.main import run_worker
 
@@ -22,6 +24,19 @@ def worker() -> None:
     configure_logging(settings.log_format, settings.log_level)
     check_catalog(settings)
     check_schema(settings)
+    _make_workspaces(settings)
     # As in the API: what is loaded by now stays until the end, and need not be looked through again and again.
     gc.freeze()
-    run_worker(settings)
+    try:
+        run_worker(settings)
+    except SandboxUnavailable as error:
+        raise click.ClickException(error.message) from error
+
+
+def _make_workspaces(settings: Settings) -> None:
+    folder = settings.workspaces_path
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        # In a container the folder of the home is often one of the machine's, and root's.
+        raise click.ClickException(f"cannot make the folder {folder}: {error.strerror}") from error

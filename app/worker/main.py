@@ -169,7 +169,6 @@ def _report_failure(working: asyncio.Task[None]) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    settings.workspaces_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with open_process(settings, name="worker") as process, httpx.AsyncClient() as http:
         await require_current_schema(process.sessions)
         context = WorkerContext(
@@ -229,5 +228,8 @@ async def _wait_for_redis(redis: Any) -> None:
 
 
 def run_worker(settings: Settings) -> None:
-    """Perform jobs until SIGTERM or SIGINT; runs in progress may finish within the drain limit."""
+    """Perform jobs until SIGTERM or SIGINT; runs in progress may finish within the drain limit.
+
+    The folder of workspaces must be there. Raises SandboxUnavailable.
+    """
     uvloop.run(_run(settings))

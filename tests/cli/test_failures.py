@@ -1,5 +1,6 @@
 """Every failure of a command is one clear line on standard error, nothing on standard output, and an exit code."""
 
+import subprocess
 from pathlib import Path
 from uuid import uuid4
 
@@ -169,3 +170,34 @@ def test_service_refuses_missing_schema_in_one_line(command: str, empty_database
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert "run `taskbeacon migrate`" in line
+
+
+def test_worker_names_a_folder_that_it_cannot_make(taskbeacon: Taskbeacon, tmp_path: Path) -> None:
+    file = tmp_path / "home"
+    file.touch()
+
+    line = refusal(taskbeacon("worker", TASKBEACON_HOME=str(file)))
+
+    assert line == f"Error: cannot make the folder {file}/workspaces: Not a directory"
+
+
+def test_worker_names_the_sandbox_that_does_not_work_here(cli_database_url: str, tmp_path: Path) -> None:
+    # What a container engine does: no namespaces for whoever is inside.
+    refuse = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    namespace = ["unshare", "--user", "--map-root-user", "sh", "-c", refuse, "sh"]
+    if subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("user namespaces are not available")
+
+    ended = run_taskbeacon(
+        "worker",
+        within=namespace,
+        TASKBEACON_DATABASE_URL=cli_database_url,
+        TASKBEACON_HOME=str(tmp_path),
+        TASKBEACON_AGENT_SANDBOX="bubblewrap",
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith(
+        "Error: The sandbox 'bubblewrap' does not work here: bwrap: "
+    )
+    assert "Traceback" not in ended.stderr

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["run_taskbeacon"]
@@ -12,11 +13,18 @@ _TIMEOUT_SECONDS = 60
 
 
 def run_taskbeacon(
-    *arguments: str, cwd: Path | None = None, text: str | None = None, **environment: str
+    *arguments: str,
+    within: Sequence[str] = (),
+    cwd: Path | None = None,
+    text: str | None = None,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own and wait for its end; `text` is its standard input."""
+    """Run a command in a process of its own and wait for its end; `text` is its standard input.
+
+    `within` is the program that starts it, with its arguments.
+    """
     return subprocess.run(
-        [sys.executable, "-m", "app.cli", *arguments],
+        [*within, sys.executable, "-m", "app.cli", *arguments],
         cwd=cwd,
         env=os.environ | {"PYTHONPATH": str(_CHECKOUT)} | environment,
         input=text,
