@@ -35,6 +35,26 @@ from app.web.openapi import install_openapi
 
 __all__ = ["create_app"]
 
+# They are asked in this order: first those that are asked for most.
+_ROUTERS = (
+    tasks.router,
+    presence.router,
+    run_logs.router,
+    runs.router,
+    run_stream.router,
+    run_commands.router,
+    staged_artifacts.router,
+    run_artifacts.router,
+    sandbox_environments.router,
+    push_tokens.router,
+    notifications.router,
+    users.router,
+    projects.router,
+    webhooks.router,
+    health.router,
+    docs.router,
+)
+
 
 def create_app(settings: Settings | None = None, *, process: ProcessContext | None = None) -> FastAPI:
     """Return the API.
@@ -58,6 +78,8 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
         title="Taskbeacon",
         version=__version__,
         lifespan=None if process else lifespan,
+        # The routes themselves: FastAPI would make a second one of each that is included, at the first request.
+        routes=[route for router in _ROUTERS for route in router.routes],
         # Both forms of every path answer directly; a redirect would lose bodies and credentials.
         redirect_slashes=False,
         docs_url=None,
@@ -66,26 +88,6 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     app.state.process = process
     install_error_handlers(app)
     install_openapi(app)
-    # They are asked in this order: first those that are asked for most.
-    for router in (
-        tasks.router,
-        presence.router,
-        run_logs.router,
-        runs.router,
-        run_stream.router,
-        run_commands.router,
-        staged_artifacts.router,
-        run_artifacts.router,
-        sandbox_environments.router,
-        push_tokens.router,
-        notifications.router,
-        users.router,
-        projects.router,
-        webhooks.router,
-        health.router,
-        docs.router,
-    ):
-        app.include_router(router)
     # The last one added is the outermost.
     app.add_middleware(HeadMiddleware)
     app.add_middleware(TrailingSlashMiddleware)

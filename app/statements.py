@@ -7,7 +7,9 @@ What must be all or nothing with other statements therefore comes behind one of 
 `await session.begin()`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import asyncpg
@@ -32,13 +34,18 @@ class Prepared:
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
-        compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined] # every statement can be compiled
-        self._sql = str(compiled)
-        # In the order of the driver's arguments: the name, what it holds unless given, how it is sent.
-        self._parameters = [
-            (name, compiled.params[name], _processor(compiled.binds[name]))
-            for name in compiled.positiontup or ()
-        ]
+
+    @cached_property
+    def _sent(self) -> "_Sent":
+        # Made at the first use: a process need not wait for all of its statements before it answers.
+        compiled = self._statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined] # every statement can be
+        return _Sent(
+            str(compiled),
+            [
+                (name, compiled.params[name], _processor(compiled.binds[name]))
+                for name in compiled.positiontup or ()
+            ],
+        )
 
     async def all(self, session: AsyncSession, values: Mapping[str, Any]) -> Sequence[Fields]:
         """Perform the statement and return its rows.
@@ -52,7 +59,7 @@ class Prepared:
         if session.in_transaction() or not isinstance(engine, AsyncEngine):
             rows = (await session.execute(self._statement, dict(values))).mappings().all()
             return cast("Sequence[Fields]", rows)
-        return await _alone(engine, self._sql, self._arguments(values))
+        return await _alone(engine, self._sent.sql, self._sent.arguments(values))
 
     async def first(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
         """Do as `all` does; return the first row, None if there is none."""
@@ -65,11 +72,21 @@ class Prepared:
         if session.in_transaction() or not isinstance(engine, AsyncEngine):
             await session.execute(self._statement, dict(values))
         else:
-            await _alone(engine, self._sql, self._arguments(values))
+            await _alone(engine, self._sent.sql, self._sent.arguments(values))
 
-    def _arguments(self, values: Mapping[str, Any]) -> list[Any]:
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What the driver is given."""
+
+    sql: str
+    # In the order of the driver's arguments: the name, what it holds unless given, how it is sent.
+    parameters: Sequence[tuple[str, Any, Callable[[Any], Any] | None]]
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        """Return the arguments of one call."""
         arguments = []
-        for name, default, process in self._parameters:
+        for name, default, process in self.parameters:
             value = values.get(name, default)
             arguments.append(value if process is None else process(value))
         return arguments

@@ -10,6 +10,8 @@ from typing import Any
 import click
 from typing_extensions import override
 
+from app.cli.loading import uncollected
+
 __all__ = ["LazyGroup"]
 
 
@@ -43,7 +45,8 @@ class LazyGroup(click.Group):
         if place is None:
             return None
         module, _, attribute = place.partition(":")
-        command = getattr(import_module(module), attribute)
+        with uncollected():
+            command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
 

@@ -1,37 +1,22 @@
 """`taskbeacon serve`: the API under uvicorn."""
 
-import gc
 import signal
 import sys
 from types import FrameType
 
 import click
 import uvicorn
-from starlette.types import ASGIApp
 
 from app.cli.database import check_schema
+from app.cli.loading import load_api
 from app.cli.protocol import StreamingProtocol
 from app.cli.settings import check_catalog, service_settings
-from app.config import get_settings
-from app.main import create_app
 from app.observability import configure_logging
-from app.web.proxies import TrustedProxies
 
-__all__ = ["create_logging_app", "serve"]
+__all__ = ["serve"]
 
 # Container engines kill ten seconds after asking; streams are closed before that.
 _GRACEFUL_SHUTDOWN_SECONDS = 8
-
-
-def create_logging_app() -> ASGIApp:
-    """Return the API behind the proxies it trusts, with logs set up: a process of `--workers` starts from nothing."""
-    settings = get_settings()
-    configure_logging(settings.log_format, settings.log_level)
-    app = TrustedProxies(create_app(settings), trusted=settings.forwarded_allow_ips)
-    # What is loaded by now stays until the end. Without this, each full collection would look through all of it, and
-    # hold up requests for as long as many of them take.
-    gc.freeze()
-    return app
 
 
 @click.command()
@@ -54,7 +39,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     check_catalog(settings)
     check_schema(settings)
     uvicorn.run(
-        f"{__name__}:{create_logging_app.__name__}",
+        f"{load_api.__module__}:{load_api.__name__}",
         factory=True,
         host=settings.host if host is None else host,
         port=settings.port if port is None else port,

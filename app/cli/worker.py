@@ -1,7 +1,5 @@
 """`taskbeacon worker`: the process that performs runs."""
 
-import gc
-
 import click
 
 from app.agents.errors import SandboxUnavailable
@@ -25,8 +23,6 @@ def worker() -> None:
     check_catalog(settings)
     check_schema(settings)
     _make_workspaces(settings)
-    # As in the API: what is loaded by now stays until the end, and need not be looked through again and again.
-    gc.freeze()
     try:
         run_worker(settings)
     except SandboxUnavailable as error:

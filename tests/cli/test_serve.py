@@ -47,8 +47,8 @@ def test_process_that_starts_from_nothing_writes_structured_logs(settings: Setti
     # What uvicorn does in each process of `--workers`.
     script = """
 import structlog
-from app.cli.serve import create_logging_app
-create_logging_app()
+from app.cli.loading import load_api
+load_api()
 structlog.get_logger("here").info("it.works")
 """
 

@@ -1,0 +1,17 @@
+"""The API as `taskbeacon serve` serves it: behind the proxies it trusts, with logs set up."""
+
+from starlette.types import ASGIApp
+
+from app.config import get_settings
+from app.main import create_app
+from app.observability import configure_logging
+from app.web.proxies import TrustedProxies
+
+__all__ = ["create_logging_app"]
+
+
+def create_logging_app() -> ASGIApp:
+    """Return the API with the settings of the environment."""
+    settings = get_settings()
+    configure_logging(settings.log_format, settings.log_level)
+    return TrustedProxies(create_app(settings), trusted=settings.forwarded_allow_ips)
