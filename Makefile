@@ -83,6 +83,10 @@ bench-presence: $(STAMP) ## Measure beats against the same upsert sent straight 
 bench-runs: $(STAMP) ## Measure how soon runs start, how many a worker ends, and what waiting costs, beside plain arq
 	@$(PYTHON) -m bench.runs
 
+.PHONY: bench-scaling
+bench-scaling: $(STAMP) ## Measure what a second API process and a second worker add, and what limits them
+	@$(PYTHON) -m bench.scaling
+
 .PHONY: fmt
 fmt: $(STAMP) ## Format the code and apply safe fixes
 	@.venv/bin/ruff format .

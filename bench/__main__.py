@@ -20,7 +20,7 @@ import uvloop
 from app.config import Settings
 from app.devstack.home import Home
 from app.services.process import open_process
-from bench import artifacts, process, push, runs, streams
+from bench import artifacts, process, push, runs, scaling, streams
 from bench.cases import CASES, Case
 from bench.data import Account, ProjectOfSize, fill, make_account
 from bench.load import Cost, cpu_seconds, send_for
@@ -39,6 +39,7 @@ _APART: Final = {
     "push": push.rows,
     "artifacts": artifacts.rows,
     "process": process.rows,
+    "scaling": scaling.rows,
 }
 _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = $1"
 
@@ -112,7 +113,7 @@ class Bench:
         backends = [pid for (pid,) in await self._connection.fetch(_BACKENDS, target.sessions)]
         server_before, database_before = cpu_seconds([target.running.pid]), cpu_seconds(backends)
         cost = await send_for(
-            target.running.port, requests, connections=self._options.connections, seconds=seconds
+            [target.running.port], requests, connections=self._options.connections, seconds=seconds
         )
         cost.server_cpu = cpu_seconds([target.running.pid]) - server_before
         cost.database_cpu = cpu_seconds(backends) - database_before
@@ -183,7 +184,7 @@ def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running,
 @click.option(
     "--only",
     default="",
-    help="Comma list: retrieve, list, filters, search, create, update, presence, dispatch, streams, push, artifacts, process.",
+    help="Comma list: retrieve, list, filters, search, create, update, presence, dispatch, streams, push, artifacts, process, scaling.",
 )
 @click.option("--tasks", default="1000,100000", show_default=True, help="Comma list of sizes of projects.")
 @click.option("--connections", default=16, show_default=True, help="How many requests are under way.")

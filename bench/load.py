@@ -5,7 +5,7 @@ Processor time is read from the kernel, so that what else happens on the machine
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -72,12 +72,17 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return nanoseconds / 1e9
 
 
-async def send_for(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Cost:
-    """Send requests one after the other on each connection for so long; raise on any answer but success."""
+async def send_for(
+    ports: Sequence[int], requests: Iterator[bytes], *, connections: int, seconds: float
+) -> Cost:
+    """Send requests one after the other on each connection for so long; raise on any answer but success.
+
+    Connections are dealt out to the ports in turns.
+    """
     deadline = time.perf_counter() + seconds
     latencies: list[float] = []
 
-    async def lane() -> None:
+    async def lane(port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
         try:
             while time.perf_counter() < deadline:
@@ -90,7 +95,7 @@ async def send_for(port: int, requests: Iterator[bytes], *, connections: int, se
             writer.close()
 
     began = time.perf_counter()
-    await asyncio.gather(*(lane() for _ in range(connections)))
+    await asyncio.gather(*(lane(ports[number % len(ports)]) for number in range(connections)))
     return Cost(latencies, wall=time.perf_counter() - began)
 
 

@@ -94,7 +94,7 @@ async def _requests(settings: Settings, service: Running, count: int) -> tuple[i
     while sent < count:
         for source in sources:
             cost = await send_for(
-                service.port, source, connections=_CONNECTIONS, seconds=_PORTION_SECONDS / len(sources)
+                [service.port], source, connections=_CONNECTIONS, seconds=_PORTION_SECONDS / len(sources)
             )
             sent += len(cost.latencies)
         if not early and sent >= count / 10:

@@ -13,15 +13,11 @@ import asyncio
 import importlib
 import json
 import logging
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,14 +37,14 @@ from app.clients.run_events import RunEvents
 from app.config import Settings
 from app.db import unit_of_work
 from app.enums import TERMINAL_STATUSES, Environment
-from app.main import create_app
 from app.models import Run
-from app.services import accounts, api_keys, run_lifecycle
+from app.services import run_lifecycle
 from app.services.process import ProcessContext, open_process
 from bench.load import cpu_seconds
 from bench.polling_worker import LATENCIES, QUEUES
-from bench.servers import environment_of, servers
+from bench.servers import servers
 from bench.table import timing
+from bench.workers import Account, asked_here, running, until, working
 
 _JOBS: Final = 20
 _STARTS: Final = 15
@@ -56,40 +52,10 @@ _CLAIMS: Final = 200
 _RUNS: Final = 24
 _IN_PROGRESS: Final = 50
 _IDLE_SECONDS: Final = 8.0
-_STOP_SECONDS: Final = 10.0
-_WAIT_SECONDS: Final = 120.0
 _MOST_TO_CLAIM_MS: Final = 5.0
 _MOST_TO_SPAWN_MS: Final = 30.0
 
 Row = tuple[str, str, str, str]
-
-
-@contextmanager
-def _process(*arguments: str, settings: Settings, log: Path, **environment: str) -> Iterator[int]:
-    """Run `python ARGUMENTS` on these servers; yield its process id."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own modules
-            [sys.executable, *arguments],
-            env={**os.environ, **environment_of(settings), **environment},
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            # What it still does was measured, and nobody needs it any more.
-            process.kill()
-            process.wait()
-
-
-async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(_WAIT_SECONDS):
-        while not await holds():  # noqa: ASYNC110 - rows and logs of other processes give no event
-            await asyncio.sleep(0.01)
 
 
 class QueueBench:
@@ -106,10 +72,10 @@ class QueueBench:
     async def rows(self) -> list[Row]:
         """Return what was measured, a line each."""
         with (
-            _process(
+            running(
                 "-m", "bench.polling_worker", "arq", settings=self._settings, log=self._folder / "arq.log"
             ) as plain,
-            _process(
+            running(
                 "-m", "bench.polling_worker", "ours", settings=self._settings, log=self._folder / "ours.log"
             ) as ours,
         ):
@@ -154,7 +120,7 @@ class QueueBench:
         async def there() -> bool:
             return await cast("Awaitable[int]", self._redis.llen(LATENCIES[who])) >= count
 
-        await _until(there)
+        await until(there)
 
     async def _idle(self, what: str, ours: int, plain: int) -> Row:
         before = cpu_seconds([ours]), cpu_seconds([plain])
@@ -162,14 +128,6 @@ class QueueBench:
         after = cpu_seconds([ours]), cpu_seconds([plain])
         share = [(now - then) / _IDLE_SECONDS * 100 for now, then in zip(after, before, strict=True)]
         return _compared(what, share[0], share[1])
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Whose runs are measured."""
-
-    project_id: int
-    headers: dict[str, str]
 
 
 class RunBench:
@@ -199,13 +157,17 @@ class RunBench:
         )
 
     async def runs_per_second(self) -> float:
-        """Start runs at once and wait until all are over."""
-        before = await self._count()
+        """Return how many runs, asked for at once, the worker ends in a second."""
         began = time.perf_counter()
-        for _ in range(_RUNS):
-            await self._start()
-        await self._ended(before + _RUNS)
+        await self.perform(_RUNS)
         return _RUNS / (time.perf_counter() - began)
+
+    async def perform(self, count: int) -> None:
+        """Start so many runs at once and wait until all are over."""
+        before = await self._count()
+        for _ in range(count):
+            await self._start()
+        await self._ended(before + count)
 
     async def claims_per_second(self, *, limit: int) -> float:
         """Claim and forget; no worker may look at the queue meanwhile."""
@@ -256,7 +218,7 @@ class RunBench:
         async def over() -> bool:
             return await self._count() >= count
 
-        await _until(over)
+        await until(over)
 
     def _events(self) -> dict[tuple[str, str], float]:
         """Return when the worker logged what, the first time: by run and event."""
@@ -267,21 +229,6 @@ class RunBench:
                 when = datetime.fromisoformat(entry["timestamp"]).timestamp()
                 found.setdefault((entry.get("run_id", ""), entry["event"]), when)
         return found
-
-
-@asynccontextmanager
-async def _api(process: ProcessContext) -> AsyncGenerator[tuple[httpx.AsyncClient, Account], None]:
-    async with unit_of_work(process.sessions) as session:
-        organization = await accounts.create_organization(session, "Bench")
-        project = await accounts.create_project(session, "Bench", organization_id=organization.id)
-        user = await accounts.create_user(session, "bench@example.com", project_ids=[project.id])
-        key = await api_keys.create_api_key(session, user_id=user.id, scopes=["*"])
-    account = Account(project.id, {"Authorization": f"Bearer {key.value}"})
-    transport = httpx.ASGITransport(create_app(process.settings, process=process))
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://bench", headers=account.headers
-    ) as client:
-        yield client, account
 
 
 def _compared(what: str, ours: float, plain: float) -> Row:
@@ -302,15 +249,12 @@ def _render(rows: Sequence[Row]) -> str:
 
 async def _measure(settings: Settings, folder: Path) -> bool:
     rows = await QueueBench(settings, folder).rows()
-    async with open_process(settings, name="bench") as process, _api(process) as (client, account):
+    async with open_process(settings, name="bench") as process, asked_here(process) as (client, account):
         log = folder / "worker.log"
         bench = RunBench(process, client, account, log)
         free = await bench.claims_per_second(limit=0)
         limited = await bench.claims_per_second(limit=10**6)
-        with _process(
-            "-m", "app.cli", "worker", settings=settings, log=log, TASKBEACON_HOME=str(folder / "home")
-        ):
-            await _until(lambda: _is_logged(log, "worker.started"))
+        async with working(settings, log):
             to_claim, to_spawn = await bench.starts()
             rate = await bench.runs_per_second()
     rows += [
@@ -331,23 +275,16 @@ def rows() -> list[tuple[str, ...]]:
 
 async def _starts(settings: Settings, folder: Path) -> list[tuple[str, ...]]:
     _, ours, plain, _ = (await QueueBench(settings, folder).rows())[0]
-    async with open_process(settings, name="bench") as process, _api(process) as (client, account):
+    async with open_process(settings, name="bench") as process, asked_here(process) as (client, account):
         log = folder / "worker.log"
         bench = RunBench(process, client, account, log)
-        with _process(
-            "-m", "app.cli", "worker", settings=settings, log=log, TASKBEACON_HOME=str(folder / "home")
-        ):
-            await _until(lambda: _is_logged(log, "worker.started"))
+        async with working(settings, log):
             to_claim, to_spawn = await bench.starts()
     return [
         *timing("job to its first line", float(ours), reference=float(plain), referee="plain arq"),
         *timing("run to its claim", to_claim),
         *timing("run's claim to its agent's process", to_spawn),
     ]
-
-
-async def _is_logged(log: Path, event: str) -> bool:
-    return event in log.read_text()  # noqa: ASYNC240 - a small local file
 
 
 def main() -> int:

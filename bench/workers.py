@@ -1,0 +1,91 @@
+"""The real worker as a process, and the real API in this one, which asks it for runs."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from app.config import Settings
+from app.db import unit_of_work
+from app.main import create_app
+from app.services import accounts, api_keys
+from app.services.process import ProcessContext
+from bench.servers import environment_of
+
+__all__ = ["Account", "asked_here", "running", "until", "working"]
+
+_STOP_SECONDS: Final = 10.0
+_WAIT_SECONDS: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose runs are measured."""
+
+    project_id: int
+    headers: dict[str, str]
+
+
+@contextmanager
+def running(*arguments: str, settings: Settings, log: Path, **environment: str) -> Iterator[int]:
+    """Run `python ARGUMENTS` on these servers; yield its process id."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own modules
+            [sys.executable, *arguments],
+            env={**os.environ, **environment_of(settings), **environment},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            # What it still does was measured, and nobody needs it any more.
+            process.kill()
+            process.wait()
+
+
+@asynccontextmanager
+async def working(settings: Settings, log: Path) -> AsyncGenerator[int, None]:
+    """Run a worker with a home of its own beside its log; yield its process id once it takes runs."""
+    home = str(log.with_suffix(".home"))
+    with running("-m", "app.cli", "worker", settings=settings, log=log, TASKBEACON_HOME=home) as pid:
+        await until(lambda: _is_logged(log, "worker.started"))
+        yield pid
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until the condition holds."""
+    async with asyncio.timeout(_WAIT_SECONDS):
+        while not await holds():  # noqa: ASYNC110 - rows and logs of other processes give no event
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def asked_here(process: ProcessContext) -> AsyncGenerator[tuple[httpx.AsyncClient, Account], None]:
+    """Yield a client of the API, which answers in this process, and whose runs it asks for."""
+    async with unit_of_work(process.sessions) as session:
+        organization = await accounts.create_organization(session, "Bench")
+        project = await accounts.create_project(session, "Bench", organization_id=organization.id)
+        user = await accounts.create_user(session, "runs@example.com", project_ids=[project.id])
+        key = await api_keys.create_api_key(session, user_id=user.id, scopes=["*"])
+    account = Account(project.id, {"Authorization": f"Bearer {key.value}"})
+    transport = httpx.ASGITransport(create_app(process.settings, process=process))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://bench", headers=account.headers
+    ) as client:
+        yield client, account
+
+
+async def _is_logged(log: Path, event: str) -> bool:
+    return event in log.read_text()  # noqa: ASYNC240 - a small local file
