@@ -13,7 +13,6 @@ from typing import Final
 __all__ = [
     "CORES",
     "Meter",
-    "children_seconds",
     "descendants",
     "own_seconds",
     "parent_of",
@@ -28,14 +27,13 @@ _PARENT, _OWN, _ENDED_CHILDREN = 1, slice(11, 13), slice(13, 15)
 # Of the whole machine: user, nice, system, interrupts; neither idle nor waiting for disks.
 _BUSY: Final = (1, 2, 3, 6, 7)
 
-_OTHERS: Final = "others"
-
 
 class Meter:
     """Reads clocks that run while processes do, and adds up what they say."""
 
-    def __init__(self, clocks: Mapping[str, Callable[[], float]]) -> None:
-        self._clocks = {**clocks, _OTHERS: _machine_seconds}
+    def __init__(self, clocks: Mapping[str, Callable[[], float]], *, rest: str) -> None:
+        self._clocks = {**clocks, rest: _machine_seconds}
+        self._rest = rest
         self.used = dict.fromkeys(self._clocks, 0.0)
         self.wall = 0.0
 
@@ -47,8 +45,8 @@ class Meter:
         yield
         self.wall += time.perf_counter() - began
         spent = {name: clock() - before[name] for name, clock in self._clocks.items()}
-        # What the machine did besides: servers that nobody named, the kernel, and other people's work.
-        spent[_OTHERS] -= sum(seconds for name, seconds in spent.items() if name != _OTHERS)
+        # What the machine did besides: programs that nobody named, the kernel, and other people's work.
+        spent[self._rest] -= sum(seconds for name, seconds in spent.items() if name != self._rest)
         for name, seconds in spent.items():
             self.used[name] += seconds
 
@@ -64,14 +62,9 @@ def own_seconds(pid: int) -> float:
 
 
 def tree_seconds(pid: int) -> float:
-    """Return the processor time of a process and of all that it started."""
-    return own_seconds(pid) + children_seconds(pid)
-
-
-def children_seconds(pid: int) -> float:
-    """Return the processor time of all that a process started, whether it has ended or not."""
+    """Return the processor time of a process and of all that it started, whether it has ended or not."""
     ended = sum(map(int, _fields(pid)[_ENDED_CHILDREN])) / _TICKS
-    return ended + sum(tree_seconds(child) for child in _children(pid))
+    return own_seconds(pid) + ended + sum(map(tree_seconds, _children(pid)))
 
 
 def descendants(pid: int) -> list[int]:

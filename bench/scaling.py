@@ -31,7 +31,6 @@ from bench.processes import serving
 from bench.processors import (
     CORES,
     Meter,
-    children_seconds,
     descendants,
     own_seconds,
     parent_of,
@@ -121,7 +120,7 @@ class ApiScaling:
         return lines
 
     def _work(self, shape: Shape) -> Work:
-        return Work(self._clocks.meter(service=lambda: sum(map(own_seconds, shape.pids))))
+        return Work(self._clocks.meter(lambda: sum(map(own_seconds, shape.pids)), rest="others"))
 
     async def _ask(self, shape: Shape, work: Work, share: float) -> None:
         with nullcontext() if share == _WHOLE else slowed(shape.pids, share), work.meter.running():
@@ -137,15 +136,16 @@ class Clocks:
     postgres: int
     valkey: int
 
-    def meter(self, **clocks: Callable[[], float]) -> Meter:
-        """Return a meter of these, of the servers, and of this process, which asks."""
+    def meter(self, service: Callable[[], float], *, rest: str) -> Meter:
+        """Return a meter of what is measured, of the servers, of this process, which asks, and of the rest."""
         return Meter(
             {
-                **clocks,
+                "service": service,
                 "database": lambda: tree_seconds(self.postgres),
                 "Valkey": lambda: tree_seconds(self.valkey),
                 "who asks": time.process_time,
-            }
+            },
+            rest=rest,
         )
 
 
@@ -182,12 +182,8 @@ class WorkerScaling:
         work.done += _RUNS
 
     def _work(self) -> Work:
-        return Work(
-            self._clocks.meter(
-                service=lambda: sum(map(own_seconds, self._pids)),
-                agents=lambda: sum(map(children_seconds, self._pids)),
-            )
-        )
+        # Agents in sandboxes are nobody's children in the end.
+        return Work(self._clocks.meter(lambda: sum(map(own_seconds, self._pids)), rest="agents and others"))
 
 
 def _mix(account: Account, project: ProjectOfSize) -> Iterator[bytes]:

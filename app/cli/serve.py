@@ -6,8 +6,11 @@ from types import FrameType
 
 import click
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
 
 from app.cli.database import check_schema
+from app.cli.listening import DealtSocket
 from app.cli.loading import load_api
 from app.cli.protocol import StreamingProtocol
 from app.cli.settings import check_catalog, service_settings
@@ -33,12 +36,13 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     Stops accepting on SIGTERM or Ctrl-C and lets requests in progress finish.
     """
     # Once requests have ended uvicorn raises the signal again: stopping when asked to is no failure.
-    signal.signal(signal.SIGTERM, _exit)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
     settings = service_settings()
     configure_logging(settings.log_format, settings.log_level)
     check_catalog(settings)
     check_schema(settings)
-    uvicorn.run(
+    config = uvicorn.Config(
         f"{load_api.__module__}:{load_api.__name__}",
         factory=True,
         host=settings.host if host is None else host,
@@ -56,6 +60,13 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
     )
+    if workers > 1:
+        Multiprocess(config, sockets=[DealtSocket.of(config.bind_socket())]).run()
+    else:
+        server = uvicorn.Server(config)
+        server.run()
+        if not server.started:
+            sys.exit(STARTUP_FAILURE)
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> None:

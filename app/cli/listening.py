@@ -1,0 +1,38 @@
+"""The port that the processes of `serve --workers` share.
+
+Each listens on a socket of its own, and the kernel deals connections out among them. On one socket for all, whichever
+process looks first takes all that wait: connections that are kept, as proxies do, often ended up with one process.
+"""
+
+import socket
+from typing import Any
+
+from typing_extensions import override
+
+__all__ = ["DealtSocket"]
+
+
+class DealtSocket(socket.socket):
+    """A bound socket that holds the port; each process that it is handed to binds one of its own beside it.
+
+    It does not listen itself: nobody would accept what is dealt to it.
+    """
+
+    @classmethod
+    def of(cls, bound: socket.socket) -> "DealtSocket":
+        """Return what takes the place of a socket that was bound by itself, so that a port in use was refused."""
+        dealt = cls(bound.family, bound.type, bound.proto, fileno=bound.detach())
+        dealt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return dealt
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _bind, (self.family, self.getsockname())
+
+
+def _bind(family: int, address: Any) -> socket.socket:
+    beside = socket.socket(family, socket.SOCK_STREAM)
+    beside.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    beside.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    beside.bind(address)
+    return beside
