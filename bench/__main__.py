@@ -20,7 +20,7 @@ import uvloop
 from app.config import Settings
 from app.devstack.home import Home
 from app.services.process import open_process
-from bench import artifacts, process, push, runs, scaling, streams
+from bench import artifacts, contention, process, push, runs, scaling, streams
 from bench.cases import CASES, Case
 from bench.data import Account, ProjectOfSize, fill, make_account
 from bench.load import Cost, cpu_seconds, send_for
@@ -40,6 +40,7 @@ _APART: Final = {
     "artifacts": artifacts.rows,
     "process": process.rows,
     "scaling": scaling.rows,
+    "contention": contention.rows,
 }
 _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = $1"
 
@@ -184,7 +185,8 @@ def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running,
 @click.option(
     "--only",
     default="",
-    help="Comma list: retrieve, list, filters, search, create, update, presence, dispatch, streams, push, artifacts, process, scaling.",
+    help="Comma list: retrieve, list, filters, search, create, update, presence, dispatch, streams, push, artifacts, process, scaling, "
+    "contention.",
 )
 @click.option("--tasks", default="1000,100000", show_default=True, help="Comma list of sizes of projects.")
 @click.option("--connections", default=16, show_default=True, help="How many requests are under way.")

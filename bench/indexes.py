@@ -1,10 +1,16 @@
 """`make bench-indexes`: what each index of tasks costs a write, and what counting does.
 
 An index is dropped, rows are written, and both are rolled back, in turns with the same writes beside all indexes. What
-counts is the processor time of the database's session, so that other work on the machine does not show.
+counts is the processor time of the database's session and the bytes that it logs, so that other work on the machine
+does not show. Each figure is the median of the differences between neighbours in time; half of the differences are
+within what stands behind it.
 """
 
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 import click
@@ -23,55 +29,102 @@ _INDEXES: Final = """
 SELECT indexrelname AS name, pg_relation_size(indexrelid) AS size FROM pg_stat_user_indexes
 WHERE relname = 'tasks' AND starts_with(indexrelname, 'ix_') ORDER BY indexrelname
 """
-_INSERT: Final = f"""
+_INSERT: Final = """
 INSERT INTO tasks (id, project_id, created_by_id, title, title_manually_set, description, origin_product, repository,
     internal, archived, created_at, updated_at)
 SELECT gen_random_uuid(), $1, $2, 'Task ' || md5(random()::text), true,
     repeat('What the agent is asked to do, in a few plain sentences. ', 6) || md5(random()::text), 'user_created',
     'org' || i % 40 || '/repo' || i % 400, false, false, now(), now()
-FROM generate_series(1, {_ROWS}) i
+FROM generate_series(1, $3::int) i
 """
-_CHANGE: Final = f"""
+_CHANGE: Final = """
 UPDATE tasks SET latest_run_status = CASE latest_run_status WHEN 'queued' THEN 'in_progress' ELSE 'queued' END
-WHERE id IN (SELECT id FROM tasks WHERE project_id = $1 AND created_by_id = $2 ORDER BY id LIMIT {_ROWS})
+WHERE id = ANY($1)
+"""
+_CHANGED: Final = """
+SELECT id FROM tasks WHERE project_id = $1 AND created_by_id = $2 ORDER BY md5(id::text) LIMIT $3
 """
 _NO_COUNTING: Final = "ALTER TABLE tasks DISABLE TRIGGER USER"
+_WAL: Final = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
+
+
+@dataclass(frozen=True, slots=True)
+class What:
+    """What a write is measured with and without."""
+
+    name: str
+    megabytes: str
+    without: str
+
+
+@dataclass(slots=True)
+class Difference:
+    """How much more a row costs with it, by time and by bytes, in each round."""
+
+    microseconds: list[float] = field(default_factory=list)
+    wal_bytes: list[float] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
+
+    def cells(self) -> list[str]:
+        """Return the cells of the table."""
+        cost, around = statistics.median(self.microseconds), statistics.quantiles(self.microseconds)
+        share = cost / statistics.median(self.whole)
+        return [
+            f"{cost:.1f} ± {(around[2] - around[0]) / 2:.1f}",
+            f"{share:.0%}",
+            f"{statistics.median(self.wal_bytes):.0f}",
+        ]
 
 
 class Writes:
     """Performs writes that leave nothing, on one session whose processor time is read."""
 
-    def __init__(self, connection: asyncpg.Connection, pid: int, project_id: int, user_id: int) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection, pid: int, caller: tuple[int, int], changed: list[UUID]
+    ) -> None:
         self._connection = connection
         self._pid = pid
-        self._caller = (project_id, user_id)
+        # Each with its arguments for one row and for many.
+        self._kinds: Sequence[tuple[str, Sequence[object], Sequence[object]]] = (
+            (_INSERT, (*caller, 1), (*caller, _ROWS)),
+            (_CHANGE, (changed[:1],), (changed,)),
+        )
 
-    async def cost(self, statement: str, *, without: str = "") -> float:
-        """Return the microseconds that the database spends on each row, after `without` was performed."""
+    async def cost(self, kind: int, without: str = "") -> tuple[float, float]:
+        """Return the microseconds and the logged bytes of each row, after `without` was performed."""
+        statement, one, many = self._kinds[kind]
         transaction = self._connection.transaction()
         await transaction.start()
         try:
             if without:
                 await self._connection.execute(without)
-            before = cpu_seconds([self._pid])
-            await self._connection.execute(statement, *self._caller)
+            # The first write looks up what was changed, and plans anew.
+            await self._connection.execute(statement, *one)
+            logged, before = await self._connection.fetchval(_WAL), cpu_seconds([self._pid])
+            await self._connection.execute(statement, *many)
             # Keys and triggers that wait for the end of the statement are behind us here.
-            return (cpu_seconds([self._pid]) - before) / _ROWS * 1e6
+            spent = cpu_seconds([self._pid]) - before
+            logged = await self._connection.fetchval(_WAL) - logged
+            return spent / _ROWS * 1e6, float(logged) / _ROWS
         finally:
             await transaction.rollback()
 
-    async def difference(self, statement: str, without: str, *, rounds: int) -> tuple[float, float]:
-        """Return what a row costs with everything, and how much less it is `without`: the best of some rounds each.
-
-        The index for searches costs so much that it would hide the others: those are compared without it.
-        """
-        beside = "" if _SEARCH in without else f"DROP INDEX {_SEARCH};"
-        whole, first, second = [], [], []
+    async def differences(self, whats: Sequence[What], rounds: int) -> list[list[Difference]]:
+        """Return for each of them what it adds to each kind of write; all are measured in turns."""
+        found = [[Difference() for _ in self._kinds] for _ in whats]
         for _ in range(rounds):
-            whole.append(await self.cost(statement))
-            first.append(await self.cost(statement, without=beside))
-            second.append(await self.cost(statement, without=beside + without))
-        return min(whole), min(first) - min(second)
+            for kind in range(len(self._kinds)):
+                before = await self.cost(kind)
+                for what, differences in zip(whats, found, strict=True):
+                    without = await self.cost(kind, what.without)
+                    after = await self.cost(kind)
+                    whole = [(one + other) / 2 for one, other in zip(before, after, strict=True)]
+                    difference = differences[kind]
+                    difference.whole.append(whole[0])
+                    difference.microseconds.append(whole[0] - without[0])
+                    difference.wal_bytes.append(whole[1] - without[1])
+                    before = after
+        return found
 
 
 async def _measure(settings: Settings, tasks: int, rounds: int) -> None:
@@ -81,29 +134,38 @@ async def _measure(settings: Settings, tasks: int, rounds: int) -> None:
         (project,) = await fill(process.sessions, connection, account, [tasks])
         # What is put off would show nowhere, or with somebody else.
         await connection.execute(f"ALTER INDEX {_SEARCH} SET (fastupdate = off)")
+        await connection.execute("ALTER TABLE tasks SET (autovacuum_enabled = off)")
         pid: int = await connection.fetchval("SELECT pg_backend_pid()")
-        writes = Writes(connection, pid, project.id, account.user_id)
-        for statement in (_INSERT, _CHANGE):
-            await writes.cost(statement)
-        click.echo("| what | MB | of an insert, µs | share | of a change of status, µs | share |")
-        click.echo("|---|---|---|---|---|---|")
-        whats = [
-            (row["name"], f"{row['size'] / 2**20:.1f}", f"DROP INDEX {row['name']}")
+        caller = (project.id, account.user_id)
+        changed = [row["id"] for row in await connection.fetch(_CHANGED, *caller, _ROWS)]
+        writes = Writes(connection, pid, caller, changed)
+        indexes = [
+            What(row["name"], f"{row['size'] / 2**20:.1f}", f"DROP INDEX {row['name']}")
             for row in await connection.fetch(_INDEXES)
         ]
-        for name, size, without in (*whats, ("counting (triggers)", "", _NO_COUNTING)):
-            inserted, of_insert = await writes.difference(_INSERT, without, rounds=rounds)
-            changed, of_change = await writes.difference(_CHANGE, without, rounds=rounds)
-            click.echo(
-                f"| {name} | {size} | {of_insert:.1f} | {of_insert / inserted:.0%} "
-                f"| {of_change:.1f} | {of_change / changed:.0%} |"
-            )
+        search = [what for what in indexes if what.name == _SEARCH]
+        others = [what for what in indexes if what.name != _SEARCH]
+        click.echo(
+            "| what | MB | of an insert, µs | share | WAL bytes | of a change of status, µs | share | WAL bytes |"
+        )
+        click.echo("|---|---|---|---|---|---|---|---|")
+        _show(search, await writes.differences(search, max(rounds // 5, 5)))
+        # It costs so much that it would hide the others: their shares are of a write without it.
+        await connection.execute(f"DROP INDEX {_SEARCH}")
+        others.append(What("counting (triggers)", "", _NO_COUNTING))
+        _show(others, await writes.differences(others, rounds))
         await connection.close()
+
+
+def _show(whats: Sequence[What], found: Sequence[Sequence[Difference]]) -> None:
+    for what, differences in zip(whats, found, strict=True):
+        cells = [cell for difference in differences for cell in difference.cells()]
+        click.echo("| " + " | ".join([what.name, what.megabytes, *cells]) + " |")
 
 
 @click.command()
 @click.option("--tasks", default=100_000, show_default=True, help="How many there are before.")
-@click.option("--rounds", default=15, show_default=True, help="How often each write is performed.")
+@click.option("--rounds", default=40, show_default=True, help="How often each write is performed.")
 def main(tasks: int, rounds: int) -> None:
     """Measure and print one table."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))

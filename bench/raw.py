@@ -25,7 +25,7 @@ from app.clock import utcnow
 from app.config import get_settings
 from app.ids import new_id
 
-__all__ = ["APPLICATION_NAME", "create_app"]
+__all__ = ["APPLICATION_NAME", "CREATE", "create_app"]
 
 APPLICATION_NAME: Final = "bench-raw"
 
@@ -58,7 +58,7 @@ SELECT {_COLUMNS} FROM (
     (SELECT * FROM tasks WHERE {_LISTED} AND audience = $2 {_ORDER})
 ) t {_JOINS} ORDER BY t.created_at DESC, t.id DESC LIMIT 50
 """
-_CREATE: Final = f"""
+CREATE: Final = f"""
 WITH numbered AS (
     INSERT INTO task_counters AS c (project_id, next_number) VALUES ($2, 1)
     ON CONFLICT (project_id) DO UPDATE SET next_number = c.next_number + 1 RETURNING next_number - 1 AS number
@@ -120,7 +120,7 @@ class _Raw:
         async with self._pool.acquire() as connection:
             caller = await self._caller(request, connection, "task:write")
             row = await connection.fetchrow(
-                _CREATE,
+                CREATE,
                 new_id(),
                 caller["project_id"],
                 caller["user_id"],
