@@ -15,15 +15,15 @@ __all__ = [
     "Meter",
     "descendants",
     "own_seconds",
-    "parent_of",
     "slowed",
+    "started_here",
     "tree_seconds",
 ]
 
 CORES: Final = len(os.sched_getaffinity(0))
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 # Counted from the state, the first field behind the name.
-_PARENT, _OWN, _ENDED_CHILDREN = 1, slice(11, 13), slice(13, 15)
+_OWN, _ENDED_CHILDREN = slice(11, 13), slice(13, 15)
 # Of the whole machine: user, nice, system, interrupts; neither idle nor waiting for disks.
 _BUSY: Final = (1, 2, 3, 6, 7)
 
@@ -72,9 +72,9 @@ def descendants(pid: int) -> list[int]:
     return [below for child in _children(pid) for below in (child, *descendants(child))]
 
 
-def parent_of(pid: int) -> int:
-    """Return the process that started this one."""
-    return int(_fields(pid)[_PARENT])
+def started_here(name: str) -> int:
+    """Return the process below this one that has this name; of several the one that started the others."""
+    return next(pid for pid in descendants(os.getpid()) if _name(pid) == name)
 
 
 @contextmanager
@@ -100,6 +100,13 @@ def _children(pid: int) -> list[int]:
     except (FileNotFoundError, ProcessLookupError):
         # It has ended; its parent has its time.
         return []
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").rstrip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _fields(pid: int) -> list[str]:

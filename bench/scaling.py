@@ -33,8 +33,8 @@ from bench.processors import (
     Meter,
     descendants,
     own_seconds,
-    parent_of,
     slowed,
+    started_here,
     tree_seconds,
 )
 from bench.runs import RunBench
@@ -102,8 +102,7 @@ class Shape:
 class ApiScaling:
     """One and two API processes, asked in turns by as many connections."""
 
-    def __init__(self, clocks: "Clocks", requests: Iterator[bytes]) -> None:
-        self._clocks = clocks
+    def __init__(self, requests: Iterator[bytes]) -> None:
         self._requests = requests
 
     async def lines(self, shapes: Sequence[Shape]) -> Lines:
@@ -120,7 +119,7 @@ class ApiScaling:
         return lines
 
     def _work(self, shape: Shape) -> Work:
-        return Work(self._clocks.meter(lambda: sum(map(own_seconds, shape.pids)), rest="others"))
+        return Work(_meter(lambda: sum(map(own_seconds, shape.pids)), rest="others"))
 
     async def _ask(self, shape: Shape, work: Work, share: float) -> None:
         with nullcontext() if share == _WHOLE else slowed(shape.pids, share), work.meter.running():
@@ -129,31 +128,25 @@ class ApiScaling:
         work.done = len(work.latencies)
 
 
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """Where the processor time of those is read who are asked by what is measured."""
-
-    postgres: int
-    valkey: int
-
-    def meter(self, service: Callable[[], float], *, rest: str) -> Meter:
-        """Return a meter of what is measured, of the servers, of this process, which asks, and of the rest."""
-        return Meter(
-            {
-                "service": service,
-                "database": lambda: tree_seconds(self.postgres),
-                "Valkey": lambda: tree_seconds(self.valkey),
-                "who asks": time.process_time,
-            },
-            rest=rest,
-        )
+def _meter(service: Callable[[], float], *, rest: str) -> Meter:
+    """Return a meter of what is measured, of the servers, of this process, which asks, and of the rest."""
+    postgres, valkey, weed = map(started_here, ("postgres", "valkey-server", "weed"))
+    return Meter(
+        {
+            "service": service,
+            "database": lambda: tree_seconds(postgres),
+            "Valkey": lambda: tree_seconds(valkey),
+            "S3": lambda: tree_seconds(weed),
+            "who asks": time.process_time,
+        },
+        rest=rest,
+    )
 
 
 class WorkerScaling:
     """One and two workers, each time with the same number of runs that say one word, asked for at once."""
 
-    def __init__(self, clocks: Clocks, settings: Settings, folder: Path, bench: RunBench) -> None:
-        self._clocks = clocks
+    def __init__(self, settings: Settings, folder: Path, bench: RunBench) -> None:
         self._settings = settings
         self._folder = folder
         self._bench = bench
@@ -183,7 +176,7 @@ class WorkerScaling:
 
     def _work(self) -> Work:
         # Agents in sandboxes are nobody's children in the end.
-        return Work(self._clocks.meter(lambda: sum(map(own_seconds, self._pids)), rest="agents and others"))
+        return Work(_meter(lambda: sum(map(own_seconds, self._pids)), rest="agents and others"))
 
 
 def _mix(account: Account, project: ProjectOfSize) -> Iterator[bytes]:
@@ -226,22 +219,18 @@ async def _measure(settings: Settings, folder: Path) -> Lines:
     async with open_process(settings, name="bench") as process:
         account = await make_account(process.sessions, connection)
         (project,) = await fill(process.sessions, connection, account, [_TASKS])
-        clocks = Clocks(
-            postgres=parent_of(await connection.fetchval("SELECT pg_backend_pid()")),
-            valkey=(await process.redis.info("server"))["process_id"],
-        )
         with ExitStack() as stack:
             shapes = await _shapes(stack, settings, folder)
-            lines = await ApiScaling(clocks, _mix(account, project)).lines(shapes)
-        lines += await _runs(process, clocks, folder)
+            lines = await ApiScaling(_mix(account, project)).lines(shapes)
+        lines += await _runs(process, folder)
     await connection.close()
     return lines
 
 
-async def _runs(process: ProcessContext, clocks: Clocks, folder: Path) -> Lines:
+async def _runs(process: ProcessContext, folder: Path) -> Lines:
     async with asked_here(process) as (client, account):
         bench = RunBench(process, client, account, folder / "worker.log")
-        return await WorkerScaling(clocks, process.settings, folder, bench).lines()
+        return await WorkerScaling(process.settings, folder, bench).lines()
 
 
 def rows() -> Lines:
