@@ -48,7 +48,7 @@ _SECONDS: Final = 2.0
 _ROUNDS: Final = 4
 _RUN_ROUNDS: Final = 2
 _WARM_UP_RUNS: Final = 4
-_RUNS: Final = 24
+_RUNS: Final = 40
 _MIX: Final = (
     *("retrieve", "list", "retrieve", "presence", "retrieve"),
     *("create", "retrieve", "list", "update", "presence"),
