@@ -125,6 +125,11 @@ class Settings(BaseSettings):
         default=False,
         description="Fetch submodules that lie at the repository's own host; those elsewhere stay empty.",
     )
+    git_lfs: bool = Field(
+        default=False,
+        description="Fetch the files of Git LFS before an agent starts and store its own before a push; else agents "
+        "see pointers.",
+    )
     git_mirrors_max_mb: int = Field(
         default=20480,
         ge=0,

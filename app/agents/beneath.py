@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import ELOOP, ENOTDIR, ENXIO
 from pathlib import Path
+from typing import BinaryIO
 
 from app.agents.errors import PathRefused
 
-__all__ = ["make_folder", "read_file", "write_file"]
+__all__ = ["make_folder", "open_file", "read_file", "write_file"]
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -25,12 +26,24 @@ _SURPRISES = (ELOOP, ENOTDIR, ENXIO)
 
 def read_file(root: Path, path: str, limit: int) -> bytes:
     """Return a regular file's first `limit` bytes. Raises PathRefused, FileNotFoundError or another OSError."""
+    with open_file(root, path) as file:
+        return file.read(limit)
+
+
+@contextmanager
+def open_file(root: Path, path: str) -> Iterator[BinaryIO]:
+    """Yield a regular file, to be read. Raises PathRefused, FileNotFoundError or another OSError."""
     *folders, name = _steps(root, path)
     with _folder(root, folders, path, create=False) as folder:
         descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=folder)
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             _require_regular(descriptor, path)
-            return file.read(limit)
+            file = os.fdopen(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
+        with file:
+            yield file
 
 
 def write_file(root: Path, path: str, content: bytes) -> None:

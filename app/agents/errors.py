@@ -23,6 +23,7 @@ AgentError                          `message` goes to the run's `error_message`;
     ├── RepositoryUnreachable       the host did not answer
     ├── BranchNotFound              the base branch is not in the repository
     ├── PushRejected                the remote did not take the new branch
+    ├── LargeFilesFailed            a file of Git LFS cannot be fetched, or the new content of one not be stored
     └── WorkspaceBroken             what the agent left cannot be made into a commit
 
 No message ever holds the credentials of a clone URL.
@@ -48,6 +49,7 @@ __all__ = [
     "BudgetSpent",
     "CatalogInvalid",
     "EnvironmentUnavailable",
+    "LargeFilesFailed",
     "OutputInvalid",
     "PathRefused",
     "PushRejected",
@@ -163,6 +165,10 @@ class BranchNotFound(RepositoryError):
 
 class PushRejected(RepositoryError):
     """The remote refused the new branch."""
+
+
+class LargeFilesFailed(RepositoryError):
+    """The content of a file of Git LFS is not at the host, does not come from there, or does not get there."""
 
 
 class WorkspaceBroken(RepositoryError):

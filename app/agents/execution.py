@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any  # JSON
 from uuid import UUID
 
+import httpx
 import structlog
 from acp.helpers import ContentBlock, text_block
 
@@ -45,6 +46,7 @@ from app.agents.git import Remote
 from app.agents.inside import OWN_PROGRAM
 from app.agents.installation import Installed, find_installed
 from app.agents.kept_session import KeptSession, SessionKeeper
+from app.agents.lfs.large_files import Transfer, uses_lfs
 from app.agents.masking import Masker
 from app.agents.mirrors import Mirrors
 from app.agents.network import Network, NetworkRules, open_network
@@ -92,6 +94,7 @@ class RunSpec:
     clone_filter: str = ""  # of a partial clone
     mirrors: Mirrors | None = None  # None: every run clones anew
     submodules_below: str | None = None  # the URL below which submodules are fetched; None: they are not
+    large_files: httpx.AsyncClient | None = None  # moves files of Git LFS; None: they stay pointers
     model: str | None = None
     reasoning_effort: str | None = None
     permission_mode: str | None = None
@@ -286,9 +289,11 @@ class _Run:
             author=spec.author,
             mirrors=spec.mirrors,
             submodules_below=spec.submodules_below,
+            transfer=Transfer.within(spec.sandbox.policy, spec.large_files) if spec.large_files else None,
         )
         for reason in self._workspace.submodules.left_out:
             await self._progress("clone", f"Without the submodule {reason}")
+        await self._tell_of_large_files()
         if spec.attachments:
             await asyncio.to_thread(place_attachments, self._workspace.work, spec.attachments)
         self._prepared = True
@@ -296,6 +301,20 @@ class _Run:
         await self._progress(
             "clone", f"Working from {base.start} at {base.sha[:12]}" if base.sha else "Working from nothing"
         )
+
+    async def _tell_of_large_files(self) -> None:
+        """Say what an agent sees of the files of Git LFS, where that is not all there is."""
+        found = self._workspace.large_files
+        if found is None:
+            if await asyncio.to_thread(uses_lfs, self._workspace.work):
+                await self._progress(
+                    "clone", "Files of Git LFS are left as pointers: this worker does not fetch them"
+                )
+            return
+        if found.fetched:
+            await self._progress("clone", f"Fetched {found.fetched} objects of Git LFS")
+        for reason in found.left_out:
+            await self._progress("clone", f"Without the content of {reason}")
 
     async def _source(self) -> Source | None:
         spec, remote = self._spec, await self._remote()

@@ -61,6 +61,11 @@ class Loan:
     lock: int
     grew: bool
 
+    @property
+    def large_files(self) -> Path:
+        """Where objects of Git LFS are kept for all runs: beside those of git, where git-lfs looks for them too."""
+        return self.objects.with_name("lfs")
+
 
 class Mirrors:
     """The mirrors below a folder."""

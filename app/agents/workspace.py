@@ -5,6 +5,7 @@
     <root>/<run>/work           the agent's clone, with `.taskbeacon/` for what is not to be committed
     <root>/<run>/home, tmp      the agent's home and temporary folder
     <root>/<run>/collection     scratch repository of `collect`
+    <root>/<run>/objects        objects of Git LFS on their way to the host
 
 After the agent has ended, git runs *inside the sandbox* to gather its work, on the scratch repository and with
 our settings, and hands out one bundle on its standard output. Whatever trap the agent left in its clone goes
@@ -18,7 +19,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -28,7 +29,8 @@ from app.agents.beneath import make_folder
 from app.agents.errors import RepositoryError, WorkspaceBroken
 from app.agents.fetching import Base, Source
 from app.agents.files import OWN_FOLDER
-from app.agents.git import Remote, settings_environment
+from app.agents.git import Git, Remote, settings_environment
+from app.agents.lfs.large_files import LargeFiles, Transfer
 from app.agents.mirrors import Loan, Mirrors, MirrorUnusable
 from app.agents.repository import Author, Changes, Repository
 from app.agents.sandbox import Confinement, Sandbox, confined_environment
@@ -110,9 +112,11 @@ class Workspace:
         self.environment = environment
         self._hidden = tuple(hidden)
         self._repository = Repository(folder / "repository", environment)
+        self._collection = folder / "collection"
         self._mirrors: Mirrors | None = None
         self._loan: Loan | None = None
         self.submodules = Submodules()
+        self.large_files: LargeFiles | None = None  # None: those of Git LFS stay pointers
 
     async def prepare(
         self,
@@ -122,11 +126,12 @@ class Workspace:
         author: Author,
         mirrors: Mirrors | None = None,
         submodules_below: str | None = None,
+        transfer: Transfer | None = None,
     ) -> None:
         """Clone the base into `work`, on the branch that is to be pushed; an empty repository if there is no source.
 
         The objects come through a mirror where there is one that can be used. Submodules are fetched only from below
-        the URL that is given for them. Raises a RepositoryError.
+        the URL that is given for them, files of Git LFS only if it is said how. Raises a RepositoryError.
         """
         self.author = author
         self._repository.create()
@@ -138,6 +143,8 @@ class Workspace:
             await self._repository.check_out(self.work, self.base, push_branch, source, author)
         if source is not None and submodules_below is not None and self.base.sha:
             self.submodules = await fetch_submodules(self.work, source, submodules_below, self.environment)
+        if source is not None and transfer is not None and transfer.reaches(source.remote):
+            await self._fetch_large_files(source.remote, transfer)
         for name in ("attachments", "artifacts"):
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
 
@@ -163,6 +170,19 @@ class Workspace:
         self.base = base
         return True
 
+    async def _fetch_large_files(self, remote: Remote, transfer: Transfer) -> None:
+        self.large_files = LargeFiles(
+            transfer,
+            work=self.work,
+            collection=self._collection,
+            scratch=self.folder / "objects",
+            lent=self._loan.large_files if self._loan else None,
+            environment=self.environment,
+        )
+        await self.large_files.fetch(remote)
+        if self._loan is not None and self.large_files.fetched:
+            self._loan = replace(self._loan, grew=True)
+
     async def close(self) -> None:
         """Let go of the mirror; nothing may read the workspace's repositories afterwards. Repeatable."""
         if self._mirrors is not None and self._loan is not None:
@@ -171,8 +191,9 @@ class Workspace:
 
     @property
     def _borrowed(self) -> tuple[Path, ...]:
-        """What the agent's clone reads outside of this folder, and cannot change."""
-        return (self._loan.objects,) if self._loan else ()
+        """What the agent's clone and its git read outside of this folder, and cannot change."""
+        lent = (self._loan.objects,) if self._loan else ()
+        return (*lent, *self.large_files.readable) if self.large_files else lent
 
     def confinement(
         self, *, readable: tuple[Path, ...] = (), writable: tuple[Path, ...] = (), read_only: bool = False
@@ -197,10 +218,9 @@ class Workspace:
         What counts is the agent's HEAD and its files: work on a branch that it left is not looked for. A clone
         without a usable repository still gives its files. Repeatable. Raises WorkspaceBroken.
         """
-        collection = self.folder / "collection"
-        await _remove(collection)
-        await self._repository.make_collection(collection)
-        git = _ConfinedGit(self, sandbox, collection)
+        await _remove(self._collection)
+        await self._repository.make_collection(self._collection)
+        git = _ConfinedGit(self, sandbox, self._collection)
         try:
             async with asyncio.timeout(_COLLECT_SECONDS):
                 head, notes = await self._gather(git, subject)
@@ -215,7 +235,10 @@ class Workspace:
         return Collected(head, await self._repository.changes(self.base.sha, head), notes)
 
     async def push(self, remote: Remote, head: str, branch: str) -> None:
-        """Push the collected commits to the origin. Raises a RepositoryError."""
+        """Push the collected commits to the origin, after the files of Git LFS in them. Raises a RepositoryError."""
+        if self.large_files is not None:
+            git = Git(self._repository.folder, self.environment)
+            await self.large_files.store(remote, git, self.base.sha, head)
         await self._repository.push(remote, head, branch, self.base)
 
     async def _gather(self, git: "_ConfinedGit", subject: str) -> tuple[str, str]:
@@ -247,9 +270,10 @@ class _ConfinedGit:
             readable=(workspace.folder / "repository",), writable=(collection,)
         )
         author = workspace.author
+        filters = workspace.large_files.settings if workspace.large_files else ()
         self._environment = {
             **confined_environment(workspace.environment, self._confinement),
-            **settings_environment(_SETTINGS),
+            **settings_environment((*_SETTINGS, *filters)),
             "GIT_DIR": str(collection),
             "GIT_WORK_TREE": str(workspace.work),
             "GIT_CONFIG_NOSYSTEM": "1",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -121,6 +122,7 @@ class Orders:
         environment: Mapping[str, str],
         access: HostAccess,
         mirrors: Mirrors | None,
+        http: httpx.AsyncClient,
         attachments: Sequence[Attachment] = (),
         outbox: Path | None = None,
         memory: str | None = None,
@@ -154,6 +156,7 @@ class Orders:
             clone_filter=settings.git_clone_filter,
             mirrors=mirrors,
             submodules_below=self.host.git_url if settings.git_submodules else None,
+            large_files=http if settings.git_lfs else None,
             author=self.author,
             model=self.state.get("model"),
             reasoning_effort=self.state.get("reasoning_effort"),

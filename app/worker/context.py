@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
+
 from app.agents.mirrors import Mirrors
 from app.agents.sandbox import Sandbox
 from app.clients.run_changes import RunChanges
@@ -28,6 +30,8 @@ class WorkerContext:
     sandbox: Sandbox
     changes: RunChanges
     code_hosts: CodeHosts
+    # To code hosts, and to where they keep large files.
+    http: httpx.AsyncClient
     # None: every run clones anew.
     mirrors: Mirrors | None
     # The worker's environment, from which an adapter's allow-list picks.

@@ -177,6 +177,7 @@ async def _run(settings: Settings) -> None:
             changes=RunChanges(process.redis),
             environment=dict(os.environ),
             code_hosts=CodeHosts(GitHubClient(http), process.cipher),
+            http=http,
             mirrors=_mirrors(settings),
             places=Places(settings.worker_waiting_runs),
         )

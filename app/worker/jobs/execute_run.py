@@ -186,6 +186,7 @@ async def _outcome(
             environment=worker.environment,
             access=worker.code_hosts.access(orders.host),
             mirrors=worker.mirrors,
+            http=worker.http,
             attachments=attachments,
             outbox=exchange.outbox,
             memory=await _memory(worker, orders),
