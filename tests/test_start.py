@@ -32,6 +32,7 @@ _SELDOM = (
         ("app.agents.launcher", _MODELS),
         ("app.agents.entry", _MODELS),
         ("app.agents.schema_check", _MODELS),
+        ("app.agents.lfs.filter", (*_MODELS, "asyncio", "dataclasses", "tempfile")),
         ("app.cli.application", _SELDOM),
         # The process that `--workers` are children of serves nothing.
         ("app.cli.serve", (*_SELDOM, "app.main")),

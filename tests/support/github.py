@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from app.clock import utcnow
 from app.ids import new_hex_id
+from tests.support.lfs import LargeFileService, large_file_routes
 
 __all__ = ["Answer", "CodeHostService", "github_application"]
 
@@ -50,6 +51,11 @@ class CodeHostService:
     # App id to its public key (PEM).
     apps: dict[str, str] = field(default_factory=dict)
     token_lifetime: timedelta = timedelta(hours=1)
+    large_files: LargeFileService = field(default_factory=LargeFileService)
+
+    def login_of(self, headers: Mapping[str, str]) -> str | None:
+        """Return who asks by Basic authentication, as git does."""
+        return self.tokens.get(_password(headers))
 
     def asked(self, method: str, part: str) -> int:
         return len([1 for verb, path, _ in self.requests if verb == method and part in path])
@@ -65,6 +71,7 @@ def github_application(host: CodeHostService) -> Starlette:
             ),
             Route(pulls, _Api(host, _pulls), methods=["GET", "POST"]),
             Route(pulls + "/{number:int}", _Api(host, _pull), methods=["PATCH"]),
+            *large_file_routes(host),
             Route("/{path:path}", _Git(host), methods=["GET", "POST"]),
         ]
     )
@@ -150,7 +157,7 @@ class _Git:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)
-        login = self._host.tokens.get(_password(request.headers))
+        login = self._host.login_of(request.headers)
         self._host.requests.append((request.method, request.url.path, login))
         if login is None:
             response = Response(status_code=401, headers={"WWW-Authenticate": 'Basic realm="GitHub"'})

@@ -15,6 +15,7 @@ from app.models import PushedBranch, RunCredential
 from app.services import run_credentials
 from app.services.integrations import AppInstallation
 from tests.support.github import Answer
+from tests.support.lfs import ATTRIBUTES, pointer_of
 from tests.worker.private_host import TOKEN, USER_TOKEN, WORK, Host, Lookout
 
 AS_USER = {"mode": "background", "pr_authorship_mode": "user"}
@@ -278,3 +279,31 @@ async def test_private_submodule_comes_by_the_same_token_and_keeps_nothing_of_it
     log = await host.log_of(run)
     assert "/acme/lib" in log
     assert TOKEN not in log
+
+
+async def test_large_file_comes_and_goes_by_the_same_token(host: Host) -> None:
+    integration = await host.integrate(token=TOKEN)
+    old, new = b"large and old\n", b"large and old\nand new\n"
+    large_files = host.service.large_files
+    pointer = large_files.hold(old)
+    files = {".gitattributes": ATTRIBUTES, "big.bin": pointer.text().decode()}
+    host.repositories.create("acme/large", files)
+    settings = host.workshop.context.process.settings.model_copy(update={"git_lfs": True})
+    work = "```sh\ncat big.bin\necho and new >> big.bin\ncat .git/config\n```"
+    shop = replace(host, workshop=host.workshop.with_process(settings=settings))
+
+    run = await shop.perform(integration, work, repository="acme/large")
+
+    assert run.status == RunStatus.COMPLETED, run.error_message
+    assert run.output is not None
+    assert run.output["files_changed"] == ["big.bin"]
+    changed = pointer_of(new)
+    branch = run.output["head_branch"]
+    assert host.repositories.show("acme/large", f"{branch}:big.bin").encode() == changed.text()
+    assert large_files.objects == {pointer.oid: old, changed.oid: new}
+    requests = [(method, path) for method, path, _ in host.service.requests]
+    assert ("POST", "/acme/large/git-receive-pack") in requests
+    log = await host.log_of(run)
+    assert "large and old" in log
+    assert TOKEN not in log
+    assert large_files.signature not in log

@@ -1,0 +1,288 @@
+"""Files of Git LFS in runs: read, changed and stored, at a host that speaks HTTP and in a folder."""
+
+import json
+import os
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.agents.askpass import Credential
+from app.agents.git import TOKEN_USER, Remote
+from app.agents.lfs.large_files import LargeFiles, Transfer
+from app.agents.lfs.objects import Pointer
+from app.agents.mirrors import Mirrors
+from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, make_origin
+from tests.support.github import CodeHostService, github_application
+from tests.support.lfs import ATTRIBUTES, LargeFileService, pointer_of
+from tests.support.serving import serving
+
+TOKEN = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
+CONTENT = b"large and old\n"
+CHANGED = b"large and old\nand new\n"
+CHANGE = "```sh\ncat big.bin; git status --short; echo and new >> big.bin\n```"
+IDENTITY = "git -c user.name=A -c user.email=a@example.com"
+COMMIT = f"{IDENTITY} commit --quiet --all --message x"
+
+
+class Folder:
+    """The objects of a bare repository on the disk."""
+
+    def __init__(self, origin: GitFolder) -> None:
+        self._folder = origin.path / "lfs/objects"
+
+    def hold(self, content: bytes) -> Pointer:
+        pointer = pointer_of(content)
+        place = self._folder / pointer.place
+        place.parent.mkdir(parents=True)
+        place.write_bytes(content)
+        return pointer
+
+    @property
+    def objects(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self._folder.rglob("*") if path.is_file()}
+
+
+@dataclass
+class Hosted:
+    """A repository with a large file, and runs in it."""
+
+    origin: GitFolder
+    runner: Runner
+    kept: Folder | LargeFileService
+    http: httpx.AsyncClient
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    async def run(self, prompt: str, **changes: Any) -> Outcome:
+        return await self.runner.run(prompt, **{"large_files": self.http, **self.fields, **changes})
+
+    def pushed(self, path: str) -> bytes:
+        return self.origin.git("show", f"{PUSH_BRANCH}:{path}").encode() + b"\n"
+
+
+def make(folder: Path, files: dict[str, str] | None = None) -> GitFolder:
+    large = {
+        "big.bin": pointer_of(CONTENT).text().decode(),
+        ".gitattributes": ATTRIBUTES,
+        "small.txt": "small\n",
+    }
+    return make_origin(folder, large | (files or {}))
+
+
+@pytest.fixture
+async def in_folder(tmp_path: Path, runner: Runner) -> AsyncGenerator[Hosted, None]:
+    origin = make(tmp_path / "folder")
+    folder = Folder(origin)
+    folder.hold(CONTENT)
+    async with httpx.AsyncClient() as http:
+        yield Hosted(origin, runner, folder, http, {"clone_url": origin.url})
+
+
+@pytest.fixture
+async def hosted(tmp_path: Path, runner: Runner) -> AsyncGenerator[Hosted, None]:
+    origin = make(tmp_path / "host" / "acme", {".lfsconfig": "[lfs]\n\turl = http://127.0.0.1:9/evil\n"})
+    service = CodeHostService(tmp_path / "host", {TOKEN: "bot"})
+    service.large_files.hold(CONTENT)
+    (tmp_path / "host/acme/app.git").symlink_to(origin.path)
+
+    async def credential() -> Credential:
+        return Credential(TOKEN_USER, TOKEN)
+
+    async with serving(github_application(service)) as url, httpx.AsyncClient() as http:
+        fields = {"clone_url": f"{url}/acme/app.git", "credential": credential}
+        origin.git("config", "http.receivepack", "true")
+        yield Hosted(origin, runner, service.large_files, http, fields)
+
+
+@pytest.fixture(params=["in_folder", "hosted"])
+def anywhere(request: pytest.FixtureRequest) -> Hosted:
+    found: Hosted = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.mark.parametrize("commit", ["true", COMMIT], ids=["uncommitted", "committed"])
+async def test_large_file_is_read_changed_and_stored(anywhere: Hosted, commit: str) -> None:
+    outcome = await anywhere.run(f"{CHANGE}\n```sh\n{commit}\n```")
+
+    assert outcome.done.files_changed == ["big.bin"]
+    seen = json.dumps(outcome.updates("tool_call_update"))
+    assert "large and old" in seen
+    assert "M big.bin" not in seen, "the clone was clean"
+    changed = pointer_of(CHANGED)
+    assert anywhere.pushed("big.bin") == changed.text()
+    assert anywhere.kept.objects[changed.oid] == CHANGED
+    assert changed.oid.encode() in outcome.done.patch
+
+
+async def test_objects_are_stored_before_the_branch_and_the_token_stays_with_the_host(hosted: Hosted) -> None:
+    assert isinstance(hosted.kept, LargeFileService)
+    new = "```sh\ncp big.bin other.bin; echo and new >> other.bin; cp other.bin same.bin\n```"
+
+    outcome = await hosted.run(new)
+
+    assert sorted(outcome.done.files_changed) == ["other.bin", "same.bin"]
+    old, changed = pointer_of(CONTENT).oid, pointer_of(CHANGED).oid
+    assert hosted.kept.requests == [("GET", old, False), ("PUT", changed, False)]
+    assert hosted.kept.verified == [changed]
+    assert TOKEN not in json.dumps(outcome.entries)
+
+
+@pytest.mark.parametrize("part", [{}, {"clone_depth": 1, "clone_filter": "blob:none"}], ids=["whole", "part"])
+async def test_second_run_finds_objects_beside_the_mirror(
+    hosted: Hosted, tmp_path: Path, part: dict[str, Any]
+) -> None:
+    assert isinstance(hosted.kept, LargeFileService)
+    mirrors = Mirrors(tmp_path / "mirrors", os.environ, max_bytes=2**30)
+
+    for number in range(2):
+        outcome = await hosted.run(
+            f"```sh\ncat big.bin; git status --short; echo {number} > new.bin\n```", mirrors=mirrors, **part
+        )
+        assert outcome.done.files_changed == ["new.bin"]
+        assert "large and old" in json.dumps(outcome.updates("tool_call_update"))
+
+    assert [method for method, _, _ in hosted.kept.requests] == ["GET", "PUT", "PUT"]
+
+
+async def test_files_stay_pointers_unless_asked_for_and_that_is_told(hosted: Hosted) -> None:
+    assert isinstance(hosted.kept, LargeFileService)
+
+    outcome = await hosted.run("```sh\ncat big.bin\n```", large_files=None)
+
+    assert outcome.done.files_changed == []
+    assert pointer_of(CONTENT).oid in json.dumps(outcome.updates("tool_call_update"))
+    assert "left as pointers" in json.dumps(outcome.entries)
+    assert hosted.kept.requests == []
+
+
+async def test_repository_gets_its_first_large_file(in_folder: Hosted, tmp_path: Path) -> None:
+    plain = make_origin(tmp_path / "plain")
+
+    outcome = await in_folder.run(
+        "```sh\necho '*.bin filter=lfs -text' > .gitattributes; echo big > sub.bin\n```", clone_url=plain.url
+    )
+
+    assert outcome.done.files_changed == [".gitattributes", "sub.bin"]
+    pointer = pointer_of(b"big\n")
+    assert plain.git("show", f"{PUSH_BRANCH}:sub.bin").encode() + b"\n" == pointer.text()
+    assert Folder(plain).objects == {pointer.oid: b"big\n"}
+
+
+async def test_upload_that_is_refused_keeps_the_branch_back(hosted: Hosted) -> None:
+    assert isinstance(hosted.kept, LargeFileService)
+    hosted.kept.refusal = (507, "The quota is used up")
+
+    outcome = await hosted.run(CHANGE)
+
+    assert "'big.bin'" in outcome.failed.message
+    assert "507: The quota is used up. Nothing was pushed." in outcome.failed.message
+    assert outcome.failed.partial is not None
+    assert pointer_of(CHANGED).oid.encode() in outcome.failed.partial.patch
+    assert hosted.origin.branches() == ["main"]
+
+
+OBJECT = ".git/lfs/objects/$(git show HEAD:big.bin | sed -n 's/oid sha256:\\(..\\)\\(..\\)\\(.*\\)/\\1\\/\\2\\/\\1\\2\\3/p')"
+
+
+@pytest.mark.parametrize(
+    ("trap", "words"),
+    [
+        ("rm {object}", "left no content for it"),
+        ("ln -sf /etc/passwd {object}", "leads out of the workspace"),
+        ("mv .git/lfs /tmp/lfs; ln -s /tmp/lfs .git/lfs", "leads out of the workspace"),
+        ("mv .git /tmp/git; ln -s /tmp/git .git", "leads out of the workspace"),
+        ("rm {object}; mkfifo {object}", "is not a regular file"),
+        ("rm {object}; mkdir {object}", "is not a regular file"),
+        ("echo other >> {object}", "is not what its pointer says"),
+        ("truncate -s 0 {object}", "is not what its pointer says"),
+    ],
+)
+async def test_what_the_agent_left_for_an_object_is_not_believed(
+    in_folder: Hosted, trap: str, words: str
+) -> None:
+    """The file is gone again, so that the object is all that there is of what was committed."""
+    before = in_folder.kept.objects
+
+    outcome = await in_folder.run(f"{CHANGE}\n```sh\n{COMMIT}\n{trap.format(object=OBJECT)}; rm big.bin\n```")
+
+    assert "'big.bin'" in outcome.failed.message
+    assert words in outcome.failed.message
+    assert outcome.failed.partial is not None
+    assert outcome.failed.partial.files_changed == ["big.bin"]
+    assert in_folder.origin.branches() == ["main"]
+    assert in_folder.kept.objects == before
+
+
+async def test_files_of_a_clone_that_is_no_repository_any_more_are_stored_too(in_folder: Hosted) -> None:
+    outcome = await in_folder.run(f"{CHANGE}\n```sh\nrm -rf .git\n```")
+
+    assert outcome.done.files_changed == ["big.bin"]
+    assert in_folder.kept.objects[pointer_of(CHANGED).oid] == CHANGED
+
+
+async def test_pointer_to_more_than_a_run_may_have_is_not_pushed(in_folder: Hosted) -> None:
+    pointer = Pointer("0" * 64, 10**15).text().decode()
+
+    outcome = await in_folder.run(f"```file path=big.bin\n{pointer}```")
+
+    assert "more than" in outcome.failed.message
+    assert in_folder.origin.branches() == ["main"]
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        (None, "Object does not exist on the server"),
+        (CONTENT.swapcase(), "what came is not what its pointer says"),
+        (CONTENT + b"more", "what came is not what its pointer says"),
+        (b"", "what came is not what its pointer says"),
+    ],
+)
+async def test_content_that_is_not_what_its_pointer_says_does_not_reach_an_agent(
+    hosted: Hosted, held: bytes | None, words: str
+) -> None:
+    objects = hosted.kept.objects
+    del objects[pointer_of(CONTENT).oid]
+    if held is not None:
+        objects[pointer_of(CONTENT).oid] = held
+
+    outcome = await hosted.run(CHANGE)
+
+    assert outcome.failed.message.startswith("The content of the file 'big.bin' (Git LFS) cannot be fetched")
+    assert words in outcome.failed.message
+    assert outcome.steps() == ["clone"]
+
+
+async def test_content_that_is_missing_in_the_folder_is_named(in_folder: Hosted) -> None:
+    (in_folder.origin.path / "lfs").rename(in_folder.origin.path / "gone")
+
+    outcome = await in_folder.run(CHANGE)
+
+    assert "'big.bin' (Git LFS) cannot be fetched" in outcome.failed.message
+    assert pointer_of(CONTENT).place in outcome.failed.message
+
+
+@pytest.mark.parametrize(("object_bytes", "all_bytes"), [(13, 1000), (1000, 13)])
+async def test_what_is_more_than_a_run_may_have_stays_a_pointer(
+    in_folder: Hosted, tmp_path: Path, object_bytes: int, all_bytes: int
+) -> None:
+    work = GitFolder(tmp_path / "work")
+    in_folder.origin.git("clone", "--quiet", ".", str(work.path))
+    found = LargeFiles(
+        Transfer(http=in_folder.http, object_bytes=object_bytes, all_bytes=all_bytes),
+        work=work.path,
+        collection=tmp_path / "collection",
+        scratch=tmp_path / "scratch",
+        lent=None,
+        environment=os.environ,
+    )
+
+    await found.fetch(Remote(in_folder.origin.url))
+
+    [left_out] = found.left_out
+    assert left_out.startswith("big.bin: ")
+    assert (work.path / "big.bin").read_bytes() == pointer_of(CONTENT).text()
+    assert work.git("status", "--short") == ""
