@@ -201,12 +201,21 @@ async def test_no_more_is_read_than_can_be_right(tmp_path: Path, path: str) -> N
             return StreamingResponse(too_much())
         return saying(pointer, f"{request.base_url}object")
 
+    answers: list[httpx.Response] = []
+
+    async def note(response: httpx.Response) -> None:
+        answers.append(response)
+
     application = Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])
-    async with serving(application) as url, httpx.AsyncClient() as http:
+    async with (
+        serving(application) as url,
+        httpx.AsyncClient(event_hooks={"response": [note]}) as http,
+    ):
         api = BatchApi(http, Remote(f"{url}/acme/app"))
         with pytest.raises(LargeFilesFailed, match=r"'x\.bin'"):
             await api.fetch({pointer: "x.bin"}, ObjectFolder(tmp_path))
 
+    assert answers[-1].num_bytes_downloaded < 5 * 2**20
     assert list((tmp_path / "tmp").glob("*")) == []
 
 

@@ -31,7 +31,7 @@ from app.agents.streams import last_lines
 
 __all__ = ["LargeFiles", "Transfer", "uses_lfs"]
 
-Settings = tuple[tuple[str, str], ...]
+GitSettings = tuple[tuple[str, str], ...]
 
 _FILTER = "app.agents.lfs.filter"
 _MOST_OBJECTS = 10_000
@@ -92,7 +92,7 @@ class LargeFiles:
         self.left_out: list[str] = []  # each with the reason
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> GitSettings:
         """What git needs in the repository that gathers the agent's work."""
         return _settings(self._gathered, self._own, self._lent)
 
@@ -223,7 +223,7 @@ class LargeFiles:
         raise not_stored(path, reason.rstrip("."))
 
 
-def _settings(own: ObjectFolder, *lent: ObjectFolder | None) -> Settings:
+def _settings(own: ObjectFolder, *lent: ObjectFolder | None) -> GitSettings:
     folders = [str(folder.path) for folder in (own, *lent) if folder is not None]
     command = shlex.join([*module_command(_FILTER), *folders])
     return (("filter.lfs.process", command), ("filter.lfs.required", "true"))
