@@ -37,8 +37,9 @@ test-chaos: $(STAMP) ## Test that killed workers and restarted servers lose no r
 	@$(PYTHON) -m pytest -m chaos $(ARGS)
 
 .PHONY: agents
-agents: $(STAMP) ## Install the claude and codex agents into .taskbeacon/agents (about 1 GB)
-	@$(PYTHON) -m app.devstack.agents
+agents: AGENTS = claude codex
+agents: $(STAMP) ## Install agents below .taskbeacon (AGENTS="gemini opencode", default: claude codex, 1 GB)
+	@$(PYTHON) -m app.devstack.agents $(AGENTS)
 
 .PHONY: test-agents
 test-agents: $(STAMP) ## Test with the real agents that `make agents` installed, against a scripted model

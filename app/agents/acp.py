@@ -1,11 +1,11 @@
 """Drives one live agent over the Agent Client Protocol: start, prompt (again), cancel, close.
 
-Knows nothing of runs, repositories or results. What the agent tells becomes log entries (contract 13.4); what it
+Knows nothing of runs, repositories or results. What the agent tells becomes log entries (transcript.py); what it
 asks is answered from the workspace and by the permission policy, which a caller may replace.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -35,13 +35,12 @@ from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepF
 from app.agents.sandbox import ConfinedProcess
 from app.agents.streams import Tail, last_lines, read_bounded
 from app.agents.terminals import StartCommand, Terminals
-from app.agents.wire import BrokenWire, Message, Wire
-from app.clock import utcnow
+from app.agents.transcript import Emit, Transcript
+from app.agents.usage import usage_in_meta
+from app.agents.wire import BrokenWire, Wire
 
-__all__ = ["AgentSession", "Answer", "Decide", "Emit", "Question", "notification"]
+__all__ = ["AgentSession", "Answer", "Decide", "Question"]
 
-
-Emit = Callable[[Message], Awaitable[None]]
 ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
 
 _START_SECONDS = 120
@@ -49,18 +48,8 @@ _CLOSE_SECONDS = 2.0
 # For an agent that somebody wants to see stop.
 _HURRIED_SECONDS = 0.4
 _COMPLAINT_BYTES = 8 * 2**10
-_MESSAGE_CHARACTERS = 2**20
 _INVALID_PARAMS = -32602
 _LOGGER = structlog.get_logger(__name__)
-
-
-def notification(method: str, params: Message) -> Message:
-    """Return a log entry that holds a JSON-RPC notification (contract 13.4)."""
-    return {
-        "type": "notification",
-        "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "notification": {"jsonrpc": "2.0", "method": method, "params": params},
-    }
 
 
 class AgentSession:
@@ -76,22 +65,28 @@ class AgentSession:
         decide: Decide,
         writable: Path | None = None,
         start_command: StartCommand | None = None,
+        file_requests: bool = True,
+        usage_meta: str | None = None,
     ) -> None:
         """Take over a process.
 
         `writable` is where in the workspace it may write, by default anywhere; `start_command` runs what it wants
-        run in terminals, by default nothing.
+        run in terminals, by default nothing; `file_requests` and `usage_meta` are those of its adapter.
         """
         if process.stdin is None or process.stdout is None:
             raise ValueError("the agent's standard input and output must be pipes")
         self._process = process
         self._work = work
         self._name = name
-        self._transcript = _Transcript(emit)
+        self._transcript = Transcript(emit)
         self._wire = Wire(process.stdout, process.stdin, self._transcript.add)
         self._terminals = Terminals(start_command) if start_command else None
         desk = Desk(
-            work, writable or work, decide, before_question=self._transcript.flush, terminals=self._terminals
+            work,
+            writable or work,
+            decide,
+            before_question=self._transcript.introduce,
+            terminals=self._terminals,
         )
         self._connection = ClientSideConnection(cast("Client", desk), self._wire)
         self._complaints = Tail(_COMPLAINT_BYTES)
@@ -103,6 +98,8 @@ class AgentSession:
         self._can_load = False
         self._can_resume = False
         self._usage: Usage | None = None
+        self._files = FileSystemCapabilities(read_text_file=file_requests, write_text_file=file_requests)
+        self._usage_meta = usage_meta
 
     @property
     def name(self) -> str:
@@ -180,7 +177,7 @@ class AgentSession:
             self._connection.initialize(
                 PROTOCOL_VERSION,
                 ClientCapabilities(
-                    fs=FileSystemCapabilities(read_text_file=True, write_text_file=True),
+                    fs=self._files,
                     terminal=self._terminals is not None,
                 ),
                 Implementation(name="taskbeacon", version="1"),
@@ -210,6 +207,11 @@ class AgentSession:
                 return bool(self._takes.embedded_context)
             case "text" | "resource_link":
                 return True
+
+    def offers(self, category: str) -> bool:
+        """Tell whether the agent lets itself be told a value of a category (`mode`, `model`, `thought_level`)."""
+        is_mode = category == "mode" and bool(self._modes)
+        return is_mode or any(option.category == category for option in self._options)
 
     async def choose(self, category: str, value: str) -> bool:
         """Set the option of a category (`mode`, `model`, `thought_level`); return whether the agent took the value.
@@ -263,7 +265,7 @@ class AgentSession:
             )
         finally:
             await self._transcript.flush()
-        self._usage = answered.usage
+        self._usage = answered.usage or usage_in_meta(answered.field_meta, self._usage_meta)
         return str(answered.stop_reason)
 
     async def cancel(self) -> None:
@@ -325,58 +327,6 @@ class AgentSession:
             f"The agent '{self._name}' ended unexpectedly (exit status {code}). "
             f"It said last:\n{last_lines(self._complaints.text())}"
         )
-
-
-class _Transcript:
-    """Turns updates into log entries, and the pieces of a message into the message."""
-
-    def __init__(self, emit: Emit) -> None:
-        self._emit = emit
-        self._pieces: list[str] = []
-        self._length = 0
-        self._message_id: object = None
-        self._session_id: object = None
-        self.last_message = ""
-        # The agent tells again what earlier runs have logged.
-        self.is_replay = False
-
-    async def add(self, message: Message) -> None:
-        """Log an update."""
-        if self.is_replay:
-            return
-        params = message.get("params")
-        update = params.get("update") if isinstance(params, dict) else None
-        if not isinstance(params, dict) or not isinstance(update, dict):
-            return
-        piece = _text_of(update) if update.get("sessionUpdate") == "agent_message_chunk" else None
-        if piece is None or update.get("messageId") != self._message_id:
-            await self.flush()
-        await self._emit(notification("session/update", params))
-        if piece is not None:
-            self._message_id = update.get("messageId")
-            self._session_id = params.get("sessionId")
-            room = _MESSAGE_CHARACTERS - self._length
-            self._pieces.append(piece[:room])
-            self._length += len(piece[:room])
-
-    async def flush(self) -> None:
-        """Log the message that its pieces made, once."""
-        text = "".join(self._pieces)
-        self._pieces.clear()
-        self._length = 0
-        if not text:
-            return
-        self.last_message = text
-        update: Message = {"sessionUpdate": "agent_message", "content": {"type": "text", "text": text}}
-        if self._message_id is not None:
-            update["messageId"] = self._message_id
-        await self._emit(notification("session/update", {"sessionId": self._session_id, "update": update}))
-
-
-def _text_of(update: Message) -> str | None:
-    content = update.get("content")
-    text = content.get("text") if isinstance(content, dict) else None
-    return text if isinstance(text, str) else None
 
 
 def _failure(name: str, error: RequestError) -> AgentFailed:

@@ -151,6 +151,8 @@ class Adapter(_Data):
     provider: Word | None = None
     # The only variables of the worker that the agent gets to see.
     environment: Annotated[tuple[VariableName, ...], Field(max_length=_MOST)] = ()
+    # Those of them that let it use its model, of which it needs one.
+    keys: Annotated[tuple[VariableName, ...], Field(max_length=_MOST)] = ()
     # Variables that it is given; one that holds a placeholder without a value is left out.
     settings: Annotated[
         dict[VariableName, Annotated[str, Field(max_length=_LONG_TEXT)]], Field(max_length=_MOST)
@@ -164,6 +166,11 @@ class Adapter(_Data):
     authenticate: Authentication | None = None
     model_service: ModelService | None = None
     failure_mark: FailureMark | None = None
+    # Where below the `_meta` of its answer to a prompt the turn's `input_tokens` and `output_tokens` are, keys joined
+    # by dots; for agents that leave the protocol's own place for them empty.
+    usage_meta: Word | None = None
+    # Whether it is offered to read and write the workspace through us. It may do so itself anyway.
+    file_requests: bool = True
     # Folders of its home that hold its conversations, and no credential: a run that goes on takes them up again.
     sessions: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)], ...],
@@ -188,6 +195,11 @@ class Adapter(_Data):
                 return rule.efforts
         return ()
 
+    def conveys(self, wish: str) -> bool:
+        """Tell whether the agent learns of a wish (`model`, `effort`, `mode`) before it starts."""
+        texts = (*self.settings.values(), *(file.content for file in self.files))
+        return any(name == wish for text in texts for name, _ in _PLACEHOLDER.findall(text))
+
     def mode_rule(self, wishes: Wishes) -> ModeRule | None:
         """Return what the wished permission mode is for this agent; None = leave the agent its own default."""
         for mode, rule in self.permission_modes.items():
@@ -198,6 +210,11 @@ class Adapter(_Data):
     def allowed(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the part of the worker's environment that the agent may see."""
         return {name: environment[name] for name in self.environment if name in environment}
+
+    def lacks_key(self, environment: Mapping[str, str]) -> bool:
+        """Tell whether there are keys that it might see, and none of them is there."""
+        known = [name for name in self.keys if name in self.environment]
+        return bool(known) and not any(environment.get(name) for name in known)
 
     def secrets(self, environment: Mapping[str, str]) -> list[str]:
         """Return what the agent may know of the worker's environment and nobody else: all but a public address."""

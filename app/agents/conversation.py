@@ -18,7 +18,7 @@ from acp.helpers import ContentBlock, resource_link_block, text_block
 from acp.schema import ResourceContentBlock
 from pydantic import TypeAdapter, ValidationError
 
-from app.agents.acp import AgentSession, Answer, Emit, Question, notification
+from app.agents.acp import AgentSession, Answer, Question
 from app.agents.budget import Spender
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped
 from app.agents.files import Attachment, attached_path, place_attachments
@@ -27,6 +27,7 @@ from app.agents.observer import Observer
 from app.agents.permissions import decide, is_for_people
 from app.agents.questions import Questions
 from app.agents.steering import Command, Mailbox
+from app.agents.transcript import Emit, notification
 from app.agents.working_time import WorkingTime
 from app.enums import CommandMethod, CommandStatus
 

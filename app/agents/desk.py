@@ -59,7 +59,7 @@ class Desk:
         writable: Path,
         decide: Decide,
         *,
-        before_question: Callable[[], Awaitable[None]],
+        before_question: Callable[[str, Message], Awaitable[None]],
         terminals: Terminals | None = None,
     ) -> None:
         self._work = work
@@ -75,15 +75,15 @@ class Desk:
 
     async def request_permission(
         self,
-        session_id: str,  # noqa: ARG002 - the protocol's signature
+        session_id: str,
         tool_call: ToolCallUpdate,
         options: list[PermissionOption],
         **_meta: Any,
     ) -> RequestPermissionResponse:
         """Return what was decided on the agent's question."""
-        # What it said up to here belongs before the question.
-        await self._before_question()
         question = Question(tool_call.model_dump(mode="json", by_alias=True, exclude_none=True), options)
+        # What it said up to here, and of what it speaks, belongs before the question.
+        await self._before_question(session_id, question.tool_call)
         answer = await self._decide(question)
         if answer is None:
             return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
@@ -93,7 +93,7 @@ class Desk:
 
     async def read_text_file(
         self,
-        session_id: str,  # noqa: ARG002
+        session_id: str,  # noqa: ARG002 - the protocol's signature
         path: str,
         line: int | None = None,
         limit: int | None = None,

@@ -226,7 +226,7 @@ class Egress:
                     raise _Refused("403 Forbidden", f"{place} was refused: {reason}.", told=True)
                 return await self._first(addresses[:_ADDRESSES_TRIED], port)
         except (OSError, UnicodeError):  # TimeoutError is one
-            raise _Refused("502 Bad Gateway", f"{place} cannot be reached.") from None
+            raise _Refused("502 Bad Gateway", f"{place} cannot be reached.", told=True) from None
 
     async def _first(self, addresses: Sequence[str], port: int) -> Streams:
         for address in addresses[:-1]:
@@ -263,7 +263,7 @@ class Egress:
         """Report a refusal, each once, and at most so many that an agent cannot fill the log with them."""
         if not refused.told:
             return
-        self.refused += 1
+        self.refused += refused.status.startswith("4")  # the others are nobody's will
         if refused.reason in self._told or len(self._told) > _REPORTS:
             return
         self._told.add(refused.reason)

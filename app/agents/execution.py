@@ -22,7 +22,7 @@ import httpx
 import structlog
 from acp.helpers import ContentBlock, text_block
 
-from app.agents.acp import AgentSession, notification
+from app.agents.acp import AgentSession
 from app.agents.adapter import Adapter, ModeRule, Wishes, WorkspaceAccess
 from app.agents.askpass import Credential
 from app.agents.beneath import write_file
@@ -33,6 +33,7 @@ from app.agents.conversation import Conversation, Manners, links_to
 from app.agents.errors import (
     AgentCancelled,
     AgentError,
+    AgentFailed,
     AgentOverLimit,
     AgentStopped,
     AgentTimedOut,
@@ -55,6 +56,7 @@ from app.agents.repository import Author
 from app.agents.sandbox import ConfinedProcess, Sandbox, confined_environment
 from app.agents.steering import Mailbox, Nobody
 from app.agents.structured import MISSING, output_correction, output_instructions, read_output
+from app.agents.transcript import notification
 from app.agents.uninterrupted import uninterrupted
 from app.agents.usage import UsageMeter
 from app.agents.watch import watched
@@ -353,6 +355,10 @@ class _Run:
                 _LOGGER.warning("run.session_lost", reason=error.message)
                 self._keeper.forget_earlier()
                 await self._talk(network)
+            except AgentFailed as error:
+                if self._adapter.lacks_key(self._variables):
+                    error.message += f"\nThe worker gives it none of {', '.join(self._adapter.keys)}."
+                raise
 
     async def _talk(self, network: Network) -> None:
         spec = self._spec
@@ -398,6 +404,8 @@ class _Run:
             decide=self._conversation.decide,
             start_command=start_command,
             writable=None if confinement.directory_writable else self._workspace.work / OWN_FOLDER,
+            file_requests=self._adapter.file_requests,
+            usage_meta=self._adapter.usage_meta,
         )
         try:
             async with watched(process.pid, self._workspace.folder, spec.sandbox.policy):
@@ -456,12 +464,14 @@ class _Run:
         """Set what the run asks for; what the agent does not offer is told to whoever follows the run."""
         spec = self._spec
         wishes = (
-            ("mode", mode.mode if mode else None),
-            ("model", spec.model),
-            ("thought_level", spec.reasoning_effort),
+            ("mode", "mode", mode.mode if mode else None),
+            ("model", "model", spec.model),
+            ("thought_level", "effort", spec.reasoning_effort),
         )
-        for category, value in wishes:
-            if value is not None and not await session.choose(category, value):
+        for category, wish, value in wishes:
+            if value is None or (self._adapter.conveys(wish) and not session.offers(category)):
+                continue
+            if not await session.choose(category, value):
                 await self._progress(
                     "agent", f"The agent does not offer {category} '{value}'; it works with its default."
                 )

@@ -78,5 +78,7 @@ def _folders(program: Path) -> list[Path]:
     Agents from npm are links into `node_modules`, started by a `node` that may lie in somebody's home.
     """
     target = program.resolve()
-    modules = [parent for parent in target.parents if parent.name == "node_modules"]
-    return [program.parent, modules[-1] if modules else target.parent]
+    modules = [
+        parent for place in (program, target) for parent in place.parents if parent.name == "node_modules"
+    ]
+    return [program.parent, target.parent, *modules[-1:]]

@@ -8,10 +8,11 @@ from typing import Any  # JSON
 
 import orjson
 
-from app.agents.acp import Answer, Emit, Question, notification
+from app.agents.acp import Answer, Question
 from app.agents.masking import Masker
 from app.agents.permissions import refuse
 from app.agents.steering import Command, Mailbox
+from app.agents.transcript import Emit, notification
 from app.agents.working_time import WorkingTime
 from app.clock import utcnow
 from app.ids import new_hex_id

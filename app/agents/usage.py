@@ -13,7 +13,7 @@ from acp.schema import Usage
 
 from app.agents.wire import Message
 
-__all__ = ["UsageMeter"]
+__all__ = ["UsageMeter", "usage_in_meta"]
 
 _KINDS = ("input_tokens", "output_tokens", "cached_read_tokens", "cached_write_tokens", "thought_tokens")
 _CURRENCY = "USD"
@@ -111,6 +111,19 @@ class _Turn:
             self._ended += self._request
             self._request, self._is_over = 0, False
         self._request = max(self._request, used)
+
+
+def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:
+    """Return what an agent tells of a turn in a place of its own; None if there is nothing."""
+    found: Any = meta if path else None
+    for key in path.split(".") if path else ():
+        found = found.get(key) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping):
+        return None
+    taken, given = _count(found.get("input_tokens")), _count(found.get("output_tokens"))
+    return (
+        Usage(input_tokens=taken, output_tokens=given, total_tokens=taken + given) if taken + given else None
+    )
 
 
 def _count(value: Any) -> int:

@@ -8,7 +8,7 @@ from typing import Any  # JSON
 
 import click
 
-from app.agents.catalog import Catalog
+from app.agents.catalog import DEFAULT_ADAPTER, Catalog
 from app.agents.confinement import SandboxPolicy
 from app.agents.errors import SandboxUnavailable
 from app.agents.inspection import Finding, inspect_agent
@@ -19,7 +19,7 @@ from app.observability import configure_logging
 
 __all__ = ["agents"]
 
-_COLUMNS = ("agent", "on the wire", "installed", "version", "answers")
+_COLUMNS = ("agent", "on the wire", "installed", "version", "answers", "key")
 
 
 @click.command()
@@ -27,7 +27,8 @@ _COLUMNS = ("agent", "on the wire", "installed", "version", "answers")
 def agents(*, as_json: bool) -> None:
     """List the agents of this machine.
 
-    Each one that is installed is started in the sandbox, without a network, and asked who it is; no model is.
+    Each one that is installed is started in the sandbox, without a network, and asked who it is; no model is. The keys
+    are those of this shell, which a worker may not have.
     """
     # Nothing is served, so production's secrets are not asked for.
     settings = development_settings()
@@ -57,17 +58,32 @@ async def _inspect(catalog: Catalog, settings: Settings) -> list[Finding]:
 
 
 def _entry(finding: Finding, catalog: Catalog) -> dict[str, Any]:
-    return asdict(finding) | {"choice": finding.name in catalog.choices}
+    adapter = catalog.find(finding.name)
+    return asdict(finding) | {
+        "choice": finding.name in catalog.choices,
+        "install": adapter.install,
+        "keys": list(adapter.keys),
+        "has_key": not adapter.lacks_key(os.environ),
+    }
 
 
 def _row(finding: Finding, catalog: Catalog) -> tuple[str, ...]:
+    adapter = catalog.find(finding.name)
+    has_key = "no" if adapter.lacks_key(os.environ) else "yes"
     return (
         finding.name,
-        "yes" if finding.name in catalog.choices else "no",
+        _choice(finding.name, catalog),
         "yes" if finding.program else "no",
         finding.version or "-",
         "yes" if finding.answers else "no",
+        has_key if adapter.keys else "-",
     )
+
+
+def _choice(name: str, catalog: Catalog) -> str:
+    if name == DEFAULT_ADAPTER:
+        return "default"
+    return "yes" if name in catalog.choices else "no"
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:

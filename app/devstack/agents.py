@@ -1,15 +1,17 @@
-"""`make agents`: installs the adapters of claude and codex, and a Node for them where the machine has none.
+"""`make agents`: installs agents from npm, and a Node for them where the machine has none.
 
 They go into the agents folder (`TASKBEACON_AGENTS`, by default `.taskbeacon/agents`), where the worker finds them:
 
-    node_modules/    what agents/package-lock.json names, without install scripts
+    node_modules/    what agents/package-lock.json names for the agents asked for, without install scripts
     node/            Node from PyPI, if the one on PATH is missing or too old
 
-Safe to interrupt (the stamp is written last), and nothing to do when it is current.
+Each agent is a workspace of agents/package.json. What was installed before stays. Safe to interrupt (the stamp is
+written last), and nothing to do when it is current.
 """
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -22,39 +24,64 @@ from app.config import Settings
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError
 
-__all__ = ["install_agents"]
+__all__ = ["USUAL_AGENTS", "install_agents"]
+
+USUAL_AGENTS = ("claude", "codex")
 
 _SOURCE = Path(__file__).parents[2] / "agents"
-_INPUTS = ("package.json", "package-lock.json", "node.lock")
-_OLDEST_NODE = 22  # what the newer of the two adapters asks for
+_OLDEST_NODE = 22  # the newest that one of them asks for
 _SECONDS = 1800
 _LAST_LINES = 20
 
 
-def install_agents(folder: Path, console: Console) -> bool:
-    """Install what the lock files name; return whether there was anything to do. Raises DevstackError."""
+def install_agents(folder: Path, names: Sequence[str], console: Console) -> bool:
+    """Install agents beside those that are there; return whether there was anything to do. Raises DevstackError."""
+    known = _known()
+    if unknown := sorted(set(names) - set(known)):
+        raise DevstackError(f"no agent '{unknown[0]}' can be installed; there are {', '.join(known)}")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stamp = folder / ".installed"
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = _digest()
-        if stamp.exists() and stamp.read_text() == wanted:
+        digest = _digest()
+        digest_there, _, there = stamp.read_text().partition(" ") if stamp.exists() else ("", "", "")
+        wanted = [name for name in known if name in {*names, *there.split()}]
+        if digest_there == digest and there.split() == wanted:
             return False
-        stamp.unlink(missing_ok=True)
+        stamp.write_text(f" {' '.join(there.split())}")
         npm, environment = _npm(folder, console)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copyfile(_SOURCE / name, folder / name)
-        with console.step("Adapters of claude and codex (about 800 MB)"):
+        _lay_sources(folder, known)
+        with console.step(f"Agents {', '.join(wanted)} (100 to 450 MB each)"):
             # Nothing of what is installed runs before it is started in the sandbox.
-            _run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder, environment)
-        stamp.write_text(wanted)
+            options = [
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                *(f"--workspace={name}" for name in wanted),
+            ]
+            _run([*npm, "ci", *options], folder, environment)
+        stamp.write_text(f"{digest} {' '.join(wanted)}")
     return True
+
+
+def _known() -> list[str]:
+    names: list[str] = json.loads((_SOURCE / "package.json").read_text())["workspaces"]
+    return names
+
+
+def _lay_sources(folder: Path, names: Sequence[str]) -> None:
+    """Copy what npm works from: it asks for all workspaces, whichever it is to install."""
+    for name in ("package.json", "package-lock.json"):
+        shutil.copyfile(_SOURCE / name, folder / name)
+    for name in names:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.copytree(_SOURCE / name, folder / name)
 
 
 def _digest() -> str:
     digest = hashlib.sha256()
-    for name in _INPUTS:
-        digest.update((_SOURCE / name).read_bytes())
+    for file in sorted(file for file in _SOURCE.rglob("*") if file.is_file()):
+        digest.update(file.relative_to(_SOURCE).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
 
@@ -113,7 +140,7 @@ def main() -> int:
     console.title(f"Agents in {folder}")
     started = time.monotonic()
     try:
-        if not install_agents(folder, console):
+        if not install_agents(folder, sys.argv[1:] or USUAL_AGENTS, console):
             console.line("  They are installed already.")
     except DevstackError as error:
         console.line()

@@ -11,9 +11,9 @@ from typing import Any
 
 import structlog
 
-from app.agents.acp import notification
 from app.agents.errors import AgentError
 from app.agents.execution import Emit, RunResult
+from app.agents.transcript import notification
 from app.clients.github import (
     GitHub,
     GitHubAccess,

@@ -11,10 +11,10 @@ from uuid import UUID
 import structlog
 from typing_extensions import override
 
-from app.agents.acp import Emit, notification
 from app.agents.errors import AgentStopped
 from app.agents.files import Attachment
 from app.agents.steering import Command, Mailbox
+from app.agents.transcript import Emit, notification
 from app.clock import utcnow
 from app.db import DatabaseUnavailable, unit_of_work
 from app.enums import CommandMethod, CommandStatus

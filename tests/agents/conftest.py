@@ -19,6 +19,7 @@ from app.agents.errors import AgentError
 from app.agents.execution import RunResult, RunSpec, perform
 from app.agents.inside import OWN_PROGRAM
 from app.agents.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment, probe
+from app.agents.steering import Mailbox
 from app.agents.usage import UsageMeter
 from app.enums import AgentNetwork, SandboxKind
 from tests.support import waiting
@@ -202,14 +203,18 @@ class Runner:
 
     spec: RunSpec
 
-    async def run(self, prompt: str, *, meter: UsageMeter | None = None, **changes: Any) -> Outcome:
+    async def run(
+        self, prompt: str, *, meter: UsageMeter | None = None, mailbox: Mailbox | None = None, **changes: Any
+    ) -> Outcome:
         outcome = Outcome()
 
         async def emit(entry: dict[str, Any]) -> None:
             outcome.entries.append(entry)
 
         try:
-            outcome.result = await perform(self.prepare(prompt, **changes), emit, meter=meter)
+            outcome.result = await perform(
+                self.prepare(prompt, **changes), emit, meter=meter, mailbox=mailbox
+            )
         except AgentError as error:
             outcome.error = error
         assert list(self.spec.root.iterdir()) == [], "the workspace was left behind"

@@ -194,6 +194,8 @@ async def test_permission_is_answered_by_the_mode(stage: Stage, mode: str | None
     async with stage.play("permission", mode) as talk:
         await talk.prompt()
     assert json.loads(talk.said()[0])["result"]["outcome"] == {"outcome": "selected", "optionId": chosen}
+    # The agent told of the call by its question only.
+    assert talk.updates[0] == {"sessionUpdate": "tool_call", "toolCallId": "t", "title": ""}
 
 
 def test_question_without_a_fitting_answer_is_cancelled() -> None:

@@ -203,3 +203,23 @@ def test_model_service_is_where_the_worker_says() -> None:
     assert service is not None
     assert service.url({}) == "https://api.anthropic.com"
     assert service.url({"ANTHROPIC_BASE_URL": "http://gateway:8080"}) == "http://gateway:8080"
+
+
+def test_adapter_tells_what_it_conveys_before_the_start() -> None:
+    made = adapter(settings={"MODEL": "${model}"}, files=[{"path": "x", "content": "mode=${mode:-none}"}])
+
+    assert [wish for wish in ("model", "mode", "effort") if made.conveys(wish)] == ["model", "mode"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "environment", "lacks"),
+    [
+        (["A", "B"], {}, True),
+        (["A", "B"], {"A": "", "B": "x"}, False),
+        (["A"], {"A": ""}, True),
+        (["C"], {}, False),  # which it would not see
+        ([], {}, False),
+    ],
+)
+def test_missing_key_is_noticed(keys: list[str], environment: dict[str, str], *, lacks: bool) -> None:
+    assert adapter(keys=keys, environment=["A", "B"]).lacks_key(environment) is lacks

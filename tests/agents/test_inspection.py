@@ -69,3 +69,14 @@ def test_programs_of_make_agents_come_before_those_on_path(tmp_path: Path) -> No
     assert {script.parents[2], node.parent} <= set(ours.folders)
     # It is no script of Node, whatever the adapter's usually is.
     assert theirs.command == (str(tmp_path / "path/claude-agent-acp"),)
+
+
+def test_program_of_a_workspace_can_read_the_modules_beside_it(tmp_path: Path) -> None:
+    program = make_program(tmp_path / "opencode", "opencode", "#!/bin/sh\n")
+    link = tmp_path / "node_modules/.bin/opencode"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(program)
+
+    found = find_installed(load_catalog().find("opencode"), {}, tmp_path)
+
+    assert {program.parent, tmp_path / "node_modules"} <= set(found.folders)

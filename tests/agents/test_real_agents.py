@@ -1,10 +1,14 @@
-"""Claude and Codex as they are, against a scripted model: run by `make test-agents`, once `make agents` was run."""
+"""Real agents as they are, against a scripted model: run by `make test-agents`, once `make agents` was run.
+
+Claude and Codex must be there; the others are tested where `make agents AGENTS="gemini opencode"` installed them.
+"""
 
 import asyncio
 import gzip
 import json
 import os
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +16,47 @@ import pytest
 
 from app.agents.budget import Budget
 from app.agents.catalog import load_catalog
-from app.agents.errors import AgentFailed, BudgetSpent
+from app.agents.errors import AgentCancelled, AgentFailed, AgentNotInstalled, BudgetSpent
+from app.agents.installation import find_installed
 from app.agents.kept_session import unpack
 from app.agents.network import NetworkRules
 from app.agents.sandbox import Sandbox
 from app.agents.usage import UsageMeter
-from app.enums import AgentNetwork
-from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner
-from tests.support.model_server import ModelServer, Refuse, Say, Shell, model_server
+from app.devstack.agents import USUAL_AGENTS
+from app.enums import AgentNetwork, CommandMethod
+from app.ids import new_hex_id
+from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, eventually, processes_with
+from tests.agents.test_conversation import Letters
+from tests.support.model_server import ModelServer, Refuse, Say, Shell, Write, model_server
+from tests.support.processes import free_port
 
 pytestmark = pytest.mark.real_agents
 
 AGENTS = Path(__file__).parents[2] / ".taskbeacon" / "agents"
-MODELS = {"claude": "claude-sonnet-4-6", "codex": "gpt-5.5"}
+MODELS = {
+    "claude": "claude-sonnet-4-6",
+    "codex": "gpt-5.5",
+    "gemini": "gemini-2.5-pro",
+    "opencode": "openai/gpt-5.5",
+}
+SHORT = timedelta(seconds=15)
+OWN_SERVER = """
+[[adapters.opencode.files]]
+path = ".config/opencode/opencode.json"
+content = '''
+{
+  "provider": {
+    "own": {
+      "npm": "@ai-sdk/openai-compatible",
+      "options": { "baseURL": "${OPENAI_BASE_URL}", "apiKey": "{env:OPENAI_API_KEY}" },
+      "models": { "llama": {} }
+    }
+  },
+  "model": "${model}",
+  "agent": { "title": { "disable": true } }
+}
+'''
+"""
 SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
 
 
@@ -52,6 +84,8 @@ class RealRunner:
                 "ANTHROPIC_API_KEY": "sk-ant-test",
                 "OPENAI_BASE_URL": f"{model.url}/v1",
                 "OPENAI_API_KEY": "sk-test",
+                "GOOGLE_GEMINI_BASE_URL": model.url,
+                "GEMINI_API_KEY": "gk-test",
                 "DATABASE_URL": "postgresql://x:sauerkraut-41@db",
             },
         }
@@ -59,11 +93,27 @@ class RealRunner:
     async def run(self, prompt: str, **changes: Any) -> Outcome:
         return await self._runner.run(prompt, **self._fields | changes)
 
+    def with_models_at(self, url: str) -> dict[str, str]:
+        """Return the worker's variables with all models served elsewhere."""
+        environment: dict[str, str] = self._fields["environment"]
+        hosts = ("ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "OPENAI_BASE_URL")
+        return environment | dict.fromkeys(hosts, url)
 
-@pytest.fixture(params=["claude", "codex"])
+
+@pytest.fixture(params=MODELS)
 def agent(request: pytest.FixtureRequest) -> str:
     name: str = request.param
+    if name not in USUAL_AGENTS and not is_installed(name):
+        pytest.skip(f"not installed: make agents AGENTS={name}")
     return name
+
+
+def is_installed(name: str) -> bool:
+    try:
+        find_installed(load_catalog().find(name), os.environ, AGENTS)
+    except AgentNotInstalled:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -80,6 +130,7 @@ async def test_agent_works_in_the_sandbox_and_its_work_is_pushed(
 ) -> None:
     model.play(
         Shell("echo more >> file0.txt; id -u; ls ..", before="I change the file."),
+        Write("new.txt", "written by a tool\n"),
         Shell("env"),
         Say("The file has one more line."),
     )
@@ -87,7 +138,8 @@ async def test_agent_works_in_the_sandbox_and_its_work_is_pushed(
     outcome = await real.run("Add a line to file0.txt.")
 
     done = outcome.done
-    assert done.files_changed == ["file0.txt"]
+    assert done.files_changed == ["file0.txt", "new.txt"]
+    assert origin.git("show", f"{PUSH_BRANCH}:new.txt") == "written by a tool"
     assert origin.git("show", f"{PUSH_BRANCH}:file0.txt") == "content 0\nmore"
     assert done.summary == "The file has one more line."
     assert (
@@ -95,9 +147,16 @@ async def test_agent_works_in_the_sandbox_and_its_work_is_pushed(
     )
     first, *_ = model.turns
     assert "Add a line to file0.txt." in first.text
-    assert first.body["model"] == MODELS[agent]
+    assert first.model == MODELS[agent].rpartition("/")[2]
     assert all("sauerkraut-41" not in asked.text for asked in model.asked), "a variable of the worker got in"
     assert "more >> file0.txt" in commands_run(outcome)
+    told = outcome.updates("tool_call")
+    assert len({call["toolCallId"] for call in told}) == len(told) == 3, "each is introduced once"
+    ended = {update["toolCallId"] for update in outcome.updates("tool_call_update") if "status" in update}
+    assert ended == {call["toolCallId"] for call in told}
+    log = json.dumps(outcome.entries)
+    assert "was refused" not in log, "it asked hosts that have nothing to do with its work"
+    assert "does not offer" not in log
 
 
 async def test_agent_gives_structured_output(real: RealRunner, model: ModelServer) -> None:
@@ -121,7 +180,7 @@ async def test_agent_that_forgets_its_output_is_reminded(real: RealRunner, model
     assert outcome.done.summary == "Now it is written."
 
 
-async def test_what_the_agent_uses_is_counted(real: RealRunner, model: ModelServer) -> None:
+async def test_what_the_agent_uses_is_counted(real: RealRunner, model: ModelServer, agent: str) -> None:
     model.play(Shell("true"), Say("Done."))
     meter = UsageMeter()
 
@@ -129,8 +188,11 @@ async def test_what_the_agent_uses_is_counted(real: RealRunner, model: ModelServ
 
     report = meter.report()
     assert report is not None
-    assert (report["total_tokens"], report["input_tokens"], report["output_tokens"]) == (2200, 2000, 200)
-    assert report["context_tokens"] == 1100
+    # OpenCode tells the tokens of its last request only, and of all of them what they cost.
+    total, taken, given = (1100, 1000, 100) if agent == "opencode" else (2200, 2000, 200)
+    assert (report["total_tokens"], report["input_tokens"], report["output_tokens"]) == (total, taken, given)
+    assert ("context_tokens" in report) == (agent != "gemini")
+    assert ("cost" in report) == (agent in {"claude", "opencode"})
 
 
 @pytest.mark.parametrize("agent", ["claude"])
@@ -155,19 +217,83 @@ async def test_codex_cannot_write_in_read_only_mode(real: RealRunner, model: Mod
     assert "Read-only file system" in commands_run(outcome)
 
 
-@pytest.mark.parametrize("agent", ["claude"])
 @pytest.mark.parametrize(
-    ("mode", "changed"),
-    [("default", ["x"]), ("acceptEdits", ["x"]), ("bypassPermissions", ["x"]), ("plan", [])],
+    ("agent", "mode", "changed"),
+    [
+        ("claude", "default", ["x"]),
+        ("claude", "acceptEdits", ["x"]),
+        ("claude", "bypassPermissions", ["x"]),
+        ("claude", "plan", []),
+        ("gemini", "default", ["x"]),
+        ("gemini", "acceptEdits", ["x"]),
+        ("gemini", "bypassPermissions", ["x"]),
+        ("gemini", "plan", []),
+        ("opencode", "default", ["x"]),
+        ("opencode", "plan", []),
+    ],
+    indirect=["agent"],
 )
-async def test_claude_follows_its_permission_mode(
+async def test_agent_follows_its_permission_mode(
     real: RealRunner, model: ModelServer, mode: str, changed: list[str]
 ) -> None:
-    model.play(Shell("touch x"), Say("Done."))
+    model.play(Write("x", "x\n"), Say("Done."))
 
     outcome = await real.run("Make x.", permission_mode=mode)
 
     assert outcome.done.files_changed == changed
+    assert "does not offer" not in json.dumps(outcome.entries)
+
+
+async def test_cancelled_agent_leaves_its_turn(real: RealRunner, model: ModelServer) -> None:
+    seconds = f"300.{new_hex_id()[:8].translate(str.maketrans('abcdef', '123456'))}"
+    model.play(Shell(f"touch begun; sleep {seconds}"), Say("That took long."))
+    letters = Letters()
+
+    run = asyncio.create_task(real.run("Wait.", mailbox=letters))
+    await eventually(lambda: bool(processes_with(f"sleep\0{seconds}")))
+    letters.put(CommandMethod.CANCEL)
+    outcome = await run
+
+    assert isinstance(outcome.failed, AgentCancelled)
+    assert outcome.failed.partial is not None
+    assert outcome.failed.partial.files_changed == ["begun"]
+    assert processes_with(f"sleep\0{seconds}") == []
+
+
+async def test_host_of_the_model_that_is_away_is_told(real: RealRunner) -> None:
+    port = free_port()
+
+    outcome = await real.run(
+        "Work.", environment=real.with_models_at(f"http://127.0.0.1:{port}"), timeout=SHORT
+    )
+
+    assert outcome.failed.message
+    log = json.dumps(outcome.entries)
+    assert f"127.0.0.1:{port} cannot be reached." in log
+    assert "were refused" not in log
+
+
+@pytest.mark.parametrize("agent", ["claude"])
+async def test_missing_key_is_told_by_its_name(real: RealRunner) -> None:
+    outcome = await real.run("Work.", environment={"PATH": os.environ["PATH"]})
+
+    assert outcome.failed.message.endswith(
+        "gives it none of ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, CLAUDE_CODE_OAUTH_TOKEN."
+    )
+
+
+@pytest.mark.parametrize("agent", ["opencode"])
+async def test_opencode_works_with_an_operators_own_server_of_chat_completions(
+    real: RealRunner, model: ModelServer, tmp_path: Path
+) -> None:
+    catalog = tmp_path / "agents.toml"
+    catalog.write_text(OWN_SERVER)
+    model.play(Write("new.txt", "hello\n"), Say("Written."))
+
+    outcome = await real.run("Write.", adapter=load_catalog(catalog).find("opencode"), model="own/llama")
+
+    assert outcome.done.files_changed == ["new.txt"]
+    assert [(asked.path, asked.model) for asked in model.asked] == [("/v1/chat/completions", "llama")] * 2
 
 
 async def test_model_and_effort_reach_the_model(real: RealRunner, model: ModelServer, agent: str) -> None:
@@ -176,10 +302,12 @@ async def test_model_and_effort_reach_the_model(real: RealRunner, model: ModelSe
     outcome = await real.run("Say hello.", reasoning_effort="low")
 
     assert outcome.done.summary == "Hello."
-    body = model.turns[0].body
-    effort = body["output_config"]["effort"] if agent == "claude" else body["reasoning"]["effort"]
-    assert (body["model"], effort) == (MODELS[agent], "low")
-    assert "does not offer" not in json.dumps(outcome.entries)
+    first = model.turns[0]
+    assert first.model == MODELS[agent].rpartition("/")[2]
+    told = "does not offer thought_level 'low'" in json.dumps(outcome.entries)
+    assert told == (agent == "gemini")
+    if not told:
+        assert first.body["output_config" if agent == "claude" else "reasoning"]["effort"] == "low"
 
 
 async def test_refusal_of_the_model_fails_the_run_in_its_words(real: RealRunner, model: ModelServer) -> None:
@@ -191,6 +319,7 @@ async def test_refusal_of_the_model_fails_the_run_in_its_words(real: RealRunner,
     assert "Your credit is used up." in outcome.failed.message
 
 
+@pytest.mark.parametrize("agent", USUAL_AGENTS)
 async def test_agent_takes_up_the_conversation_of_an_earlier_run(
     real: RealRunner, model: ModelServer, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ import pytest
 from acp.schema import Usage
 
 from app.agents.budget import Budget
-from app.agents.usage import UsageMeter
+from app.agents.usage import UsageMeter, usage_in_meta
 
 TOOL_ENDED = {"sessionUpdate": "tool_call_update", "status": "completed"}
 
@@ -123,3 +123,24 @@ def test_budget_is_used_by_whichever_is_nearer_to_its_end() -> None:
     assert Budget(tokens=1000, cost=2, spent_tokens=1).describe(meter) == (
         "501 of 1000 tokens and 0.50 of 2.00 US dollars"
     )
+
+
+def test_usage_is_found_where_an_agent_keeps_it() -> None:
+    meta = {"quota": {"token_count": {"input_tokens": 3000, "output_tokens": 300}}}
+
+    assert usage_in_meta(meta, "quota.token_count") == usage(3300, input_tokens=3000, output_tokens=300)
+
+
+@pytest.mark.parametrize(
+    ("meta", "path"),
+    [
+        (None, "quota"),
+        ({}, "quota"),
+        ({"quota": 7}, "quota.token_count"),
+        ({"quota": {}}, "quota"),
+        ({"quota": {"input_tokens": "7"}}, "quota"),
+        ({"input_tokens": 7}, None),
+    ],
+)
+def test_no_usage_is_found_where_there_is_none(meta: dict[str, object] | None, path: str | None) -> None:
+    assert usage_in_meta(meta, path) is None

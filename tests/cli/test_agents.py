@@ -19,6 +19,11 @@ def test_agents_are_listed_with_what_answers(taskbeacon: Taskbeacon, tmp_path: P
         "TASKBEACON_AGENT_CATALOG": str(catalog),
         "TASKBEACON_HOME": str(tmp_path),
         "PATH": "/usr/bin",
+        "OPENAI_API_KEY": "sk-test",
+        "ANTHROPIC_API_KEY": "",
+        "ANTHROPIC_AUTH_TOKEN": "",
+        "CLAUDE_CODE_OAUTH_TOKEN": "",
+        "GEMINI_API_KEY": "",
     }
 
     table = taskbeacon("agents", **settings)
@@ -37,3 +42,10 @@ def test_agents_are_listed_with_what_answers(taskbeacon: Taskbeacon, tmp_path: P
         None,
     )
     assert by_name["ghost"]["problem"].endswith("Call a medium.")
+    assert by_name["ghost"]["install"] == "Call a medium."
+    rows = {row.split()[0]: row.split()[1:] for row in table.stdout.splitlines() if row}
+    assert rows["runbook"] == ["default", "yes", "1", "yes", "-"]
+    assert rows["gemini"] == ["no", "no", "-", "no", "no"]
+    assert rows["codex"] == ["yes", "no", "-", "no", "yes"]
+    assert "make agents AGENTS=opencode" in table.stdout
+    assert (by_name["claude"]["has_key"], by_name["codex"]["has_key"]) == (False, True)

@@ -3,6 +3,7 @@
     POST /v1/messages            Anthropic
     POST /v1/chat/completions    OpenAI, and most others
     POST /v1/responses           OpenAI, newer
+    POST /v1beta/models/…        Google
 
 An agent asks with the tools that it has; each such question takes the next step of the script. Questions without
 tools (agents ask for titles and the like) are answered with a few words and take no step.
@@ -23,7 +24,7 @@ from starlette.routing import Route
 from app.ids import new_hex_id
 from tests.support.serving import serving
 
-__all__ = ["Asked", "ModelServer", "Refuse", "Say", "Shell", "Step", "model_server"]
+__all__ = ["Asked", "ModelServer", "Refuse", "Say", "Shell", "Step", "Write", "model_server"]
 
 Json = dict[str, Any]
 
@@ -35,6 +36,14 @@ _SHELL_TOOLS: dict[str, Callable[[str], Json]] = {
     "shell": lambda command: {"command": ["bash", "-c", command]},
     "shell_command": lambda command: {"command": command},
     "run_shell_command": lambda command: {"command": command},
+}
+
+# How each calls its tool that writes a file.
+_WRITE_TOOLS: dict[str, Callable[[str, str], Json]] = {
+    "Write": lambda path, content: {"file_path": path, "content": content},
+    "write": lambda path, content: {"filePath": path, "content": content},
+    "write_file": lambda path, content: {"file_path": path, "content": content},
+    "apply_patch": lambda path, content: {"patchText": _patch(path, content)},
 }
 
 
@@ -54,6 +63,15 @@ class Shell:
 
 
 @dataclass(frozen=True, slots=True)
+class Write:
+    """The model wants a new file written, in the agent's working folder."""
+
+    name: str
+    content: str
+    before: str = ""  # said first
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """The server answers with an error."""
 
@@ -61,7 +79,9 @@ class Refuse:
     message: str
 
 
-Step = Say | Shell | Refuse
+Call = Shell | Write
+Turn = Say | Call
+Step = Turn | Refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +95,24 @@ class Asked:
     @property
     def tools(self) -> list[str]:
         """The names of the tools that the agent offers."""
-        tools = self.body.get("tools") or []
-        return [str(tool.get("name") or tool.get("function", {}).get("name")) for tool in tools]
+        return [str(tool.get("name") or tool.get("function", {}).get("name")) for tool in self._tools]
+
+    @property
+    def text_tools(self) -> list[str]:
+        """Those of them that take a text, and not JSON."""
+        return [str(tool.get("name")) for tool in self._tools if tool.get("type") == "custom"]
+
+    @property
+    def _tools(self) -> list[Json]:
+        # Google puts all of them into one.
+        return [
+            tool for each in self.body.get("tools") or [] for tool in each.get("functionDeclarations", [each])
+        ]
+
+    @property
+    def model(self) -> str:
+        """The model that was asked for."""
+        return str(self.body.get("model") or self.path.rpartition("/")[2].partition(":")[0])
 
     @property
     def text(self) -> str:
@@ -119,6 +155,8 @@ async def model_server() -> AsyncGenerator[ModelServer, None]:
         Route("/v1/messages", _endpoint(server, _anthropic_events, _anthropic_whole), methods=["POST"]),
         Route("/v1/chat/completions", _endpoint(server, _chat_events, _chat_whole), methods=["POST"]),
         Route("/v1/responses", _endpoint(server, _responses_events, _responses_whole), methods=["POST"]),
+        # The model and what is to be done with it are one segment: `gemini-2.5-pro:streamGenerateContent`.
+        Route("/v1beta/models/{ask}", _endpoint(server, _google_events, _google_whole), methods=["POST"]),
         Route("/v1/models", _models),
         Route("/", _nothing, methods=["GET", "HEAD"]),
     ]
@@ -127,8 +165,8 @@ async def model_server() -> AsyncGenerator[ModelServer, None]:
         yield server
 
 
-Events = Callable[[ModelServer, Asked, Say | Shell], Iterator[tuple[str | None, Json | str]]]
-Whole = Callable[[ModelServer, Asked, Say | Shell], Json]
+Events = Callable[[ModelServer, Asked, Turn], Iterator[tuple[str | None, Json | str]]]
+Whole = Callable[[ModelServer, Asked, Turn], Json]
 
 
 def _endpoint(server: ModelServer, events: Events, whole: Whole) -> Callable[[Request], Any]:
@@ -137,9 +175,9 @@ def _endpoint(server: ModelServer, events: Events, whole: Whole) -> Callable[[Re
         server.asked.append(asked)
         step = server.next_step(asked)
         if isinstance(step, Refuse):
-            error = {"type": "invalid_request_error", "message": step.message}
+            error = {"type": "invalid_request_error", "message": step.message, "code": step.status}
             return JSONResponse({"type": "error", "error": error}, status_code=step.status)
-        if not asked.body.get("stream"):
+        if not asked.body.get("stream") and request.query_params.get("alt") != "sse":
             return JSONResponse(whole(server, asked, step))
         return StreamingResponse(
             _encoded(events(server, asked, step)), headers={"content-type": "text/event-stream"}
@@ -166,11 +204,18 @@ async def _nothing(_request: Request) -> Response:
     return Response()
 
 
-def _tool_call(asked: Asked, step: Shell) -> tuple[str, Json]:
+def _tool_call(asked: Asked, step: Call) -> tuple[str, Json]:
     for name in asked.tools:
-        if name in _SHELL_TOOLS:
+        if isinstance(step, Shell) and name in _SHELL_TOOLS:
             return name, _SHELL_TOOLS[name](step.command)
-    raise AssertionError(f"none of the agent's tools runs a command: {asked.tools}")
+        if isinstance(step, Write) and name in _WRITE_TOOLS:
+            return name, _WRITE_TOOLS[name](step.name, step.content)
+    raise AssertionError(f"none of the agent's tools does that: {step}, {asked.tools}")
+
+
+def _patch(path: str, content: str) -> str:
+    lines = "".join(f"+{line}\n" for line in content.splitlines())
+    return f"*** Begin Patch\n*** Add File: {path}\n{lines}*** End Patch\n"
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -178,7 +223,7 @@ def _pieces(text: str) -> Iterator[str]:
     yield from (part for part in (text[:middle], text[middle:]) if part)
 
 
-def _said(step: Say | Shell) -> str:
+def _said(step: Turn) -> str:
     return step.text if isinstance(step, Say) else step.before
 
 
@@ -194,11 +239,11 @@ def _anthropic_usage(server: ModelServer) -> Json:
     }
 
 
-def _anthropic_whole(server: ModelServer, asked: Asked, step: Say | Shell) -> Json:
+def _anthropic_whole(server: ModelServer, asked: Asked, step: Turn) -> Json:
     content: list[Json] = []
     if _said(step):
         content.append({"type": "text", "text": _said(step)})
-    if isinstance(step, Shell):
+    if isinstance(step, Call):
         name, arguments = _tool_call(asked, step)
         content.append({"type": "tool_use", "id": f"toolu_{new_hex_id()}", "name": name, "input": arguments})
     return {
@@ -207,15 +252,13 @@ def _anthropic_whole(server: ModelServer, asked: Asked, step: Say | Shell) -> Js
         "role": "assistant",
         "model": asked.body.get("model"),
         "content": content,
-        "stop_reason": "tool_use" if isinstance(step, Shell) else "end_turn",
+        "stop_reason": "tool_use" if isinstance(step, Call) else "end_turn",
         "stop_sequence": None,
         "usage": _anthropic_usage(server),
     }
 
 
-def _anthropic_events(
-    server: ModelServer, asked: Asked, step: Say | Shell
-) -> Iterator[tuple[str | None, Json]]:
+def _anthropic_events(server: ModelServer, asked: Asked, step: Turn) -> Iterator[tuple[str | None, Json]]:
     whole = _anthropic_whole(server, asked, step)
     start = whole | {"content": [], "stop_reason": None, "usage": whole["usage"] | {"output_tokens": 1}}
     yield "message_start", {"type": "message_start", "message": start}
@@ -255,9 +298,9 @@ def _chat_usage(server: ModelServer) -> Json:
     }
 
 
-def _chat_message(asked: Asked, step: Say | Shell) -> Json:
+def _chat_message(asked: Asked, step: Turn) -> Json:
     message: Json = {"role": "assistant", "content": _said(step) or None}
-    if isinstance(step, Shell):
+    if isinstance(step, Call):
         name, arguments = _tool_call(asked, step)
         call = {"name": name, "arguments": json.dumps(arguments)}
         message["tool_calls"] = [
@@ -276,15 +319,13 @@ def _chat_envelope(asked: Asked, kind: str, choice: Json) -> Json:
     }
 
 
-def _chat_whole(server: ModelServer, asked: Asked, step: Say | Shell) -> Json:
-    reason = "tool_calls" if isinstance(step, Shell) else "stop"
+def _chat_whole(server: ModelServer, asked: Asked, step: Turn) -> Json:
+    reason = "tool_calls" if isinstance(step, Call) else "stop"
     choice = {"message": _chat_message(asked, step), "finish_reason": reason}
     return _chat_envelope(asked, "chat.completion", choice) | {"usage": _chat_usage(server)}
 
 
-def _chat_events(
-    server: ModelServer, asked: Asked, step: Say | Shell
-) -> Iterator[tuple[str | None, Json | str]]:
+def _chat_events(server: ModelServer, asked: Asked, step: Turn) -> Iterator[tuple[str | None, Json | str]]:
     def chunk(delta: Json, reason: str | None = None) -> Json:
         return _chat_envelope(asked, "chat.completion.chunk", {"delta": delta, "finish_reason": reason})
 
@@ -294,7 +335,7 @@ def _chat_events(
         yield None, chunk({"content": piece})
     if "tool_calls" in message:
         yield None, chunk({"tool_calls": message["tool_calls"]})
-    yield None, chunk({}, "tool_calls" if isinstance(step, Shell) else "stop")
+    yield None, chunk({}, "tool_calls" if isinstance(step, Call) else "stop")
     yield None, chunk({}) | {"choices": [], "usage": _chat_usage(server)}
     yield None, "[DONE]"
 
@@ -302,28 +343,31 @@ def _chat_events(
 # OpenAI, responses
 
 
-def _responses_items(asked: Asked, step: Say | Shell) -> list[Json]:
+def _responses_items(asked: Asked, step: Turn) -> list[Json]:
     items: list[Json] = []
     if _said(step):
         content = [{"type": "output_text", "text": _said(step), "annotations": []}]
         items.append(
-            {"type": "message", "role": "assistant", "id": f"msg_{new_hex_id()}", "content": content}
-        )
-    if isinstance(step, Shell):
-        name, arguments = _tool_call(asked, step)
-        items.append(
             {
-                "type": "function_call",
-                "id": f"fc_{new_hex_id()}",
-                "call_id": f"call_{new_hex_id()}",
-                "name": name,
-                "arguments": json.dumps(arguments),
+                "type": "message",
+                "role": "assistant",
+                "id": f"msg_{new_hex_id()}",
+                "status": "completed",
+                "content": content,
             }
         )
+    if isinstance(step, Call):
+        name, arguments = _tool_call(asked, step)
+        if name in asked.text_tools:
+            (text,) = arguments.values()
+            item = {"type": "custom_tool_call", "id": f"ctc_{new_hex_id()}", "input": text}
+        else:
+            item = {"type": "function_call", "id": f"fc_{new_hex_id()}", "arguments": json.dumps(arguments)}
+        items.append(item | {"call_id": f"call_{new_hex_id()}", "name": name, "status": "completed"})
     return items
 
 
-def _responses_whole(server: ModelServer, asked: Asked, step: Say | Shell) -> Json:
+def _responses_whole(server: ModelServer, asked: Asked, step: Turn) -> Json:
     return {
         "id": f"resp_{new_hex_id()}",
         "object": "response",
@@ -341,9 +385,7 @@ def _responses_whole(server: ModelServer, asked: Asked, step: Say | Shell) -> Js
     }
 
 
-def _responses_events(
-    server: ModelServer, asked: Asked, step: Say | Shell
-) -> Iterator[tuple[str | None, Json]]:
+def _responses_events(server: ModelServer, asked: Asked, step: Turn) -> Iterator[tuple[str | None, Json]]:
     whole = _responses_whole(server, asked, step)
 
     def event(kind: str, **fields: Any) -> tuple[str, Json]:
@@ -352,9 +394,47 @@ def _responses_events(
     yield event("response.created", response=whole | {"status": "in_progress", "output": [], "usage": None})
     for index, item in enumerate(whole["output"]):
         place = {"output_index": index, "item_id": item["id"]}
-        yield event("response.output_item.added", output_index=index, item=item | {"content": []})
+        begun = {key: type(item[key])() for key in ("arguments", "content", "input") if key in item}
+        yield event(
+            "response.output_item.added", output_index=index, item=item | begun | {"status": "in_progress"}
+        )
+        for piece in _pieces(item.get("arguments", "")):
+            yield event("response.function_call_arguments.delta", delta=piece, **place)
         for content in item.get("content", ()):
             for piece in _pieces(content["text"]):
                 yield event("response.output_text.delta", content_index=0, delta=piece, **place)
         yield event("response.output_item.done", output_index=index, item=item)
     yield event("response.completed", response=whole)
+
+
+# Google: https://ai.google.dev/api/generate-content
+
+
+def _google_answer(server: ModelServer, asked: Asked, parts: list[Json], ending: Json | None = None) -> Json:
+    usage = {
+        "promptTokenCount": server.input_tokens,
+        "candidatesTokenCount": server.output_tokens,
+        "totalTokenCount": server.input_tokens + server.output_tokens,
+    }
+    candidate = {"index": 0, "content": {"role": "model", "parts": parts}} | (ending or {})
+    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": asked.model}
+
+
+def _google_calls(asked: Asked, step: Turn) -> list[Json]:
+    if isinstance(step, Say):
+        return []
+    name, arguments = _tool_call(asked, step)
+    return [{"functionCall": {"id": f"call_{new_hex_id()}", "name": name, "args": arguments}}]
+
+
+def _google_whole(server: ModelServer, asked: Asked, step: Turn) -> Json:
+    if asked.path.endswith(":countTokens"):
+        return {"totalTokens": 10}
+    said = [{"text": _said(step)}] if _said(step) else []
+    return _google_answer(server, asked, [*said, *_google_calls(asked, step)], {"finishReason": "STOP"})
+
+
+def _google_events(server: ModelServer, asked: Asked, step: Turn) -> Iterator[tuple[str | None, Json]]:
+    for piece in _pieces(_said(step)):
+        yield None, _google_answer(server, asked, [{"text": piece}])
+    yield None, _google_answer(server, asked, _google_calls(asked, step), {"finishReason": "STOP"})
