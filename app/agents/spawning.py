@@ -17,6 +17,8 @@ from typing import IO
 
 from typing_extensions import override
 
+from app.agents.uninterrupted import uninterrupted
+
 __all__ = ["Process", "spawn"]
 
 _LIMIT = 2**16
@@ -120,7 +122,8 @@ async def spawn(
     )
     process = Process(popen)
     try:
-        await process.connect(limit)
+        # A pipe belongs to the loop as a whole or not at all: what was cancelled half-way would be closed by neither.
+        await uninterrupted(process.connect(limit))
     except BaseException:
         popen.kill()
         popen.wait()

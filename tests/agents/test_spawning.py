@@ -1,6 +1,7 @@
 """Programs that the loop did not start itself: input, output, end, and nothing left open."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 import uvloop
 
 from app.agents.spawning import spawn
+from tests.support.waiting import eventually
 
 PIPE = asyncio.subprocess.PIPE
 
@@ -53,6 +55,37 @@ def test_nothing_stays_open(runner: asyncio.Runner) -> None:
 
     with runner:
         runner.run(talk())
+
+
+def test_start_that_is_cancelled_leaves_neither_program_nor_pipe(runner: asyncio.Runner) -> None:
+    """However far it has come: a pipe that the loop had not taken yet stayed open."""
+
+    async def start(rounds: int) -> bool:
+        starting = asyncio.create_task(spawn("sleep", "86400", stdin=PIPE, stdout=PIPE, stderr=PIPE))
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        is_cancelled = starting.cancel()
+        [result] = await asyncio.gather(starting, return_exceptions=True)
+        assert isinstance(result, asyncio.CancelledError) is is_cancelled
+        if not isinstance(result, BaseException):
+            result.kill()
+            await result.wait()
+        return is_cancelled
+
+    async def start_all() -> None:
+        await start(100)
+        before = open_descriptors()
+        cancelled = [await start(rounds) for rounds in range(1, 30)]
+        assert (cancelled[0], cancelled[-1]) == (True, False)
+
+        async def all_closed() -> bool:
+            gc.collect()
+            return len(open_descriptors()) <= len(before)
+
+        await eventually(all_closed)
+
+    with runner:
+        runner.run(start_all())
 
 
 def test_end_is_seen_by_all_who_wait_also_while_output_is_unread(runner: asyncio.Runner) -> None:
