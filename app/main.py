@@ -55,6 +55,21 @@ _ROUTERS = (
     docs.router,
 )
 
+# What pages of other origins may read of answers, beside what every page may.
+_EXPOSED_HEADERS = (
+    "Content-Disposition",
+    "Content-Range",
+    "ETag",
+    "Idempotent-Replayed",
+    "Retry-After",
+    "Server-Timing",
+    "X-Filtered-Count",
+    "X-Has-More",
+    "X-Matching-Count",
+    "X-Request-Id",
+    "X-Total-Count",
+)
+
 
 def create_app(settings: Settings | None = None, *, process: ProcessContext | None = None) -> FastAPI:
     """Return the API.
@@ -98,6 +113,6 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
             allow_origins=settings.cors_origins,
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["X-Request-Id", "Retry-After"],
+            expose_headers=_EXPOSED_HEADERS,
         )
     return app

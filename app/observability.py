@@ -15,8 +15,8 @@ from app.enums import LogFormat
 
 __all__ = ["configure_logging", "redact"]
 
-# Keys of this service, whatever text they were pasted into.
-_SECRET_VALUE = re.compile(r"ph[xacs]_[A-Za-z0-9]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+# Keys of this service, whatever text they were pasted into, and what stands before the host of a URL.
+_SECRET_VALUE = re.compile(r"ph[xacs]_[A-Za-z0-9]{8,}|(?<=://)[^/\s@]+(?=@)")
 _SECRET_NAMES = frozenset(
     {"authorization", "token", "password", "secret", "api_key", "personal_api_key", "github_user_token"}
 )

@@ -77,8 +77,12 @@ def test_values_are_redacted_by_their_name(name: str) -> None:
     }
 
 
-def test_password_of_an_url_is_redacted_and_its_host_is_not() -> None:
-    event = redact(None, "info", {"error": f"cannot connect to {DATABASE_URL}"})
+@pytest.mark.parametrize(
+    "url", [DATABASE_URL, "redis://:hunter2@db.internal:6379/0", "https://hunter2@db.internal/org/repo.git"]
+)
+def test_credential_of_an_url_is_redacted_and_its_host_is_not(url: str) -> None:
+    """Some have no user, some nothing else."""
+    event = redact(None, "info", {"error": f"cannot connect to {url}"})
 
     assert "hunter2" not in event["error"]
     assert "db.internal" in event["error"]

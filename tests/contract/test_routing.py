@@ -103,6 +103,20 @@ class TestCors:
         response = await browser.get(tasks_url)
         assert response.headers["access-control-allow-origin"] == ORIGIN
 
+    async def test_headers_that_clients_need_may_be_read_by_the_origin(
+        self, browser: httpx.AsyncClient, tasks_url: str
+    ) -> None:
+        """A page of a log says only in its headers whether it was the last (contract 6.4)."""
+        task = (await browser.post(tasks_url, json={})).json()["id"]
+        run = (await browser.post(f"{tasks_url}/{task}/runs")).json()["id"]
+        response = await browser.get(f"{tasks_url}/{task}/runs/{run}/session_logs")
+        exposed = {
+            name.strip().lower() for name in response.headers["access-control-expose-headers"].split(",")
+        }
+        sent = {name for name in response.headers if name.startswith("x-") or name == "server-timing"}
+        assert {"x-total-count", "x-filtered-count", "x-matching-count", "x-has-more"} <= sent
+        assert sent | {"idempotent-replayed", "retry-after", "content-disposition"} <= exposed
+
     async def test_errors_may_be_read_by_the_origin(self, browser: httpx.AsyncClient, tasks_url: str) -> None:
         """A page that cannot read the envelope could not refresh its token."""
         response = await browser.get(tasks_url, headers={"Authorization": "Bearer phx_wrong"})
