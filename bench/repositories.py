@@ -1,30 +1,31 @@
 """From the claim of a run to the start of its agent on a large repository: the first run and the second one.
 
-Makes a repository of 200 MB (ten versions of 200 files that do not compress), and performs runs of it in a real
-sandbox. Run it with `make bench-repositories`.
+Makes a repository of 200 MB (ten versions of 200 files that do not compress), and has a real worker perform runs of it
+in a real sandbox, without mirrors and with them. Run it with `make bench-repositories`.
 """
 
 import asyncio
 import json
 import logging
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
+import httpx
 import structlog
+import uvloop
 
-from app.agents.catalog import DEFAULT_ADAPTER, load_catalog
-from app.agents.confinement import SandboxPolicy
-from app.agents.execution import RunSpec, perform
-from app.agents.mirrors import Mirrors
-from app.agents.sandbox import Sandbox, probe
+from app.config import Settings
+from app.enums import TERMINAL_STATUSES, RunStatus
+from app.services.process import open_process
+from bench.servers import servers
+from bench.workers import Account, asked_here, first_events, until, working
 
+_REPOSITORY: Final = "bench/large"
 _VERSIONS: Final = 10
 _FILES: Final = 200
 _FILE_BYTES: Final = 100 * 1024
@@ -52,51 +53,57 @@ def _make_repository(folder: Path) -> None:
         raise RuntimeError("the repository could not be made")
 
 
-async def _measure(folder: Path, origin: Path, sandbox: Sandbox, mirrors: Mirrors | None) -> float:
-    """Return the seconds from the orders to the start of the agent."""
-    began, started = time.perf_counter(), 0.0
+class _Starts:
+    """Runs of a repository, one after the other, and how soon their agents start."""
 
-    async def emit(entry: dict[str, Any]) -> None:
-        nonlocal started
-        if not started and entry["notification"]["params"].get("step") == "agent":
-            started = time.perf_counter()
+    def __init__(self, client: httpx.AsyncClient, account: Account) -> None:
+        self._client = client
+        self._url = f"/api/projects/{account.project_id}/tasks"
 
-    run_id = uuid4()
-    spec = RunSpec(
-        run_id=run_id,
-        adapter=load_catalog().find(DEFAULT_ADAPTER),
-        prompt="```say\nhi\n```",
-        root=folder / "workspaces",
-        push_branch=f"taskbeacon/{run_id}",
-        clone_url=origin.as_uri(),
-        mirrors=mirrors,
-        timeout=timedelta(minutes=10),
-        sandbox=sandbox,
-        environment=dict(os.environ),
-        commit_subject="Bench",
-    )
-    await perform(spec, emit)
-    return started - began
+    async def measure(self, count: int, log: Path) -> list[float]:
+        """Perform runs and return the seconds from the claim of each to its agent's process."""
+        ids = [await self._perform() for _ in range(count)]
+        events = first_events(log)
+        return [events[run_id, "run.agent_spawned"] - events[run_id, "run.status_changed"] for run_id in ids]
+
+    async def _perform(self) -> str:
+        task = await self._client.post(
+            self._url, json={"description": "```say\nhi\n```", "repository": _REPOSITORY}
+        )
+        url = f"{self._url}/{task.raise_for_status().json()['id']}"
+        run: dict[str, Any] = (await self._client.post(f"{url}/run")).raise_for_status().json()["latest_run"]
+
+        async def is_over() -> bool:
+            nonlocal run
+            run = (await self._client.get(url)).raise_for_status().json()["latest_run"]
+            return run["status"] in TERMINAL_STATUSES
+
+        await until(is_over)
+        if run["status"] != RunStatus.COMPLETED:
+            raise RuntimeError(run["error_message"])
+        return str(run["id"])
 
 
-async def _run(folder: Path) -> dict[str, Any]:
-    origin = folder / "origin.git"
+async def _run(settings: Settings, folder: Path) -> dict[str, Any]:
+    origin = folder / "code" / _REPOSITORY
     await asyncio.to_thread(_make_repository, origin)
-    (folder / "workspaces").mkdir()
-    sandbox = await probe(SandboxPolicy())
-    mirrors = Mirrors(folder / "mirrors", os.environ, max_bytes=2**32)
-    without = await _measure(folder, origin, sandbox, None)
-    first = await _measure(folder, origin, sandbox, mirrors)
-    # The best of some: what else happens on the machine only slows down.
-    further = [await _measure(folder, origin, sandbox, mirrors) for _ in range(_FURTHER_RUNS)]
+    places = {"TASKBEACON_GIT_BASE_URL": (folder / "code").as_uri()}
+    async with open_process(settings, name="bench") as process, asked_here(process) as (client, account):
+        starts = _Starts(client, account)
+        log = folder / "without.log"
+        async with working(settings, log, **places, TASKBEACON_GIT_MIRRORS_MAX_MB="0"):
+            [without] = await starts.measure(1, log)
+        log = folder / "with.log"
+        async with working(settings, log, **places):
+            first, *further = await starts.measure(1 + _FURTHER_RUNS, log)
     size = sum(path.stat().st_size for path in origin.rglob("*") if path.is_file())
     return {
         "repository_megabytes": round(size / 1e6),
         "without_mirror_seconds": round(without, 2),
         "first_run_seconds": round(first, 2),
         "further_runs_seconds": [round(seconds, 2) for seconds in further],
-        "bar": f"the agent of the second run starts within {_BAR_SECONDS:.0f} s",
-        "ok": min(further) < _BAR_SECONDS,
+        "bar": f"the agent of the second run starts within {_BAR_SECONDS:.0f} s of the claim",
+        "ok": max(further[0], statistics.median(further)) < _BAR_SECONDS,
     }
 
 
@@ -104,8 +111,8 @@ def main() -> int:
     """Measure, print one JSON object, and return an exit status."""
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    with tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-        result = asyncio.run(_run(Path(folder)))
+    with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
+        result = uvloop.run(_run(settings, Path(folder)))
     print(json.dumps(result, indent=2))  # noqa: T201 - the result
     return 0 if result["ok"] else 1
 

@@ -11,14 +11,12 @@ All with real servers and processes. Run it with `make bench-runs`.
 
 import asyncio
 import importlib
-import json
 import logging
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Sequence
-from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, cast
@@ -44,7 +42,7 @@ from bench.load import cpu_seconds
 from bench.polling_worker import LATENCIES, QUEUES
 from bench.servers import servers
 from bench.table import timing
-from bench.workers import Account, asked_here, running, until, working
+from bench.workers import Account, asked_here, first_events, running, until, working
 
 _JOBS: Final = 20
 _STARTS: Final = 15
@@ -148,7 +146,7 @@ class RunBench:
             run_id = await self._start()
             answered[run_id] = time.time()
             await self._ended(len(answered))
-        events = self._events()
+        events = first_events(self._log)
         claimed = {run: events[run, "run.status_changed"] for run in answered}
         spawned = {run: events[run, "run.agent_spawned"] for run in answered}
         return (
@@ -219,16 +217,6 @@ class RunBench:
             return await self._count() >= count
 
         await until(over)
-
-    def _events(self) -> dict[tuple[str, str], float]:
-        """Return when the worker logged what, the first time: by run and event."""
-        found: dict[tuple[str, str], float] = {}
-        for line in self._log.read_text().splitlines():
-            if line.startswith("{"):
-                entry = json.loads(line)
-                when = datetime.fromisoformat(entry["timestamp"]).timestamp()
-                found.setdefault((entry.get("run_id", ""), entry["event"]), when)
-        return found
 
 
 def _compared(what: str, ours: float, plain: float) -> Row:

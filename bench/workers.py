@@ -1,12 +1,14 @@
 """The real worker as a process, and the real API in this one, which asks it for runs."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +21,7 @@ from app.services import accounts, api_keys
 from app.services.process import ProcessContext
 from bench.servers import environment_of
 
-__all__ = ["Account", "asked_here", "running", "until", "working"]
+__all__ = ["Account", "asked_here", "first_events", "running", "until", "working"]
 
 _STOP_SECONDS: Final = 10.0
 _WAIT_SECONDS: Final = 120.0
@@ -56,12 +58,23 @@ def running(*arguments: str, settings: Settings, log: Path, **environment: str) 
 
 
 @asynccontextmanager
-async def working(settings: Settings, log: Path) -> AsyncGenerator[int, None]:
+async def working(settings: Settings, log: Path, **environment: str) -> AsyncGenerator[int, None]:
     """Run a worker with a home of its own beside its log; yield its process id once it takes runs."""
-    home = str(log.with_suffix(".home"))
-    with running("-m", "app.cli", "worker", settings=settings, log=log, TASKBEACON_HOME=home) as pid:
+    variables = {"TASKBEACON_HOME": str(log.with_suffix(".home"))} | environment
+    with running("-m", "app.cli", "worker", settings=settings, log=log, **variables) as pid:
         await until(lambda: _is_logged(log, "worker.started"))
         yield pid
+
+
+def first_events(log: Path) -> dict[tuple[str, str], float]:
+    """Return when a worker logged what, the first time: by run and event."""
+    found: dict[tuple[str, str], float] = {}
+    for line in log.read_text().splitlines():
+        if line.startswith("{"):
+            entry = json.loads(line)
+            when = datetime.fromisoformat(entry["timestamp"]).timestamp()
+            found.setdefault((entry.get("run_id", ""), entry["event"]), when)
+    return found
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
