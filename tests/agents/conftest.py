@@ -115,6 +115,8 @@ class GitFolder:
             env={
                 "PATH": os.environ["PATH"],
                 "GIT_CONFIG_GLOBAL": os.devnull,
+                # A git-lfs that the machine has would fetch what is looked for.
+                "GIT_CONFIG_NOSYSTEM": "1",
                 "GIT_AUTHOR_NAME": "Ada",
                 "GIT_AUTHOR_EMAIL": "ada@example.com",
                 "GIT_COMMITTER_NAME": "Ada",
