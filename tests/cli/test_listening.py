@@ -41,8 +41,10 @@ def test_connections_are_dealt_out_among_processes(held: DealtSocket) -> None:
             connection.close()
 
 
-def test_port_that_processes_share_is_refused_to_others(held: DealtSocket) -> None:
-    with _handed_on(held), socket.socket() as other:
+def test_port_is_refused_to_another_service_before_and_while_processes_listen(held: DealtSocket) -> None:
+    with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with pytest.raises(OSError, match="in use"):
+            other.bind(held.getsockname())
+        with _handed_on(held), pytest.raises(OSError, match="in use"):
             other.bind(held.getsockname())

@@ -43,6 +43,39 @@ async def test_free_port_is_announced_and_stop_is_orderly(settings: Settings, tm
     assert any(event["event"] == "Application shutdown complete." for event in events)
 
 
+async def test_processes_of_one_service_share_its_port_and_end_with_it(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with service_process(
+        "serve --workers 2 --port 0", settings=settings, log=tmp_path / "api.log"
+    ) as process:
+        base_url = await address_of(process)
+
+        async def both_listen() -> bool:
+            assert process.is_running, process.log.read_text()
+            return _listening(int(base_url.rpartition(":")[2])) == 2
+
+        try:
+            async with httpx.AsyncClient(base_url=base_url) as client:
+                await eventually(both_listen, within_seconds=60)
+                answer = await client.get("/livez")
+            children = _children(process)
+        finally:
+            # To kill it would leave the others.
+            exit_code = process.stop()
+
+    assert answer.status_code == 200
+    assert exit_code == 0
+    events = [json.loads(line)["event"] for line in process.log.read_text().splitlines()]
+    assert events.count("Application shutdown complete.") == 2
+    assert len(children) >= 2
+
+    async def none_left() -> bool:
+        return not any(_runs(child) for child in children)
+
+    await eventually(none_left)
+
+
 def test_process_that_starts_from_nothing_writes_structured_logs(settings: Settings) -> None:
     # What uvicorn does in each process of `--workers`.
     script = """
@@ -62,3 +95,21 @@ structlog.get_logger("here").info("it.works")
 
     event = json.loads(ended.stderr)
     assert (event["event"], event["logger"], event["level"]) == ("it.works", "here", "info")
+
+
+def _children(process: ServiceProcess) -> list[str]:
+    return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+
+
+def _listening(port: int) -> int:
+    """Return how many sockets listen on a port of 127.0.0.1."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(row[1] == f"0100007F:{port:04X}" and row[3] == "0A" for row in rows)
+
+
+def _runs(pid: str) -> bool:
+    """Tell whether a process has not ended; one that has, and was not waited for, has no command line."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
