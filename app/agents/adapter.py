@@ -12,7 +12,16 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from app.enums import PermissionMode, ReasoningEffort
 
@@ -151,7 +160,7 @@ class Adapter(_Data):
     provider: Word | None = None
     # The only variables of the worker that the agent gets to see.
     environment: Annotated[tuple[VariableName, ...], Field(max_length=_MOST)] = ()
-    # Those of them that let it use its model, of which it needs one.
+    # Those of them that let it use its model, of which it needs one; what it may not see is left out.
     keys: Annotated[tuple[VariableName, ...], Field(max_length=_MOST)] = ()
     # Variables that it is given; one that holds a placeholder without a value is left out.
     settings: Annotated[
@@ -176,6 +185,12 @@ class Adapter(_Data):
         tuple[Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)], ...],
         Field(max_length=20),
     ] = ()
+
+    @field_validator("keys")
+    @classmethod
+    def _only_visible(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        visible = info.data.get("environment", ())
+        return tuple(name for name in keys if name in visible)
 
     @model_validator(mode="after")
     def _require_known_placeholders(self) -> Self:
@@ -213,8 +228,7 @@ class Adapter(_Data):
 
     def lacks_key(self, environment: Mapping[str, str]) -> bool:
         """Tell whether there are keys that it might see, and none of them is there."""
-        known = [name for name in self.keys if name in self.environment]
-        return bool(known) and not any(environment.get(name) for name in known)
+        return bool(self.keys) and not any(environment.get(name) for name in self.keys)
 
     def secrets(self, environment: Mapping[str, str]) -> list[str]:
         """Return what the agent may know of the worker's environment and nobody else: all but a public address."""

@@ -1,6 +1,7 @@
 """Adapters as data: those of this release, and what an operator's file makes of them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,19 @@ def test_adapter_tells_what_it_conveys_before_the_start() -> None:
 )
 def test_missing_key_is_noticed(keys: list[str], environment: dict[str, str], *, lacks: bool) -> None:
     assert adapter(keys=keys, environment=["A", "B"]).lacks_key(environment) is lacks
+
+
+def test_example_of_the_readme_counts_the_key_of_bedrock(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(enable = .*?)```", readme, re.DOTALL)
+
+    claude = load(tmp_path, example).find("claude")
+
+    assert claude.lacks_key({"CLAUDE_CODE_USE_BEDROCK": "1"})
+    assert not claude.lacks_key({"CLAUDE_CODE_USE_BEDROCK": "1", "AWS_BEARER_TOKEN_BEDROCK": "x"})
+
+
+def test_keys_that_an_operator_takes_from_the_environment_are_not_asked_for(tmp_path: Path) -> None:
+    claude = load(tmp_path, '[adapters.claude]\nenvironment = ["ANTHROPIC_API_KEY"]\n').find("claude")
+
+    assert claude.keys == ("ANTHROPIC_API_KEY",)
