@@ -14,11 +14,13 @@ install = "Call a medium."
 
 def test_agents_are_listed_with_what_answers(taskbeacon: Taskbeacon, tmp_path: Path) -> None:
     catalog = tmp_path / "agents.toml"
+    programs = tmp_path / "programs"
+    programs.mkdir()
     catalog.write_text(GHOST)
     settings = {
         "TASKBEACON_AGENT_CATALOG": str(catalog),
         "TASKBEACON_HOME": str(tmp_path),
-        "PATH": "/usr/bin",
+        "PATH": str(programs),
         "OPENAI_API_KEY": "sk-test",
         "ANTHROPIC_API_KEY": "",
         "ANTHROPIC_AUTH_TOKEN": "",

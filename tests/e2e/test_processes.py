@@ -122,7 +122,7 @@ async def test_stop_ends_agents_and_streams_and_gives_runs_back(
         assert [event.data["status"] for event in await two.rest() if "status" in event.data][-1:] == [
             "queued"
         ]
-        await one.rest()
+        assert await one.rest() == []
     assert api.process.stop() == 0
     assert "exceeded" not in api.process.log.read_text()
 
