@@ -33,7 +33,7 @@ test: $(STAMP) ## Run the test suite in parallel (ARGS="-k name" for a part)
 	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 .PHONY: test-chaos
-test-chaos: $(STAMP) ## Test that killed workers and restarted servers lose no run (ten minutes)
+test-chaos: $(STAMP) ## Test that killed workers and restarted servers lose no run (minutes)
 	@$(PYTHON) -m pytest -m chaos $(ARGS)
 
 .PHONY: agents
