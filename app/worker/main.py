@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -54,7 +55,7 @@ _LONG_SWEEP_SECONDS = 1800
 _CHORES_AT_A_TIME = 10
 _CHORE_SECONDS = 300
 # How long requests to push services that are under way may take to end.
-_CHORES_DRAIN_SECONDS = 15
+_CHORES_DRAIN_SECONDS = 30
 _OUTAGE_PAUSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
@@ -169,7 +170,12 @@ def _report_failure(working: asyncio.Task[None]) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    async with open_process(settings, name="worker") as process, httpx.AsyncClient() as http:
+    # One client for all runs and hosts: what a host would have it remember of one run is none of the next one's.
+    forgetful = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    async with (
+        open_process(settings, name="worker") as process,
+        httpx.AsyncClient(cookies=forgetful) as http,
+    ):
         await require_current_schema(process.sessions)
         context = WorkerContext(
             process=process,

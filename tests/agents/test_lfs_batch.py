@@ -130,6 +130,8 @@ def saying(pointer: Pointer, href: str, **entry: Any) -> JSONResponse:
         ("file:///etc/passwd", "not reached by https"),
         ("/relative", "not reached by https"),
         ("https:///x", "not reached by https"),
+        ("https://[", "cannot be read"),
+        ("https://8.8.8.8:99999999/x", "cannot be read"),
         ("https://" + "x" * 9000, "cannot be read"),
     ],
 )

@@ -119,18 +119,18 @@ class BatchApi(ObjectHost):
             for pointer in pointers:
                 try:
                     await perform(pointer, _entry_of(pointer, entries))
-                except _Refused as refused:
-                    raise failed(named[pointer], self._shown(str(refused))) from None
+                except (_Refused, ValueError) as refused:
+                    raise failed(named[pointer], self._shown(refused)) from None
                 except OSError as error:
-                    raise failed(named[pointer], str(error.strerror)) from error
+                    raise failed(named[pointer], error.strerror or type(error).__name__) from error
 
         pointers = list(named)
         for start in range(0, len(pointers), _AT_A_TIME):
             some = pointers[start : start + _AT_A_TIME]
             try:
                 entries = await self._entries(operation, some)
-            except _Refused as refused:
-                raise failed(named[some[0]], self._shown(str(refused))) from None
+            except (_Refused, ValueError) as refused:
+                raise failed(named[some[0]], self._shown(refused)) from None
             left = iter(some)
             try:
                 async with asyncio.TaskGroup() as group:
@@ -248,7 +248,9 @@ class BatchApi(ObjectHost):
         if not self._is_inside and await _leads_inside(url):
             raise _Refused(f"its host keeps it at {_place(url)}, which is no public address")
 
-    def _shown(self, reason: str) -> str:
+    def _shown(self, refused: Exception) -> str:
+        # Anything else than ours: what the host said is no URL, or no header.
+        reason = str(refused) if isinstance(refused, _Refused) else _UNREADABLE
         return self._remote.redact(reason)[:_MAX_REASON_LENGTH].rstrip(". ")
 
 

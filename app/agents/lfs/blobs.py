@@ -53,7 +53,8 @@ async def committed_pointers(git: Git, base: str | None, head: str) -> Mapping[P
         limit=_LIST_BYTES,
     )
     paths: dict[str, str] = {}
-    for line in _output(listed, "rev-list").decode(errors="replace").splitlines():
+    # By git's own line ends alone: whatever else counts as one may stand in a path.
+    for line in _output(listed, "rev-list").decode(errors="replace").split("\n"):
         blob, _, path = line.partition(" ")
         if path:
             paths.setdefault(blob, path)
