@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from app.agents.askpass import Credential
-from app.agents.git import TOKEN_USER, Remote
+from app.agents.git import TOKEN_USER, Git, Remote
+from app.agents.lfs.blobs import committed_pointers
 from app.agents.lfs.large_files import LargeFiles, Transfer
 from app.agents.lfs.objects import Pointer
 from app.agents.mirrors import Mirrors
@@ -286,3 +287,17 @@ async def test_what_is_more_than_a_run_may_have_stays_a_pointer(
     assert left_out.startswith("big.bin: ")
     assert (work.path / "big.bin").read_bytes() == pointer_of(CONTENT).text()
     assert work.git("status", "--short") == ""
+
+
+@pytest.mark.parametrize("name", ["\nx", "a\nb", "\u2028x", "\x0cx", "a\rb", "a\x1cHEAD:b c"])
+async def test_pointer_is_found_whatever_its_file_is_called(tmp_path: Path, name: str) -> None:
+    """Its branch was pushed without its object."""
+    work = GitFolder(tmp_path)
+    work.git("init", "--quiet")
+    (tmp_path / name).write_bytes(pointer_of(CONTENT).text())
+    work.git("add", ".")
+    work.git("commit", "--quiet", "--message", "x")
+
+    found = await committed_pointers(Git(tmp_path, os.environ), None, work.git("rev-parse", "HEAD"))
+
+    assert list(found) == [pointer_of(CONTENT)]

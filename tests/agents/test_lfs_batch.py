@@ -126,7 +126,7 @@ def saying(pointer: Pointer, href: str, **entry: Any) -> JSONResponse:
         ("https://localhost/x", "no public address"),
         ("http://8.8.4.4/x", "not reached by https"),
         ("http://8.8.8.8/x", "not reached by https"),
-        ("https://user@8.8.8.8/x", "not reached by https"),
+        ("https://user:secret@8.8.8.8/x", "address with a credential"),
         ("file:///etc/passwd", "not reached by https"),
         ("/relative", "not reached by https"),
         ("https:///x", "not reached by https"),
@@ -139,6 +139,15 @@ async def test_public_host_cannot_send_us_inside(tmp_path: Path, href: str, word
     pointer = pointer_of(b"content")
     async with host_that(lambda _: saying(pointer, href)) as api:
         with pytest.raises(LargeFilesFailed, match=words):
+            await api.fetch({pointer: "x.bin"}, ObjectFolder(tmp_path))
+
+
+@pytest.mark.parametrize("port", ["99999999", "0", "9" * 30])
+async def test_port_that_is_none_is_refused_on_our_own_network_too(tmp_path: Path, port: str) -> None:
+    pointer = pointer_of(b"content")
+    href = f"https://127.0.0.1:{port}/x"
+    async with host_that(lambda _: saying(pointer, href), "http://127.0.0.1:9") as api:
+        with pytest.raises(LargeFilesFailed):
             await api.fetch({pointer: "x.bin"}, ObjectFolder(tmp_path))
 
 

@@ -241,7 +241,10 @@ class BatchApi(ObjectHost):
         if self._is_own(url):
             return
         parts = urlsplit(url)
-        if parts.scheme != "https" or "@" in parts.netloc or not parts.hostname:
+        if "@" in parts.netloc:
+            raise _Refused("its host keeps it at an address with a credential in it")
+        # Asked for here, a port that is none is refused wherever the host is.
+        if parts.scheme != "https" or not parts.hostname or parts.port == 0:
             raise _Refused(f"its host keeps it at {_place(url)}, which is not reached by https")
         if self._is_inside is None:
             self._is_inside = await _leads_inside(self._remote.url)

@@ -55,8 +55,9 @@ async def committed_pointers(git: Git, base: str | None, head: str) -> Mapping[P
     paths: dict[str, str] = {}
     # By git's own line ends alone: whatever else counts as one may stand in a path.
     for line in _output(listed, "rev-list").decode(errors="replace").split("\n"):
-        blob, _, path = line.partition(" ")
-        if path:
+        blob, is_named, path = line.partition(" ")
+        # Commits have none. A name ends at its first line break, which may be all there is of it.
+        if is_named:
             paths.setdefault(blob, path)
     return {pointer: paths[blob] for blob, pointer in (await _pointers(git, paths)).items()}
 
