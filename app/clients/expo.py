@@ -136,10 +136,12 @@ class ExpoClient(PushSender):
             body = gzip.compress(body, compresslevel=1)
             headers["Content-Encoding"] = "gzip"
         try:
-            response = await self._http.post(
-                self._base_url + path, content=body, headers=headers, timeout=self._timeout_seconds
-            )
-        except httpx.HTTPError as error:
+            # For all of it: httpx would count anew with each piece of an answer that trickles.
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await self._http.post(
+                    self._base_url + path, content=body, headers=headers, timeout=None
+                )
+        except (httpx.HTTPError, TimeoutError) as error:
             raise PushUnavailable(type(error).__name__) from error
         return _answer(response)
 

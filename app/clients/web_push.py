@@ -107,10 +107,12 @@ class WebPushClient(PushSender):
         subject: str,
         hosts: Sequence[str],
         allow_http: bool = False,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._http = http
         self._key = key
         self._subject = subject
+        self._timeout_seconds = timeout_seconds
         self._hosts = tuple(hosts)
         self._schemes = {"https", "http"} if allow_http else {"https"}
         self._slots = asyncio.Semaphore(_PARALLEL_REQUESTS)
@@ -138,16 +140,18 @@ class WebPushClient(PushSender):
                 log.error("push.encryption_failed", error=type(error).__name__)  # noqa: TRY400 - may quote the token
                 return BadMessage("EncryptionFailed")
             try:
-                response = await self._http.post(
-                    request.endpoint,
-                    content=request.body,
-                    headers=request.headers,
-                    timeout=TIMEOUT_SECONDS,
-                    follow_redirects=False,
-                )
+                # For all of it: httpx would count anew with each piece of an answer that trickles.
+                async with asyncio.timeout(self._timeout_seconds):
+                    response = await self._http.post(
+                        request.endpoint,
+                        content=request.body,
+                        headers=request.headers,
+                        timeout=None,
+                        follow_redirects=False,
+                    )
             except httpx.InvalidURL:
                 return DeadToken("NotASubscription")
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, TimeoutError) as error:
                 return TryLater(type(error).__name__)
         return _outcome(response)
 

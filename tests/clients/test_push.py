@@ -26,6 +26,7 @@ from tests.support.devices import expo_token
 from tests.support.processes import free_port
 from tests.support.push import Fault, PushService, ScriptedSender, expo_application
 from tests.support.serving import serving
+from tests.support.waiting import eventually
 
 
 def message(token: str | None = None, body: str = '"A task" finished') -> PushMessage:
@@ -126,7 +127,7 @@ class TestAnySender:
     ) -> None:
         push_service.faults.append(Fault(hangs=True))
 
-        with pytest.raises(PushUnavailable, match="ReadTimeout"):
+        with pytest.raises(PushUnavailable, match="TimeoutError"):
             await sender.send([message()])
 
     async def test_message_that_spoils_its_request_is_refused_alone(
@@ -183,13 +184,28 @@ async def test_half_that_was_taken_is_not_lost_when_the_other_half_fails(
 async def test_no_more_sends_are_under_way_than_the_service_wants(
     wire: ExpoClient, push_service: PushService
 ) -> None:
-    push_service.delay_seconds = 0.05
+    push_service.may_answer.clear()
+
+    async def are_open() -> bool:
+        return push_service.open_sends >= MAX_PARALLEL_SENDS
 
     async with asyncio.TaskGroup() as group:
         sending = [group.create_task(wire.send([message()])) for _ in range(MAX_PARALLEL_SENDS + 3)]
+        await eventually(are_open)
+        # What had been sent beside them would have arrived before this.
+        await wire.receipts(["ticket"])
+        push_service.may_answer.set()
 
     assert all(isinstance(task.result()[0], Accepted) for task in sending)
     assert push_service.most_open_sends == MAX_PARALLEL_SENDS
+
+
+async def test_answer_that_trickles_is_given_up(wire: ExpoClient, push_service: PushService) -> None:
+    """It would outlast the lease of its pushes."""
+    push_service.faults.append(Fault(trickles=True))
+
+    with pytest.raises(PushUnavailable, match="TimeoutError"):
+        await wire.send([message()])
 
 
 async def test_unreachable_service_decides_nothing(unused_port_url: str) -> None:

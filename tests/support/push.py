@@ -4,14 +4,14 @@ import asyncio
 import gzip
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
@@ -43,6 +43,8 @@ class Fault:
     # Tickets that are left out at the end of the list, though the messages are taken.
     missing_tickets: int = 0
     hangs: bool = False
+    # A byte now and then, without end.
+    trickles: bool = False
 
 
 @dataclass(slots=True)
@@ -60,11 +62,16 @@ class PushService:
     receipts: dict[str, dict[str, Any]] = field(default_factory=dict)
     receipt_batches: list[int] = field(default_factory=list)
     delay_seconds: float = 0.0
+    # Answers to sends are held back while it is not set.
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
     # Sends that have not been answered yet, and the most of them there were at a time.
     open_sends: int = 0
     most_open_sends: int = 0
     # Until when each send had to begin, by the clock of the event loop.
     deadlines: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.may_answer.set()
 
     @property
     def tokens(self) -> list[str]:
@@ -93,10 +100,13 @@ def expo_application(service: PushService) -> Starlette:
         service.batches.append(len(messages))
         service.open_sends += 1
         service.most_open_sends = max(service.most_open_sends, service.open_sends)
+        _ = await service.may_answer.wait()
         if service.delay_seconds:
             await asyncio.sleep(service.delay_seconds)
         service.open_sends -= 1
         fault = service.faults.popleft() if service.faults else Fault()
+        if fault.trickles:
+            return StreamingResponse(_trickle())
         if fault.hangs:
             # Until the client has had enough: nothing else arrives after the body.
             await request.receive()
@@ -119,6 +129,12 @@ def expo_application(service: PushService) -> Starlette:
             Route("/--/api/v2/push/getReceipts", receipts, methods=["POST"]),
         ]
     )
+
+
+async def _trickle() -> AsyncGenerator[bytes, None]:
+    while True:
+        yield b" "
+        await asyncio.sleep(0.05)
 
 
 async def _read(request: Request, service: PushService) -> Any:
@@ -145,7 +161,7 @@ class ScriptedSender(PushSender):
         await asyncio.sleep(service.delay_seconds)
         fault = service.faults.popleft() if service.faults else Fault()
         if fault.hangs:
-            raise PushUnavailable("ReadTimeout")
+            raise PushUnavailable("TimeoutError")
         if fault.status == 429 or fault.status >= 500:
             wish = fault.headers.get("Retry-After")
             raise PushUnavailable(f"HTTP {fault.status}", retry_after=float(wish) if wish else None)

@@ -173,7 +173,7 @@ async def test_refused_message_keeps_its_token(
         (Fault(429), "HTTP 429"),
         (Fault(503), "HTTP 503"),
         (Fault(body=b"<html>"), "UnreadableAnswer"),
-        (Fault(hangs=True), "ReadTimeout"),
+        (Fault(hangs=True), "TimeoutError"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
