@@ -46,8 +46,15 @@ class Remembered(Generic[Value]):
                 known = self._find(key, version)
                 if known is None:
                     known = await find_out()
-                    self._keep(key, known)
+                    self.keep(key, *known)
         return known[1]
+
+    def keep(self, key: Hashable, version: int, value: Value) -> None:
+        """Remember what was found of `key` in the snapshot of a version."""
+        self._known.pop(key, None)
+        self._known[key] = (version, value)
+        if len(self._known) > self._most:
+            del self._known[next(iter(self._known))]
 
     def _find(self, key: Hashable, version: int) -> tuple[int, Value] | None:
         known = self._known.get(key)
@@ -56,12 +63,6 @@ class Remembered(Generic[Value]):
         # Back to the end of the order.
         self._known[key] = self._known.pop(key)
         return known
-
-    def _keep(self, key: Hashable, found: tuple[int, Value]) -> None:
-        self._known.pop(key, None)
-        self._known[key] = found
-        if len(self._known) > self._most:
-            del self._known[next(iter(self._known))]
 
 
 @dataclass(frozen=True, slots=True)

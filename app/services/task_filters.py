@@ -22,9 +22,10 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.models import Run, Task, TaskCount
 from app.models.tasks import EVERYONE, REPOSITORY_NAME, REPOSITORY_OWNER
@@ -38,10 +39,9 @@ from app.statements import Prepared
 __all__ = [
     "TASKS_BY_ID",
     "TaskFilter",
-    "count_statement",
     "first_page_statement",
     "is_dense",
-    "page_statement",
+    "look_up_statement",
     "task_filter",
     "version_statement",
 ]
@@ -149,22 +149,25 @@ def version_statement(shape: tuple[str, ...]) -> Prepared:
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def count_statement(shape: tuple[str, ...]) -> Prepared:
-    """Return the statement that counts what a filter of this shape leaves, with the `version` of its snapshot."""
-    conditions = (_CONDITIONS[name] for name in shape)
-    count = select(func.count()).select_from(Task).where(VISIBLE_TASK, *conditions).scalar_subquery()
-    return Prepared(select(version().label("version"), count.label("count")))
+def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared:
+    """Return the statement that brings a page, newest first, each row with the `version` of their snapshot.
 
-
-@lru_cache(maxsize=_SHAPES_KEPT)
-def page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
-    """Return the statement that finds the `ids` of a page, newest first, with the `version` of its snapshot.
-
-    It takes `offset`, and in `end` the sum of `limit` and `offset`.
+    With `counting` it also brings the `count` of what the filter leaves. An empty page is one row without a task. It
+    takes `offset`, and in `end` the sum of `limit` and `offset`.
     """
-    page = _newest(shape, limit, first=False).subquery()
-    ids = func.array_agg(aggregate_order_by(page.c.id, page.c.created_at.desc(), page.c.id.desc()))
-    return Prepared(select(version().label("version"), select(ids).scalar_subquery().label("ids")))
+    looked_at = [version().label("version")]
+    if counting:
+        conditions = (_CONDITIONS[name] for name in shape)
+        count = select(func.count()).select_from(Task).where(VISIBLE_TASK, *conditions).scalar_subquery()
+        looked_at.append(count.label("count"))
+    seen = select(*looked_at).subquery("seen")
+    page = _shown(_newest(shape, limit, first=False)).order_by(None).subquery("page")
+    return Prepared(
+        select(seen, page)
+        .select_from(seen)
+        .outerjoin(page, true())
+        .order_by(page.c.created_at.desc(), page.c.id.desc())
+    )
 
 
 TASKS_BY_ID = Prepared(

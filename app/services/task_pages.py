@@ -1,7 +1,10 @@
-"""Which tasks stand on a page of a filtered list, and how many there are: looked up once for each version (ADR 30)."""
+"""Pages of filtered lists, and how many tasks there are: looked up once for each version of what a caller sees (ADR 30).
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+A list is three statements at most: a look at the version, and either the rows of a page that is known, or the setting
+for a plan of its own and the one look-up that brings count, page and rows.
+"""
+
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import text
@@ -9,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import release
 from app.services.list_memory import ListMemory
-from app.services.task_filters import TaskFilter, count_statement, page_statement, version_statement
-from app.statements import Fields, Prepared
+from app.services.task_filters import TASKS_BY_ID, TaskFilter, look_up_statement, version_statement
+from app.statements import Fields
 
 __all__ = ["find_page"]
 
@@ -20,39 +23,51 @@ _PLAN_FOR_THESE_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
 
 async def find_page(
     session: AsyncSession, wanted: TaskFilter, *, limit: int, offset: int, lists: ListMemory
-) -> tuple[int, Sequence[UUID]]:
-    """Return how many tasks a filter leaves, and the ids of those on a page, in no order.
+) -> tuple[int, Sequence[Fields]]:
+    """Return how many tasks a filter leaves, and the rows of those on a page, newest first.
 
     Both are as of now or, where others ask for the same at this moment, as of a moment later.
     """
     key = (wanted.shape, tuple(wanted.values.items()))
-    seen = await _look(session, version_statement(wanted.shape), wanted.values)
-    version, count = seen["version"], seen["count"]
+    page = (key, limit, offset)
+    fresh: list[Fields] = []
+
+    async def look_up(*, counting: bool) -> Fields:
+        found = await _look_up(session, wanted, limit=limit, offset=offset, counting=counting)
+        fresh[:] = [row for row in found if row["id"] is not None]
+        return found[0]
 
     async def count_now() -> tuple[int, int]:
-        found = await _look_anew(session, count_statement(wanted.shape), wanted.values)
+        found = await look_up(counting=True)
+        lists.pages.keep(page, found["version"], _ids(fresh))
         return found["version"], found["count"]
 
     async def page_now() -> tuple[int, Sequence[UUID]]:
-        values = {**wanted.values, "offset": offset, "end": offset + limit}
-        found = await _look_anew(session, page_statement(wanted.shape, limit), values)
-        return found["version"], tuple(found["ids"] or ())
+        found = await look_up(counting=False)
+        return found["version"], _ids(fresh)
 
+    (seen,) = await version_statement(wanted.shape).all(session, wanted.values)
+    version, count = seen["version"], seen["count"]
     if count is None:
         count = await lists.counts.get(key, version, count_now)
     if offset >= count:
         return count, ()
-    return count, await lists.pages.get((key, limit, offset), version, page_now)
+    ids = await lists.pages.get(page, version, page_now)
+    if fresh or not ids:
+        return count, fresh
+    return count, await TASKS_BY_ID.all(session, {**wanted.values, "ids": ids})
 
 
-async def _look(session: AsyncSession, statement: Prepared, values: Mapping[str, Any]) -> Fields:
-    (found,) = await statement.all(session, values)
-    return found
+def _ids(rows: Sequence[Fields]) -> Sequence[UUID]:
+    return tuple(row["id"] for row in rows)
 
 
-async def _look_anew(session: AsyncSession, statement: Prepared, values: Mapping[str, Any]) -> Fields:
-    """Perform a statement with a plan of its own, in a transaction that ends with it: who is next waits for nobody."""
+async def _look_up(
+    session: AsyncSession, wanted: TaskFilter, *, limit: int, offset: int, counting: bool
+) -> Sequence[Fields]:
+    """Look up with a plan of its own, in a transaction that ends with it: who is next waits for nobody."""
     await session.execute(_PLAN_FOR_THESE_VALUES)
-    found = await _look(session, statement, values)
+    statement = look_up_statement(wanted.shape, limit, counting=counting)
+    found = await statement.all(session, {**wanted.values, "offset": offset, "end": offset + limit})
     await release(session)
     return found

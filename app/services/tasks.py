@@ -32,7 +32,7 @@ from app.models import Run, SignalReportTask, Task, TaskCounter
 from app.schemas.tasks import SummaryOut, TaskIn, TaskListQuery, TaskOut
 from app.services.access import VISIBLE_TASK, Principal, visibility
 from app.services.list_memory import ListMemory
-from app.services.task_filters import TASKS_BY_ID, first_page_statement, is_dense, task_filter
+from app.services.task_filters import first_page_statement, is_dense, task_filter
 from app.services.task_pages import find_page
 from app.services.task_references import default_github_integration, require_references
 from app.services.task_text import title_from_description
@@ -94,8 +94,7 @@ async def list_tasks(
     if offset == 0 and is_dense(wanted.shape):
         rows = await first_page_statement(wanted.shape, limit).all(session, wanted.values)
         return rows[0]["count"] if rows else 0, await tasks_out(rows, caller.project, store)
-    count, ids = await find_page(session, wanted, limit=limit, offset=offset, lists=lists)
-    rows = await TASKS_BY_ID.all(session, {"ids": ids, **visibility(caller)}) if ids else []
+    count, rows = await find_page(session, wanted, limit=limit, offset=offset, lists=lists)
     return count, await tasks_out(rows, caller.project, store)
 
 

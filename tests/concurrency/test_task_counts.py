@@ -6,6 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, Task, TaskCount, User
@@ -13,6 +14,7 @@ from app.services.task_counts import fold_counts
 from tests.support.assertions import assert_page
 from tests.support.callers import bearer
 from tests.support.factories import make_key, make_task
+from tests.support.queries import recorded
 
 WRITERS = 6
 TASKS_EACH = 4
@@ -74,3 +76,30 @@ async def test_list_shows_each_write_at_once_while_others_ask(
         gone = await client.delete(f"{tasks_url}/{created.json()['id']}")
         assert gone.status_code == 204
         assert (await client.get(tasks_url + query)).json()["count"] == 4
+
+
+async def test_of_many_who_ask_for_pages_of_a_search_one_counts(
+    application: FastAPI,
+    engine: AsyncEngine,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    tasks_url: str,
+) -> None:
+    async with unit_of_work(sessions) as session:
+        key = await make_key(session, user=owner)
+        for number in range(3):
+            await make_task(session, project=project, created_by=owner, title=f"found {number}")
+    pages = ["", "", "&limit=1", "&limit=1&offset=1", "&limit=1&offset=1", "&offset=3"]
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://testserver", headers=bearer(key)
+    ) as client:
+        with recorded(engine) as statements:
+            answers = await asyncio.gather(*(client.get(f"{tasks_url}?search=found{page}") for page in pages))
+    shown = [[task["title"] for task in assert_page(answer, count=3)] for answer in answers]
+    every = ["found 2", "found 1", "found 0"]
+    assert shown == [every, every, ["found 2"], ["found 1"], ["found 1"], []]
+    looked_up = [statement.sql for statement in statements if "ILIKE" in statement.sql]
+    assert len(looked_up) <= len(set(pages))
+    assert sum("seen.count" in sql for sql in looked_up) == 1
