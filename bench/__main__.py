@@ -188,7 +188,9 @@ def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running,
     help="Comma list: retrieve, list, filters, search, create, update, presence, dispatch, streams, push, artifacts, process, scaling, "
     "contention.",
 )
-@click.option("--tasks", default="1000,100000", show_default=True, help="Comma list of sizes of projects.")
+@click.option(
+    "--tasks", default="1000,100000,1000000", show_default=True, help="Comma list of sizes of projects."
+)
 @click.option("--connections", default=16, show_default=True, help="How many requests are under way.")
 @click.option("--seconds", default=1.0, show_default=True, help="Length of a round.")
 @click.option("--rounds", default=3, show_default=True, help="Rounds of each row, targets in turns.")
