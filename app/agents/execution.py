@@ -65,10 +65,13 @@ from app.agents.working_time import WorkingTime
 from app.agents.workspace import Collected, Workspace, open_workspace
 from app.enums import SandboxKind
 
-__all__ = ["CredentialSource", "Emit", "RunResult", "RunSpec", "perform"]
+__all__ = ["BeforeAgent", "CredentialSource", "Emit", "RunResult", "RunSpec", "perform"]
 
 CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a RepositoryError
 Emit = Callable[[dict[str, Any]], Awaitable[None]]  # takes one log entry
+BeforeAgent = Callable[
+    [], Awaitable[None]
+]  # again before another process, if the first one has lost its conversation
 
 _LOGGER = structlog.get_logger(__name__)
 _SUMMARY_CHARACTERS = 10_000
@@ -139,13 +142,16 @@ async def perform(
     stop: asyncio.Event | None = None,
     mailbox: Mailbox | None = None,
     meter: UsageMeter | None = None,
+    before_agent: BeforeAgent | None = None,
 ) -> RunResult:
     """Perform a run; when it returns or raises, its processes and its folder are gone.
 
     Once `stop` is set the agent is ended at once, and what it did so far is collected. What people tell the agent
-    comes in through `mailbox`; what the agent uses is added up in `meter`.
+    comes in through `mailbox`; what the agent uses is added up in `meter`. `before_agent` is awaited when all that
+    comes before the agent is done: until then nothing has happened that could not happen again.
 
-    Raises an AgentError, with what there was in `partial`; CancelledError and what `emit` raises pass through.
+    Raises an AgentError, with what there was in `partial`; CancelledError and what `emit` and `before_agent` raise
+    pass through.
     Repeatable: the push branch of an earlier attempt at the same run is replaced.
     """
     installed = find_installed(spec.adapter, spec.environment, spec.agents)
@@ -160,6 +166,7 @@ async def perform(
             stop=stop or asyncio.Event(),
             mailbox=mailbox or Nobody(),
             meter=meter or UsageMeter(),
+            before_agent=before_agent,
         )
         try:
             result = await run.perform()
@@ -195,8 +202,10 @@ class _Run:
         stop: asyncio.Event,
         mailbox: Mailbox,
         meter: UsageMeter,
+        before_agent: BeforeAgent | None,
     ) -> None:
         self._spec = spec
+        self._before_agent = before_agent
         self._emit = masker.emitting(emit)
         self._adapter = spec.adapter
         self._installed = installed
@@ -362,9 +371,6 @@ class _Run:
 
     async def _talk(self, network: Network) -> None:
         spec = self._spec
-        await self._progress(
-            "agent", f"Starting the agent '{self._adapter.name}' (sandbox: {spec.sandbox.kind})"
-        )
         mode = self._adapter.mode_rule(self._wishes)
         confinement = self._workspace.confinement(
             readable=(*self._adapter.readable, *self._installed.folders), read_only=self._is_read_only(mode)
@@ -372,6 +378,11 @@ class _Run:
         await asyncio.to_thread(self._furnish_home)
         environment = confined_environment(spec.environment, confinement) | self._adapter.variables(
             self._wishes, self._variables
+        )
+        if self._before_agent is not None:
+            await self._before_agent()
+        await self._progress(
+            "agent", f"Starting the agent '{self._adapter.name}' (sandbox: {spec.sandbox.kind})"
         )
         process = await spec.sandbox.start(
             self._installed.command,

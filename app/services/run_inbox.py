@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, select, update
+from sqlalchemy import ColumnElement, Row, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.queue import JobQueue
@@ -224,12 +224,16 @@ async def read_dropped(
     return (await session.execute(statement)).all()
 
 
-async def requeue(session: AsyncSession, run_id: UUID) -> None:
-    """Have the next agent of a run told what this one was, which ends with all that it knows."""
-    told = (RunCommand.status == CommandStatus.CONSUMED) & RunCommand.method.in_(_TOLD_AGAIN)
+async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool = True) -> None:
+    """Have the next agent of these runs told what this one was, which ends with all that it knows.
+
+    What was consumed before there was an agent was to end the run, and still is.
+    """
+    again = RunCommand.method.in_(_TOLD_AGAIN) if had_agent else true()
+    told = (RunCommand.status == CommandStatus.CONSUMED) & again
     await session.execute(
         update(RunCommand)
-        .where(RunCommand.run_id == run_id, (RunCommand.status == CommandStatus.DELIVERED) | told)
+        .where(RunCommand.run_id.in_(run_ids), (RunCommand.status == CommandStatus.DELIVERED) | told)
         .values(status=CommandStatus.ACCEPTED, settled_at=None)
     )
 

@@ -227,7 +227,10 @@ async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bo
 
 
 async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
-    """Note that the agent may have acted: from here on a lost worker fails the run instead of repeating it."""
+    """Note that the agent may act: from here on a lost worker fails the run instead of repeating it.
+
+    False means that the run is no longer the job's own, and no agent may be started. The first note stands.
+    """
     values = {"run": run_id, "owner": owner, "started": {AGENT_STARTED: utcnow().isoformat()}}
     return await _MARK_STARTED.first(session, values) is not None
 
@@ -287,7 +290,7 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
         state=_recovered("queued again", "worker stopped").op("-")(AGENT_STARTED),
     )
     if returned:
-        await run_inbox.requeue(session, run_id)
+        await run_inbox.requeue(session, [run_id])
     return bool(returned)
 
 
@@ -302,6 +305,8 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     untouched = (~Run.state.has_key(AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
     again, given_up = (_recovered(decision, "worker lost") for decision in ("queued again", "failed"))
     requeued = await _transition(session, events, RunStatus.QUEUED, *lapsed, *untouched, state=again)
+    if requeued:
+        await run_inbox.requeue(session, [row["id"] for row in requeued], had_agent=False)
     failed = await _transition(
         session, events, RunStatus.FAILED, *lapsed, error_message=_WORKER_LOST, state=given_up
     )
@@ -397,6 +402,6 @@ _EXTEND = Prepared(update(Run).where(*_HELD).values(lease_expires_at=bindparam("
 _MARK_STARTED = Prepared(
     update(Run)
     .where(*_HELD)
-    .values(state=Run.state.op("||")(bindparam("started", type_=Run.state.type)))
+    .values(state=bindparam("started", type_=Run.state.type).op("||")(Run.state))
     .returning(Run.id)
 )

@@ -174,6 +174,16 @@ class TestStatuses:
             assert await act(session, claimed.id, owner=OWNER) is True
         assert await stored(sessions, claimed) != before or act is run_lifecycle.extend_lease
 
+    async def test_first_note_of_the_agents_start_stands(
+        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
+    ) -> None:
+        started_at = clock.now.isoformat()
+        for _ in range(2):
+            async with unit_of_work(sessions) as session:
+                assert await run_lifecycle.mark_agent_started(session, claimed.id, owner=OWNER)
+            clock.advance(seconds=1)
+        assert (await stored(sessions, claimed)).state[run_lifecycle.AGENT_STARTED] == started_at
+
     async def test_older_run_does_not_change_the_tasks_latest_status(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:

@@ -11,11 +11,11 @@ from sqlalchemy import update
 from app.clients.redis import create_redis
 from app.clock import utcnow
 from app.db import unit_of_work
-from app.enums import NotificationDecision, NotificationKind, RunStatus
+from app.enums import CommandStatus, NotificationDecision, NotificationKind, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run
-from app.services import run_lifecycle
+from app.services import run_inbox, run_lifecycle
 from app.services.jobs import DELIVER_NOTIFICATIONS, announce_change
 from app.services.run_recovery import recover_runs
 from tests.fixtures.worker import Workshop
@@ -343,6 +343,27 @@ class TestCancelAndClose:
         assert await pilot.receipts() == [dropped, dropped]
         assert [each.get("id") for each in await pilot.log("_taskbeacon/command")] == [7, None]
         assert await pilot.told() == [dropped, dropped, ("ended", "failed")]
+
+    async def test_cancel_that_a_lost_worker_took_before_its_agent_started_still_counts(
+        self, workshop: Workshop, make_pilot: MakePilot
+    ) -> None:
+        process = workshop.context.process
+        pilot = await make_pilot("```say\nhi\n```")
+        async with unit_of_work(workshop.sessions) as session:
+            await run_lifecycle.claim(session, pilot.run.id, owner="lost", events=process.events)
+        await pilot.send("cancel")
+        async with unit_of_work(workshop.sessions) as session:
+            [command] = await run_inbox.read_accepted(session, pilot.run.id, after=0)
+            consumed = CommandStatus.CONSUMED
+            assert await run_inbox.settle(session, pilot.run.id, command.id, consumed, owner="lost")
+            await session.execute(update(Run).values(lease_expires_at=utcnow()))
+        await recover_runs(workshop.sessions, process.queue, events=process.events, store=process.store)
+        assert await pilot.statuses() == ["accepted"]
+        await pilot.start()
+
+        ended = await workshop.read(pilot.run)
+        assert (ended.status, ended.attempts) == (RunStatus.CANCELLED, 2)
+        assert await pilot.statuses() == ["consumed"]
 
 
 class TestPermission:

@@ -8,13 +8,14 @@ its job is ending gets another.
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.agents.errors import AgentError
+from app.agents.errors import AgentError, AgentStopped
 from app.agents.execution import RunResult, perform
 from app.agents.kept_session import KeptSession
 from app.agents.uninterrupted import uninterrupted
@@ -177,7 +178,6 @@ async def _outcome(
         )
     except AttachmentUnavailable as error:
         return error
-    await _mark_agent_started(worker, orders, owner)
     try:
         spec = orders.spec(
             worker.process.settings,
@@ -195,10 +195,20 @@ async def _outcome(
         )
         meter = UsageMeter(orders.state.get(USAGE))
         async with noting_usage(worker.process.sessions, orders.run_id, meter, owner=owner):
-            return await perform(spec, run_log.append, stop=lease.lost, mailbox=inbox, meter=meter)
+            return await perform(
+                spec,
+                run_log.append,
+                stop=lease.lost,
+                mailbox=inbox,
+                meter=meter,
+                before_agent=partial(_mark_agent_started, worker, orders, owner),
+            )
     except AgentError as error:
         log.info("run.agent_failed", reason=type(error).__name__)
         return error
+    except DatabaseUnavailable:
+        # The run is taken back when its lease lapses, and repeated if its agent had not started.
+        raise
     except Exception as error:
         log.exception("run.unexpected_error")
         return error
@@ -245,7 +255,8 @@ async def _mark_agent_started(worker: WorkerContext, orders: Orders, owner: str)
             return await run_lifecycle.mark_agent_started(session, orders.run_id, owner=owner)
 
     if not await until_database_answers(mark):
-        raise LeaseLost
+        # As if the heartbeat had noticed it first.
+        raise AgentStopped("The run was stopped.")
 
 
 async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending) -> None:
