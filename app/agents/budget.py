@@ -12,7 +12,7 @@ from acp.helpers import ContentBlock, text_block
 
 from app.agents.acp import AgentSession
 from app.agents.errors import AgentError, BudgetSpent
-from app.agents.usage import UsageMeter
+from app.agents.usage import Spent, UsageMeter
 
 __all__ = ["Budget", "Spender"]
 
@@ -29,29 +29,32 @@ Tell = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What all runs of a task together may use, and what the others of them have used. None: no limit."""
+    """What all runs of a task together may use. None: no limit."""
 
     tokens: int | None = None
     cost: float | None = None  # in US dollars
-    spent_tokens: int = 0
-    spent_cost: float = 0.0
 
-    def share(self, meter: UsageMeter) -> float:
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is any limit."""
+        return self.tokens is not None or self.cost is not None
+
+    def share(self, spent: Spent) -> float:
         """Return how much of the budget is used; 1 = all of it."""
         shares = [0.0]
         if self.tokens is not None:
-            shares.append((self.spent_tokens + meter.total_tokens) / self.tokens)
+            shares.append(spent.tokens / self.tokens)
         if self.cost is not None:
-            shares.append((self.spent_cost + meter.cost) / self.cost)
+            shares.append(spent.cost / self.cost)
         return max(shares)
 
-    def describe(self, meter: UsageMeter) -> str:
+    def describe(self, spent: Spent) -> str:
         """Say what was used, of what."""
         parts = []
         if self.tokens is not None:
-            parts.append(f"{self.spent_tokens + meter.total_tokens} of {self.tokens} tokens")
+            parts.append(f"{spent.tokens} of {self.tokens} tokens")
         if self.cost is not None:
-            parts.append(f"{self.spent_cost + meter.cost:.2f} of {self.cost:.2f} US dollars")
+            parts.append(f"{spent.cost:.2f} of {self.cost:.2f} US dollars")
         return " and ".join(parts)
 
 
@@ -92,18 +95,22 @@ class Spender:
 
     @property
     def _share(self) -> float:
-        return self._budget.share(self._meter)
+        return self._budget.share(self._meter.all_runs)
+
+    @property
+    def _spent(self) -> str:
+        return self._budget.describe(self._meter.all_runs)
 
     def _require_some_left(self) -> None:
         if self._share >= 1:
             raise BudgetSpent(
-                f"The task has used up its budget: {self._budget.describe(self._meter)}. Raise the budget of "
-                "tasks, or make a new task of what is left to do."
+                f"The task has used up its budget: {self._spent}. Raise the budget of tasks, or make a new task of "
+                "what is left to do."
             )
 
     async def _begin_to_wrap_up(self) -> None:
         self._is_wrapping_up = True
-        await self._tell(f"Nine tenths of the task's budget are used ({self._budget.describe(self._meter)}).")
+        await self._tell(f"Nine tenths of the task's budget are used ({self._spent}).")
 
     async def _take_turn(self, session: AgentSession, blocks: Sequence[ContentBlock]) -> str:
         self._meter.begin_turn()
@@ -127,7 +134,7 @@ class Spender:
                 await session.cancel()
             await self._meter.changed.wait()
             self._meter.changed.clear()
-        await self._tell(f"The task's budget is used up ({self._budget.describe(self._meter)}).")
+        await self._tell(f"The task's budget is used up ({self._spent}).")
         await session.cancel()
         await asyncio.sleep(_GRACE_SECONDS)
         await session.close(at_once=True)

@@ -7,23 +7,32 @@ request only.
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any  # JSON
 
 from acp.schema import Usage
 
 from app.agents.wire import Message
 
-__all__ = ["UsageMeter", "usage_in_meta"]
+__all__ = ["Spent", "UsageMeter", "usage_in_meta"]
 
 _KINDS = ("input_tokens", "output_tokens", "cached_read_tokens", "cached_write_tokens", "thought_tokens")
 _CURRENCY = "USD"
 _ENDED = frozenset({"completed", "failed"})
 
 
-class UsageMeter:
-    """What one run has used, over all attempts at it."""
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Tokens, and US dollars as far as agents tell."""
 
-    def __init__(self, earlier: Mapping[str, Any] | None = None) -> None:
+    tokens: int = 0
+    cost: float = 0.0
+
+
+class UsageMeter:
+    """What one run has used, over all attempts at it, and beside it what the other runs of its task have."""
+
+    def __init__(self, earlier: Mapping[str, Any] | None = None, *, others: Spent | None = None) -> None:
         """Begin with what an earlier attempt noted; a malformed note counts as none."""
         earlier = earlier if isinstance(earlier, Mapping) else {}
         self._told = earlier != {}
@@ -34,6 +43,7 @@ class UsageMeter:
         self._earlier_cost = _amount(cost) or 0.0
         self._cost = 0.0  # of this conversation, as the agent adds it up itself
         self._context: Message = {}
+        self._others = others or Spent()
         # Set at every change; whoever waits for it clears it.
         self.changed = asyncio.Event()
 
@@ -46,6 +56,17 @@ class UsageMeter:
     def cost(self) -> float:
         """What the agent says that all of it cost, in US dollars."""
         return self._earlier_cost + self._cost
+
+    @property
+    def all_runs(self) -> Spent:
+        """What all runs of the task have used together, as far as it is known here."""
+        return Spent(self._others.tokens + self.total_tokens, self._others.cost + self.cost)
+
+    def see_others(self, others: Spent) -> None:
+        """Take in what the other runs of the task have used by now."""
+        if others != self._others:
+            self._others = others
+            self.changed.set()
 
     def begin_turn(self) -> None:
         """Expect the updates of a new turn."""

@@ -23,6 +23,7 @@ from app.agents.kept_session import KeptSession
 from app.agents.mirrors import Mirrors
 from app.agents.repository import Author
 from app.agents.sandbox import Sandbox
+from app.agents.usage import Spent
 from app.clients.object_store import ObjectStore, ObjectStoreUnavailable
 from app.config import Settings
 from app.enums import ArtifactType, PrAuthorshipMode, RunMode, RunStatus
@@ -38,7 +39,7 @@ from app.services.run_log_writer import LogRef
 from app.services.run_memory import Earlier, earlier_runs
 from app.services.run_options import token_budget
 from app.services.run_sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, RunSandbox, run_sandbox
-from app.services.run_usage import Spent, spent_by_others
+from app.services.run_usage import spent_by_others
 from app.services.task_text import slug, slug_prefix
 from app.statements import Fields, Prepared
 
@@ -71,7 +72,7 @@ class Orders:
     resumed_branch: str | None = None
     # Files that the agent is given (contract 5.8).
     attached: tuple[ArtifactOut, ...] = ()
-    # What the other runs of the task have used.
+    # What the other runs of the task had used when this was read.
     spent: Spent = field(default_factory=Spent)
     # The runs that this one goes on from, oldest first.
     earlier: tuple[Earlier, ...] = ()
@@ -165,8 +166,6 @@ class Orders:
             budget=Budget(
                 tokens=_least(settings.task_token_budget or None, token_budget(self.state)),
                 cost=settings.task_cost_budget or None,
-                spent_tokens=self.spent.tokens,
-                spent_cost=self.spent.cost,
             ),
             timeout=settings.run_timeout,
             manners=Manners(

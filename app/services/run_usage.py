@@ -1,31 +1,23 @@
 """What runs use, as their agents tell: noted on the run while it lasts (state key `usage`), added up for its task."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any  # JSON
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Numeric, and_, bindparam, case, cast, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.usage import Spent
 from app.enums import RunStatus
 from app.models import Run
 from app.services.run_holding import held_by
 from app.statements import Prepared
 
-__all__ = ["USAGE", "Spent", "note_usage", "spent_by_others"]
+__all__ = ["USAGE", "note_usage", "spent_by_others"]
 
 USAGE = "usage"
 _TOKENS = (USAGE, "total_tokens")
 _COST = (USAGE, "cost", "amount")
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Tokens, and US dollars as far as agents tell."""
-
-    tokens: int = 0
-    cost: float = 0.0
 
 
 async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, Any], *, owner: str) -> bool:

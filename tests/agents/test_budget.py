@@ -5,7 +5,7 @@ import json
 from app.agents.budget import Budget
 from app.agents.errors import BudgetSpent
 from app.agents.execution import perform
-from app.agents.usage import UsageMeter
+from app.agents.usage import Spent, UsageMeter
 from tests.agents.conftest import Outcome, Runner, scripted_adapter
 
 SPEND = scripted_adapter("spend")
@@ -35,8 +35,12 @@ async def test_agent_that_uses_everything_is_stopped(runner: Runner) -> None:
 
 
 async def test_what_other_runs_of_the_task_used_counts(runner: Runner) -> None:
-    low = await runner.run("10", adapter=SPEND, budget=Budget(tokens=1000, spent_tokens=950))
-    none = await runner.run("10", adapter=SPEND, budget=Budget(cost=2, spent_cost=2))
+    low = await runner.run(
+        "10", adapter=SPEND, budget=Budget(tokens=1000), meter=UsageMeter(others=Spent(tokens=950))
+    )
+    none = await runner.run(
+        "10", adapter=SPEND, budget=Budget(cost=2), meter=UsageMeter(others=Spent(cost=2))
+    )
 
     [prompt] = prompts(low)
     assert prompt.startswith("10 You have used nine tenths")

@@ -4,7 +4,7 @@ import pytest
 from acp.schema import Usage
 
 from app.agents.budget import Budget
-from app.agents.usage import UsageMeter, usage_in_meta
+from app.agents.usage import Spent, UsageMeter, usage_in_meta
 
 TOOL_ENDED = {"sessionUpdate": "tool_call_update", "status": "completed"}
 
@@ -113,15 +113,15 @@ def test_number_that_is_none_is_ignored(used: object) -> None:
 
 
 def test_budget_is_used_by_whichever_is_nearer_to_its_end() -> None:
-    meter = UsageMeter()
+    meter = UsageMeter(others=Spent(tokens=100))
     meter.begin_turn()
     meter.see(context(500, cost=0.5))
 
-    assert Budget().share(meter) == 0
-    assert Budget(tokens=1000, spent_tokens=100).share(meter) == 0.6
-    assert Budget(tokens=1000, cost=0.5).share(meter) == 1
-    assert Budget(tokens=1000, cost=2, spent_tokens=1).describe(meter) == (
-        "501 of 1000 tokens and 0.50 of 2.00 US dollars"
+    assert Budget().share(meter.all_runs) == 0
+    assert Budget(tokens=1000).share(meter.all_runs) == 0.6
+    assert Budget(tokens=1000, cost=0.5).share(meter.all_runs) == 1
+    assert Budget(tokens=1000, cost=2).describe(meter.all_runs) == (
+        "600 of 1000 tokens and 0.50 of 2.00 US dollars"
     )
 
 

@@ -1,5 +1,6 @@
 """What agents use, on the run and against the budget of its task, with agents that tell it."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,9 @@ from app.agents.catalog import Catalog, load_catalog
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
+from app.services.artifact_rules import log_key
 from app.services.run_usage import spent_by_others
+from app.worker import usage_notes
 from app.worker.jobs.execute_run import execute_run
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
@@ -62,6 +65,40 @@ async def test_task_that_used_up_its_budget_fails_its_next_run(workshop: Worksho
     refused = await shop.read(third)
     assert refused.status == RunStatus.FAILED
     assert (refused.error_message or "").startswith("The task has used up its budget: 200 of 150 tokens.")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "status", "told"),
+    [
+        pytest.param(
+            450,
+            RunStatus.COMPLETED,
+            "Nine tenths of the task's budget are used (900 of 1000 tokens).",
+            id="wrap up",
+        ),
+        pytest.param(600, RunStatus.FAILED, "The task's budget is used up (1200 of 1000 tokens).", id="stop"),
+    ],
+)
+async def test_runs_side_by_side_are_held_to_what_they_use_together(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tokens: int, status: RunStatus, told: str
+) -> None:
+    """Neither uses it up alone, and neither tells of anything more: each agent waits until it is told to leave."""
+    monkeypatch.setattr(usage_notes, "_PAUSE_SECONDS", 0.05)
+    shop = with_actor(workshop, task_token_budget=1000)
+    first = await shop.queued_run(str(tokens), state=STATE)
+    async with unit_of_work(shop.sessions) as session:
+        second = await make_run(session, task=await shop.task_of(first), state=STATE)
+        second.dispatch_requested_at = second.created_at
+    runs = (first, second)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(execute_run(shop.arq_context, run_id=str(run.id)) for run in runs))
+
+    for run in runs:
+        ended = await shop.read(run)
+        assert ended.status == status, ended.error_message
+        assert ended.state["usage"]["total_tokens"] == tokens
+        assert told in await shop.stored(log_key(run.project_id, run.task_id, run.id))
 
 
 @pytest.mark.parametrize(("operators", "own", "limit"), [(0, 150, 150), (1000, 150, 150), (150, 1000, 150)])

@@ -193,8 +193,14 @@ async def _outcome(
             session=await _session(worker, orders),
             session_file=exchange.session,
         )
-        meter = UsageMeter(orders.state.get(USAGE))
-        async with noting_usage(worker.process.sessions, orders.run_id, meter, owner=owner):
+        meter = UsageMeter(orders.state.get(USAGE), others=orders.spent)
+        async with noting_usage(
+            worker.process.sessions,
+            orders.run_id,
+            meter,
+            owner=owner,
+            shares_with=orders.task_id if spec.budget.is_limited else None,
+        ):
             return await perform(
                 spec,
                 run_log.append,
