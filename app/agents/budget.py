@@ -12,7 +12,8 @@ from acp.helpers import ContentBlock, text_block
 
 from app.agents.acp import AgentSession
 from app.agents.errors import AgentError, BudgetSpent
-from app.agents.usage import Spent, UsageMeter
+from app.agents.spending import Spent
+from app.agents.usage import UsageMeter
 
 __all__ = ["Budget", "Spender"]
 

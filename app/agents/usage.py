@@ -7,26 +7,18 @@ request only.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any  # JSON
 
 from acp.schema import Usage
 
+from app.agents.spending import Spent
 from app.agents.wire import Message
 
-__all__ = ["Spent", "UsageMeter", "usage_in_meta"]
+__all__ = ["UsageMeter", "usage_in_meta"]
 
 _KINDS = ("input_tokens", "output_tokens", "cached_read_tokens", "cached_write_tokens", "thought_tokens")
 _CURRENCY = "USD"
 _ENDED = frozenset({"completed", "failed"})
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Tokens, and US dollars as far as agents tell."""
-
-    tokens: int = 0
-    cost: float = 0.0
 
 
 class UsageMeter:

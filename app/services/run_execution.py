@@ -23,7 +23,7 @@ from app.agents.kept_session import KeptSession
 from app.agents.mirrors import Mirrors
 from app.agents.repository import Author
 from app.agents.sandbox import Sandbox
-from app.agents.usage import Spent
+from app.agents.spending import Spent
 from app.clients.object_store import ObjectStore, ObjectStoreUnavailable
 from app.config import Settings
 from app.enums import ArtifactType, PrAuthorshipMode, RunMode, RunStatus

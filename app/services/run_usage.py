@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Numeric, and_, bindparam, case, cast, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.usage import Spent
+from app.agents.spending import Spent
 from app.enums import RunStatus
 from app.models import Run
 from app.services.run_holding import held_by

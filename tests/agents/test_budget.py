@@ -5,7 +5,8 @@ import json
 from app.agents.budget import Budget
 from app.agents.errors import BudgetSpent
 from app.agents.execution import perform
-from app.agents.usage import Spent, UsageMeter
+from app.agents.spending import Spent
+from app.agents.usage import UsageMeter
 from tests.agents.conftest import Outcome, Runner, scripted_adapter
 
 SPEND = scripted_adapter("spend")

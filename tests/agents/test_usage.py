@@ -4,7 +4,8 @@ import pytest
 from acp.schema import Usage
 
 from app.agents.budget import Budget
-from app.agents.usage import Spent, UsageMeter, usage_in_meta
+from app.agents.spending import Spent
+from app.agents.usage import UsageMeter, usage_in_meta
 
 TOOL_ENDED = {"sessionUpdate": "tool_call_update", "status": "completed"}
 
