@@ -224,7 +224,7 @@ async def read_dropped(
     return (await session.execute(statement)).all()
 
 
-async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool = True) -> None:
+async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
     """Have the next agent of these runs told what this one was, which ends with all that it knows.
 
     What was consumed before there was an agent was to end the run, and still is.

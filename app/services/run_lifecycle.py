@@ -282,6 +282,8 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
     The worker has ended the agent and removed its workspace, so the next one starts from nothing, and is told again
     what people told this one. The run has waited before and keeps its place.
     """
+    # Only its owner notes that; it is asked for before the note goes.
+    had_agent = await session.scalar(select(Run.state.has_key(AGENT_STARTED)).where(Run.id == run_id))
     returned = await _transition(
         session,
         events,
@@ -290,7 +292,7 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
         state=_recovered("queued again", "worker stopped").op("-")(AGENT_STARTED),
     )
     if returned:
-        await run_inbox.requeue(session, [run_id])
+        await run_inbox.requeue(session, [run_id], had_agent=bool(had_agent))
     return bool(returned)
 
 

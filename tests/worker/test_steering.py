@@ -344,8 +344,9 @@ class TestCancelAndClose:
         assert [each.get("id") for each in await pilot.log("_taskbeacon/command")] == [7, None]
         assert await pilot.told() == [dropped, dropped, ("ended", "failed")]
 
-    async def test_cancel_that_a_lost_worker_took_before_its_agent_started_still_counts(
-        self, workshop: Workshop, make_pilot: MakePilot
+    @pytest.mark.parametrize("end", ["lost", "stopped"])
+    async def test_cancel_that_a_worker_took_before_its_agent_started_still_counts_at_the_next(
+        self, workshop: Workshop, make_pilot: MakePilot, end: str
     ) -> None:
         process = workshop.context.process
         pilot = await make_pilot("```say\nhi\n```")
@@ -356,7 +357,12 @@ class TestCancelAndClose:
             [command] = await run_inbox.read_accepted(session, pilot.run.id, after=0)
             consumed = CommandStatus.CONSUMED
             assert await run_inbox.settle(session, pilot.run.id, command.id, consumed, owner="lost")
-            await session.execute(update(Run).values(lease_expires_at=utcnow()))
+            if end == "stopped":
+                assert await run_lifecycle.hand_back(
+                    session, pilot.run.id, owner="lost", events=process.events
+                )
+            else:
+                await session.execute(update(Run).values(lease_expires_at=utcnow()))
         await recover_runs(workshop.sessions, process.queue, events=process.events, store=process.store)
         assert await pilot.statuses() == ["accepted"]
         await pilot.start()
