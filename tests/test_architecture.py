@@ -78,6 +78,10 @@ def _sleeps(node: ast.AST) -> bool:
     return _called(node) in {"time.sleep", "asyncio.sleep"} and ast.unparse(node).partition("(")[2] != "0)"
 
 
+def _makes_an_http_client(node: ast.AST) -> bool:
+    return _called(node).rpartition(".")[2] == "AsyncClient"
+
+
 @dataclass(frozen=True)
 class _Rule:
     finds: Callable[[ast.AST], bool]
@@ -106,6 +110,12 @@ _RULES = {
     ),
     "one clock": _Rule(_reads_the_clock, "now = datetime.now(UTC)", "app", {"app/clock.py": "the clock"}),
     "one maker of ids": _Rule(_makes_an_id, "key = uuid.uuid4()", "app", {"app/ids.py": "the maker"}),
+    "one maker of HTTP clients": _Rule(
+        _makes_an_http_client,
+        "http = httpx.AsyncClient()",
+        "app",
+        {"app/clients/http_client.py": "the maker, whose clients keep no cookies"},
+    ),
     "one reader of settings": _Rule(
         _reads_the_environment,
         "url = os.environ['DATABASE_URL']",

@@ -12,6 +12,7 @@ from typing_extensions import override
 from app.agents.catalog import Catalog, load_catalog
 from app.clients.event_hub import EventHub
 from app.clients.expo import ExpoClient
+from app.clients.http_client import create_http_client
 from app.clients.object_store import Storage
 from app.clients.pace import NoPace, RedisPace
 from app.clients.push import PushSender
@@ -36,7 +37,6 @@ __all__ = ["ProcessContext", "create_senders", "open_process"]
 
 # Pushes go to few hosts, again and again: connections are worth keeping.
 _HTTP_LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=60)
-_HTTP_TIMEOUT_SECONDS = 10.0
 _EXPO_PACE = "push:pace:expo"
 
 
@@ -146,7 +146,7 @@ class _LateSenders(Mapping[Platform, PushSender]):
 
     def _made(self) -> Mapping[Platform, PushSender]:
         if self._senders is None:
-            http = httpx.AsyncClient(limits=_HTTP_LIMITS, timeout=_HTTP_TIMEOUT_SECONDS)
+            http = create_http_client(limits=_HTTP_LIMITS)
             self._stack.push_async_callback(http.aclose)
             self._senders = create_senders(self._settings, http, self._redis)
         return self._senders

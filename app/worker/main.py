@@ -4,10 +4,8 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
-import httpx
 import structlog
 import uvloop
 from arq.connections import ArqRedis
@@ -22,6 +20,7 @@ from app.agents.sandbox import probe
 from app.agents.working_time import MAX_WAITING
 from app.agents.workspace import reclaim
 from app.clients.github import GitHubClient
+from app.clients.http_client import create_http_client
 from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
 from app.clients.redis import create_pool
 from app.clients.run_changes import RunChanges
@@ -170,12 +169,7 @@ def _report_failure(working: asyncio.Task[None]) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    # One client for all runs and hosts: what a host would have it remember of one run is none of the next one's.
-    forgetful = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    async with (
-        open_process(settings, name="worker") as process,
-        httpx.AsyncClient(cookies=forgetful) as http,
-    ):
+    async with open_process(settings, name="worker") as process, create_http_client() as http:
         await require_current_schema(process.sessions)
         context = WorkerContext(
             process=process,

@@ -16,6 +16,7 @@ from app.agents.lfs.blobs import committed_pointers
 from app.agents.lfs.large_files import LargeFiles, Transfer
 from app.agents.lfs.objects import Pointer
 from app.agents.mirrors import Mirrors
+from app.clients.http_client import create_http_client
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, make_origin
 from tests.support.github import CodeHostService, github_application
 from tests.support.lfs import ATTRIBUTES, LargeFileService, pointer_of
@@ -78,7 +79,7 @@ async def in_folder(tmp_path: Path, runner: Runner) -> AsyncGenerator[Hosted, No
     origin = make(tmp_path / "folder")
     folder = Folder(origin)
     folder.hold(CONTENT)
-    async with httpx.AsyncClient() as http:
+    async with create_http_client() as http:
         yield Hosted(origin, runner, folder, http, {"clone_url": origin.url})
 
 
@@ -92,7 +93,7 @@ async def hosted(tmp_path: Path, runner: Runner) -> AsyncGenerator[Hosted, None]
     async def credential() -> Credential:
         return Credential(TOKEN_USER, TOKEN)
 
-    async with serving(github_application(service)) as url, httpx.AsyncClient() as http:
+    async with serving(github_application(service)) as url, create_http_client() as http:
         fields = {"clone_url": f"{url}/acme/app.git", "credential": credential}
         origin.git("config", "http.receivepack", "true")
         yield Hosted(origin, runner, service.large_files, http, fields)

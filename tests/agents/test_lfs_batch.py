@@ -18,6 +18,7 @@ from app.agents.errors import LargeFilesFailed
 from app.agents.git import TOKEN_USER, Remote
 from app.agents.lfs.batch import BatchApi
 from app.agents.lfs.objects import ObjectFolder, Pointer
+from app.clients.http_client import create_http_client
 from tests.support.github import CodeHostService, github_application
 from tests.support.lfs import LargeFileService, pointer_of
 from tests.support.serving import serving
@@ -47,7 +48,7 @@ class Wire:
 @pytest.fixture
 async def wire(tmp_path: Path) -> AsyncGenerator[Wire, None]:
     service = CodeHostService(tmp_path, {TOKEN: "bot"})
-    async with serving(github_application(service)) as url, httpx.AsyncClient() as http:
+    async with serving(github_application(service)) as url, create_http_client() as http:
         yield Wire(http, service.large_files, url, ObjectFolder(tmp_path / "lfs"))
 
 

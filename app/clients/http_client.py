@@ -1,0 +1,22 @@
+"""The HTTP client of a process, and the only way to make one: servers outside cannot have it remember anything.
+
+One client serves all runs and all hosts. A cookie that a host sets for one run would be sent with the next one's
+requests, so none is kept. Who sends a request says how long it may take.
+"""
+
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
+
+__all__ = ["create_http_client"]
+
+_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+_TIMEOUT_SECONDS = 10.0  # of each step of a request that says nothing of its own
+
+
+def create_http_client(
+    *, limits: httpx.Limits = _LIMITS, timeout_seconds: float = _TIMEOUT_SECONDS
+) -> httpx.AsyncClient:
+    """Return a client that keeps connections and no cookies; whoever asks for it closes it."""
+    refusing = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return httpx.AsyncClient(cookies=refusing, limits=limits, timeout=timeout_seconds)
