@@ -1,5 +1,8 @@
 """The client of the batch API, over a socket: what it believes of a host, and what it tells."""
 
+import asyncio
+import re
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -112,8 +115,17 @@ async def host_that(answer: Answering, origin: str = "https://8.8.8.8") -> Async
         yield BatchApi(http, Remote(f"{origin}/acme/app", CREDENTIAL))
 
 
-def saying(pointer: Pointer, href: str, **entry: Any) -> JSONResponse:
-    actions = {"download": {"href": href, "header": {"X-Signature": "s", "Host": "evil.test"}}}
+SIGNED = {"X-Signature": "s", "Host": "evil.test"}
+
+
+def saying(
+    pointer: Pointer,
+    href: str,
+    header: dict[str, str] = SIGNED,
+    operations: tuple[str, ...] = ("download",),
+    **entry: Any,
+) -> JSONResponse:
+    actions = {operation: {"href": href, "header": header} for operation in operations}
     return JSONResponse(
         {"objects": [{"oid": pointer.oid, "size": pointer.size, "actions": actions, **entry}]}
     )
@@ -132,6 +144,12 @@ def saying(pointer: Pointer, href: str, **entry: Any) -> JSONResponse:
         ("/relative", "not reached by https"),
         ("https:///x", "not reached by https"),
         ("https://[", "cannot be read"),
+        ("https://[::1", "cannot be read"),
+        ("https://[fe80::1%25eth0]/x", "cannot be read"),
+        ("https://8.8.8.8\\@127.0.0.1/x", "address with a credential"),
+        ("https://\u00e9..test/x", "cannot be read"),
+        ("https://8.8.8.8/\r\nX: y", "cannot be read"),
+        ("https://0x7f.1/x", "no public address"),
         ("https://8.8.8.8:99999999/x", "cannot be read"),
         ("https://" + "x" * 9000, "cannot be read"),
     ],
@@ -244,3 +262,230 @@ async def test_repository_that_has_moved_is_followed_on_its_host_only(tmp_path: 
     async with host_that(lambda _: RedirectResponse("https://8.8.4.4/x")) as api:
         with pytest.raises(LargeFilesFailed, match="redirects to somewhere else"):
             await api.fetch({pointer: "x.bin"}, ObjectFolder(tmp_path))
+
+
+@asynccontextmanager
+async def taking(pointer: Pointer, folder: Path, content: bytes = b"content") -> AsyncIterator[Path]:
+    """Yield a file with the content of an object, as whoever stores is given it."""
+    file = folder / pointer.oid
+    file.write_bytes(content)
+    yield file
+
+
+async def store(api: BatchApi, pointer: Pointer, folder: Path) -> None:
+    await api.store({pointer: "x.bin"}, lambda asked: taking(asked, folder))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"X-A": "\u00e9"},
+        {"\u00e9": "x"},
+        {"X-A": "b\r\nX-C: d"},
+        {"X A": "x"},
+        {"": "x"},
+        {"X-A": "x" * 9000},
+    ],
+    ids=["value", "name", "line", "space", "empty", "long"],
+)
+async def test_header_that_is_none_is_told(tmp_path: Path, header: dict[str, str]) -> None:
+    pointer, href = pointer_of(b"content"), "https://8.8.8.8/object"
+    answer = saying(pointer, href, header, ("download", "upload", "verify"))
+    async with host_that(lambda _: answer) as api:
+        with pytest.raises(LargeFilesFailed, match="cannot be fetched: its host gave an answer that cannot"):
+            await api.fetch({pointer: "x.bin"}, ObjectFolder(tmp_path))
+        with pytest.raises(
+            LargeFilesFailed, match=r"cannot be stored .* its host gave an answer that cannot"
+        ):
+            await store(api, pointer, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://[",
+        "//[zz]/",
+        "https://xn--/",
+        "https://8.8.8.8:99999999/x",
+        "https://user:secret@8.8.8.8/x",
+        "\u00e9",
+        "",
+        "ftp://8.8.8.8/x",
+        None,
+    ],
+)
+@pytest.mark.parametrize("redirected", ["/acme/app.git/info/lfs/objects/batch", "/object"])
+async def test_redirect_to_nowhere_is_told(tmp_path: Path, redirected: str, location: str | None) -> None:
+    pointer = pointer_of(b"content")
+
+    def answer(request: Request) -> Response:
+        if request.url.path != redirected:
+            return saying(pointer, "https://8.8.8.8/object")
+        response = Response(status_code=302)
+        if location is not None:
+            response.raw_headers.append((b"location", location.encode()))
+        return response
+
+    async with host_that(answer) as api:
+        with pytest.raises(LargeFilesFailed, match=r"'x\.bin'") as caught:
+            await api.fetch({pointer: "x.bin"}, ObjectFolder(tmp_path))
+
+    assert "secret" not in caught.value.message
+    assert list((tmp_path / "tmp").glob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "words"),
+    [
+        ("batch", Response(b"no JSON"), "cannot be read"),
+        ("batch", JSONResponse({"message": "No\nquota. "}, 507), "answered 507: No"),
+        ("batch", JSONResponse({"message": TOKEN}, 400), r"answered 400: \[redacted\]"),
+        ("upload", Response(status_code=500), "answered 500"),
+        ("upload", RedirectResponse("https://8.8.4.4/x"), "answered 307"),
+        ("upload", JSONResponse({"message": 5}, 403), "answered 403"),
+        ("upload", JSONResponse({"message": "x" * 2**20}, 403), "answered 403: x"),
+        ("verify", JSONResponse({"message": "Not there"}, 404), "answered 404: Not there"),
+        ("verify", RedirectResponse("https://8.8.4.4/x"), "redirects to somewhere else"),
+    ],
+)
+async def test_upload_that_does_not_end_well_is_told(
+    tmp_path: Path, path: str, answer: Response, words: str
+) -> None:
+    pointer = pointer_of(b"content")
+
+    def respond(request: Request) -> Response:
+        asked = {"PUT": "upload"}.get(request.method, request.url.path.rpartition("/")[2])
+        if asked == path:
+            return answer
+        good = saying(pointer, "https://8.8.8.8/verify", {}, ("upload", "verify"))
+        return good if asked == "batch" else Response()
+
+    async with host_that(respond) as api:
+        with pytest.raises(LargeFilesFailed, match=words) as caught:
+            await store(api, pointer, tmp_path)
+
+    assert caught.value.message.endswith("Nothing was pushed.")
+    assert len(caught.value.message) < 1000
+    assert TOKEN not in caught.value.message
+
+
+async def test_header_of_an_action_is_sent_once_in_place_of_ours(tmp_path: Path) -> None:
+    pointer, seen = pointer_of(b"content"), []
+    header = {
+        "content-type": "text/x",
+        "ACCEPT": "text/y",
+        "user-agent": "theirs",
+        "authorization": "Theirs",
+        "x-a": "1",
+        "X-A": "2",
+        "content-length": "1",
+        "transfer-encoding": "chunked",
+    }
+
+    def answer(request: Request) -> Response:
+        if request.url.path.endswith("batch"):
+            return saying(pointer, "https://8.8.8.8/object", header, ("upload", "verify"))
+        seen.append(request)
+        return Response()
+
+    async with host_that(answer) as api:
+        await store(api, pointer, tmp_path)
+
+    assert [request.method for request in seen] == ["PUT", "POST"]
+    for request in seen:
+        assert len(request.headers) == len(set(request.headers))
+        asked = {name: request.headers[name] for name in header if name in request.headers}
+        assert asked.pop("content-length") != "1"
+        assert asked == {
+            **dict.fromkeys(("content-type",), "text/x"),
+            "ACCEPT": "text/y",
+            "user-agent": "theirs",
+            "authorization": "Theirs",
+            "x-a": "2",
+            "X-A": "2",
+        }
+
+
+async def test_host_of_many_objects_is_looked_up_for_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pointers = {pointer_of(content): content for content in map(str.encode, map(str, range(40)))}
+    looked_up = []
+
+    def look_up(host: str, *arguments: Any, **options: Any) -> Any:
+        looked_up.append(host)
+        return getaddrinfo(host, *arguments, **options)
+
+    def answer(request: Request) -> Response:
+        if request.method == "GET":
+            return Response(request.url.path[1:])
+        actions = {
+            pointer: {"download": {"href": f"https://8.8.4.4/{content.decode()}"}}
+            for pointer, content in pointers.items()
+        }
+        return JSONResponse(
+            {"objects": [{"oid": pointer.oid, "actions": action} for pointer, action in actions.items()]}
+        )
+
+    getaddrinfo = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    async with host_that(answer) as api:
+        await api.fetch(dict.fromkeys(pointers, "x.bin"), ObjectFolder(tmp_path))
+
+    assert {"8.8.4.4", "8.8.8.8"} == set(looked_up)
+    assert len(looked_up) < len(pointers) / 2
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+NO_HEADS = {
+    "nothing": b"",
+    "other": b"SSH-2.0-host\r\n",
+    "length": HEAD + b"Content-Length: x\r\n\r\n",
+    "name": HEAD + b"\x00: y\r\n\r\n",
+    "location": b"HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: \xff\x01\r\n\r\n",
+}
+NO_BODIES = {
+    "short": HEAD + b"Content-Length: 100\r\n\r\n{}",
+    "chunks": HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "packed": HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "fault"),
+    [
+        *((asked, fault) for asked in ("batch", "download", "upload", "verify") for fault in NO_HEADS),
+        *((asked, fault) for asked in ("batch", "download") for fault in NO_BODIES),
+    ],
+)
+async def test_answer_that_is_no_http_is_told(tmp_path: Path, asked: str, fault: str) -> None:
+    """Over a socket: how such an answer fails is decided below the client that we use."""
+    pointer = pointer_of(b"content")
+    answers = [(NO_HEADS | NO_BODIES)[fault]]
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        await reader.readexactly(int(length[1]) if length else 0)
+        writer.write(answers.pop(0))
+        writer.close()
+
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
+    async with server, create_http_client() as http:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        if asked == "verify":
+            answers.insert(0, HEAD + b"Content-Length: 0\r\n\r\n")
+        if asked != "batch":
+            operations = ("upload", "verify") if asked == "verify" else (asked,)
+            body = bytes(saying(pointer, f"{url}/object", {}, operations).body)
+            answers.insert(0, HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        api = BatchApi(http, Remote(f"{url}/acme/app"))
+        moving = (
+            store(api, pointer, tmp_path)
+            if asked in ("upload", "verify")
+            else api.fetch({pointer: "x.bin"}, ObjectFolder(tmp_path / "lfs"))
+        )
+        with pytest.raises(LargeFilesFailed, match=r"'x\.bin'"):
+            await moving
+
+    assert answers == []

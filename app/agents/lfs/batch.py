@@ -14,16 +14,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urljoin, urlsplit
 
 import httpx
 import orjson
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from typing_extensions import override
 
 from app.agents.egress import is_public
 from app.agents.errors import LargeFilesFailed
 from app.agents.git import Remote
+from app.agents.lfs.blocks import blocks_of, take_in
 from app.agents.lfs.hosts import ObjectHost, Take, not_fetched, not_stored
 from app.agents.lfs.objects import BLOCK, ObjectFolder, Pointer
 
@@ -38,15 +38,26 @@ _MAX_REASON_LENGTH = 500
 _MAX_REDIRECTS = 3
 _LONGEST_URL = 8000
 _MOST_HEADERS = 50
+_LONGEST_HEADER = 8000
+_PORTS = range(1, 2**16)
+# What of a host's answers is to be read is JSON of a few bytes: packed, it could be any size.
+_DEFAULTS = {"User-Agent": "taskbeacon", "Accept-Encoding": "identity"}
 # What belongs to the connection, whatever an action says.
 _OURS = frozenset(
     {"connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 
 
+_Name = Annotated[str, StringConstraints(max_length=200, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+_Value = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=_LONGEST_HEADER, pattern=r"^[\t\x20-\x7e]*$"),
+]
+
+
 class _Action(BaseModel):
     href: Annotated[str, Field(max_length=_LONGEST_URL)]
-    header: Annotated[dict[str, str] | None, Field(max_length=_MOST_HEADERS)] = None
+    header: Annotated[dict[_Name, _Value] | None, Field(max_length=_MOST_HEADERS)] = None
 
 
 class _Fault(BaseModel):
@@ -79,8 +90,9 @@ class BatchApi(ObjectHost):
     def __init__(self, http: httpx.AsyncClient, remote: Remote) -> None:
         self._http = http
         self._remote = remote
-        self._url = f"{remote.url.rstrip('/').removesuffix('.git')}.git/info/lfs/objects/batch"
-        self._is_inside: bool | None = None
+        self._url = httpx.URL(f"{remote.url.rstrip('/').removesuffix('.git')}.git/info/lfs/objects/batch")
+        # Whether hosts lead inside a network of ours, as it was when each was named first.
+        self._inside: dict[str, bool] = {}
 
     @override
     async def fetch(self, wanted: Mapping[Pointer, str], folder: ObjectFolder) -> None:
@@ -101,8 +113,8 @@ class BatchApi(ObjectHost):
                     await self._upload(pointer, action, content, is_authenticated=entry.authenticated)
             if verify is not None:
                 text = orjson.dumps({"oid": pointer.oid, "size": pointer.size})
-                headers = {"Accept": _JSON, "Content-Type": _JSON, **_sent(verify)}
-                await self._ask(verify.href, headers, text, is_authenticated=entry.authenticated)
+                headers = _headers({"Accept": _JSON, "Content-Type": _JSON}, verify)
+                await self._ask(_url(verify.href), headers, text, is_authenticated=entry.authenticated)
 
         await self._for_each("upload", offered, upload, not_stored)
 
@@ -119,7 +131,7 @@ class BatchApi(ObjectHost):
             for pointer in pointers:
                 try:
                     await perform(pointer, _entry_of(pointer, entries))
-                except (_Refused, ValueError) as refused:
+                except _Refused as refused:
                     raise failed(named[pointer], self._shown(refused)) from None
                 except OSError as error:
                     raise failed(named[pointer], error.strerror or type(error).__name__) from error
@@ -129,7 +141,7 @@ class BatchApi(ObjectHost):
             some = pointers[start : start + _AT_A_TIME]
             try:
                 entries = await self._entries(operation, some)
-            except (_Refused, ValueError) as refused:
+            except _Refused as refused:
                 raise failed(named[some[0]], self._shown(refused)) from None
             left = iter(some)
             try:
@@ -147,9 +159,8 @@ class BatchApi(ObjectHost):
             "hash_algo": "sha256",
             "objects": [{"oid": pointer.oid, "size": pointer.size} for pointer in pointers],
         }
-        said = await self._ask(
-            self._url, {"Accept": _JSON, "Content-Type": _JSON}, orjson.dumps(wanted), is_authenticated=False
-        )
+        headers = _headers({"Accept": _JSON, "Content-Type": _JSON})
+        said = await self._ask(self._url, headers, orjson.dumps(wanted), is_authenticated=False)
         try:
             answer = _Answer.model_validate_json(said)
         except ValidationError:
@@ -159,17 +170,17 @@ class BatchApi(ObjectHost):
         return {entry.oid: entry for entry in answer.objects}
 
     async def _ask(
-        self, url: str, headers: Mapping[str, str], text: bytes, *, is_authenticated: bool | None
+        self, url: httpx.URL, headers: httpx.Headers, text: bytes, *, is_authenticated: bool | None
     ) -> bytes:
         """Return the answer to a POST; a repository that has moved is followed, on its own host."""
         for _ in range(_MAX_REDIRECTS):
             async with self._exchange(
                 "POST", url, headers, text, is_authenticated=is_authenticated
             ) as response:
-                if not response.is_redirect:
+                if not response.has_redirect_location:
                     await _require_good(response)
                     return await _read(response)
-                target = urljoin(url, response.headers.get("location", ""))
+                target = _target(response)
             if not self._is_own(target):
                 break
             url = target
@@ -178,44 +189,45 @@ class BatchApi(ObjectHost):
     async def _download(
         self, pointer: Pointer, action: _Action, folder: ObjectFolder, *, is_authenticated: bool | None
     ) -> None:
-        url, headers = action.href, {"Accept-Encoding": "identity", **_sent(action)}
+        url, headers = _url(action.href), _headers({}, action)
         for _ in range(_MAX_REDIRECTS):
             async with self._exchange("GET", url, headers, is_authenticated=is_authenticated) as response:
-                if not response.is_redirect:
+                if not response.has_redirect_location:
                     await _require_good(response)
-                    await _take_in(response, pointer, folder)
+                    if not await take_in(response.aiter_raw(BLOCK), pointer, folder):
+                        raise _Refused("what came is not what its pointer says")
                     return
-                target = urljoin(url, response.headers.get("location", ""))
-            if urlsplit(target)[:2] != urlsplit(url)[:2]:
-                headers = {"Accept-Encoding": "identity"}  # the others were for that place
+                target = _target(response)
+            if _origin(target) != _origin(url):
+                headers = _headers({})  # the others were for that place
             url = target
         raise _Refused("its host redirects too often")
 
     async def _upload(
         self, pointer: Pointer, action: _Action, content: Path, *, is_authenticated: bool | None
     ) -> None:
-        headers = {"Content-Type": "application/octet-stream", **_sent(action)}
+        headers = _headers({"Content-Type": "application/octet-stream"}, action)
         # Object stores take no body of unknown length.
         headers["Content-Length"] = str(pointer.size)
-        sent = _blocks(content)
-        async with self._exchange(
-            "PUT", action.href, headers, sent, is_authenticated=is_authenticated
-        ) as response:
-            await _require_good(response)
+        with content.open("rb") as file:
+            async with self._exchange(
+                "PUT", _url(action.href), headers, blocks_of(file), is_authenticated=is_authenticated
+            ) as response:
+                await _require_good(response)
 
     @asynccontextmanager
     async def _exchange(
         self,
         method: str,
-        url: str,
-        headers: Mapping[str, str],
+        url: httpx.URL,
+        headers: httpx.Headers,
         content: bytes | AsyncIterator[bytes] | None = None,
         *,
         is_authenticated: bool | None,
     ) -> AsyncIterator[httpx.Response]:
         """Send a request to a place that may be asked and yield its answer, of which nothing was read yet."""
         await self._require_place(url)
-        sent = httpx.Headers({"User-Agent": "taskbeacon", **headers})
+        sent = headers.copy()
         if self._is_own(url) and not is_authenticated and "authorization" not in sent:
             sent.update(self._authorization())
         try:
@@ -224,7 +236,7 @@ class BatchApi(ObjectHost):
             ) as response:
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise _Refused(f"{_place(url)} does not answer ({type(error).__name__})") from error
+            raise _Refused(f"{_shown_place(url)} does not answer ({type(error).__name__})") from error
 
     def _authorization(self) -> dict[str, str]:
         credential = self._remote.credential
@@ -233,28 +245,28 @@ class BatchApi(ObjectHost):
         pair = f"{credential.user}:{credential.password}".encode()
         return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
-    def _is_own(self, url: str) -> bool:
-        return _place(url) == self._remote.origin
+    def _is_own(self, url: httpx.URL) -> bool:
+        return _origin(url) == _origin(self._url)
 
-    async def _require_place(self, url: str) -> None:
+    async def _require_place(self, url: httpx.URL) -> None:
         """Refuse places that a host has no reason to send anybody to."""
+        if url.userinfo:
+            raise _Refused("its host keeps it at an address with a credential in it")
         if self._is_own(url):
             return
-        parts = urlsplit(url)
-        if "@" in parts.netloc:
-            raise _Refused("its host keeps it at an address with a credential in it")
-        # Asked for here, a port that is none is refused wherever the host is.
-        if parts.scheme != "https" or not parts.hostname or parts.port == 0:
-            raise _Refused(f"its host keeps it at {_place(url)}, which is not reached by https")
-        if self._is_inside is None:
-            self._is_inside = await _leads_inside(self._remote.url)
-        if not self._is_inside and await _leads_inside(url):
-            raise _Refused(f"its host keeps it at {_place(url)}, which is no public address")
+        if url.scheme != "https" or not url.raw_host:
+            raise _Refused(f"its host keeps it at {_shown_place(url)}, which is not reached by https")
+        if not await self._leads_inside(self._url) and await self._leads_inside(url):
+            raise _Refused(f"its host keeps it at {_shown_place(url)}, which is no public address")
 
-    def _shown(self, refused: Exception) -> str:
-        # Anything else than ours: what the host said is no URL, or no header.
-        reason = str(refused) if isinstance(refused, _Refused) else _UNREADABLE
-        return self._remote.redact(reason)[:_MAX_REASON_LENGTH].rstrip(". ")
+    async def _leads_inside(self, url: httpx.URL) -> bool:
+        host = url.raw_host.decode("ascii")
+        if host not in self._inside:
+            self._inside[host] = await _has_inner_address(host)
+        return self._inside[host]
+
+    def _shown(self, refused: _Refused) -> str:
+        return self._remote.redact(str(refused))[:_MAX_REASON_LENGTH].rstrip(". ")
 
 
 _UNREADABLE = "its host gave an answer that cannot be read"
@@ -269,22 +281,43 @@ def _entry_of(pointer: Pointer, entries: Mapping[str, _Object]) -> _Object:
     return entry
 
 
-def _sent(action: _Action) -> dict[str, str]:
-    return {name: value for name, value in (action.header or {}).items() if name.lower() not in _OURS}
+def _headers(defaults: Mapping[str, str], action: _Action | None = None) -> httpx.Headers:
+    """Return what is sent: what the host says goes before what we would, and each name is there once."""
+    headers = httpx.Headers({**_DEFAULTS, **defaults})
+    for name, value in ((action and action.header) or {}).items():
+        if name.lower() not in _OURS:
+            headers[name] = value
+    return headers
 
 
-def _place(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-async def _leads_inside(url: str) -> bool:
-    """Tell whether a host has an address that is not public; where names are a proxy's business, that decides."""
-    parts = urlsplit(url)
+def _url(text: str, base: httpx.URL | None = None) -> httpx.URL:
+    """Read what a host gave as a URL. Who decides by it and who follows it see the same: it is read once."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            parts.hostname, parts.port or 443, type=socket.SOCK_STREAM
-        )
+        url = httpx.URL(text) if base is None else base.join(text)
+    except (httpx.InvalidURL, ValueError):
+        raise _Refused(_UNREADABLE) from None
+    # No host has a name with a percent sign: what a zone or an escape would lead to is not for a host to say.
+    if b"%" in url.raw_host or (url.port is not None and url.port not in _PORTS):
+        raise _Refused(_UNREADABLE)
+    return url
+
+
+def _target(response: httpx.Response) -> httpx.URL:
+    return _url(response.headers["location"], response.request.url)
+
+
+def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
+    return url.scheme, url.raw_host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
+def _shown_place(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+
+async def _has_inner_address(host: str) -> bool:
+    """Tell whether a host has an address that is not public; where names are a proxy's business, that decides."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
     return not all(is_public(str(entry[4][0])) for entry in found)
@@ -296,32 +329,16 @@ async def _require_good(response: httpx.Response) -> None:
     reason = ""
     with suppress(ValidationError, _Refused):
         reason = _Fault.model_validate_json(await _read(response)).message
-    place = _place(str(response.request.url))
+    place = _shown_place(response.request.url)
     raise _Refused(f"{place} answered {response.status_code}" + (f": {reason}" if reason else ""))
 
 
 async def _read(response: httpx.Response) -> bytes:
-    content = b""
-    async for chunk in response.aiter_bytes():
+    content = bytearray()
+    async for chunk in response.aiter_raw():
         content += chunk
         if len(content) > _MAX_ANSWER_BYTES:
-            raise _Refused(_UNREADABLE)
-    return content
-
-
-async def _take_in(response: httpx.Response, pointer: Pointer, folder: ObjectFolder) -> None:
-    """Put the body of an answer into a folder if it is the object, and no byte more."""
-    with folder.draft(pointer.oid) as draft:
-        async for block in response.aiter_raw(BLOCK):
-            await asyncio.to_thread(draft.write, block)
-            if draft.size > pointer.size:
-                break
-        if draft.pointer != pointer:
-            raise _Refused("what came is not what its pointer says")
-        await asyncio.to_thread(draft.keep)
-
-
-async def _blocks(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        while block := await asyncio.to_thread(file.read, BLOCK):
-            yield block
+            break
+    else:
+        return bytes(content)
+    raise _Refused(_UNREADABLE)

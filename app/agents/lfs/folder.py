@@ -6,8 +6,9 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from app.agents.lfs.blocks import blocks_of, take_in
 from app.agents.lfs.hosts import ObjectHost, Take, not_fetched, not_stored
-from app.agents.lfs.objects import BLOCK, ObjectFolder, Pointer
+from app.agents.lfs.objects import ObjectFolder, Pointer
 
 __all__ = ["FolderHost"]
 
@@ -26,33 +27,28 @@ class FolderHost(ObjectHost):
     @override
     async def fetch(self, wanted: Mapping[Pointer, str], folder: ObjectFolder) -> None:
         for pointer, path in wanted.items():
-            held = self._held.find(pointer)
+            held = await asyncio.to_thread(self._held.find, pointer)
             if held is None:
                 raise not_fetched(
                     path, f"there is no file {self._held.path}/objects/{pointer.place} of its size"
                 )
             try:
-                await asyncio.to_thread(_copy, held, pointer, folder)
+                await _copy(held, pointer, folder)
             except (OSError, ValueError) as error:
                 raise not_fetched(path, str(error)) from error
 
     @override
     async def store(self, offered: Mapping[Pointer, str], take: Take) -> None:
-        for pointer, path in offered.items():
-            if self._held.find(pointer) is not None:
-                continue
+        for pointer in await asyncio.to_thread(self._held.lacking, offered):
             async with take(pointer) as content:
                 try:
-                    await asyncio.to_thread(_copy, content, pointer, self._held)
+                    await _copy(content, pointer, self._held)
                 except (OSError, ValueError) as error:
-                    raise not_stored(path, str(error)) from error
+                    raise not_stored(offered[pointer], str(error)) from error
 
 
-def _copy(source: Path, pointer: Pointer, folder: ObjectFolder) -> None:
+async def _copy(source: Path, pointer: Pointer, folder: ObjectFolder) -> None:
     """Put a file's content into a folder. Raises OSError, or ValueError if it is not what the pointer says."""
-    with source.open("rb") as file, folder.draft(pointer.oid) as draft:
-        while draft.size <= pointer.size and (block := file.read(BLOCK)):
-            draft.write(block)
-        if draft.pointer != pointer:
+    with source.open("rb") as file:
+        if not await take_in(blocks_of(file), pointer, folder):
             raise ValueError(f"{source} holds something else")
-        draft.keep()

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -107,6 +107,10 @@ class ObjectFolder:
         except OSError:
             return None
         return path if stat.S_ISREG(status.st_mode) and status.st_size == pointer.size else None
+
+    def lacking(self, pointers: Iterable[Pointer]) -> list[Pointer]:
+        """Return those whose objects are not here; looks at a file for each."""
+        return [pointer for pointer in pointers if self.find(pointer) is None]
 
     @contextmanager
     def draft(self, name: str = "new") -> Iterator[Draft]:
