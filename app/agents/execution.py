@@ -99,7 +99,7 @@ class RunSpec:
     clone_filter: str = ""  # of a partial clone
     mirrors: Mirrors | None = None  # None: every run clones anew
     submodules_below: str | None = None  # the URL below which submodules are fetched; None: they are not
-    large_files: httpx.AsyncClient | None = None  # moves files of Git LFS; None: they stay pointers
+    lfs_http: httpx.AsyncClient | None = None  # by which files of Git LFS are moved; None: they stay pointers
     model: str | None = None
     reasoning_effort: str | None = None
     permission_mode: str | None = None
@@ -300,7 +300,7 @@ class _Run:
             author=spec.author,
             mirrors=spec.mirrors,
             submodules_below=spec.submodules_below,
-            transfer=Transfer.within(spec.sandbox.policy, spec.large_files) if spec.large_files else None,
+            transfer=Transfer.within(spec.sandbox.policy, spec.lfs_http) if spec.lfs_http else None,
         )
         for reason in self._workspace.submodules.left_out:
             await self._progress("clone", f"Without the submodule {reason}")
@@ -322,8 +322,8 @@ class _Run:
                     "clone", "Files of Git LFS are left as pointers: this worker does not fetch them"
                 )
             return
-        if found.fetched:
-            await self._progress("clone", f"Fetched {found.fetched} objects of Git LFS")
+        if found.sought:
+            await self._progress("clone", f"Fetched {found.sought} objects of Git LFS")
         for reason in found.left_out:
             await self._progress("clone", f"Without the content of {reason}")
 

@@ -180,14 +180,14 @@ class Workspace:
             environment=self.environment,
         )
         await self.large_files.fetch(remote)
-        if self._loan is not None and self.large_files.fetched:
-            self._loan = replace(self._loan, grew=True)
 
     async def close(self) -> None:
         """Let go of the mirror; nothing may read the workspace's repositories afterwards. Repeatable."""
         if self._mirrors is not None and self._loan is not None:
             loan, self._loan = self._loan, None
-            await self._mirrors.give_back(loan)
+            # Also by what came before a fetch failed.
+            grew = loan.grew or (self.large_files is not None and self.large_files.sought > 0)
+            await self._mirrors.give_back(replace(loan, grew=grew))
 
     @property
     def _borrowed(self) -> tuple[Path, ...]:

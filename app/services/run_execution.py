@@ -157,7 +157,7 @@ class Orders:
             clone_filter=settings.git_clone_filter,
             mirrors=mirrors,
             submodules_below=self.host.git_url if settings.git_submodules else None,
-            large_files=http if settings.git_lfs else None,
+            lfs_http=http if settings.git_lfs else None,
             author=self.author,
             model=self.state.get("model"),
             reasoning_effort=self.state.get("reasoning_effort"),

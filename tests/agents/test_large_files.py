@@ -2,8 +2,9 @@
 
 import json
 import os
+import threading
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class Hosted:
     fields: dict[str, Any] = field(default_factory=dict)
 
     async def run(self, prompt: str, **changes: Any) -> Outcome:
-        return await self.runner.run(prompt, **{"large_files": self.http, **self.fields, **changes})
+        return await self.runner.run(prompt, **{"lfs_http": self.http, **self.fields, **changes})
 
     def pushed(self, path: str) -> bytes:
         return self.origin.git("show", f"{PUSH_BRANCH}:{path}").encode() + b"\n"
@@ -152,7 +153,7 @@ async def test_second_run_finds_objects_beside_the_mirror(
 async def test_files_stay_pointers_unless_asked_for_and_that_is_told(hosted: Hosted) -> None:
     assert isinstance(hosted.kept, LargeFileService)
 
-    outcome = await hosted.run("```sh\ncat big.bin\n```", large_files=None)
+    outcome = await hosted.run("```sh\ncat big.bin\n```", lfs_http=None)
 
     assert outcome.done.files_changed == []
     assert pointer_of(CONTENT).oid in json.dumps(outcome.updates("tool_call_update"))
@@ -267,27 +268,85 @@ async def test_content_that_is_missing_in_the_folder_is_named(in_folder: Hosted)
     assert pointer_of(CONTENT).place in outcome.failed.message
 
 
-@pytest.mark.parametrize(("object_bytes", "all_bytes"), [(13, 1000), (1000, 13)])
-async def test_what_is_more_than_a_run_may_have_stays_a_pointer(
-    in_folder: Hosted, tmp_path: Path, object_bytes: int, all_bytes: int
-) -> None:
-    work = GitFolder(tmp_path / "work")
-    in_folder.origin.git("clone", "--quiet", ".", str(work.path))
-    found = LargeFiles(
-        Transfer(http=in_folder.http, object_bytes=object_bytes, all_bytes=all_bytes),
-        work=work.path,
+def cloned(in_folder: Hosted, tmp_path: Path, *, lent: Path | None = None, **limits: int) -> LargeFiles:
+    """Return the large files of a fresh clone."""
+    work = tmp_path / "work"
+    in_folder.origin.git("clone", "--quiet", ".", str(work))
+    return LargeFiles(
+        Transfer(http=in_folder.http, **{"object_bytes": 2**20, "disk_bytes": 2**20, **limits}),
+        work=work,
         collection=tmp_path / "collection",
         scratch=tmp_path / "scratch",
-        lent=None,
+        lent=lent,
         environment=os.environ,
     )
 
+
+@pytest.mark.parametrize(
+    ("lends", "limits", "is_left_out"),
+    [
+        (False, {"object_bytes": len(CONTENT)}, False),
+        (False, {"object_bytes": len(CONTENT) - 1}, True),
+        # Each file is on the disk of the run twice, unless a mirror has its object.
+        (False, {"disk_bytes": 4 * len(CONTENT)}, False),
+        (False, {"disk_bytes": 4 * len(CONTENT) - 1}, True),
+        (True, {"disk_bytes": 2 * len(CONTENT)}, False),
+        (True, {"disk_bytes": 2 * len(CONTENT) - 1}, True),
+    ],
+)
+async def test_what_is_more_than_a_run_may_have_stays_a_pointer(
+    in_folder: Hosted, tmp_path: Path, limits: dict[str, int], *, lends: bool, is_left_out: bool
+) -> None:
+    found = cloned(in_folder, tmp_path, lent=tmp_path / "lent" if lends else None, **limits)
+
     await found.fetch(Remote(in_folder.origin.url))
 
-    [left_out] = found.left_out
-    assert left_out.startswith("big.bin: ")
-    assert (work.path / "big.bin").read_bytes() == pointer_of(CONTENT).text()
+    work = GitFolder(tmp_path / "work")
+    assert [reason.partition(":")[0] for reason in found.left_out] == ["big.bin"] * is_left_out
+    assert (work.path / "big.bin").read_bytes() == (pointer_of(CONTENT).text() if is_left_out else CONTENT)
     assert work.git("status", "--short") == ""
+
+
+async def test_first_files_that_are_left_out_are_named(
+    in_folder: Hosted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether objects are there is looked up where nobody waits for it."""
+    looked_up_by = set()
+
+    def stat(path: Path, **options: Any) -> os.stat_result:
+        if len(path.name) == len(pointer_of(CONTENT).oid):
+            looked_up_by.add(threading.current_thread())
+        return plain_stat(path, **options)
+
+    plain_stat = Path.stat
+    monkeypatch.setattr(Path, "stat", stat)
+    many = {f"{number:02}.bin": Pointer(f"{number:064x}", 10**9).text().decode() for number in range(22)}
+    origin = make(tmp_path / "many", many)
+    Folder(origin).hold(CONTENT)
+    found = cloned(replace(in_folder, origin=origin), tmp_path)
+
+    await found.fetch(Remote(origin.url))
+
+    assert [reason.partition(":")[0] for reason in found.left_out[:-1]] == sorted(many)[:20]
+    assert found.left_out[-1] == "others, which are not named"
+    assert (tmp_path / "work/big.bin").read_bytes() == CONTENT
+    assert looked_up_by
+    assert threading.current_thread() not in looked_up_by
+
+
+async def test_mirror_that_grew_before_a_fetch_failed_is_held_to_its_limit(
+    hosted: Hosted, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mirrors"
+    await hosted.run("```sh\ntrue\n```", lfs_http=None, mirrors=Mirrors(folder, os.environ, max_bytes=2**30))
+    assert [path for path in folder.iterdir() if path.is_dir()]
+    assert isinstance(hosted.kept, LargeFileService)
+    hosted.kept.objects.clear()
+
+    outcome = await hosted.run(CHANGE, mirrors=Mirrors(folder, os.environ, max_bytes=1))
+
+    assert "cannot be fetched" in outcome.failed.message
+    assert [path for path in folder.iterdir() if path.is_dir()] == []
 
 
 @pytest.mark.parametrize("name", ["\nx", "a\nb", "\u2028x", "\x0cx", "a\rb", "a\x1cHEAD:b c"])

@@ -38,7 +38,7 @@ def serve(source: BinaryIO, sink: BinaryIO, folders: Sequence[ObjectFolder]) -> 
             except OSError as error:
                 for _ in content:  # git listens only when it has said everything
                     pass
-                _tell(values, str(error.strerror))
+                _tell(values, error.strerror or type(error).__name__)
                 _send(sink, b"status=error\n")
                 continue
             _send(sink, b"status=success\n")

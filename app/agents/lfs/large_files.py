@@ -24,9 +24,10 @@ from app.agents.git import Git, Remote
 from app.agents.inside import OWN_PROGRAM, module_command
 from app.agents.lfs.batch import BatchApi
 from app.agents.lfs.blobs import Entry, checked_out_pointers, committed_pointers
+from app.agents.lfs.blocks import blocks_of, take_in
 from app.agents.lfs.folder import FolderHost
 from app.agents.lfs.hosts import ObjectHost, not_stored
-from app.agents.lfs.objects import BLOCK, ObjectFolder, Pointer
+from app.agents.lfs.objects import ObjectFolder, Pointer
 from app.agents.streams import last_lines
 
 __all__ = ["LargeFiles", "Transfer", "uses_lfs"]
@@ -45,12 +46,21 @@ class Transfer:
 
     http: httpx.AsyncClient
     object_bytes: int
-    all_bytes: int
+    disk_bytes: int  # of the run
 
     @classmethod
     def within(cls, policy: SandboxPolicy, http: httpx.AsyncClient) -> "Transfer":
-        """Return what goes with the share of a run: a file and its object, each at most as an agent could write it."""
-        return cls(http=http, object_bytes=policy.file_bytes, all_bytes=policy.disk_bytes // 2)
+        """Return what goes with the share of a run: a file at most as an agent could write it."""
+        return cls(http=http, object_bytes=policy.file_bytes, disk_bytes=policy.disk_bytes)
+
+    @property
+    def stored_bytes(self) -> int:
+        """How much a run may store: an agent's new files lie on its disk twice, as they are and as objects."""
+        return self.disk_bytes // 2
+
+    def fetched_bytes(self, *, lent: bool) -> int:
+        """Return how much may be fetched: half of the disk; without a mirror's objects, each file lies there twice."""
+        return self.disk_bytes // (2 if lent else 4)
 
     @staticmethod
     def reaches(remote: Remote) -> bool:
@@ -88,8 +98,9 @@ class LargeFiles:
         self._scratch = ObjectFolder(scratch)
         self._lent = None if lent is None else ObjectFolder(lent, outlives_runs=True)
         self._environment = environment
-        self.fetched = 0
-        self.left_out: list[str] = []  # each with the reason
+        self._fetched_bytes = transfer.fetched_bytes(lent=lent is not None)
+        self.sought = 0  # objects that the host was asked for, whether they came or not
+        self.left_out: list[str] = []  # the first ones, each with the reason
 
     @property
     def settings(self) -> GitSettings:
@@ -115,13 +126,14 @@ class LargeFiles:
         git = Git(self._work, self._environment)
         entries = self._within_bounds(await checked_out_pointers(git))
         folder = self._lent or self._own
-        lacking = {
-            entry.pointer: _shown(entry.path) for entry in entries if folder.find(entry.pointer) is None
-        }
+        paths = {entry.pointer: _shown(entry.path) for entry in entries}
+        lacking = await asyncio.to_thread(folder.lacking, paths)
+        self.sought = len(lacking)
         if lacking:
             async with _in_time("Fetching"):
-                await self._transfer.host(remote).fetch(lacking, folder)
-        self.fetched = len(lacking)
+                await self._transfer.host(remote).fetch(
+                    {pointer: paths[pointer] for pointer in lacking}, folder
+                )
         if entries:
             await self._check_out(git, entries)
 
@@ -138,17 +150,17 @@ class LargeFiles:
             return
         if (
             len(offered) > _MOST_OBJECTS
-            or sum(pointer.size for pointer in offered) > self._transfer.all_bytes
+            or sum(pointer.size for pointer in offered) > self._transfer.stored_bytes
         ):
             raise not_stored(
                 next(iter(offered.values())),
-                f"with all others it is more than {_MOST_OBJECTS} files or {_mib(self._transfer.all_bytes)}, which "
-                "is what a run may have",
+                f"with all others it is more than {_MOST_OBJECTS} files or {_mib(self._transfer.stored_bytes)}, "
+                "which is what a run may store",
             )
 
         @asynccontextmanager
         async def take(pointer: Pointer) -> AsyncIterator[Path]:
-            content = await asyncio.to_thread(self._take, pointer, offered[pointer])
+            content = await self._take(pointer, offered[pointer])
             try:
                 yield content
             finally:
@@ -170,8 +182,8 @@ class LargeFiles:
             of_this = entry.pointer.size
             if of_this > self._transfer.object_bytes:
                 self._leave_out(entry, f"it is larger than {_mib(self._transfer.object_bytes)}")
-            elif size + of_this > self._transfer.all_bytes:
-                self._leave_out(entry, f"together they are larger than {_mib(self._transfer.all_bytes)}")
+            elif size + of_this > self._fetched_bytes:
+                self._leave_out(entry, f"together they are larger than {_mib(self._fetched_bytes)}")
             elif len(kept) >= _MOST_OBJECTS:
                 self._leave_out(entry, f"there are more than {_MOST_OBJECTS}")
             else:
@@ -183,7 +195,7 @@ class LargeFiles:
         if len(self.left_out) < _MOST_TOLD:
             self.left_out.append(f"{_shown(entry.path)}: {reason}")
         elif len(self.left_out) == _MOST_TOLD:
-            self.left_out.append("and others")
+            self.left_out.append("others, which are not named")
 
     async def _check_out(self, git: Git, entries: Sequence[Entry]) -> None:
         """Write files anew, now that their content can be had; git forgets first that it has written them."""
@@ -201,7 +213,7 @@ class LargeFiles:
                     f"Files of Git LFS cannot be checked out: {last_lines(result.complaint)}"
                 )
 
-    def _take(self, pointer: Pointer, path: str) -> Path:
+    async def _take(self, pointer: Pointer, path: str) -> Path:
         """Take an object out of what the sandbox has left. Raises LargeFilesFailed."""
         reason = "the agent has committed its pointer, but left no content for it"
         lent = [(self._lent.path, self._lent)] if self._lent else []
@@ -209,17 +221,14 @@ class LargeFiles:
         for root, folder in ((self._collection, self._gathered), (self._work, self._own), *lent):
             place = str(folder.path.relative_to(root) / "objects" / pointer.place)
             try:
-                with open_file(root, place) as source, self._scratch.draft(pointer.oid) as draft:
-                    while draft.size <= pointer.size and (block := source.read(BLOCK)):
-                        draft.write(block)
-                    if draft.pointer == pointer:
-                        draft.keep()
+                with open_file(root, place) as source:
+                    if await take_in(blocks_of(source), pointer, self._scratch):
                         return self._scratch.path / "objects" / pointer.place
                     reason = "what the agent has left of it is not what its pointer says"
             except FileNotFoundError:
                 pass
             except (PathRefused, OSError) as error:
-                reason = error.message if isinstance(error, PathRefused) else str(error.strerror)
+                reason = error.message if isinstance(error, PathRefused) else _reason(error)
         raise not_stored(path, reason.rstrip("."))
 
 
@@ -245,6 +254,10 @@ async def _in_time(what: str) -> AsyncIterator[None]:
             yield
     except TimeoutError:
         raise LargeFilesFailed(f"{what} files of Git LFS took over {seconds} s.") from None
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
 
 
 def _shown(path: bytes) -> str:
