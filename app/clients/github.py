@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import jwt
@@ -198,12 +198,20 @@ class GitHubClient(GitHub):
         url = access.api_url.rstrip("/") + path
         for _ in range(_MAX_REDIRECTS):
             response, body = await self._send(access.token, method, url, content)
-            if not response.is_redirect:
+            if not response.has_redirect_location:
                 return _answer(response, body)
-            target = urljoin(url, response.headers.get("location", ""))
-            if urlsplit(target)[:2] != urlsplit(url)[:2]:
+            asked = response.request.url
+            try:
+                target = asked.join(response.headers["location"])
+            except (httpx.InvalidURL, ValueError):
                 break
-            url = target
+            if (target.scheme, target.netloc, target.userinfo) != (
+                asked.scheme,
+                asked.netloc,
+                asked.userinfo,
+            ):
+                break
+            url = str(target)
         raise GitHubRefused("The code host redirects to somewhere else.")
 
     async def _send(self, token: str, method: str, url: str, content: Any) -> tuple[httpx.Response, bytes]:
@@ -213,7 +221,7 @@ class GitHubClient(GitHub):
             "X-GitHub-Api-Version": _VERSION,
             "User-Agent": "taskbeacon",
         }
-        body = b""
+        body = bytearray()
         try:
             async with self._http.stream(
                 method,
@@ -227,9 +235,9 @@ class GitHubClient(GitHub):
                     body += chunk
                     if len(body) > _MAX_ANSWER_BYTES:
                         raise GitHubUnavailable(_UNREADABLE)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise GitHubUnavailable(f"The code host does not answer ({type(error).__name__}).") from error
-        return response, body
+        return response, bytes(body)
 
 
 _UNREADABLE = "The code host gave an answer that cannot be read."

@@ -172,6 +172,16 @@ async def test_credential_does_not_follow_to_another_host(wire: Wire, tmp_path: 
     assert other.requests == []
 
 
+@pytest.mark.parametrize(
+    "location", ["https://[", "//[zz]/", "https://xn--/", "http://a:b@127.0.0.1/x", "\u00e9"]
+)
+async def test_redirect_to_nowhere_is_told(wire: Wire, location: str) -> None:
+    wire.host.answers.append(Answer(301, {"Location": location}))
+
+    with pytest.raises(GitHubError):
+        await wire.find()
+
+
 async def test_repository_that_has_moved_is_followed_on_its_host(wire: Wire) -> None:
     wire.host.answers.append(Answer(301, {"Location": "/api/v3/repos/acme/moved/pulls?head=acme:b"}))
 
