@@ -198,13 +198,9 @@ class GitHubClient(GitHub):
         url = access.api_url.rstrip("/") + path
         for _ in range(_MAX_REDIRECTS):
             response, body = await self._send(access.token, method, url, content)
-            if not response.has_redirect_location:
+            if response.next_request is None:
                 return _answer(response, body)
-            asked = response.request.url
-            try:
-                target = asked.join(response.headers["location"])
-            except (httpx.InvalidURL, ValueError):
-                break
+            asked, target = response.request.url, response.next_request.url
             if (target.scheme, target.netloc, target.userinfo) != (
                 asked.scheme,
                 asked.netloc,

@@ -177,10 +177,10 @@ class BatchApi(ObjectHost):
             async with self._exchange(
                 "POST", url, headers, text, is_authenticated=is_authenticated
             ) as response:
-                if not response.has_redirect_location:
+                if response.next_request is None:
                     await _require_good(response)
                     return await _read(response)
-                target = _target(response)
+                target = _checked(response.next_request.url)
             if not self._is_own(target):
                 break
             url = target
@@ -192,12 +192,12 @@ class BatchApi(ObjectHost):
         url, headers = _url(action.href), _headers({}, action)
         for _ in range(_MAX_REDIRECTS):
             async with self._exchange("GET", url, headers, is_authenticated=is_authenticated) as response:
-                if not response.has_redirect_location:
+                if response.next_request is None:
                     await _require_good(response)
                     if not await take_in(response.aiter_raw(BLOCK), pointer, folder):
                         raise _Refused("what came is not what its pointer says")
                     return
-                target = _target(response)
+                target = _checked(response.next_request.url)
             if _origin(target) != _origin(url):
                 headers = _headers({})  # the others were for that place
             url = target
@@ -290,20 +290,19 @@ def _headers(defaults: Mapping[str, str], action: _Action | None = None) -> http
     return headers
 
 
-def _url(text: str, base: httpx.URL | None = None) -> httpx.URL:
+def _url(text: str) -> httpx.URL:
     """Read what a host gave as a URL. Who decides by it and who follows it see the same: it is read once."""
     try:
-        url = httpx.URL(text) if base is None else base.join(text)
+        return _checked(httpx.URL(text))
     except (httpx.InvalidURL, ValueError):
         raise _Refused(_UNREADABLE) from None
+
+
+def _checked(url: httpx.URL) -> httpx.URL:
     # No host has a name with a percent sign: what a zone or an escape would lead to is not for a host to say.
     if b"%" in url.raw_host or (url.port is not None and url.port not in _PORTS):
         raise _Refused(_UNREADABLE)
     return url
-
-
-def _target(response: httpx.Response) -> httpx.URL:
-    return _url(response.headers["location"], response.request.url)
 
 
 def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
