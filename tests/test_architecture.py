@@ -79,7 +79,7 @@ def _sleeps(node: ast.AST) -> bool:
 
 
 def _makes_an_http_client(node: ast.AST) -> bool:
-    return _called(node).rpartition(".")[2] == "AsyncClient"
+    return _called(node).rpartition(".")[2] in {"AsyncClient", "ClientSession"}
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,10 @@ _RULES = {
         _makes_an_http_client,
         "http = httpx.AsyncClient()",
         "app",
-        {"app/clients/http_client.py": "the maker, whose clients keep no cookies"},
+        {
+            "app/clients/http_client.py": "the maker, whose clients keep no cookies",
+            "app/clients/expo.py": "makes one of another library for Expo, which keeps none either",
+        },
     ),
     "one reader of settings": _Rule(
         _reads_the_environment,

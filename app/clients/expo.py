@@ -5,16 +5,20 @@ Ticket i belongs to message i. Only a message without a ticket is ever to be sen
 
 import asyncio
 import gzip
-import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
 import httpx
 import orjson
 import structlog
 from pydantic import SecretStr
 from typing_extensions import override
 
+from app.clients.deadline import Deadline
 from app.clients.pace import Pace
 from app.clients.push import (
     NOT_REACHED,
@@ -26,18 +30,21 @@ from app.clients.push import (
     PushSender,
     PushUnavailable,
     TryLater,
-    is_past,
     retry_after_seconds,
     shortened,
 )
 
-__all__ = ["MAX_MESSAGES", "MAX_PARALLEL_SENDS", "MAX_RECEIPTS", "ExpoClient"]
+__all__ = ["MAX_MESSAGES", "MAX_PARALLEL_SENDS", "MAX_RECEIPTS", "ExpoClient", "open_http"]
 
 MAX_MESSAGES = 100
 MAX_RECEIPTS = 1000
 # What Expo recommends to its own clients.
 MAX_PARALLEL_SENDS = 6
 TIMEOUT_SECONDS = 10.0
+
+# Sends, and what asks for receipts beside them. All go to one host, again and again.
+_MAX_CONNECTIONS = MAX_PARALLEL_SENDS + 2
+_CONNECTIONS_KEPT_SECONDS = 60
 
 _SEND = "/--/api/v2/push/send"
 _RECEIPTS = "/--/api/v2/push/getReceipts"
@@ -51,6 +58,21 @@ _TRANSIENT = frozenset({"MessageRateExceeded"})
 log = structlog.get_logger(__name__)
 
 
+class _Content(NamedTuple):
+    """What is sent, and how it is packed."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class _Answer(NamedTuple):
+    """What came back, not looked into yet."""
+
+    status: int
+    retry_after: str | None
+    content: bytes
+
+
 class _RequestRefused(Exception):
     """Expo refuses the request as a whole, for something in it."""
 
@@ -59,12 +81,32 @@ class _RequestRefused(Exception):
         self.reason = reason
 
 
+def open_http(base_url: str) -> aiohttp.ClientSession:
+    """Return a client for requests to `base_url`, through a proxy if the environment names one.
+
+    The other clients of the service take httpx. At a hundred messages a request its own work would be a third of what
+    a worker does for them (ADR 37).
+    """
+    address = urlsplit(base_url)
+    proxies = {} if proxy_bypass(address.netloc) else getproxies()
+    return aiohttp.ClientSession(
+        # The authorities that httpx trusts.
+        connector=aiohttp.TCPConnector(
+            limit=_MAX_CONNECTIONS,
+            keepalive_timeout=_CONNECTIONS_KEPT_SECONDS,
+            ssl=httpx.create_ssl_context(),
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        proxy=proxies.get(address.scheme) or proxies.get("all"),
+    )
+
+
 class ExpoClient(PushSender):
     """Sends through `http`, a client that the process owns, and keeps to the pace that Expo allows a project."""
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        http: aiohttp.ClientSession,
         *,
         base_url: str,
         access_token: SecretStr | None,
@@ -73,20 +115,25 @@ class ExpoClient(PushSender):
     ) -> None:
         self._http = http
         self._base_url = base_url.rstrip("/")
-        self._access_token = access_token
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if access_token is not None:
+            self._headers["Authorization"] = f"Bearer {access_token.get_secret_value()}"
         self._pace = pace
-        self._timeout_seconds = timeout_seconds
+        # For all of a request, however the answer trickles.
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._slots = asyncio.Semaphore(MAX_PARALLEL_SENDS)
 
     @override
-    async def send(self, messages: Sequence[PushMessage], *, before: float = math.inf) -> list[PushOutcome]:
+    async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
         assert len(messages) <= MAX_MESSAGES
+        # Before its turn: a slot is for what is on the wire.
+        content = _encoded([_wire(message) for message in messages])
+        async with self._slots:
+            if not await self._pace.take(len(messages), deadline):
+                return [NOT_REACHED] * len(messages)
+            answer = await self._post(_SEND, content)
         try:
-            async with self._slots:
-                await self._pace.take(len(messages))
-                if is_past(before):
-                    return [NOT_REACHED] * len(messages)
-                return await self._send(messages)
+            return _outcomes(_read(answer), len(messages))
         except _RequestRefused as error:
             if len(messages) == 1:
                 return [BadMessage(error.reason)]
@@ -95,81 +142,84 @@ class ExpoClient(PushSender):
         return [
             outcome
             for half in (messages[:middle], messages[middle:])
-            for outcome in await self._send_half(half, before)
+            for outcome in await self._send_half(half, deadline)
         ]
 
-    async def _send_half(self, messages: Sequence[PushMessage], before: float) -> list[PushOutcome]:
+    async def _send_half(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
         try:
-            return await self.send(messages, before=before)
+            return await self.send(messages, deadline)
         except PushUnavailable as error:
             # The other half may have its tickets already.
             return [TryLater(error.reason, error.retry_after)] * len(messages)
-
-    async def _send(self, messages: Sequence[PushMessage]) -> list[PushOutcome]:
-        answer = await self._post(_SEND, [_wire(message) for message in messages])
-        tickets = answer.get("data")
-        if not isinstance(tickets, list):
-            raise PushUnavailable("UnreadableAnswer")
-        if len(tickets) < len(messages):
-            log.warning("push.short_ticket_list", messages=len(messages), tickets=len(tickets))
-        outcomes = [_outcome(ticket) for ticket in tickets[: len(messages)]]
-        return [*outcomes, *([TryLater("NoTicket")] * (len(messages) - len(outcomes)))]
 
     @override
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
         assert len(tickets) <= MAX_RECEIPTS
         try:
-            answer = await self._post(_RECEIPTS, {"ids": list(tickets)})
+            content = _read(await self._post(_RECEIPTS, _encoded({"ids": list(tickets)})))
         except _RequestRefused as error:
             raise PushUnavailable(error.reason) from error
-        receipts = answer.get("data")
+        receipts = content.get("data")
         if not isinstance(receipts, dict):
             raise PushUnavailable("UnreadableAnswer")
         return {ticket: _outcome(receipts[ticket]) for ticket in tickets if ticket in receipts}
 
-    async def _post(self, path: str, content: Any) -> dict[str, Any]:
-        body = orjson.dumps(content)
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self._access_token is not None:
-            headers["Authorization"] = f"Bearer {self._access_token.get_secret_value()}"
-        if len(body) > _WORTH_COMPRESSING_BYTES:
-            body = gzip.compress(body, compresslevel=1)
-            headers["Content-Encoding"] = "gzip"
+    async def _post(self, path: str, content: _Content) -> _Answer:
         try:
-            # For all of it: httpx would count anew with each piece of an answer that trickles.
-            async with asyncio.timeout(self._timeout_seconds):
-                response = await self._http.post(
-                    self._base_url + path, content=body, headers=headers, timeout=None
-                )
-        except (httpx.HTTPError, TimeoutError) as error:
+            async with self._http.post(
+                self._base_url + path,
+                data=content.body,
+                headers={**self._headers, **content.headers},
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:
+                return _Answer(response.status, response.headers.get("retry-after"), await response.read())
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise PushUnavailable(type(error).__name__) from error
-        return _answer(response)
 
 
-def _answer(response: httpx.Response) -> dict[str, Any]:
+def _encoded(content: Any) -> _Content:
+    body = orjson.dumps(content)
+    if len(body) <= _WORTH_COMPRESSING_BYTES:
+        return _Content(body, {})
+    return _Content(gzip.compress(body, compresslevel=1), {"Content-Encoding": "gzip"})
+
+
+def _read(answer: _Answer) -> dict[str, Any]:
     try:
-        answer = orjson.loads(response.content)
+        content = orjson.loads(answer.content)
     except orjson.JSONDecodeError:
-        answer = None
-    status = response.status_code
-    if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        wish = retry_after_seconds(response.headers.get("retry-after"))
+        content = None
+    status = answer.status
+    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        wish = retry_after_seconds(answer.retry_after)
         raise PushUnavailable(f"HTTP {status}", retry_after=wish)
-    if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         # The operator's access token is missing or wrong. The messages are not at fault.
         raise PushUnavailable(f"HTTP {status}")
-    if status >= httpx.codes.BAD_REQUEST:
-        raise _RequestRefused(_error_code(answer) or f"HTTP {status}")
-    if not isinstance(answer, dict):
+    if status >= HTTPStatus.BAD_REQUEST:
+        raise _RequestRefused(_error_code(content) or f"HTTP {status}")
+    if not isinstance(content, dict):
         raise PushUnavailable("UnreadableAnswer")
-    return answer
+    return content
 
 
-def _error_code(answer: Any) -> str | None:
-    errors = answer.get("errors") if isinstance(answer, dict) else None
+def _error_code(content: Any) -> str | None:
+    errors = content.get("errors") if isinstance(content, dict) else None
     first = errors[0] if isinstance(errors, list) and errors else None
     code = first.get("code") if isinstance(first, dict) else None
     return code[:_MAX_REASON_LENGTH] if isinstance(code, str) else None
+
+
+def _outcomes(content: dict[str, Any], count: int) -> list[PushOutcome]:
+    """Sort the tickets of `count` messages."""
+    tickets = content.get("data")
+    if not isinstance(tickets, list):
+        raise PushUnavailable("UnreadableAnswer")
+    if len(tickets) < count:
+        log.warning("push.short_ticket_list", messages=count, tickets=len(tickets))
+    outcomes = [_outcome(ticket) for ticket in tickets[:count]]
+    return [*outcomes, *([TryLater("NoTicket")] * (count - len(outcomes)))]
 
 
 def _outcome(ticket: Any) -> PushOutcome:

@@ -4,28 +4,32 @@ Each call reserves its place in a steady stream (the generic cell rate algorithm
 second, not only in those of a clock.
 """
 
-import asyncio
 from typing import Protocol
 
 import structlog
 from redis.exceptions import RedisError
 from typing_extensions import override
 
+from app.clients.deadline import Deadline
 from app.clients.redis import RedisClient
 
 __all__ = ["NoPace", "Pace", "RedisPace"]
 
-# Returns the microseconds until the place that was reserved. The server's clock serves all processes.
+# Returns the microseconds until the place that was reserved; -1 if that would be longer than the caller waits, and
+# nothing is reserved. The server's clock serves all processes.
 _RESERVE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local next_free = tonumber(redis.call('GET', KEYS[1]) or now)
 local start = math.max(now, next_free)
 local length = math.floor(tonumber(ARGV[1]))
+if start - now > tonumber(ARGV[2]) then return -1 end
 redis.call('SET', KEYS[1], string.format('%.0f', start + length), 'PX', math.ceil((start + length - now) / 1000) + 1)
 return start - now
 """
 _MICROSECONDS = 1_000_000
+# Nobody waits for longer, whatever the deadline.
+_LONGEST_WAIT_SECONDS = 300
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +37,8 @@ log = structlog.get_logger(__name__)
 class Pace(Protocol):
     """Who lets messages through."""
 
-    async def take(self, count: int) -> None:
-        """Return when `count` messages may be sent."""
+    async def take(self, count: int, deadline: Deadline) -> bool:
+        """Wait until `count` messages may be sent; return whether that is so before the deadline."""
         ...
 
 
@@ -42,8 +46,8 @@ class NoPace(Pace):
     """Lets everything through at once."""
 
     @override
-    async def take(self, count: int) -> None:
-        pass
+    async def take(self, count: int, deadline: Deadline) -> bool:
+        return not deadline.is_past
 
 
 class RedisPace(Pace):
@@ -55,10 +59,15 @@ class RedisPace(Pace):
         self._per_second = per_second
 
     @override
-    async def take(self, count: int) -> None:
+    async def take(self, count: int, deadline: Deadline) -> bool:
+        length = count * _MICROSECONDS // self._per_second
+        patience = int(min(deadline.seconds_left, _LONGEST_WAIT_SECONDS) * _MICROSECONDS)
         try:
-            wait = await self._reserve(keys=[self._key], args=[count * _MICROSECONDS // self._per_second])
+            wait = int(await self._reserve(keys=[self._key], args=[length, patience]))
         except (RedisError, OSError) as error:
             log.warning("pace.unavailable", error=repr(error))
-            return
-        await asyncio.sleep(int(wait) / _MICROSECONDS)
+            wait = 0
+        if wait < 0:
+            return False
+        await deadline.sleep(wait / _MICROSECONDS)
+        return not deadline.is_past

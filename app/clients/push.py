@@ -9,15 +9,16 @@ PushOutcome
 PushUnavailable  raised: no message of this call was decided, and others will fare alike for now
 """
 
-import asyncio
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import orjson
 
+from app.clients.deadline import Deadline
+
 __all__ = [
+    "NOT_REACHED",
     "Accepted",
     "BadMessage",
     "DeadToken",
@@ -80,12 +81,8 @@ class TryLater:
 
 PushOutcome = Accepted | DeadToken | BadMessage | TryLater
 
+# The service has not heard of the message.
 NOT_REACHED = TryLater("NotReached")
-
-
-def is_past(moment: float) -> bool:
-    """Return whether the clock of the event loop has passed a moment."""
-    return asyncio.get_running_loop().time() > moment
 
 
 class PushUnavailable(Exception):
@@ -100,11 +97,10 @@ class PushUnavailable(Exception):
 class PushSender(Protocol):
     """A service that brings messages to devices."""
 
-    async def send(self, messages: Sequence[PushMessage], *, before: float = math.inf) -> list[PushOutcome]:
+    async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
         """Send at most 100 messages; return the outcome of each, by position.
 
-        What has to wait, for others or for the pace, until later than `before`, by the clock of the event loop, is not
-        sent (`NOT_REACHED`).
+        What has to wait, for others or for the pace, until the deadline is past, is not sent (`NOT_REACHED`).
 
         Raises:
             PushUnavailable: none of them was decided upon.

@@ -6,7 +6,6 @@ is one of the known push services; otherwise a worker could be sent to addresses
 
 import asyncio
 import base64
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +20,7 @@ from pydantic import SecretStr
 from pywebpush import WebPusher, WebPushException
 from typing_extensions import override
 
+from app.clients.deadline import Deadline
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
@@ -31,7 +31,6 @@ from app.clients.push import (
     PushSender,
     PushUnavailable,
     TryLater,
-    is_past,
     retry_after_seconds,
     shortened,
 )
@@ -118,18 +117,18 @@ class WebPushClient(PushSender):
         self._slots = asyncio.Semaphore(_PARALLEL_REQUESTS)
 
     @override
-    async def send(self, messages: Sequence[PushMessage], *, before: float = math.inf) -> list[PushOutcome]:
+    async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
         async with asyncio.TaskGroup() as group:
-            sending = [group.create_task(self._send(message, before)) for message in messages]
+            sending = [group.create_task(self._send(message, deadline)) for message in messages]
         return [task.result() for task in sending]
 
     @override
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
         raise PushUnavailable("web push has no receipts")
 
-    async def _send(self, message: PushMessage, before: float) -> PushOutcome:
+    async def _send(self, message: PushMessage, deadline: Deadline) -> PushOutcome:
         async with self._slots:
-            if is_past(before):
+            if deadline.is_past:
                 return NOT_REACHED
             try:
                 # Elliptic curves take a millisecond: not much, but not the event loop's.

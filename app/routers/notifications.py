@@ -11,7 +11,7 @@ from app.schemas.notifications import (
     PushTestIn,
     PushTestOut,
 )
-from app.services import notification_delivery, notification_preferences, notifications
+from app.services import notification_preferences, notifications, push_tests
 from app.web.answers import Json, no_content
 from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
 from app.web.body import json_body
@@ -65,9 +65,7 @@ async def push_test(
     Presence, cooldown and preferences are not asked.
     """
     senders, title = process.push, process.settings.push_title
-    return Json(
-        await notification_delivery.send_test(session, caller, task_id, body, senders=senders, title=title)
-    )
+    return Json(await push_tests.send_test(session, caller, task_id, body, senders=senders, title=title))
 
 
 @router.put(

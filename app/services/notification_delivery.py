@@ -1,4 +1,4 @@
-"""From a pending row to its push: claim, send, settle; and the test push that a user sends to themselves.
+"""From a pending row to its push: claim, send, settle.
 
 A claim is a lease: what a worker held when it was killed becomes due again by itself. A request that was under way at
 that moment may have reached the push service, and is repeated: of the two, a push twice is better than none.
@@ -6,7 +6,7 @@ that moment may have reached the push service, and is repeated: of the two, a pu
 
 import asyncio
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,7 +24,6 @@ from sqlalchemy import (
     column,
     delete,
     func,
-    insert,
     literal_column,
     select,
     tuple_,
@@ -33,7 +32,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.deadline import Deadline
 from app.clients.push import (
+    NOT_REACHED,
     Accepted,
     BadMessage,
     DeadToken,
@@ -44,14 +45,8 @@ from app.clients.push import (
     TryLater,
 )
 from app.clock import utcnow
-from app.db import release
-from app.enums import NotificationDecision, NotificationKind, Platform
-from app.errors import NotFound
-from app.ids import new_id
-from app.models import Notification, PushToken, Task
-from app.schemas.notifications import PushTestIn, PushTestOut
-from app.services.access import Principal, visible_task
-from app.services.notifications import message_body
+from app.enums import NotificationDecision, Platform
+from app.models import Notification, PushToken
 from app.statements import Prepared
 
 __all__ = [
@@ -59,10 +54,12 @@ __all__ = [
     "CLAIM",
     "LEASE",
     "RECEIPT_AFTER",
+    "SEND_WITHIN",
     "Delivery",
+    "End",
     "claim_due",
+    "end_of",
     "send",
-    "send_test",
     "settle",
 ]
 
@@ -71,9 +68,9 @@ BATCH = 100
 # Pushes of one claim: its requests share the two statements before and after them (ADR 37).
 CLAIM = 3 * BATCH
 LEASE = timedelta(seconds=60)
-# Longer than any request takes: what is begun earlier before the end of a lease is answered and settled within it, so
-# that nobody sends what somebody is still sending.
-_LAST_REQUEST = timedelta(seconds=20)
+# Nothing is begun later after its claim: any request is answered and settled in the twenty seconds that are left, so that
+# nobody sends what somebody is still sending.
+SEND_WITHIN = LEASE - timedelta(seconds=20)
 # By then Expo knows what Apple and Google made of a message.
 RECEIPT_AFTER = timedelta(minutes=15)
 # News of a run that is older than this is no news.
@@ -93,7 +90,8 @@ _DELAY = Histogram(
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: with so many fields that takes twice as long to make, a tenth of what a worker does for a push.
+@dataclass(slots=True)
 class Delivery:
     """A claimed push; `token` is None when the device is not the recipient's any more."""
 
@@ -101,11 +99,25 @@ class Delivery:
     attempts: int
     user_id: int
     device_id: UUID
-    platform: Platform
+    platform: str
     body: str
-    data: Mapping[str, str]
+    task_id: UUID
+    run_id: UUID | None
     created_at: datetime
     token: str | None = field(repr=False)
+
+    @property
+    def data(self) -> dict[str, str]:
+        """What an app needs to open the task."""
+        data = {"taskId": str(self.task_id)}
+        if self.run_id is not None:
+            data["taskRunId"] = str(self.run_id)
+        return data
+
+
+# A message and the push that it is for; a push and what its service said of it.
+_Addressed = tuple[UUID, PushMessage]
+_Said = tuple[Delivery, PushOutcome]
 
 
 async def claim_due(session: AsyncSession) -> list[Delivery]:
@@ -115,20 +127,7 @@ async def claim_due(session: AsyncSession) -> list[Delivery]:
     """
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE})
-    return [
-        Delivery(
-            id=row["id"],
-            attempts=row["attempts"],
-            user_id=row["user_id"],
-            device_id=row["device_id"],
-            platform=Platform(row["platform"]),
-            body=row["body"],
-            data=_data(row["task_id"], row["run_id"]),
-            created_at=row["created_at"],
-            token=row["token"],
-        )
-        for row in rows
-    ]
+    return [Delivery(**row) for row in rows]
 
 
 _DUE = (
@@ -144,6 +143,7 @@ _CLAIM = Prepared(
     # A list and no join: however small or new the table, the rows are found by their key.
     .where(Notification.id == any_(func.array(select(_DUE.c.id).scalar_subquery())))
     .values(due_at=bindparam("until"), attempts=Notification.attempts + 1)
+    # The fields of a delivery.
     .returning(
         Notification.id,
         Notification.attempts,
@@ -162,46 +162,48 @@ _CLAIM = Prepared(
 )
 
 
-def _data(task_id: UUID, run_id: UUID | None) -> dict[str, str]:
-    return {"taskId": str(task_id)} | ({"taskRunId": str(run_id)} if run_id else {})
-
-
 async def send(
-    senders: Mapping[Platform, PushSender], deliveries: Sequence[Delivery], *, title: str
+    senders: Mapping[Platform, PushSender],
+    deliveries: Sequence[Delivery],
+    *,
+    title: str,
+    deadline: Deadline,
 ) -> dict[UUID, PushOutcome]:
     """Hand the pushes to their services, as many requests at once as those take, and return what each of them said.
 
-    To be called as soon as they are claimed: what cannot be sent well within the lease is left for another time. Never
-    raises for a push service.
+    What cannot be begun before the deadline is left for another time (`NOT_REACHED`). Never raises for a push service.
     """
     outcomes: dict[UUID, PushOutcome] = {}
-    by_sender: dict[PushSender, list[tuple[UUID, PushMessage]]] = {}
+    by_platform: dict[str, list[_Addressed]] = defaultdict(list)
     for delivery in deliveries:
-        sender = senders.get(delivery.platform)
         if delivery.token is None:
             outcomes[delivery.id] = BadMessage("TokenGone")
-        elif sender is None:
-            outcomes[delivery.id] = BadMessage("WebPushNotConfigured")
         else:
             message = PushMessage(delivery.token, title, delivery.body, delivery.data)
-            by_sender.setdefault(sender, []).append((delivery.id, message))
-    before = asyncio.get_running_loop().time() + (LEASE - _LAST_REQUEST).total_seconds()
+            by_platform[delivery.platform].append((delivery.id, message))
+    by_sender: dict[PushSender, list[_Addressed]] = defaultdict(list)
+    for platform, own in by_platform.items():
+        sender = senders.get(Platform(platform))
+        if sender is None:
+            outcomes |= {delivery_id: BadMessage("WebPushNotConfigured") for delivery_id, _ in own}
+        else:
+            by_sender[sender] += own
     async with asyncio.TaskGroup() as group:
         for sender, own in by_sender.items():
             for first in range(0, len(own), BATCH):
-                group.create_task(_send(sender, own[first : first + BATCH], before, outcomes))
+                group.create_task(_send(sender, own[first : first + BATCH], deadline, outcomes))
     return outcomes
 
 
 async def _send(
     sender: PushSender,
-    batch: Sequence[tuple[UUID, PushMessage]],
-    before: float,
+    batch: Sequence[_Addressed],
+    deadline: Deadline,
     outcomes: dict[UUID, PushOutcome],
 ) -> None:
     said: Sequence[PushOutcome]
     try:
-        said = await sender.send([message for _, message in batch], before=before)
+        said = await sender.send([message for _, message in batch], deadline)
     except PushUnavailable as error:
         log.warning("push.unavailable", reason=error.reason, messages=len(batch))
         said = [TryLater(error.reason, error.retry_after)] * len(batch)
@@ -216,48 +218,51 @@ async def settle(
     A push that was claimed again meanwhile is left to its new holder.
     """
     now = utcnow()
-    ends: dict[_End, list[tuple[Delivery, PushOutcome]]] = {}
-    for delivery in deliveries:
-        outcome = outcomes[delivery.id]
-        ends.setdefault(_end(delivery, outcome, now), []).append((delivery, outcome))
-    dead = [delivery for delivery in deliveries if isinstance(outcomes[delivery.id], DeadToken)]
+    said = [(delivery, outcomes[delivery.id]) for delivery in deliveries]
+    ends: dict[End, list[_Said]] = defaultdict(list)
+    for delivery, outcome in said:
+        ends[end_of(delivery, outcome, now)].append((delivery, outcome))
+    dead = [delivery for delivery, outcome in said if isinstance(outcome, DeadToken)]
     if (dead or len(ends) > 1) and not session.in_transaction():
         # All or nothing: a dead token that stays would be pushed to again.
         _ = await session.begin()
     for end, those in ends.items():
         await _SETTLE.perform(session, _given(those, end, now))
     await _remove_tokens(session, [(delivery.device_id, delivery.user_id) for delivery in dead])
-    _record(deliveries, outcomes, now)
+    _record(said, now)
 
 
-class _End(NamedTuple):
-    """What pushes that ended alike have in common; the names are those of the columns."""
+class End(NamedTuple):
+    """How a push ended, for now or for good; those that ended alike are written down together."""
 
     decision: NotificationDecision
     reason: str | None = None
-    sent_at: datetime | None = None
-    receipt_due_at: datetime | None = None
-    settled_at: datetime | None = None
+    is_final: bool = True
 
 
-def _end(delivery: Delivery, outcome: PushOutcome, now: datetime) -> _End:
+def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
+    """Return what an outcome means for its push."""
     match outcome:
-        case Accepted(ticket=None):
+        case Accepted(ticket=ticket):
             # Without a ticket there is nothing more to learn.
-            return _End(NotificationDecision.SENT, sent_at=now, settled_at=now)
-        case Accepted():
-            return _End(NotificationDecision.SENT, sent_at=now, receipt_due_at=now + RECEIPT_AFTER)
+            return End(NotificationDecision.SENT, is_final=ticket is None)
         case TryLater(reason=reason) if now - delivery.created_at < GIVE_UP_AFTER:
-            return _End(NotificationDecision.RETRYING, reason[:_MAX_REASON_LENGTH])
+            return End(NotificationDecision.RETRYING, reason[:_MAX_REASON_LENGTH], is_final=False)
         case TryLater(reason=reason):
-            return _End(NotificationDecision.GIVEN_UP, reason[:_MAX_REASON_LENGTH], settled_at=now)
+            return End(NotificationDecision.GIVEN_UP, reason[:_MAX_REASON_LENGTH])
         case DeadToken(reason=reason) | BadMessage(reason=reason):
-            return _End(NotificationDecision.REJECTED, reason[:_MAX_REASON_LENGTH], settled_at=now)
+            return End(NotificationDecision.REJECTED, reason[:_MAX_REASON_LENGTH])
 
 
-def _given(those: Sequence[tuple[Delivery, PushOutcome]], end: _End, now: datetime) -> dict[str, Any]:
+def _given(those: Sequence[_Said], end: End, now: datetime) -> dict[str, Any]:
     """Return the values for `_SETTLE`: once what all have in common, the rest as lists whose places belong together."""
-    return {f"end_{name}": value for name, value in end._asdict().items()} | {
+    is_sent = end.decision is NotificationDecision.SENT
+    return {
+        "decision": end.decision,
+        "reason": end.reason,
+        "sent_at": now if is_sent else None,
+        "receipt_due_at": now + RECEIPT_AFTER if is_sent and not end.is_final else None,
+        "settled_at": now if end.is_final else None,
         "given_id": [delivery.id for delivery, _ in those],
         "given_attempts": [delivery.attempts for delivery, _ in those],
         "given_ticket_id": [
@@ -276,12 +281,16 @@ def _settle_statement() -> Update:
         .table_valued(*(column(name, columns[name].type) for name in names), name="given")
         .render_derived()
     )
-    common = {name: bindparam(f"end_{name}", type_=columns[name].type) for name in _End._fields}
+    common = {
+        name: bindparam(name, type_=columns[name].type)
+        for name in ("decision", "reason", "sent_at", "receipt_due_at", "settled_at")
+    }
     return (
         update(Notification)
         .where(Notification.id == given.c.id, Notification.attempts == given.c.attempts)
-        # As in the claim, for the key.
-        .where(Notification.id == any_(lists["id"]), Notification.due_at.is_not(None))
+        # As in the claim, for the key; a list that the planner can count would have it read a small table whole.
+        .where(Notification.id == any_(func.array(select(func.unnest(lists["id"])).scalar_subquery())))
+        .where(Notification.due_at.is_not(None))
         .values(**common, ticket_id=given.c.ticket_id, due_at=given.c.due_at)
     )
 
@@ -289,10 +298,13 @@ def _settle_statement() -> Update:
 _SETTLE = Prepared(_settle_statement())
 
 
-def _due_again(delivery: Delivery, outcome: PushOutcome, end: _End, now: datetime) -> datetime | None:
-    if end.decision is NotificationDecision.RETRYING and isinstance(outcome, TryLater):
-        return now + timedelta(seconds=_delay(delivery.attempts, outcome.retry_after))
-    return None
+def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime) -> datetime | None:
+    if end.decision is not NotificationDecision.RETRYING or not isinstance(outcome, TryLater):
+        return None
+    if outcome is NOT_REACHED:
+        # No service asked for patience, and another worker may be free.
+        return now
+    return now + timedelta(seconds=_delay(delivery.attempts, outcome.retry_after))
 
 
 def _delay(attempts: int, retry_after: float | None) -> float:
@@ -308,102 +320,22 @@ async def _remove_tokens(session: AsyncSession, devices: Sequence[tuple[UUID, in
         await session.execute(delete(PushToken).where(tuple_(PushToken.id, PushToken.user_id).in_(devices)))
 
 
-def _record(deliveries: Sequence[Delivery], outcomes: Mapping[UUID, PushOutcome], now: datetime) -> None:
+def _record(said: Sequence[_Said], now: datetime) -> None:
     counts: Counter[tuple[str, str]] = Counter()
-    for delivery in deliveries:
-        outcome = outcomes[delivery.id]
+    for delivery, outcome in said:
         if isinstance(outcome, Accepted):
             counts["Accepted", ""] += 1
             _DELAY.observe((now - delivery.created_at).total_seconds())
         else:
             name = type(outcome).__name__
             counts[name, outcome.reason] += 1
-            log.warning(
-                "push.not_accepted",
-                notification_id=str(delivery.id),
-                device_id=str(delivery.device_id),
-                outcome=name,
-                reason=outcome.reason,
-            )
+            if outcome is not NOT_REACHED:
+                log.warning(
+                    "push.not_accepted",
+                    notification_id=str(delivery.id),
+                    device_id=str(delivery.device_id),
+                    outcome=name,
+                    reason=outcome.reason,
+                )
     for labels, count in counts.items():
         _OUTCOMES.labels(*labels).inc(count)
-
-
-async def send_test(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    body: PushTestIn,
-    *,
-    senders: Mapping[Platform, PushSender],
-    title: str,
-) -> PushTestOut:
-    """Push a test message to one of the caller's devices at once, and return what the push service said.
-
-    Presence, cooldown and preferences are not asked: who tests wants to see it arrive. If the service cannot take it
-    now, it is tried again like any other push.
-
-    Raises:
-        NotFound: the task is not visible, or the device is not one of the caller's.
-
-    """
-    delivery = await _open_test(session, caller, task_id, body.device_id)
-    await release(session)
-    outcomes = await send(senders, [delivery], title=title)
-    await settle(session, [delivery], outcomes)
-    outcome = outcomes[delivery.id]
-    end = _end(delivery, outcome, utcnow())
-    return {
-        "id": delivery.id,
-        "device": delivery.device_id,
-        "platform": delivery.platform,
-        "decision": end.decision,
-        "reason": end.reason,
-        "ticket": outcome.ticket if isinstance(outcome, Accepted) else None,
-    }
-
-
-async def _open_test(
-    session: AsyncSession, caller: Principal, task_id: UUID, device_id: UUID | None
-) -> Delivery:
-    title = await session.scalar(select(Task.title).where(Task.id == task_id, visible_task(caller)))
-    if title is None:
-        raise NotFound
-    devices = select(PushToken.id, PushToken.platform, PushToken.token).where(
-        PushToken.user_id == caller.user_id
-    )
-    if device_id is not None:
-        devices = devices.where(PushToken.id == device_id)
-    newest = devices.order_by(PushToken.last_seen_at.desc(), PushToken.id.desc()).limit(1)
-    device = (await session.execute(newest)).one_or_none()
-    if device is None:
-        raise NotFound("The caller has no such device.")
-    now = utcnow()
-    delivery = Delivery(
-        id=new_id(),
-        attempts=1,
-        user_id=caller.user_id,
-        device_id=device.id,
-        platform=Platform(device.platform),
-        body=message_body(NotificationKind.TEST, title),
-        data=_data(task_id, None),
-        created_at=now,
-        token=device.token,
-    )
-    await session.execute(
-        insert(Notification).values(
-            id=delivery.id,
-            task_id=task_id,
-            user_id=caller.user_id,
-            kind=NotificationKind.TEST,
-            body=delivery.body,
-            device_id=delivery.device_id,
-            platform=delivery.platform,
-            decision=NotificationDecision.PENDING,
-            created_at=now,
-            # As claimed: a worker sends it only if this process does not live to.
-            due_at=now + LEASE,
-            attempts=delivery.attempts,
-        )
-    )
-    return delivery

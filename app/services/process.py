@@ -11,7 +11,6 @@ from typing_extensions import override
 
 from app.agents.catalog import Catalog, load_catalog
 from app.clients.event_hub import EventHub
-from app.clients.expo import ExpoClient
 from app.clients.http_client import create_http_client
 from app.clients.object_store import Storage
 from app.clients.pace import NoPace, RedisPace
@@ -33,9 +32,9 @@ from app.services.run_stream import find_last_words
 from app.services.stream_presence import StreamPresence
 from app.services.usage_gates import UsageGate, open_gates
 
-__all__ = ["ProcessContext", "create_senders", "open_process"]
+__all__ = ["ProcessContext", "open_process"]
 
-# Pushes go to few hosts, again and again: connections are worth keeping.
+# Pushes to browsers go to few hosts, again and again: connections are worth keeping.
 _HTTP_LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=60)
 _EXPO_PACE = "push:pace:expo"
 
@@ -118,7 +117,7 @@ async def open_process(
 
 
 class _LateSenders(Mapping[Platform, PushSender]):
-    """The push services, with the client that they share made at the first push: an API hardly ever sends one."""
+    """The push services, with their clients made at the first push: an API hardly ever sends one."""
 
     def __init__(self, settings: Settings, redis: RedisClient) -> None:
         self._settings = settings
@@ -146,31 +145,35 @@ class _LateSenders(Mapping[Platform, PushSender]):
 
     def _made(self) -> Mapping[Platform, PushSender]:
         if self._senders is None:
-            http = create_http_client(limits=_HTTP_LIMITS)
-            self._stack.push_async_callback(http.aclose)
-            self._senders = create_senders(self._settings, http, self._redis)
+            self._senders = _create_senders(self._settings, self._redis, self._stack)
         return self._senders
 
 
-def create_senders(
-    settings: Settings, http: httpx.AsyncClient, redis: RedisClient
+def _create_senders(
+    settings: Settings, redis: RedisClient, stack: AsyncExitStack
 ) -> Mapping[Platform, PushSender]:
-    """Return the push services that are configured, all on one HTTP client."""
+    """Return the push services that are configured; `stack` closes their clients."""
+    # They bring HTTP clients of their own with them; most processes go without.
+    from app.clients.expo import ExpoClient, open_http  # noqa: PLC0415
+
     pace = (
         RedisPace(redis, _EXPO_PACE, per_second=settings.expo_messages_per_second)
         if settings.expo_messages_per_second
         else NoPace()
     )
+    http = open_http(settings.expo_base_url)
+    stack.push_async_callback(http.close)
     expo = ExpoClient(
         http, base_url=settings.expo_base_url, access_token=settings.expo_access_token, pace=pace
     )
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:
-        # What encrypts for browsers brings two more HTTP clients with it; most processes go without.
         from app.clients.web_push import VapidKey, WebPushClient  # noqa: PLC0415
 
+        browsers = create_http_client(limits=_HTTP_LIMITS)
+        stack.push_async_callback(browsers.aclose)
         senders[Platform.WEB] = WebPushClient(
-            http,
+            browsers,
             key=VapidKey(settings.vapid_private_key),
             subject=settings.vapid_subject,
             hosts=settings.web_push_hosts,

@@ -39,7 +39,7 @@ class WorkerContext:
     # Of the runs that this process performs.
     places: Places = field(default_factory=lambda: Places(0))
     # Shared by all deliveries of this process, however many jobs there are.
-    push_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PUSH_LANES))
+    push_lanes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PUSH_LANES))
 
     def as_arq_context(self) -> dict[str, Any]:
         """Return the dictionary that arq hands to every job."""

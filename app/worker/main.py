@@ -53,8 +53,8 @@ _HOURLY = 17
 _LONG_SWEEP_SECONDS = 1800
 _CHORES_AT_A_TIME = 10
 _CHORE_SECONDS = 300
-# How long requests to push services that are under way may take to end.
-_CHORES_DRAIN_SECONDS = 30
+# Longer than a request to a push service that is under way may take to end and to be written down.
+_CHORES_DRAIN_SECONDS = 20
 _OUTAGE_PAUSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
@@ -155,7 +155,7 @@ async def _chores(context: WorkerContext) -> AsyncGenerator[None, None]:
         yield
     finally:
         try:
-            # Jobs are cancelled; what they have under way they finish first.
+            # Jobs are cancelled: they begin nothing more, and finish what they have on the wire.
             async with asyncio.timeout(_CHORES_DRAIN_SECONDS):
                 await worker.close()
         except TimeoutError:

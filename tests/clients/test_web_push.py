@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.clients.deadline import Deadline
 from app.clients.push import NOT_REACHED, Accepted, BadMessage, DeadToken, PushMessage, PushOutcome, TryLater
 from app.clients.web_push import VapidKey, WebPushClient
 from tests.support.serving import serving
@@ -103,7 +104,7 @@ def message(token: str, body: str = '"A task" finished') -> PushMessage:
 async def test_browser_can_read_its_message(
     sender: WebPushClient, service: BrowserService, browser: Browser
 ) -> None:
-    assert await sender.send([message(browser.token)]) == [Accepted()]
+    assert await sender.send([message(browser.token)], Deadline()) == [Accepted()]
 
     [(headers, body)] = service.requests
     assert headers["content-encoding"] == "aes128gcm"
@@ -118,14 +119,14 @@ async def test_browser_can_read_its_message(
 async def test_what_cannot_be_begun_in_time_is_not_sent(
     sender: WebPushClient, browser: Browser, service: BrowserService
 ) -> None:
-    assert await sender.send([message(browser.token)], before=0) == [NOT_REACHED]
+    assert await sender.send([message(browser.token)], Deadline(0)) == [NOT_REACHED]
     assert service.requests == []
 
 
 async def test_request_proves_who_sends_it(
     sender: WebPushClient, service: BrowserService, browser: Browser, key: VapidKey, base_url: str
 ) -> None:
-    await sender.send([message(browser.token)])
+    await sender.send([message(browser.token)], Deadline())
 
     scheme, _, parameters = service.requests[0][0]["authorization"].partition(" ")
     values = dict(part.strip().split("=", 1) for part in parameters.split(","))
@@ -139,7 +140,7 @@ async def test_request_proves_who_sends_it(
 async def test_message_of_any_length_fits(
     sender: WebPushClient, service: BrowserService, browser: Browser
 ) -> None:
-    await sender.send([message(browser.token, body="é" * 10_000)])
+    await sender.send([message(browser.token, body="é" * 10_000)], Deadline())
 
     body = service.requests[0][1]
     assert len(body) <= 4096
@@ -163,7 +164,7 @@ async def test_answers_are_sorted(
     service.status = status
     service.headers = {"Retry-After": "30", "Location": "/elsewhere"}
 
-    assert await sender.send([message(browser.token)]) == [outcome]
+    assert await sender.send([message(browser.token)], Deadline()) == [outcome]
     assert len(service.requests) == 1
 
 
@@ -183,7 +184,7 @@ async def test_answers_are_sorted(
     ],
 )
 async def test_subscription_of_an_unknown_host_is_never_asked(sender: WebPushClient, endpoint: str) -> None:
-    outcomes = await sender.send([message(Browser(endpoint).token)])
+    outcomes = await sender.send([message(Browser(endpoint).token)], Deadline())
 
     assert outcomes == [DeadToken("NotASubscription")]
 
@@ -191,7 +192,7 @@ async def test_subscription_of_an_unknown_host_is_never_asked(sender: WebPushCli
 async def test_plain_http_is_for_development_only(key: VapidKey, browser: Browser) -> None:
     async with httpx.AsyncClient() as http:
         sender = WebPushClient(http, key=key, subject=SUBJECT, hosts=("127.0.0.1",))
-        assert await sender.send([message(browser.token)]) == [DeadToken("NotASubscription")]
+        assert await sender.send([message(browser.token)], Deadline()) == [DeadToken("NotASubscription")]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ async def test_plain_http_is_for_development_only(key: VapidKey, browser: Browse
     ["", "x", "[]", "null", "{}", '{"endpoint": 7}', '{"endpoint": "https://a.example.com", "keys": {}}'],
 )
 async def test_token_that_is_no_subscription_is_dead(sender: WebPushClient, token: str) -> None:
-    assert await sender.send([message(token)]) == [DeadToken("NotASubscription")]
+    assert await sender.send([message(token)], Deadline()) == [DeadToken("NotASubscription")]
 
 
 @pytest.mark.parametrize("part", ["p256dh", "auth"])
@@ -209,7 +210,7 @@ async def test_subscription_with_broken_keys_is_dead(
 ) -> None:
     browser.subscription["keys"][part] = value
 
-    outcomes = await sender.send([message(browser.token)])
+    outcomes = await sender.send([message(browser.token)], Deadline())
 
     # A secret of another length still encrypts; only the browser could tell that it is wrong.
     assert outcomes == [DeadToken("NotASubscription")] or (part == "auth" and len(service.requests) == 1)

@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import math
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
+from app.clients.deadline import Deadline
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
@@ -25,7 +25,6 @@ from app.clients.push import (
     PushSender,
     PushUnavailable,
     TryLater,
-    is_past,
 )
 from app.ids import new_hex_id
 
@@ -67,8 +66,8 @@ class PushService:
     # Sends that have not been answered yet, and the most of them there were at a time.
     open_sends: int = 0
     most_open_sends: int = 0
-    # Until when each send had to begin, by the clock of the event loop.
-    deadlines: list[float] = field(default_factory=list)
+    # In how many seconds each send had to begin.
+    patience: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.may_answer.set()
@@ -152,11 +151,11 @@ class ScriptedSender(PushSender):
         self.service = service
 
     @override
-    async def send(self, messages: Sequence[PushMessage], *, before: float = math.inf) -> list[PushOutcome]:
-        if is_past(before):
+    async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
+        if deadline.is_past:
             return [NOT_REACHED] * len(messages)
         service = self.service
-        service.deadlines.append(before)
+        service.patience.append(deadline.seconds_left)
         service.batches.append(len(messages))
         await asyncio.sleep(service.delay_seconds)
         fault = service.faults.popleft() if service.faults else Fault()

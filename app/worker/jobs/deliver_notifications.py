@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from app.agents.uninterrupted import uninterrupted
+from app.clients.deadline import Deadline
 from app.clients.push import TryLater
 from app.db import unit_of_work
 from app.services import notification_delivery as delivery
@@ -22,38 +23,43 @@ log = structlog.get_logger(__name__)
 async def deliver_notifications(ctx: Mapping[str, Any]) -> None:
     """Deliver what is due. Any number of copies may run: each claims what the others did not."""
     worker = worker_context(ctx)
-    await deliver_due(worker.process, worker.push_slots)
+    await deliver_due(worker.process, worker.push_lanes)
 
 
-async def deliver_due(process: ProcessContext, slots: asyncio.Semaphore) -> int:
+async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
     """Deliver what is due and return how many pushes were taken up.
 
     Ends when nothing is due, or early when a push service asks for patience: its pushes come up again by themselves.
-    A worker that is being stopped finishes the claims that are under way, of which `slots` bounds the number.
+    A worker that is being stopped begins nothing more. It waits for what is on the wire, which `lanes` bounds, and gives
+    back what else it has claimed.
     """
     more = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        lanes = [group.create_task(_lane(process, slots, more))]
-        lanes[0].add_done_callback(lambda _: more.set())
+        first = group.create_task(_lane(process, lanes, more))
+        first.add_done_callback(lambda _: more.set())
         # Most events fit into one claim; the other lanes are for the rest.
         _ = await more.wait()
-        if not lanes[0].done():
-            lanes += [group.create_task(_lane(process, slots, more)) for _ in range(PUSH_LANES - 1)]
-    return sum(lane.result() for lane in lanes)
+        others = 0 if first.done() else PUSH_LANES - 1
+        all_lanes = [first, *(group.create_task(_lane(process, lanes, more)) for _ in range(others))]
+    return sum(lane.result() for lane in all_lanes)
 
 
-async def _lane(process: ProcessContext, slots: asyncio.Semaphore, more: asyncio.Event) -> int:
+async def _lane(process: ProcessContext, lanes: asyncio.Semaphore, more: asyncio.Event) -> int:
     total = 0
     is_last = False
     while not is_last:
-        # Claimed within the slot: no more is in doubt than there are slots.
-        async with slots:
-            taken, is_last = await uninterrupted(_claim_send_settle(process, more))
+        # Claimed within the lane: no more is in doubt than there are lanes.
+        async with lanes:
+            deadline = Deadline(delivery.SEND_WITHIN.total_seconds())
+            work = _claim_send_settle(process, deadline, more)
+            taken, is_last = await uninterrupted(work, told=deadline.expire)
         total += taken
     return total
 
 
-async def _claim_send_settle(process: ProcessContext, more: asyncio.Event) -> tuple[int, bool]:
+async def _claim_send_settle(
+    process: ProcessContext, deadline: Deadline, more: asyncio.Event
+) -> tuple[int, bool]:
     """Deliver one claim; return its size, and whether it was the last that can be delivered for now.
 
     A claim that is full sets `more` before it is sent.
@@ -65,7 +71,8 @@ async def _claim_send_settle(process: ProcessContext, more: asyncio.Event) -> tu
     is_last = len(claimed) < delivery.CLAIM
     if not is_last:
         more.set()
-    outcomes = await delivery.send(process.push, claimed, title=process.settings.push_title)
+    title = process.settings.push_title
+    outcomes = await delivery.send(process.push, claimed, title=title, deadline=deadline)
 
     async def settle() -> None:
         async with unit_of_work(process.sessions) as session:
