@@ -168,6 +168,19 @@ async def test_large_requests_are_compressed_and_carry_the_access_token(
     assert push_service.batches == [100]
 
 
+async def test_cookie_that_expo_sets_is_not_sent_back(push_service: PushService) -> None:
+    push_service.faults.append(Fault(body=b'{"data": []}', headers={"Set-Cookie": "seen=before; Path=/"}))
+    async with serving(expo_application(push_service)) as served:
+        # No client keeps the cookies of a bare address.
+        base_url = served.replace("127.0.0.1", "localhost")
+        async with open_http(base_url) as http:
+            client = ExpoClient(http, base_url=base_url, access_token=None, pace=NoPace())
+            for _ in range(2):
+                await client.send([message()], Deadline())
+
+    assert ["cookie" in headers for headers in push_service.headers] == [False, False]
+
+
 async def test_half_that_was_taken_is_not_lost_when_the_other_half_fails(
     wire: ExpoClient, push_service: PushService
 ) -> None:
