@@ -154,6 +154,7 @@ async def _chores(context: WorkerContext) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
+        log.info("worker.chores_stopping")
         try:
             # Jobs are cancelled: they begin nothing more, and finish what they have on the wire.
             async with asyncio.timeout(_CHORES_DRAIN_SECONDS):

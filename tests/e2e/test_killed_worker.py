@@ -1,4 +1,4 @@
-"""Ten thousand pushes by real worker processes, two of which are killed outright."""
+"""Pushes by real worker processes: two of them are killed outright, one is stopped."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
+from app.clients.expo import MAX_PARALLEL_SENDS
+from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Notification
-from app.services.notification_delivery import CLAIM
+from app.services.notification_delivery import BATCH, CLAIM
 from app.worker.context import PUSH_LANES
 from tests.support.devices import make_many_pending
 from tests.support.factories import make_project, make_task, make_user
@@ -77,6 +79,49 @@ async def test_two_killed_workers_lose_nothing_and_repeat_only_what_was_in_fligh
     assert len(counts) == COUNT
     assert max(counts.values()) <= 3
     assert sum(counts.values()) - COUNT <= 2 * IN_FLIGHT
+
+
+async def test_stopped_worker_waits_for_what_is_on_the_wire_and_gives_back_the_rest(
+    settings: Settings,
+    committed_sessions: SessionFactory,
+    push_service: PushService,
+    expo_url: str,
+    tmp_path: Path,
+) -> None:
+    async with unit_of_work(committed_sessions) as session:
+        project = await make_project(session)
+        user = await make_user(session, projects=[project])
+        task = await make_task(session, project=project, created_by=user)
+        await make_many_pending(session, task=task, user=user, count=IN_FLIGHT)
+    push_service.may_answer.clear()
+    log = tmp_path / "worker.log"
+
+    async def wire_is_full() -> bool:
+        return push_service.open_sends == MAX_PARALLEL_SENDS
+
+    async def is_stopping() -> bool:
+        return "worker.chores_stopping" in log.read_text(encoding="utf-8")
+
+    environment = {
+        "TASKBEACON_EXPO_BASE_URL": expo_url,
+        "TASKBEACON_EXPO_MESSAGES_PER_SECOND": "0",
+        "TASKBEACON_HOME": str(tmp_path / "home"),
+    }
+    with service_process("worker", settings=settings, log=log, **environment) as worker:
+        await eventually(wire_is_full, within_seconds=60)
+        worker.ask_to_stop()
+        await eventually(is_stopping)
+        push_service.may_answer.set()
+
+        async def is_gone() -> bool:
+            return not worker.is_running
+
+        await eventually(is_gone)
+
+    assert push_service.batches == [BATCH] * MAX_PARALLEL_SENDS
+    async with committed_sessions() as session:
+        due = select(func.count()).select_from(Notification).where(Notification.due_at <= utcnow())
+        assert await session.scalar(due) == IN_FLIGHT - MAX_PARALLEL_SENDS * BATCH
 
 
 async def _settled(sessions: SessionFactory) -> bool:
