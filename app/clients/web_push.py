@@ -148,7 +148,8 @@ class WebPushClient(PushSender):
                         timeout=None,
                         follow_redirects=False,
                     )
-            except httpx.InvalidURL:
+            # UnicodeError: httpx reads hosts that begin with `xn--`, also those of redirects that it does not follow.
+            except (httpx.InvalidURL, UnicodeError):
                 return DeadToken("NotASubscription")
             except (httpx.HTTPError, TimeoutError) as error:
                 return TryLater(type(error).__name__)

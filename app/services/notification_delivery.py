@@ -68,8 +68,8 @@ BATCH = 100
 # Pushes of one claim: its requests share the two statements before and after them (ADR 37).
 CLAIM = 3 * BATCH
 LEASE = timedelta(seconds=60)
-# Nothing is begun later after its claim: any request is answered and settled in the twenty seconds that are left, so that
-# nobody sends what somebody is still sending.
+# Nothing is begun later after its claim: any request is answered and settled in the twenty seconds that are left, so
+# that nobody sends what somebody is still sending.
 SEND_WITHIN = LEASE - timedelta(seconds=20)
 # By then Expo knows what Apple and Google made of a message.
 RECEIPT_AFTER = timedelta(minutes=15)
@@ -207,6 +207,10 @@ async def _send(
     except PushUnavailable as error:
         log.warning("push.unavailable", reason=error.reason, messages=len(batch))
         said = [TryLater(error.reason, error.retry_after)] * len(batch)
+    except Exception as error:
+        # The other requests of the claim are on the wire, and what was said to them must be written down.
+        log.exception("push.unexpected_error", messages=len(batch))
+        said = [TryLater(type(error).__name__)] * len(batch)
     outcomes |= zip((delivery_id for delivery_id, _ in batch), said, strict=True)
 
 

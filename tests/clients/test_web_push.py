@@ -168,6 +168,19 @@ async def test_answers_are_sorted(
     assert len(service.requests) == 1
 
 
+async def test_redirect_to_a_host_that_cannot_be_read_is_an_answer_like_others(
+    sender: WebPushClient, service: BrowserService, browser: Browser
+) -> None:
+    """It is not followed, but the HTTP client reads it: its error took the requests beside it down."""
+    service.status = 302
+    service.headers = {"Location": "https://xn--/"}
+
+    outcomes = await sender.send([message(browser.token)] * 2, Deadline())
+
+    assert outcomes == [DeadToken("NotASubscription")] * 2
+    assert len(service.requests) == 2
+
+
 @pytest.mark.parametrize(
     "endpoint",
     [
@@ -180,10 +193,13 @@ async def test_answers_are_sorted(
         "ftp://push.example.com/x",
         "//push.example.com/x",
         "https://[/x",
+        "https://xn--.example.com/x",
+        "https://xn--a.example.com/x",
+        "https://push.example.com:port/x",
         "",
     ],
 )
-async def test_subscription_of_an_unknown_host_is_never_asked(sender: WebPushClient, endpoint: str) -> None:
+async def test_subscription_of_no_known_host_is_never_asked(sender: WebPushClient, endpoint: str) -> None:
     outcomes = await sender.send([message(Browser(endpoint).token)], Deadline())
 
     assert outcomes == [DeadToken("NotASubscription")]

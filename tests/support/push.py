@@ -44,6 +44,8 @@ class Fault:
     hangs: bool = False
     # A byte now and then, without end.
     trickles: bool = False
+    # The sender in memory fails in a way that nobody thought of.
+    breaks: bool = False
 
 
 @dataclass(slots=True)
@@ -159,6 +161,8 @@ class ScriptedSender(PushSender):
         service.batches.append(len(messages))
         await asyncio.sleep(service.delay_seconds)
         fault = service.faults.popleft() if service.faults else Fault()
+        if fault.breaks:
+            raise RuntimeError("nobody thought of this")
         if fault.hangs:
             raise PushUnavailable("TimeoutError")
         if fault.status == 429 or fault.status >= 500:

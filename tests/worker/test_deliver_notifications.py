@@ -24,7 +24,7 @@ from app.worker.jobs.fetch_receipts import fetch_due
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
 from tests.support.factories import make_project, make_task, make_user
-from tests.support.push import Fault, PushService, expo_application
+from tests.support.push import Fault, PushService, ScriptedSender, expo_application
 from tests.support.serving import serving
 from tests.support.waiting import eventually
 
@@ -279,6 +279,32 @@ async def test_pushes_of_one_claim_end_each_in_its_own_way(
     assert len({row.ticket_id for row in rows if row.ticket_id}) == CLAIM + 1 - 4
     assert await tokens(worker.sessions) == set(known[3:])
     assert set(Counter(push_service.tokens).values()) == {1}
+
+
+async def test_request_that_fails_unexpectedly_fails_alone(
+    worker: ProcessContext,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It cancelled the others of its claim, which were on the wire, and nothing was ever written down."""
+    broken = PushService()
+    broken.faults.append(Fault(breaks=True))
+    senders = {**worker.push, Platform.WEB: ScriptedSender(broken)}
+    phone = await pending(worker.sessions, task, owner)
+    browser = await pending(worker.sessions, task, owner, platform=Platform.WEB)
+
+    assert await deliver_due(replace(worker, push=senders)) == 2
+
+    rows = {row.device_id: row for row in await notifications_of(worker.sessions, task)}
+    assert rows[phone.id].decision == "sent"
+    assert (rows[browser.id].decision, rows[browser.id].reason) == ("retrying", "RuntimeError")
+    assert "nobody thought of this" in caplog.text
+    clock.advance(minutes=1)
+    assert await deliver_due(replace(worker, push=senders)) == 1
+    assert (push_service.tokens, broken.tokens) == ([phone.token], [browser.token])
 
 
 async def test_nothing_is_begun_when_its_claim_may_soon_be_anothers(

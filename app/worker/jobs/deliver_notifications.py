@@ -30,8 +30,8 @@ async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
     """Deliver what is due and return how many pushes were taken up.
 
     Ends when nothing is due, or early when a push service asks for patience: its pushes come up again by themselves.
-    A worker that is being stopped begins nothing more. It waits for what is on the wire, which `lanes` bounds, and gives
-    back what else it has claimed.
+    A worker that is being stopped begins nothing more. It waits for what is on the wire, which `lanes` bounds, and
+    gives back what else it has claimed.
     """
     more = asyncio.Event()
     async with asyncio.TaskGroup() as group:
