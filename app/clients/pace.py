@@ -60,6 +60,8 @@ class RedisPace(Pace):
 
     @override
     async def take(self, count: int, deadline: Deadline) -> bool:
+        if deadline.is_past:
+            return False
         length = count * _MICROSECONDS // self._per_second
         patience = int(min(deadline.seconds_left, _LONGEST_WAIT_SECONDS) * _MICROSECONDS)
         try:

@@ -1,6 +1,7 @@
 """Push senders: the one on the wire and the one in memory are held to the same behaviour (contract 7.2)."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncGenerator
 
 import orjson
@@ -181,6 +182,24 @@ async def test_cookie_that_expo_sets_is_not_sent_back(push_service: PushService)
     assert ["cookie" in headers for headers in push_service.headers] == [False, False]
 
 
+@pytest.mark.parametrize("scheme", ["", "http://"])
+async def test_expo_is_asked_through_the_proxy_of_the_environment(
+    push_service: PushService, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """Other programs take its address without a scheme too."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    # A server that is asked for addresses of another host is what a proxy is for plain HTTP.
+    async with serving(expo_application(push_service)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.replace("http://", scheme))
+        async with open_http("http://expo.invalid") as http:
+            client = ExpoClient(http, base_url="http://expo.invalid", access_token=None, pace=NoPace())
+            [outcome] = await client.send([message()], Deadline())
+
+    assert isinstance(outcome, Accepted)
+    assert [headers["host"] for headers in push_service.headers] == ["expo.invalid"]
+
+
 async def test_half_that_was_taken_is_not_lost_when_the_other_half_fails(
     wire: ExpoClient, push_service: PushService
 ) -> None:
@@ -220,6 +239,18 @@ async def test_answer_that_trickles_is_given_up(wire: ExpoClient, push_service: 
     push_service.faults.append(Fault(trickles=True))
 
     with pytest.raises(PushUnavailable, match="TimeoutError"):
+        await wire.send([message()], Deadline())
+
+
+@pytest.mark.parametrize("packing", ["identity", "gzip"])
+async def test_answer_without_end_is_not_read_to_its_end(
+    wire: ExpoClient, push_service: PushService, packing: str
+) -> None:
+    endless = b'{"data": []}' + b" " * 5_000_000
+    body = gzip.compress(endless, compresslevel=1) if packing == "gzip" else endless
+    push_service.faults.append(Fault(body=body, headers={"Content-Encoding": packing}))
+
+    with pytest.raises(PushUnavailable, match="UnreadableAnswer"):
         await wire.send([message()], Deadline())
 
 
@@ -268,6 +299,11 @@ async def test_pace_reserves_nothing_for_those_who_cannot_wait_so_long(redis: Re
     assert not await pace.take(1, Deadline(50))
 
     assert await redis.get("pace:test") == reserved
+
+
+async def test_who_comes_after_the_deadline_reserves_nothing(redis: RedisClient) -> None:
+    assert not await RedisPace(redis, "pace:test", per_second=1).take(100, Deadline(0))
+    assert await redis.get("pace:test") is None
 
 
 async def test_who_waits_for_the_pace_is_told_to_stop(redis: RedisClient) -> None:
