@@ -53,7 +53,8 @@ _HOURLY = 17
 _LONG_SWEEP_SECONDS = 1800
 _CHORES_AT_A_TIME = 10
 _CHORE_SECONDS = 300
-# Longer than a request to a push service that is under way may take to end and to be written down.
+# Longer than a request to a push service that is under way may take to end and, unless the database is away, to be
+# written down. What takes longer is broken off: leases bring those pushes up again.
 _CHORES_DRAIN_SECONDS = 20
 _OUTAGE_PAUSE_SECONDS = 2.0
 

@@ -4,6 +4,7 @@ What arq itself does beyond that is left alone. It knows neither what a job does
 """
 
 import asyncio
+import signal
 from contextlib import suppress
 from typing import Any
 
@@ -56,6 +57,17 @@ class ResilientWorker(Worker):
         except (RedisError, OSError) as error:
             log.warning("worker.redis_unavailable", error=repr(error))
             await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+
+    @override
+    async def close(self) -> None:
+        if not self._handle_signals:
+            self.handle_sig(signal.SIGUSR1)
+        # arq would go at the first job that ends as cancelled, while others wait for answers. Its gather would also
+        # cancel them once more if it is given up, and from Python 3.12 on wait for those that finish what they do.
+        if self.tasks:
+            await asyncio.wait(self.tasks.values())
+        self.tasks.clear()
+        await super().close()
 
     @override
     async def start_jobs(self, job_ids: list[bytes]) -> None:

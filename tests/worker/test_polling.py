@@ -11,6 +11,7 @@ from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 from arq.worker import func
 
+from app.agents.uninterrupted import uninterrupted
 from app.clients.queue import ArqQueue, decode_job, encode_job
 from app.clients.redis import RedisClient, create_pool
 from app.clients.run_changes import RunChanges
@@ -20,12 +21,29 @@ from app.services.jobs import enqueue_run
 from app.worker import polling
 from app.worker.main import create_worker
 from app.worker.places import Places
-from app.worker.polling import RunWorker
+from app.worker.polling import ResilientWorker, RunWorker
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot
 
 QUEUE = "tests:polling"
+
+
+def arq_options(settings: Settings) -> dict[str, Any]:
+    """Return what makes an arq worker look at the queue of these tests."""
+    return {
+        "redis_pool": ArqRedis(
+            connection_pool=create_pool(settings.redis_url),
+            job_serializer=encode_job,
+            job_deserializer=decode_job,
+            default_queue_name=QUEUE,
+        ),
+        "queue_name": QUEUE,
+        "job_serializer": encode_job,
+        "job_deserializer": decode_job,
+        "keep_result": 0,
+        "handle_signals": False,
+    }
 
 
 class Worker:
@@ -42,18 +60,8 @@ class Worker:
             withdrawn="hold",
             places=Places(0),
             functions=[func(self._hold, name="hold")],
-            redis_pool=ArqRedis(
-                connection_pool=create_pool(settings.redis_url),
-                job_serializer=encode_job,
-                job_deserializer=decode_job,
-                default_queue_name=QUEUE,
-            ),
-            queue_name=QUEUE,
-            job_serializer=encode_job,
-            job_deserializer=decode_job,
             max_jobs=places,
-            keep_result=0,
-            handle_signals=False,
+            **arq_options(settings),
         )
 
     async def _hold(self, ctx: Mapping[str, Any]) -> None:
@@ -245,3 +253,51 @@ async def test_run_that_a_limit_kept_waiting_begins_when_another_ends(
         await queue.aclose()
     ends = [(await workshop.read(run)).completed_at for run in runs]
     assert ends == sorted(end for end in ends if end is not None)
+
+
+async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_anew(
+    settings: Settings, redis: RedisClient, queue: ArqQueue
+) -> None:
+    """A job that ended as cancelled was enough for the worker to go, while others waited for answers."""
+    begun: set[str] = set()
+    told: list[str] = []
+    finished: list[str] = []
+    answer = asyncio.Event()
+
+    async def begin(ctx: Mapping[str, Any]) -> None:
+        begun.add(ctx["job_id"])
+        if ctx["job_id"] == "hold:cancelled":
+            # What is cancelled before its work begins ends so; arq catches it only later.
+            await asyncio.Event().wait()
+
+    async def hold(ctx: Mapping[str, Any]) -> None:
+        async def finish() -> None:
+            await answer.wait()
+            finished.append(ctx["job_id"])
+
+        await uninterrupted(finish(), told=lambda: told.append(ctx["job_id"]))
+
+    async def are_begun() -> bool:
+        return begun == {"hold:cancelled", "hold:waiting"}
+
+    worker = ResilientWorker(
+        changes=RunChanges(redis),
+        functions=[func(hold, name="hold")],
+        on_job_start=begin,
+        **arq_options(settings),
+    )
+    running = asyncio.create_task(worker.async_run())
+    await enqueue(queue, "hold:cancelled")
+    await enqueue(queue, "hold:waiting")
+    await eventually(are_begun)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await worker.close()
+    assert not worker.tasks["hold:waiting"].done()
+    answer.set()
+    await asyncio.wait(worker.tasks.values())
+    await worker.close()
+
+    assert (told, finished) == (["hold:waiting"], ["hold:waiting"])
+    await asyncio.gather(running, return_exceptions=True)
