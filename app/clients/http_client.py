@@ -1,5 +1,6 @@
-"""The HTTP client of a process, and the only way to make one: servers outside cannot have it remember anything.
+"""The HTTP client of a process: servers outside cannot have it remember anything.
 
+All httpx clients of the service are made here. Expo (`expo.open_http`) and the object store are asked by aiohttp.
 One client serves all runs and all hosts. A cookie that a host sets for one run would be sent with the next one's
 requests, so none is kept. Who sends a request says how long it may take.
 """
