@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(_refuse_outside_connections)
     _send_logs_to_pytest()
     # A busy machine is slow, not wrong.
-    hypothesis.settings.register_profile("service", deadline=None, max_examples=50, database=None)
+    hypothesis.settings.register_profile("service", deadline=None, max_examples=25, database=None)
     hypothesis.settings.load_profile("service")
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
@@ -61,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish() -> None:
     """Collect garbage again (`tests/__init__.py`), as the service does: without looking through what was loaded."""
     gc.freeze()
+    # As often as the usual 700 would, it looks for minutes altogether through what thousands of tests share.
+    gc.set_threshold(10_000, 20, 20)
     gc.enable()
 
 

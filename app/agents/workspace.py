@@ -84,6 +84,7 @@ _SETTINGS = (
     ("core.hooksPath", os.devnull),
     ("core.fsmonitor", "false"),
     ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
     ("protocol.file.allow", "always"),
     ("safe.directory", "*"),
     ("advice.addEmbeddedRepo", "false"),

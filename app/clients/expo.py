@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-import httpx
 import orjson
 import structlog
 from pydantic import SecretStr
 from typing_extensions import override
 
 from app.clients.deadline import Deadline
+from app.clients.http_client import trusted
 from app.clients.pace import Pace
 from app.clients.push import (
     NOT_REACHED,
@@ -99,7 +99,7 @@ def open_http(base_url: str) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(
             limit=_MAX_CONNECTIONS,
             keepalive_timeout=_CONNECTIONS_KEPT_SECONDS,
-            ssl=httpx.create_ssl_context(),
+            ssl=trusted(),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         proxy=proxy,

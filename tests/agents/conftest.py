@@ -23,6 +23,7 @@ from app.agents.steering import Mailbox
 from app.agents.usage import UsageMeter
 from app.enums import AgentNetwork, SandboxKind
 from tests.support import waiting
+from tests.support.git_origins import Commit, write_origin
 
 SCRIPT = Path(__file__).with_name("scripted_agent.py")
 PUSH_BRANCH = "taskbeacon/tes-0-1234abcd"
@@ -139,21 +140,12 @@ class GitFolder:
 
 def make_origin(folder: Path, files: dict[str, str] | None = None) -> GitFolder:
     """Make a bare repository whose `main` has three commits, or one with the files given."""
-    source, bare = folder / "source", folder / "origin.git"
-    source.mkdir(parents=True)
-    plain = GitFolder(source)
-    plain.git("init", "--quiet", "--initial-branch=main")
-    for number in range(3) if files is None else ():
-        (source / f"file{number}.txt").write_text(f"content {number}\n")
-        plain.git("add", ".")
-        plain.git("commit", "--quiet", "--message", f"Commit {number}")
-    for name, content in (files or {}).items():
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_text(content)
-    if files:
-        plain.git("add", ".")
-        plain.git("commit", "--quiet", "--message", "All files")
-    plain.git("clone", "--quiet", "--bare", ".", str(bare))
+    bare = folder / "origin.git"
+    if files is None:
+        some = [Commit(f"Commit {n}", {f"file{n}.txt": f"content {n}\n"}) for n in range(3)]
+    else:
+        some = [Commit("All files", files)] if files else []
+    write_origin(bare, some)
     return GitFolder(bare)
 
 

@@ -22,6 +22,7 @@ from app.agents.git import TOKEN_USER, Remote
 from app.agents.lfs.batch import BatchApi
 from app.agents.lfs.objects import ObjectFolder, Pointer
 from app.clients.http_client import create_http_client
+from tests.support.clients import socket_client
 from tests.support.github import CodeHostService, github_application
 from tests.support.lfs import LargeFileService, pointer_of
 from tests.support.serving import serving
@@ -239,7 +240,7 @@ async def test_no_more_is_read_than_can_be_right(tmp_path: Path, path: str) -> N
     application = Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])
     async with (
         serving(application) as url,
-        httpx.AsyncClient(event_hooks={"response": [note]}) as http,
+        socket_client(event_hooks={"response": [note]}) as http,
     ):
         api = BatchApi(http, Remote(f"{url}/acme/app"))
         with pytest.raises(LargeFilesFailed, match=r"'x\.bin'"):

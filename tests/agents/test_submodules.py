@@ -12,9 +12,9 @@ from app.agents.fetching import Source
 from app.agents.git import Remote
 from app.agents.mirrors import Mirrors
 from app.agents.submodules import fetch_submodules, place_below
-from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, make_origin
+from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner
+from tests.support.git_origins import Commit, submodule_files, write_origin
 
-ALLOWED = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.file.allow", "GIT_CONFIG_VALUE_0": "always"}
 SEES = "```sh\nls -A lib; cat lib/lib.txt; cat lib/deep/deep.txt\n```"
 
 
@@ -31,23 +31,12 @@ class Hosted:
 
     def create(self, name: str, submodules: dict[str, str] | None = None) -> GitFolder:
         """Make the repository `acme/NAME`, which holds NAME.txt, and submodules: path to URL, as they are written."""
-        made = make_origin(self.folder / "made" / name, {f"{name}.txt": f"of {name}\n"})
-        bare = self.folder / "acme" / name
-        bare.parent.mkdir(exist_ok=True)
-        made.path.rename(bare)
-        origin, work = GitFolder(bare), self.folder / "made" / name / "work"
-        origin.git("clone", "--quiet", ".", str(work))
-        checkout = GitFolder(work)
-        for path, url in (submodules or {}).items():
-            # Added from where it is, then written as the test wants it.
-            there = self.folder / "acme" / url.rpartition("/")[2]
-            checkout.git("submodule", "--quiet", "add", there.as_uri(), path, **ALLOWED)
-            checkout.git("config", "--file", ".gitmodules", f"submodule.{path}.url", url)
+        hosted = self.folder / "acme"
+        commits = [Commit("All files", {f"{name}.txt": f"of {name}\n"})]
         if submodules:
-            checkout.git("add", ".gitmodules")
-            checkout.git("commit", "--quiet", "--message", "Submodules")
-            checkout.git("push", "--quiet", "origin", "HEAD:main")
-        return origin
+            commits.append(Commit("Submodules", submodule_files(hosted, submodules)))
+        write_origin(hosted / name, commits)
+        return GitFolder(hosted / name)
 
     async def run(self, prompt: str, origin: GitFolder, **changes: Any) -> Outcome:
         fields = {"clone_url": f"{self.base_url}/acme/{origin.path.name}", "submodules_below": self.base_url}

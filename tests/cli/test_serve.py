@@ -7,9 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
-
 from app.config import Settings
+from tests.support.clients import socket_client
 from tests.support.processes import ServiceProcess, service_process
 from tests.support.waiting import eventually
 
@@ -32,7 +31,7 @@ async def address_of(process: ServiceProcess) -> str:
 async def test_free_port_is_announced_and_stop_is_orderly(settings: Settings, tmp_path: Path) -> None:
     with service_process("serve --port 0", settings=settings, log=tmp_path / "api.log") as process:
         base_url = await address_of(process)
-        async with httpx.AsyncClient(base_url=base_url) as client:
+        async with socket_client(base_url=base_url) as client:
             answer = await client.get("/livez")
         exit_code = process.stop()
 
@@ -56,7 +55,7 @@ async def test_processes_of_one_service_share_its_port_and_end_with_it(
             return _listening(int(base_url.rpartition(":")[2])) == 2
 
         try:
-            async with httpx.AsyncClient(base_url=base_url) as client:
+            async with socket_client(base_url=base_url) as client:
                 await eventually(both_listen, within_seconds=60)
                 answer = await client.get("/livez")
             children = _children(process)

@@ -22,6 +22,7 @@ from app.clients.github import (
     PullRequest,
 )
 from app.services.host_patience import HostPatience
+from tests.support.clients import socket_client
 from tests.support.clock import MovableClock
 from tests.support.github import Answer, CodeHostService, github_application
 from tests.support.processes import free_port
@@ -46,7 +47,7 @@ class Wire:
 @pytest.fixture
 async def wire(tmp_path: Path) -> AsyncGenerator[Wire, None]:
     host = CodeHostService(tmp_path, {TOKEN: "bot"})
-    async with serving(github_application(host)) as url, httpx.AsyncClient() as http:
+    async with serving(github_application(host)) as url, socket_client() as http:
         yield Wire(GitHubClient(http, timeout_seconds=5), host, GitHubAccess(f"{url}/api/v3", TOKEN))
 
 
@@ -237,7 +238,7 @@ async def test_patience_is_not_for_what_the_host_has_decided(wire: Wire) -> None
 
 @pytest.fixture
 async def http() -> AsyncGenerator[httpx.AsyncClient, None]:
-    async with httpx.AsyncClient() as client:
+    async with socket_client() as client:
         yield client
 
 

@@ -12,6 +12,7 @@ from app.clients.s3_objects import S3Objects
 from app.clients.s3_signing import UrlSigner
 from app.config import Settings
 from app.ids import new_hex_id
+from tests.support.clients import socket_client
 
 CONTENT = b"0123456789"
 NAMES = ["plain.txt", "é$& +א '\"<>;#?%41&amp;.txt", "a/b//c~d/../e", "!*()=:@,[]{}|\\^`%"]
@@ -41,7 +42,7 @@ async def key(store: S3Store) -> AsyncGenerator[str, None]:
 
 @pytest.fixture
 async def http() -> AsyncGenerator[httpx.AsyncClient, None]:
-    async with httpx.AsyncClient() as http:
+    async with socket_client() as http:
         yield http
 
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import http_ece
-import httpx
 import jwt
 import orjson
 import pytest
@@ -21,6 +20,7 @@ from starlette.routing import Route
 from app.clients.deadline import Deadline
 from app.clients.push import NOT_REACHED, Accepted, BadMessage, DeadToken, PushMessage, PushOutcome, TryLater
 from app.clients.web_push import VapidKey, WebPushClient
+from tests.support.clients import socket_client
 from tests.support.serving import serving
 
 SUBJECT = "mailto:operator@example.com"
@@ -91,7 +91,7 @@ def key() -> VapidKey:
 
 @pytest.fixture
 async def sender(key: VapidKey) -> AsyncGenerator[WebPushClient, None]:
-    async with httpx.AsyncClient() as http:
+    async with socket_client() as http:
         yield WebPushClient(
             http, key=key, subject=SUBJECT, hosts=("127.0.0.1", ".example.com"), allow_http=True
         )
@@ -206,7 +206,7 @@ async def test_subscription_of_no_known_host_is_never_asked(sender: WebPushClien
 
 
 async def test_plain_http_is_for_development_only(key: VapidKey, browser: Browser) -> None:
-    async with httpx.AsyncClient() as http:
+    async with socket_client() as http:
         sender = WebPushClient(http, key=key, subject=SUBJECT, hosts=("127.0.0.1",))
         assert await sender.send([message(browser.token)], Deadline()) == [DeadToken("NotASubscription")]
 

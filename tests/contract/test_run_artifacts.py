@@ -13,6 +13,7 @@ from app.ids import new_id
 from app.models import Run, Task
 from tests.support.assertions import assert_invalid, assert_not_found, assert_permission_denied
 from tests.support.callers import CallerKind
+from tests.support.clients import socket_client
 from tests.support.factories import make_run
 from tests.support.uploads import finalize_item, prepare, upload, upload_and_finalize
 
@@ -167,7 +168,7 @@ class TestPresign:
         response = await client.post(f"{url}/presign", json={"storage_path": entry["storage_path"]})
         assert list(response.json()) == ["url", "expires_in"]
         assert response.json()["expires_in"] == 3600
-        async with httpx.AsyncClient() as storage:
+        async with socket_client() as storage:
             answer = await storage.get(response.json()["url"])
         assert answer.text == "<script>"
         assert answer.headers["content-disposition"] == 'attachment; filename="page.html"'

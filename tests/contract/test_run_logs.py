@@ -14,6 +14,7 @@ from app.models import Run, Task
 from app.services.artifact_rules import log_key
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.callers import CallerKind
+from tests.support.clients import socket_client
 from tests.support.factories import make_run
 
 JSON = dict[str, Any]
@@ -70,7 +71,7 @@ class TestAppend:
         response = await append(client, url, {"n": 3})
         assert response.json()["id"] == str(run.id)
         assert response.headers["server-timing"].startswith("append;dur=")
-        async with httpx.AsyncClient() as anybody:
+        async with socket_client() as anybody:
             log = await anybody.get(response.json()["log_url"])
         assert log.text == '{"n":1}\n{"n":2}\n{"n":3}\n'
         assert log.headers["content-type"] == "application/jsonl"

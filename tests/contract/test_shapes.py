@@ -15,6 +15,7 @@ from app.enums import Environment, OriginProduct, RunStatus
 from app.models import Project, Run, Task, User
 from app.services.artifact_rules import log_key
 from tests.support.assertions import assert_page
+from tests.support.clients import socket_client
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 
@@ -265,7 +266,7 @@ async def test_log_url_reads_the_log(
     key = log_key(task.project_id, task.id, run.id)
     await store.put(key, entry, content_type="application/jsonl", tags=LOG_TAGS)
     url = (await client.get(task_url)).json()["latest_run"]["log_url"]
-    async with httpx.AsyncClient() as outside:
+    async with socket_client() as outside:
         assert (await outside.get(url)).content == entry
 
 

@@ -15,6 +15,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from tests.fixtures.worker import Repositories
 from tests.support.callers import bearer
+from tests.support.clients import socket_client
 from tests.support.factories import make_key, make_project, make_user
 from tests.support.processes import ServiceProcess, free_port, service_process, wait_until_ready
 
@@ -46,7 +47,7 @@ class Service:
             port = free_port()
             process = self._start(f"serve --port {port}", "api.log")
             self._api = Api(f"http://127.0.0.1:{port}", process)
-            async with httpx.AsyncClient(base_url=self._api.base_url) as client:
+            async with socket_client(base_url=self._api.base_url) as client:
                 await wait_until_ready(client, process)
         return self._api
 
@@ -99,7 +100,7 @@ async def key(committed_sessions: SessionFactory) -> str:
 @pytest.fixture
 async def client(api: Api, key: str) -> AsyncGenerator[httpx.AsyncClient, None]:
     """A client of the API; paths are relative to the project's tasks."""
-    async with httpx.AsyncClient(
+    async with socket_client(
         base_url=f"{api.base_url}/api/projects/@current/tasks",
         headers=bearer(key),
         timeout=60,

@@ -11,7 +11,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import func, select, update
 
@@ -26,6 +25,7 @@ from app.models import Project, Run, Task, User
 from app.services.artifact_rules import log_key
 from app.services.jobs import enqueue_run
 from tests.support.callers import CallerKind, make_caller
+from tests.support.clients import socket_client
 from tests.support.factories import make_project, make_run, make_task, make_user
 from tests.support.outage import interruptible
 from tests.support.own_servers import OwnServers, own_servers
@@ -235,7 +235,7 @@ async def test_run_asked_for_while_redis_is_down_is_performed_when_it_is_back(
         )
     port = free_port()
     with service_process(f"serve --port {port}", settings=site.settings, log=tmp_path / "api.log") as api:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=caller.headers) as client:
+        async with socket_client(base_url=f"http://127.0.0.1:{port}", headers=caller.headers) as client:
             await wait_until_ready(client, api)
             worker = site.start_worker()
 

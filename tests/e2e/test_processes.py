@@ -8,6 +8,7 @@ import orjson
 
 from app.config import Settings
 from tests.e2e.conftest import Api, Service
+from tests.support.clients import socket_client
 from tests.support.processes import ServiceProcess
 from tests.support.streams import following
 from tests.support.waiting import eventually
@@ -54,7 +55,7 @@ async def test_main_job_from_task_to_pushed_branch(
     assert run["status"] == "completed", run["error_message"]
     pushed = f"{run['output']['head_branch']}:docs/hello.md"
     assert service.repositories.show("acme/app", pushed) == "Hello\n"
-    async with httpx.AsyncClient() as outside:
+    async with socket_client() as outside:
         log = (await outside.get(run["log_url"])).raise_for_status()
     assert "worked" in log.text
     assert all(orjson.loads(line)["type"] == "notification" for line in log.text.splitlines())

@@ -1,11 +1,14 @@
-"""HTTP clients of the application in this process."""
+"""HTTP clients: of the application in this process, and over sockets."""
 
+import ssl
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
-__all__ = ["in_process_client"]
+__all__ = ["in_process_client", "socket_client"]
 
 
 def in_process_client(application: FastAPI, *, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
@@ -13,3 +16,13 @@ def in_process_client(application: FastAPI, *, headers: Mapping[str, str] | None
     # An exception must become an answer, as it does in production.
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=headers)
+
+
+def socket_client(**options: Any) -> httpx.AsyncClient:
+    """Return a client as httpx makes it, whose certificates are read but once: that takes longer than most tests."""
+    return httpx.AsyncClient(verify=_certificates(), **options)
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    return httpx.create_ssl_context()

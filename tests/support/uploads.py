@@ -4,6 +4,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.clients import socket_client
+
 __all__ = ["finalize_item", "prepare", "upload", "upload_and_finalize"]
 
 JSON = dict[str, Any]
@@ -21,7 +23,7 @@ async def prepare(client: httpx.AsyncClient, url: str, **overrides: Any) -> JSON
 async def upload(prepared: JSON, content: bytes = b"hello", **fields: str) -> httpx.Response:
     """Send a file by its form, straight to the object store."""
     form = prepared["presigned_post"]
-    async with httpx.AsyncClient() as storage:
+    async with socket_client() as storage:
         return await storage.post(
             form["url"], data={**form["fields"], **fields}, files={"file": ("blob", content, "")}
         )

@@ -1,6 +1,5 @@
 """Files into a run and out of it: a real agent process, a real object store (contract 5.8, 8)."""
 
-import httpx
 import pytest
 
 from app.clients.object_store import STAGED_DAYS
@@ -12,6 +11,7 @@ from app.schemas.runs import ArtifactOut
 from app.services.artifact_rules import log_key, staged_key, tags
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
+from tests.support.clients import socket_client
 
 
 async def attach(workshop: Workshop, run: Run, *, name: str, content: bytes | None) -> ArtifactOut:
@@ -70,7 +70,7 @@ async def test_attached_file_is_kept_for_thirty_days_even_if_the_request_could_n
     await execute_run(workshop.arq_context, run_id=str(run.id))
 
     url = await workshop.context.process.store.signed_url(artifact["storage_path"])
-    async with httpx.AsyncClient() as client:
+    async with socket_client() as client:
         answer = await client.get(url)
     # How SeaweedFS shows tags.
     assert answer.headers["x-amz-tagging-ttl_days"] == "30"

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from app.db import SessionFactory
 from tests.support.callers import Caller
+from tests.support.clients import socket_client
 from tests.support.serving import serving
 
 JSON = dict[str, Any]
@@ -25,7 +26,7 @@ async def api(application: FastAPI, caller: Caller) -> AsyncGenerator[httpx.Asyn
     """A client over a socket: one in the process would send a body and get an answer only when it is complete."""
     async with (
         serving(application) as base_url,
-        httpx.AsyncClient(base_url=base_url, headers=caller.headers, timeout=30) as client,
+        socket_client(base_url=base_url, headers=caller.headers, timeout=30) as client,
     ):
         yield client
 
