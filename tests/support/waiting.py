@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 __all__ = ["eventually"]
 
-_PAUSE_SECONDS = 0.02
+_PAUSE_SECONDS = 0.05
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], *, within_seconds: float = 20) -> None:
