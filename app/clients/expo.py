@@ -95,7 +95,6 @@ def open_http(base_url: str) -> aiohttp.ClientSession:
         # As other programs read it.
         proxy = f"http://{proxy}"
     return aiohttp.ClientSession(
-        # The authorities that httpx trusts.
         connector=aiohttp.TCPConnector(
             limit=_MAX_CONNECTIONS,
             keepalive_timeout=_CONNECTIONS_KEPT_SECONDS,
