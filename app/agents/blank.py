@@ -1,4 +1,4 @@
-"""Makes empty git repositories by writing down what `git init` would, without starting it for each run.
+"""Makes git repositories by writing down what git would, without starting it for each of these steps of each run.
 
 Only in folders that no agent can write to yet. A repository is HEAD, `objects`, `refs` and a configuration; that git
 takes what is written here for one is tested.
@@ -7,7 +7,7 @@ takes what is written here for one is tested.
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["add_settings", "make_repository"]
+__all__ = ["add_settings", "make_repository", "write_ref"]
 
 # Its name, and its settings.
 Section = tuple[str, Iterable[tuple[str, str]]]
@@ -34,3 +34,10 @@ def add_settings(git_folder: Path, *sections: Section) -> None:
             file.write(f"[{name}]\n")
             for key, value in settings:
                 file.write(f'\t{key} = "{value.translate(_ESCAPES)}"\n')
+
+
+def write_ref(git_folder: Path, ref: str, sha: str) -> None:
+    """Have a ref be a commit; named in full, as git has accepted the name, in a repository that was made here."""
+    place = git_folder / ref
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(f"{sha}\n")

@@ -7,20 +7,26 @@ Chosen over reading the clone with defensive settings, because `git add` and `gi
 nested repository, with its configuration, and strip every setting that could have forbidden it.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from app.agents.blank import add_settings, make_repository
-from app.agents.errors import PushRejected, WorkspaceBroken
+from app.agents.blank import add_settings, make_repository, write_ref
+from app.agents.errors import PushRejected, RepositoryError, WorkspaceBroken
 from app.agents.fetching import TRANSFER, Base, Source, fetch, look_up, refuse
 from app.agents.git import Git, Remote
 from app.agents.mirrors import Loan
-from app.agents.streams import last_lines
+from app.agents.spawning import spawn
+from app.agents.streams import last_lines, read_bounded
 
-__all__ = ["Author", "Changes", "Repository"]
+__all__ = ["COLLECTED", "Author", "Changes", "Repository"]
+
+# The branch of the scratch repository.
+COLLECTED = "result"
 
 _LOCAL = timedelta(minutes=5)
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -28,6 +34,7 @@ _RESULT_REF = "refs/taskbeacon/result"
 _MOST_FILES = 5000
 _LONGEST_PATH = 1000
 _PATCH_LIMIT = 10 * 2**20
+_COMPLAINT_LIMIT = 16 * 2**10
 _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
 
 
@@ -81,48 +88,43 @@ class Repository:
         if source.filter:
             self._origin_of_partial = source.remote.url
             await _mark_partial(self._git, source.remote.url)
-        await self._git.output("update-ref", f"refs/heads/{base.start}", loan.sha, timeout=_LOCAL)
+        write_ref(self.folder, f"refs/heads/{base.start}", loan.sha)
         return replace(base, sha=loan.sha)
 
     async def check_out(
         self, work: Path, base: Base, branch: str, source: Source | None, author: Author
     ) -> None:
         """Give the agent a clone of its own, on a new branch: all it can write to there is its own."""
-        where = Git(work, self._git.environment)
         git_folder = work / ".git"
-        if base.sha is None or self._loan is not None:
-            make_repository(git_folder, branch=branch, is_bare=False)
-            if source is not None:
-                fetched = ("fetch", "+refs/heads/*:refs/remotes/origin/*")
-                add_settings(git_folder, ('remote "origin"', (("url", source.remote.url), fetched)))
-        if self._loan is not None:
-            _borrow(git_folder, self._loan.objects, self._loan.shallow)
-            if source is not None and source.filter:
-                await _mark_partial(where, source.remote.url)
-            for ref in (f"refs/remotes/origin/{base.start}", f"refs/heads/{base.start}"):
-                await where.output("update-ref", ref, str(base.sha), timeout=_LOCAL)
-            await where.output(
-                "checkout", "--quiet", "--no-track", "-B", branch, str(base.sha), timeout=TRANSFER
-            )
-        elif base.sha is not None and source is not None:
-            await self._clone(work, where, base, branch, source)
+        make_repository(git_folder, branch=branch, is_bare=False)
+        if source is not None:
+            fetched = ("fetch", "+refs/heads/*:refs/remotes/origin/*")
+            add_settings(git_folder, ('remote "origin"', (("url", source.remote.url), fetched)))
+            if base.sha is not None:
+                await self._check_out(Git(work, self._git.environment), base, branch, source)
         add_settings(git_folder, ("user", (("name", author.name), ("email", author.email))))
         _exclude_own_folder(git_folder)
 
-    async def _clone(self, work: Path, where: Git, base: Base, branch: str, source: Source) -> None:
-        """Copy what this repository holds; nothing is shared with it."""
-        places = ("--branch", str(base.start), "--", str(self.folder), str(work))
-        await self._git.output(
-            "clone", "--quiet", "--template=", "--no-hardlinks", "--no-tags", *places, timeout=TRANSFER
-        )
+    async def _check_out(self, where: Git, base: Base, branch: str, source: Source) -> None:
+        git_folder, sha = where.folder / ".git", str(base.sha)
+        if self._loan is not None:
+            _borrow(git_folder, self._loan.objects, self._loan.shallow)
+        else:
+            await _copy_objects(self.folder, git_folder)
         if source.filter:
             await _mark_partial(where, source.remote.url)
-        await where.output("switch", "--quiet", "--no-track", "--force-create", branch, timeout=_LOCAL)
-        await where.output("remote", "set-url", "origin", source.remote.url, timeout=_LOCAL)
+        for ref in (f"refs/remotes/origin/{base.start}", f"refs/heads/{base.start}"):
+            write_ref(git_folder, ref, sha)
+        await where.output("checkout", "--quiet", "--no-track", "-B", branch, sha, timeout=TRANSFER)
 
-    async def make_collection(self, folder: Path) -> None:
-        """Make the scratch repository that gathers the agent's work: it reads our objects, and writes its own."""
-        make_repository(folder)
+    async def make_collection(self, folder: Path, base: str | None) -> None:
+        """Make the scratch repository that gathers the agent's work: it reads our objects, and writes its own.
+
+        Its HEAD is a branch that starts at the commit `base`, if there is one.
+        """
+        make_repository(folder, branch=COLLECTED)
+        if base is not None:
+            write_ref(folder, f"refs/heads/{COLLECTED}", base)
         shallow = self.folder / "shallow"
         _borrow(folder, self.folder / "objects", shallow.read_bytes() if shallow.exists() else b"")
         if self._origin_of_partial is not None:
@@ -204,6 +206,27 @@ def _borrow(git_folder: Path, objects: Path, shallow: bytes) -> None:
     alternates.write_text(f"{objects}\n")
     if shallow:
         (git_folder / "shallow").write_bytes(shallow)
+
+
+async def _copy_objects(repository: Path, git_folder: Path) -> None:
+    """Have a repository hold what another holds; nothing is shared between them."""
+    shallow = repository / "shallow"
+    if shallow.exists():
+        (git_folder / "shallow").write_bytes(shallow.read_bytes())
+    # By a program, which ends when the run is cancelled: it may be a lot.
+    process = await spawn(
+        *("cp", "-R", "--", f"{repository}/objects/.", str(git_folder / "objects")),
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        complaint, _ = await read_bounded(process.stderr, _COMPLAINT_LIMIT)
+        code = await process.wait()
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+    if code != 0:
+        raise RepositoryError(f"The clone cannot be copied: {last_lines(complaint.decode(errors='replace'))}")
 
 
 async def _mark_partial(git: Git, url: str) -> None:

@@ -32,7 +32,7 @@ from app.agents.files import OWN_FOLDER
 from app.agents.git import Git, Remote, settings_environment
 from app.agents.lfs.large_files import LargeFiles, Transfer
 from app.agents.mirrors import Loan, Mirrors, MirrorUnusable
-from app.agents.repository import Author, Changes, Repository
+from app.agents.repository import COLLECTED, Author, Changes, Repository
 from app.agents.sandbox import Confinement, Sandbox, confined_environment
 from app.agents.spawning import spawn
 from app.agents.streams import last_lines, read_bounded
@@ -44,17 +44,15 @@ __all__ = ["Collected", "Workspace", "open_workspace", "reclaim"]
 
 _LOGGER = structlog.get_logger(__name__)
 _COLLECT_SECONDS = 300
-_RESULT = "refs/heads/result"
+_RESULT = f"refs/heads/{COLLECTED}"
 _OUTPUT_LIMIT = 2**20
 _HEAD = re.compile(r"([0-9a-f]{40}([0-9a-f]{24})?)?")
 _NOT_ALL_TAKEN = 40  # no exit status of git
 # All of it in one process of the sandbox: to make a world takes longer than each of these commands.
 _GATHER = f"""\
-result=$1 base=$2 work=$3 own=$4 subject=$5
-shift 5
+result=$1 work=$2 own=$3 subject=$4
+shift 4
 set -e
-git symbolic-ref HEAD "$result"
-[ -z "$base" ] || git update-ref "$result" "$base"
 # Fails where the agent has no commit, or no repository any more; then its files are what counts.
 fetch="git fetch --quiet --force --no-tags --no-recurse-submodules"
 $fetch --update-head-ok --update-shallow -- "$work" "HEAD:$result" 2>/dev/null || :
@@ -220,7 +218,7 @@ class Workspace:
         without a usable repository still gives its files. Repeatable. Raises WorkspaceBroken.
         """
         await _remove(self._collection)
-        await self._repository.make_collection(self._collection)
+        await self._repository.make_collection(self._collection, self.base.sha)
         git = _ConfinedGit(self, sandbox, self._collection)
         try:
             async with asyncio.timeout(_COLLECT_SECONDS):
@@ -244,7 +242,7 @@ class Workspace:
 
     async def _gather(self, git: "_ConfinedGit", subject: str) -> tuple[str, str]:
         """Commit what there is; return the commit, "" if there is none, and what could not be taken along."""
-        arguments = (_RESULT, self.base.sha or "", str(self.work), OWN_FOLDER, " ".join(subject.split()))
+        arguments = (_RESULT, str(self.work), OWN_FOLDER, " ".join(subject.split()))
         code, output, complaint = await git.script(_GATHER, *arguments, *self.submodules.paths)
         head = _HEAD.fullmatch(output)
         if code not in (0, _NOT_ALL_TAKEN) or head is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.blank import add_settings, make_repository
+from app.agents.blank import add_settings, make_repository, write_ref
 from tests.agents.conftest import GitFolder
 
 
@@ -30,6 +30,17 @@ def test_repository_has_the_settings_that_git_gives_it(tmp_path: Path, *, is_bar
     ):
         assert ours.git(*question) == gits.git(*question)
     ours.git("fsck", "--strict")
+
+
+def test_ref_is_read_and_moved_by_git(origin: GitFolder) -> None:
+    main = origin.git("rev-parse", "main")
+
+    write_ref(origin.path, "refs/heads/some/work", main)
+
+    assert origin.branches() == ["main", "some/work"]
+    origin.git("update-ref", "refs/heads/some/work", f"{main}~1", main)
+    assert origin.git("rev-parse", "some/work") == origin.git("rev-parse", "main~1")
+    origin.git("fsck", "--strict")
 
 
 def test_work_is_committed_and_cloned(tmp_path: Path) -> None:
