@@ -37,7 +37,7 @@ def add_settings(git_folder: Path, *sections: Section) -> None:
 
 
 def write_ref(git_folder: Path, ref: str, sha: str) -> None:
-    """Have a ref be a commit; named in full, as git has accepted the name, in a repository that was made here."""
+    """Have a ref be a commit; named in full and as git would take it, in a repository made here."""
     place = git_folder / ref
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(f"{sha}\n")

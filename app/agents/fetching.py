@@ -60,6 +60,9 @@ _COMPLAINTS: tuple[tuple[re.Pattern[str], type[RepositoryError], str], ...] = (
     ),
 )
 
+# What no name of a ref holds, begins with or ends with.
+_NO_NAME = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^-|\.$")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -87,8 +90,8 @@ class Base:
 async def look_up(git: Git, source: Source, push_branch: str) -> Base:
     """Return where the work starts, as the origin says now. Raises a RepositoryError that says what is wrong."""
     remote, branch = source.remote, source.branch
-    if branch is not None:
-        await _require_name(git, branch, remote)
+    if branch is not None and not _is_branch_name(branch):
+        raise BranchNotFound(f"The repository {remote.url} has no branch '{branch}'.")
     heads, default = await _list_heads(git, remote, branch, push_branch)
     leftover = heads.get(f"refs/heads/{push_branch}", "")
     chosen = branch or default
@@ -174,16 +177,20 @@ async def _list_heads(
     for line in result.output.decode(errors="replace").splitlines():
         value, _, name = line.partition("\t")
         if value.startswith("ref: ") and name == "HEAD":
-            default = value.removeprefix("ref: refs/heads/")
+            named = value.removeprefix("ref: refs/heads/")
+            # What a host calls its default branch becomes the name of a file here.
+            default = named if _is_branch_name(named) else None
         elif name in wanted:
             heads[name] = value
     return heads, default
 
 
-async def _require_name(git: Git, branch: str, remote: Remote) -> None:
-    result = await git.run("check-ref-format", f"refs/heads/{branch}", timeout=_LOCAL)
-    if result.code != 0:
-        raise BranchNotFound(f"The repository {remote.url} has no branch '{branch}'.")
+def _is_branch_name(name: str) -> bool:
+    """Tell whether git takes a name for that of a branch (git-check-ref-format); it would be a program for each run."""
+    parts = name.split("/")
+    return not _NO_NAME.search(name) and not any(
+        not part or part.startswith(".") or part.endswith(".lock") for part in parts
+    )
 
 
 async def _require_empty(git: Git, remote: Remote) -> None:

@@ -8,7 +8,6 @@ configuration file, never a message.
 import asyncio
 import base64
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from app.agents.askpass import NOTHING_LENT, Credential, Loan, lend
 from app.agents.errors import RepositoryError, RepositoryUnreachable
-from app.agents.spawning import Process, spawn
+from app.agents.spawning import Process, end_session, spawn
 from app.agents.streams import last_lines, read_bounded
 
 __all__ = ["TOKEN_USER", "Git", "Remote", "Result", "settings_environment"]
@@ -202,7 +201,7 @@ class Git:
             seconds = int(timeout.total_seconds())
             raise RepositoryUnreachable(f"git {arguments[0]} took over {seconds} s{place}.") from None
         finally:
-            await _end(process)
+            await end_session(process)
         return result
 
     async def output(self, *arguments: str, timeout: timedelta) -> str:  # noqa: ASYNC109 - as in run
@@ -239,13 +238,3 @@ async def _write(stream: asyncio.StreamWriter | None, text: bytes) -> None:
             stream.write(text)
             await stream.drain()
     stream.close()
-
-
-async def _end(process: Process) -> None:
-    """Make sure that git and its helpers are gone and their pipes closed."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    for stream in (process.stdout, process.stderr):
-        await read_bounded(stream, 0)
-    await process.wait()

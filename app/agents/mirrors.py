@@ -132,7 +132,8 @@ class Mirrors:
         if not (folder / "HEAD").exists():
             return None
         git = Git(folder, self._environment)
-        result = await git.run("rev-parse", "--verify", "--quiet", f"refs/heads/{start}", timeout=_LOCAL)
+        # Not rev-parse, for which a name can say more than which ref.
+        result = await git.run("show-ref", "--verify", "--hash", f"refs/heads/{start}", timeout=_LOCAL)
         return result.text() if result.code == 0 else None
 
     async def _update(self, git: Git, source: Source, start: str, use: int) -> str:

@@ -10,7 +10,6 @@ nested repository, with its configuration, and strip every setting that could ha
 import asyncio
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +19,7 @@ from app.agents.errors import PushRejected, RepositoryError, WorkspaceBroken
 from app.agents.fetching import TRANSFER, Base, Source, fetch, look_up, refuse
 from app.agents.git import Git, Remote
 from app.agents.mirrors import Loan
-from app.agents.spawning import spawn
+from app.agents.spawning import end_session, spawn
 from app.agents.streams import last_lines, read_bounded
 
 __all__ = ["COLLECTED", "Author", "Changes", "Repository"]
@@ -213,18 +212,21 @@ async def _copy_objects(repository: Path, git_folder: Path) -> None:
     shallow = repository / "shallow"
     if shallow.exists():
         (git_folder / "shallow").write_bytes(shallow.read_bytes())
-    # By a program, which ends when the run is cancelled: it may be a lot.
+    # By a program, which can be ended: it may be a lot.
     process = await spawn(
         *("cp", "-R", "--", f"{repository}/objects/.", str(git_folder / "objects")),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
     try:
-        complaint, _ = await read_bounded(process.stderr, _COMPLAINT_LIMIT)
-        code = await process.wait()
+        async with asyncio.timeout(TRANSFER.total_seconds()):
+            complaint, _ = await read_bounded(process.stderr, _COMPLAINT_LIMIT)
+            code = await process.wait()
+    except TimeoutError:
+        raise RepositoryError(f"Copying the clone took over {TRANSFER.total_seconds():.0f} s.") from None
     finally:
-        with suppress(ProcessLookupError):
-            process.kill()
+        await end_session(process)
     if code != 0:
         raise RepositoryError(f"The clone cannot be copied: {last_lines(complaint.decode(errors='replace'))}")
 

@@ -17,9 +17,10 @@ from typing import IO
 
 from typing_extensions import override
 
+from app.agents.streams import read_bounded
 from app.agents.uninterrupted import uninterrupted
 
-__all__ = ["Process", "spawn"]
+__all__ = ["Process", "end_session", "spawn"]
 
 _LIMIT = 2**16
 
@@ -129,6 +130,16 @@ async def spawn(
         popen.wait()
         raise
     return process
+
+
+async def end_session(process: Process) -> None:
+    """Make sure that a program with a session of its own, and its helpers, are gone and their pipes closed."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    for stream in (process.stdout, process.stderr):
+        await read_bounded(stream, 0)
+    await process.wait()
 
 
 class _Output(asyncio.StreamReaderProtocol):

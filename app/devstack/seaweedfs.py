@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import sysconfig
 from datetime import timedelta
 from http import HTTPStatus
@@ -50,9 +51,10 @@ _SOCKET_OF_PORT = {
 class SeaweedFS:
     """One server over one data folder, which survives restarts and kills."""
 
-    def __init__(self, folder: Path, ports: dict[str, int], *, bucket: str) -> None:
+    def __init__(self, folder: Path, ports: dict[str, int], *, durable: bool, bucket: str) -> None:
         self._folder = folder
         self._ports = ports
+        self._durable = durable
         self.bucket = bucket
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._keys = keep_private(
@@ -113,6 +115,8 @@ class SeaweedFS:
             },
             cwd=data,  # keeps the path of filer.sock short
             log=log,
+            # An orderly end takes it more than a second.
+            stop_signal=signal.SIGTERM if self._durable else signal.SIGKILL,
         )
 
     def is_ready(self) -> bool:

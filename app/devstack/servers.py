@@ -35,7 +35,11 @@ class EmbeddedServers:
         self._valkey = (
             Valkey(root / "valkey", ports["valkey"], durable=durable) if "valkey" in wanted else None
         )
-        self._s3 = SeaweedFS(root / "seaweedfs", s3_ports, bucket=bucket) if "seaweedfs" in wanted else None
+        self._s3 = (
+            SeaweedFS(root / "seaweedfs", s3_ports, durable=durable, bucket=bucket)
+            if "seaweedfs" in wanted
+            else None
+        )
 
     @property
     def environment(self) -> dict[str, str]:

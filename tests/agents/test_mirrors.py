@@ -45,6 +45,17 @@ def commit(origin: GitFolder, tmp_path: Path, name: str, text: str = "new\n") ->
     return origin.git("rev-parse", "main")
 
 
+def take_apart(mirror: Path) -> None:
+    """Have each object of a mirror be a file."""
+    [pack] = (mirror / "objects/pack").glob("*.pack")
+    aside = pack.rename(mirror.parent / "aside.pack")
+    for path in pack.parent.iterdir():
+        path.unlink()
+    with aside.open("rb") as file:
+        subprocess.run(["git", "unpack-objects", "-q"], cwd=mirror, stdin=file, check=True)
+    aside.unlink()
+
+
 async def prepare(workspace: Workspace, origin: GitFolder, mirrors: Mirrors, *, depth: int = 0) -> None:
     source = Source(remote=Remote.parse(origin.url), depth=depth)
     await workspace.prepare(source, PUSH_BRANCH, author=Author(), mirrors=mirrors)
@@ -145,13 +156,29 @@ async def test_agent_reads_the_mirror_and_cannot_change_it(
 async def test_damaged_mirror_costs_time_and_no_run(runner: Runner, mirrors: Mirrors, tmp_path: Path) -> None:
     await runner.run(WORK, mirrors=mirrors)
     [mirror] = kept(tmp_path)
-    for pack in (mirror / "objects/pack").iterdir():
-        pack.unlink()
+    take_apart(mirror)
+    blob = GitFolder(mirror).git("rev-parse", "main:file0.txt")
+    (mirror / "objects" / blob[:2] / blob[2:]).unlink()
 
     outcome = await runner.run(WORK, mirrors=mirrors, push_branch="taskbeacon/other")
 
     assert outcome.done.files_changed == ["x"]
     assert kept(tmp_path) == []
+
+
+async def test_mirror_without_its_objects_is_filled_again(
+    runner: Runner, mirrors: Mirrors, tmp_path: Path
+) -> None:
+    await runner.run(WORK, mirrors=mirrors)
+    [mirror] = kept(tmp_path)
+    for path in (mirror / "objects/pack").iterdir():
+        path.unlink()
+
+    outcome = await runner.run(WORK, mirrors=mirrors, push_branch="taskbeacon/other")
+
+    assert outcome.done.files_changed == ["x"]
+    assert kept(tmp_path) == [mirror]
+    GitFolder(mirror).git("fsck", "--strict")
 
 
 async def test_leftovers_of_a_killed_fetch_are_cleared(

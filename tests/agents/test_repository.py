@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -98,6 +99,34 @@ async def test_base_branch_is_never_pushed_to(runner: Runner, origin: GitFolder)
 
     assert outcome.failed is not None
     assert origin.git("rev-parse", "main") == main
+
+
+async def test_clone_that_cannot_be_copied_fails_the_run_and_says_why(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin/cp"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'no space left' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    outcome = await runner.run(WORK)
+
+    assert isinstance(outcome.failed, RepositoryError)
+    assert "cannot be copied: no space left" in outcome.failed.message
+
+
+async def test_repository_that_git_itself_has_made_is_worked_on(
+    runner: Runner, origin: GitFolder, tmp_path: Path
+) -> None:
+    made = GitFolder(tmp_path / "made")
+    origin.git("clone", "--quiet", "--bare", ".", str(made.path))
+    assert (made.path / "packed-refs").exists()
+
+    outcome = await runner.run(WORK, clone_url=made.url)
+
+    assert outcome.done.files_changed == ["x"]
+    assert made.branches() == ["main", PUSH_BRANCH]
 
 
 @pytest.mark.parametrize("where", [".taskbeacon", ".taskbeacon/attachments"])

@@ -41,26 +41,32 @@ class Case:
         return f"4-{self.caller}-{self.creator}-{self.origin}"
 
 
-CASES = [
-    Case(caller, creator, origin.value)
-    for caller in (CallerKind.OWNER, CallerKind.MEMBER, CallerKind.STAFF)
-    for creator in ("owner", "stranger", "nobody")
-    for origin in OriginProduct
-]
+CALLERS = (CallerKind.OWNER, CallerKind.MEMBER, CallerKind.STAFF)
+CREATORS = ("owner", "stranger", "nobody")
 # One private and one shared origin stand for the others on the remaining routes.
-CASES_FOR_ROUTES = [case for case in CASES if case.origin in {"user_created", "signals_scout"}]
+CASES = [
+    Case(caller, creator, origin)
+    for caller in CALLERS
+    for creator in CREATORS
+    for origin in ("user_created", "signals_scout")
+]
 
 
-@pytest.fixture
-async def case_task(case: Case, session: AsyncSession, project: Project, owner: User) -> Task:
+async def task_of(case: Case, session: AsyncSession, project: Project, owner: User) -> Task:
     creator: User | None = owner
     if case.creator == "stranger":
         creator = await make_user(session, projects=[project])
     elif case.creator == "nobody":
         creator = None
+    repository = f"org/{case.origin}".replace("_", "-")
     return await make_task(
-        session, project=project, created_by=creator, origin_product=case.origin, repository="org/repo"
+        session, project=project, created_by=creator, origin_product=case.origin, repository=repository
     )
+
+
+@pytest.fixture
+async def case_task(case: Case, session: AsyncSession, project: Project, owner: User) -> Task:
+    return await task_of(case, session, project, owner)
 
 
 def with_caller(cases: list[Case]) -> pytest.MarkDecorator:
@@ -68,22 +74,36 @@ def with_caller(cases: list[Case]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("case", "caller"), parameters, indirect=["caller"])
 
 
-@with_caller(CASES)
-async def test_task_is_seen_by_those_it_is_for(
-    client: httpx.AsyncClient, tasks_url: str, case_task: Task, case: Case
+@pytest.mark.parametrize("creator", CREATORS)
+@pytest.mark.parametrize(("kind", "caller"), [(kind, kind) for kind in CALLERS], indirect=["caller"])
+async def test_tasks_are_seen_by_those_they_are_for(
+    client: httpx.AsyncClient,
+    tasks_url: str,
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    kind: CallerKind,
+    creator: str,
 ) -> None:
-    response = await client.get(f"{tasks_url}/{case_task.id}")
+    """Contract 4: of each origin there is a task."""
+    cases = [Case(kind, creator, origin.value) for origin in OriginProduct]
+    tasks = {case: await task_of(case, session, project, owner) for case in cases}
+    visible = {str(task.id): task for case, task in tasks.items() if case.is_visible}
+
+    for case, task in tasks.items():
+        response = await client.get(f"{tasks_url}/{task.id}")
+        with concerning(case):
+            if case.is_visible:
+                assert response.json()["id"] == str(task.id)
+            else:
+                assert_not_found(response)
     listed = await client.get(tasks_url)
-    summarized = await client.post(f"{tasks_url}/summaries", json={"ids": [str(case_task.id)]})
+    ids = [str(task.id) for task in tasks.values()]
+    summarized = await client.post(f"{tasks_url}/summaries", json={"ids": ids})
+    for page in (listed, summarized):
+        assert {each["id"] for each in assert_page(page, count=len(visible))} == set(visible)
     repositories = await client.get(f"{tasks_url}/repositories")
-    if case.is_visible:
-        assert response.json()["id"] == str(case_task.id)
-    else:
-        assert_not_found(response)
-    count = 1 if case.is_visible else 0
-    assert_page(listed, count=count)
-    assert_page(summarized, count=count)
-    assert repositories.json() == {"repositories": ["org/repo"] * count}
+    assert repositories.json() == {"repositories": sorted(str(task.repository) for task in visible.values())}
 
 
 async def ask_each_route(
@@ -112,7 +132,7 @@ def assert_each_not_found(answers: list[tuple[Route, httpx.Response]]) -> None:
             assert_not_found(answer)
 
 
-@with_caller([case for case in CASES_FOR_ROUTES if case.is_visible])
+@with_caller([case for case in CASES if case.is_visible])
 async def test_whoever_sees_a_task_may_change_run_and_delete_it(
     client: httpx.AsyncClient,
     connection: AsyncConnection,
@@ -127,7 +147,7 @@ async def test_whoever_sees_a_task_may_change_run_and_delete_it(
             assert answer.status_code == route.status, answer.text
 
 
-@with_caller([case for case in CASES_FOR_ROUTES if not case.is_visible])
+@with_caller([case for case in CASES if not case.is_visible])
 async def test_whoever_does_not_see_a_task_cannot_tell_that_it_exists(
     client: httpx.AsyncClient,
     connection: AsyncConnection,

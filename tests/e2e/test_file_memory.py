@@ -1,6 +1,8 @@
 """Files go through an API process or past it, never into it: fifty downloads at once, and a large upload (contract 8)."""
 
 import asyncio
+import socket
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Api
+from tests.support.callers import bearer
 from tests.support.processes import ServiceProcess
 from tests.support.uploads import upload_and_finalize
 
@@ -37,8 +40,24 @@ def peak_of(process: ServiceProcess) -> int:
     return int(line.split()[1]) * 1024
 
 
+@pytest.fixture
+async def slow_client(api: Api, key: str) -> AsyncGenerator[httpx.AsyncClient, None]:
+    """A client for which the kernel keeps little: what it has not read fills up what is between sooner."""
+    transport = httpx.AsyncHTTPTransport(
+        socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)],
+        limits=httpx.Limits(max_connections=DOWNLOADS),
+    )
+    async with httpx.AsyncClient(
+        transport=transport,
+        base_url=f"{api.base_url}/api/projects/@current/tasks",
+        headers=bearer(key),
+        timeout=60,
+    ) as client:
+        yield client
+
+
 async def test_thirty_megabytes_never_sit_in_the_memory_of_the_api(
-    client: httpx.AsyncClient, url: str, api: Api
+    client: httpx.AsyncClient, slow_client: httpx.AsyncClient, url: str, api: Api
 ) -> None:
     process = api.process
     small = await upload_and_finalize(client, url, b"hello", name="small.txt")
@@ -56,7 +75,9 @@ async def test_thirty_megabytes_never_sit_in_the_memory_of_the_api(
 
         async def begin() -> None:
             """Read the beginning and no more, so that everything between here and the store fills up."""
-            response = await stack.enter_async_context(client.stream("GET", f"{url}/download", params=path))
+            response = await stack.enter_async_context(
+                slow_client.stream("GET", f"{url}/download", params=path)
+            )
             assert response.status_code == 200
             assert await anext(response.aiter_bytes(1024)) == CONTENT[:1024]
 
