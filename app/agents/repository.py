@@ -114,7 +114,9 @@ class Repository:
             await _mark_partial(where, source.remote.url)
         for ref in (f"refs/remotes/origin/{base.start}", f"refs/heads/{base.start}"):
             write_ref(git_folder, ref, sha)
-        await where.output("checkout", "--quiet", "--no-track", "-B", branch, sha, timeout=TRANSFER)
+        # Unless forced, git says that all is well where it could not read a file: the work would delete it.
+        checkout = ("checkout", "--quiet", "--force", "--no-track", "-B", branch, sha)
+        await where.output(*checkout, timeout=TRANSFER)
 
     async def make_collection(self, folder: Path, base: str | None) -> None:
         """Make the scratch repository that gathers the agent's work: it reads our objects, and writes its own.

@@ -177,4 +177,4 @@ async def _fetch(target: Path, source: Source, url: str, sha: str, environment: 
     )
     if result.code != 0:
         refuse(result, remote, f"has no commit {sha[:12]} that this submodule could be")
-    await git.output("checkout", "--quiet", "--detach", sha, timeout=TRANSFER)
+    await git.output("checkout", "--quiet", "--force", "--detach", sha, timeout=TRANSFER)

@@ -154,6 +154,7 @@ async def test_agent_reads_the_mirror_and_cannot_change_it(
 
 
 async def test_damaged_mirror_costs_time_and_no_run(runner: Runner, mirrors: Mirrors, tmp_path: Path) -> None:
+    """The file that it lacks is not taken for one that the agent has deleted."""
     await runner.run(WORK, mirrors=mirrors)
     [mirror] = kept(tmp_path)
     take_apart(mirror)
