@@ -49,6 +49,11 @@ class Remembered(Generic[Value]):
                     self.keep(key, *known)
         return known[1]
 
+    def last(self, key: Hashable) -> Value | None:
+        """Return what was found of `key` last, of whatever version that is; None if nothing was."""
+        known = self._known.get(key)
+        return None if known is None else known[1]
+
     def keep(self, key: Hashable, version: int, value: Value) -> None:
         """Remember what was found of `key` in the snapshot of a version."""
         self._known.pop(key, None)

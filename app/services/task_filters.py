@@ -37,13 +37,12 @@ from app.services.task_views import select_tasks
 from app.statements import Prepared
 
 __all__ = [
-    "TASKS_BY_ID",
     "TaskFilter",
     "first_page_statement",
     "is_dense",
+    "known_page_statement",
     "look_up_statement",
     "task_filter",
-    "version_statement",
 ]
 
 _MAX_BIGINT = 2**63 - 1
@@ -139,13 +138,17 @@ def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
-def version_statement(shape: tuple[str, ...]) -> Prepared:
-    """Return the statement that brings the `version` of what the caller sees, and the `count` of a filter by flags alone.
+def known_page_statement(shape: tuple[str, ...]) -> Prepared:
+    """Return the statement that brings those tasks of `ids` that the caller sees, newest first.
 
-    For other filters the count is null: nobody knows it without looking.
+    Each row has the `version` of what the caller sees, and the `count` of a filter by flags alone: for other filters it
+    is null, nobody knows it without looking. Without any task it is one row of these two.
     """
     count = _counted(shape) if _by_flags(shape) else null()
-    return Prepared(select(version().label("version"), count.label("count")))
+    return _beside(
+        select(version().label("version"), count.label("count")),
+        select_tasks().where(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK),
+    )
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
@@ -160,26 +163,23 @@ def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> 
         conditions = (_CONDITIONS[name] for name in shape)
         count = select(func.count()).select_from(Task).where(VISIBLE_TASK, *conditions).scalar_subquery()
         looked_at.append(count.label("count"))
-    seen = select(*looked_at).subquery("seen")
-    page = _shown(_newest(shape, limit, first=False)).order_by(None).subquery("page")
+    return _beside(select(*looked_at), _shown(_newest(shape, limit, first=False)).order_by(None))
+
+
+def is_dense(shape: tuple[str, ...]) -> bool:
+    """Tell whether a filter leaves most tasks, so that the newest of them are found by looking at few."""
+    return {"not internal", "not archived"} >= set(shape)
+
+
+def _beside(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]) -> Prepared:
+    """Return the statement that brings tasks, newest first, each beside what was looked at in the same snapshot."""
+    seen, page = looked_at.subquery("seen"), tasks.subquery("page")
     return Prepared(
         select(seen, page)
         .select_from(seen)
         .outerjoin(page, true())
         .order_by(page.c.created_at.desc(), page.c.id.desc())
     )
-
-
-TASKS_BY_ID = Prepared(
-    select_tasks()
-    .where(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
-    .order_by(Task.created_at.desc(), Task.id.desc())
-)
-
-
-def is_dense(shape: tuple[str, ...]) -> bool:
-    """Tell whether a filter leaves most tasks, so that the newest of them are found by looking at few."""
-    return {"not internal", "not archived"} >= set(shape)
 
 
 def _by_flags(shape: tuple[str, ...]) -> bool:

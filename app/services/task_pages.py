@@ -1,7 +1,8 @@
 """Pages of filtered lists, and how many tasks there are: looked up once for each version of what a caller sees (ADR 30).
 
-A list is three statements at most: a look at the version, and either the rows of a page that is known, or the setting
-for a plan of its own and the one look-up that brings count, page and rows.
+A list is three statements at most. The first looks at the version, and brings the rows of the page as it was last known.
+Where that is not how it is, there follow either the rows of what another request has found out by now, or the setting for
+a plan of its own and the one look-up that brings count, page and rows.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import release
 from app.services.list_memory import ListMemory
-from app.services.task_filters import TASKS_BY_ID, TaskFilter, look_up_statement, version_statement
+from app.services.task_filters import TaskFilter, known_page_statement, look_up_statement
 from app.statements import Fields
 
 __all__ = ["find_page"]
@@ -46,8 +47,9 @@ async def find_page(
         found = await look_up(counting=False)
         return found["version"], _ids(fresh)
 
-    (seen,) = await version_statement(wanted.shape).all(session, wanted.values)
-    version, count = seen["version"], seen["count"]
+    known = lists.pages.last(page) or ()
+    seen = await _look_at(session, wanted, known)
+    version, count = seen[0]["version"], seen[0]["count"]
     if count is None:
         count = await lists.counts.get(key, version, count_now)
     if offset >= count:
@@ -55,7 +57,13 @@ async def find_page(
     ids = await lists.pages.get(page, version, page_now)
     if fresh or not ids:
         return count, fresh
-    return count, await TASKS_BY_ID.all(session, {**wanted.values, "ids": ids})
+    if ids is not known:
+        seen = await _look_at(session, wanted, ids)
+    return count, [row for row in seen if row["id"] is not None]
+
+
+async def _look_at(session: AsyncSession, wanted: TaskFilter, ids: Sequence[UUID]) -> Sequence[Fields]:
+    return await known_page_statement(wanted.shape).all(session, {**wanted.values, "ids": ids})
 
 
 def _ids(rows: Sequence[Fields]) -> Sequence[UUID]:

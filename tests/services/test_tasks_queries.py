@@ -158,10 +158,10 @@ class TestBudget:
                 count = len(statements) - sum("api_keys" in statement.sql for statement in statements)
                 sent[f"{step} {url}"] = count
         assert {url: count for url, count in sent.items() if count > 3} == {}
-        assert set(sent.values()) == {1, 2, 3}
+        assert set(sent.values()) == {1, 3}
 
     @pytest.mark.usefixtures("task_id")
-    async def test_filter_that_was_asked_for_before_is_a_look_and_a_page(
+    async def test_filter_that_was_asked_for_before_is_one_statement_that_looks_for_nothing(
         self, client: httpx.AsyncClient, engine: AsyncEngine, tasks_url: str
     ) -> None:
         query = {"search": "task", "origin_product": "onboarding"}
@@ -169,9 +169,8 @@ class TestBudget:
         with recorded(engine) as statements:
             again = await client.get(tasks_url, params=query)
         assert again.content == first.content
-        looked, shown = (statement.sql for statement in statements if "api_keys" not in statement.sql)
-        assert "task_counts" in looked
-        assert "FROM tasks" not in looked
+        [shown] = (statement.sql for statement in statements if "api_keys" not in statement.sql)
+        assert "task_counts" in shown
         assert "ILIKE" not in shown
 
 
