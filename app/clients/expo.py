@@ -7,7 +7,7 @@ import asyncio
 import gzip
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -51,6 +51,7 @@ _RECEIPTS = "/--/api/v2/push/getReceipts"
 _MAX_PAYLOAD_BYTES = 4096
 _WORTH_COMPRESSING_BYTES = 1024
 _MAX_ANSWER_BYTES = 4 * 2**20
+_MAX_TICKET_LENGTH = 128
 _MAX_REASON_LENGTH = 64
 _DEAD = "DeviceNotRegistered"
 # Names of errors that pass by themselves.
@@ -217,7 +218,7 @@ def _error_code(content: Any) -> str | None:
     errors = content.get("errors") if isinstance(content, dict) else None
     first = errors[0] if isinstance(errors, list) and errors else None
     code = first.get("code") if isinstance(first, dict) else None
-    return code[:_MAX_REASON_LENGTH] if isinstance(code, str) else None
+    return code[:_MAX_REASON_LENGTH] if _is_text(code) else None
 
 
 def _outcomes(content: dict[str, Any], count: int) -> list[PushOutcome]:
@@ -237,13 +238,18 @@ def _outcome(ticket: Any) -> PushOutcome:
         return TryLater("UnreadableTicket")
     if ticket.get("status") == "ok":
         ticket_id = ticket.get("id")
-        return Accepted(ticket_id if isinstance(ticket_id, str) else None)
+        return Accepted(ticket_id if _is_text(ticket_id) and len(ticket_id) <= _MAX_TICKET_LENGTH else None)
     details = ticket.get("details")
     error = details.get("error") if isinstance(details, dict) else None
-    reason = error[:_MAX_REASON_LENGTH] if isinstance(error, str) else "UnknownError"
+    reason = error[:_MAX_REASON_LENGTH] if _is_text(error) else "UnknownError"
     if reason == _DEAD:
         return DeadToken(reason)
     return TryLater(reason) if reason in _TRANSIENT else BadMessage(reason)
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
+    """Tell whether a value is a text that can be kept: PostgreSQL takes no NUL."""
+    return isinstance(value, str) and value.isprintable()
 
 
 def _wire(message: PushMessage) -> dict[str, Any]:

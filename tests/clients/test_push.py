@@ -254,6 +254,20 @@ async def test_answer_without_end_is_not_read_to_its_end(
         await wire.send([message()], Deadline())
 
 
+@pytest.mark.parametrize("text", [r"\u0000", r"a\nb", "x" * 129])
+async def test_ticket_or_reason_that_cannot_be_kept_is_none(
+    wire: ExpoClient, push_service: PushService, text: str
+) -> None:
+    """It would make the settling of a whole claim fail, again and again."""
+    tickets = f'{{"status": "ok", "id": "{text}"}}, {{"status": "error", "details": {{"error": "{text}"}}}}'
+    push_service.faults.append(Fault(body=f'{{"data": [{tickets}]}}'.encode()))
+
+    accepted, refused = await wire.send([message() for _ in range(2)], Deadline())
+
+    assert accepted == Accepted(None)
+    assert refused == BadMessage("x" * 64 if text.startswith("x") else "UnknownError")
+
+
 async def test_unreachable_service_decides_nothing(unused_port_url: str) -> None:
     async with open_http(unused_port_url) as http:
         client = ExpoClient(http, base_url=unused_port_url, access_token=None, pace=NoPace())
