@@ -169,9 +169,7 @@ async def test_server_of_the_agents_own_is_reached_without_the_proxy(walled: Run
     outcome = await walled.run(
         sh(
             "python3 -m http.server 8099 --bind 127.0.0.1 >/dev/null 2>&1 &",
-            "for _ in 1 2 3 4 5 6 7 8 9 10; do",
-            "  curl -sf http://localhost:8099/ && exit 0; python3 -c 'import time; time.sleep(0.5)'",
-            "done; exit 1",
+            "curl -sf --retry 8 --retry-connrefused http://localhost:8099/",
         ),
         network=NetworkRules(level=AgentNetwork.TRUSTED, domains=["example.com"]),
     )

@@ -35,6 +35,15 @@ async def expo_url(push_service: PushService) -> AsyncGenerator[str, None]:
         yield base_url
 
 
+async def make_pending(sessions: SessionFactory, count: int) -> None:
+    """Have so many pushes be due, each to a device of its own."""
+    async with unit_of_work(sessions) as session:
+        project = await make_project(session)
+        user = await make_user(session, projects=[project])
+        task = await make_task(session, project=project, created_by=user)
+        await make_many_pending(session, task=task, user=user, count=count)
+
+
 async def test_two_killed_workers_lose_nothing_and_repeat_only_what_was_in_flight(
     settings: Settings,
     committed_sessions: SessionFactory,
@@ -42,11 +51,7 @@ async def test_two_killed_workers_lose_nothing_and_repeat_only_what_was_in_fligh
     expo_url: str,
     tmp_path: Path,
 ) -> None:
-    async with unit_of_work(committed_sessions) as session:
-        project = await make_project(session)
-        user = await make_user(session, projects=[project])
-        task = await make_task(session, project=project, created_by=user)
-        await make_many_pending(session, task=task, user=user, count=COUNT)
+    await make_pending(committed_sessions, COUNT)
     environment = {
         "TASKBEACON_EXPO_BASE_URL": expo_url,
         "TASKBEACON_EXPO_MESSAGES_PER_SECOND": "0",
@@ -88,11 +93,7 @@ async def test_stopped_worker_waits_for_what_is_on_the_wire_and_gives_back_the_r
     expo_url: str,
     tmp_path: Path,
 ) -> None:
-    async with unit_of_work(committed_sessions) as session:
-        project = await make_project(session)
-        user = await make_user(session, projects=[project])
-        task = await make_task(session, project=project, created_by=user)
-        await make_many_pending(session, task=task, user=user, count=IN_FLIGHT)
+    await make_pending(committed_sessions, IN_FLIGHT)
     push_service.may_answer.clear()
     log = tmp_path / "worker.log"
 

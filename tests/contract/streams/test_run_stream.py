@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,7 +13,6 @@ import orjson
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -26,12 +24,9 @@ from app.clients.run_events import MAX_EVENT_BYTES, MAX_EVENTS, EventKind, RunEv
 from app.clients.s3 import S3Store
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
-from app.ids import new_id
-from app.models import Project, Run, User
+from app.models import Run
 from app.services.process import ProcessContext
 from app.services.run_stream import find_last_words
-from tests.support.assertions import assert_not_found, assert_permission_denied
-from tests.support.callers import CallerKind, make_caller
 from tests.support.outage import Interruptible, interruptible
 from tests.support.serving import serving
 from tests.support.streams import StreamReader, Told, following
@@ -546,64 +541,3 @@ class TestTime:
             assert (await api.delete(task_url)).status_code == 204
             assert await stream.rest() == []
         await hub.aclose()
-
-
-class TestGates:
-    async def test_streams_hold_no_connection_to_the_database(
-        self, api: httpx.AsyncClient, url: str, engine: AsyncEngine, hub: EventHub
-    ) -> None:
-        in_use = engine.pool.checkedout  # type: ignore[attr-defined] # the pool that the service uses
-        # Tests before this one may have left the connection open that they share.
-        before = in_use()
-        async with AsyncExitStack() as stack:
-            streams = [await stack.enter_async_context(following(api, url)) for _ in range(50)]
-            for stream in streams:
-                await stream.take(1)
-            assert hub.follower_count == 50
-            assert in_use() == before
-
-        async def all_gone() -> bool:
-            return hub.follower_count == 0
-
-        await eventually(all_gone)
-
-    @pytest.mark.parametrize("kind", CallerKind)
-    async def test_who_may_follow(
-        self,
-        api: httpx.AsyncClient,
-        url: str,
-        sessions: SessionFactory,
-        project: Project,
-        owner: User,
-        kind: CallerKind,
-    ) -> None:
-        """Reading is enough; what is not visible is not found."""
-        async with unit_of_work(sessions) as session:
-            caller = await make_caller(session, kind, project=project, owner=owner)
-        del api.headers["Authorization"]
-        async with following(api, url, headers=caller.headers) as stream:
-            match kind:
-                case CallerKind.OWNER | CallerKind.READ_ONLY:
-                    assert stream.response.status_code == 200
-                case CallerKind.MEMBER | CallerKind.STAFF:
-                    assert_not_found(stream.response)
-                case CallerKind.NO_SCOPES:
-                    assert_permission_denied(stream.response, "API key missing required scope 'task:read'")
-                case _:
-                    assert stream.response.status_code == 403
-
-    async def test_run_must_be_visible(self, api: httpx.AsyncClient, task_url: str, url: str) -> None:
-        other_task = url.replace(task_url.rpartition("/")[2], str(new_id()))
-        for wrong in (f"{task_url}/runs/{new_id()}", f"{task_url}/runs/x", other_task):
-            async with following(api, wrong) as stream:
-                assert_not_found(stream.response)
-
-    async def test_head_is_answered_without_a_stream(self, api: httpx.AsyncClient, url: str) -> None:
-        response = await api.head(f"{url}/stream")
-        assert (response.status_code, response.headers["content-type"]) == (200, "text/event-stream")
-
-    async def test_trailing_slash_is_optional(self, api: httpx.AsyncClient, url: str) -> None:
-        await patch(api, url, status="completed")
-        response = await api.get(f"{url}/stream/")
-        assert response.status_code == 200
-        assert response.text.startswith("retry: ")
