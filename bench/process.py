@@ -60,7 +60,7 @@ _PROGRAMS: Final = {
     # Paid by every run.
     "agent's launcher, loaded": (sys.executable, "-c", "import app.agents.launcher"),
     "runbook agent": module_command("app.agents.runbook"),
-    _CHECK: module_command("app.agents.schema_check"),
+    _CHECK: module_command("app.agents.schema_check", libraries=True),
 }
 
 

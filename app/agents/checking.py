@@ -42,7 +42,7 @@ async def check_apart(
     if output is MISSING:
         raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
     process = await sandbox.start(
-        module_command(_PROGRAM),
+        module_command(_PROGRAM, libraries=True),
         confinement,
         confined_environment(environment, confinement),
         network=AgentNetwork.NONE,
@@ -71,7 +71,7 @@ async def check_given(output: Any, schema: Any, *, seconds: float = CHECK_SECOND
     """
     async with _PLACES:
         process = await spawn(
-            *module_command(_PROGRAM),
+            *module_command(_PROGRAM, libraries=True),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

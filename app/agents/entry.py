@@ -4,15 +4,19 @@ Runs as a script of its own, with the standard library only. Two things come thr
 command line or the environment, which the programs outside the walls have too: variables that users chose, one of
 which could make the dynamic loader or Python run code of theirs out there; and the way to the proxy of the run, whose
 Unix socket is served as ports of the loopback here. Arguments: the descriptor, then the command.
+
+The agent waits for this program and not for the one that serves the ports, so only that one loads asyncio.
 """
 
-import asyncio
 import functools
 import json
 import os
 import socket
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import asyncio
 
 _CANNOT_RUN = 126
 _NOT_FOUND = 127
@@ -38,7 +42,7 @@ def _listen(port: int) -> list[socket.socket]:
     return listeners
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter") -> None:
     try:
         while chunk := await reader.read(_CHUNK_BYTES):
             writer.write(chunk)
@@ -49,8 +53,10 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _forward(
-    door: str, tunnel: str | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    door: str, tunnel: str | None, reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter"
 ) -> None:
+    import asyncio  # noqa: PLC0415 - see above
+
     try:
         out_reader, out_writer = await asyncio.open_unix_connection(door)
     except OSError:
@@ -71,6 +77,8 @@ async def _forward(
 
 
 async def _serve(door: str, listeners: list[tuple[socket.socket, str | None]]) -> None:
+    import asyncio  # noqa: PLC0415 - see above
+
     servers = [
         await asyncio.start_server(functools.partial(_forward, door, tunnel), sock=listener)
         for listener, tunnel in listeners
@@ -94,6 +102,8 @@ def _fork_forwarder(door: str, ports: dict[str, str | None]) -> None:
     for stream in range(3):
         os.dup2(null, stream)  # the agent's pipes must close when the agent closes them
     try:
+        import asyncio  # noqa: PLC0415 - see above
+
         asyncio.run(_serve(door, listeners))
     finally:
         os._exit(0)

@@ -11,9 +11,9 @@ are bounded. Blocking; call it in a thread.
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from errno import ELOOP, ENOTDIR
 from pathlib import Path
+from typing import NamedTuple
 
 from app.agents.beneath import write_file
 from app.agents.errors import WorkspaceBroken
@@ -44,8 +44,7 @@ _MAX_ENTRIES = 10_000
 _BLOCK = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(NamedTuple):
     """A file that the run was given; `path` is the worker's copy."""
 
     id: str

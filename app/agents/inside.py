@@ -24,10 +24,11 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
 
 
-def module_command(module: str) -> tuple[str, ...]:
-    """Return the command that runs a module of ours.
+def module_command(module: str, *, libraries: bool = False) -> tuple[str, ...]:
+    """Return the command that runs a module of ours; without `libraries` it can import the standard one only.
 
     Isolated mode keeps a workspace that has an `app` folder of its own (this very repository has) from being
-    imported in our place.
+    imported in our place. Finding the libraries of others takes a fifth of the start of a module that needs none.
     """
-    return (sys.executable, "-I", "-c", _START, str(_PACKAGE), module)
+    site = () if libraries else ("-S",)
+    return (sys.executable, "-I", *site, "-c", _START, str(_PACKAGE), module)

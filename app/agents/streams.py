@@ -1,7 +1,11 @@
 """Reads what programs print without ever keeping more than a bound of it."""
 
-import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Every run would pay for loading it: the runbook agent reads `last_lines` from here.
+    import asyncio
 
 __all__ = ["Tail", "last_lines", "read_bounded"]
 
@@ -11,7 +15,7 @@ _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 
 
 async def read_bounded(
-    stream: asyncio.StreamReader | None, limit: int, on_overflow: Callable[[], None] | None = None
+    stream: "asyncio.StreamReader | None", limit: int, on_overflow: Callable[[], None] | None = None
 ) -> tuple[bytes, bool]:
     """Read to the end; return the first `limit` bytes and whether there were more."""
     kept = bytearray()
@@ -34,7 +38,7 @@ class Tail:
         self._kept = bytearray()
         self.is_truncated = False
 
-    async def follow(self, stream: asyncio.StreamReader | None) -> None:
+    async def follow(self, stream: "asyncio.StreamReader | None") -> None:
         """Read to the end."""
         while stream is not None and (chunk := await stream.read(_CHUNK)):
             self._kept += chunk

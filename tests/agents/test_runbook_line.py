@@ -26,12 +26,15 @@ class Agent:
 
     async def ask(self, method: str, params: Any) -> dict[str, Any]:
         """Return the answer to a request; what is told meanwhile is passed over."""
-        assert self.process.stdout is not None
         self._count += 1
         self.write({"id": self._count, "method": method, "params": params})
+        return await self.answer_to(self._count)
+
+    async def answer_to(self, number: int) -> dict[str, Any]:
+        assert self.process.stdout is not None
         async for line in self.process.stdout:
             answer: dict[str, Any] = json.loads(line)
-            if answer.get("id") == self._count:
+            if answer.get("id") == number and "method" not in answer:
                 return answer
         raise AssertionError("the agent ended")
 
@@ -96,6 +99,27 @@ async def test_client_that_leaves_ends_what_is_running(agent: Agent, tmp_path: P
 
     assert await agent.process.wait() == 0
     await eventually(lambda: processes_with(marker) == [])
+
+
+async def test_cancelling_right_behind_a_prompt_ends_it(agent: Agent, tmp_path: Path) -> None:
+    session = (await agent.ask("session/new", {"cwd": str(tmp_path)}))["result"]["sessionId"]
+    prompt = [{"type": "text", "text": "```ask\nGo on?\n```"}]
+    agent.write({"id": 99, "method": "session/prompt", "params": {"sessionId": session, "prompt": prompt}})
+    agent.write({"method": "session/cancel", "params": {"sessionId": session}})
+
+    assert (await agent.answer_to(99))["result"] == {"stopReason": "cancelled"}
+
+
+async def test_step_that_takes_too_long_ends_and_the_next_has_its_own_time(
+    agent: Agent, tmp_path: Path
+) -> None:
+    session = (await agent.ask("session/new", {"cwd": str(tmp_path)}))["result"]["sessionId"]
+    slow = "```sh allow-failure timeout=0.5\ntrap '' TERM; echo $$ > number; sleep 86400\n```"
+    blocks = [{"type": "text", "text": f"{slow}\n```sh timeout=60\n! kill -0 $(cat number)\n```"}]
+
+    answer = await agent.ask("session/prompt", {"sessionId": session, "prompt": blocks})
+
+    assert answer["result"] == {"stopReason": "end_turn"}
 
 
 async def test_long_prompt_and_the_answer_to_it_fit_on_the_line(agent: Agent, tmp_path: Path) -> None:

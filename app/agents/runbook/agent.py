@@ -3,15 +3,15 @@
 What a step does is in steps.py; here is only who asks, and what is answered.
 """
 
-import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from app.agents.errors import STEP_FAILED
-from app.agents.runbook.line import INVALID_PARAMS, Client, Handler, Line, Message, Refusal
+from app.agents.runbook.line import INVALID_PARAMS, Client, Handler, Line, Message, Refusal, Work
 from app.agents.runbook.parser import RunbookError, parse
 from app.agents.runbook.steps import Execution, StepFailed
+from app.agents.runbook.turn import Turn, TurnCancelled
 from app.ids import new_hex_id
 
 __all__ = ["RunbookAgent"]
@@ -19,11 +19,15 @@ __all__ = ["RunbookAgent"]
 _PROTOCOL_VERSION = 1
 
 
-@dataclass(slots=True)
 class _Session:
-    work: Path
-    running: asyncio.Task[None] | None = None
-    cancelled: bool = False
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self.turns: set[Turn] = set()
+
+    def cancel(self) -> None:
+        """End its turns; those that begin later are none of them."""
+        for turn in self.turns.copy():
+            turn.cancel()
 
 
 class RunbookAgent:
@@ -39,11 +43,16 @@ class RunbookAgent:
         return {
             "initialize": self._initialize,
             "session/new": self._open,
-            "session/prompt": self._perform,
+            "session/prompt": self._begin,
             "session/cancel": self._cancel,
         }
 
-    async def _initialize(self, _params: Message) -> Message:
+    def cancel_all(self) -> None:
+        """End whatever is running."""
+        for session in self._sessions.values():
+            session.cancel()
+
+    def _initialize(self, _params: Message) -> Message:
         """Answer the handshake: we speak one version, and the client decides whether it fits."""
         return {
             "protocolVersion": _PROTOCOL_VERSION,
@@ -51,39 +60,39 @@ class RunbookAgent:
             "agentInfo": {"name": "runbook", "version": "1"},
         }
 
-    async def _open(self, params: Message) -> Message:
+    def _open(self, params: Message) -> Message:
         """Open a session in a folder."""
         session_id = new_hex_id()
         self._sessions[session_id] = _Session(Path(params["cwd"]))
         return {"sessionId": session_id}
 
-    async def _perform(self, params: Message) -> Message:
-        """Execute a runbook. Answers with an error if it cannot be read or a step of it fails."""
+    def _begin(self, params: Message) -> Work:
+        """Begin a turn, so that a `session/cancel` which comes right behind the prompt finds it."""
         session = self._sessions.get(params["sessionId"])
         if session is None:
             raise Refusal(INVALID_PARAMS, "Invalid params", "There is no such session.")
-        text = "\n".join(block["text"] for block in params["prompt"] if block["type"] == "text")
+        turn = Turn()
+        session.turns.add(turn)
+        return partial(self._perform, params, session, turn)
+
+    def _perform(self, params: Message, session: _Session, turn: Turn) -> Message:
+        """Execute a runbook. Answers with an error if it cannot be read or a step of it fails."""
         try:
-            steps = parse(text)
+            text = "\n".join(block["text"] for block in params["prompt"] if block["type"] == "text")
+            client = Client(self._line, params["sessionId"], turn)
+            Execution(client, session.work, turn).run(parse(text))
         except RunbookError as error:
             raise Refusal(INVALID_PARAMS, "Invalid params", str(error)) from None
-        session.cancelled = False
-        client = Client(self._line, params["sessionId"])
-        session.running = asyncio.create_task(Execution(client, session.work).run(steps))
-        try:
-            await session.running
         except StepFailed as failure:
             raise Refusal(STEP_FAILED, str(failure)) from None
-        except asyncio.CancelledError:
-            session.running.cancel()
-            if not session.cancelled:
-                raise
+        except TurnCancelled:
             return {"stopReason": "cancelled"}
+        finally:
+            session.turns.discard(turn)
         return {"stopReason": "end_turn"}
 
-    async def _cancel(self, params: Message) -> None:
+    def _cancel(self, params: Message) -> None:
         """End the running step and the prompt."""
         session = self._sessions.get(params["sessionId"])
-        if session is not None and session.running is not None:
-            session.cancelled = True
-            session.running.cancel()
+        if session is not None:
+            session.cancel()

@@ -1,35 +1,42 @@
 """The agent's end of the protocol: JSON-RPC, one message a line, and as much of it as a runbook needs.
 
-Written out here because every run pays for it: loading the models of the library takes longer than most runbooks do.
-The client's end is the library's, which holds every message of this one to the protocol (tests/agents).
+Written out here, and with threads, because every run pays for it: loading the models of the library takes longer than
+most runbooks do, and so does loading asyncio. The client's end is the library's, which holds every message of this one
+to the protocol (tests/agents).
 """
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import os
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, BinaryIO
+
+from app.agents.runbook.turn import Turn
 
 __all__ = [
     "INVALID_PARAMS",
-    "LINE_LIMIT",
     "Client",
     "Handler",
     "Line",
     "Message",
     "Refusal",
+    "Work",
     "text_block",
 ]
 
 # A prompt holds the description of a task, which may be as long as a request to the API.
-LINE_LIMIT = 64 * 2**20
+_LONGEST_LINE = 64 * 2**20
 
 INVALID_PARAMS = -32602
 _METHOD_NOT_FOUND = -32601
 _INTERNAL_ERROR = -32603
 
 Message = dict[str, Any]  # Any: JSON
-Handler = Callable[[Message], Awaitable[Message | None]]
+# The part of an answer that takes its time.
+Work = Callable[[], Message]
+Handler = Callable[[Message], Message | Work | None]
 
 
 class Refusal(Exception):
@@ -47,66 +54,60 @@ def text_block(text: str) -> Message:
 
 
 class Line:
-    """The line to the client: its requests are answered each in a task of its own, and it can be asked something."""
+    """The line to the client: its requests are taken in their order, and it can be asked something."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: BinaryIO, writer: int) -> None:
+        """Read lines from a file and write to a descriptor."""
         self._reader = reader
         self._writer = writer
-        self._asked: dict[int, asyncio.Future[Message]] = {}
-        self._working: set[asyncio.Task[None]] = set()
+        self._writing = threading.Lock()
+        self._asked: dict[int, _Question] = {}
         self._count = 0
 
-    async def serve(self, methods: Mapping[str, Handler]) -> None:
-        """Answer by these methods until the client closes the line, then leave what is under way."""
-        try:
-            while line := await self._reader.readline():
-                message = json.loads(line)
-                if "method" not in message:
-                    self._settle(message)
-                    continue
-                task = asyncio.create_task(self._handle(message, methods))
-                self._working.add(task)
-                task.add_done_callback(self._working.discard)
-        finally:
-            left = list(self._working)
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+    def serve(self, methods: Mapping[str, Handler]) -> None:
+        """Answer by these methods until the client closes the line; what a handler leaves to do gets a thread."""
+        while line := self._reader.readline(_LONGEST_LINE):
+            message = json.loads(line)
+            if "method" not in message:
+                self._settle(message)
+                continue
+            handler = methods.get(message["method"], _refuse)
+            self._answer(message, partial(handler, message.get("params") or {}))
 
-    async def tell(self, method: str, params: Message) -> None:
+    def tell(self, method: str, params: Message) -> None:
         """Send a notification."""
-        await self._send({"method": method, "params": params})
+        self._send({"method": method, "params": params})
 
-    async def ask(self, method: str, params: Message) -> Message:
+    def ask(self, method: str, params: Message, turn: Turn) -> Message:
         """Send a request and return its result.
 
         Raises:
             Refusal: the client answered with an error.
+            TurnCancelled: the turn has ended meanwhile.
 
         """
-        self._count += 1
-        number = self._count
-        answer = self._asked[number] = asyncio.get_running_loop().create_future()
+        with self._writing:
+            self._count += 1
+            number = self._count
+        question = self._asked[number] = _Question(turn)
         try:
-            await self._send({"id": number, "method": method, "params": params})
-            result: Message = await answer
-            return result
+            self._send({"id": number, "method": method, "params": params})
+            return question.wait()
         finally:
             del self._asked[number]
 
     def _settle(self, message: Message) -> None:
-        answer = self._asked.get(message["id"])
-        if answer is None or answer.done():
-            return
-        if (error := message.get("error")) is not None:
-            answer.set_exception(Refusal(error["code"], error["message"]))
-        else:
-            answer.set_result(message["result"])
+        question = self._asked.get(message["id"])
+        if question is not None:
+            question.settle(message)
 
-    async def _handle(self, message: Message, methods: Mapping[str, Handler]) -> None:
+    def _answer(self, request: Message, find: Callable[[], Message | Work | None]) -> None:
         try:
-            handler = methods.get(message["method"], _refuse)
-            answer: Message = {"result": await handler(message.get("params") or {})}
+            found = find()
+            if callable(found):
+                threading.Thread(target=self._answer, args=(request, found)).start()
+                return
+            answer: Message = {"result": found}
         except Refusal as refusal:
             data = {"data": {"details": refusal.details}} if refusal.details else {}
             answer = {"error": {"code": refusal.code, "message": str(refusal), **data}}
@@ -115,44 +116,71 @@ class Line:
             answer = {
                 "error": {"code": _INTERNAL_ERROR, "message": "Internal error", "data": {"details": details}}
             }
-        if "id" in message:
+        if "id" in request:
             # A client that is gone closes the line, which ends this.
             with suppress(ConnectionError):
-                await self._send({"id": message["id"], **answer})
+                self._send({"id": request["id"], **answer})
 
-    async def _send(self, message: Message) -> None:
-        self._writer.write(json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode() + b"\n")
-        await self._writer.drain()
+    def _send(self, message: Message) -> None:
+        rest = memoryview(json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode() + b"\n")
+        with self._writing:
+            while rest:
+                rest = rest[os.write(self._writer, rest) :]
 
 
-async def _refuse(_params: Message) -> Message:
+class _Question:
+    """A request to the client, and its answer when there is one."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._answer: Message | None = None
+
+    def settle(self, answer: Message) -> None:
+        """Take the answer."""
+        self._answer = answer
+        self._turn.wake()
+
+    def wait(self) -> Message:
+        """Return the result. Raises Refusal or TurnCancelled."""
+        self._turn.wait(lambda: self._answer is not None)
+        assert self._answer is not None
+        if (error := self._answer.get("error")) is not None:
+            raise Refusal(error["code"], error["message"])
+        result: Message = self._answer["result"]
+        return result
+
+
+def _refuse(_params: Message) -> Message:
     raise Refusal(_METHOD_NOT_FOUND, "Method not found")
 
 
 class Client:
-    """Who is told what happens in a session, and asked."""
+    """Who is told what happens in the turn of a session, and asked."""
 
-    def __init__(self, line: Line, session_id: str) -> None:
+    def __init__(self, line: Line, session_id: str, turn: Turn) -> None:
         self._line = line
         self._session_id = session_id
+        self._turn = turn
 
-    async def tell(self, kind: str, /, **update: Any) -> None:
+    def tell(self, kind: str, /, **update: Any) -> None:
         """Send an update of the session; its fields are named as on the wire."""
-        await self._line.tell(
+        self._line.tell(
             "session/update",
             {"sessionId": self._session_id, "update": {"sessionUpdate": kind, **update}},
         )
 
-    async def choose(self, tool_call: Message, options: list[Message]) -> str | None:
+    def choose(self, tool_call: Message, options: list[Message]) -> str | None:
         """Have one of the options chosen; return its id, None if nobody chose.
 
         Raises:
             Refusal: the client cannot be asked.
+            TurnCancelled: the turn has ended meanwhile.
 
         """
-        answer = await self._line.ask(
+        answer = self._line.ask(
             "session/request_permission",
             {"sessionId": self._session_id, "toolCall": tool_call, "options": options},
+            self._turn,
         )
         outcome = answer["outcome"]
         return str(outcome["optionId"]) if outcome["outcome"] == "selected" else None

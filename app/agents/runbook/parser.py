@@ -9,8 +9,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Never
+from typing import Any, NamedTuple, Never
 
 __all__ = ["ApplyPatch", "Ask", "Output", "RunbookError", "Say", "Script", "Step", "WriteFile", "parse"]
 
@@ -22,8 +21,7 @@ class RunbookError(Exception):
     """The prompt cannot be a runbook; says where and why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
+class Script(NamedTuple):
     """Run the text with an interpreter."""
 
     line: int
@@ -33,8 +31,7 @@ class Script:
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteFile:
+class WriteFile(NamedTuple):
     """Write the text to a file of the workspace."""
 
     line: int
@@ -42,8 +39,7 @@ class WriteFile:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyPatch:
+class ApplyPatch(NamedTuple):
     """Apply a patch to the workspace."""
 
     line: int
@@ -51,16 +47,14 @@ class ApplyPatch:
     allow_failure: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class Output(NamedTuple):
     """Give the value as the run's structured output; the last one counts."""
 
     line: int
     value: Any  # any JSON
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(NamedTuple):
     """Ask the human and wait for one of the answers."""
 
     line: int
@@ -68,8 +62,7 @@ class Ask:
     options: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Say:
+class Say(NamedTuple):
     """Say something."""
 
     line: int
@@ -79,8 +72,7 @@ class Say:
 Step = Script | WriteFile | ApplyPatch | Output | Ask | Say
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(NamedTuple):
     line: int
     info: str
     text: str

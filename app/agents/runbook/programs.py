@@ -1,13 +1,17 @@
 """Runs one program of a step: streams what it prints, keeps a bounded copy, ends it in time."""
 
-import asyncio
 import codecs
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+from app.agents.runbook.turn import Turn
 
 __all__ = ["Ended", "run_program"]
 
@@ -19,11 +23,10 @@ _LAST_WORDS_SECONDS = 0.2
 _GRACE_SECONDS = 1.0
 _CUT = "\n[… {count} characters are left out …]\n"
 
-OnOutput = Callable[[str], Awaitable[None]]
+OnOutput = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How a program ended; `status` is None if its time was up."""
 
     status: int | None
@@ -33,7 +36,8 @@ class Ended:
 class _Output:
     """What a program printed: passed on in portions while it runs, kept at both ends."""
 
-    def __init__(self, on_output: OnOutput) -> None:
+    def __init__(self, descriptor: int, on_output: OnOutput) -> None:
+        self._descriptor = descriptor
         self._on_output = on_output
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._head = ""
@@ -43,21 +47,29 @@ class _Output:
         self._streamed = 0
         self._last_portion_at = 0.0
         self._closed = False
+        self._changing = threading.Lock()
+        # A program in the background can hold the pipe for as long as it likes: nobody waits for this one.
+        self._follower = threading.Thread(target=self._follow, daemon=True)
+        self._follower.start()
 
-    async def follow(self, stream: asyncio.StreamReader) -> None:
+    def close(self) -> str:
+        """Wait for what is still in the pipe, pass on the rest and return what is kept."""
+        self._follower.join(_LAST_WORDS_SECONDS)
+        with self._changing:
+            self._closed = True
+            self._send()
+            cut = _CUT.format(count=self._left_out) if self._left_out else ""
+            return f"{self._head}{cut}{self._tail}"
+
+    def _follow(self) -> None:
         """Read to the end. What comes after `close` (from a program in the background) is read and forgotten."""
-        while chunk := await stream.read(_CHUNK):
-            if not self._closed:
-                await self._add(self._decoder.decode(chunk))
+        with os.fdopen(self._descriptor, "rb", buffering=0) as pipe, suppress(ConnectionError):
+            while chunk := pipe.read(_CHUNK):
+                with self._changing:
+                    if not self._closed:
+                        self._add(self._decoder.decode(chunk))
 
-    async def close(self) -> str:
-        """Pass on the rest and return what is kept."""
-        self._closed = True
-        await self._send()
-        cut = _CUT.format(count=self._left_out) if self._left_out else ""
-        return f"{self._head}{cut}{self._tail}"
-
-    async def _add(self, text: str) -> None:
+    def _add(self, text: str) -> None:
         room = _KEEP - len(self._head)
         self._head += text[:room]
         self._tail += text[room:] if room < len(text) else ""
@@ -65,75 +77,84 @@ class _Output:
         self._left_out += excess
         self._tail = self._tail[excess:]
         self._portion += text[: max(0, _STREAM_AT_MOST - self._streamed - len(self._portion))]
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         if now - self._last_portion_at >= _STREAM_EVERY_SECONDS:
             self._last_portion_at = now
-            await self._send()
+            self._send()
 
-    async def _send(self) -> None:
+    def _send(self) -> None:
         portion, self._portion = self._portion, ""
         if portion:
             self._streamed += len(portion)
-            await self._on_output(portion)
+            self._on_output(portion)
 
 
-async def run_program(
+class _Program:
+    """A running program and all that it starts: its group. Only the thread of the turn may call this."""
+
+    def __init__(self, process: subprocess.Popen[bytes], turn: Turn) -> None:
+        self._process = process
+        self._turn = turn
+        self._exited = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def wait(self, timeout: float | None) -> int | None:
+        """Return the exit status, None if the time was up. Raises TurnCancelled."""
+        return self._process.wait() if self._turn.wait(self._exited.is_set, timeout) else None
+
+    def end(self) -> None:
+        """End the whole group, unless `wait` has seen the program's own end."""
+        if self._process.returncode is not None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            self._exited.wait(_GRACE_SECONDS)
+        if self._exited.is_set():
+            self._process.wait()
+
+    def _watch(self) -> None:
+        # Its number stays its own until `wait`, so that no signal ever goes to somebody else's group.
+        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        self._exited.set()
+        self._turn.wake()
+
+
+def run_program(
     command: Sequence[str],
     directory: Path,
     environment: Mapping[str, str],
     on_output: OnOutput,
-    timeout: float | None = None,  # noqa: ASYNC109 - its end is an answer, not an error
+    turn: Turn,
+    timeout: float | None = None,
 ) -> Ended:
-    """Run a program to its end. What it leaves in the background lives on; time or cancellation ends all of it."""
-    # A pipe of our own: asyncio counts a process as running for as long as anybody holds one that it made, and
-    # what a script left in the background does.
-    stream, writing_end = await _open_pipe()
+    """Run a program to its end. What it leaves in the background lives on; time or cancellation ends all of it.
+
+    Raises:
+        TurnCancelled: and the program has ended.
+        OSError: it cannot be started.
+
+    """
+    reading_end, writing_end = os.pipe()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
+        process = subprocess.Popen(  # noqa: S603 - what a runbook asks for
+            command,
             cwd=directory,
-            env=dict(environment),
-            stdin=asyncio.subprocess.DEVNULL,
+            env=environment,
+            stdin=subprocess.DEVNULL,
             stdout=writing_end,
-            stderr=asyncio.subprocess.STDOUT,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    except BaseException:
+        os.close(reading_end)
+        raise
     finally:
         os.close(writing_end)
-    output = _Output(on_output)
-    reader = asyncio.create_task(output.follow(stream))
-    _READERS.add(reader)
-    reader.add_done_callback(_READERS.discard)
+    output = _Output(reading_end, on_output)
+    program = _Program(process, turn)
     try:
-        async with asyncio.timeout(timeout):
-            status: int | None = await process.wait()
-    except TimeoutError:
-        status = None
+        status = program.wait(timeout)
     finally:
-        if process.returncode is None:
-            await _end(process)
-    await asyncio.wait({reader}, timeout=_LAST_WORDS_SECONDS)
-    return Ended(status, await output.close())
-
-
-# Readers of programs in the background: a task that nobody refers to may vanish.
-_READERS: set[asyncio.Task[None]] = set()
-
-
-async def _open_pipe() -> tuple[asyncio.StreamReader, int]:
-    """Return the two ends of a pipe; the reading end closes itself at the end of what is written."""
-    reading_end, writing_end = os.pipe()
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading_end, "rb", buffering=0)
-    )
-    return reader, writing_end
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE_SECONDS):
-                await process.wait()
+        program.end()
+    return Ended(status, output.close())

@@ -1,10 +1,10 @@
 """Executes the steps of a runbook, one tool call each, and stops at the first that fails and may not."""
 
-import asyncio
 import json
 import os
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import assert_never
 
@@ -15,6 +15,7 @@ from app.agents.runbook.line import Client, text_block
 from app.agents.runbook.parser import ApplyPatch, Ask, Output, Say, Script, Step, WriteFile
 from app.agents.runbook.programs import Ended, run_program
 from app.agents.runbook.tool_calls import ToolCall
+from app.agents.runbook.turn import Turn
 from app.agents.streams import last_lines
 from app.ids import new_hex_id
 
@@ -47,69 +48,66 @@ class StepFailed(Exception):
 class Execution:
     """One runbook being executed in a folder."""
 
-    def __init__(self, client: Client, work: Path) -> None:
+    def __init__(self, client: Client, work: Path, turn: Turn) -> None:
         self._client = client
         self._work = work
+        self._turn = turn
         self._answer: str | None = None
 
-    async def run(self, steps: list[Step]) -> None:
-        """Execute the steps in order. Raises StepFailed."""
+    def run(self, steps: list[Step]) -> None:
+        """Execute the steps in order. Raises StepFailed or TurnCancelled."""
         if not steps:
-            await self._say(_WHAT_IT_CAN)
+            self._say(_WHAT_IT_CAN)
             return
         tolerated = 0
         for number, step in enumerate(steps, start=1):
+            self._turn.go_on()
             name = f"Step {number} of {len(steps)} ({_kind(step)}, line {step.line})"
-            tolerated += not await self._execute(step, name)
+            tolerated += not self._execute(step, name)
         if not any(isinstance(step, Say) for step in steps):
             count = "1 step" if len(steps) == 1 else f"{len(steps)} steps"
-            await self._say(
-                f"Done: {count}{f', {tolerated} of them failed as allowed' if tolerated else ''}."
-            )
+            self._say(f"Done: {count}{f', {tolerated} of them failed as allowed' if tolerated else ''}.")
 
-    async def _execute(self, step: Step, name: str) -> bool:
+    def _execute(self, step: Step, name: str) -> bool:
         """Execute one step; return whether it succeeded. Raises StepFailed."""
         match step:
             case Script() | ApplyPatch():
-                return await self._run(step, name)
+                return self._run(step, name)
             case WriteFile(path=path, text=text):
-                await self._write(f"Write {path}", path, text, name)
+                self._write(f"Write {path}", path, text, name)
             case Output(value=value):
-                await self._write(
-                    "Structured output", OUTPUT_PATH, json.dumps(value, ensure_ascii=False), name
-                )
+                self._write("Structured output", OUTPUT_PATH, json.dumps(value, ensure_ascii=False), name)
             case Ask():
-                await self._ask(step, name)
+                self._ask(step, name)
             case Say(text=text):
-                await self._say(text)
+                self._say(text)
             case _:
                 assert_never(step)
         return True
 
-    async def _run(self, step: Script | ApplyPatch, name: str) -> bool:
+    def _run(self, step: Script | ApplyPatch, name: str) -> bool:
         call = ToolCall(self._client)
         first = next((line for line in step.text.splitlines() if line.strip()), "")
         title = f"{_kind(step)}: {first}" if isinstance(step, Script) else "Apply a patch"
-        await call.start(title, "execute" if isinstance(step, Script) else "edit", {"text": step.text})
-        ended = await self._run_file(step, call)
+        call.start(title, "execute" if isinstance(step, Script) else "edit", {"text": step.text})
+        ended = self._run_file(step, call)
         failed = ended.status != 0
-        await call.end(ended.output, failed=failed, result={"exitStatus": ended.status})
+        call.end(ended.output, failed=failed, result={"exitStatus": ended.status})
         if failed and not step.allow_failure:
             how = f"ended with exit status {ended.status}" if ended.status is not None else "took too long"
             said = last_lines(ended.output, _LAST_LINES, _LAST_CHARACTERS)
             raise StepFailed(f"{name} {how}. Its last lines:\n{said}")
         return not failed
 
-    async def _run_file(self, step: Script | ApplyPatch, call: ToolCall) -> Ended:
+    def _run_file(self, step: Script | ApplyPatch, call: ToolCall) -> Ended:
         """Run a step's text from a file outside the workspace, so that it is not committed."""
-        with tempfile.NamedTemporaryFile("w", prefix="step-", encoding="utf-8") as file:
-            file.write(step.text)
-            file.flush()
-            return await run_program(
-                _command(step, file.name),
+        with _temporary_file(step.text) as path:
+            return run_program(
+                _command(step, path),
                 self._work,
                 self._environment(),
                 call.show,
+                self._turn,
                 timeout=step.timeout if isinstance(step, Script) else None,
             )
 
@@ -120,20 +118,20 @@ class Execution:
             environment["TASKBEACON_ANSWER"] = self._answer
         return environment
 
-    async def _write(self, title: str, path: str, text: str, name: str) -> None:
+    def _write(self, title: str, path: str, text: str, name: str) -> None:
         call = ToolCall(self._client)
-        await call.start(title, "edit", {"path": path})
+        call.start(title, "edit", {"path": path})
         try:
-            await asyncio.to_thread(beneath.write_file, self._work, path, text.encode(errors="replace"))
+            beneath.write_file(self._work, path, text.encode(errors="replace"))
         except (PathRefused, OSError) as error:
-            await call.end(str(error), failed=True)
+            call.end(str(error), failed=True)
             raise StepFailed(f"{name} could not write the file. {error}") from None
         edit = {"type": "diff", "path": str(self._work / path), "newText": text}
-        await call.end("", edit=edit)
+        call.end("", edit=edit)
 
-    async def _ask(self, step: Ask, name: str) -> None:
+    def _ask(self, step: Ask, name: str) -> None:
         call = ToolCall(self._client)
-        await call.start(step.question, "other", {"question": step.question, "options": list(step.options)})
+        call.start(step.question, "other", {"question": step.question, "options": list(step.options)})
         options = [
             {
                 "optionId": option,
@@ -142,15 +140,33 @@ class Execution:
             }
             for option in step.options
         ]
-        answer = await self._client.choose(call.as_question(), options)
+        answer = self._client.choose(call.as_question(), options)
         if answer is None:
-            await call.end("Nobody answered.", failed=True)
+            call.end("Nobody answered.", failed=True)
             raise StepFailed(f"{name} got no answer to: {step.question}")
         self._answer = answer
-        await call.end(answer, result={"answer": answer})
+        call.end(answer, result={"answer": answer})
 
-    async def _say(self, text: str) -> None:
-        await self._client.tell("agent_message_chunk", content=text_block(text), messageId=new_hex_id())
+    def _say(self, text: str) -> None:
+        self._client.tell("agent_message_chunk", content=text_block(text), messageId=new_hex_id())
+
+
+@contextmanager
+def _temporary_file(text: str) -> Iterator[str]:
+    """Yield the path of a file of our own that holds the text. Loading tempfile takes longer than all else here."""
+    path = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"step-{new_hex_id()}")  # noqa: PTH118, S108
+    with open(path, "x", encoding="utf-8", opener=_private) as file:
+        try:
+            file.write(text)
+            file.flush()
+            yield path
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _kind(step: Step) -> str:

@@ -18,26 +18,26 @@ class ToolCall:
         self._id = new_hex_id()
         self._title = ""
 
-    async def start(self, title: str, kind: str, given: Any) -> None:
+    def start(self, title: str, kind: str, given: Any) -> None:
         """Say what is about to happen; the kinds are the protocol's."""
         if len(title) > _TITLE_CHARACTERS:
             title = f"{title[: _TITLE_CHARACTERS - 1]}…"
         self._title = title
-        await self._client.tell(
+        self._client.tell(
             "tool_call", toolCallId=self._id, title=title, kind=kind, status="in_progress", rawInput=given
         )
 
-    async def show(self, output: str) -> None:
+    def show(self, output: str) -> None:
         """Pass on what was printed since the last time; `end` repeats all of it."""
-        await self._client.tell(
+        self._client.tell(
             "tool_call_update", toolCallId=self._id, status="in_progress", content=[_printed(output)]
         )
 
-    async def end(
+    def end(
         self, output: str, *, failed: bool = False, result: Any = None, edit: Message | None = None
     ) -> None:
         """Say how it went."""
-        await self._client.tell(
+        self._client.tell(
             "tool_call_update",
             toolCallId=self._id,
             status="failed" if failed else "completed",
