@@ -9,6 +9,8 @@ import pytest
 # Each of these takes longer to load than the process that must not have it needs for all its own modules.
 _MODELS = ("pydantic", "acp", "structlog", "sqlalchemy", "httpx")
 
+# Together these take as long as all else that a small program of ours loads.
+_SMALL = (*_MODELS, "asyncio", "dataclasses", "tempfile")
 
 # What an API needs for few of its requests, or a worker alone.
 _SELDOM = (
@@ -28,11 +30,11 @@ _SELDOM = (
 @pytest.mark.parametrize(
     ("module", "unneeded"),
     [
-        ("app.agents.runbook.__main__", _MODELS),
-        ("app.agents.launcher", _MODELS),
-        ("app.agents.entry", _MODELS),
+        ("app.agents.runbook.__main__", _SMALL),
+        ("app.agents.launcher", _SMALL),
+        ("app.agents.entry", _SMALL),
         ("app.agents.schema_check", _MODELS),
-        ("app.agents.lfs.filter", (*_MODELS, "asyncio", "dataclasses", "tempfile")),
+        ("app.agents.lfs.filter", _SMALL),
         ("app.cli.application", _SELDOM),
         # The process that `--workers` are children of serves nothing.
         ("app.cli.serve", (*_SELDOM, "app.main")),
