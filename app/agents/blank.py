@@ -1,4 +1,4 @@
-"""Makes git repositories by writing down what git would, without starting it for each of these steps of each run.
+"""Makes and reads git repositories as git would, without starting it for each of these steps of each run.
 
 Only in folders that no agent can write to yet. A repository is HEAD, `objects`, `refs` and a configuration; that git
 takes what is written here for one is tested.
@@ -7,7 +7,7 @@ takes what is written here for one is tested.
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["add_settings", "make_repository", "write_ref"]
+__all__ = ["add_settings", "make_repository", "read_ref", "write_ref"]
 
 # Its name, and its settings.
 Section = tuple[str, Iterable[tuple[str, str]]]
@@ -41,3 +41,11 @@ def write_ref(git_folder: Path, ref: str, sha: str) -> None:
     place = git_folder / ref
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(f"{sha}\n")
+
+
+def read_ref(git_folder: Path, ref: str) -> str | None:
+    """Return the commit of a ref that has a file of its own, as it has from its last change until git tidies up."""
+    try:
+        return (git_folder / ref).read_text().strip()
+    except FileNotFoundError:
+        return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NoReturn
 
+from app.agents.blank import read_ref
 from app.agents.errors import (
     BranchNotFound,
     RepositoryAccessDenied,
@@ -134,7 +135,7 @@ async def fetch(git: Git, source: Source, start: str, *, held: Sequence[int] = (
     )
     if result.code != 0:
         refuse(result, source.remote, "could not be fetched")
-    sha = await git.output("rev-parse", ref, timeout=_LOCAL)
+    sha = read_ref(git.folder, ref) or await git.output("rev-parse", ref, timeout=_LOCAL)
     if source.filter:
         await _fetch_files(git, source.remote, sha, held)
     return sha

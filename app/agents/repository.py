@@ -132,10 +132,6 @@ class Repository:
             await _mark_partial(Git(folder, self._git.environment), self._origin_of_partial)
         _exclude_own_folder(folder)
 
-    async def has(self, sha: str) -> bool:
-        """Return whether a commit is here already."""
-        return (await self._git.run("cat-file", "-e", f"{sha}^{{commit}}", timeout=_LOCAL)).code == 0
-
     async def import_bundle(self, bundle: Path, ref: str) -> None:
         """Take in commits that an agent made, refusing malformed objects. Raises WorkspaceBroken."""
         check = ("-c", "fetch.fsckObjects=true")

@@ -50,8 +50,8 @@ _HEAD = re.compile(r"([0-9a-f]{40}([0-9a-f]{24})?)?")
 _NOT_ALL_TAKEN = 40  # no exit status of git
 # All of it in one process of the sandbox: to make a world takes longer than each of these commands.
 _GATHER = f"""\
-result=$1 work=$2 own=$3 subject=$4
-shift 4
+result=$1 work=$2 own=$3 base=$4 bundle=$5 subject=$6
+shift 6
 set -e
 # Fails where the agent has no commit, or no repository any more; then its files are what counts.
 fetch="git fetch --quiet --force --no-tags --no-recurse-submodules"
@@ -74,7 +74,14 @@ for path; do
 done
 # 1: there is nothing to commit.
 git commit --quiet --no-verify --allow-empty-message --message "$subject" >/dev/null || [ $? = 1 ]
-head
+made=$(head)
+if [ -n "$made" ]; then
+    since=${{base:+^$base}}
+    # An agent that went back to an earlier commit has none of its own, and a bundle of none is an error.
+    own_commit=$(git rev-list --max-count=1 "$made" $since)
+    [ -z "$own_commit" ] || git bundle create --quiet - "$result" $since >"$bundle"
+fi
+echo "$made"
 exit $taken
 """
 _SETTINGS = (
@@ -219,14 +226,16 @@ class Workspace:
         """
         await _remove(self._collection)
         await self._repository.make_collection(self._collection, self.base.sha)
-        git = _ConfinedGit(self, sandbox, self._collection)
+        bundle = self.folder / "result.bundle"
+        # Made here and shown by itself: what fills it can put nothing else in its place.
+        bundle.write_bytes(b"")
         try:
             async with asyncio.timeout(_COLLECT_SECONDS):
-                head, notes = await self._gather(git, subject)
+                head, notes = await self._gather(sandbox, bundle, subject)
                 if not head or head == self.base.sha:
                     return Collected(None, Changes([], b"", truncated=False), notes)
-                if not await self._repository.has(head):
-                    await self._hand_over(git, self.folder / "result.bundle")
+                if bundle.stat().st_size:
+                    await self._repository.import_bundle(bundle, _RESULT)
         except TimeoutError:
             raise WorkspaceBroken(
                 f"Gathering the agent's work took over {_COLLECT_SECONDS} s: is the workspace very large?"
@@ -240,75 +249,53 @@ class Workspace:
             await self.large_files.store(remote, git, self.base.sha, head)
         await self._repository.push(remote, head, branch, self.base)
 
-    async def _gather(self, git: "_ConfinedGit", subject: str) -> tuple[str, str]:
-        """Commit what there is; return the commit, "" if there is none, and what could not be taken along."""
-        arguments = (_RESULT, str(self.work), OWN_FOLDER, " ".join(subject.split()))
-        code, output, complaint = await git.script(_GATHER, *arguments, *self.submodules.paths)
-        head = _HEAD.fullmatch(output)
-        if code not in (0, _NOT_ALL_TAKEN) or head is None:
-            raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(complaint)}")
-        return head[0], last_lines(complaint) if code == _NOT_ALL_TAKEN else ""
+    async def _gather(self, sandbox: Sandbox, bundle: Path, subject: str) -> tuple[str, str]:
+        """Commit what there is and bundle the agent's commits.
 
-    async def _hand_over(self, git: "_ConfinedGit", bundle: Path) -> None:
-        known = (f"^{self.base.sha}",) if self.base.sha else ()
-        with bundle.open("wb") as file:
-            code, _, complaint = await git.run(
-                "bundle", "create", "--quiet", "-", _RESULT, *known, stdout=file.fileno()
-            )
-        if code != 0:
-            raise WorkspaceBroken(f"The agent's commits cannot be gathered: {last_lines(complaint)}")
-        await self._repository.import_bundle(bundle, _RESULT)
-
-
-class _ConfinedGit:
-    """Git inside the sandbox, on the scratch repository and the agent's files."""
-
-    def __init__(self, workspace: Workspace, sandbox: Sandbox, collection: Path) -> None:
-        self._sandbox = sandbox
-        self._confinement = workspace.confinement(
-            readable=(workspace.folder / "repository",), writable=(collection,)
+        Returns the last commit, "" if there is none, and what could not be taken along.
+        """
+        given = (_RESULT, self.work, OWN_FOLDER, self.base.sha or "", bundle, " ".join(subject.split()))
+        confinement = self.confinement(
+            readable=(self.folder / "repository",), writable=(self._collection, bundle)
         )
-        author = workspace.author
-        filters = workspace.large_files.settings if workspace.large_files else ()
-        self._environment = {
-            **confined_environment(workspace.environment, self._confinement),
-            **settings_environment((*_SETTINGS, *filters)),
-            "GIT_DIR": str(collection),
-            "GIT_WORK_TREE": str(workspace.work),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_AUTHOR_NAME": author.name,
-            "GIT_AUTHOR_EMAIL": author.email,
-            "GIT_COMMITTER_NAME": author.name,
-            "GIT_COMMITTER_EMAIL": author.email,
-            "LC_ALL": "C.UTF-8",
-        }
-
-    async def run(self, *arguments: str, stdout: int = asyncio.subprocess.PIPE) -> tuple[int, str, str]:
-        """Return exit status, output and complaint of a git command; all processes are gone then."""
-        return await self._run(["git", *arguments], stdout)
-
-    async def script(self, script: str, *arguments: str) -> tuple[int, str, str]:
-        """Do the same for a shell's script."""
-        return await self._run(["sh", "-c", script, "sh", *arguments], asyncio.subprocess.PIPE)
-
-    async def _run(self, command: Sequence[str], stdout: int) -> tuple[int, str, str]:
-        process = await self._sandbox.start(
-            command,
-            self._confinement,
-            self._environment,
+        process = await sandbox.start(
+            ("sh", "-c", _GATHER, "sh", *map(str, given), *self.submodules.paths),
+            confinement,
+            self._environment_of_gathering(confinement),
             network=AgentNetwork.NONE,
-            stdout=stdout,
         )
         try:
-            (output, _), (complaint, _) = await asyncio.gather(
+            (output, _), (said, _) = await asyncio.gather(
                 read_bounded(process.stdout, _OUTPUT_LIMIT), read_bounded(process.stderr, _OUTPUT_LIMIT)
             )
             code = await process.wait()
         finally:
             await uninterrupted(process.stop())
-        return code, output.decode(errors="replace").strip(), complaint.decode(errors="replace")
+        head, complaint = (
+            _HEAD.fullmatch(output.decode(errors="replace").strip()),
+            said.decode(errors="replace"),
+        )
+        if code not in (0, _NOT_ALL_TAKEN) or head is None:
+            raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(complaint)}")
+        return head[0], last_lines(complaint) if code == _NOT_ALL_TAKEN else ""
+
+    def _environment_of_gathering(self, confinement: Confinement) -> dict[str, str]:
+        """Return what git is to know inside the sandbox: the scratch repository, and nothing of anybody's settings."""
+        filters = self.large_files.settings if self.large_files else ()
+        return {
+            **confined_environment(self.environment, confinement),
+            **settings_environment((*_SETTINGS, *filters)),
+            "GIT_DIR": str(self._collection),
+            "GIT_WORK_TREE": str(self.work),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_AUTHOR_NAME": self.author.name,
+            "GIT_AUTHOR_EMAIL": self.author.email,
+            "GIT_COMMITTER_NAME": self.author.name,
+            "GIT_COMMITTER_EMAIL": self.author.email,
+            "LC_ALL": "C.UTF-8",
+        }
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.blank import add_settings, make_repository, write_ref
+from app.agents.blank import add_settings, make_repository, read_ref, write_ref
 from tests.agents.conftest import GitFolder
 
 
@@ -39,6 +39,9 @@ def test_ref_is_read_and_moved_by_git(origin: GitFolder) -> None:
 
     assert origin.branches() == ["main", "some/work"]
     origin.git("update-ref", "refs/heads/some/work", f"{main}~1", main)
+    assert read_ref(origin.path, "refs/heads/some/work") == origin.git("rev-parse", "main~1")
+    origin.git("pack-refs", "--all")
+    assert read_ref(origin.path, "refs/heads/some/work") is None
     assert origin.git("rev-parse", "some/work") == origin.git("rev-parse", "main~1")
     origin.git("fsck", "--strict")
 
