@@ -53,11 +53,13 @@ _GATHER = f"""\
 result=$1 work=$2 own=$3 base=$4 bundle=$5 subject=$6
 shift 6
 set -e
-# Fails where the agent has no commit, or no repository any more; then its files are what counts.
-fetch="git fetch --quiet --force --no-tags --no-recurse-submodules"
-$fetch --update-head-ok --update-shallow -- "$work" "HEAD:$result" 2>/dev/null || :
-head() {{ git rev-parse --verify --quiet HEAD || :; }}
-[ -z "$(head)" ] || git read-tree HEAD
+# Most agents leave the commits to us. What has no commit, or is no repository any more, has files, which is what counts.
+if [ "$(GIT_DIR=$work/.git git rev-parse --verify --quiet HEAD 2>/dev/null)" != "$base" ]; then
+    fetch="git fetch --quiet --force --no-tags --no-recurse-submodules"
+    $fetch --update-head-ok --update-shallow -- "$work" "HEAD:$result" 2>/dev/null || :
+fi
+tip=$GIT_DIR/$result
+[ ! -e "$tip" ] || git read-tree HEAD
 # Not by a pathspec that excludes our folder: git counts it as an error if the repository ignores the same one.
 taken=0
 git add --all --ignore-errors -- . >/dev/null || taken={_NOT_ALL_TAKEN}
@@ -74,12 +76,14 @@ for path; do
 done
 # 1: there is nothing to commit.
 git commit --quiet --no-verify --allow-empty-message --message "$subject" >/dev/null || [ $? = 1 ]
-made=$(head)
-if [ -n "$made" ]; then
-    since=${{base:+^$base}}
-    # An agent that went back to an earlier commit has none of its own, and a bundle of none is an error.
-    own_commit=$(git rev-list --max-count=1 "$made" $since)
-    [ -z "$own_commit" ] || git bundle create --quiet - "$result" $since >"$bundle"
+made=
+[ ! -e "$tip" ] || read -r made <"$tip"
+since=${{base:+^$base}}
+if [ "$made" != "$base" ] && ! git bundle create --quiet - "$result" $since >"$bundle" 2>"$GIT_DIR/refusal"; then
+    # An agent that went back to an earlier commit has none of its own, and git refuses to make a bundle of none.
+    own_commits=$(git rev-list --max-count=1 "$made" $since)
+    [ -z "$own_commits" ] || {{ cat "$GIT_DIR/refusal" >&2; exit 1; }}
+    : >"$bundle"
 fi
 echo "$made"
 exit $taken
