@@ -184,7 +184,7 @@ async def test_abstract_sockets_of_the_service_are_out_of_reach(
 @pytest.mark.parametrize(
     ("policy", "attempt", "reason"),
     [
-        (SandboxPolicy(memory_bytes=2**28), "bytearray(2**30)", "MemoryError"),
+        (SandboxPolicy(memory_bytes=2**26), "bytearray(2**27)", "MemoryError"),
         (SandboxPolicy(file_bytes=2**20), "open('big', 'wb').write(bytes(2**21))", "File too large"),
         (SandboxPolicy(open_files=32), "[open('/dev/null') for _ in range(64)]", "Too many open files"),
     ],
