@@ -1,5 +1,6 @@
 """What processes load before they are ready: modules that are dear come with the first need for them."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,24 +8,53 @@ import sys
 import pytest
 
 # Each of these takes longer to load than the process that must not have it needs for all its own modules.
-_MODELS = ("pydantic", "acp", "structlog", "sqlalchemy", "httpx")
-
+_MODELS = frozenset({"pydantic", "acp", "structlog", "sqlalchemy", "httpx"})
 # Together these take as long as all else that a small program of ours loads.
-_SMALL = (*_MODELS, "asyncio", "dataclasses", "tempfile")
-
+_SMALL = _MODELS | {"asyncio", "dataclasses", "tempfile"}
 # What an API needs for few of its requests, or a worker alone.
-_SELDOM = (
-    "aioboto3",
-    "aiohttp",
-    "pywebpush",
-    "requests",
-    "jsonschema",
-    "alembic",
-    "acp",
-    "app.agents.execution",
-    "app.devstack.stack",
-    "app.worker",
+_SELDOM = frozenset(
+    {
+        "aioboto3",
+        "aiohttp",
+        "pywebpush",
+        "requests",
+        "jsonschema",
+        "alembic",
+        "acp",
+        "app.agents.execution",
+        "app.devstack.stack",
+        "app.worker",
+    }
 )
+# How a service loads, step by step in one interpreter, and what must not be there after each step.
+_STEPS = {
+    "from app.cli import main": _MODELS | {"app.config", "app.devstack"},
+    # What is loaded before this is looked through for garbage.
+    "from app.cli.loading import load_api": _MODELS | {"app.config", "fastapi", "uvicorn"},
+    # The process that `--workers` are children of serves nothing.
+    "main.get_command(None, 'serve')": _SELDOM | {"app.main"},
+    "app = load_api()": _SELDOM,
+    "main.get_command(None, 'worker')": {
+        "aioboto3",
+        "requests",
+        "jsonschema",
+        "alembic",
+        "app.devstack.stack",
+    },
+}
+_TAKE_STEPS = """
+import gc, json, sys
+steps, names = json.loads(sys.argv[1])
+collections = []
+gc.callbacks.append(lambda phase, _: collections.append(phase))
+found = []
+for step in steps:
+    before = len(collections)
+    exec(step)
+    found.append(([name for name in names if name in sys.modules], len(collections) - before))
+frozen = gc.get_freeze_count() > 100 * len(gc.get_objects())
+print(json.dumps({"found": found, "frozen": frozen, "enabled": gc.isenabled()}))
+"""
 
 
 @pytest.mark.parametrize(
@@ -35,41 +65,39 @@ _SELDOM = (
         ("app.agents.entry", _SMALL),
         ("app.agents.schema_check", _MODELS),
         ("app.agents.lfs.filter", _SMALL),
-        ("app.cli.application", _SELDOM),
-        # The process that `--workers` are children of serves nothing.
-        ("app.cli.serve", (*_SELDOM, "app.main")),
-        # What is loaded before this is looked through for garbage.
-        ("app.cli.loading", (*_MODELS, "app.config", "fastapi", "uvicorn")),
-        ("app.cli", (*_MODELS, "app.config", "app.devstack")),
     ],
 )
-def test_program_does_not_load(module: str, unneeded: tuple[str, ...]) -> None:
-    assert _loaded_by(module, unneeded) == set()
+def test_program_does_not_load(module: str, unneeded: frozenset[str]) -> None:
+    question = f"import sys, {module}\nprint(*({set(unneeded)!r} & sys.modules.keys()))"
+    assert _run(question) == "\n"
 
 
-def _loaded_by(module: str, names: tuple[str, ...]) -> set[str]:
-    """Return which of the modules are there once a fresh interpreter has imported `module`."""
-    question = f"import sys, {module}\nprint(*(name for name in {names!r} if name in sys.modules))"
-    done = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+def test_service_loads_nothing_dear_looks_for_no_garbage_and_never_looks_through_it_again() -> None:
+    names = sorted(frozenset().union(*_STEPS.values()))
+    told = json.loads(_run(_TAKE_STEPS, json.dumps([list(_STEPS), names]), TASKBEACON_DEVELOPMENT="true"))
+
+    loaded = {step: set(there) for step, (there, _) in zip(_STEPS, told["found"], strict=True)}
+    assert {step: loaded[step] & unneeded for step, unneeded in _STEPS.items()} == dict.fromkeys(
+        _STEPS, set()
+    )
+    # What was asked for is there, so that the names above are those of modules.
+    assert _SELDOM & loaded["main.get_command(None, 'worker')"] >= {
+        "acp",
+        "app.agents.execution",
+        "app.worker",
+    }
+    assert [count for _, count in told["found"][2:]] == [0, 0, 0]
+    assert told["frozen"]
+    assert told["enabled"]
 
 
-def test_processes_load_without_looking_for_garbage_and_never_look_through_it_again() -> None:
-    program = """
-import gc
-from app.cli import main
-from app.cli.loading import load_api
-looked = []
-gc.callbacks.append(lambda phase, _: looked.append(phase))
-commands = [main.get_command(None, name) for name in ("serve", "worker")]
-app = load_api()
-print(looked, gc.get_freeze_count() > 100 * len(gc.get_objects()), gc.isenabled())
-"""
+def _run(program: str, *arguments: str, **environment: str) -> str:
+    """Return what a fresh interpreter prints."""
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program, *arguments],
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "TASKBEACON_DEVELOPMENT": "true"},
+        env=os.environ | environment,
     )
-    assert done.stdout == "[] True True\n"
+    return done.stdout
