@@ -77,9 +77,7 @@ def test_service_loads_nothing_dear_looks_for_no_garbage_and_never_looks_through
     told = json.loads(_run(_TAKE_STEPS, json.dumps([list(_STEPS), names]), TASKBEACON_DEVELOPMENT="true"))
 
     loaded = {step: set(there) for step, (there, _) in zip(_STEPS, told["found"], strict=True)}
-    assert {step: loaded[step] & unneeded for step, unneeded in _STEPS.items()} == dict.fromkeys(
-        _STEPS, set()
-    )
+    assert {step: there & _STEPS[step] for step, there in loaded.items()} == {step: set() for step in _STEPS}
     # What was asked for is there, so that the names above are those of modules.
     assert _SELDOM & loaded["main.get_command(None, 'worker')"] >= {
         "acp",

@@ -164,11 +164,11 @@ def test_fault_of_ours_is_one_line_without_details(
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])
-def test_service_refuses_missing_schema_in_one_line(command: str, empty_database_url: str) -> None:
-    ended = run_taskbeacon(command, TASKBEACON_DATABASE_URL=empty_database_url, TASKBEACON_PORT="0")
+def test_service_refuses_missing_schema_in_one_line(
+    taskbeacon: Taskbeacon, command: str, empty_database_url: str
+) -> None:
+    line = refusal(taskbeacon(command, TASKBEACON_DATABASE_URL=empty_database_url, TASKBEACON_PORT="0"))
 
-    assert ended.returncode == 1
-    (line,) = ended.stderr.splitlines()
     assert "run `taskbeacon migrate`" in line
 
 

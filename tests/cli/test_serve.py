@@ -1,45 +1,12 @@
-"""`taskbeacon serve`, as a process. What the API answers is tested elsewhere."""
+"""`taskbeacon serve --workers`, as processes. One process alone is tested in tests/e2e, what it answers elsewhere."""
 
 import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 from app.config import Settings
 from tests.support.clients import socket_client
-from tests.support.processes import ServiceProcess, service_process
+from tests.support.processes import ServiceProcess, address_of, service_process
 from tests.support.waiting import eventually
-
-_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
-
-
-async def address_of(process: ServiceProcess) -> str:
-    """Return the address that a server which chose its own port writes to its log."""
-
-    async def announced() -> bool:
-        assert process.is_running, process.log.read_text()
-        return _ADDRESS.search(process.log.read_text()) is not None
-
-    await eventually(announced, within_seconds=60)
-    match = _ADDRESS.search(process.log.read_text())
-    assert match is not None
-    return match[0]
-
-
-async def test_free_port_is_announced_and_stop_is_orderly(settings: Settings, tmp_path: Path) -> None:
-    with service_process("serve --port 0", settings=settings, log=tmp_path / "api.log") as process:
-        base_url = await address_of(process)
-        async with socket_client(base_url=base_url) as client:
-            answer = await client.get("/livez")
-        exit_code = process.stop()
-
-    assert answer.status_code == 200
-    assert "server" not in answer.headers
-    assert exit_code == 0
-    events = [json.loads(line) for line in process.log.read_text().splitlines()]
-    assert any(event["event"] == "Application shutdown complete." for event in events)
 
 
 async def test_processes_of_one_service_share_its_port_and_end_with_it(
@@ -57,43 +24,29 @@ async def test_processes_of_one_service_share_its_port_and_end_with_it(
         try:
             async with socket_client(base_url=base_url) as client:
                 await eventually(both_listen, within_seconds=60)
-                answer = await client.get("/livez")
+                answer = await client.get("/nothing")
             children = _children(process)
         finally:
             # To kill it would leave the others.
             exit_code = process.stop()
 
-    assert answer.status_code == 200
+    assert answer.status_code == 404
     assert exit_code == 0
-    events = [json.loads(line)["event"] for line in process.log.read_text().splitlines()]
-    assert events.count("Application shutdown complete.") == 2
+    events = [json.loads(line) for line in process.log.read_text().splitlines()]
+    assert [event["event"] for event in events].count("Application shutdown complete.") == 2
+    # Those that started from nothing log as the first one was told to.
+    (request,) = (event for event in events if event["event"] == "http.request")
+    assert (request["logger"], request["level"], request["path"]) == (
+        "app.web.middleware",
+        "info",
+        "/nothing",
+    )
     assert len(children) >= 2
 
     async def none_left() -> bool:
         return not any(_runs(child) for child in children)
 
     await eventually(none_left)
-
-
-def test_process_that_starts_from_nothing_writes_structured_logs(settings: Settings) -> None:
-    # What uvicorn does in each process of `--workers`.
-    script = """
-import structlog
-from app.cli.loading import load_api
-load_api()
-structlog.get_logger("here").info("it.works")
-"""
-
-    ended = subprocess.run(
-        [sys.executable, "-c", script],
-        env=os.environ | {"TASKBEACON_DATABASE_URL": settings.database_url},
-        capture_output=True,
-        timeout=60,
-        check=True,
-    )
-
-    event = json.loads(ended.stderr)
-    assert (event["event"], event["logger"], event["level"]) == ("it.works", "here", "info")
 
 
 def _children(process: ServiceProcess) -> list[str]:

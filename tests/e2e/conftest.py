@@ -17,7 +17,7 @@ from tests.fixtures.worker import Repositories
 from tests.support.callers import bearer
 from tests.support.clients import socket_client
 from tests.support.factories import make_key, make_project, make_user
-from tests.support.processes import ServiceProcess, free_port, service_process, wait_until_ready
+from tests.support.processes import ServiceProcess, address_of, service_process, wait_until_ready
 
 __all__ = ["Api", "Service"]
 
@@ -44,9 +44,8 @@ class Service:
     async def api(self) -> Api:
         """Return an API that is ready."""
         if self._api is None or not self._api.process.is_running:
-            port = free_port()
-            process = self._start(f"serve --port {port}", "api.log")
-            self._api = Api(f"http://127.0.0.1:{port}", process)
+            process = self._start("serve --port 0", "api.log")
+            self._api = Api(await address_of(process), process)
             async with socket_client(base_url=self._api.base_url) as client:
                 await wait_until_ready(client, process)
         return self._api

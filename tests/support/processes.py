@@ -1,6 +1,7 @@
 """The service's own processes, started as an operator starts them."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,9 +15,12 @@ import httpx
 from app.config import Settings
 from tests.support.waiting import eventually
 
-__all__ = ["ServiceProcess", "free_port", "service_process", "wait_until_ready"]
+__all__ = ["ServiceProcess", "address_of", "free_port", "service_process", "wait_until_ready"]
 
 _STOP_SECONDS = 15
+# A start takes a second, and many times that where all processors are busy.
+_START_SECONDS = 60
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
 class ServiceProcess:
@@ -81,6 +85,19 @@ def free_port() -> int:
         return port
 
 
+async def address_of(process: ServiceProcess) -> str:
+    """Return the address that an API which chose its own port writes to its log."""
+
+    async def announced() -> bool:
+        assert process.is_running, process.log.read_text()
+        return _ADDRESS.search(process.log.read_text()) is not None
+
+    await eventually(announced, within_seconds=_START_SECONDS)
+    match = _ADDRESS.search(process.log.read_text())
+    assert match is not None
+    return match[0]
+
+
 async def wait_until_ready(client: httpx.AsyncClient, process: ServiceProcess) -> None:
     """Return once the API behind `client` is ready."""
 
@@ -91,5 +108,4 @@ async def wait_until_ready(client: httpx.AsyncClient, process: ServiceProcess) -
         except httpx.TransportError:
             return False
 
-    # A start takes a second, and many times that where all processors are busy.
-    await eventually(ready, within_seconds=60)
+    await eventually(ready, within_seconds=_START_SECONDS)
