@@ -19,7 +19,7 @@ import structlog
 from app.observability import redact
 from tests.fixtures.servers import start_servers, stop_servers
 
-pytest_plugins = [
+_FIXTURES = (
     "tests.fixtures.order",
     "tests.fixtures.database",
     "tests.fixtures.redis",
@@ -29,7 +29,9 @@ pytest_plugins = [
     "tests.fixtures.clock",
     "tests.fixtures.push",
     "tests.fixtures.worker",
-]
+)
+# The conftest of a folder may import one before it is loaded below.
+pytest.register_assert_rewrite(*_FIXTURES)
 
 _LOOPBACK_NAMES = frozenset({"localhost", "::1"})
 
@@ -48,7 +50,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # A busy machine is slow, not wrong.
     hypothesis.settings.register_profile("service", deadline=None, max_examples=25, database=None)
     hypothesis.settings.load_profile("service")
-    if hasattr(config, "workerinput") or config.option.collectonly:
+    is_worker = hasattr(config, "workerinput")
+    # The process that hands tests out to others runs none: it need not load the application.
+    if is_worker or config.getoption("dist", "no") == "no":
+        for module in _FIXTURES:
+            config.pluginmanager.import_plugin(module)
+    if is_worker or config.option.collectonly:
         return
     # A developer's own settings must not change what is tested.
     for name in [name for name in os.environ if name.startswith("TASKBEACON_")]:
