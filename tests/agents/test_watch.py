@@ -48,7 +48,7 @@ async def test_process_bomb_ends_the_run(limited: Runner, tmp_path: Path) -> Non
         python(
             "processes",
             "import os, time",
-            "for _ in range(200):",
+            "for _ in range(70):",
             "    if os.fork() == 0:",
             # A session of its own: no group holds them together.
             "        os.setsid()",
