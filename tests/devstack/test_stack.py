@@ -42,7 +42,20 @@ with stop_on_signals(supervisor):
     except StopRequested:
         print("asked to stop", flush=True)
 """
-SIGNALLED = WAITING.replace('print("waiting", flush=True)', "os.kill(os.getpid(), int(sys.argv[1]))")
+SIGNALLED = """
+from app.devstack.errors import StopRequested
+from app.devstack.processes import Supervisor
+from app.devstack.stack import stop_on_signals
+import os, sys
+for number in sys.argv[1:]:
+    supervisor = Supervisor()
+    with stop_on_signals(supervisor):
+        os.kill(os.getpid(), int(number))
+        try:
+            supervisor.wait(lambda: False, what="a signal", timeout=20)
+        except StopRequested:
+            print("asked to stop by", number)
+"""
 MAKE = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
 
 pytestmark = pytest.mark.timeout(240)
@@ -118,9 +131,12 @@ def refuse_second(home: Path, first: int) -> None:
     assert (home / "dev.json").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signals_ask_for_an_orderly_stop(number: signal.Signals) -> None:
-    assert run_source(SIGNALLED, str(int(number))).stdout == "asked to stop\n"
+def test_signals_ask_for_an_orderly_stop() -> None:
+    numbers = [str(int(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+
+    told = run_source(SIGNALLED, *numbers).stdout.splitlines()
+
+    assert told == [f"asked to stop by {number}" for number in numbers]
 
 
 def test_launcher_stops_with_the_make_that_started_it(tmp_path: Path) -> None:
