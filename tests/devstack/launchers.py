@@ -12,7 +12,7 @@ from app.devstack.watchdog import snapshot
 
 __all__ = ["clean_environment", "ended", "launcher", "run_source", "wait_for"]
 
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.05
 _RUN_SECONDS = 90
 
 
