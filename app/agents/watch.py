@@ -78,10 +78,11 @@ async def _verdict(pid: int, folder: Path, policy: SandboxPolicy) -> str:
     """Watch for as long as all is well; return what is not."""
     loop = asyncio.get_running_loop()
     free_at_first = _free_bytes(folder)
-    # Nothing fills a disk in no time, and most runs are over before the first look.
+    # Nothing fills a disk in no time, and most runs are over before the first look at it.
     look_at_disk_at = loop.time() + _DISK_PAUSE_SECONDS
     on_disk = 0
     while True:
+        await asyncio.sleep(_PAUSE_SECONDS)
         usage = await asyncio.to_thread(measure, pid)
         if loop.time() >= look_at_disk_at:
             started = loop.time()
@@ -96,7 +97,6 @@ async def _verdict(pid: int, folder: Path, policy: SandboxPolicy) -> str:
             return f"The run filled more than {_mebibytes(policy.disk_bytes)} of the disk."
         if usage.too_many_files:
             return f"The run had more than {_DESCRIPTORS} files open."
-        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def measure(pid: int) -> Usage:
