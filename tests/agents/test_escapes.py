@@ -177,7 +177,7 @@ async def test_links_out_of_the_workspace_lead_nowhere(
 
 async def test_what_is_left_behind_ends_with_the_run(walled: Runner, tmp_path: Path) -> None:
     """Grandchildren in sessions of their own, some stopped, some zombies of a parent that never waits."""
-    marker = f"left-{tmp_path.name}"
+    marker = f"left-{os.getpid()}-{tmp_path.name}"
     outcome = await walled.run(
         "```python\nimport os, signal, subprocess\n"
         "for number in range(6):\n"

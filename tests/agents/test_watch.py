@@ -42,7 +42,8 @@ async def over(limited: Runner, program: str) -> str:
 
 @pytest.mark.parametrize("limited", list(SandboxKind)[1:], indirect=True)
 async def test_process_bomb_ends_the_run(limited: Runner, tmp_path: Path) -> None:
-    marker = f"bomb-{tmp_path.name}"
+    # Other processes of the tests have folders of the same name, and their bombs at the same time.
+    marker = f"bomb-{os.getpid()}-{tmp_path.name}"
     said = await over(
         limited,
         python(
