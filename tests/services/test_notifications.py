@@ -157,7 +157,8 @@ class Stage:
     async def set_up(self, session: AsyncSession) -> None:
         order = [User, Membership, Task, PushToken, Presence, TaskMute, NotificationPreferences, Run]
         for model in order:
-            await session.execute(insert(model), self._rows[model])
+            # Of the table: by the model, rows with and without a NULL would be inserted a few at a time.
+            await session.execute(insert(model.__table__), self._rows[model])
 
     def _note(self, model: type[Base], **values: Any) -> dict[str, Any]:
         self._rows.setdefault(model, []).append(values)
