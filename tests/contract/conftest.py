@@ -1,9 +1,15 @@
 """One task of the owner with one run: what the routes of a task are about."""
 
+from typing import Any
+
 import pytest
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import Project, Run, Task, User
+from app.config import Settings
+from app.models import Project, Run, SigningKey, Task, User
+from app.security import Cipher
+from app.services import connection_tokens
 from tests.support.factories import make_run, make_task
 
 
@@ -26,3 +32,19 @@ def task_url(tasks_url: str, task: Task) -> str:
 def run_url(task_url: str) -> str:
     """Where a run of the task is started."""
     return f"{task_url}/run"
+
+
+@pytest.fixture(scope="session")
+def made_keys() -> list[dict[str, Any]]:
+    return []
+
+
+@pytest.fixture
+async def signing_key(session: AsyncSession, settings: Settings, made_keys: list[dict[str, Any]]) -> None:
+    """The key that tokens of runs are signed with, made once: that takes longer than most tests."""
+    if made_keys:
+        await session.execute(insert(SigningKey).values(made_keys[0]))
+        return
+    await connection_tokens._make_key(session, Cipher(settings.secret_keys))
+    row = await session.execute(select(*SigningKey.__table__.columns))
+    made_keys.append(dict(row.mappings().one()))
