@@ -6,8 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +17,7 @@ from app.security import Cipher
 from app.services.access import CURRENT_PROJECT, authenticate
 from tests.cli.conftest import Admin, Taskbeacon
 from tests.support.command_line import run_taskbeacon
+from tests.support.keys import rsa_pem
 
 Look = Callable[[Callable[[AsyncSession], Any]], Any]
 
@@ -155,17 +154,9 @@ def test_answer_of_a_real_process_is_one_line(cli_database_url: str) -> None:
     assert ended.stdout.count("\n") == 1
 
 
-@pytest.fixture(scope="session")
-def private_key() -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
-
-
-def test_app_installation_is_kept_encrypted(
-    admin: Admin, look: Look, project: int, private_key: str, tmp_path: Path
-) -> None:
+def test_app_installation_is_kept_encrypted(admin: Admin, look: Look, project: int, tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
-    file.write_text(private_key)
+    file.write_text(rsa_pem())
 
     printed = admin(
         *("create-integration", "--project", str(project), "--kind", "github", "--app-id", "42"),
@@ -177,7 +168,7 @@ def test_app_installation_is_kept_encrypted(
     assert set(printed) == {"id"}
     assert (row.app_id, row.installation_id, row.encrypted_token) == ("42", "7", None)
     cipher = Cipher(Settings().secret_keys)
-    assert cipher.decrypt(row.encrypted_private_key or "") == private_key.strip()
+    assert cipher.decrypt(row.encrypted_private_key or "") == rsa_pem().strip()
     assert cipher.decrypt(row.encrypted_webhook_secret or "") == "hush"
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from app.clients.github import (
     GitHubAccess,
@@ -25,6 +23,7 @@ from app.services.host_patience import HostPatience
 from tests.support.clients import socket_client
 from tests.support.clock import MovableClock
 from tests.support.github import Answer, CodeHostService, github_application
+from tests.support.keys import rsa_pem
 from tests.support.processes import free_port
 from tests.support.serving import serving
 
@@ -151,14 +150,14 @@ async def test_token_that_cannot_be_read_is_none(wire: Wire, body: bytes) -> Non
 
     with pytest.raises(GitHubUnavailable, match="cannot be read"):
         await wire.client.create_installation_token(
-            wire.access.api_url, app_id="1", installation_id="2", private_key=_private_key()
+            wire.access.api_url, app_id="1", installation_id="2", private_key=rsa_pem()
         )
 
 
 async def test_token_of_an_app_that_the_host_does_not_know_is_denied(wire: Wire) -> None:
     with pytest.raises(GitHubDenied):
         await wire.client.create_installation_token(
-            wire.access.api_url, app_id="1", installation_id="2", private_key=_private_key()
+            wire.access.api_url, app_id="1", installation_id="2", private_key=rsa_pem()
         )
 
 
@@ -245,8 +244,3 @@ async def http() -> AsyncGenerator[httpx.AsyncClient, None]:
 async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read()
     writer.close()
-
-
-def _private_key() -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()

@@ -158,7 +158,7 @@ class Stage:
         order = [User, Membership, Task, PushToken, Presence, TaskMute, NotificationPreferences, Run]
         for model in order:
             # Of the table: by the model, rows with and without a NULL would be inserted a few at a time.
-            await session.execute(insert(model.__table__), self._rows[model])
+            await session.execute(insert(Base.metadata.tables[model.__tablename__]), self._rows[model])
 
     def _note(self, model: type[Base], **values: Any) -> dict[str, Any]:
         self._rows.setdefault(model, []).append(values)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,6 +17,7 @@ from app.enums import TERMINAL_STATUSES, Environment, NetworkAccessLevel, Origin
 from app.ids import new_hex_id, new_id
 from app.models import (
     ApiKey,
+    Base,
     Integration,
     Membership,
     Organization,
@@ -43,6 +44,23 @@ __all__ = [
     "make_user",
     "make_user_integration",
 ]
+
+# Constants, which are put together but once: tests make thousands of tasks and runs.
+_COUNTERS = Base.metadata.tables[TaskCounter.__tablename__]
+_NEXT_NUMBER = (
+    upsert(_COUNTERS)
+    .values(project_id=bindparam("project"), next_number=1)
+    .on_conflict_do_update(
+        index_elements=[_COUNTERS.c.project_id], set_={"next_number": _COUNTERS.c.next_number + 1}
+    )
+    .returning(_COUNTERS.c.next_number - 1)
+)
+_LATEST_RUN = (
+    select(Run.id, Run.status)
+    .where(Run.task_id == bindparam("task"))
+    .order_by(Run.created_at.desc(), Run.id.desc())
+    .limit(1)
+)
 
 
 async def make_organization(session: AsyncSession, *, name: str = "Test Organization") -> Organization:
@@ -151,15 +169,7 @@ async def make_task(
 
 
 async def _next_number(session: AsyncSession, project: Project) -> int:
-    counted = (
-        upsert(TaskCounter)
-        .values(project_id=project.id, next_number=1)
-        .on_conflict_do_update(
-            index_elements=[TaskCounter.project_id], set_={"next_number": TaskCounter.next_number + 1}
-        )
-        .returning(TaskCounter.next_number - 1)
-    )
-    number: int = (await session.execute(counted)).scalar_one()
+    number: int = (await session.execute(_NEXT_NUMBER, {"project": project.id})).scalar_one()
     return number
 
 
@@ -184,8 +194,7 @@ async def make_run(
     run = Run(**(values | overrides))
     session.add(run)
     await session.flush()
-    latest = select(Run.id, Run.status).where(Run.task_id == task.id)
-    row = (await session.execute(latest.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))).one()
+    row = (await session.execute(_LATEST_RUN, {"task": task.id})).one()
     await session.execute(
         update(Task).where(Task.id == task.id).values(latest_run_id=row.id, latest_run_status=row.status)
     )

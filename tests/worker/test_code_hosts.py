@@ -5,8 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import select
 
 from app.db import unit_of_work
@@ -15,6 +14,7 @@ from app.models import PushedBranch, RunCredential
 from app.services import run_credentials
 from app.services.integrations import AppInstallation
 from tests.support.github import Answer
+from tests.support.keys import rsa_key, rsa_pem
 from tests.support.lfs import ATTRIBUTES, pointer_of
 from tests.worker.private_host import TOKEN, USER_TOKEN, WORK, Host, Lookout
 
@@ -130,11 +130,9 @@ async def test_output_of_a_schema_stays_as_it_is(host: Host) -> None:
 
 def app_installation(host: Host) -> AppInstallation:
     """Return an installation of an App that the host knows."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    public = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     host.service.apps["42"] = public
-    return AppInstallation(app_id="42", installation_id="7", private_key=private)
+    return AppInstallation(app_id="42", installation_id="7", private_key=rsa_pem())
 
 
 async def test_installation_of_an_app_acts_by_tokens_of_an_hour(host: Host) -> None:

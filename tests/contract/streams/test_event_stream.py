@@ -9,7 +9,6 @@ import httpx
 import jwt
 import orjson
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import delete, insert, select, update
 
 from app.clock import utcnow
@@ -20,6 +19,7 @@ from app.web import event_lines
 from tests.support.assertions import assert_error, assert_not_found
 from tests.support.callers import Caller, bearer
 from tests.support.clock import MovableClock
+from tests.support.keys import rsa_key
 from tests.support.streams import following
 
 JSON = dict[str, Any]
@@ -280,9 +280,8 @@ class TestToken:
 
     async def test_token_of_somebody_else_is_none(self, agent: Agent) -> None:
         claims = jwt.decode(agent.token, options={"verify_signature": False})
-        other = rsa.generate_private_key(65537, 2048)
         for forged in (
-            jwt.encode(claims, other, algorithm="RS256"),
+            jwt.encode(claims, rsa_key(), algorithm="RS256"),
             jwt.encode(claims, "", algorithm="none"),
             jwt.encode(claims, "x" * 32, algorithm="HS256"),
             "x.y.z",

@@ -1,0 +1,19 @@
+"""A private key for tests that need any: making one takes longer than most tests, so a process makes it once."""
+
+from functools import cache
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+__all__ = ["rsa_key", "rsa_pem"]
+
+
+@cache
+def rsa_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@cache
+def rsa_pem() -> str:
+    """Return the key as GitHub hands out those of its Apps."""
+    return rsa_key().private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
