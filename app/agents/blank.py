@@ -4,6 +4,7 @@ Only in folders that no agent can write to yet. A repository is HEAD, `objects`,
 takes what is written here for one is tested.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ __all__ = ["add_settings", "make_repository", "read_ref", "write_ref"]
 # Its name, and its settings.
 Section = tuple[str, Iterable[tuple[str, str]]]
 
+_COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\n")
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 
 
@@ -44,8 +46,12 @@ def write_ref(git_folder: Path, ref: str, sha: str) -> None:
 
 
 def read_ref(git_folder: Path, ref: str) -> str | None:
-    """Return the commit of a ref that has a file of its own, as it has from its last change until git tidies up."""
+    """Return the commit of a ref that has a file of its own, as it has from its last change until git tidies up.
+
+    None where there is no such file, as in a repository that keeps its refs in another way: git knows.
+    """
     try:
-        return (git_folder / ref).read_text().strip()
-    except FileNotFoundError:
+        content = (git_folder / ref).read_text()
+    except OSError:
         return None
+    return content.strip() if _COMMIT.fullmatch(content) else None

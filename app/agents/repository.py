@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from app.agents.blank import add_settings, make_repository, write_ref
+from app.agents.blank import add_settings, make_repository, read_ref, write_ref
 from app.agents.errors import PushRejected, RepositoryError, WorkspaceBroken
 from app.agents.fetching import TRANSFER, Base, Source, fetch, look_up, refuse
 from app.agents.git import Git, Remote
@@ -132,8 +132,12 @@ class Repository:
             await _mark_partial(Git(folder, self._git.environment), self._origin_of_partial)
         _exclude_own_folder(folder)
 
-    async def import_bundle(self, bundle: Path, ref: str) -> None:
-        """Take in commits that an agent made, refusing malformed objects. Raises WorkspaceBroken."""
+    async def has(self, sha: str) -> bool:
+        """Return whether a commit is here already."""
+        return (await self._git.run("cat-file", "-e", f"{sha}^{{commit}}", timeout=_LOCAL)).code == 0
+
+    async def import_bundle(self, bundle: Path, ref: str) -> str | None:
+        """Take in commits that an agent made, refusing malformed objects; return the last. Raises WorkspaceBroken."""
         check = ("-c", "fetch.fsckObjects=true")
         refspec = f"+{ref}:{_RESULT_REF}"
         result = await self._git.run(
@@ -141,6 +145,7 @@ class Repository:
         )
         if result.code != 0:
             raise WorkspaceBroken(f"The agent's commits cannot be read: {last_lines(result.complaint)}")
+        return read_ref(self.folder, _RESULT_REF)
 
     async def changes(self, base: str | None, head: str) -> Changes:
         """Return the files and the patch between two commits, both bounded."""

@@ -5,11 +5,12 @@
     <root>/<run>/work           the agent's clone, with `.taskbeacon/` for what is not to be committed
     <root>/<run>/home, tmp      the agent's home and temporary folder
     <root>/<run>/collection     scratch repository of `collect`
+    <root>/<run>/result.bundle  the agent's commits, on their way from there into ours
     <root>/<run>/objects        objects of Git LFS on their way to the host
 
 After the agent has ended, git runs *inside the sandbox* to gather its work, on the scratch repository and with
-our settings, and hands out one bundle on its standard output. Whatever trap the agent left in its clone goes
-off in the sandbox, where the agent could have done the same.
+our settings, and fills one bundle. Whatever trap the agent left in its clone goes off in the sandbox, where the
+agent could have done the same.
 """
 
 import asyncio
@@ -53,7 +54,8 @@ _GATHER = f"""\
 result=$1 work=$2 own=$3 base=$4 bundle=$5 subject=$6
 shift 6
 set -e
-# Most agents leave the commits to us. What has no commit, or is no repository any more, has files, which is what counts.
+# The commit that the work started from is in our objects already, and most agents leave the commits to us. A fetch
+# fails where the agent has no commit, or no repository any more; then its files are what counts.
 if [ "$(GIT_DIR=$work/.git git rev-parse --verify --quiet HEAD 2>/dev/null)" != "$base" ]; then
     fetch="git fetch --quiet --force --no-tags --no-recurse-submodules"
     $fetch --update-head-ok --update-shallow -- "$work" "HEAD:$result" 2>/dev/null || :
@@ -231,20 +233,27 @@ class Workspace:
         await _remove(self._collection)
         await self._repository.make_collection(self._collection, self.base.sha)
         bundle = self.folder / "result.bundle"
-        # Made here and shown by itself: what fills it can put nothing else in its place.
+        # Made here, anew, and shown by itself: what fills it can put nothing else in its place.
+        bundle.unlink(missing_ok=True)
         bundle.write_bytes(b"")
         try:
             async with asyncio.timeout(_COLLECT_SECONDS):
                 head, notes = await self._gather(sandbox, bundle, subject)
                 if not head or head == self.base.sha:
                     return Collected(None, Changes([], b"", truncated=False), notes)
-                if bundle.stat().st_size:
-                    await self._repository.import_bundle(bundle, _RESULT)
+                if not await self._take_in(bundle, head):
+                    raise WorkspaceBroken("The agent's work cannot be gathered: its last commit is missing.")
         except TimeoutError:
             raise WorkspaceBroken(
                 f"Gathering the agent's work took over {_COLLECT_SECONDS} s: is the workspace very large?"
             ) from None
         return Collected(head, await self._repository.changes(self.base.sha, head), notes)
+
+    async def _take_in(self, bundle: Path, head: str) -> bool:
+        """Take in the agent's commits; tell whether the last is the one that was told of. Raises WorkspaceBroken."""
+        if not bundle.stat().st_size:  # noqa: ASYNC240 - a local file
+            return await self._repository.has(head)
+        return await self._repository.import_bundle(bundle, _RESULT) == head
 
     async def push(self, remote: Remote, head: str, branch: str) -> None:
         """Push the collected commits to the origin, after the files of Git LFS in them. Raises a RepositoryError."""
@@ -275,10 +284,8 @@ class Workspace:
             code = await process.wait()
         finally:
             await uninterrupted(process.stop())
-        head, complaint = (
-            _HEAD.fullmatch(output.decode(errors="replace").strip()),
-            said.decode(errors="replace"),
-        )
+        head = _HEAD.fullmatch(output.decode(errors="replace").strip())
+        complaint = said.decode(errors="replace")
         if code not in (0, _NOT_ALL_TAKEN) or head is None:
             raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(complaint)}")
         return head[0], last_lines(complaint) if code == _NOT_ALL_TAKEN else ""

@@ -42,6 +42,8 @@ def test_ref_is_read_and_moved_by_git(origin: GitFolder) -> None:
     assert read_ref(origin.path, "refs/heads/some/work") == origin.git("rev-parse", "main~1")
     origin.git("pack-refs", "--all")
     assert read_ref(origin.path, "refs/heads/some/work") is None
+    assert read_ref(origin.path, "refs/heads/some") is None
+    assert read_ref(origin.path, "HEAD") is None
     assert origin.git("rev-parse", "some/work") == origin.git("rev-parse", "main~1")
     origin.git("fsck", "--strict")
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.errors import RepositoryError
+from app.agents import workspace
+from app.agents.errors import RepositoryError, WorkspaceBroken
 from app.agents.fetching import Source
 from app.agents.git import Remote
 from app.agents.repository import Author
 from app.agents.sandbox import Sandbox
-from app.agents.workspace import Collected, open_workspace
+from app.agents.workspace import _GATHER, Collected, open_workspace
 from tests.agents.conftest import PUSH_BRANCH, Cell, GitFolder, make_origin
 
 
@@ -175,6 +176,24 @@ async def test_going_back_in_history_is_a_change_too(collector: Collector, origi
 
     assert collected.head == origin.git("rev-parse", "main~1")
     assert collected.changes.files == ["file2.txt"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param(f"echo {'1' * 40}", id="without commits"),
+        pytest.param(_GATHER.replace('echo "$made"', f"echo {'1' * 40}"), id="beside others"),
+    ],
+)
+async def test_commit_that_git_was_made_to_tell_of_must_be_there(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    """Should a trap go off in the sandbox, what comes out of it is still no more than data."""
+    assert told != _GATHER
+    monkeypatch.setattr(workspace, "_GATHER", told)
+
+    with pytest.raises(WorkspaceBroken, match="its last commit is missing"):
+        await collector.collect("echo work > work.txt")
 
 
 async def test_commit_with_a_git_folder_in_its_tree_is_refused(

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pytest
@@ -44,10 +46,21 @@ def taskbeacon(cli_database_url: str) -> Taskbeacon:
 
     def run(*arguments: str, text: str | None = None, **environment: str | None) -> Result:
         variables = {"TASKBEACON_DATABASE_URL": cli_database_url, "TASKBEACON_TOKEN": None} | environment
-        with kept_logging():
+        with kept_logging(), kept_signals():
             return CliRunner().invoke(main, arguments, input=text, env=variables)
 
     return run
+
+
+@contextmanager
+def kept_signals() -> Generator[None, None, None]:
+    """Give signals back to whoever had them, where the block has a command of a service begin."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ async def signing_key(session: AsyncSession, settings: Settings, made_keys: list
     if made_keys:
         await session.execute(insert(SigningKey).values(made_keys[0]))
         return
+    # A token that is issued makes one too, which the rollback at the end of the test would take along.
     await connection_tokens._make_key(session, Cipher(settings.secret_keys))
     row = await session.execute(select(*SigningKey.__table__.columns))
     made_keys.append(dict(row.mappings().one()))

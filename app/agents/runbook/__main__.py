@@ -1,5 +1,6 @@
 """`python -m app.agents.runbook`: the runbook agent on standard input and output."""
 
+import signal
 import sys
 
 from app.agents.runbook.agent import RunbookAgent
@@ -7,13 +8,15 @@ from app.agents.runbook.line import Line
 
 
 def _main() -> None:
+    # Where whoever started us ignores it, the kernel keeps the exit status of a program for nobody.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     line = Line(sys.stdin.buffer, sys.stdout.fileno())
     agent = RunbookAgent(line)
     try:
         line.serve(agent.methods)
     finally:
-        # Threads of prompts end now, and Python waits for them.
         agent.cancel_all()
+        line.close()
 
 
 if __name__ == "__main__":

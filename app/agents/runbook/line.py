@@ -8,6 +8,7 @@ to the protocol (tests/agents).
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -30,6 +31,8 @@ __all__ = [
 _LONGEST_LINE = 64 * 2**20
 
 INVALID_PARAMS = -32602
+# Longer than a program is given to end.
+_CLOSE_SECONDS = 3.0
 _METHOD_NOT_FOUND = -32601
 _INTERNAL_ERROR = -32603
 
@@ -62,6 +65,7 @@ class Line:
         self._writer = writer
         self._writing = threading.Lock()
         self._asked: dict[int, _Question] = {}
+        self._working: list[threading.Thread] = []
         self._count = 0
 
     def serve(self, methods: Mapping[str, Handler]) -> None:
@@ -73,6 +77,12 @@ class Line:
                 continue
             handler = methods.get(message["method"], _refuse)
             self._answer(message, partial(handler, message.get("params") or {}))
+
+    def close(self) -> None:
+        """Wait for the work that was left to do; for a while, since who does not read any more can hold it up."""
+        until = time.monotonic() + _CLOSE_SECONDS
+        for thread in self._working:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def tell(self, method: str, params: Message) -> None:
         """Send a notification."""
@@ -105,7 +115,9 @@ class Line:
         try:
             found = find()
             if callable(found):
-                threading.Thread(target=self._answer, args=(request, found)).start()
+                thread = threading.Thread(target=self._answer, args=(request, found), daemon=True)
+                thread.start()
+                self._working = [*filter(threading.Thread.is_alive, self._working), thread]
                 return
             answer: Message = {"result": found}
         except Refusal as refusal:

@@ -3,6 +3,8 @@
 Fences are CommonMark's: three or more backticks or tildes, indented by at most three spaces, closed by at least
 as many of the same. A fence whose first word is none of ours is prose. Whatever else might be a slip (an unknown
 attribute, a missing path, a fence that never ends) is an error before anything has run.
+
+Steps are named tuples, since every run would pay for loading dataclasses.
 """
 
 import json

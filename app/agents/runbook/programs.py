@@ -37,7 +37,7 @@ class _Output:
     """What a program printed: passed on in portions while it runs, kept at both ends."""
 
     def __init__(self, descriptor: int, on_output: OnOutput) -> None:
-        self._descriptor = descriptor
+        self._pipe = os.fdopen(descriptor, "rb", buffering=0)
         self._on_output = on_output
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._head = ""
@@ -63,8 +63,8 @@ class _Output:
 
     def _follow(self) -> None:
         """Read to the end. What comes after `close` (from a program in the background) is read and forgotten."""
-        with os.fdopen(self._descriptor, "rb", buffering=0) as pipe, suppress(ConnectionError):
-            while chunk := pipe.read(_CHUNK):
+        with self._pipe, suppress(ConnectionError):
+            while chunk := self._pipe.read(_CHUNK):
                 with self._changing:
                     if not self._closed:
                         self._add(self._decoder.decode(chunk))
@@ -96,7 +96,12 @@ class _Program:
         self._process = process
         self._turn = turn
         self._exited = threading.Event()
-        threading.Thread(target=self._watch, daemon=True).start()
+        try:
+            threading.Thread(target=self._watch, daemon=True).start()
+        except RuntimeError:
+            # There can be no more threads, as where a program has started all that it may.
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
 
     def wait(self, timeout: float | None) -> int | None:
         """Return the exit status, None if the time was up. Raises TurnCancelled."""
@@ -146,14 +151,14 @@ def run_program(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        program = _Program(process, turn)
     except BaseException:
         os.close(reading_end)
         raise
     finally:
         os.close(writing_end)
-    output = _Output(reading_end, on_output)
-    program = _Program(process, turn)
     try:
+        output = _Output(reading_end, on_output)
         status = program.wait(timeout)
     finally:
         program.end()

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import assert_never
 
@@ -154,15 +154,20 @@ class Execution:
 @contextmanager
 def _temporary_file(text: str) -> Iterator[str]:
     """Yield the path of a file of our own that holds the text. Loading tempfile takes longer than all else here."""
-    path = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"step-{new_hex_id()}")  # noqa: PTH118, S108
+    path = _temporary_folder() / f"step-{new_hex_id()}"
     with open(path, "x", encoding="utf-8", opener=_private) as file:
         try:
             file.write(text)
             file.flush()
-            yield path
+            yield str(path)
         finally:
-            with suppress(FileNotFoundError):
-                os.unlink(path)  # noqa: PTH108
+            path.unlink(missing_ok=True)
+
+
+def _temporary_folder() -> Path:
+    # People can set the variable: a file below the workspace would be committed.
+    given = Path(os.environ.get("TMPDIR", ""))
+    return given if given.is_absolute() and given.is_dir() else Path("/tmp")  # noqa: S108
 
 
 def _private(path: str, flags: int) -> int:
