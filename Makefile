@@ -21,7 +21,7 @@ demo: $(STAMP) ## Run the main job end to end: a task on a real git repository, 
 	@$(PYTHON) -m app.cli demo
 
 .PHONY: run
-run: export TASKBEACON_PORT = $(or $(PORT),$(TASKBEACON_PORT),8000)
+run: export TASKBEACON_PORT := $(or $(PORT),$(TASKBEACON_PORT),8000)
 run: $(STAMP) ## Start servers, API and worker in the foreground (PORT=8000, 0 = any free one; Ctrl-C stops)
 	@$(PYTHON) -m app.cli dev
 
