@@ -22,6 +22,7 @@ from app.schemas.fields import Choice, Integer, Items, Json, JsonObject, JsonSch
 from app.schemas.fields import Field as InputField
 
 __all__ = [
+    "LONGEST_BRANCH",
     "MAX_TOKEN_BUDGET",
     "ArtifactOut",
     "ConnectionTokenOut",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 # More tokens than any run could use; a number that every JSON reader has whole.
+LONGEST_BRANCH = 255
 MAX_TOKEN_BUDGET = 10**15
 _MAX_ARTIFACTS = 100
 _MAX_MESSAGE = 1_000_000
@@ -55,7 +57,7 @@ class RunIn(Input):
     ] = RunMode.BACKGROUND
     branch: Annotated[
         str | None,
-        Text(max_length=255, null=True),
+        Text(max_length=LONGEST_BRANCH, null=True),
         Field(description="Branch to start from; default: the repository's own default branch."),
     ] = None
     resume_from_run_id: Annotated[

@@ -82,17 +82,17 @@ def safe_name(name: str) -> str:
     ).strip()
     # Stores replace this with a name of the uploader's choice.
     visible = visible.replace("${", "$_")
-    shortened = _shortened(visible)
+    shortened = _shortened(visible, _MAX_NAME_BYTES)
     return _FALLBACK_NAME if shortened in {"", ".", ".."} else shortened
 
 
-def _shortened(name: str) -> str:
-    if len(name.encode()) <= _MAX_NAME_BYTES:
+def _shortened(name: str, limit: int) -> str:
+    if len(name.encode()) <= limit:
         return name
     stem, dot, suffix = name.rpartition(".")
     kept = f"{dot}{suffix}" if stem and len(suffix.encode()) <= _MAX_SUFFIX_BYTES else ""
     stem = stem if kept else name
-    room = _MAX_NAME_BYTES - len(kept.encode())
+    room = limit - len(kept.encode())
     return (stem.encode()[:room].decode(errors="ignore").strip() + kept).strip()
 
 
@@ -113,7 +113,10 @@ def staged_key(project_id: int, task_id: UUID, *, artifact_id: str, name: str) -
 
 def run_artifact_key(project_id: int, task_id: UUID, run_id: UUID, *, artifact_id: str, name: str) -> str:
     """Return the key of an artifact that belongs to a run."""
-    return f"{_run_prefix(project_id, task_id, run_id)}{artifact_id[:_SHORT_ID_LENGTH]}_{safe_name(name)}"
+    prefix = f"{artifact_id[:_SHORT_ID_LENGTH]}_"
+    # Stores that are file systems know no longer name: the whole segment must fit.
+    name = _shortened(safe_name(name), _MAX_NAME_BYTES - len(prefix))
+    return f"{_run_prefix(project_id, task_id, run_id)}{prefix}{name}"
 
 
 def is_staged_path(path: str, project_id: int, task_id: UUID, *, artifact_id: str) -> bool:

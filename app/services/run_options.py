@@ -6,7 +6,7 @@ from typing import Any
 from app.agents.catalog import Catalog
 from app.enums import PrAuthorshipMode, RunSource
 from app.errors import InvalidInput
-from app.schemas.runs import MAX_TOKEN_BUDGET, RunIn
+from app.schemas.runs import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
 
 __all__ = [
     "inherited_state",
@@ -69,6 +69,9 @@ def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:
     inherited = {
         key: previous[key] for key in _INHERITED if isinstance(previous.get(key), str) and previous[key]
     }
+    # A client may have written into the state what no request could ask for.
+    if len(inherited.get("pr_base_branch", "")) > LONGEST_BRANCH:
+        del inherited["pr_base_branch"]
     budget = token_budget(previous)
     return inherited if budget is None else inherited | {"token_budget": budget}
 

@@ -10,7 +10,7 @@ from app.schemas.tasks import TaskIn
 from app.services.access import Principal
 from app.statements import Fields, Prepared
 
-__all__ = ["GITHUB", "default_github_integration", "require_references"]
+__all__ = ["GITHUB", "default_github_integration", "require_references", "require_team_integration"]
 
 GITHUB = "github"
 _MAX_BIGINT = 2**63 - 1
@@ -45,7 +45,7 @@ async def require_references(
 
 
 def _require_origin(body: TaskIn) -> None:
-    """Check the rules that join fields; they speak of creation only, since an update ignores these fields."""
+    """Check the rules that join fields that only a new task is given: an update ignores them."""
     from_report = body.origin_product is OriginProduct.SIGNAL_REPORT
     if body.signal_report_task_relationship is not None:
         if body.signal_report is None:
@@ -54,7 +54,12 @@ def _require_origin(body: TaskIn) -> None:
             raise InvalidInput(
                 "Requires origin_product signal_report when set.", attr="signal_report_task_relationship"
             )
-    if from_report and body.github_user_integration is not None:
+    require_team_integration(body, body.origin_product)
+
+
+def require_team_integration(body: TaskIn, origin: str) -> None:
+    """Refuse an integration of the caller's own for a task that comes from a signal report (contract 5.2)."""
+    if origin == OriginProduct.SIGNAL_REPORT and body.github_user_integration is not None:
         raise InvalidInput(
             "Signal report tasks use the team GitHub integration.", attr="github_user_integration"
         )

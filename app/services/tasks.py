@@ -34,7 +34,11 @@ from app.services.access import VISIBLE_TASK, Principal, visibility
 from app.services.list_memory import ListMemory
 from app.services.task_filters import first_page_statement, is_dense, task_filter
 from app.services.task_pages import find_page
-from app.services.task_references import default_github_integration, require_references
+from app.services.task_references import (
+    default_github_integration,
+    require_references,
+    require_team_integration,
+)
 from app.services.task_text import title_from_description
 from app.services.task_views import select_tasks, task_out, tasks_out
 from app.statements import Prepared
@@ -233,6 +237,7 @@ async def update_task(
     row = await statement.first(session, {"task_id": task_id, **visibility(caller), **values})
     if row is None:
         raise NotFound
+    require_team_integration(body, row["origin_product"])
     return await task_out(row, caller.project, store)
 
 

@@ -3,6 +3,7 @@
 An endpoint states its scope by the alias in its signature: `caller: TaskWrite`.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
@@ -13,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import release
 from app.enums import Scope
 from app.errors import AppError, AuthenticationError, NotAuthenticated
-from app.schemas.fields import parse_integer
 from app.services import access, connection_tokens
 from app.services.access import Principal
 from app.services.process import ProcessContext
@@ -44,6 +44,7 @@ UNAUTHENTICATED_STATUS_IN_PROJECT = 403
 _MAX_SECRET_LENGTH = 512
 _MAX_TOKEN_LENGTH = 4096
 _MAX_BIGINT = 2**63 - 1
+_PROJECT_ID = re.compile(r"[0-9]{1,19}")
 _NO_PROJECT = 0
 
 
@@ -83,9 +84,9 @@ def _project_of(request: Request) -> int | str:
     text = request.path_params["project_id"]
     if text == access.CURRENT_PROJECT:
         return access.CURRENT_PROJECT
-    number = parse_integer(text)
     # What is no id of a project names none: the same 404 as an unknown one.
-    return number if number is not None and 0 < number <= _MAX_BIGINT else _NO_PROJECT
+    number = int(text) if _PROJECT_ID.fullmatch(text) else _NO_PROJECT
+    return number if number <= _MAX_BIGINT else _NO_PROJECT
 
 
 async def _credential(request: Request) -> tuple[str, str]:

@@ -74,6 +74,8 @@ class HeadMiddleware:
             return
 
         async def send_without_body(message: Message) -> None:
+            # The server looks here whether the announced body has to follow.
+            scope["method"] = "HEAD"
             if message["type"] == "http.response.body":
                 message["body"] = b""
             await send(message)

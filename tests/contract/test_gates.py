@@ -151,6 +151,15 @@ async def test_project_that_does_not_exist_is_not_found(
     assert_not_found(response, "Project not found.")
 
 
+@pytest.mark.parametrize("spelling", ["{}.0", "{}.", "+{}", "%20{}", "{}%20", "{}%0A"])
+async def test_project_is_named_by_digits_alone(
+    client: httpx.AsyncClient, project: Project, spelling: str
+) -> None:
+    """Links to further pages hold the path that was asked for (contract 2.1, 2.6)."""
+    response = await client.get(f"/api/projects/{spelling.format(project.id)}/tasks")
+    assert_not_found(response, "Project not found.")
+
+
 class TestCurrentProject:
     """`@current` (contract 2.1)."""
 

@@ -1,16 +1,22 @@
 """Both slash forms, HEAD, OPTIONS and CORS (contract 2.1, 12)."""
 
+import asyncio
 from collections.abc import AsyncGenerator
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from app.cli.protocol import StreamingProtocol
 from app.main import create_app
 from app.models import Project, Run, Task
 from app.services.process import ProcessContext
 from tests.support.assertions import assert_error
 from tests.support.callers import Caller
+from tests.support.clients import in_process_client
 from tests.support.routes import ROUTES, Route
+from tests.support.serving import serving
 
 ORIGIN = "https://app.example.com"
 
@@ -46,6 +52,23 @@ async def test_head_answers_as_get_without_the_body(
 async def test_head_of_an_error_has_its_status(anonymous: httpx.AsyncClient, tasks_url: str) -> None:
     response = await anonymous.head(tasks_url)
     assert (response.status_code, response.content) == (403, b"")
+
+
+async def test_head_leaves_the_connection_to_the_next_request(
+    application: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that waits for the announced body calls its absence an error and hangs up."""
+    async with serving(application, StreamingProtocol) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
+        writer.write(
+            b"HEAD /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        answers = await reader.read()
+        writer.close()
+
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert answers.endswith((await in_process_client(application).get("/livez")).content)
+    assert "http.unexpected_error" not in caplog.text
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=by_route)

@@ -51,6 +51,17 @@ def assert_no_artifact(response: httpx.Response) -> None:
 
 
 class TestInline:
+    @pytest.mark.parametrize(
+        "name", ["x" * 255, "日" * 85, "x" * 251 + ".txt"], ids=["ascii", "wide", "suffix"]
+    )
+    async def test_name_may_be_as_long_as_a_name_of_a_file(
+        self, client: httpx.AsyncClient, url: str, name: str
+    ) -> None:
+        """What the key puts before it (8.1) must not make it too long for a store on a file system."""
+        entry = await add(client, url, name=name)
+        assert entry["name"] == name
+        assert (await download(client, url, entry["storage_path"])).content == b"hello"
+
     async def test_answer_is_the_whole_manifest(
         self, client: httpx.AsyncClient, url: str, task: Task, run: Run
     ) -> None:

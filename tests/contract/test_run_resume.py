@@ -131,6 +131,14 @@ class TestResume:
         run = await started(client, run_url, {"resume_from_run_id": str(previous.id)})
         assert run["state"] == {"mode": "background", "resume_from_run_id": str(previous.id)}
 
+    async def test_branch_that_no_request_could_name_counts_as_absent(
+        self, client: httpx.AsyncClient, session: AsyncSession, task: Task, run_url: str
+    ) -> None:
+        """Contract 11 #17: a client may write anything into the state of its run."""
+        previous = await make_run(session, task=task, state={"pr_base_branch": "b" * 256})
+        run = await started(client, run_url, {"resume_from_run_id": str(previous.id)})
+        assert (run["branch"], "pr_base_branch" in run["state"]) == (None, False)
+
     @pytest.mark.parametrize(
         "state",
         [

@@ -287,6 +287,21 @@ class TestSignalReport:
         detail = "Signal report tasks use the team GitHub integration."
         assert_invalid(response, "github_user_integration", "invalid_input", detail)
 
+    async def test_report_tasks_go_on_using_the_teams_integration(
+        self, client: httpx.AsyncClient, session: AsyncSession, owner: User, tasks_url: str
+    ) -> None:
+        linked = await make_user_integration(session, user=owner)
+        made = await client.post(tasks_url, json={"origin_product": "signal_report", "title": "Before"})
+        task_url = f"{tasks_url}/{made.json()['id']}"
+
+        response = await client.patch(
+            task_url, json={"title": "After", "github_user_integration": str(linked.id)}
+        )
+
+        detail = "Signal report tasks use the team GitHub integration."
+        assert_invalid(response, "github_user_integration", "invalid_input", detail)
+        assert (await client.get(task_url)).json() == made.json()
+
     async def test_refused_task_leaves_neither_number_nor_link(
         self, client: httpx.AsyncClient, session: AsyncSession, tasks_url: str, report: SignalReport
     ) -> None:
