@@ -49,6 +49,7 @@ _RESULT = f"refs/heads/{COLLECTED}"
 _OUTPUT_LIMIT = 2**20
 _HEAD = re.compile(r"([0-9a-f]{40}([0-9a-f]{24})?)?")
 _NOT_ALL_TAKEN = 40  # no exit status of git
+_LOCK_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8}\.lock")
 # All of it in one process of the sandbox: to make a world takes longer than each of these commands.
 _GATHER = f"""\
 result=$1 work=$2 own=$3 base=$4 bundle=$5 subject=$6
@@ -344,7 +345,8 @@ async def reclaim(root: Path) -> int:
 
 
 def _locks(root: Path) -> list[Path]:
-    return sorted(root.glob("*.lock"))
+    # Whatever else lies there is somebody's.
+    return sorted(path for path in root.glob("*.lock") if _LOCK_NAME.fullmatch(path.name) and path.is_file())
 
 
 def _claim_folder(root: Path, run_id: UUID) -> tuple[Path, int]:

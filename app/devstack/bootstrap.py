@@ -87,4 +87,8 @@ def _show_progress(text: str, *, last: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nStopped. The next make goes on.", file=sys.stderr)
+        sys.exit(130)

@@ -21,8 +21,9 @@ class Console:
     """A terminal or a file that is written to line by line."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
-        self._rich = self._stream.isatty() and "NO_COLOR" not in os.environ
+        # None, whatever its type says, where the descriptor was closed before the start.
+        self._stream: TextIO | None = stream or sys.stdout
+        self._rich = self._stream is not None and self._stream.isatty() and "NO_COLOR" not in os.environ
         self._unfinished: str | None = None
 
     def line(self, text: str = "") -> None:
@@ -78,5 +79,6 @@ class Console:
     def _write(self, text: str) -> None:
         # A terminal that was closed must not keep the stack from stopping in order.
         with suppress(OSError):
-            self._stream.write(text)
-            self._stream.flush()
+            if self._stream is not None:
+                self._stream.write(text)
+                self._stream.flush()

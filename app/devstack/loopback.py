@@ -26,7 +26,15 @@ def status_of(
 
 
 def bypass_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with our own addresses excepted from its proxies."""
+    """Return the environment with our own addresses excepted from its proxies, and without those of SOCKS.
+
+    The HTTP client refuses to be made where it is told of one, whatever the address.
+    """
     excepted = [environment[name] for name in ("no_proxy", "NO_PROXY") if environment.get(name)]
     exceptions = ",".join([*excepted[:1], LOCAL_NAMES])
-    return {**environment, "no_proxy": exceptions, "NO_PROXY": exceptions}
+    usable = {
+        name: value
+        for name, value in environment.items()
+        if not (name.lower().endswith("_proxy") and value.lower().startswith("socks"))
+    }
+    return {**usable, "no_proxy": exceptions, "NO_PROXY": exceptions}

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Response
 from app.schemas.push_tokens import DeviceList, DeviceOut, PushTokenIn, UnregisterIn, VapidPublicKeyOut
 from app.services import push_tokens
 from app.web.answers import Json, no_content
-from app.web.auth import UserRead, UserWrite
+from app.web.auth import DeviceWrite, UserRead
 from app.web.body import json_body
 from app.web.dependencies import ProcessDep, SessionDep
 from app.web.documentation import errors
@@ -27,9 +27,9 @@ UnregisterBody = Annotated[UnregisterIn, Depends(json_body(UnregisterIn))]
     summary="List the caller's devices",
     response_description="The devices, without their tokens.",
     response_model=DeviceList,
-    responses=errors(401, 403, 429),
+    responses=errors(401, 403),
 )
-async def list_devices(caller: UserWrite, session: SessionDep) -> Json:
+async def list_devices(caller: DeviceWrite, session: SessionDep) -> Json:
     """Return the devices that get the caller's pushes, the most recently seen first."""
     return Json({"results": await push_tokens.list_devices(session, caller)})
 
@@ -40,9 +40,9 @@ async def list_devices(caller: UserWrite, session: SessionDep) -> Json:
     summary="Register a device",
     response_description="The device; its id is the `device_id` of presence.",
     response_model=DeviceOut,
-    responses=errors(400, 401, 403, 413, 415, 429),
+    responses=errors(400, 401, 403, 413, 415),
 )
-async def register_device(caller: UserWrite, body: PushTokenBody, session: SessionDep) -> Json:
+async def register_device(caller: DeviceWrite, body: PushTokenBody, session: SessionDep) -> Json:
     """Register a device for pushes, or say that it is still there. A device that changes its user moves to the caller.
 
     A user has at most 20 devices; the least recently seen one makes room.
@@ -57,9 +57,9 @@ async def register_device(caller: UserWrite, body: PushTokenBody, session: Sessi
     response_description="The device gets no more pushes.",
     status_code=204,
     response_class=Response,
-    responses=errors(400, 401, 403, 413, 415, 429),
+    responses=errors(400, 401, 403, 413, 415),
 )
-async def unregister_device(caller: UserWrite, body: UnregisterBody, session: SessionDep) -> Response:
+async def unregister_device(caller: DeviceWrite, body: UnregisterBody, session: SessionDep) -> Response:
     """Forget a device by its token. Answers 204 also if the caller has no such device."""
     await push_tokens.unregister(session, caller, body.token)
     return no_content()
@@ -69,7 +69,7 @@ async def unregister_device(caller: UserWrite, body: UnregisterBody, session: Se
 @router.get("/users/{user_id}/push_tokens", include_in_schema=False)  # noqa: FAST003 - not read
 @router.post("/users/{user_id}/push_tokens", include_in_schema=False)
 @router.post("/users/{user_id}/push_tokens/unregister", include_in_schema=False)
-async def refuse_other_users(_caller: UserWrite) -> None:
+async def refuse_other_users(_caller: DeviceWrite) -> None:
     """Refuse whatever is not `@me`."""
     push_tokens.refuse_other_users()
 

@@ -23,6 +23,7 @@ from app.web.dependencies import EnvironmentId, ProcessDep, RunId, SessionDep, T
 from app.web.throttling import throttle
 
 __all__ = [
+    "DeviceWrite",
     "ProjectRead",
     "ProjectUserWrite",
     "RunHolder",
@@ -51,9 +52,10 @@ _NO_PROJECT = 0
 class ScopeGate:
     """The gates of a route that needs `scope`; `in_project` ones also need the project of their path."""
 
-    def __init__(self, scope: Scope, *, in_project: bool) -> None:
+    def __init__(self, scope: Scope, *, in_project: bool, is_throttled: bool = True) -> None:
         self.scope = scope
         self.in_project = in_project
+        self.is_throttled = is_throttled
 
     async def __call__(self, request: Request, session: SessionDep, process: ProcessDep) -> Principal:
         """Authenticate, check project, scope and budget; return the caller."""
@@ -61,7 +63,8 @@ class ScopeGate:
         if self.in_project:
             access.require_project(principal)
         access.require_scope(principal, self.scope)
-        await throttle(process, principal, in_project=self.in_project)
+        if self.is_throttled:
+            await throttle(process, principal, in_project=self.in_project)
         request.state.principal = principal
         return principal
 
@@ -169,8 +172,10 @@ class RunTokenGate:
 RunHolder = Annotated[LogRef, Depends(RunTokenGate())]
 
 
-def _gate(scope: Scope, *, in_project: bool) -> Callable[..., Awaitable[Principal]]:
-    return ScopeGate(scope, in_project=in_project)
+def _gate(
+    scope: Scope, *, in_project: bool, is_throttled: bool = True
+) -> Callable[..., Awaitable[Principal]]:
+    return ScopeGate(scope, in_project=in_project, is_throttled=is_throttled)
 
 
 TaskRead = Annotated[Principal, Depends(_gate(Scope.TASK_READ, in_project=True))]
@@ -179,4 +184,6 @@ TaskWrite = Annotated[Principal, Depends(_gate(Scope.TASK_WRITE, in_project=True
 ProjectUserWrite = Annotated[Principal, Depends(_gate(Scope.USER_WRITE, in_project=True))]
 UserRead = Annotated[Principal, Depends(_gate(Scope.USER_READ, in_project=False))]
 UserWrite = Annotated[Principal, Depends(_gate(Scope.USER_WRITE, in_project=False))]
+# A device that registers is never told to wait (contract 2.7).
+DeviceWrite = Annotated[Principal, Depends(_gate(Scope.USER_WRITE, in_project=False, is_throttled=False))]
 ProjectRead = Annotated[Principal, Depends(_gate(Scope.PROJECT_READ, in_project=False))]

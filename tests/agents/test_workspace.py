@@ -103,6 +103,17 @@ async def test_reclaiming_removes_what_a_killed_worker_left(tmp_path: Path) -> N
     assert await reclaim(root) == 0
 
 
+async def test_reclaiming_leaves_alone_what_is_no_workspace(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("data/file", "data.lock", "requirements.lock", f"{uuid.uuid4()}.lock"):
+        (tmp_path / name).touch()
+    before = sorted(left_in(tmp_path))
+
+    assert await reclaim(tmp_path) == 0
+    assert sorted(left_in(tmp_path)) == before
+    assert left_in(tmp_path / "data") == [tmp_path / "data/file"]
+
+
 async def test_reclaiming_where_there_is_nothing(tmp_path: Path) -> None:
     assert await reclaim(tmp_path / "absent") == 0
 

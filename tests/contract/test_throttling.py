@@ -14,6 +14,7 @@ from app.services.process import ProcessContext
 from tests.support.assertions import assert_error, assert_permission_denied, concerning
 from tests.support.callers import CallerKind, bearer
 from tests.support.clock import MovableClock
+from tests.support.devices import expo_token
 from tests.support.factories import make_key, make_project, make_user
 from tests.support.processes import free_port
 from tests.support.routes import GATED_PROJECT_ROUTES
@@ -140,6 +141,17 @@ async def test_every_route_of_a_project_is_throttled_before_body_and_look_up(
         )
         with concerning(route):
             assert_throttled(response, int(response.headers["retry-after"]))
+
+
+async def test_devices_never_wait(client: httpx.AsyncClient, limit: Limit) -> None:
+    """Contract 2.7."""
+    limit(minute=1)
+    url = "/api/users/@me/push_tokens"
+    device = {"token": expo_token(), "platform": "ios"}
+    assert [(await client.post(url, json=device)).status_code for _ in range(3)] == [200] * 3
+    assert await statuses(client, url, 2) == [200, 200]
+    assert (await client.post(f"{url}/unregister", json=device)).status_code == 204
+    assert await statuses(client, "/api/users/@me", 2) == [200, 429]
 
 
 @pytest.mark.caller(CallerKind.READ_ONLY)

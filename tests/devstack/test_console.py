@@ -3,6 +3,7 @@
 import io
 import re
 
+import pytest
 from typing_extensions import override
 
 from app.devstack.console import Console
@@ -29,6 +30,12 @@ def test_lines_between_do_not_break_a_step() -> None:
         console.child_line("api", "listening")
 
     assert plain(stream.getvalue()) == "  API …\napi    │ listening\n  ✓ API N s\n"
+
+
+def test_nothing_is_said_where_there_is_nobody_to_hear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)  # as Python has it where the descriptor was closed before
+
+    Console().title("Ready")
 
 
 def test_file_gets_no_escape_sequences() -> None:
