@@ -72,6 +72,14 @@ def test_every_make_target_has_help() -> None:
     assert silent == []
 
 
+def test_help_of_make_is_in_one_column() -> None:
+    makefile = _text("Makefile")
+    (width,) = re.findall(r"printf \"  make %-(\d+)s %s", makefile)
+    targets = re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)
+
+    assert int(width) == max(map(len, targets))
+
+
 def test_make_targets_that_documents_name_exist() -> None:
     targets = set(re.findall(r"^([a-z][\w-]*):", _text("Makefile"), re.MULTILINE))
     named = {

@@ -31,6 +31,12 @@ def test_example_values_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {f"TASKBEACON_{name.upper()}" for name in settings.model_fields_set} == set(values)
 
 
+def test_example_has_a_development_stack_send_no_real_pushes() -> None:
+    text = _EXAMPLE.read_text(encoding="utf-8")
+
+    assert re.search(r"^#TASKBEACON_EXPO_BASE_URL=", text, re.MULTILINE)
+
+
 def test_example_secret_is_refused_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
     values = dict(_ACTIVE.findall(_EXAMPLE.read_text(encoding="utf-8")))
     monkeypatch.setenv("TASKBEACON_SECRET_KEYS", values["TASKBEACON_SECRET_KEYS"])
