@@ -10,10 +10,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.enums import AgentNetwork, LogFormat, SandboxKind
+from app.setting_checks import (
+    check_database_url,
+    check_git_url,
+    check_origin,
+    check_url,
+    check_vapid_key,
+    check_vapid_subject,
+)
 
 __all__ = ["Settings", "get_settings"]
 
@@ -25,7 +33,9 @@ _SERVICE = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?", re.ASCII)
 class Settings(BaseSettings):
     """The service's settings; field `x` is the environment variable `TASKBEACON_X`."""
 
-    model_config = SettingsConfigDict(env_prefix="TASKBEACON_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TASKBEACON_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     development: bool = Field(
         default=False, description="Accept development secrets. Set by the development stack only."
@@ -237,10 +247,22 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _use_asyncpg(cls, value: str) -> str:
-        for prefix in ("postgresql://", "postgres://"):
-            if value.startswith(prefix):
-                return "postgresql+asyncpg://" + value.removeprefix(prefix)
-        return value
+        return check_database_url(value)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _require_redis(cls, value: str) -> str:
+        return check_url(value, "redis", "rediss", "unix")
+
+    @field_validator("expo_base_url")
+    @classmethod
+    def _require_web(cls, value: str) -> str:
+        return check_url(value, "https", "http")
+
+    @field_validator("git_base_url")
+    @classmethod
+    def _require_git(cls, value: str) -> str:
+        return check_git_url(value)
 
     @field_validator("web_push_hosts", mode="before")
     @classmethod
@@ -252,15 +274,31 @@ class Settings(BaseSettings):
     def _empty_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value is not None and value.get_secret_value() else None
 
-    @field_validator("agent_catalog", "agents", mode="before")
+    @field_validator("vapid_private_key", mode="after")
     @classmethod
-    def _no_path_is_unset(cls, value: object) -> object:
-        return value or None
+    def _require_key(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else SecretStr(check_vapid_key(value.get_secret_value()))
+
+    @field_validator("vapid_subject")
+    @classmethod
+    def _require_subject(cls, value: str) -> str:
+        return check_vapid_subject(value)
+
+    @field_validator("home", "workspaces", "agent_catalog", "agents", mode="before")
+    @classmethod
+    def _no_path_is_unset(cls, value: object, info: ValidationInfo) -> object:
+        # An empty path would be the folder that the process happens to be in.
+        return value or cls.model_fields[str(info.field_name)].default
 
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
         return _comma_list(value)
+
+    @field_validator("cors_origins", mode="after")
+    @classmethod
+    def _require_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(check_origin(text) for text in value)
 
     @field_validator("agent_network_services", mode="before")
     @classmethod
@@ -284,6 +322,11 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_unset(cls, value: str | None) -> str | None:
         return value or None
+
+    @field_validator("s3_endpoint_url", "s3_public_endpoint_url", mode="after")
+    @classmethod
+    def _require_s3(cls, value: str | None) -> str | None:
+        return None if value is None else check_url(value, "https", "http")
 
     @model_validator(mode="after")
     def _refuse_weak_secrets(self) -> Self:

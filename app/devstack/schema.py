@@ -40,7 +40,8 @@ async def _database_revision(database_url: str) -> str | None:
     dsn = database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
     try:
         connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError):
+    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError):
+        # ValueError: asyncpg reads fewer URLs by itself than the service does through SQLAlchemy.
         return None
     try:
         revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")

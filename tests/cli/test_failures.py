@@ -118,6 +118,13 @@ def test_missing_schema_asks_for_migrate(taskbeacon: Taskbeacon, empty_database_
         ("TASKBEACON_DATABASE_URL", "mysql://me@localhost/x", "only postgresql:// is supported"),
         ("TASKBEACON_DATABASE_URL", "not a URL", "TASKBEACON_DATABASE_URL"),
         ("TASKBEACON_SECRET_KEYS", "short", "needs 32 characters"),
+        ("TASKBEACON_REDIS_URL", "foo", "TASKBEACON_REDIS_URL: this takes redis://host, "),
+        ("TASKBEACON_CORS_ORIGINS", "notaurl", "TASKBEACON_CORS_ORIGINS: this takes scheme://host[:port]"),
+        (
+            "TASKBEACON_VAPID_PRIVATE_KEY",
+            '{"private_key": "x"}',
+            "TASKBEACON_VAPID_PRIVATE_KEY: this takes 32",
+        ),
     ],
 )
 def test_bad_setting_is_named(taskbeacon: Taskbeacon, name: str, value: str, words: str) -> None:
@@ -125,6 +132,21 @@ def test_bad_setting_is_named(taskbeacon: Taskbeacon, name: str, value: str, wor
 
     assert line.startswith("Error: bad settings: ")
     assert words in line
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "migrate", "dev"])
+@pytest.mark.parametrize(
+    ("url", "words"), [("mysql://x", "only postgresql:// is supported"), ("garbage", "this is no URL")]
+)
+def test_wrong_database_is_named_before_anything_starts(
+    taskbeacon: Taskbeacon, tmp_path: Path, command: str, url: str, words: str
+) -> None:
+    home = tmp_path / "home"
+
+    line = refusal(taskbeacon(command, TASKBEACON_DATABASE_URL=url, TASKBEACON_HOME=str(home)))
+
+    assert line == f"Error: bad settings: TASKBEACON_DATABASE_URL: {words}"
+    assert not home.exists()
 
 
 def test_bad_setting_does_not_show_its_value(taskbeacon: Taskbeacon) -> None:

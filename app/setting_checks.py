@@ -1,0 +1,126 @@
+"""Checks of single settings: each takes a text and returns it, or raises ValueError with what the setting takes.
+
+No message repeats the text, which may hold a password. What a server behind a URL answers is nobody's business here.
+"""
+
+import base64
+import re
+from urllib.parse import urlsplit
+
+__all__ = [
+    "check_database_url",
+    "check_git_url",
+    "check_origin",
+    "check_url",
+    "check_vapid_key",
+    "check_vapid_subject",
+]
+
+_DRIVER = "postgresql+asyncpg"
+_DATABASE_SCHEMES = frozenset({"postgresql", "postgres", _DRIVER})
+# What SQLAlchemy takes, which is more than other readers of URLs do: a password may hold anything but `@`. It is not
+# asked itself, for `make run` would load it at each start.
+_DATABASE_PLACE = re.compile(
+    r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?@]+)?(?::(?P<port>[0-9]{1,5}))?(?:/[^?]*)?(?:\?.*)?",
+    re.ASCII,
+)
+_HIGHEST_PORT = 65535
+# Where the place is a path of this machine, not a host.
+_LOCAL = frozenset({"file", "unix"})
+
+_GIT_SCHEMES = ("https", "http", "ssh", "git", "file")
+# Old names that git still reads.
+_GIT_ALIASES = ("git+ssh", "ssh+git")
+# What git takes for ssh without a scheme: `user@host:folder`. Two colons would name a helper program.
+_GIT_SSH = re.compile(r"(?:[^@/:\s]+@)?(?P<host>[\w.-]+|\[[0-9A-Fa-f:.]+\]):(?!:|//)[^\r\n\0]*", re.ASCII)
+
+# As browsers send it: they write the host in lower case, and no path.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+
+_VAPID_KEY = re.compile(r"[\w-]{43}=?", re.ASCII)
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+# No more than what the library that signs takes.
+_VAPID_SUBJECT = re.compile(
+    r"mailto:[^@\s]+@(?:localhost|[\w-]+(?:\.[\w-]+)+)|https://(?:localhost|[\w-]+(?:\.[\w-]+)+)", re.ASCII
+)
+
+
+def check_url(value: str, *schemes: str) -> str:
+    """Return a URL of one of the schemes that names a host, or a path where the scheme stands for this machine."""
+    if not _is_url(value, schemes):
+        raise ValueError(f"this takes {_alternatives(*map(_form, schemes))}")
+    return value
+
+
+def check_database_url(value: str) -> str:
+    """Return the URL of a PostgreSQL, for the driver that the service uses."""
+    scheme, separator, place = value.partition("://")
+    parts = _DATABASE_PLACE.fullmatch(place)
+    if not separator or parts is None or not value.isprintable():
+        raise ValueError("this is no URL")
+    if scheme not in _DATABASE_SCHEMES:
+        raise ValueError("only postgresql:// is supported")
+    if parts["port"] is not None and not 0 < int(parts["port"]) <= _HIGHEST_PORT:
+        raise ValueError("this is no URL")
+    return f"{_DRIVER}://{place}"
+
+
+def check_git_url(value: str) -> str:
+    """Return what git clones from: a URL, `user@host:folder`, or a folder of this machine."""
+    is_folder = value.startswith("/") and value.isprintable()
+    ssh = _GIT_SSH.fullmatch(value)
+    # `https:/host` is a slip, not a host of that name.
+    is_ssh = ssh is not None and ssh["host"] not in _GIT_SCHEMES
+    if not (is_folder or is_ssh or _is_url(value, _GIT_SCHEMES + _GIT_ALIASES)):
+        forms = _alternatives(*map(_form, _GIT_SCHEMES), "user@host:folder", "an absolute path")
+        raise ValueError(f"this takes {forms}")
+    return value
+
+
+def check_origin(value: str) -> str:
+    """Return a web origin as browsers send it, or `*`."""
+    if value != "*" and not (_ORIGIN.fullmatch(value) and _is_url(value, (value.partition("://")[0],))):
+        raise ValueError("this takes scheme://host[:port] in lower case and without a path, or *")
+    return value
+
+
+def check_vapid_key(value: str) -> str:
+    """Return a private key of web push without padding."""
+    text = value.strip()
+    number = (
+        int.from_bytes(base64.urlsafe_b64decode(f"{text:=<44}"), "big") if _VAPID_KEY.fullmatch(text) else 0
+    )
+    if not 0 < number < _P256_ORDER:
+        raise ValueError(
+            "this takes 32 bytes in base64url, as `taskbeacon admin create-vapid-key` prints `private_key`"
+        )
+    return text.rstrip("=")
+
+
+def check_vapid_subject(value: str) -> str:
+    """Return whom push services may write to."""
+    if not _VAPID_SUBJECT.fullmatch(value):
+        raise ValueError("this takes mailto:name@host or https://host")
+    return value
+
+
+def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
+    if value.partition("://")[0] not in schemes or not value.isprintable():
+        return False
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme in _LOCAL:
+        return bool(parts.path)
+    return bool(parts.hostname) and " " not in parts.netloc and port != 0
+
+
+def _form(scheme: str) -> str:
+    return f"{scheme}:///path" if scheme in _LOCAL else f"{scheme}://host"
+
+
+def _alternatives(*forms: str) -> str:
+    *others, last = forms
+    return f"{', '.join(others)} or {last}" if others else last
