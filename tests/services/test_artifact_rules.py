@@ -104,7 +104,7 @@ def test_keys_stay_below_their_prefix_and_are_accepted_back(name: str) -> None:
     assert staged.rpartition("/")[0] == f"{prefix}/staged/{ID}"
     assert on_run.rpartition("/")[0] == f"{prefix}/run_{RUN}"
     # What a store on a file system takes for one name.
-    assert max(len(segment.encode()) for segment in (staged + on_run).split("/")) <= 255
+    assert max(len(segment.encode()) for segment in f"{staged}/{on_run}".split("/")) <= 255
     assert len(staged) <= 500
     assert len(staged.encode()) <= 1024
     assert is_staged_path(staged, PROJECT, TASK, artifact_id=ID)
