@@ -18,6 +18,7 @@ import structlog
 
 from app.observability import redact
 from tests.fixtures.servers import start_servers, stop_servers
+from tests.support.waiting import next_round
 
 _FIXTURES = (
     "tests.fixtures.order",
@@ -95,7 +96,7 @@ def nothing_left_running(shared_loop: asyncio.AbstractEventLoop) -> Generator[No
 
 async def _end_tasks_but(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
     """Cancel the other tasks, await their end and return them; those that were about to end are none of them."""
-    await asyncio.sleep(0)
+    await next_round()
     left = asyncio.all_tasks() - before
     left.discard(cast("asyncio.Task[Any]", asyncio.current_task()))
     for task in left:

@@ -2,8 +2,8 @@
 
 import json
 import os
+import signal
 import sys
-import time
 from typing import Any
 
 
@@ -84,14 +84,14 @@ def crash(_prompt: Prompt) -> Answer:
 
 def hang_up(_prompt: Prompt) -> Answer:
     os.close(1)
-    time.sleep(600)
+    signal.pause()
     return DONE
 
 
 def long_line(_prompt: Prompt) -> Answer:
     sys.stdout.write("x" * (17 * 2**20))
     sys.stdout.flush()
-    time.sleep(600)
+    signal.pause()
     return DONE
 
 
@@ -122,7 +122,7 @@ def wait_for_cancel(_prompt: Prompt) -> Answer:
 
 def deaf(_prompt: Prompt) -> Answer:
     """Look at nothing that comes, for ever."""
-    time.sleep(600)
+    signal.pause()
     return DONE
 
 

@@ -189,7 +189,7 @@ async def test_what_is_left_behind_ends_with_the_run(walled: Runner, tmp_path: P
         "            signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "            if number % 2:\n"
         "                subprocess.Popen(['true'])\n"
-        f"            os.execvp('python3', ['python3', '-c', 'import time; time.sleep(600)', '{marker}'])\n"
+        f"            os.execvp('python3', ['python3', '-c', 'import signal; signal.pause()', '{marker}'])\n"
         "        os._exit(0)\n```"
     )
     assert outcome.done

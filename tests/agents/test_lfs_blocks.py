@@ -11,7 +11,7 @@ import pytest
 from app.agents.lfs.blocks import take_in
 from app.agents.lfs.objects import ObjectFolder
 from tests.support.lfs import pointer_of
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, next_round
 
 CONTENT = b"content"
 
@@ -82,7 +82,7 @@ async def test_cancellation_waits_for_an_object_that_is_being_kept(
     taking = asyncio.create_task(take_in(blocks(CONTENT), pointer, folder))
     await eventually(has_begun)
     taking.cancel()
-    await asyncio.sleep(0)
+    await next_round()
     assert not taking.done()
     goes_on.set()
 

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from app.agents.spawning import spawn
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, next_round
 
 PIPE = asyncio.subprocess.PIPE
 
@@ -50,7 +50,7 @@ def test_nothing_stays_open(runner: asyncio.Runner) -> None:
         with pytest.raises(FileNotFoundError):
             await spawn("/no/such/program", stdin=PIPE, stdout=PIPE)
         # Pipes are closed in the next round of the loop.
-        await asyncio.sleep(0)
+        await next_round()
         assert len(open_descriptors()) <= len(before)
 
     with runner:
@@ -63,7 +63,7 @@ def test_start_that_is_cancelled_leaves_neither_program_nor_pipe(runner: asyncio
     async def start(rounds: int) -> bool:
         starting = asyncio.create_task(spawn("sleep", "86400", stdin=PIPE, stdout=PIPE, stderr=PIPE))
         for _ in range(rounds):
-            await asyncio.sleep(0)
+            await next_round()
         is_cancelled = starting.cancel()
         [result] = await asyncio.gather(starting, return_exceptions=True)
         assert isinstance(result, asyncio.CancelledError) is is_cancelled
@@ -95,7 +95,7 @@ def test_end_is_seen_by_all_who_wait_also_while_output_is_unread(runner: asyncio
         assert await process.stdout.readline() == b"one\n"
         assert process.returncode is None
         given_up = asyncio.create_task(process.wait())
-        await asyncio.sleep(0)
+        await next_round()
         given_up.cancel()
         waiting = [asyncio.create_task(process.wait()) for _ in range(2)]
         process.send_signal(signal.SIGTERM)

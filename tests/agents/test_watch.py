@@ -48,13 +48,13 @@ async def test_process_bomb_ends_the_run(limited: Runner, tmp_path: Path) -> Non
         limited,
         python(
             "processes",
-            "import os, time",
+            "import os, signal",
             "for _ in range(70):",
             "    if os.fork() == 0:",
             # A session of its own: no group holds them together.
             "        os.setsid()",
             f"        os.execvp('sh', ['sh', '-c', 'sleep 600; : {marker}'])",
-            "time.sleep(600)",
+            "signal.pause()",
         ),
     )
     assert said == "The run had more than 60 processes and threads at a time."
@@ -67,12 +67,12 @@ async def test_memory_that_many_processes_share_out_ends_the_run(limited: Runner
         limited,
         python(
             "memory",
-            "import os, time",
+            "import os, signal",
             "for _ in range(8):",
             "    if os.fork() == 0:",
             "        kept = bytearray(os.urandom(2**20)) * 90",
-            "        time.sleep(600)",
-            "time.sleep(600)",
+            "        signal.pause()",
+            "signal.pause()",
         ),
     )
     assert said == "The run used more than 256 MiB of memory."
@@ -83,12 +83,12 @@ async def test_memory_in_files_without_a_name_ends_the_run(limited: Runner) -> N
         limited,
         python(
             "memfd",
-            "import os, time",
+            "import os, signal",
             "kept = [os.memfd_create('x') for _ in range(8)]",
             "for descriptor in kept:",
             "    for _ in range(48):",
             "        os.write(descriptor, bytes(2**20))",
-            "time.sleep(600)",
+            "signal.pause()",
         ),
     )
     assert said == "The run used more than 256 MiB of memory."
@@ -102,10 +102,10 @@ async def test_filled_disk_ends_the_run(limited: Runner, place: str) -> None:
         limited,
         python(
             "disk",
-            "import os, time",
+            "import os, signal",
             "for n in range(12):",
             f"    open({place}, 'wb').write(bytes(8 * 2**20))",
-            "time.sleep(600)",
+            "signal.pause()",
         ),
     )
     assert said == "The run filled more than 48 MiB of the disk."
@@ -116,13 +116,13 @@ async def test_deleted_files_that_are_open_count(limited: Runner) -> None:
         limited,
         python(
             "deleted",
-            "import os, time",
+            "import os, signal",
             "kept = []",
             "for n in range(12):",
             "    kept.append(open('f', 'wb', buffering=0))",
             "    os.unlink('f')",
             "    kept[-1].write(bytes(8 * 2**20))",
-            "time.sleep(600)",
+            "signal.pause()",
         ),
     )
     assert said == "The run filled more than 48 MiB of the disk."
@@ -133,12 +133,12 @@ async def test_files_in_folders_deeper_than_a_path_is_long_count(limited: Runner
         limited,
         python(
             "deep",
-            "import os, time",
+            "import os, signal",
             "for _ in range(300):",
             "    os.mkdir('d' * 50); os.chdir('d' * 50)",
             "for n in range(12):",
             "    open('f%d' % n, 'wb').write(bytes(8 * 2**20))",
-            "time.sleep(600)",
+            "signal.pause()",
         ),
     )
     assert said == "The run filled more than 48 MiB of the disk."

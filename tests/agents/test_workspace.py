@@ -9,6 +9,7 @@ import pytest
 
 from app.agents.workspace import open_workspace, reclaim
 from tests.agents.conftest import eventually
+from tests.support.waiting import next_round
 
 
 async def test_workspaces_are_private_and_removed(tmp_path: Path) -> None:
@@ -50,8 +51,8 @@ async def test_removal_survives_being_cancelled_again(tmp_path: Path) -> None:
     task = asyncio.create_task(work())
     await opened.wait()
     task.cancel()
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await next_round()
+    await next_round()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -22,7 +22,7 @@ home.create()
 home.acquire()
 home.announce({"base_url": "http://127.0.0.1:1"}, {"TASKBEACON_S3_BUCKET": "b"})
 print("held", flush=True)
-sys.stdin.read() if len(sys.argv) > 2 else __import__("time").sleep(600)
+sys.stdin.read() if len(sys.argv) > 2 else __import__("signal").pause()
 """
 
 

@@ -11,13 +11,13 @@ from app.devstack.watchdog import snapshot
 from tests.devstack.launchers import ended, launcher, run_source, wait_for
 
 # One child ignores every polite signal; the other has a child in a session of its own.
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); time.sleep(600)"
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); signal.pause()"
 PARENT = """
 import signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), sys.exit(0)))
 subprocess.Popen(["sleep", "600"], start_new_session=True)
 print("up")
-time.sleep(600)
+signal.pause()
 """
 LAUNCHER = """
 import json, os, signal, sys
@@ -81,9 +81,9 @@ def test_no_child_or_grandchild_outlives_its_launcher(
 def test_children_stop_in_reverse_order_of_their_start(tmp_path: Path) -> None:
     record = tmp_path / "record"
     child = (
-        "import signal, sys, time; name = sys.argv[1]\n"
+        "import signal, sys; name = sys.argv[1]\n"
         f"signal.signal(signal.SIGTERM, lambda *_: (open({str(record)!r}, 'a').write(name), sys.exit(0)))\n"
-        "print('up'); time.sleep(600)"
+        "print('up'); signal.pause()"
     )
     run(
         """

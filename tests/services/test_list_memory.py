@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from app.services.list_memory import Remembered
+from tests.support.waiting import next_round
 
 
 class Source:
@@ -37,7 +38,7 @@ async def test_many_who_ask_at_once_wait_for_one() -> None:
     memory, source = Remembered[str](8), Source()
     source.free.clear()
     asking = [asyncio.create_task(memory.get("key", 1, source)) for _ in range(5)]
-    await asyncio.sleep(0)
+    await next_round()
     source.free.set()
     assert await asyncio.gather(*asking) == ["value 1"] * 5
     assert source.asked == 1
@@ -47,9 +48,9 @@ async def test_who_waited_for_an_older_snapshot_finds_out_anew() -> None:
     memory, source = Remembered[str](8), Source(version=1)
     source.free.clear()
     earlier = asyncio.create_task(memory.get("key", 1, source))
-    await asyncio.sleep(0)
+    await next_round()
     later = asyncio.create_task(memory.get("key", 2, source))
-    await asyncio.sleep(0)
+    await next_round()
     source.version = 2
     source.free.set()
     assert (await earlier, await later) == ("value 1", "value 2")
@@ -65,9 +66,9 @@ async def test_next_one_asks_when_the_first_fails_or_goes_away() -> None:
         await memory.get("key", 1, fail)
     source.free.clear()
     gone = asyncio.create_task(memory.get("key", 1, source))
-    await asyncio.sleep(0)
+    await next_round()
     waiting = asyncio.create_task(memory.get("key", 1, source))
-    await asyncio.sleep(0)
+    await next_round()
     gone.cancel()
     source.free.set()
     assert await waiting == "value 2"

@@ -1,9 +1,10 @@
 """The one place where tests wait: for a condition, with a deadline, never for a length of time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import types
+from collections.abc import Awaitable, Callable, Generator
 
-__all__ = ["eventually"]
+__all__ = ["eventually", "next_round"]
 
 _PAUSE_SECONDS = 0.05
 
@@ -18,3 +19,9 @@ async def eventually(holds: Callable[[], Awaitable[bool]], *, within_seconds: fl
                     await nothing.wait()
             except TimeoutError:
                 continue
+
+
+@types.coroutine
+def next_round() -> Generator[None, None, None]:
+    """Let everybody else who is ready go on first: one round of the loop, and no time."""
+    yield
