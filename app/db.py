@@ -10,15 +10,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import orjson
 import structlog
 from sqlalchemy import ExceptionContext, event
-from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.config import Settings
+from app.outages import DatabaseUnavailable, is_database_outage
 
 __all__ = [
     "DatabaseUnavailable",
@@ -26,7 +27,6 @@ __all__ = [
     "after_commit",
     "create_engine",
     "create_session_factory",
-    "is_server_away",
     "release",
     "unit_of_work",
 ]
@@ -39,14 +39,16 @@ _STATEMENT_TIMEOUT_SECONDS = 30
 _CONNECT_TIMEOUT_SECONDS = 5
 _POOL_TIMEOUT_SECONDS = 10
 
-# Classes of SQLSTATE that speak of the server, not of the statement: connection, resources, shutdown or start-up.
-_SERVER_AWAY = ("08", "53", "57P")
+# What comes out of a session; a socket may also break while a new connection is prepared.
+_DRIVER_ERRORS = (
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+)
 
 log = structlog.get_logger(__name__)
-
-
-class DatabaseUnavailable(Exception):
-    """The database does not answer; the same transaction may work in a moment."""
 
 
 def create_engine(
@@ -82,7 +84,7 @@ def create_engine(
     )
     event.listen(engine.sync_engine, "do_connect", _connect)
     event.listen(engine.sync_engine, "checkout", _refuse_closed_connection)
-    event.listen(engine.sync_engine, "handle_error", _name_silence)
+    event.listen(engine.sync_engine, "handle_error", _name_outage)
     return engine
 
 
@@ -126,8 +128,8 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
             if session.in_transaction() or session.identity_map:
                 # Not even a second cancellation may keep a connection from going back.
                 await asyncio.shield(asyncio.create_task(session.close()))
-    except (DBAPIError, PoolTimeoutError) as error:
-        if isinstance(error, PoolTimeoutError) or error.connection_invalidated or is_server_away(error.orig):
+    except _DRIVER_ERRORS as error:
+        if isinstance(error, ConnectionError) or is_database_outage(error):
             raise DatabaseUnavailable(str(error)) from error
         raise
     await _run(hooks)
@@ -167,12 +169,6 @@ def _dump_json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def is_server_away(error: BaseException | None) -> bool:
-    """Tell whether a failure of the driver speaks of the server, not of the statement."""
-    sqlstate = getattr(error, "sqlstate", None) or ""
-    return isinstance(error, OSError) or sqlstate.startswith(_SERVER_AWAY)
-
-
 def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: Any) -> Any:
     """Connect, and name the failures that the driver leaves to the operating system."""
     try:
@@ -181,13 +177,15 @@ def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: 
         raise DatabaseUnavailable(str(error) or "timed out") from error
 
 
-def _name_silence(context: ExceptionContext) -> None:
-    """Give up a connection that broke or fell silent, where the driver lets the bare failure of the socket through."""
+def _name_outage(context: ExceptionContext) -> None:
+    """Raise what says that the database is away, for whatever the driver raises then."""
     error = context.original_exception
-    if isinstance(error, OSError):
+    if isinstance(error, OSError | asyncpg.InternalClientError):
         # A rollback would be answered as little.
         context.is_disconnect = True
-        context.invalidate_pool_on_disconnect = False
+    # Whether the other connections broke too shows when they are taken from the pool.
+    context.invalidate_pool_on_disconnect = False
+    if context.is_disconnect or is_database_outage(error):
         raise DatabaseUnavailable(str(error) or "not answered in time") from error
 
 

@@ -1,10 +1,11 @@
 """Statements that are built and compiled once, and performed by the driver with nothing in between.
 
 This is the ordinary way to answer a request (CONTRIBUTING, "Queries"): building and compiling a statement takes longer
-than performing it, and so does a transaction around a single one. A session that has begun its transaction takes the
-statement into it. A session that has not leaves it to be a transaction of its own: no BEGIN, no COMMIT, one round trip.
-What must be all or nothing with other statements therefore comes behind one of the session's own, or after
-`await session.begin()`.
+than performing it, and so does a transaction around a single one.
+
+A read joins the transaction of its session; before there is one, it stands alone: no BEGIN, no COMMIT, one round trip. A
+write begins the transaction of its session, so that whatever fails afterwards takes it back. Only `first_alone` and
+`perform_alone` let a write commit by itself; `tests/test_statements.py` lists who may (ADR 44).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +15,13 @@ from typing import Any, cast
 
 import asyncpg
 from sqlalchemy import Dialect, Executable
-from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi, dialect
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.util import greenlet_spawn
 
-from app.db import DatabaseUnavailable, is_server_away
+from app.outages import DatabaseUnavailable, is_database_outage
 
 __all__ = ["Fields", "Prepared"]
 
@@ -45,21 +47,21 @@ class Prepared:
                 (name, compiled.params[name], _processor(compiled.binds[name]))
                 for name in compiled.positiontup or ()
             ],
+            # A SELECT may write too, by one of its CTEs.
+            writes=any(getattr(part, "is_dml", False) for part in iterate(self._statement)),  # type: ignore[arg-type] # likewise
         )
 
     async def all(self, session: AsyncSession, values: Mapping[str, Any]) -> Sequence[Fields]:
-        """Perform the statement and return its rows.
+        """Perform the statement and return its rows; one that writes does so in the session's transaction.
 
         Raises:
             DatabaseUnavailable: the server went away.
             IntegrityError: a constraint refused what was to be written.
 
         """
-        engine = session.bind
-        if session.in_transaction() or not isinstance(engine, AsyncEngine):
-            rows = (await session.execute(self._statement, dict(values))).mappings().all()
-            return cast("Sequence[Fields]", rows)
-        return await _alone(engine, self._sent.sql, self._sent.arguments(values))
+        if self._sent.writes or session.in_transaction():
+            return await _within(session, self._sent, values)
+        return await _alone(session, self._sent, values)
 
     async def first(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
         """Do as `all` does; return the first row, None if there is none."""
@@ -68,11 +70,22 @@ class Prepared:
 
     async def perform(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
         """Do as `all` does with a statement that returns no rows."""
-        engine = session.bind
-        if session.in_transaction() or not isinstance(engine, AsyncEngine):
-            await session.execute(self._statement, dict(values))
-        else:
-            await _alone(engine, self._sent.sql, self._sent.arguments(values))
+        await self.all(session, values)
+
+    async def first_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
+        """Perform a write as a transaction of its own, committed when this returns; return its first row, if any.
+
+        For a write whose own statement holds every condition, and after which nothing can fail that would have to
+        take it back. Joins the session's transaction where there is one. Raises what `all` does.
+        """
+        if session.in_transaction():
+            return await self.first(session, values)
+        rows = await _alone(session, self._sent, values)
+        return rows[0] if rows else None
+
+    async def perform_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
+        """Do as `first_alone` does with a statement that returns no rows."""
+        await self.first_alone(session, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,7 @@ class _Sent:
     sql: str
     # In the order of the driver's arguments: the name, what it holds unless given, how it is sent.
     parameters: Sequence[tuple[str, Any, Callable[[Any], Any] | None]]
+    writes: bool
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """Return the arguments of one call."""
@@ -92,21 +106,34 @@ class _Sent:
         return arguments
 
 
-async def _alone(engine: AsyncEngine, sql: str, arguments: Sequence[Any]) -> Sequence[Fields]:
-    driver: asyncpg.Connection | None = None
+async def _within(session: AsyncSession, sent: _Sent, values: Mapping[str, Any]) -> Sequence[Fields]:
+    """Perform a statement in the session's transaction, which it begins if need be."""
+    connection = await session.connection()
+    result = await connection.exec_driver_sql(sent.sql, tuple(sent.arguments(values)))
+    return cast("Sequence[Fields]", result.mappings().all()) if result.returns_rows else ()
+
+
+async def _alone(session: AsyncSession, sent: _Sent, values: Mapping[str, Any]) -> Sequence[Fields]:
+    """Perform a statement as a transaction of its own, past the session."""
+    arguments = sent.arguments(values)
+    engine = cast("AsyncEngine", session.bind).sync_engine
     try:
-        connection = await greenlet_spawn(engine.sync_engine.raw_connection)
+        connection = await greenlet_spawn(engine.raw_connection)
         try:
             driver = cast("asyncpg.Connection", connection.driver_connection)
-            return cast("Sequence[Fields]", await driver.fetch(sql, *arguments))
+            return cast("Sequence[Fields]", await driver.fetch(sent.sql, *arguments))
+        except asyncpg.InternalClientError:
+            # The driver no longer knows what the server will say next.
+            connection.invalidate()
+            raise
         finally:
             # Nothing was begun, so there is nothing to roll back: this waits for nobody.
             connection.close()
     except asyncpg.IntegrityConstraintViolationError as error:
-        raise IntegrityError(sql, None, error) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, AsyncAdapt_asyncpg_dbapi.Error, OSError) as error:
-        if (driver is not None and driver.is_closed()) or is_server_away(error):
-            raise DatabaseUnavailable(str(error)) from error
+        raise IntegrityError(sent.sql, None, error) from error
+    except Exception as error:
+        if isinstance(error, OSError) or is_database_outage(error):
+            raise DatabaseUnavailable(str(error) or "not answered in time") from error
         raise
 
 

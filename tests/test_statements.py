@@ -1,13 +1,20 @@
 """Statements that are compiled once: alone without a transaction, or within the one that a session has begun."""
 
+import ast
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
 import asyncpg
 import pytest
 from sqlalchemy import bindparam, case, column, func, select, table, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import app
 from app.config import Settings
 from app.db import DatabaseUnavailable, SessionFactory, create_engine, create_session_factory, unit_of_work
+from app.errors import NotFound
 from app.models import Project, User
 from app.statements import Prepared
 from tests.support.factories import make_project, make_user
@@ -37,46 +44,90 @@ async def name_of(sessions: SessionFactory, project_id: int) -> str:
 
 
 @pytest.fixture
-async def project_id(committed_sessions: SessionFactory) -> int:
-    async with unit_of_work(committed_sessions) as session:
+async def project_id(sessions: SessionFactory) -> int:
+    async with unit_of_work(sessions) as session:
         return (await make_project(session, name="Before")).id
 
 
 async def test_statement_alone_is_one_round_trip(
-    committed_sessions: SessionFactory, engine: AsyncEngine, project_id: int
+    sessions: SessionFactory, engine: AsyncEngine, project_id: int
 ) -> None:
-    async with unit_of_work(committed_sessions) as session:
-        with recorded(engine) as statements:
+    async with unit_of_work(sessions) as session:
+        async with recorded(engine) as statements:
             row = await BY_ID.first(session, {"id": project_id})
         assert not session.in_transaction()
     # The driver tells of a statement a moment later, so this one goes before the look at it.
-    assert await name_of(committed_sessions, project_id) == "Before"
+    assert await name_of(sessions, project_id) == "Before"
     assert row is not None
     assert (row["id"], row["name"]) == (project_id, "Before")
     assert len(statements) == 1
 
 
-async def test_write_alone_is_committed_at_once(committed_sessions: SessionFactory, project_id: int) -> None:
-    async with unit_of_work(committed_sessions) as session:
-        await RENAME.all(session, {"project_id": project_id, "new_name": "After"})
-        assert await name_of(committed_sessions, project_id) == "After"
+async def test_write_is_taken_back_by_what_fails_after_it(sessions: SessionFactory, project_id: int) -> None:
+    """Nothing stood before it in its session."""
+
+    async def fail() -> None:
+        async with unit_of_work(sessions) as session:
+            row = await RENAME.first(session, {"project_id": project_id, "new_name": "After"})
+            assert row is not None
+            raise NotFound
+
+    with pytest.raises(NotFound):
+        await fail()
+    assert await name_of(sessions, project_id) == "Before"
 
 
+async def test_write_by_a_part_of_a_select_is_one_too(sessions: SessionFactory, project_id: int) -> None:
+    part = update(Project).values(name="After").where(Project.id == project_id).returning(Project.id)
+    statement = Prepared(select(part.cte("renamed").c.id))
+    async with unit_of_work(sessions) as session:
+        assert await statement.first(session, {}) is not None
+        assert await name_of(sessions, project_id) == "Before"
+    assert await name_of(sessions, project_id) == "After"
+
+
+async def test_write_alone_is_committed_at_once(sessions: SessionFactory, project_id: int) -> None:
+    async with unit_of_work(sessions) as session:
+        row = await RENAME.first_alone(session, {"project_id": project_id, "new_name": "After"})
+        assert row is not None
+        assert await name_of(sessions, project_id) == "After"
+
+
+@pytest.mark.parametrize("write", [RENAME.all, RENAME.first_alone])
 async def test_write_behind_another_statement_goes_with_its_transaction(
-    committed_sessions: SessionFactory, project_id: int
+    sessions: SessionFactory, project_id: int, write: Callable[..., Awaitable[Any]]
 ) -> None:
-    async with unit_of_work(committed_sessions) as session:
+    async with unit_of_work(sessions) as session:
         assert await session.get(Project, project_id) is not None
-        await RENAME.all(session, {"project_id": project_id, "new_name": "After"})
-        assert await name_of(committed_sessions, project_id) == "Before"
+        await write(session, {"project_id": project_id, "new_name": "After"})
+        assert await name_of(sessions, project_id) == "Before"
         await session.rollback()
-    assert await name_of(committed_sessions, project_id) == "Before"
+    assert await name_of(sessions, project_id) == "Before"
+
+
+def test_those_who_let_a_write_stand_alone_are_these() -> None:
+    """Each statement holds every condition of its write, and nothing behind it would have to take it back (ADR 44)."""
+    calls = {
+        (path.stem, function.name)
+        for path in Path(app.__path__[0]).rglob("*.py")
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and node.attr in {"first_alone", "perform_alone"}
+    }
+    assert calls == {
+        ("presence", "beat"),
+        ("access", "_note_use"),
+        ("run_lifecycle", "extend_lease"),
+        ("run_lifecycle", "mark_agent_started"),
+        ("statements", "perform_alone"),
+    }
 
 
 async def test_what_a_session_wrote_is_seen_by_its_next_statement(
-    committed_sessions: SessionFactory, project_id: int
+    sessions: SessionFactory, project_id: int
 ) -> None:
-    async with unit_of_work(committed_sessions) as session:
+    async with unit_of_work(sessions) as session:
         project = await session.get_one(Project, project_id)
         project.name = "Flushed"
         await session.flush()
@@ -85,22 +136,22 @@ async def test_what_a_session_wrote_is_seen_by_its_next_statement(
     assert row["name"] == "Flushed"
 
 
-async def test_refusal_by_a_constraint_is_an_integrity_error(committed_sessions: SessionFactory) -> None:
+async def test_refusal_by_a_constraint_is_an_integrity_error(sessions: SessionFactory) -> None:
     impossible = Prepared(
         update(User).where(User.id == bindparam("id")).values(email=bindparam("email")).returning(User.id)
     )
-    async with unit_of_work(committed_sessions) as session:
+    async with unit_of_work(sessions) as session:
         user, other = await make_user(session), await make_user(session)
-    async with unit_of_work(committed_sessions) as session:
+    async with unit_of_work(sessions) as session:
         with pytest.raises(IntegrityError):
             await impossible.all(session, {"id": user.id, "email": other.email})
 
 
 async def test_failure_of_a_statement_is_not_a_failure_of_the_server(
-    committed_sessions: SessionFactory,
+    sessions: SessionFactory,
 ) -> None:
     dividing = Prepared(select(1 / bindparam("by", value=0)))
-    async with unit_of_work(committed_sessions) as session:
+    async with unit_of_work(sessions) as session:
         with pytest.raises(asyncpg.DivisionByZeroError):
             await dividing.all(session, {})
 
@@ -116,14 +167,12 @@ async def test_server_that_is_away_is_told_apart(settings: Settings) -> None:
     await engine.dispose()
 
 
-async def test_session_whose_server_ended_it_is_replaced(
-    committed_sessions: SessionFactory, project_id: int
-) -> None:
+async def test_session_whose_server_ended_it_is_replaced(sessions: SessionFactory, project_id: int) -> None:
     end = Prepared(select(func.pg_terminate_backend(func.pg_backend_pid())))
-    async with unit_of_work(committed_sessions) as session:
+    async with unit_of_work(sessions) as session:
         with pytest.raises(DatabaseUnavailable):
             await end.all(session, {})
-    assert await name_of(committed_sessions, project_id) == "Before"
+    assert await name_of(sessions, project_id) == "Before"
 
 
 async def test_server_that_does_not_answer_in_time_is_away(settings: Settings) -> None:

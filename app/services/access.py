@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from app.clock import utcnow
-from app.db import release
 from app.enums import Scope
 from app.errors import AuthenticationFailed, NotFound, PermissionDenied
 from app.models import ApiKey, Membership, Project, Run, SandboxEnvironment, Task, User
@@ -182,8 +181,7 @@ async def _note_use(session: AsyncSession, key_id: UUID, last_used_at: datetime 
     stale_at = now - _LAST_USED_RESOLUTION
     if last_used_at is not None and last_used_at > stale_at:
         return
-    await _NOTE_USE.perform(session, {"key_id": key_id, "stale_at": stale_at, "now": now})
-    await release(session)
+    await _NOTE_USE.perform_alone(session, {"key_id": key_id, "stale_at": stale_at, "now": now})
 
 
 def require_project(principal: Principal) -> ProjectRef:

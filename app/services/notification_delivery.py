@@ -227,9 +227,6 @@ async def settle(
     for delivery, outcome in said:
         ends[end_of(delivery, outcome, now)].append((delivery, outcome))
     dead = [delivery for delivery, outcome in said if isinstance(outcome, DeadToken)]
-    if (dead or len(ends) > 1) and not session.in_transaction():
-        # All or nothing: a dead token that stays would be pushed to again.
-        _ = await session.begin()
     for end, those in ends.items():
         await _SETTLE.perform(session, _given(those, end, now))
     await _remove_tokens(session, [(delivery.device_id, delivery.user_id) for delivery in dead])

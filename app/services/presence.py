@@ -54,10 +54,11 @@ async def beat(session: AsyncSession, caller: Principal, task_id: UUID, device_i
         **visibility(caller),
     }
     try:
-        (seen,) = await _BEAT.all(session, values)
+        seen = await _BEAT.first_alone(session, values)
     except IntegrityError as error:
         # Task or device was removed between our look at it and our row.
         raise NotFound(_NOT_THE_CALLERS) from error
+    assert seen is not None
     if not seen["task"]:
         raise NotFound
     if not seen["device"]:

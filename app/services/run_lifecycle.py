@@ -223,7 +223,7 @@ async def claim(
 async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
     """Prove that the job is alive; False means that the run is no longer its own and the agent must stop."""
     values = {"run": run_id, "owner": owner, "until": utcnow() + LEASE}
-    return await _EXTEND.first(session, values) is not None
+    return await _EXTEND.first_alone(session, values) is not None
 
 
 async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
@@ -232,7 +232,7 @@ async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str)
     False means that the run is no longer the job's own, and no agent may be started. The first note stands.
     """
     values = {"run": run_id, "owner": owner, "started": {AGENT_STARTED: utcnow().isoformat()}}
-    return await _MARK_STARTED.first(session, values) is not None
+    return await _MARK_STARTED.first_alone(session, values) is not None
 
 
 async def finish(

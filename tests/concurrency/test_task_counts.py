@@ -92,11 +92,11 @@ async def test_of_many_who_ask_for_pages_of_a_search_one_counts(
             await make_task(session, project=project, created_by=owner, title=f"found {number}")
     pages = ["", "", "&limit=1", "&limit=1&offset=1", "&limit=1&offset=1", "&offset=3"]
     transport = httpx.ASGITransport(application)
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://testserver", headers=bearer(key)
-    ) as client:
-        with recorded(engine) as statements:
-            answers = await asyncio.gather(*(client.get(f"{tasks_url}?search=found{page}") for page in pages))
+    async with (
+        httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=bearer(key)) as client,
+        recorded(engine) as statements,
+    ):
+        answers = await asyncio.gather(*(client.get(f"{tasks_url}?search=found{page}") for page in pages))
     shown = [[task["title"] for task in assert_page(answer, count=3)] for answer in answers]
     every = ["found 2", "found 1", "found 0"]
     assert shown == [every, every, ["found 2"], ["found 1"], ["found 1"], []]

@@ -9,8 +9,8 @@ import httpx
 import orjson
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db import create_engine, create_session_factory
 from app.enums import OriginProduct
@@ -23,6 +23,7 @@ from tests.support.assertions import (
     assert_parse_error,
     concerning,
 )
+from tests.support.faults import altered
 from tests.support.processes import free_port
 from tests.support.routes import BODY_ROUTES, Route
 
@@ -402,13 +403,14 @@ class TestUnexpected:
     async def test_unexpected_error_tells_no_details(
         self,
         client: httpx.AsyncClient,
-        session: AsyncSession,
+        engine: AsyncEngine,
         tasks_url: str,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        await session.execute(text("ALTER TABLE tasks RENAME TO gone"))
         caplog.set_level(logging.ERROR, logger="app")
-        response = await client.get(tasks_url, headers={"X-Request-Id": "planted-failure"})
+        gone = altered(engine, "ALTER TABLE tasks RENAME TO gone", undo="ALTER TABLE gone RENAME TO tasks")
+        async with gone:
+            response = await client.get(tasks_url, headers={"X-Request-Id": "planted-failure"})
         assert_error(response, 500, type="server_error", code="error", detail="A server error occurred.")
         assert response.headers["x-request-id"] == "planted-failure"
         logged = [record.getMessage() for record in caplog.records]

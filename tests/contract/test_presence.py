@@ -86,7 +86,7 @@ async def test_beat_is_one_statement_after_authentication(
     # The first request notes the use of the key.
     await client.post(url, json={"device_id": str(device.id)})
 
-    with recorded(engine) as statements:
+    async with recorded(engine) as statements:
         await client.post(url, json={"device_id": str(device.id)})
 
     assert len(statements) == 2
@@ -220,8 +220,8 @@ def _principal(user: User, project: Project) -> Principal:
     )
 
 
-async def test_concurrent_beats_and_leaves_never_fail(committed_sessions: SessionFactory) -> None:
-    async with unit_of_work(committed_sessions) as session:
+async def test_concurrent_beats_and_leaves_never_fail(sessions: SessionFactory) -> None:
+    async with unit_of_work(sessions) as session:
         project = await make_project(session)
         user = await make_user(session, projects=[project])
         task = await make_task(session, project=project, created_by=user)
@@ -229,21 +229,21 @@ async def test_concurrent_beats_and_leaves_never_fail(committed_sessions: Sessio
     caller = _principal(user, project)
 
     async def beat() -> None:
-        async with unit_of_work(committed_sessions) as session:
+        async with unit_of_work(sessions) as session:
             await presence.beat(session, caller, task.id, device.id)
 
     async def leave() -> None:
-        async with unit_of_work(committed_sessions) as session:
+        async with unit_of_work(sessions) as session:
             await presence.leave(session, caller, task.id, device.id)
 
     await asyncio.gather(*(beat() for _ in range(30)), *(leave() for _ in range(10)))
     await beat()
 
-    assert [row[:2] for row in await rows(committed_sessions)] == [(task.id, device.id)]
+    assert [row[:2] for row in await rows(sessions)] == [(task.id, device.id)]
 
 
-async def test_beat_that_races_the_end_of_its_device_is_not_found(committed_sessions: SessionFactory) -> None:
-    async with unit_of_work(committed_sessions) as session:
+async def test_beat_that_races_the_end_of_its_device_is_not_found(sessions: SessionFactory) -> None:
+    async with unit_of_work(sessions) as session:
         project = await make_project(session)
         user = await make_user(session, projects=[project])
         task = await make_task(session, project=project, created_by=user)
@@ -252,11 +252,11 @@ async def test_beat_that_races_the_end_of_its_device_is_not_found(committed_sess
     deleted = asyncio.Event()
 
     async def beat() -> None:
-        async with unit_of_work(committed_sessions) as session:
+        async with unit_of_work(sessions) as session:
             await deleted.wait()
             await presence.beat(session, caller, task.id, device.id)
 
-    async with committed_sessions() as session:
+    async with sessions() as session:
         await session.delete(await session.get_one(PushToken, device.id))
         await session.flush()
         beating = asyncio.create_task(beat())

@@ -89,9 +89,9 @@ def worker(service: Service) -> ServiceProcess:
 
 
 @pytest.fixture
-async def key(committed_sessions: SessionFactory) -> str:
+async def key(sessions: SessionFactory) -> str:
     """The key of a user whose current project is a new one."""
-    async with unit_of_work(committed_sessions) as session:
+    async with unit_of_work(sessions) as session:
         user = await make_user(session, projects=[await make_project(session)])
         return await make_key(session, user=user)
 

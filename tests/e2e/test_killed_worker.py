@@ -46,12 +46,12 @@ async def make_pending(sessions: SessionFactory, count: int) -> None:
 
 async def test_two_killed_workers_lose_nothing_and_repeat_only_what_was_in_flight(
     settings: Settings,
-    committed_sessions: SessionFactory,
+    sessions: SessionFactory,
     push_service: PushService,
     expo_url: str,
     tmp_path: Path,
 ) -> None:
-    await make_pending(committed_sessions, COUNT)
+    await make_pending(sessions, COUNT)
     environment = {
         "TASKBEACON_EXPO_BASE_URL": expo_url,
         "TASKBEACON_EXPO_MESSAGES_PER_SECOND": "0",
@@ -69,11 +69,11 @@ async def test_two_killed_workers_lose_nothing_and_repeat_only_what_was_in_fligh
         with service_process("worker", settings=settings, log=log, **environment) as worker:
             await eventually(received(sent_before), within_seconds=60)
             if sent_before == COUNT:
-                await eventually(lambda: _settled(committed_sessions), within_seconds=30)
+                await eventually(lambda: _settled(sessions), within_seconds=30)
             else:
                 worker.kill()
         # What the killed worker held would come up again after its lease; nobody waits for that here.
-        async with unit_of_work(committed_sessions) as session:
+        async with unit_of_work(sessions) as session:
             await session.execute(
                 update(Notification)
                 .where(Notification.due_at.is_not(None))
@@ -88,12 +88,12 @@ async def test_two_killed_workers_lose_nothing_and_repeat_only_what_was_in_fligh
 
 async def test_stopped_worker_waits_for_what_is_on_the_wire_and_gives_back_the_rest(
     settings: Settings,
-    committed_sessions: SessionFactory,
+    sessions: SessionFactory,
     push_service: PushService,
     expo_url: str,
     tmp_path: Path,
 ) -> None:
-    await make_pending(committed_sessions, IN_FLIGHT)
+    await make_pending(sessions, IN_FLIGHT)
     push_service.may_answer.clear()
     log = tmp_path / "worker.log"
 
@@ -120,7 +120,7 @@ async def test_stopped_worker_waits_for_what_is_on_the_wire_and_gives_back_the_r
         await eventually(is_gone)
 
     assert push_service.batches == [BATCH] * MAX_PARALLEL_SENDS
-    async with committed_sessions() as session:
+    async with sessions() as session:
         due = select(func.count()).select_from(Notification).where(Notification.due_at <= utcnow())
         assert await session.scalar(due) == IN_FLIGHT - MAX_PARALLEL_SENDS * BATCH
 

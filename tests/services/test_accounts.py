@@ -55,10 +55,10 @@ async def test_project_without_organization_goes_to_the_default_one(session: Asy
 
 
 async def test_concurrent_projects_share_one_default_organization(
-    committed_sessions: SessionFactory,
+    sessions: SessionFactory,
 ) -> None:
     async def create(name: str) -> UUID:
-        async with unit_of_work(committed_sessions) as session:
+        async with unit_of_work(sessions) as session:
             return (await accounts.create_project(session, name)).organization_id
 
     organizations = await asyncio.gather(*(create(f"Project {number}") for number in range(5)))
@@ -121,10 +121,10 @@ async def test_address_is_taken_in_any_letter_case(session: AsyncSession) -> Non
 
 
 async def test_one_of_two_concurrent_users_with_one_address_is_refused(
-    committed_sessions: SessionFactory,
+    sessions: SessionFactory,
 ) -> None:
     async def create(email: str) -> int:
-        async with unit_of_work(committed_sessions) as session:
+        async with unit_of_work(sessions) as session:
             return (await accounts.create_user(session, email)).id
 
     outcomes = await asyncio.gather(

@@ -60,7 +60,7 @@ def test_lifetime_is_at_most_one_second() -> None:
 
 async def test_second_request_asks_no_database(ask: Ask, engine: AsyncEngine) -> None:
     first = await ask()
-    with recorded(engine) as statements:
+    async with recorded(engine) as statements:
         assert await ask() == first
     assert statements == []
 

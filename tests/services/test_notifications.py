@@ -45,6 +45,7 @@ from app.services.push_tokens import hash_token
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, make_device, make_presence, notifications_of
 from tests.support.factories import make_organization, make_project, make_run, make_task, make_user
+from tests.support.faults import altered
 from tests.support.queries import recorded
 
 KINDS = list(COOLDOWNS)
@@ -402,11 +403,21 @@ async def test_rolled_back_end_of_a_run_is_not_told(
 
 
 async def test_fault_of_the_dispatcher_costs_the_push_and_not_the_status(
-    sessions: SessionFactory, events: RunEvents, owner: User, run: Run, caplog: pytest.LogCaptureFixture
+    sessions: SessionFactory,
+    engine: AsyncEngine,
+    events: RunEvents,
+    owner: User,
+    run: Run,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with unit_of_work(sessions) as session:
         await make_device(session, user=owner)
-        await session.execute(text("ALTER TABLE notifications DROP COLUMN body"))
+    refused = altered(
+        engine,
+        "ALTER TABLE notifications ADD CONSTRAINT planted CHECK (body = '')",
+        undo="ALTER TABLE notifications DROP CONSTRAINT planted",
+    )
+    async with refused, unit_of_work(sessions) as session:
         await run_lifecycle.finish(session, run.id, owner="w", status=RunStatus.COMPLETED, events=events)
 
     async with sessions() as session:
@@ -426,15 +437,14 @@ async def test_number_of_statements_does_not_grow_with_runs(
             task = await make_task(session, project=project, created_by=owner)
             runs.append((await make_run(session, task=task)).id)
 
-    async with unit_of_work(sessions) as session:
-        with recorded(engine) as statements:
-            await notifications.request(session, NotificationKind.COMPLETED, runs)
+    async with unit_of_work(sessions) as session, recorded(engine) as statements:
+        await notifications.request(session, NotificationKind.COMPLETED, runs)
 
     assert len(statements) == 5
 
 
-async def test_of_two_triggers_at_once_one_is_pushed(committed_sessions: SessionFactory) -> None:
-    async with unit_of_work(committed_sessions) as session:
+async def test_of_two_triggers_at_once_one_is_pushed(sessions: SessionFactory) -> None:
+    async with unit_of_work(sessions) as session:
         project = await make_project(session)
         user = await make_user(session, projects=[project])
         await make_device(session, user=user)
@@ -443,11 +453,11 @@ async def test_of_two_triggers_at_once_one_is_pushed(committed_sessions: Session
     barrier = asyncio.Barrier(4)
 
     async def trigger_at_once() -> None:
-        async with unit_of_work(committed_sessions) as session:
+        async with unit_of_work(sessions) as session:
             await session.execute(text("SELECT 1"))
             await barrier.wait()
             await notifications.request(session, NotificationKind.AWAITING, [run.id])
 
     await asyncio.gather(*(trigger_at_once() for _ in range(4)))
 
-    assert sorted(await decisions(committed_sessions, task)) == ["cooled_down"] * 3 + ["pending"]
+    assert sorted(await decisions(sessions, task)) == ["cooled_down"] * 3 + ["pending"]

@@ -1,9 +1,12 @@
 """Whether a database has the schema of this release."""
 
+from collections.abc import AsyncGenerator
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db import SessionFactory
 from app.services.schema import (
     Revision,
     database_revision,
@@ -11,6 +14,13 @@ from app.services.schema import (
     revisions_between,
     schema_is_current,
 )
+
+
+@pytest.fixture
+async def session(sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
+    """A transaction that is never committed: what it does to the schema is seen here alone."""
+    async with sessions() as session:
+        yield session
 
 
 async def test_migrated_database_is_current(session: AsyncSession) -> None:

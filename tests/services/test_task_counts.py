@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db import SessionFactory
 from app.enums import RunStatus
 from app.models import Project, Run, Task, TaskCount, User
 from app.models.tasks import EVERYONE
@@ -118,13 +119,12 @@ async def test_project_that_goes_takes_its_counts_along(session: AsyncSession, o
 
 
 async def test_rollback_takes_the_count_back(
-    session: AsyncSession, project: Project, owner: User, counted: Counted, version_of: Version
+    sessions: SessionFactory, project: Project, owner: User, counted: Counted, version_of: Version
 ) -> None:
     before = await version_of(owner)
-    transaction = await session.begin_nested()
-    await make_task(session, project=project, created_by=owner)
-    assert (await counted(owner))[False, False] == 1
-    await transaction.rollback()
+    async with sessions() as session:
+        await make_task(session, project=project, created_by=owner)
+        await session.rollback()
 
     assert (await counted(owner))[False, False] == 0
     assert await version_of(owner) == before

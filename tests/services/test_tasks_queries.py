@@ -92,7 +92,7 @@ class TestBudget:
     ) -> None:
         if body and "ids" in body:
             body = {"ids": [task_id]}
-        with recorded(engine) as statements:
+        async with recorded(engine) as statements:
             response = await client.request(method, tasks_url + path.format(task=task_id), json=body)
         assert response.is_success
         assert len(behind_authentication(statements)) <= budget
@@ -119,7 +119,7 @@ class TestBudget:
             {"origin_product": "signal_report", "signal_report_task_relationship": "implementation"},
             {"github_user_integration": str(linked.id)},
         ):
-            with recorded(engine) as statements:
+            async with recorded(engine) as statements:
                 response = await client.post(tasks_url, json=body | more)
             assert response.status_code == 201
             assert len(behind_authentication(statements)) <= 4
@@ -136,7 +136,7 @@ class TestBudget:
         """It brings tasks, creators, latest runs and the count."""
         for _ in range(100):
             await make_run(session, task=await make_task(session, project=project, created_by=owner))
-        with recorded(engine) as statements:
+        async with recorded(engine) as statements:
             rows = assert_page(await client.get(tasks_url, params={"limit": "100"}), count=100)
         assert len(rows) == 100
         assert len(behind_authentication(statements)) == 1
@@ -155,7 +155,7 @@ class TestBudget:
                 if step == len(pages):
                     changed = await client.patch(f"{tasks_url}/{task_id}", json={"title": f"task {form}"})
                     assert changed.is_success
-                with recorded(engine) as statements:
+                async with recorded(engine) as statements:
                     assert (await client.get(url)).status_code == 200
                 count = len(statements) - sum("api_keys" in statement.sql for statement in statements)
                 sent[f"{step} {url}"] = count
@@ -168,7 +168,7 @@ class TestBudget:
     ) -> None:
         query = {"search": "task", "origin_product": "onboarding"}
         first = await client.get(tasks_url, params=query)
-        with recorded(engine) as statements:
+        async with recorded(engine) as statements:
             again = await client.get(tasks_url, params=query)
         assert again.content == first.content
         [shown] = (statement.sql for statement in statements if "api_keys" not in statement.sql)
@@ -353,7 +353,7 @@ async def test_every_list_of_a_large_project_answers_from_an_index(
         for query, index in QUERIES:
             ids = {"owner": caller.user_id, "other": caller.user_id + 3}
             params = {name: value.format(**ids) for name, value in query.items()}
-            with recorded(large_engine) as statements:
+            async with recorded(large_engine) as statements:
                 url = f"/api/projects/{large_cast.project.id}/tasks"
                 assert (await client.get(url, params=params)).status_code == 200
             for statement in behind_authentication(statements):

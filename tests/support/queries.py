@@ -1,18 +1,20 @@
 """Sees every statement that an engine sends, for query budgets and for EXPLAIN."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.support.waiting import next_round
+
 __all__ = ["Statement", "recorded"]
 
-_TRANSACTIONS = ("BEGIN", "COMMIT", "ROLLBACK")
-# The rolled-back transaction of a test turns the application's transactions into savepoints; production has none.
-_SAVEPOINTS = ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
+# What begins and ends transactions, and what the driver asks for of itself about a type.
+_NOT_OURS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
+_INTROSPECTION = ("current_setting('jit')", "typeinfo_tree")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +25,20 @@ class Statement:
     parameters: tuple[Any, ...]
 
 
-@contextmanager
-def recorded(engine: AsyncEngine) -> Generator[list[Statement], None, None]:
+@asynccontextmanager
+async def recorded(engine: AsyncEngine) -> AsyncGenerator[list[Statement], None]:
     """Collect what is sent inside the block."""
     statements: list[Statement] = []
 
-    def record(_connection: Any, _cursor: Any, sql: str, parameters: Any, *_: Any) -> None:
-        if not sql.startswith(_SAVEPOINTS):
+    def record(
+        _connection: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, is_many: Any
+    ) -> None:  # fmt: skip
+        # The driver says itself what it sends for many rows.
+        if not is_many and not sql.startswith(_NOT_OURS):
             statements.append(Statement(sql, tuple(parameters)))
 
     def note(query: Any) -> None:
-        if not query.query.startswith(_TRANSACTIONS):
+        if not query.query.startswith(_NOT_OURS) and not any(part in query.query for part in _INTROSPECTION):
             statements.append(Statement(query.query, tuple(query.args or ())))
 
     watched: set[Any] = set()
@@ -49,6 +54,8 @@ def recorded(engine: AsyncEngine) -> Generator[list[Statement], None, None]:
     event.listen(engine.sync_engine, "checkout", watch)
     try:
         yield statements
+        # The driver says so a moment later.
+        await next_round()
     finally:
         event.remove(engine.sync_engine, "before_cursor_execute", record)
         event.remove(engine.sync_engine, "checkout", watch)

@@ -39,21 +39,21 @@ async def senders(push_service: PushService) -> AsyncGenerator[dict[Platform, Pu
 
 @pytest.fixture
 def worker(
-    process: ProcessContext, committed_sessions: SessionFactory, senders: dict[Platform, PushSender]
+    process: ProcessContext, sessions: SessionFactory, senders: dict[Platform, PushSender]
 ) -> ProcessContext:
     """What a worker works with; every transaction of its own."""
-    return replace(process, sessions=committed_sessions, push=senders)
+    return replace(process, sessions=sessions, push=senders)
 
 
 @pytest.fixture
-async def owner(committed_sessions: SessionFactory) -> User:
-    async with unit_of_work(committed_sessions) as session:
+async def owner(sessions: SessionFactory) -> User:
+    async with unit_of_work(sessions) as session:
         return await make_user(session, projects=[await make_project(session)])
 
 
 @pytest.fixture
-async def task(committed_sessions: SessionFactory, owner: User, clock: MovableClock) -> Task:
-    async with unit_of_work(committed_sessions) as session:
+async def task(sessions: SessionFactory, owner: User, clock: MovableClock) -> Task:
+    async with unit_of_work(sessions) as session:
         project = await make_project(session)
         return await make_task(session, project=project, created_by=owner, created_at=clock.now)
 

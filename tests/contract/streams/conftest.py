@@ -7,18 +7,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.db import SessionFactory
 from tests.support.callers import Caller
 from tests.support.clients import socket_client
 from tests.support.serving import serving
 
 JSON = dict[str, Any]
-
-
-@pytest.fixture
-def sessions(committed_sessions: SessionFactory) -> SessionFactory:
-    """Streams and requests run side by side, so every unit of work has a connection of its own."""
-    return committed_sessions
 
 
 @pytest.fixture

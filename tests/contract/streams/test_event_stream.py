@@ -304,7 +304,7 @@ class TestToken:
     ) -> None:
         other = f"{task_url}/runs/{(await api.post(f'{task_url}/runs')).json()['id']}"
         assert_not_found(await agent.post(url=other))
-        assert_not_found(await agent.post(url=url.replace(tasks_url, "/api/projects/1/tasks")))
+        assert_not_found(await agent.post(url=url.replace(tasks_url, "/api/projects/999999/tasks")))
         assert_not_found(await agent.post(url=url.replace(url[-36:], "x")))
         current = url.replace(tasks_url, "/api/projects/@current/tasks")
         assert (await agent.post(url=current)).status_code == 200
