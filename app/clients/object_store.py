@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from app.outages import Outage
+
 __all__ = [
     "KEPT_DAYS",
     "LOG_TAGS",
@@ -39,8 +41,10 @@ URL_LIFETIME = timedelta(hours=1)
 LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
 
 
-class ObjectStoreUnavailable(Exception):
+class ObjectStoreUnavailable(Outage):
     """The store did not answer, or refused; the same call may work in a moment."""
+
+    server = "object store"
 
 
 class ObjectMissing(Exception):

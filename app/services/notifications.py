@@ -30,6 +30,7 @@ from app.models import (
     TaskMute,
     User,
 )
+from app.outages import is_outage
 from app.schemas.notifications import NotificationOut, WatchedBy
 from app.services import presence
 from app.services.access import Principal, require_task
@@ -130,7 +131,8 @@ def message_body(kind: NotificationKind, title: str) -> str:
 async def request(session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID]) -> None:
     """Decide who is told that these runs reached `kind`; what is pending then is delivered after the commit.
 
-    Part of the caller's transaction, behind a savepoint: a fault here is logged and costs the push, nothing else.
+    Part of the caller's transaction, behind a savepoint: a fault here is logged and costs the push, nothing else. An
+    outage is none: it ends the transaction, and is raised.
     Of two concurrent triggers of a kind for a run, one is pushed and the other is cooled down.
     """
     try:
@@ -138,7 +140,10 @@ async def request(session: AsyncSession, kind: NotificationKind, run_ids: Collec
             rows = await _decided(session, kind, run_ids)
             if rows:
                 await session.execute(insert(Notification), rows)
-    except Exception:
+    except Exception as error:
+        if is_outage(error):
+            # The transaction is broken, and the change with it: the caller repeats both.
+            raise
         log.exception("push.not_requested", kind=kind.value, runs=[str(run_id) for run_id in run_ids])
         return
     for row in rows:

@@ -1,15 +1,25 @@
 """The single place where an error becomes bytes (contract 2.4)."""
 
 import structlog
+from asyncpg import PostgresError
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from app.clients.object_store import ObjectStoreUnavailable
-from app.db import DatabaseUnavailable
-from app.errors import AppError, MethodNotAllowed, NotFound, RequestRefused, Throttled, Unavailable
+from app.errors import (
+    AppError,
+    InvalidInput,
+    MethodNotAllowed,
+    NotFound,
+    RequestRefused,
+    Throttled,
+    Unavailable,
+)
+from app.outages import Outage, is_outage, is_value_refused
 from app.web.answers import Json
 from app.web.validation import first_error
 
@@ -24,8 +34,9 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestRefused, _request_refused)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(DatabaseUnavailable, _database_unavailable)
-    app.add_exception_handler(ObjectStoreUnavailable, _store_unavailable)
+    app.add_exception_handler(Outage, _outage)
+    for driver_error in (SQLAlchemyError, PostgresError, RedisError):
+        app.add_exception_handler(driver_error, _driver_error)
 
 
 def envelope(error: AppError) -> Response:
@@ -68,14 +79,24 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     raise error
 
 
-async def _database_unavailable(_request: Request, error: Exception) -> Response:
-    log.warning("database.unavailable", error=repr(error))
-    return envelope(Unavailable("The database does not answer. Please try again in a moment."))
+async def _outage(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Outage)
+    return _unavailable(error.server, error)
 
 
-async def _store_unavailable(_request: Request, error: Exception) -> Response:
-    log.warning("object_store.unavailable", error=repr(error))
-    return envelope(Unavailable("The object store does not answer. Please try again in a moment."))
+async def _driver_error(_request: Request, error: Exception) -> Response:
+    """Answer what a driver raised past its client: an outage, or a value that cannot be stored, else a defect."""
+    if is_outage(error):
+        return _unavailable("cache" if isinstance(error, RedisError) else "database", error)
+    if is_value_refused(error):
+        log.info("database.value_refused", error=repr(error))
+        return envelope(InvalidInput("A value is too large to be stored."))
+    raise error
+
+
+def _unavailable(server: str, error: Exception) -> Response:
+    log.warning("server.unavailable", server=server, error=repr(error))
+    return envelope(Unavailable(f"The {server} does not answer. Please try again in a moment."))
 
 
 def _allowed_methods(request: Request) -> frozenset[str]:
