@@ -54,7 +54,7 @@ def bubblewrap_arguments(
     arguments += ["--symlink", str(_TEMPORARY), "/var/tmp"]  # noqa: S108
     if gateway is not None and gateway.socket is not None:
         arguments += ["--ro-bind", str(gateway.socket), DOOR]
-    return [*arguments, *_SEAL, "--chdir", str(confinement.directory), "--"]
+    return [*arguments, *_SEAL, "--"]
 
 
 def _mounts(

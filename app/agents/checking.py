@@ -6,13 +6,14 @@ which no other code of the process runs: not in this thread, and not in any othe
 
 import asyncio
 import json
+import subprocess
 from collections.abc import Mapping
 from typing import Any  # JSON
 
 from app.agents.errors import OutputInvalid
 from app.agents.inside import module_command
 from app.agents.sandbox import Confinement, Sandbox, confined_environment
-from app.agents.spawning import spawn
+from app.agents.spawning import PLAIN_ENVIRONMENT
 from app.agents.streams import last_lines
 from app.agents.structured import MISSING
 from app.agents.uninterrupted import uninterrupted
@@ -70,27 +71,27 @@ async def check_given(output: Any, schema: Any, *, seconds: float = CHECK_SECOND
     Raises OutputInvalid, also when it takes over `seconds`.
     """
     async with _PLACES:
-        process = await spawn(
-            *module_command(_PROGRAM, libraries=True),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={},
-        )
         try:
-            async with asyncio.timeout(seconds):
-                said, complaint = await process.communicate(json.dumps([output, schema]).encode())
-        except TimeoutError:
+            checked = await asyncio.to_thread(_check, json.dumps([output, schema]).encode(), seconds)
+        except subprocess.TimeoutExpired:
             raise OutputInvalid(
                 f"Checking the output against the task's JSON schema took over {seconds:g} s."
             ) from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await uninterrupted(process.wait())
-    if process.returncode != 0:
-        raise OutputInvalid(
-            f"The output could not be checked: {last_lines(complaint.decode(errors='replace'))}"
-        )
-    if said:
-        raise OutputInvalid(said.decode())
+    if checked.returncode != 0:
+        reason = last_lines(checked.stderr.decode(errors="replace"))
+        raise OutputInvalid(f"The output could not be checked: {reason}")
+    if checked.stdout:
+        raise OutputInvalid(checked.stdout.decode())
+
+
+def _check(question: bytes, seconds: float) -> "subprocess.CompletedProcess[bytes]":
+    """Run the check; in a thread, since the API's loop would fork for a program."""
+    return subprocess.run(  # noqa: S603 - our own program
+        module_command(_PROGRAM, libraries=True),
+        input=question,
+        capture_output=True,
+        env=PLAIN_ENVIRONMENT,
+        cwd="/",
+        timeout=seconds,
+        check=False,
+    )

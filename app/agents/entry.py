@@ -1,34 +1,37 @@
-"""The first program of an agent inside its sandbox: takes what must not pass outside, then becomes the agent.
+"""The first program inside a sandbox, whatever makes the walls: takes what must not pass outside, then becomes the agent.
 
-Runs as a script of its own, with the standard library only. Two things come through a descriptor and not by the
-command line or the environment, which the programs outside the walls have too: variables that users chose, one of
-which could make the dynamic loader or Python run code of theirs out there; and the way to the proxy of the run, whose
-Unix socket is served as ports of the loopback here. Arguments: the descriptor, then the command.
+Runs as a script of its own, with the standard library only. The command, its folder and its environment come through a
+descriptor that no program outside reads: one variable could make the dynamic loader or Python run a stranger's code out
+there. With them come the limits, and the ports of the loopback here that lead to the proxy of the run, whose Unix socket
+is served there. Arguments: the descriptor of the orders, and one that hangs up when the worker dies.
 
-The agent waits for this program and not for the one that serves the ports, so only that one loads asyncio.
+Every agent waits for this program, so it imports only what it needs to begin; what serves the ports loads the rest.
 """
 
-import functools
-import json
+import marshal
 import os
-import socket
+import resource
+import select
 import sys
-from typing import TYPE_CHECKING, NoReturn
 
+TYPE_CHECKING = False  # that of `typing` takes longer to import than all else here
 if TYPE_CHECKING:
     import asyncio
+    import socket
+    from typing import NoReturn
 
 _CANNOT_RUN = 126
 _NOT_FOUND = 127
 _CHUNK_BYTES = 64 * 1024
 _BACKLOG = 128
-_LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
-def _listen(port: int) -> list[socket.socket]:
+def _listen(port: int) -> "list[socket.socket]":
     """Listen on a port of every loopback address that there is."""
+    import socket  # noqa: PLC0415 - see above
+
     listeners = []
-    for family, address in _LOOPBACK:
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         try:
             listener = socket.socket(family, socket.SOCK_STREAM)
             if family is socket.AF_INET6:
@@ -76,8 +79,9 @@ async def _forward(
         writer.close()
 
 
-async def _serve(door: str, listeners: list[tuple[socket.socket, str | None]]) -> None:
+async def _serve(door: str, listeners: "list[tuple[socket.socket, str | None]]") -> None:
     import asyncio  # noqa: PLC0415 - see above
+    import functools  # noqa: PLC0415
 
     servers = [
         await asyncio.start_server(functools.partial(_forward, door, tunnel), sock=listener)
@@ -86,10 +90,10 @@ async def _serve(door: str, listeners: list[tuple[socket.socket, str | None]]) -
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
-def _fork_forwarder(door: str, ports: dict[str, str | None]) -> None:
+def _fork_forwarder(door: str, ports: dict[int, str | None]) -> None:
     """Leave a process behind that serves the ports; it is nobody's child here, and ends with the sandbox."""
     # Listening before the agent starts, so that it never comes too early.
-    listeners = [(listener, tunnel) for port, tunnel in ports.items() for listener in _listen(int(port))]
+    listeners = [(listener, tunnel) for port, tunnel in ports.items() for listener in _listen(port)]
     child = os.fork()
     if child:
         os.waitpid(child, 0)
@@ -109,19 +113,50 @@ def _fork_forwarder(door: str, ports: dict[str, str | None]) -> None:
         os._exit(0)
 
 
-def main() -> NoReturn:
-    """Take the variables, open the way out, then be the command."""
-    with os.fdopen(int(sys.argv[1]), "rb") as file:
-        orders = json.load(file)
-    command = sys.argv[2:]
+def _is_alone(worker: int) -> bool:
+    """Tell whether the worker died before the walls stood; the signal at its death would never come then."""
+    poll = select.poll()
+    poll.register(worker, 0)
+    return bool(poll.poll(0))
+
+
+def _limit(limits: dict[str, int]) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name, wanted in limits.items():
+        kind = getattr(resource, f"RLIMIT_{name}", None)
+        if kind is None:
+            continue
+        _, hard = resource.getrlimit(kind)
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def _fail(name: str, error: OSError | ValueError) -> "NoReturn":
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    os.write(2, f"{name}: {reason}\n".encode(errors="replace"))
+    os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _CANNOT_RUN)
+
+
+def main() -> "NoReturn":
+    """Open the way out, take the limits, then be the command."""
+    with open(int(sys.argv[1]), "rb") as file:  # noqa: PTH123 - a descriptor
+        orders = marshal.load(file)  # noqa: S302 - the worker wrote it, with this very interpreter
+    worker = int(sys.argv[2])
+    if _is_alone(worker):
+        os._exit(_CANNOT_RUN)
+    os.close(worker)
     if orders["ports"]:
         _fork_forwarder(orders["door"], orders["ports"])
-    os.environ.update(orders["variables"])
+    command, directory = orders["command"], orders["directory"]
     try:
-        os.execvp(command[0], command)  # noqa: S606 - the catalog's command, without a shell
+        os.chdir(directory)
     except OSError as error:
-        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
-        os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _CANNOT_RUN)
+        _fail(directory, error)
+    _limit(orders["limits"])
+    try:
+        os.execvpe(command[0], command, orders["environment"])  # noqa: S606 - without a shell
+    except (OSError, ValueError) as error:  # of a name or a value that no program can be given
+        _fail(command[0], error)
 
 
 if __name__ == "__main__":

@@ -376,9 +376,11 @@ class _Run:
             readable=(*self._adapter.readable, *self._installed.folders), read_only=self._is_read_only(mode)
         )
         await asyncio.to_thread(self._furnish_home)
-        environment = confined_environment(spec.environment, confinement) | self._adapter.variables(
-            self._wishes, self._variables
-        )
+        environment = {
+            **confined_environment(spec.environment, confinement),
+            **self._adapter.variables(self._wishes, self._variables),
+            **spec.variables,
+        }
         if self._before_agent is not None:
             await self._before_agent()
         await self._progress(
@@ -390,7 +392,6 @@ class _Run:
             environment,
             network=network.level,
             gateway=network.gateway,
-            variables=spec.variables,
             stdin=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
         )
@@ -403,7 +404,6 @@ class _Run:
                 {**environment, **variables},
                 network=network.level,
                 gateway=network.gateway,
-                variables=spec.variables,
                 stderr=asyncio.subprocess.STDOUT,
             )
 

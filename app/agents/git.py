@@ -8,6 +8,7 @@ configuration file, never a message.
 import asyncio
 import base64
 import os
+from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from app.agents.askpass import NOTHING_LENT, Credential, Loan, lend
 from app.agents.errors import RepositoryError, RepositoryUnreachable
-from app.agents.spawning import Process, end_session, spawn
+from app.agents.spawning import end_session, spawn
 from app.agents.streams import last_lines, read_bounded
 
 __all__ = ["TOKEN_USER", "Git", "Remote", "Result", "settings_environment"]

@@ -1,14 +1,13 @@
-"""The last program before an agent: takes limits upon itself, then becomes the agent (or watches over it).
+"""Makes the walls where bubblewrap does not: starts a command behind them, watches over it, ends what it leaves.
 
 Runs as a script of its own, never imported by the service, so that no code of ours runs between fork and exec
-in a process that has threads. Standard library only, except for Landlock. Arguments: one JSON object
-(`Orders` in sandbox.py writes it), then the command.
+in a process that has threads. Standard library only, except for Landlock. Arguments: the rules of Landlock as JSON
+(`null`: no walls), then the command.
 """
 
 import ctypes
 import json
 import os
-import resource
 import signal
 import sys
 import time
@@ -32,26 +31,6 @@ def _prctl(option: int, argument: int) -> bool:
         return False
     zero = ctypes.c_ulong(0)
     return bool(ctypes.CDLL(None).prctl(option, ctypes.c_ulong(argument), zero, zero, zero) == 0)
-
-
-def _limit(limits: dict[str, int]) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for name, wanted in limits.items():
-        kind = getattr(resource, f"RLIMIT_{name}", None)
-        if kind is None:
-            continue
-        _, hard = resource.getrlimit(kind)
-        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(kind, (value, value))
-
-
-def _go_first() -> None:
-    """Have the kernel end an agent, and not the service, when the machine's memory runs out."""
-    try:
-        with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
-            file.write("1000")
-    except OSError:
-        return
 
 
 def _give_up_privileges() -> None:
@@ -153,24 +132,17 @@ def _become(command: list[str]) -> NoReturn:
 
 
 def main() -> NoReturn:
-    """Take the limits, then be the command."""
-    orders, command = json.loads(sys.argv[1]), sys.argv[2:]
-    supervise = bool(orders["supervise"])
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM if supervise else signal.SIGKILL)
-    if os.getppid() != orders["parent"]:
-        os._exit(_CANNOT_RUN)  # the worker died before we could ask to die with it
-    _limit(orders["limits"])
-    _go_first()
-    if not supervise:
-        _become(command)
+    """Start the command behind the walls, and end with it."""
+    rules, command = json.loads(sys.argv[1]), sys.argv[2:]
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     agent = os.fork()
     if agent == 0:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         _give_up_privileges()
-        if orders["landlock"] is not None:
-            _enter_landlock(orders["landlock"])
+        if rules is not None:
+            _enter_landlock(rules)
         _become(command)
     signal.signal(signal.SIGTERM, _stop)
     signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

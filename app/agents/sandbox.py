@@ -15,12 +15,14 @@ leftovers             die with the namespace        hunted down by the launcher 
 
 import asyncio
 import json
+import marshal
 import os
 import shutil
 import signal
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,8 +41,7 @@ from app.agents.confinement import (
     public_parts,
 )
 from app.agents.errors import SandboxUnavailable
-from app.agents.guards import Guards, find_guards
-from app.agents.spawning import Process, spawn
+from app.agents.spawning import LINE_LIMIT, spawn, wait_for_end
 from app.enums import AgentNetwork, SandboxKind
 
 __all__ = ["ConfinedProcess", "Confinement", "Sandbox", "SandboxPolicy", "confined_environment", "probe"]
@@ -53,6 +54,16 @@ _PYTHON = os.path.realpath(sys.executable)
 _TEMPORARY = os.path.realpath(gettempdir())  # bubblewrap cannot bind onto a link
 _PROBE_SECONDS = 15
 _GRACE_SECONDS = 2.0
+_END_SECONDS = 30.0
+# Where programs outside begin: no workspace, and the same for all.
+_NOWHERE = Path("/")
+# Has the kernel end an agent, and not the service, when the machine's memory runs out; inside, /proc is sealed.
+_GO_FIRST = (
+    "/bin/sh",
+    "-c",
+    '{ echo 1000 > /proc/self/oom_score_adj; } 2>/dev/null; exec "$@"',
+    "sh",
+)
 _PRIVATE_BELOW = (Path("/etc"), Path("/opt"))
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 _ALWAYS_PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM")
@@ -67,7 +78,6 @@ class Sandbox:
     kind: SandboxKind  # what it came to; never AUTO
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
     program: Path | None = None  # of bubblewrap
-    guards: Guards | None = None  # before bubblewrap; None: launcher.py is
     private: tuple[Path, ...] = ()
 
     async def start(
@@ -78,80 +88,80 @@ class Sandbox:
         *,
         network: AgentNetwork = AgentNetwork.NONE,
         gateway: Gateway | None = None,
-        variables: Mapping[str, str] | None = None,
         stdin: int | IO[bytes] = asyncio.subprocess.DEVNULL,
         stdout: int | IO[bytes] = asyncio.subprocess.PIPE,
         stderr: int | IO[bytes] = asyncio.subprocess.PIPE,
-        limit: int = 2**16,
+        limit: int = LINE_LIMIT,
     ) -> "ConfinedProcess":
         """Start a command; it has no network unless `network` is FULL, and a way out if there is a `gateway`.
 
-        `environment` is that of the programs which make the sandbox too, and must not be a stranger's; `variables`
-        are set inside only. `limit` bounds a line of its output.
+        Command and environment may be a stranger's: they take effect inside only. What makes the walls has an
+        environment and a folder that are always the same, and its arguments are the worker's own. `limit` bounds a
+        line of the output.
         """
-        share_network = network is AgentNetwork.FULL
-        info_reader, info_writer = os.pipe()
-        orders = _entry_orders(gateway, variables or {})
-        if orders is not None:
-            readable = (*confinement.readable, Path(sys.base_prefix), _ENTRY)
-            confinement = replace(confinement, readable=readable)
-            command = [_PYTHON, "-I", "-S", str(_ENTRY), str(orders), *command]
-        inherited = [orders] if orders is not None else []
-        if self.kind is SandboxKind.BUBBLEWRAP:
-            inherited.append(info_writer)
-        try:
+        with ExitStack() as lent, ExitStack() as kept:
+            info, info_writer = _pipe(kept, lent)
+            worker, worker_writer = _pipe(kept, lent)
+            orders = _lend(lent, marshal.dumps(self._orders(command, confinement, environment, gateway)))
+            is_bubblewrap = self.kind is SandboxKind.BUBBLEWRAP
+            shown = replace(confinement, readable=(*confinement.readable, Path(sys.base_prefix), _ENTRY))
             process = await spawn(
-                *self._launcher(confinement, network=share_network, gateway=gateway),
+                *_GO_FIRST,
                 *self._walls(
-                    confinement, network=share_network, gateway=gateway, info_descriptor=info_writer
+                    shown,
+                    network=network is AgentNetwork.FULL,
+                    gateway=gateway,
+                    info_descriptor=info_writer,
                 ),
-                *command,
+                *(_PYTHON, "-I", "-S", str(_ENTRY), str(orders), str(worker_writer)),
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 limit=limit,
-                cwd=confinement.directory,
-                env=dict(environment),
+                cwd=_NOWHERE,
                 start_new_session=True,
-                pass_fds=inherited,
+                pass_fds=[orders, worker_writer, *([info_writer] if is_bubblewrap else ())],
             )
-        except BaseException:
-            os.close(info_reader)
-            raise
-        finally:
-            os.close(info_writer)
-            if orders is not None:
-                os.close(orders)
-        return ConfinedProcess(process, info_reader)
+            kept.pop_all()
+        return ConfinedProcess(process, info, worker)
 
-    def _launcher(self, confinement: Confinement, *, network: bool, gateway: Gateway | None) -> list[str]:
-        if self.guards is not None:
-            return self.guards.command(self.policy.limits())
-        landlock = self.kind is SandboxKind.LANDLOCK
-        orders = {
-            "parent": os.getpid(),
+    def _orders(
+        self,
+        command: Sequence[str],
+        confinement: Confinement,
+        environment: Mapping[str, str],
+        gateway: Gateway | None,
+    ) -> dict[str, object]:
+        """Return what `entry.py` is to do."""
+        ports: dict[int, str | None] = {}
+        if gateway is not None and gateway.socket is not None:
+            ports = {gateway.port: None, **gateway.tunnels}
+        return {
+            "command": list(command),
+            "directory": str(confinement.directory),
+            "environment": {**environment, **(gateway.variables if gateway else {})},
             "limits": self.policy.limits(),
-            "supervise": self.kind is not SandboxKind.BUBBLEWRAP,
-            "landlock": self._landlock_rules(confinement, network=network, gateway=gateway)
-            if landlock
-            else None,
+            "ports": ports,
+            "door": DOOR,
         }
-        site = () if landlock else ("-S",)  # the launcher starts four times as fast without site-packages
-        return [sys.executable, "-I", *site, str(_LAUNCHER), json.dumps(orders)]
 
     def _walls(
         self, confinement: Confinement, *, network: bool, gateway: Gateway | None, info_descriptor: int
     ) -> list[str]:
-        if self.program is None:
-            return []
-        return bubblewrap_arguments(
-            self.program,
-            confinement,
-            network=network,
-            gateway=gateway,
-            private=self.private,
-            info_descriptor=info_descriptor,
-        )
+        if self.program is not None:
+            return bubblewrap_arguments(
+                self.program,
+                confinement,
+                network=network,
+                gateway=gateway,
+                private=self.private,
+                info_descriptor=info_descriptor,
+            )
+        if self.kind is SandboxKind.LANDLOCK:
+            rules = self._landlock_rules(confinement, network=network, gateway=gateway)
+            return [sys.executable, "-I", str(_LAUNCHER), json.dumps(rules)]
+        # It starts four times as fast without site-packages.
+        return [_PYTHON, "-I", "-S", str(_LAUNCHER), "null"]
 
     def _landlock_rules(
         self, confinement: Confinement, *, network: bool, gateway: Gateway | None
@@ -168,18 +178,20 @@ class Sandbox:
         }
 
 
-def _entry_orders(gateway: Gateway | None, variables: Mapping[str, str]) -> int | None:
-    """Return a descriptor to read what `entry.py` is to do; None if there is nothing."""
-    if gateway is None and not variables:
-        return None
-    ports: dict[int, str | None] = {}
-    if gateway is not None and gateway.socket is not None:
-        ports = {gateway.port: None, **gateway.tunnels}
-    own = gateway.variables if gateway else {}
-    orders = {"variables": {**variables, **own}, "ports": ports, "door": DOOR}
+def _pipe(kept: ExitStack, lent: ExitStack) -> tuple[int, int]:
+    """Return the two ends of a pipe, each of which its stack closes."""
+    reader, writer = os.pipe()
+    kept.callback(os.close, reader)
+    lent.callback(os.close, writer)
+    return reader, writer
+
+
+def _lend(lent: ExitStack, content: bytes) -> int:
+    """Return a descriptor to read some content from."""
     descriptor = os.memfd_create("orders")
+    lent.callback(os.close, descriptor)
     with os.fdopen(os.dup(descriptor), "wb") as file:
-        file.write(json.dumps(orders).encode())
+        file.write(content)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
 
@@ -187,10 +199,11 @@ def _entry_orders(gateway: Gateway | None, variables: Mapping[str, str]) -> int 
 class ConfinedProcess:
     """A running command and everything it started."""
 
-    def __init__(self, process: Process, info_descriptor: int) -> None:
+    def __init__(self, process: Process, info: int, worker: int) -> None:
+        """`info` tells of bubblewrap's world; `worker` is kept open to show that the worker lives."""
         self._process = process
-        self._info_descriptor: int | None = info_descriptor
-        self._stopped = False
+        self._descriptors: tuple[int, int] | None = (info, worker)
+        self._code: int | None = None
         self.stdin = process.stdin
         self.stdout = process.stdout
         self.stderr = process.stderr
@@ -207,15 +220,16 @@ class ConfinedProcess:
 
     async def communicate(self, text: bytes | None = None) -> tuple[bytes, bytes]:
         """Write its input, read its output to the end (for programs that print little), and wait for it."""
-        return await self._process.communicate(text)
+        # Python before 3.12 leaves the input open where there is none.
+        return await self._process.communicate(None if self.stdin is None else text or b"")
 
     async def stop(self, grace_seconds: float = _GRACE_SECONDS) -> int:
         """End the command and all its descendants, and return its exit status.
 
         Repeatable. When cancelled everything has been sent SIGKILL already or is sent it now.
         """
-        if self._stopped:
-            return await self._process.wait()
+        if self._code is not None:
+            return self._code
         world = self._open_world()
         try:
             if self.returncode is None:
@@ -229,13 +243,13 @@ class ConfinedProcess:
                 with suppress(ProcessLookupError):
                     signal.pidfd_send_signal(world, signal.SIGKILL)
         try:
-            code = await self._process.wait()
+            code = await wait_for_end(self._process)
             if world is not None:
-                await _readable(world)
+                await _ended(world)
         finally:
             if world is not None:
                 os.close(world)
-        self._stopped = True  # the process id may be somebody else's from now on
+        self._code = code  # and the process id may be somebody else's from now on
         return code
 
     def _open_world(self) -> int | None:
@@ -244,10 +258,11 @@ class ConfinedProcess:
         bubblewrap itself ends a moment earlier, while the kernel is still killing: whoever reads or removes
         the workspace next must not race with that.
         """
-        if self._info_descriptor is None:
+        if self._descriptors is None:
             return None
-        with os.fdopen(self._info_descriptor, "rb", buffering=0) as info:
-            self._info_descriptor = None
+        (reader, worker), self._descriptors = self._descriptors, None
+        os.close(worker)
+        with os.fdopen(reader, "rb", buffering=0) as info:
             os.set_blocking(info.fileno(), False)
             written = info.read(4096)
         if not written:
@@ -261,14 +276,18 @@ class ConfinedProcess:
             os.killpg(self.pid, number)
 
 
-async def _readable(descriptor: int) -> None:
+async def _ended(process: int) -> None:
+    """Wait for the end of a process that was sent SIGKILL, with a limit."""
     loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(descriptor, ready.set)
+    ended = asyncio.Event()
+    loop.add_reader(process, ended.set)
     try:
-        await ready.wait()
+        async with asyncio.timeout(_END_SECONDS):
+            await ended.wait()
+    except TimeoutError:
+        _LOGGER.error("sandbox.not_ended", seconds=_END_SECONDS)  # noqa: TRY400 - no traceback tells more
     finally:
-        loop.remove_reader(descriptor)
+        loop.remove_reader(process)
 
 
 def confined_environment(
@@ -296,9 +315,6 @@ async def probe(policy: SandboxPolicy) -> Sandbox:
     for kind in kinds:
         program = _find_bubblewrap() if kind is SandboxKind.BUBBLEWRAP else None
         sandbox = Sandbox(kind=kind, policy=policy, program=program, private=private)
-        guards = find_guards() if program is not None else None
-        if guards is not None and await _try(guarded := replace(sandbox, guards=guards)) is None:
-            return _announced(guarded)
         reason = await _try(sandbox)
         if reason is None:
             return _announced(sandbox)

@@ -1,179 +1,117 @@
-"""Starts programs for an asyncio loop, at a cost that does not grow with the worker.
+"""Starts and ends programs, by asyncio's own means.
 
-uvloop forks, which copies the worker's page tables: 6 ms of processor time for each program at 110 MB, most of the time
-between a claim and its agent. `subprocess` shares the memory until the program begins (vfork): half a millisecond. So
-that starts the program, and the loop gets the pipes, and a descriptor that tells of the end.
+Python's loop starts a program by `vfork`, which shares the worker's memory with it until it begins; the worker runs on
+that loop. uvloop forks, which copies the page tables of the whole process.
 """
 
 import asyncio
 import os
 import signal
-import subprocess
-import sys
+from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from typing_extensions import override
+import structlog
 
-from app.agents.streams import read_bounded
 from app.agents.uninterrupted import uninterrupted
 
-__all__ = ["Process", "end_session", "spawn"]
+__all__ = ["LINE_LIMIT", "PLAIN_ENVIRONMENT", "end_session", "spawn", "wait_for_end"]
 
-_LIMIT = 2**16
-
-
-class Process:
-    """A program under way; used as `asyncio.subprocess.Process` is."""
-
-    def __init__(self, popen: "subprocess.Popen[bytes]") -> None:
-        self._popen = popen
-        self._ended = asyncio.get_running_loop().create_future()
-        self.pid = popen.pid
-        self.stdin: asyncio.StreamWriter | None = None
-        self.stdout: asyncio.StreamReader | None = None
-        self.stderr: asyncio.StreamReader | None = None
-
-    async def connect(self, limit: int) -> None:
-        """Hand the pipes to the loop; `limit` bounds a line of the output."""
-        if self._popen.stdin is not None:
-            self.stdin = await _writer(self._popen.stdin)
-        if self._popen.stdout is not None:
-            self.stdout = await _reader(self._popen.stdout, limit)
-        if self._popen.stderr is not None:
-            self.stderr = await _reader(self._popen.stderr, limit)
-        # Last: what ends before that is noticed all the same, since only this lets go of its id.
-        self._await_end()
-
-    @property
-    def returncode(self) -> int | None:
-        """The exit status, negative for a signal; None while it runs."""
-        return self._popen.returncode
-
-    async def wait(self) -> int:
-        """Wait for the program to end, and return its exit status; its output may still be unread."""
-        await asyncio.shield(self._ended)
-        return int(self._popen.returncode)
-
-    async def communicate(self, text: bytes | None = None) -> tuple[bytes, bytes]:
-        """Write its input, read its output to the end, and wait for it."""
-        output, complaint, _ = await asyncio.gather(
-            _read(self.stdout), _read(self.stderr), _write(self.stdin, text)
-        )
-        await self.wait()
-        return output, complaint
-
-    def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal. Raises ProcessLookupError if the program has ended."""
-        if self._popen.poll() is not None:
-            raise ProcessLookupError
-        self._popen.send_signal(number)
-
-    def kill(self) -> None:
-        """End it. Raises ProcessLookupError if it has ended."""
-        self.send_signal(signal.SIGKILL)
-
-    def _await_end(self) -> None:
-        loop = asyncio.get_running_loop()
-        if sys.platform != "linux":
-            waiting = loop.run_in_executor(None, self._popen.wait)
-            waiting.add_done_callback(lambda _: self._note_end())
-            return
-        descriptor = os.pidfd_open(self.pid)
-
-        def note_end() -> None:
-            loop.remove_reader(descriptor)
-            os.close(descriptor)
-            self._note_end()
-
-        loop.add_reader(descriptor, note_end)
-
-    def _note_end(self) -> None:
-        self._popen.poll()
-        if self.stdin is not None and not self.stdin.is_closing():
-            # What is not read by now never will be.
-            self.stdin.transport.abort()
-        self._ended.set_result(None)
+LINE_LIMIT = 2**16
+# All that a program outside the sandbox has of an environment, unless it needs more: nothing of the service's.
+PLAIN_ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+_LOGGER = structlog.get_logger(__name__)
+_CHUNK = 2**16
+_READ_SECONDS = 2.0
+_END_SECONDS = 30.0
 
 
 async def spawn(
     *command: str,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str] = PLAIN_ENVIRONMENT,
     stdin: int | IO[bytes] | None = None,
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
-    limit: int = _LIMIT,
+    limit: int = LINE_LIMIT,
     start_new_session: bool = False,
     pass_fds: Sequence[int] = (),
 ) -> Process:
-    """Start a program, as `asyncio.create_subprocess_exec` does. Raises OSError where it cannot be."""
-    popen = subprocess.Popen(  # noqa: S603, ASYNC220 - half a millisecond, and that is why it is here
-        command,
-        bufsize=0,
-        cwd=cwd,
-        env=env,
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        start_new_session=start_new_session,
-        pass_fds=pass_fds,
+    """Start a program, as `asyncio.create_subprocess_exec` does; `limit` bounds a line of its output.
+
+    Raises OSError where it cannot be started. A start that is cancelled leaves neither a process nor a pipe.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command,
+            cwd=cwd,
+            env=env,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            limit=limit,
+            start_new_session=start_new_session,
+            pass_fds=pass_fds,
+        )
     )
-    process = Process(popen)
     try:
-        # A pipe belongs to the loop as a whole or not at all: what was cancelled half-way would be closed by neither.
-        await uninterrupted(process.connect(limit))
-    except BaseException:
-        popen.kill()
-        popen.wait()
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await uninterrupted(_abandon(starting, in_session=start_new_session))
         raise
-    return process
+
+
+async def _abandon(starting: "asyncio.Future[Process]", *, in_session: bool) -> None:
+    try:
+        process = await starting
+    except OSError:
+        return
+    _kill(process, in_session=in_session)
+    if process.stdin is not None:
+        process.stdin.close()
+    await wait_for_end(process)
 
 
 async def end_session(process: Process) -> None:
-    """Make sure that a program with a session of its own, and its helpers, are gone and their pipes closed."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    for stream in (process.stdout, process.stderr):
-        await read_bounded(stream, 0)
-    await process.wait()
+    """End a program that has a session of its own, and its helpers; what they still print is dropped."""
+    _kill(process, in_session=True)
+    await _end(process)
 
 
-class _Output(asyncio.StreamReaderProtocol):
-    """Closes the pipe at its end; uvloop would keep it open, as half of a connection."""
+async def wait_for_end(process: Process) -> int:
+    """Wait for a program that was sent SIGKILL, and return its exit status; whoever reads its output gets all of it.
 
-    @override
-    def eof_received(self) -> bool:
-        super().eof_received()
-        return False
-
-
-async def _writer(pipe: IO[bytes]) -> asyncio.StreamWriter:
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.connect_write_pipe(
-        lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), pipe
-    )
-    return asyncio.StreamWriter(transport, protocol, None, loop)
+    Python before 3.12.4 waits for the end of the output too, which comes only if it is read: what nobody has read
+    after a moment is dropped. A program that the kernel cannot end (it waits for a dead disk) counts as killed.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_READ_SECONDS):
+            return await process.wait()
+    return await _end(process)
 
 
-async def _reader(pipe: IO[bytes], limit: int) -> asyncio.StreamReader:
-    reader = asyncio.StreamReader(limit=limit)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: _Output(reader), pipe)
-    return reader
+def _kill(process: Process, *, in_session: bool) -> None:
+    with suppress(ProcessLookupError):
+        if in_session:
+            os.killpg(process.pid, signal.SIGKILL)  # also what a leader that has ended left behind
+        elif process.returncode is None:
+            process.kill()
 
 
-async def _read(stream: asyncio.StreamReader | None) -> bytes:
-    return b"" if stream is None else await stream.read()
+async def _end(process: Process) -> int:
+    try:
+        async with asyncio.timeout(_END_SECONDS):
+            _, _, code = await asyncio.gather(_drop(process.stdout), _drop(process.stderr), process.wait())
+            return code
+    except TimeoutError:
+        # No traceback tells more.
+        _LOGGER.error("program.not_ended", pid=process.pid, seconds=_END_SECONDS)  # noqa: TRY400
+        return -signal.SIGKILL if process.returncode is None else process.returncode
 
 
-async def _write(stream: asyncio.StreamWriter | None, text: bytes | None) -> None:
-    if stream is None:
-        return
-    with suppress(ConnectionError):
-        if text and not stream.is_closing():
-            stream.write(text)
-            await stream.drain()
-    stream.close()
+async def _drop(stream: asyncio.StreamReader | None) -> None:
+    with suppress(RuntimeError):  # it is being read
+        while stream is not None and await stream.read(_CHUNK):
+            pass

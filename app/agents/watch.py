@@ -16,7 +16,7 @@ import structlog
 
 from app.agents.confinement import SandboxPolicy
 from app.agents.errors import AgentOverLimit
-from app.agents.spawning import spawn
+from app.agents.spawning import spawn, wait_for_end
 
 __all__ = ["Usage", "measure", "watched"]
 
@@ -181,7 +181,7 @@ async def _disk_bytes(folder: Path, free_at_first: int) -> int:
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            await wait_for_end(process)
     measured = int(said.split()[0]) if said.split() else 0
     if process.returncode == 0:
         return measured

@@ -2,6 +2,7 @@
 
 import click
 
+from app.cli.privacy import hide_environment
 from app.devstack.demo import run_demo
 
 __all__ = ["demo"]
@@ -11,4 +12,5 @@ __all__ = ["demo"]
 @click.pass_context
 def demo(context: click.Context) -> None:
     """Perform one task on a real git repository, in a development stack of its own."""
+    hide_environment()
     context.exit(run_demo())

@@ -2,6 +2,7 @@
 
 import click
 
+from app.cli.privacy import hide_environment
 from app.cli.settings import development_settings
 from app.devstack.stack import run_dev
 
@@ -19,5 +20,6 @@ __all__ = ["dev"]
 @click.pass_context
 def dev(context: click.Context, port: int | None) -> None:
     """Run embedded servers, API and worker until Ctrl-C or SIGTERM."""
+    hide_environment()
     given = {} if port is None else {"port": port}
     context.exit(run_dev(development_settings(**given)))

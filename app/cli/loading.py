@@ -38,5 +38,7 @@ def load_api() -> "ASGIApp":
     with uncollected():
         # Here and not above, where it would be loaded before anything is said about garbage.
         from app.cli.application import create_logging_app  # noqa: PLC0415
+        from app.cli.privacy import hide_environment  # noqa: PLC0415
 
+        hide_environment()
         return create_logging_app()

@@ -4,6 +4,7 @@ import click
 
 from app.agents.errors import SandboxUnavailable
 from app.cli.database import check_schema
+from app.cli.privacy import hide_environment
 from app.cli.settings import check_catalog, service_settings
 from app.config import Settings
 from app.observability import configure_logging
@@ -18,6 +19,7 @@ def worker() -> None:
 
     On SIGTERM or Ctrl-C it takes no further run and lets those in progress finish for a while.
     """
+    hide_environment()
     settings = service_settings()
     configure_logging(settings.log_format, settings.log_level)
     check_catalog(settings)

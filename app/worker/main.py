@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-import uvloop
 from arq.connections import ArqRedis
 from arq.cron import cron
 from arq.worker import Worker, func
@@ -233,6 +232,7 @@ async def _wait_for_redis(redis: Any) -> None:
 def run_worker(settings: Settings) -> None:
     """Perform jobs until SIGTERM or SIGINT; runs in progress may finish within the drain limit.
 
-    The folder of workspaces must be there. Raises SandboxUnavailable.
+    On Python's own loop, which starts programs by `vfork` (spawning.py). The folder of workspaces must be there.
+    Raises SandboxUnavailable.
     """
-    uvloop.run(_run(settings))
+    asyncio.run(_run(settings))

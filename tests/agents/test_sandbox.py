@@ -1,8 +1,8 @@
 """What a confined process can and cannot do. Each refusal has a control that shows the attempt itself is sound."""
 
 import asyncio
+import marshal
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import structlog
 
+from app.agents import entry
 from app.agents.confinement import private_parts, public_parts
 from app.agents.errors import SandboxUnavailable
-from app.agents.guards import find_guards
 from app.agents.sandbox import Sandbox, SandboxPolicy, confined_environment, probe
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox, processes_with
@@ -33,12 +33,9 @@ async def cell(request: pytest.FixtureRequest, make_cell: CellMaker) -> Cell:
         pytest.skip(error.message)
 
 
-@pytest.fixture(params=[*ALL, "launcher"])
+@pytest.fixture(params=ALL)
 async def any_cell(request: pytest.FixtureRequest, make_cell: CellMaker) -> Cell:
-    """Any kind, and bubblewrap as on a machine that lacks the programs which guard it."""
     try:
-        if request.param == "launcher":
-            return make_cell(replace(await find_sandbox(SandboxKind.BUBBLEWRAP), guards=None))
         return make_cell(await find_sandbox(request.param))
     except SandboxUnavailable as error:
         pytest.skip(error.message)
@@ -240,13 +237,11 @@ async def test_agent_dies_with_a_worker_that_was_killed(any_cell: Cell, tmp_path
     worker = tmp_path / "worker.py"
     worker.write_text(
         "import asyncio, os, sys\n"
-        "from dataclasses import replace\n"
         "from pathlib import Path\n"
         "from app.agents.sandbox import *\n"
         "from app.enums import SandboxKind\n"
         "async def main():\n"
         f"    sandbox = await probe(SandboxPolicy(kind=SandboxKind({str(any_cell.sandbox.kind)!r})))\n"
-        f"    sandbox = sandbox if {any_cell.sandbox.guards is not None} else replace(sandbox, guards=None)\n"
         f"    places = [Path({str(any_cell.confinement.directory.parent)!r}) / p for p in ('work', 'home', 'tmp')]\n"
         "    cell = Confinement(directory=places[0], home=places[1], temporary=places[2])\n"
         f"    command = ['sh', '-c', 'setsid sleep {marker} & sleep {marker}']\n"
@@ -272,19 +267,33 @@ async def test_agent_goes_first_when_memory_runs_out(any_cell: Cell) -> None:
     assert (code, output) == (0, "1000\n0\n")
 
 
-@pytest.mark.skipif(find_guards() is None, reason="setpriv or prlimit is not installed (Debian: util-linux)")
 async def test_command_does_not_begin_without_its_worker(tmp_path: Path) -> None:
-    """The signal at its parent's death is asked for when that was already."""
-    guards = find_guards()
-    assert guards is not None
-    command = shlex.join([*guards.command({}), "touch", str(tmp_path / "begun")])
-    # Its parent is the shell, and not the process that it was made for.
-    shell = await asyncio.create_subprocess_exec("sh", "-c", f"{command}; echo $?", stdout=subprocess.PIPE)
-
-    output, _ = await shell.communicate()
-
-    assert output == b"126\n"
-    assert not (tmp_path / "begun").exists()
+    """The signal at the worker's death is asked for while the walls are made; it may have died before."""
+    begun = tmp_path / "begun"
+    orders = {
+        "command": ["touch", str(begun)],
+        "directory": str(tmp_path),
+        "environment": dict(os.environ),
+        "limits": {},
+        "ports": {},
+        "door": "",
+    }
+    for is_alive, code in ((True, 0), (False, 126)):
+        begun.unlink(missing_ok=True)
+        (tmp_path / "orders").write_bytes(marshal.dumps(orders))
+        worker, shown = os.pipe()
+        if not is_alive:
+            os.close(worker)
+        with (tmp_path / "orders").open("rb") as file:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", entry.__file__, str(file.fileno()), str(shown)),
+                pass_fds=[file.fileno(), shown],
+            )
+            assert await process.wait() == code
+        assert begun.exists() is is_alive
+        os.close(shown)
+        if is_alive:
+            os.close(worker)
 
 
 async def test_stop_is_repeatable_and_returns_the_exit_status(any_cell: Cell) -> None:

@@ -1,30 +1,36 @@
-"""Programs that the loop did not start itself: input, output, end, and nothing left open."""
+"""Programs: input, output, end, and nothing left open or closed twice."""
 
 import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import uvloop
 
-from app.agents.spawning import spawn
+from app.agents.spawning import end_session, spawn, wait_for_end
 from tests.support.waiting import eventually, next_round
 
 PIPE = asyncio.subprocess.PIPE
 
 
-@pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
-def runner(request: pytest.FixtureRequest) -> asyncio.Runner:
-    """The worker's loop, and that of Python, each for one test."""
-    factory: Callable[[], asyncio.AbstractEventLoop] = request.param
-    return asyncio.Runner(loop_factory=factory)
+@pytest.fixture
+def runner() -> asyncio.Runner:
+    """A loop for one test, of the kind that the worker runs on."""
+    return asyncio.Runner()
 
 
 def open_descriptors() -> set[str]:
     return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+async def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"  # noqa: ASYNC240 - no disk
+    except OSError:
+        return True
 
 
 def test_input_arrives_and_all_output_comes_back(runner: asyncio.Runner) -> None:
@@ -108,13 +114,69 @@ def test_end_is_seen_by_all_who_wait_also_while_output_is_unread(runner: asyncio
         runner.run(talk())
 
 
-def test_program_that_ended_takes_no_more_input(runner: asyncio.Runner) -> None:
+def test_program_that_ended_takes_no_more_input() -> None:
     async def talk() -> None:
         process = await spawn("true", stdin=PIPE, stdout=PIPE)
         assert await process.wait() == 0
         assert process.stdin is not None
         assert process.stdin.is_closing()
         await process.communicate(b"x" * 300_000)
+
+    asyncio.run(talk())
+
+
+def test_descriptors_are_closed_once(runner: asyncio.Runner) -> None:
+    """A transport and the file that it was given once closed a pipe both: a thread lost what it had opened since."""
+    lost: list[OSError] = []
+    done = threading.Event()
+
+    def open_files() -> None:
+        while not done.is_set():
+            try:
+                descriptor = os.open("/dev/null", os.O_RDONLY)
+                os.fstat(descriptor)
+                os.close(descriptor)
+            except OSError as error:
+                lost.append(error)
+
+    async def talk() -> None:
+        process = await spawn("true", stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        await process.communicate(b"")
+
+    async def start_many() -> None:
+        for _ in range(50):
+            await asyncio.wait_for(asyncio.gather(*(talk() for _ in range(4))), 20)
+
+    with ThreadPoolExecutor(1) as pool, runner:
+        opening = pool.submit(open_files)
+        try:
+            runner.run(start_many())
+        finally:
+            done.set()
+        opening.result()
+    assert lost == []
+
+
+def test_end_of_a_killed_program_is_noticed_though_nobody_reads_what_it_said(runner: asyncio.Runner) -> None:
+    async def talk() -> None:
+        process = await spawn("sh", "-c", "exec yes", stdout=PIPE, limit=2**10, start_new_session=True)
+        assert process.stdout is not None
+        await process.stdout.readline()
+        process.kill()
+        assert await wait_for_end(process) == -signal.SIGKILL
+
+    with runner:
+        runner.run(talk())
+
+
+def test_helpers_end_with_their_session_also_after_its_leader(runner: asyncio.Runner) -> None:
+    async def talk() -> None:
+        process = await spawn("sh", "-c", "sleep 86400 & echo $!", stdout=PIPE, start_new_session=True)
+        assert process.stdout is not None
+        helper = int(await process.stdout.readline())
+        await asyncio.wait_for(end_session(process), 20)
+        assert process.stdout.at_eof()
+        await eventually(lambda: is_gone(helper))
 
     with runner:
         runner.run(talk())
@@ -139,7 +201,7 @@ def test_folder_environment_session_and_descriptors_are_as_asked(
         )
         os.close(reader)
         assert os.getsid(process.pid) == process.pid
-        output, _ = await process.communicate()
+        output, _ = await process.communicate(b"")
         assert output.decode().splitlines() == [str(tmp_path), "this", "lent"]
 
     with runner:

@@ -1,0 +1,103 @@
+"""Secrets of the service stand in no environment and no argument of its processes, nor of what these start."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.config import Settings
+from tests.e2e.conftest import Service
+from tests.e2e.test_processes import passwords, start_run
+from tests.support.callers import bearer
+from tests.support.clients import socket_client
+from tests.support.processes import address_of, service_process, wait_until_ready
+from tests.support.waiting import eventually
+
+MODEL_KEY = "sk-of-the-operator"
+
+
+def children_of(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        yield from map(int, (task / "children").read_text().split())
+
+
+def family(pid: int) -> list[int]:
+    found, waiting = [], [pid]
+    while waiting:
+        found.append(waiting.pop())
+        try:
+            waiting += children_of(found[-1])
+        except OSError:
+            continue
+    return found
+
+
+def shown(pid: int) -> bytes:
+    """Return what a process shows of its environment and its arguments."""
+    folder = Path("/proc") / str(pid)
+    try:
+        return (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+    except (PermissionError, FileNotFoundError):
+        return b""
+
+
+def secrets_shown(pid: int, secrets: list[str]) -> list[tuple[int, str]]:
+    return [
+        (member, secret) for member in family(pid) for secret in secrets if secret.encode() in shown(member)
+    ]
+
+
+@pytest.fixture
+def secrets(settings: Settings) -> list[str]:
+    return [MODEL_KEY, "a-secret-key-of-thirty-two-letters-or-more", *passwords(settings)]
+
+
+async def test_environment_of_api_and_worker_shows_no_secret(
+    service: Service, settings: Settings, tmp_path: Path, key: str, secrets: list[str]
+) -> None:
+    given = {"ANTHROPIC_API_KEY": MODEL_KEY, "TASKBEACON_SECRET_KEYS": secrets[1]}
+    assert control_shows(given, secrets)
+    with (
+        service_process(
+            "serve --port 0 --workers 2", settings=settings, log=tmp_path / "api.log", **given
+        ) as api,
+        service_process(
+            "worker",
+            settings=settings,
+            log=tmp_path / "worker.log",
+            TASKBEACON_HOME=str(tmp_path / "home"),
+            TASKBEACON_GIT_BASE_URL=service.repositories.base_url,
+            TASKBEACON_WORKER_DRAIN_SECONDS="0",
+            **given,
+        ) as worker,
+    ):
+        address = await address_of(api)
+        async with socket_client(base_url=address) as client:
+            await wait_until_ready(client, api)
+        async with socket_client(
+            base_url=f"{address}/api/projects/@current/tasks", headers=bearer(key), timeout=60
+        ) as client:
+            mark = f"held-{tmp_path.name}"
+            await start_run(client, f"```bash\n(exec -a {mark} tail -f /dev/null) & wait\n```")
+
+            async def agent_works() -> bool:
+                return any(mark.encode() in shown(pid) for pid in family(worker.pid))
+
+            await eventually(agent_works, within_seconds=60)
+            assert secrets_shown(api.pid, secrets) == []
+            assert secrets_shown(worker.pid, secrets) == []
+            # The API's two processes, and a chain of programs before the agent.
+            assert (len(family(api.pid)) > 2, len(family(worker.pid)) > 3) == (True, True)
+            maps = Path(f"/proc/{worker.pid}/maps").read_text()  # noqa: ASYNC240 - no disk
+            assert "uvloop" not in maps, "the worker runs on a loop that forks"
+
+
+def control_shows(variables: dict[str, str], secrets: list[str]) -> bool:
+    """Tell whether secrets are found of a program that does not hide what it was given."""
+    with subprocess.Popen(["sleep", "86400"], env=os.environ | variables) as control:
+        try:
+            return secrets_shown(control.pid, secrets) != []
+        finally:
+            control.kill()
