@@ -15,16 +15,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 from typing import Protocol
 from urllib.parse import urlsplit
 
 import structlog
 from typing_extensions import override
 
+from app.addresses import is_public
 from app.agents.domains import covers
 
-__all__ = ["HEAD_BYTES", "Allowance", "Egress", "Outside", "Report", "Service", "SystemOutside", "is_public"]
+__all__ = ["HEAD_BYTES", "Allowance", "Egress", "Outside", "Report", "Service", "SystemOutside"]
 
 Report = Callable[[str], Awaitable[None]]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -47,7 +48,6 @@ _NAME_LENGTH = 253
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "upgrade"}
 )
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,26 +269,6 @@ class Egress:
         self._told.add(refused.reason)
         full = len(self._told) > _REPORTS
         await self._report("Further refusals are not reported." if full else refused.reason)
-
-
-def is_public(address: str) -> bool:
-    """Tell whether an address is one of the public Internet, however it is wrapped."""
-    parsed = ip_address(address.partition("%")[0])
-    return all(
-        each.is_global and not each.is_multicast and not each.is_reserved for each in _unwrapped(parsed)
-    )
-
-
-def _unwrapped(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
-    """Return the addresses that a packet to this one may end up at."""
-    if isinstance(address, IPv4Address):
-        return [address]
-    if address.ipv4_mapped is not None:
-        return [address.ipv4_mapped]
-    inner = [address.sixtofour, *(address.teredo or ())]
-    if any(address in network for network in _NAT64):
-        inner.append(IPv4Address(int(address) & 0xFFFFFFFF))
-    return [address, *(each for each in inner if each is not None)]
 
 
 async def _read_head(reader: asyncio.StreamReader) -> bytes:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
+from app.addresses import is_public
 from app.agents.domains import TRUSTED_DOMAINS, covers
-from app.agents.egress import HEAD_BYTES, Allowance, Egress, Outside, Service, Streams, is_public
+from app.agents.egress import HEAD_BYTES, Allowance, Egress, Outside, Service, Streams
 
 PUBLIC = "93.184.216.34"
 

@@ -20,7 +20,7 @@ import orjson
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from typing_extensions import override
 
-from app.agents.egress import is_public
+from app.addresses import is_public
 from app.agents.errors import LargeFilesFailed
 from app.agents.git import Remote
 from app.agents.lfs.blocks import blocks_of, take_in

@@ -1,0 +1,70 @@
+"""Which addresses are public: the one answer for every connection whose target a user or an agent has chosen."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+__all__ = ["is_public"]
+
+# Beside what `ipaddress` knows, which depends on the version of Python: the IANA special-purpose registries as of
+# 2025, whole blocks of which only single addresses are global, and what is reachable inside of clouds only.
+_NOT_PUBLIC_4 = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8",
+            "100.64.0.0/10",  # shared between providers and customers (RFC 6598)
+            "168.63.129.16/32",  # Azure's platform, from within
+            "192.0.0.0/24",  # IETF protocol assignments (RFC 6890)
+            "192.88.99.0/24",  # 6to4 relays, deprecated (RFC 7526)
+            "198.18.0.0/15",  # benchmarks (RFC 2544)
+            "224.0.0.0/3",  # multicast and reserved
+        ),
+    )
+)
+# All that is assigned to the Internet is in here (RFC 4291).
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_NOT_PUBLIC_6 = tuple(
+    map(
+        IPv6Network,
+        (
+            "2001::/23",  # IETF protocol assignments: Teredo, ORCHID, benchmarks, AS112, AMT, DRIP (RFC 2928)
+            "2001:db8::/32",  # documentation (RFC 3849)
+            "3ffe::/16",  # 6bone, returned (RFC 3701)
+            "3fff::/20",  # documentation (RFC 9637)
+        ),
+    )
+)
+# Translated to the IPv4 address in their last 32 bits: a network's own gateway reaches what that address reaches.
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+def is_public(address: str) -> bool:
+    """Tell whether an address, which may have a zone, is one of the public Internet, however it is wrapped.
+
+    Raises:
+        ValueError: it is no address.
+
+    """
+    return all(map(_is_public, _ends(ip_address(address.partition("%")[0]))))
+
+
+def _ends(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address | IPv6Address]:
+    """Yield the addresses at which a packet to this one may end."""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            yield address.ipv4_mapped
+            return
+        if address in _NAT64:
+            yield IPv4Address(int(address) & 0xFFFFFFFF)
+            return
+        if address.sixtofour is not None:
+            yield address.sixtofour
+    yield address
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if not address.is_global or address.is_multicast or address.is_reserved:
+        return False
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _NOT_PUBLIC_4)
+    return address in _GLOBAL_UNICAST and not any(address in network for network in _NOT_PUBLIC_6)
