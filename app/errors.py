@@ -3,6 +3,7 @@
 AppError                        answered as the four-key envelope (contract 2.4)
 ├── InvalidInput           400  a field, or the body as a whole, breaks a rule
 ├── MalformedBody          400  the body is not JSON that we can keep
+├── MalformedRequest       400  it is no HTTP
 ├── AuthenticationError    401  (403 on the tasks routes, decided by the route)
 │   ├── NotAuthenticated        no credential
 │   ├── AuthenticationFailed    a credential that is unknown, revoked or of an inactive user
@@ -10,10 +11,12 @@ AppError                        answered as the four-key envelope (contract 2.4)
 ├── PermissionDenied       403  known, but not allowed
 ├── NotFound               404  not there, or not visible: the same to the caller
 ├── MethodNotAllowed       405
+├── RequestTimeout         408  the head or the body takes too long to come
 ├── IdempotencyConflict    409  an Idempotency-Key that was used with another request
 ├── BodyTooLarge           413
 ├── UnsupportedMediaType   415
 ├── Throttled              429
+├── HeadTooLarge           431
 └── Unavailable            503  a server that we depend on does not answer
 RequestRefused                  answered with a body of its own (contract 2.4, "other bodies")
 ├── RunRefused             400  {"detail": …}: a run cannot be created like this
@@ -33,14 +36,17 @@ __all__ = [
     "AuthenticationFailed",
     "BodyTooLarge",
     "EventsMissing",
+    "HeadTooLarge",
     "IdempotencyConflict",
     "InvalidInput",
     "MalformedBody",
+    "MalformedRequest",
     "MethodNotAllowed",
     "NotAuthenticated",
     "NotFound",
     "PermissionDenied",
     "RequestRefused",
+    "RequestTimeout",
     "RunRefused",
     "RunTokenInvalid",
     "StateRefused",
@@ -65,6 +71,10 @@ class AppError(Exception):
         if code is not None:
             self.code = code
 
+    def envelope(self) -> dict[str, str | None]:
+        """Return the four keys of the answer."""
+        return {"type": self.type, "code": self.code, "detail": self.detail, "attr": self.attr}
+
 
 class InvalidInput(AppError):
     """A field breaks a rule; `attr` names it, None speaks of the whole body."""
@@ -75,6 +85,12 @@ class InvalidInput(AppError):
 
 class MalformedBody(AppError):
     """The body is not JSON, or JSON that no table could keep."""
+
+    code = "parse_error"
+
+
+class MalformedRequest(AppError):
+    """What came is no request in HTTP."""
 
     code = "parse_error"
 
@@ -142,6 +158,16 @@ class MethodNotAllowed(AppError):
         self.allowed = allowed
 
 
+class RequestTimeout(AppError):
+    """The request was not complete in time; its connection is closed."""
+
+    status = 408
+    code = "request_timeout"
+
+    def __init__(self) -> None:
+        super().__init__("The request took too long to arrive.")
+
+
 class IdempotencyConflict(AppError):
     """The caller used this Idempotency-Key with another request in the last 24 hours."""
 
@@ -183,6 +209,16 @@ class Throttled(AppError):
         unit = "second" if retry_after == 1 else "seconds"
         super().__init__(f"Request was throttled. Expected available in {retry_after} {unit}.")
         self.retry_after = retry_after
+
+
+class HeadTooLarge(AppError):
+    """Path, query and headers of the request are larger than the service reads; its connection is closed."""
+
+    status = 431
+    code = "request_head_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Request head exceeds the limit of {limit} bytes.")
 
 
 class Unavailable(AppError):

@@ -1,25 +1,66 @@
-"""uvicorn's connections with two habits for streams: they end when the server stops, and clients that vanish are noticed.
+"""uvicorn's connections, with limits for what a client may send and hold open, and with endings for streams.
 
-A protocol and not a server of our own, since each process of `--workers` makes its server itself.
+uvicorn bounds neither the head of a request nor the time it takes, and httptools puts long headers together in quadratic
+time. A protocol and not a server of our own, since each process of `--workers` makes its server itself.
 """
 
 import asyncio
+import http
 import socket
 from typing import ClassVar
 
+import orjson
+import structlog
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from app.api_limits import (
+    HEAD_BYTES,
+    HEAD_SECONDS,
+    LINGER_SECONDS,
+    PIPELINED_REQUESTS,
+    UNACKNOWLEDGED_SECONDS,
+)
+from app.errors import AppError, HeadTooLarge, MalformedRequest, RequestTimeout
+from app.ids import new_hex_id
 
 __all__ = ["StreamingProtocol"]
 
+# What separates name and value of a header, and ends its line.
+_HEADER_FRAME_BYTES = len(b": \r\n")
+
+log = structlog.get_logger(__name__)
+
+
+class _Refused(Exception):
+    """Ends the parser's work from within one of its callbacks."""
+
 
 class StreamingProtocol(HttpToolsProtocol):
-    """A connection of a client."""
+    """A connection of a client.
 
-    # How long what was sent may stay unacknowledged, or wait for a client that takes nothing. Streams say something
+    A head that is too large or too slow is answered with 431 or 408. Requests that wait behind another one are few, and
+    the next one begins when the client has taken its answer. What follows a refused request is not read.
+    """
+
+    # How long what was sent may stay unacknowledged, or wait for a client that takes nothing. Streams send something
     # every 20 seconds, so a device that lost its network does not count as watching for much longer than one that
     # stopped to beat.
-    unacknowledged_milliseconds: ClassVar[int] = 30_000
+    unacknowledged_milliseconds: ClassVar[int] = int(UNACKNOWLEDGED_SECONDS * 1000)
+    head_seconds: ClassVar[float] = HEAD_SECONDS
+
+    # Of the head that is being read: whether there is one, and how much of it has come.
+    _in_head = False
+    _head_bytes = 0
+    # Ends the wait for a head, or for a refused client to hang up.
+    _clock: asyncio.TimerHandle | None = None
+    # Why the request that is being read cannot be served, and whether a refusal has ended the reading.
+    _refusal: AppError | None = None
+    _is_refused = False
+    # The request that is being answered; uvicorn's own `cycle` is the one that was read last.
+    _answered: RequestResponseCycle | None = None
+    # Whether an answer is complete here, but not taken by the client.
+    _is_untaken = False
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
@@ -29,9 +70,146 @@ class StreamingProtocol(HttpToolsProtocol):
             connection.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self.unacknowledged_milliseconds
             )
+        self._start_clock()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_clock()
+        # uvicorn does so for the request that was read last only; the others would write to a closed transport.
+        for cycle in (self._answered, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is not None:
+                _abandon(cycle)
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        # In pieces, so that what httptools takes of a single header is bounded too.
+        for start in range(0, len(data), HEAD_BYTES):
+            if self._is_refused:
+                return
+            piece = data[start : start + HEAD_BYTES]
+            was_in_head = self._in_head
+            super().data_received(piece)
+            if was_in_head and self._in_head:
+                self._head_bytes += len(piece)
+                if self._head_bytes > HEAD_BYTES:
+                    self._refuse(HeadTooLarge(HEAD_BYTES))
+        if self._clock is None and not self._is_refused and not self._is_busy:
+            # uvicorn ends its own clock at the first byte, whatever that is.
+            self._start_clock()
+
+    @override
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._stop_clock()
+        size = len(self.url) + sum(
+            len(name) + len(value) + _HEADER_FRAME_BYTES for name, value in self.headers
+        )
+        if size > HEAD_BYTES:
+            self._refusal = HeadTooLarge(HEAD_BYTES)
+            raise _Refused
+        if len(self.pipeline) >= PIPELINED_REQUESTS:
+            # Not answered: the connection is closed behind those that wait.
+            raise _Refused
+        super().on_headers_complete()
+        if not self.pipeline:
+            self._answered = self.cycle
+
+    @override
+    def on_response_complete(self) -> None:
+        if self.flow.write_paused and not self.transport.is_closing():
+            # Else a client that takes nothing could have all its answers made.
+            self._is_untaken = True
+            return
+        following = self.pipeline[-1][0] if self.pipeline else None
+        super().on_response_complete()
+        self._answered = following
+
+    @override
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._is_untaken:
+            self._is_untaken = False
+            self.on_response_complete()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what the parser, or one of its callbacks, could not take (uvicorn's hook)."""
+        self._refuse(self._refusal or MalformedRequest(msg))
 
     @override
     def shutdown(self) -> None:
         # Before the server waits for answers to end: no stream ends by itself. Its client comes back, elsewhere.
         self.app_state["hub"].end_all()
         super().shutdown()
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._answered is not None
+
+    def _start_clock(self) -> None:
+        self._clock = self.loop.call_later(self.head_seconds, self._give_up_head)
+
+    def _stop_clock(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+    def _give_up_head(self) -> None:
+        self._clock = None
+        if self._is_busy:
+            # It may be this side that does not read: the clock starts again with the next byte.
+            return
+        if self._in_head:
+            self._refuse(RequestTimeout())
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: AppError) -> None:
+        """Answer with an error if it is this request's turn, and close; what still comes is thrown away."""
+        self._is_refused = True
+        self._stop_clock()
+        if self._is_busy and not self.cycle.more_body:
+            # Earlier requests are answered first, and then the connection is closed.
+            self.cycle.keep_alive = False
+            return
+        if self._is_busy:
+            # The body of the request that was read last is broken.
+            is_its_turn = self._answered is self.cycle and not self.cycle.response_started
+            _abandon(self.cycle)
+            if not is_its_turn:
+                self.transport.close()
+                return
+        self.transport.write(_answer(error))
+        # Closed at once, with something unread, the connection would be reset and the answer lost.
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self._clock = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+def _abandon(cycle: RequestResponseCycle) -> None:
+    """Have the application see that its client has gone."""
+    if not cycle.response_complete:
+        cycle.disconnected = True
+    cycle.message_event.set()
+
+
+def _answer(error: AppError) -> bytes:
+    request_id = new_hex_id()
+    log.info("http.refused", status=error.status, code=error.code, request_id=request_id)
+    body = orjson.dumps(error.envelope())
+    head = (
+        f"HTTP/1.1 {error.status} {http.HTTPStatus(error.status).phrase}",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        f"x-request-id: {request_id}",
+        "connection: close",
+    )
+    return "\r\n".join((*head, "", "")).encode() + body

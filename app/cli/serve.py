@@ -11,6 +11,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from app.api_limits import IDLE_SECONDS
 from app.cli.database import check_schema
 from app.cli.listening import DealtSocket
 from app.cli.loading import load_api
@@ -62,6 +63,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         server_header=False,
         # Our own middleware believes them, and the host among them.
         proxy_headers=False,
+        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
     )
     if workers > 1:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 
+from app.api_limits import WEBHOOK_BYTES
 from app.schemas.webhooks import WebhookOut
 from app.services import webhooks
 from app.services.webhooks import Delivery
@@ -17,8 +18,6 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=PlannedRoute)
 
-# A hundred times what these events have.
-_MAX_BYTES = 5 * 2**20
 _MAX_BIGINT = 2**63 - 1
 
 
@@ -60,7 +59,7 @@ async def receive_github(
         delivery_id=delivery,
         event=event,
         signature=signature,
-        body=await read_bytes(request, limit=_MAX_BYTES),
+        body=await read_bytes(request, limit=WEBHOOK_BYTES),
         integration_id=integration,
     )
     answer = await webhooks.receive_github(

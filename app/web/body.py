@@ -4,6 +4,7 @@ FastAPI's own body parameters answer broken JSON before any dependency runs and 
 contract wants authentication first and then, per route, the body or the look-up (2.3). One reader serves all routes.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -11,16 +12,19 @@ import orjson
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from app.errors import AppError, BodyTooLarge, InvalidInput, MalformedBody, UnsupportedMediaType
+from app.api_limits import BODY_BYTES, BODY_BYTES_PER_SECOND, BODY_SECONDS, DRAINED_BYTES, JSON_DEPTH
+from app.errors import (
+    AppError,
+    BodyTooLarge,
+    InvalidInput,
+    MalformedBody,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
 from app.web.validation import first_error
 
-__all__ = ["MAX_BODY_BYTES", "BodyReader", "json_body", "load_json", "read_bytes", "read_json"]
+__all__ = ["BodyReader", "json_body", "load_json", "read_bytes", "read_json"]
 
-MAX_BODY_BYTES = 20 * 1024 * 1024
-# What is read and thrown away of a body that is too large, so that a client which sends first still gets its answer.
-_DRAINED_BYTES = 100 * 1024 * 1024
-# Deeper than any sane document, and below what the encoder of answers can write back.
-_MAX_DEPTH = 200
 _CACHED = "taskbeacon.body"
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -87,23 +91,35 @@ def load_json(raw: bytes) -> Any:
         data = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise MalformedBody(f"JSON parse error - {error}") from None
-    if raw.count(b"[") + raw.count(b"{") > _MAX_DEPTH and _is_deeper_than(data, _MAX_DEPTH):
+    if raw.count(b"[") + raw.count(b"{") > JSON_DEPTH and _is_deeper_than(data, JSON_DEPTH):
         raise MalformedBody("JSON parse error - nested too deeply")
     return data
 
 
-async def read_bytes(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
-    """Return the body as it was sent. Raises BodyTooLarge."""
+async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: float = BODY_SECONDS) -> bytes:
+    """Return the body as it was sent; `seconds` are what it may take beside the time that its size does.
+
+    Raises:
+        BodyTooLarge: it is larger than `limit`. Up to another limit it was read to its end all the same.
+        RequestTimeout: it did not come in time.
+
+    """
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= limit:
-            chunks.append(chunk)
-        elif size > _DRAINED_BYTES:
-            break
-        else:
-            chunks.clear()
+    began = asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout(seconds) as patience:
+            async for chunk in request.stream():
+                size += len(chunk)
+                patience.reschedule(began + seconds + size / BODY_BYTES_PER_SECOND)
+                if size <= limit:
+                    chunks.append(chunk)
+                elif size > DRAINED_BYTES:
+                    break
+                else:
+                    chunks.clear()
+    except TimeoutError:
+        raise RequestTimeout from None
     if size > limit:
         raise BodyTooLarge(limit)
     return b"".join(chunks)

@@ -5,9 +5,8 @@ Data and prose only; `openapi.py` puts them into the document.
 
 from typing import Any
 
+from app.api_limits import BODY_BYTES, PAGE_DEFAULT, PAGE_MAXIMUM
 from app.schemas.errors import ErrorOut, UsageLimitOut
-from app.web.body import MAX_BODY_BYTES
-from app.web.pagination import DEFAULT_LIMIT, MAX_LIMIT
 
 __all__ = [
     "DESCRIPTION",
@@ -59,13 +58,13 @@ project, 401 elsewhere. Exceptions to the shape: what cannot be done to a run or
 
 ## Lists
 
-Lists take `limit` (default {DEFAULT_LIMIT}, at most {MAX_LIMIT}) and `offset`, are ordered newest first, and answer
+Lists take `limit` (default {PAGE_DEFAULT}, at most {PAGE_MAXIMUM}) and `offset`, are ordered newest first, and answer
 `count`, `next`, `previous` and `results`. `next` and `previous` are complete URLs that keep all other parameters.
 
 ## Conventions
 
 A trailing slash is optional on every path and changes nothing. Bodies are JSON of at most
-{MAX_BODY_BYTES // 2**20} MB; unknown and read-only keys are ignored, an empty body is `{{}}`. Times are UTC in
+{BODY_BYTES // 2**20} MB; unknown and read-only keys are ignored, an empty body is `{{}}`. Times are UTC in
 ISO 8601 with `Z`. Every answer carries `X-Request-Id`, which the service's logs know too.
 """
 
@@ -146,8 +145,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "name": "limit",
         "in": "query",
         "required": False,
-        "description": f"Page size. More than {MAX_LIMIT} is {MAX_LIMIT}; what is no positive number is the default.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+        "description": f"Page size. More than {PAGE_MAXIMUM} is {PAGE_MAXIMUM}; what is no positive number is the default.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": PAGE_MAXIMUM, "default": PAGE_DEFAULT},
     },
     "offset": {
         "name": "offset",
@@ -173,7 +172,7 @@ _MEANING = {
     403: "The key is missing, unknown or revoked, lacks the scope, or may not use this project.",
     404: "There is no such thing, or it is not visible to the caller.",
     409: "The request contradicts the state of what it is about.",
-    413: f"The body is larger than {MAX_BODY_BYTES // 2**20} MB.",
+    413: f"The body is larger than {BODY_BYTES // 2**20} MB.",
     415: "The body is not JSON.",
     429: "The budget of requests is used up; `Retry-After` says for how many seconds.",
     500: "Something that nobody expected. The log has more under the answer's `X-Request-Id`.",

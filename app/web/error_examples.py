@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from app.api_limits import BODY_BYTES
 from app.errors import (
     AppError,
     AuthenticationFailed,
@@ -26,7 +27,6 @@ from app.errors import (
     UnsupportedMediaType,
 )
 from app.web.auth import RunTokenGate, ScopeGate
-from app.web.body import MAX_BODY_BYTES
 from app.web.error_handlers import envelope
 from app.web.examples import OperationExamples, on_the_wire
 from app.web.validation import first_error
@@ -72,7 +72,7 @@ def public_error_examples(status: int, examples: OperationExamples) -> dict[str,
     return {error.detail: orjson.loads(envelope(error).body) for error in failures}
 
 
-_TOO_LARGE: Mapping[str, AppError] = {"Too large": BodyTooLarge(MAX_BODY_BYTES)}
+_TOO_LARGE: Mapping[str, AppError] = {"Too large": BodyTooLarge(BODY_BYTES)}
 _AWAY: Mapping[str, AppError] = {
     "Database away": Unavailable("The database does not answer. Please try again in a moment.")
 }

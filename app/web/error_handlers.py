@@ -16,6 +16,7 @@ from app.errors import (
     MethodNotAllowed,
     NotFound,
     RequestRefused,
+    RequestTimeout,
     Throttled,
     Unavailable,
 )
@@ -46,8 +47,10 @@ def envelope(error: AppError) -> Response:
         headers["Allow"] = ", ".join(sorted(error.allowed))
     if isinstance(error, Throttled):
         headers["Retry-After"] = str(error.retry_after)
-    body = {"type": error.type, "code": error.code, "detail": error.detail, "attr": error.attr}
-    return Json(body, status_code=error.status, headers=headers)
+    if isinstance(error, RequestTimeout):
+        # The rest of the body would have to be waited for.
+        headers["Connection"] = "close"
+    return Json(error.envelope(), status_code=error.status, headers=headers)
 
 
 async def _app_error(_request: Request, error: Exception) -> Response:

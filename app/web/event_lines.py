@@ -5,23 +5,20 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 from fastapi import Request
 
+from app.api_limits import BODY_BYTES, EVENT_LINE_BYTES, EVENT_LINES, EVENT_SILENCE_SECONDS
 from app.errors import AppError, BodyTooLarge, InvalidInput, MalformedBody
 from app.services.run_events import is_reserved
 from app.services.run_ingest import NumberedEvent
-from app.web.body import MAX_BODY_BYTES, load_json
+from app.web.body import load_json
 
-__all__ = ["MAX_LINES", "MAX_LINE_BYTES", "read_event_lines"]
+__all__ = ["read_event_lines"]
 
-MAX_LINE_BYTES = 1024 * 1024
-MAX_LINES = 20_000
 _MAX_SEQ = 2**53 - 1
 
 # A batch is given when it is large or this old: each one is a write of the log.
 _BATCH_LINES = 500
 _BATCH_BYTES = 4 * 1024 * 1024
 _GATHER_SECONDS = 0.2
-# After this the request is answered with what it brought.
-_SILENCE_SECONDS = 60.0
 
 
 async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEvent], None]:
@@ -74,7 +71,7 @@ class _Batch:
     @property
     def patience(self) -> float:
         """How long to wait for more, in seconds."""
-        return max(0.0, self._due_at - _now()) if self.events else _SILENCE_SECONDS
+        return max(0.0, self._due_at - _now()) if self.events else EVENT_SILENCE_SECONDS
 
     @property
     def is_due(self) -> bool:
@@ -124,8 +121,8 @@ class _Lines:
             yield from self.end()
         self._go_on(rest)
         self._size += len(chunk)
-        if self._size > MAX_BODY_BYTES:
-            raise BodyTooLarge(MAX_BODY_BYTES)
+        if self._size > BODY_BYTES:
+            raise BodyTooLarge(BODY_BYTES)
 
     def end(self) -> Iterator[bytes]:
         """Yield the line that was begun."""
@@ -134,14 +131,14 @@ class _Lines:
         self._begun.clear()
         if not line:
             return
-        if self.count > MAX_LINES:
-            raise InvalidInput(f"Line {self.count}: a request takes at most {MAX_LINES} lines.")
+        if self.count > EVENT_LINES:
+            raise InvalidInput(f"Line {self.count}: a request takes at most {EVENT_LINES} lines.")
         yield line
 
     def _go_on(self, piece: bytes) -> None:
         self._begun += piece
-        if len(self._begun) > MAX_LINE_BYTES:
-            raise MalformedBody(f"Line {self.count + 1}: longer than {MAX_LINE_BYTES} bytes.")
+        if len(self._begun) > EVENT_LINE_BYTES:
+            raise MalformedBody(f"Line {self.count + 1}: longer than {EVENT_LINE_BYTES} bytes.")
 
 
 def _parse(line: bytes, number: int) -> NumberedEvent:

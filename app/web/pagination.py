@@ -6,13 +6,12 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Query, Request
 
+from app.api_limits import PAGE_DEFAULT, PAGE_MAXIMUM
 from app.schemas.fields import parse_integer
 from app.web.middleware import ORIGINAL_PATH
 
 __all__ = ["PageDep", "PageRequest"]
 
-DEFAULT_LIMIT = 50
-MAX_LIMIT = 100
 # Beyond any table, within what the database takes as an offset.
 _MAX_OFFSET = 2**62
 # A credential in the query is not copied into links (contract 12, trap 20).
@@ -49,7 +48,7 @@ class PageRequest:
 async def _page(
     request: Request,
     limit: Annotated[
-        str | None, Query(description=f"Page size, at most {MAX_LIMIT}.", examples=["50"])
+        str | None, Query(description=f"Page size, at most {PAGE_MAXIMUM}.", examples=["50"])
     ] = None,
     offset: Annotated[str | None, Query(description="How many to skip.", examples=["0"])] = None,
 ) -> PageRequest:
@@ -57,7 +56,7 @@ async def _page(
     asked_offset = parse_integer(offset)
     path = request.scope.get(ORIGINAL_PATH, request.url.path)
     return PageRequest(
-        limit=min(asked_limit, MAX_LIMIT) if asked_limit and asked_limit > 0 else DEFAULT_LIMIT,
+        limit=min(asked_limit, PAGE_MAXIMUM) if asked_limit and asked_limit > 0 else PAGE_DEFAULT,
         offset=min(asked_offset, _MAX_OFFSET) if asked_offset and asked_offset > 0 else 0,
         base_url=str(request.url.replace(path=path, query="")),
         kept=tuple(pair for pair in request.query_params.multi_items() if pair[0] not in _NOT_COPIED),

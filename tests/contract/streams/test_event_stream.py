@@ -11,11 +11,11 @@ import orjson
 import pytest
 from sqlalchemy import delete, insert, select, update
 
+from app.api_limits import EVENT_LINE_BYTES, EVENT_LINES
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import Membership, SigningKey, Task, User
 from app.services.connection_tokens import AUDIENCE
-from app.web import event_lines
 from tests.support.assertions import assert_error, assert_not_found
 from tests.support.callers import Caller, bearer
 from tests.support.clock import MovableClock
@@ -230,14 +230,14 @@ class TestWrongLines:
         assert await agent.send(3) == 3
 
     async def test_line_that_is_too_long_is_refused(self, agent: Agent) -> None:
-        longest = {"type": "x", "x": "x" * (event_lines.MAX_LINE_BYTES - 100)}
+        longest = {"type": "x", "x": "x" * (EVENT_LINE_BYTES - 100)}
         assert (await agent.post(line(1, longest))).json() == {"last_accepted_seq": 1}
         response = await agent.post(line(2) + line(3, longest | {"y": "y" * 200}))
         assert response.json()["detail"].startswith("Line 2: longer than 1048576 bytes.")
         assert await agent.send() == 2
 
     async def test_body_that_is_too_large_is_refused_behind_what_was_taken(self, agent: Agent) -> None:
-        block = b" " * (event_lines.MAX_LINE_BYTES - 1) + b"\n"
+        block = b" " * (EVENT_LINE_BYTES - 1) + b"\n"
 
         async def body() -> AsyncIterator[bytes]:
             yield line(1)
@@ -249,10 +249,10 @@ class TestWrongLines:
         assert await agent.send() == 1
 
     async def test_too_many_lines_are_refused(self, agent: Agent) -> None:
-        first = b"".join(line(1) for _ in range(event_lines.MAX_LINES))
+        first = b"".join(line(1) for _ in range(EVENT_LINES))
         assert (await agent.post(first)).json() == {"last_accepted_seq": 1}
         response = await agent.post(first + line(2))
-        assert response.json()["detail"].startswith(f"Line {event_lines.MAX_LINES + 1}: ")
+        assert response.json()["detail"].startswith(f"Line {EVENT_LINES + 1}: ")
 
 
 class TestToken:

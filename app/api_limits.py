@@ -1,0 +1,78 @@
+"""The limits of the API in size, number and time: what one client can make a process hold or wait for.
+
+Limits of single fields (`max_length`) stand with the fields in `app/schemas`, and are published with them.
+"""
+
+from typing import Final
+
+__all__ = [
+    "ANSWER_BYTES_AT_ONCE",
+    "BODY_BYTES",
+    "BODY_BYTES_PER_SECOND",
+    "BODY_SECONDS",
+    "DRAINED_BYTES",
+    "EVENT_LINES",
+    "EVENT_LINE_BYTES",
+    "EVENT_SILENCE_SECONDS",
+    "HEAD_BYTES",
+    "HEAD_SECONDS",
+    "IDLE_SECONDS",
+    "JSON_DEPTH",
+    "LARGE_ANSWERS",
+    "LARGE_ANSWER_BYTES",
+    "LARGE_ANSWER_WAIT_SECONDS",
+    "LINGER_SECONDS",
+    "METRICS_SECONDS",
+    "PAGE_BYTES",
+    "PAGE_DEFAULT",
+    "PAGE_MAXIMUM",
+    "PIPELINED_REQUESTS",
+    "RUN_OUTPUT_BYTES",
+    "RUN_STATE_BYTES",
+    "UNACKNOWLEDGED_SECONDS",
+    "WEBHOOK_BYTES",
+]
+
+_KIB: Final = 1024
+_MIB: Final = 1024 * _KIB
+
+# Heads of requests. More is answered with 431, later with 408.
+HEAD_BYTES: Final = 64 * _KIB
+HEAD_SECONDS: Final = (
+    10.0  # from the connection, or the first byte of a further request, to the end of the head
+)
+IDLE_SECONDS: Final = 5  # between two requests of a connection
+PIPELINED_REQUESTS: Final = 16  # that wait behind the one that is answered; later ones are not read
+LINGER_SECONDS: Final = 2.0  # how long a refused client may go on sending before its connection is closed
+
+# Bodies. More is answered with 413, later with 408.
+BODY_BYTES: Final = 20 * _MIB
+WEBHOOK_BYTES: Final = 5 * _MIB
+DRAINED_BYTES: Final = (
+    100 * _MIB
+)  # read and dropped beyond the limit, so that clients get to read their answer
+BODY_SECONDS: Final = 30.0  # for the body, and beyond that one second for each
+BODY_BYTES_PER_SECOND: Final = 32 * _KIB
+JSON_DEPTH: Final = 200  # deeper than any sane document, and below what the encoder of answers can write back
+
+# Numbered events (`event_stream`), whose request may stay open for as long as events come.
+EVENT_LINES: Final = 20_000
+EVENT_LINE_BYTES: Final = _MIB
+EVENT_SILENCE_SECONDS: Final = 60.0
+
+# What clients write into a run, as the database writes it. More is answered with 400.
+RUN_STATE_BYTES: Final = _MIB
+RUN_OUTPUT_BYTES: Final = _MIB
+
+# Lists. A page of rows that weigh more ends early; its `next` goes on behind its last row.
+PAGE_DEFAULT: Final = 50
+PAGE_MAXIMUM: Final = 100
+PAGE_BYTES: Final = 8 * _MIB
+
+# Answers. Large ones are handed out in pieces as their clients take them, so many at a time.
+LARGE_ANSWER_BYTES: Final = _MIB
+LARGE_ANSWERS: Final = 16
+LARGE_ANSWER_WAIT_SECONDS: Final = 10.0  # for a place; then the answer is 503
+ANSWER_BYTES_AT_ONCE: Final = 256 * _KIB
+UNACKNOWLEDGED_SECONDS: Final = 30.0  # how long a client may take nothing of what it is sent
+METRICS_SECONDS: Final = 1.0  # how old `/metrics` may be

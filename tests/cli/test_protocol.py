@@ -1,0 +1,276 @@
+"""What one connection may send, hold open and have made, over real sockets."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.api_limits import HEAD_BYTES, PIPELINED_REQUESTS
+from app.cli.protocol import StreamingProtocol
+from tests.support.serving import serving
+from tests.support.waiting import eventually
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+LARGE = 32 * 2**20
+
+
+class Protocol(StreamingProtocol):
+    """The connections of `taskbeacon serve`, of an application that has no hub."""
+
+    @override
+    def shutdown(self) -> None:
+        HttpToolsProtocol.shutdown(self)
+
+
+class Hasty(Protocol):
+    """The same, with little patience."""
+
+    head_seconds = 0.2
+
+
+class Application:
+    """Answers with `body`; keeps what it was asked, and what it was told of its clients."""
+
+    def __init__(self, body: bytes = b"hello") -> None:
+        self.body = body
+        self.calls: list[Scope] = []
+        self.told: list[Message] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.calls.append(scope)
+        if not self.may_answer.is_set():
+            waiting = asyncio.create_task(self.may_answer.wait())
+            self.told.append(await receive())
+            telling = asyncio.ensure_future(receive())
+            await asyncio.wait({waiting, telling}, return_when=asyncio.FIRST_COMPLETED)
+            if telling.done():
+                self.told.append(telling.result())
+            for task in (waiting, telling):
+                task.cancel()
+        length = str(len(self.body)).encode()
+        headers = [(b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+@pytest.fixture
+def application() -> Application:
+    return Application()
+
+
+@asynccontextmanager
+async def connected(
+    application: Application, protocol: type[StreamingProtocol] = Protocol
+) -> AsyncGenerator[Streams, None]:
+    async with serving(application, protocol) as url, connected_to(url) as streams:
+        yield streams
+
+
+@asynccontextmanager
+async def connected_to(url: str) -> AsyncGenerator[Streams, None]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def answers(reader: asyncio.StreamReader) -> bytes:
+    """Return all that comes until the server hangs up."""
+    async with asyncio.timeout(20):
+        return await reader.read()
+
+
+def assert_refused(raw: bytes, status: int, code: str) -> None:
+    head, _, body = raw.rpartition(b"\r\n\r\n")
+    first, *headers = head.decode().split("\r\n")
+    assert first.startswith(f"HTTP/1.1 {status} "), raw[:200]
+    assert {"content-type: application/json", "connection: close"} <= set(headers)
+    assert any(header.startswith("x-request-id: ") for header in headers)
+    answer = orjson.loads(body)
+    assert (answer["type"], answer["code"], answer["attr"]) == ("invalid_request", code, None)
+    assert list(answer) == ["type", "code", "detail", "attr"]
+
+
+def padded(size: int) -> bytes:
+    """Return a request with a head of this size, as the limit counts."""
+    start, end = b"GET / HTTP/1.1\r\nX: ", b"\r\nConnection: close\r\n\r\n"
+    return start + b"x" * (size - len(b"/" + b"X: \r\n" + b"Connection: close\r\n")) + end
+
+
+class TestLargeHeads:
+    async def test_head_of_the_limit_is_served(self, application: Application) -> None:
+        async with connected(application) as (reader, writer):
+            writer.write(padded(HEAD_BYTES))
+            assert (await answers(reader)).startswith(b"HTTP/1.1 200 ")
+
+    @pytest.mark.parametrize(
+        "pieces",
+        [
+            [padded(HEAD_BYTES + 1)],
+            [b"GET /", b"x" * 4 * HEAD_BYTES],
+            [b"GET / HTTP/1.1\r\nX: ", *[b"x" * HEAD_BYTES] * 4],
+            [b"GET / HTTP/1.1\r\n", *[b"%d: x\r\n" % number for number in range(40_000)]],
+            [b"GET / HTTP/1.1\r\n" + b"x" * 4 * HEAD_BYTES],
+        ],
+        ids=["one-byte-more", "path", "one-header", "many-headers", "name"],
+    )
+    async def test_larger_one_is_answered_with_431(
+        self, application: Application, pieces: Sequence[bytes]
+    ) -> None:
+        """Finding 7: one header of 150 MB stopped the API for 20 seconds at a time."""
+        async with connected(application) as (reader, writer):
+            writer.writelines(pieces)
+            assert_refused(await answers(reader), 431, "request_head_too_large")
+        assert application.calls == []
+
+    async def test_what_comes_after_it_is_neither_read_nor_kept(self, application: Application) -> None:
+        """A client that sends all before it reads still gets the answer, not a reset connection."""
+        async with connected(application) as (reader, writer):
+            writer.write(b"GET / HTTP/1.1\r\nX: ")
+            for _ in range(64):
+                writer.write(b"x" * 2**20)
+                await writer.drain()
+            assert_refused(await answers(reader), 431, "request_head_too_large")
+
+    async def test_body_does_not_count(self, application: Application) -> None:
+        async with connected(application) as (reader, writer):
+            body = b"x" * 3 * HEAD_BYTES
+            writer.write(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b%b" % (len(body), body, LAST))
+            assert (await answers(reader)).count(b"HTTP/1.1 200 ") == 2
+
+    async def test_earlier_request_is_answered_first(self, application: Application) -> None:
+        application.may_answer.clear()
+        async with connected(application) as (reader, writer):
+            writer.write(GET + padded(2 * HEAD_BYTES))
+
+            async def is_asked() -> bool:
+                return len(application.calls) == 1
+
+            await eventually(is_asked)
+            application.may_answer.set()
+            raw = await answers(reader)
+        assert raw.startswith(b"HTTP/1.1 200 ")
+        assert raw.endswith(b"hello")
+
+
+class TestSlowHeads:
+    async def test_head_that_does_not_end_is_answered_with_408(self, application: Application) -> None:
+        """Finding 21: 200 half heads were open after 100 seconds."""
+        async with connected(application, Hasty) as (reader, writer):
+            writer.write(GET[:-2])
+            assert_refused(await answers(reader), 408, "request_timeout")
+
+    async def test_time_runs_on_while_it_trickles(self, application: Application) -> None:
+        async with connected(application, Hasty) as (reader, writer):
+            reading = asyncio.create_task(answers(reader))
+            writer.write(GET[:-2])
+
+            async def trickles() -> bool:
+                writer.write(b"A: b\r\n")
+                return reading.done()
+
+            await eventually(trickles)
+            assert_refused(await reading, 408, "request_timeout")
+
+    @pytest.mark.parametrize("sent", [b"", b"\r\n\r\n"], ids=["nothing", "empty-lines"])
+    async def test_client_that_asks_for_nothing_is_closed(
+        self, application: Application, sent: bytes
+    ) -> None:
+        async with connected(application, Hasty) as (reader, writer):
+            writer.write(sent)
+            assert await answers(reader) == b""
+
+    async def test_further_request_has_its_own_time(self, application: Application) -> None:
+        async with connected(application, Hasty) as (reader, writer):
+            writer.write(GET)
+            assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
+            writer.write(GET[:-2])
+            assert_refused(await answers(reader), 408, "request_timeout")
+
+    async def test_answer_may_take_longer(self, application: Application) -> None:
+        application.may_answer.clear()
+        async with connected(application, Hasty) as (reader, writer):
+            writer.write(LAST)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(2 * Hasty.head_seconds):
+                    await reader.read(1)
+            application.may_answer.set()
+            assert (await answers(reader)).startswith(b"HTTP/1.1 200 ")
+
+
+class TestPipelines:
+    async def test_few_requests_wait_behind_another(self, application: Application) -> None:
+        application.may_answer.clear()
+        async with connected(application) as (reader, writer):
+            writer.write(GET * 1000)
+
+            async def is_asked() -> bool:
+                return len(application.calls) == 1
+
+            await eventually(is_asked)
+            application.may_answer.set()
+            raw = await answers(reader)
+        assert raw.count(b"HTTP/1.1 200 ") == 1 + PIPELINED_REQUESTS
+
+    async def test_next_answer_is_not_made_before_the_last_one_is_taken(self) -> None:
+        """Finding 10: clients that pipelined requests for large answers and read none held all of them."""
+        application = Application(b"x" * LARGE)
+        async with connected(application) as (reader, writer):
+            writer.write(GET * 4 + LAST)
+            await reader.readuntil(b"\r\n\r\n")
+            assert len(application.calls) == 1
+            raw = await answers(reader)
+        assert len(application.calls) == 5
+        assert len(raw) > 5 * LARGE
+
+    async def test_client_that_leaves_is_gone_for_the_request_that_is_answered(
+        self, application: Application, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Finding 22: only the last one of a pipeline knew; the others wrote to a closed transport, with a traceback."""
+        application.may_answer.clear()
+        async with connected(application) as (_, writer):
+            writer.write(GET * 5)
+
+            async def is_asked() -> bool:
+                return len(application.told) == 1
+
+            await eventually(is_asked)
+            writer.transport.abort()
+
+            async def is_gone() -> bool:
+                return application.told[1:] == [{"type": "http.disconnect"}]
+
+            await eventually(is_gone)
+        assert len(application.calls) == 1
+        assert [record for record in caplog.records if record.exc_info] == []
+
+
+async def test_what_is_no_http_is_answered_with_the_envelope(application: Application) -> None:
+    async with connected(application) as (reader, writer):
+        writer.write(b"hello\r\n\r\n")
+        assert_refused(await answers(reader), 400, "parse_error")
+
+
+async def test_broken_body_ends_its_request(application: Application) -> None:
+    application.may_answer.clear()
+    async with connected(application) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+        async def is_asked() -> bool:
+            return len(application.calls) == 1
+
+        await eventually(is_asked)
+        writer.write(b"no size\r\n")
+        assert_refused(await answers(reader), 400, "parse_error")
+    assert application.told[-1] == {"type": "http.disconnect"}

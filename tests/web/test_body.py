@@ -1,0 +1,75 @@
+"""How long a body may take to come."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from fastapi import FastAPI, Request, Response
+from starlette.types import Message
+
+from app.api_limits import BODY_BYTES_PER_SECOND
+from app.errors import RequestTimeout
+from app.web.body import read_bytes
+from app.web.error_handlers import install_error_handlers
+from tests.support.clients import in_process_client
+from tests.support.waiting import next_round
+
+PATIENCE = 0.05
+
+
+def sent(receive: Callable[[], Awaitable[Message]]) -> Request:
+    return Request({"type": "http", "method": "POST", "headers": []}, receive)
+
+
+async def test_body_that_does_not_come_is_given_up() -> None:
+    """Finding 21: half bodies were waited for without end."""
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with pytest.raises(RequestTimeout):
+        await read_bytes(sent(receive), seconds=PATIENCE)
+
+
+async def test_time_runs_on_while_it_trickles() -> None:
+    async def receive() -> Message:
+        await next_round()
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    with pytest.raises(RequestTimeout):
+        await read_bytes(sent(receive), seconds=PATIENCE)
+
+
+async def test_what_has_come_gives_time_for_more() -> None:
+    chunks = [b"x" * BODY_BYTES_PER_SECOND] * 3
+    waits = iter((0.0, 2 * PATIENCE, 2 * PATIENCE))
+
+    async def receive() -> Message:
+        await asyncio.wait([blocked], timeout=next(waits))
+        return {"type": "http.request", "body": chunks.pop(), "more_body": bool(chunks)}
+
+    blocked = asyncio.ensure_future(asyncio.Event().wait())
+    try:
+        assert len(await read_bytes(sent(receive), seconds=PATIENCE)) == 3 * BODY_BYTES_PER_SECOND
+    finally:
+        blocked.cancel()
+
+
+async def test_answer_closes_the_connection() -> None:
+    application = FastAPI()
+    install_error_handlers(application)
+
+    @application.post("/")
+    async def refuse() -> Response:
+        raise RequestTimeout
+
+    async with in_process_client(application) as client:
+        answer = await client.post("/")
+    assert (answer.status_code, answer.headers["connection"]) == (408, "close")
+    assert answer.json() == {
+        "type": "invalid_request",
+        "code": "request_timeout",
+        "detail": "The request took too long to arrive.",
+        "attr": None,
+    }
