@@ -145,11 +145,18 @@ class Text(Field):
             if not self.blank:
                 raise fail("blank", "This field may not be blank.")
             return text
-        if self.max_length is not None and len(text) > self.max_length:
-            raise fail("max_length", f"Ensure this field has no more than {self.max_length} characters.")
+        self._require_length(text)
         if "\x00" in text:
             raise fail("null_characters_not_allowed", "Null characters are not allowed.")
-        return self.check(text) if self.check else text
+        if self.check is not None:
+            text = self.check(text)
+            # Letters may become several: "İ" is two in lower case.
+            self._require_length(text)
+        return text
+
+    def _require_length(self, text: str) -> None:
+        if self.max_length is not None and len(text) > self.max_length:
+            raise fail("max_length", f"Ensure this field has no more than {self.max_length} characters.")
 
     @override
     def json_schema(self) -> JsonSchema:

@@ -157,6 +157,18 @@ class TestRepository:
         detail = "Repository must be in the format organization/repository"
         assert_invalid(response, "repository", "invalid_input", detail)
 
+    @pytest.mark.parametrize("method", ["POST", "PATCH"])
+    async def test_is_bounded_in_lower_case_too(
+        self, client: httpx.AsyncClient, tasks_url: str, task_url: str, method: str
+    ) -> None:
+        """Finding 15: letters that become several in lower case."""
+        url = tasks_url if method == "POST" else task_url
+        response = await client.request(method, url, json={"repository": "İ" * 128 + "/a"})
+        detail = "Ensure this field has no more than 255 characters."
+        assert_invalid(response, "repository", "max_length", detail)
+        taken = await client.request(method, url, json={"repository": "İ" * 126 + "/a"})
+        assert taken.is_success
+
 
 class TestReferences:
     """What a task points to must exist and belong to the project or the caller (contract 5.2)."""
