@@ -28,7 +28,7 @@ def read_failed_check(event: str, payload: Any) -> FailedCheck | None:
         return None
     check, repository = _object(payload, event), _object(payload, "repository")
     name = _text(repository, "full_name").lower()
-    if check.get("conclusion") not in _FAILURES or not name:
+    if _text(check, "conclusion") not in _FAILURES or not name:
         return None
     # Only workflow runs tell where the branch is from; check suites of forks have no branch.
     home = _object(check, "head_repository")

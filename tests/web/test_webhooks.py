@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +21,7 @@ from app.models import Integration, Project, Run, Task, User
 from app.services import integrations
 from app.services.process import ProcessContext
 from app.services.pushed_branches import Pushed, record_push
+from app.services.webhook_events import read_failed_check
 from tests.support.assertions import assert_error, assert_permission_denied
 from tests.support.factories import make_run, make_task
 from tests.support.fakes import RecordingQueue
@@ -169,6 +172,50 @@ async def test_everything_else_is_ignored(
 
     assert (answer.status_code, answer.json()["status"], answer.json()["run"]) == (200, "ignored", None)
     assert queue.jobs == []
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["failure", BRANCH]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = [
+    ("action",),
+    ("check_suite",),
+    ("repository",),
+    ("repository", "full_name"),
+    *(
+        ("check_suite", name)
+        for name in ("conclusion", "head_branch", "head_sha", "name", "app", "head_repository")
+    ),
+]
+
+
+@given(replaced=st.dictionaries(st.sampled_from(FIELDS), ANYTHING, min_size=1, max_size=4))
+@example(replaced={("check_suite", "conclusion"): ["failure"]})
+@example(replaced={("check_suite", "conclusion"): {"a": 1}})
+@settings(max_examples=300)
+def test_every_field_may_be_anything(replaced: dict[tuple[str, ...], Any]) -> None:
+    """Finding 16: a list or an object as the conclusion was a server error."""
+    content = payload("check_suite")
+    for (*parents, name), value in replaced.items():
+        parent = content
+        for each in parents:
+            parent = parent[each] if isinstance(parent.get(each), dict) else {}
+        parent[name] = value
+    check = read_failed_check("check_suite", content)
+    assert check is None or check.branch.startswith("taskbeacon/")
+
+
+@pytest.mark.parametrize("conclusion", [["failure"], {"failure": 1}, 1, None])
+async def test_conclusion_that_is_no_word_is_ignored(hook: Hook, conclusion: Any) -> None:
+    answer = await hook.send(payload(conclusion=conclusion))
+    assert (answer.status_code, answer.json()["status"]) == (200, "ignored")
 
 
 async def test_delivery_that_comes_twice_counts_once(hook: Hook, queue: RecordingQueue) -> None:
