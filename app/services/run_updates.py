@@ -6,12 +6,13 @@ Each change locks the run's row and writes with expressions over the row, so tha
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, case, cast, func, literal, select, update
+from sqlalchemy import ColumnElement, RowMapping, Text, case, cast, func, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.checking import check_given
 from app.agents.errors import OutputInvalid
+from app.api_limits import RUN_OUTPUT_BYTES, RUN_STATE_BYTES
 from app.clients.object_store import ObjectStore
 from app.clients.queue import JobQueue
 from app.clients.redis import RedisClient
@@ -50,6 +51,9 @@ PROTECTED_STATE = frozenset(
     }
 )
 _PLAIN_FIELDS = ("branch", "stage", "error_message")
+# How large they are once the statement has written them; other writers wait for its transaction.
+_STATE_BYTES = func.octet_length(cast(Run.state, Text)).label("state_bytes")
+_OUTPUT_BYTES = func.octet_length(cast(Run.output, Text)).label("output_bytes")
 _STARTABLE = frozenset({RunStatus.QUEUED, RunStatus.NOT_STARTED})
 
 
@@ -69,20 +73,37 @@ async def update_run(
 
     Raises:
         NotFound: there is no such run for this caller.
-        StateRefused: the run is over, with another status than the given one; nothing has changed.
+        StateRefused: the run is over, with another status than the given one, or its state or output would be too
+            large; nothing has changed.
 
     """
     await lock_run(session, caller, task_id, run_id)
-    changed = await session.execute(
-        update(Run).where(Run.id == run_id).values(_changes(body)).returning(*STATE_COLUMNS)
-    )
+    row = await _write(session, run_id, _changes(body))
     # Last, so that whoever is told of the change reads all of it.
     if body.status is None or not await run_lifecycle.set_status(session, run_id, body.status, events=events):
-        announce_state(session, events, changed.mappings().one())
+        announce_state(session, events, row)
     if body.status in TERMINAL_STATUSES:
         request_delivery(session, queue, run_id)
     announce_change(session, redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=store)
+
+
+async def _write(session: AsyncSession, run_id: UUID, values: dict[str, Any]) -> RowMapping:
+    """Write these columns and return the row; raise StateRefused if what clients may fill has become too large."""
+    sizes: list[ColumnElement[int]] = []
+    if "state" in values:
+        sizes.append(_STATE_BYTES)
+    if "output" in values:
+        sizes.append(_OUTPUT_BYTES)
+    changed = await session.execute(
+        update(Run).where(Run.id == run_id).values(values).returning(*STATE_COLUMNS, *sizes)
+    )
+    row = changed.mappings().one()
+    if (row.get("state_bytes") or 0) > RUN_STATE_BYTES:
+        raise StateRefused(f"Run state exceeds the limit of {RUN_STATE_BYTES} bytes")
+    if (row.get("output_bytes") or 0) > RUN_OUTPUT_BYTES:
+        raise StateRefused(f"Run output exceeds the limit of {RUN_OUTPUT_BYTES} bytes")
+    return row
 
 
 def _changes(body: RunUpdateIn) -> dict[str, Any]:
@@ -122,7 +143,7 @@ async def set_output(
 
     Raises:
         NotFound: there is no such run for this caller.
-        StateRefused: the output does not satisfy the schema, or the schema is none.
+        StateRefused: the output is too large, or does not satisfy the schema, or the schema is none.
 
     """
     await require_run(session, caller, task_id, run_id)
@@ -134,13 +155,8 @@ async def set_output(
         except OutputInvalid as error:
             raise StateRefused(f"Output validation error: {error.message}") from error
         await require_run(session, caller, task_id, run_id)
-    changed = await session.execute(
-        update(Run)
-        .where(Run.id == run_id)
-        .values(output=output, updated_at=utcnow())
-        .returning(*STATE_COLUMNS)
-    )
-    announce_state(session, events, changed.mappings().one())
+    row = await _write(session, run_id, {"output": output, "updated_at": utcnow()})
+    announce_state(session, events, row)
     announce_change(session, redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=store)
 
@@ -163,7 +179,7 @@ async def start_run(
     Raises:
         NotFound: there is no such run for this caller.
         RunRefused: a file is not one of the run's.
-        StateRefused: the run is not the cloud's, or begun already.
+        StateRefused: the run is not the cloud's, or begun already, or its state would be too large.
 
     """
     run = await lock_run(session, caller, task_id, run_id)
@@ -175,7 +191,7 @@ async def start_run(
         )
     given = _start_state(body, {artifact["id"] for artifact in run.artifacts})
     if given:
-        await session.execute(update(Run).where(Run.id == run_id).values(state=Run.state.op("||")(given)))
+        await _write(session, run_id, {"state": Run.state.op("||")(given)})
     await run_lifecycle.request_worker(session, run_id, events=events)
     request_run(session, queue, run_id)
     return await retrieve_task(session, caller, task_id, store=store)

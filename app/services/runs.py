@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.catalog import Catalog
+from app.api_limits import RUN_STATE_BYTES
 from app.clients.object_store import ObjectStore
 from app.clients.queue import JobQueue
 from app.clients.run_events import RunEvents
@@ -79,7 +81,7 @@ async def start_cloud_run(
     Raises:
         InvalidInput: the options do not go together, or the caller may not author the run.
         NotFound: there is no such task for this caller.
-        RunRefused: a run, environment or artifact that the request names is not there.
+        RunRefused: a run, environment or artifact that the request names is not there, or the state is too large.
 
     """
     run_id = await _create(
@@ -152,6 +154,8 @@ async def _create(
     artifacts = await take_artifacts(session, task.id, body.pending_user_artifact_ids)
     if artifacts:
         state["pending_user_artifact_ids"] = [artifact["id"] for artifact in artifacts]
+    if len(orjson.dumps(state)) > RUN_STATE_BYTES:
+        raise RunRefused(f"Run state exceeds the limit of {RUN_STATE_BYTES} bytes")
     run_id = await run_lifecycle.open_run(
         session,
         task_id=task.id,

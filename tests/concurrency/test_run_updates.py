@@ -7,6 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.api_limits import RUN_STATE_BYTES
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, User
 from tests.support.callers import bearer
@@ -68,3 +69,16 @@ async def test_concurrent_starts_ask_for_one_worker(
     answers = await asyncio.gather(*(writer.post(f"{run_url}/start") for _ in range(4)))
     assert {answer.status_code for answer in answers} == {200}
     assert len(queue.jobs) == 1
+
+
+async def test_concurrent_merges_together_stay_within_the_limit(
+    writer: httpx.AsyncClient, run_url: str
+) -> None:
+    """Finding 10: each alone fits; whoever comes last finds no room."""
+    part = "x" * (RUN_STATE_BYTES // 4)
+    answers = await asyncio.gather(
+        *(writer.patch(run_url, json={"state": {f"new{n}": part}}) for n in range(6))
+    )
+    run = (await writer.get(run_url)).json()
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 400, 400, 400]
+    assert len([name for name in run["state"] if name.startswith("new")]) == 3
