@@ -1,18 +1,26 @@
 """Liveness, readiness and metrics, for those who operate the service."""
 
+import asyncio
+
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from app.api_limits import METRICS_SECONDS
 from app.schemas.health import LivenessOut, ReadinessOut
 from app.services.health import check_readiness
 from app.web.answers import Json
+from app.web.coalescing import Coalesced
 from app.web.dependencies import ProcessDep
 from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["operations"], route_class=PlannedRoute)
+
+# Anyone may ask for them, as often as they like: what they cost does not depend on how many do.
+_readiness = Coalesced[dict[str, str]]()
+_metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
 
 
 @router.get(
@@ -37,7 +45,7 @@ async def live() -> Json:
 )
 async def ready(process: ProcessDep) -> Json:
     """Say whether database, schema, Redis and object store are ready, each by name."""
-    parts = await check_readiness(process)
+    parts = await _readiness.get(lambda: check_readiness(process))
     is_ready = all(state == "ok" for state in parts.values())
     return Json(
         {"status": "ok" if is_ready else "unavailable", **parts}, status_code=200 if is_ready else 503
@@ -52,5 +60,6 @@ async def ready(process: ProcessDep) -> Json:
     response_class=PlainTextResponse,
 )
 async def metrics() -> Response:
-    """Return the metrics of this process in the text format of Prometheus."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    """Return the metrics of this process in the text format of Prometheus, as they were within the last second."""
+    text = await _metrics.get(lambda: asyncio.to_thread(generate_latest))
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

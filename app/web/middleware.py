@@ -12,6 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.errors import MethodNotAllowed
 from app.ids import new_hex_id
 from app.web.answers import Json
 
@@ -126,7 +127,9 @@ class ObservabilityMiddleware:
 
     @staticmethod
     def _record(scope: Scope, method: str, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
+        # A method that a route does not have is none of its requests: series are few however clients ask.
+        matched = None if status == MethodNotAllowed.status else scope.get("route")
+        route = getattr(matched, "path", "unmatched")
         _REQUESTS.labels(method, route, status).inc()
         if IS_ENDLESS not in scope:
             _SECONDS.labels(method, route).observe(seconds)

@@ -1,0 +1,38 @@
+"""Work that is done once for all who ask for it at the same time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+__all__ = ["Coalesced"]
+
+Value = TypeVar("Value")
+
+
+class Coalesced(Generic[Value]):
+    """A value that concurrent callers load together; it is kept for `seconds`."""
+
+    def __init__(self, *, seconds: float = 0) -> None:
+        self._seconds = seconds
+        self._loading: asyncio.Task[Value] | None = None
+        self._kept: Value | None = None
+        self._kept_until = 0.0
+
+    async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
+        """Return the value; raise what `load` does, to all that wait for it. A caller that leaves stops nothing."""
+        loop = asyncio.get_running_loop()
+        if self._kept is not None and loop.time() < self._kept_until:
+            return self._kept
+        if self._loading is None:
+            self._loading = loop.create_task(self._load(load))
+        return await asyncio.shield(self._loading)
+
+    async def _load(self, load: Callable[[], Awaitable[Value]]) -> Value:
+        try:
+            value = await load()
+        finally:
+            self._loading = None
+        if self._seconds:
+            self._kept = value
+            self._kept_until = asyncio.get_running_loop().time() + self._seconds
+        return value

@@ -1,0 +1,54 @@
+"""`/metrics` is open to anyone: what it costs must not depend on how often it is asked for (finding 11)."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from prometheus_client import REGISTRY, CollectorRegistry, Metric
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from app.routers import health
+from app.web.coalescing import Coalesced
+
+
+class Witness(Collector):
+    """Notes on which thread the metrics are collected."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        self.threads.append(threading.current_thread())
+        return iter(())
+
+
+@pytest.fixture
+def witness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
+    monkeypatch.setattr(health, "_metrics", Coalesced[bytes](seconds=3600))
+    witness = Witness()
+    registry: CollectorRegistry = REGISTRY
+    registry.register(witness)
+    witness.threads.clear()
+    yield witness
+    registry.unregister(witness)
+
+
+async def test_many_who_ask_cost_what_one_does(anonymous: httpx.AsyncClient, witness: Witness) -> None:
+    answers = await asyncio.gather(*(anonymous.get("/metrics") for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(witness.threads) == 1
+    assert witness.threads[0] is not threading.main_thread()
+
+
+async def test_methods_that_a_route_lacks_make_no_series(
+    anonymous: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_metrics", Coalesced[bytes]())
+    for method in ("PUT", "PATCH", "DELETE"):
+        assert (await anonymous.request(method, "/livez")).status_code == 405
+    lines = (await anonymous.get("/metrics")).text.splitlines()
+    assert not [line for line in lines if 'route="/livez"' in line and 'method="PUT"' in line]
