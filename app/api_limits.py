@@ -7,6 +7,8 @@ from typing import Final
 
 __all__ = [
     "ANSWER_BYTES_AT_ONCE",
+    "ANSWER_BYTES_PER_SECOND",
+    "ANSWER_SECONDS",
     "BODY_BYTES",
     "BODY_BYTES_PER_SECOND",
     "BODY_SECONDS",
@@ -74,5 +76,7 @@ LARGE_ANSWER_BYTES: Final = _MIB
 LARGE_ANSWERS: Final = 16
 LARGE_ANSWER_WAIT_SECONDS: Final = 10.0  # for a place; then the answer is 503
 ANSWER_BYTES_AT_ONCE: Final = 256 * _KIB
+ANSWER_SECONDS: Final = 30.0  # for a client to take a large one, and beyond that one second for each
+ANSWER_BYTES_PER_SECOND: Final = 128 * _KIB
 UNACKNOWLEDGED_SECONDS: Final = 30.0  # how long a client may take nothing of what it is sent
 METRICS_SECONDS: Final = 1.0  # how old `/metrics` may be

@@ -30,6 +30,7 @@ from app.routers import (
 from app.services.process import ProcessContext, open_process
 from app.services.schema import require_current_schema
 from app.web.error_handlers import install_error_handlers
+from app.web.large_answers import LargeAnswers
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
 from app.web.openapi import install_openapi
 
@@ -101,6 +102,7 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
         redoc_url=None,
     )
     app.state.process = process
+    app.state.large_answers = LargeAnswers()
     install_error_handlers(app)
     install_openapi(app)
     # The last one added is the outermost.

@@ -1,27 +1,68 @@
 """How an answer becomes bytes: plain data, encoded once."""
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import orjson
 from fastapi import Response
+from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
 
+from app.api_limits import LARGE_ANSWER_BYTES
+from app.web.large_answers import LargeAnswers
+
 __all__ = ["Json", "no_content"]
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class Json(Response):
     """JSON with the value formats of the contract (2.8): instants in UTC with `Z`, microseconds unless zero.
 
     Routers declare the shape with `response_model`, which documents it; the service's typed answer is not validated
-    once more on its way out.
+    once more on its way out. It is encoded when it is sent: by then the unit of work has given its connection back.
     """
 
     media_type = "application/json"
 
+    def __init__(
+        self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._content = content
+        # What Starlette expects of a response.
+        self.status_code = status_code
+        self.background = None
+        self.raw_headers = [
+            *(
+                (name.lower().encode("latin-1"), value.encode("latin-1"))
+                for name, value in (headers or {}).items()
+            ),
+            (b"content-type", b"application/json"),
+        ]
+
+    @cached_property
     @override
-    def render(self, content: Any) -> bytes:
-        return orjson.dumps(content, default=_encode, option=orjson.OPT_UTC_Z)
+    def body(self) -> bytes:  # type: ignore[override] # Starlette's attribute, which nothing sets here
+        """The content as it is sent."""
+        return orjson.dumps(self._content, default=_encode, option=orjson.OPT_UTC_Z)
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Encode and send; raise what `LargeAnswers` does where it is large."""
+        body = self.body
+        start: Message = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": [*self.raw_headers, (b"content-length", str(len(body)).encode())],
+        }
+        if len(body) <= LARGE_ANSWER_BYTES:
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+            return
+        large: LargeAnswers = scope["app"].state.large_answers
+        await large.send(start, body, send, may_refuse=scope["method"] in _SAFE_METHODS)
 
 
 def _encode(value: Any) -> str:

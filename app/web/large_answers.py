@@ -1,0 +1,78 @@
+"""How large answers leave: in pieces, as their clients take them, and a bounded number at a time.
+
+What waits for a slow client is memory of this process. Answers that are not large wait in the buffer of their socket.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Send
+
+from app.api_limits import (
+    ANSWER_BYTES_AT_ONCE,
+    ANSWER_BYTES_PER_SECOND,
+    ANSWER_SECONDS,
+    LARGE_ANSWER_WAIT_SECONDS,
+    LARGE_ANSWERS,
+)
+from app.errors import Unavailable
+
+__all__ = ["LargeAnswers"]
+
+
+class LargeAnswers:
+    """The places for large answers of one process."""
+
+    def __init__(
+        self, *, places: int = LARGE_ANSWERS, wait_seconds: float = LARGE_ANSWER_WAIT_SECONDS
+    ) -> None:
+        self._places = asyncio.Semaphore(places)
+        self._wait_seconds = wait_seconds
+
+    async def send(self, start: Message, body: bytes, send: Send, *, may_refuse: bool) -> None:
+        """Send an answer once there is a place for it.
+
+        Args:
+            start: the status and the headers.
+            body: the whole body.
+            send: where to.
+            may_refuse: whether the client may ask again. What has changed something is answered all the same.
+
+        Raises:
+            ClientDisconnect: the client took it too slowly; the answer is broken off.
+            Unavailable: there was no place in time; nothing was sent.
+
+        """
+        async with self._place(may_refuse=may_refuse):
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS + len(body) / ANSWER_BYTES_PER_SECOND):
+                    await _send_in_pieces(start, body, send)
+            except TimeoutError:
+                raise ClientDisconnect from None
+
+    @asynccontextmanager
+    async def _place(self, *, may_refuse: bool) -> AsyncGenerator[None, None]:
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._places.acquire()
+        except TimeoutError:
+            if may_refuse:
+                raise Unavailable(
+                    "Too many large answers are being sent. Please try again in a moment."
+                ) from None
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+async def _send_in_pieces(start: Message, body: bytes, send: Send) -> None:
+    await send(start)
+    for begin in range(0, len(body), ANSWER_BYTES_AT_ONCE):
+        end = begin + ANSWER_BYTES_AT_ONCE
+        # The server waits here until the client has taken most of what came before.
+        await send({"type": "http.response.body", "body": body[begin:end], "more_body": end < len(body)})

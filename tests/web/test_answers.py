@@ -1,0 +1,143 @@
+"""Answers hold no connection of the pool, and large ones a bounded part of the memory (finding 10)."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Annotated
+from uuid import UUID
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
+from typing_extensions import override
+
+from app.api_limits import ANSWER_BYTES_AT_ONCE, LARGE_ANSWER_BYTES
+from app.errors import Unavailable
+from app.web import large_answers
+from app.web.answers import Json
+from app.web.large_answers import LargeAnswers
+from app.web.routes import PlannedRoute
+from tests.support.clients import in_process_client
+from tests.support.waiting import next_round
+
+START: Message = {"type": "http.response.start", "status": 200, "headers": []}
+BODY = b"x" * (2 * ANSWER_BYTES_AT_ONCE + 1)
+
+
+class Client:
+    """Takes the pieces of an answer when it likes to."""
+
+    def __init__(self) -> None:
+        self.takes = asyncio.Event()
+        self.got: list[Message] = []
+
+    async def send(self, message: Message) -> None:
+        await self.takes.wait()
+        self.got.append(message)
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.got)
+
+
+async def test_answer_is_encoded_when_the_unit_of_work_is_over() -> None:
+    told: list[str] = []
+
+    class Id(UUID):
+        @override
+        def __str__(self) -> str:
+            told.append("encoded")
+            return super().__str__()
+
+    async def unit() -> AsyncGenerator[None, None]:
+        yield
+        told.append("connection given back")
+
+    router = APIRouter(route_class=PlannedRoute)
+
+    @router.get("/")
+    async def answer(_: Annotated[None, Depends(unit, scope="function")]) -> Json:
+        return Json({"id": Id(int=1)})
+
+    application = FastAPI(routes=router.routes)
+    async with in_process_client(application) as client:
+        response = await client.get("/")
+    assert response.json() == {"id": "00000000-0000-0000-0000-000000000001"}
+    assert response.headers["content-length"] == str(len(response.content))
+    assert told == ["connection given back", "encoded"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_large_answer_is_the_same_as_a_small_one(application: FastAPI, method: str) -> None:
+    content = {"text": "x" * LARGE_ANSWER_BYTES}
+    got: list[Message] = []
+
+    async def send(message: Message) -> None:
+        got.append(message)
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    answer = Json(content, status_code=201, headers={"X-A": "b"})
+    await answer({"type": "http", "method": method, "app": application}, receive, send)
+    start, *pieces = got
+    assert (start["status"], dict(start["headers"])) == (
+        201,
+        {
+            b"x-a": b"b",
+            b"content-type": b"application/json",
+            b"content-length": str(len(answer.body)).encode(),
+        },
+    )
+    assert b"".join(piece["body"] for piece in pieces) == answer.body
+    assert len(pieces) > 1
+    assert [piece["more_body"] for piece in pieces] == [True] * (len(pieces) - 1) + [False]
+
+
+async def test_so_many_are_sent_at_a_time() -> None:
+    answers = LargeAnswers(places=2)
+    clients = [Client() for _ in range(3)]
+    sending = [
+        asyncio.create_task(answers.send(START, BODY, client.send, may_refuse=True)) for client in clients
+    ]
+    clients[2].takes.set()
+    await next_round()
+    assert clients[2].got == []
+
+    clients[0].takes.set()
+    await asyncio.gather(sending[0], sending[2])
+    assert (clients[0].body, clients[2].body) == (BODY, BODY)
+    clients[1].takes.set()
+    await sending[1]
+
+
+async def test_who_finds_no_place_may_come_again() -> None:
+    answers = LargeAnswers(places=1, wait_seconds=0.01)
+    slow, other, writer = Client(), Client(), Client()
+    sending = asyncio.create_task(answers.send(START, BODY, slow.send, may_refuse=True))
+    await next_round()
+    other.takes.set()
+    writer.takes.set()
+    with pytest.raises(Unavailable):
+        await answers.send(START, BODY, other.send, may_refuse=True)
+    assert other.got == []
+    # Its request has changed something: it hears of it.
+    await answers.send(START, BODY, writer.send, may_refuse=False)
+    assert writer.body == BODY
+
+    slow.takes.set()
+    await sending
+    await answers.send(START, BODY, other.send, may_refuse=True)
+    assert other.body == BODY
+
+
+async def test_client_that_takes_too_long_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_answers, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(large_answers, "ANSWER_BYTES_PER_SECOND", 2**30)
+    answers = LargeAnswers(places=1)
+    slow, other = Client(), Client()
+    with pytest.raises(ClientDisconnect):
+        await answers.send(START, BODY, slow.send, may_refuse=True)
+    other.takes.set()
+    await answers.send(START, BODY, other.send, may_refuse=True)
+    assert other.body == BODY
