@@ -28,7 +28,7 @@ from app.services.run_credentials import keep_token
 from app.services.sandbox_environments import is_accessible
 from app.services.staged_artifacts import keep_artifacts, take_artifacts
 from app.services.task_references import GITHUB
-from app.services.task_views import RUN_COLUMNS, run_out
+from app.services.task_views import RUN_COLUMNS, run_out, runs_within_page
 from app.services.tasks import retrieve_task
 from app.services.usage_gates import UsageGate
 from app.statements import Prepared
@@ -256,13 +256,14 @@ async def list_runs(
 
 
 _COUNT = Prepared(select(func.count().label("count")).where(Run.task_id == bindparam("task_id")))
-_PAGE = Prepared(
-    select(*RUN_COLUMNS)
+_NEWEST = (
+    select(Run.id)
     .where(Run.task_id == bindparam("task_id"))
     .order_by(Run.created_at.desc(), Run.id.desc())
     .limit(bindparam("limit", type_=BigInteger))
     .offset(bindparam("offset", type_=BigInteger))
 )
+_PAGE = Prepared(runs_within_page(select(*RUN_COLUMNS).where(Run.id.in_(_NEWEST))))
 
 
 async def retrieve_run(

@@ -33,7 +33,7 @@ from app.schemas.tasks import Archived, TaskListQuery
 from app.services.access import VISIBLE_TASK, Principal, visibility
 from app.services.task_counts import tasks_counted, version
 from app.services.task_text import escape_like, searched_number
-from app.services.task_views import select_tasks
+from app.services.task_views import select_tasks, tasks_within_page
 from app.statements import Prepared
 
 __all__ = [
@@ -147,7 +147,9 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
     count = _counted(shape) if _by_flags(shape) else null()
     return _beside(
         select(version().label("version"), count.label("count")),
-        select_tasks().where(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK),
+        tasks_within_page(
+            select_tasks().where(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
+        ),
     )
 
 
@@ -193,11 +195,7 @@ def _counted(shape: tuple[str, ...]) -> ColumnElement[int]:
 
 def _shown(page: Select[Any]) -> Select[Any]:
     found = page.subquery()
-    return (
-        select_tasks()
-        .join(found, found.c.id == Task.id)
-        .order_by(found.c.created_at.desc(), found.c.id.desc())
-    )
+    return tasks_within_page(select_tasks().join(found, found.c.id == Task.id))
 
 
 def _newest(shape: tuple[str, ...], limit: int, *, first: bool = True) -> Select[Any]:

@@ -7,9 +7,10 @@ entity is built and nothing is loaded later.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal_column, select
 from sqlalchemy.orm import aliased
 
+from app.api_limits import PAGE_BYTES
 from app.clients.object_store import ObjectStore
 from app.models import Run, Task, User
 from app.schemas.runs import RunOut
@@ -21,7 +22,15 @@ from app.services.task_text import slug, slug_prefix
 from app.services.user_views import CREATOR_COLUMNS, user_basic
 from app.statements import Fields
 
-__all__ = ["RUN_COLUMNS", "run_out", "select_tasks", "task_out", "tasks_out"]
+__all__ = [
+    "RUN_COLUMNS",
+    "run_out",
+    "runs_within_page",
+    "select_tasks",
+    "task_out",
+    "tasks_out",
+    "tasks_within_page",
+]
 
 _LatestRun = aliased(Run, name="latest_run")
 
@@ -63,6 +72,27 @@ _TASK_COLUMNS = (
     Task.ci_prompt,
 )
 
+_LITTLE_BYTES: ColumnElement[int] = literal_column("1024")
+
+
+def _text_bytes(column: Any) -> ColumnElement[int]:
+    return func.coalesce(func.octet_length(column), 0)
+
+
+def _json_bytes(column: Any) -> ColumnElement[int]:
+    """Return the size of a document; of one that is small in the table, as there: compressed it may be much larger."""
+    stored = func.pg_column_size(column)
+    whole = func.octet_length(cast(column, Text))
+    return func.coalesce(case((stored > _LITTLE_BYTES, whole), else_=stored), 0)
+
+
+def _run_bytes(run: Any) -> ColumnElement[int]:
+    documents = _json_bytes(run.output) + _json_bytes(run.state) + _json_bytes(run.artifacts)
+    return _text_bytes(run.error_message) + documents
+
+
+_TASK_BYTES = _text_bytes(Task.description) + _text_bytes(Task.ci_prompt) + _json_bytes(Task.json_schema)
+
 
 def _labelled(prefix: str, columns: Sequence[Any], source: Any) -> list[Any]:
     return [getattr(source, column.key).label(f"{prefix}{column.key}") for column in columns]
@@ -85,6 +115,31 @@ def select_tasks(of: type[Task] = Task) -> Select[Any]:
         .select_from(of)
         .outerjoin(User, User.id == of.created_by_id)
         .outerjoin(_LatestRun, _LatestRun.id == of.latest_run_id)
+    )
+
+
+def tasks_within_page(rows: Select[Any]) -> Select[Any]:
+    """Return the page that `rows` makes of `select_tasks`, newest first, without what exceeds `PAGE_BYTES`."""
+    return _within_page(rows, Task, _TASK_BYTES + _run_bytes(_LatestRun))
+
+
+def runs_within_page(rows: Select[Any]) -> Select[Any]:
+    """Return the page that `rows` makes of `RUN_COLUMNS`, newest first, without what exceeds `PAGE_BYTES`."""
+    return _within_page(rows, Run, _run_bytes(Run))
+
+
+def _within_page(rows: Select[Any], of: Any, size: ColumnElement[int]) -> Select[Any]:
+    """Return the statement without the rows before which others make `PAGE_BYTES`; the first one always stays.
+
+    Texts are measured without being fetched.
+    """
+    order = (of.created_at.desc(), of.id.desc())
+    before = func.coalesce(func.sum(size).over(order_by=order, rows=(None, -1)), 0).label("bytes_before")
+    measured = rows.add_columns(before).subquery()
+    return (
+        select(*(column for column in measured.c if column.name != before.name))
+        .where(measured.c.bytes_before < literal_column(str(PAGE_BYTES)))
+        .order_by(measured.c.created_at.desc(), measured.c.id.desc())
     )
 
 

@@ -28,8 +28,8 @@ class PageRequest:
     kept: tuple[tuple[str, str], ...]
 
     def page(self, count: int, results: list[Any]) -> dict[str, Any]:
-        """Return the envelope of a page."""
-        following = self.offset + self.limit
+        """Return the envelope of a page, which may have ended early (`PAGE_BYTES`)."""
+        following = self.offset + (len(results) or self.limit)
         preceding = self.offset - self.limit
         return {
             "count": count,

@@ -1,0 +1,102 @@
+"""A page of huge rows ends early and links to the rest (finding 10): no list is larger than the process can bear."""
+
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.api_limits import PAGE_BYTES
+from app.models import Project, Run, Task, User
+from tests.support.factories import make_run, make_task
+
+MIB = 2**20
+# More than one page of a mebibyte each, fewer than two.
+MANY = PAGE_BYTES // MIB + 4
+
+
+async def read_all(client: httpx.AsyncClient, url: str) -> list[list[Any]]:
+    """Return the results of all pages, by following their links."""
+    pages, link = [], url
+    while link:
+        page = (await client.get(link)).json()
+        assert page["count"] == MANY
+        pages.append(page["results"])
+        link = page["next"]
+    return pages
+
+
+@pytest.fixture
+async def tasks(session: AsyncSession, project: Project, owner: User) -> list[Task]:
+    return [
+        await make_task(
+            session, project=project, created_by=owner, title=f"huge {number}", description="x" * MIB
+        )
+        for number in range(MANY)
+    ]
+
+
+@pytest.mark.parametrize("query", ["", "&archived=all", "&search=huge", "&created_by={owner}"])
+async def test_tasks_of_a_mebibyte_make_two_pages(
+    client: httpx.AsyncClient, owner: User, tasks: list[Task], tasks_url: str, query: str
+) -> None:
+    url = f"{tasks_url}?limit=100{query.format(owner=owner.id)}"
+    for _ in range(2):  # the second time some of it is remembered
+        first, second = await read_all(client, url)
+        assert (len(first), len(second)) == (PAGE_BYTES // MIB, 4)
+        assert sorted(task["id"] for task in first + second) == sorted(str(task.id) for task in tasks)
+        assert first[0]["description"] == "x" * MIB
+
+
+async def test_small_limit_stays_what_it_is(
+    client: httpx.AsyncClient, tasks: list[Task], tasks_url: str
+) -> None:
+    page = (await client.get(f"{tasks_url}?limit=2")).json()
+    assert len(page["results"]) == 2
+    assert "offset=2" in page["next"]
+    assert len(tasks) == page["count"]
+
+
+async def test_row_that_is_larger_than_a_page_is_a_page(
+    client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
+) -> None:
+    for _ in range(MANY):
+        await make_task(session, project=project, created_by=owner, description="")
+    large = update(Task).where(Task.project_id == project.id).values(description="x" * (PAGE_BYTES + 1))
+    await session.execute(large)
+    pages = await read_all(client, tasks_url)
+    assert [len(page) for page in pages] == [1] * MANY
+
+
+@pytest.mark.parametrize("column", ["state", "output", "artifacts", "error_message"])
+async def test_runs_weigh_too(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    tasks_url: str,
+    column: str,
+) -> None:
+    """What compresses well is as large as anything once it is here."""
+    text = "x" * (MIB - 64)
+    value: Any = {"state": {"a": text}, "output": {"a": text}, "artifacts": [{"id": text}]}.get(column, text)
+    task = await make_task(session, project=project, created_by=owner)
+    for _ in range(MANY):
+        await make_run(session, task=task)
+    await session.execute(update(Run).where(Run.task_id == task.id).values({column: value}))
+    first, second = await read_all(client, f"{tasks_url}/{task.id}/runs?limit=100")
+    assert len(first) == PAGE_BYTES // MIB + 1
+    assert len(first + second) == MANY
+    assert len({run["id"] for run in first + second}) == MANY
+
+
+async def test_latest_runs_weigh_in_lists_of_tasks(
+    client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
+) -> None:
+    for _ in range(MANY):
+        task = await make_task(session, project=project, created_by=owner)
+        run = await make_run(session, task=task, state={"a": "x" * MIB})
+        await session.execute(update(Task).where(Task.id == task.id).values(latest_run_id=run.id))
+    first, second = await read_all(client, f"{tasks_url}?limit=100")
+    assert (len(first), len(second)) == (PAGE_BYTES // MIB, 4)
