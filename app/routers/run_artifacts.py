@@ -30,14 +30,16 @@ FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
 PathBody = Annotated[PathIn, Depends(json_body(PathIn))]
 
 _WRITE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut)
+# A file has the type that it was stored with.
+_ANY_TYPE = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The file. `Content-Disposition` names it.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": _ANY_TYPE,
     },
     206: {
         "description": "The part of the file that `Range` asks for.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": _ANY_TYPE,
     },
     416: {"description": "The file ends before the part that `Range` asks for."},
 }

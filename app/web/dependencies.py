@@ -10,11 +10,12 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.exceptions import HTTPException
 
 from app.clients.object_store import ObjectStore
 from app.clients.queue import JobQueue
 from app.db import unit_of_work
-from app.errors import NotFound
+from app.errors import MethodNotAllowed, NotFound
 from app.schemas.fields import parse_uuid
 from app.security import Cipher
 from app.services.list_memory import ListMemory
@@ -72,6 +73,10 @@ ListsDep = Annotated[ListMemory, Depends(_lists)]
 QueueDep = Annotated[JobQueue, Depends(_queue)]
 
 
+# Paths that stand where the id of a task does.
+_BESIDE_TASKS = frozenset({"repositories", "summaries"})
+
+
 def _path_uuid(value: str) -> UUID:
     parsed = parse_uuid(value)
     if parsed is None:
@@ -80,7 +85,10 @@ def _path_uuid(value: str) -> UUID:
     return parsed
 
 
-async def _task_id(task_id: str) -> UUID:
+async def _task_id(request: Request, task_id: str) -> UUID:
+    if task_id in _BESIDE_TASKS and request.scope["path"].endswith(task_id):
+        # The path exists, with other methods than those of a task (contract 2.1).
+        raise HTTPException(MethodNotAllowed.status)
     return _path_uuid(task_id)
 
 

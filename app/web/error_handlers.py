@@ -105,10 +105,12 @@ def _unavailable(server: str, error: Exception) -> Response:
 def _allowed_methods(request: Request) -> frozenset[str]:
     """Return what any route of this path takes; Starlette itself would name only the first route's methods."""
     allowed = {"OPTIONS"}
+    path = None
     # Included routers stay objects of their own in `app.routes`; the contexts are the routes as they are served.
     for route in iter_route_contexts(request.app.routes):
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
+        # `/tasks/repositories` is no task: the first path that fits is the one that is meant.
+        if path in (None, route.path) and route.matches(request.scope)[0] is not Match.NONE:
+            path = route.path
             allowed |= route.methods or set()
     if "GET" in allowed:
         allowed.add("HEAD")

@@ -2,10 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import suppress
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
-from app.api_limits import BODY_BYTES, EVENT_LINE_BYTES, EVENT_LINES, EVENT_SILENCE_SECONDS
+from app.api_limits import (
+    BODY_BYTES,
+    DRAINED_BYTES,
+    EVENT_LINE_BYTES,
+    EVENT_LINES,
+    EVENT_SILENCE_SECONDS,
+    LINGER_SECONDS,
+)
 from app.errors import AppError, BodyTooLarge, InvalidInput, MalformedBody
 from app.services.run_events import is_reserved
 from app.services.run_ingest import NumberedEvent
@@ -49,12 +58,24 @@ async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEven
         if reading is not None:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+        # A client that sends all of it first could not read the answer to the rest.
+        await _drain(chunks)
     if batch.failure is not None:
         raise batch.failure
 
 
 async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
     return await anext(chunks, None)
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    size = 0
+    with suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(LINGER_SECONDS):
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > DRAINED_BYTES:
+                    return
 
 
 class _Batch:

@@ -142,9 +142,17 @@ def _add_parameters(operation: dict[str, Any], route: RouteContext) -> None:
             # A parameter that is not given is null to the service; on the wire it is absent.
             parameter["schema"]["type"] = next(kind for kind in kinds if kind != "null")
     in_path = dict.fromkeys(route.param_convertors)
-    parameters = [documentation.PARAMETERS.get(name, known.get(name)) for name in {**in_path, **known}]
+    parameters = [
+        # What is read leniently is text to FastAPI; a number has bounds of its own.
+        known[name] if _is_number(known.get(name)) else documentation.PARAMETERS.get(name, known.get(name))
+        for name in {**in_path, **known}
+    ]
     if parameters:
         operation["parameters"] = parameters
+
+
+def _is_number(parameter: dict[str, Any] | None) -> bool:
+    return parameter is not None and parameter["schema"].get("type") == "integer"
 
 
 def _request_body(

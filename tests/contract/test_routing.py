@@ -85,6 +85,29 @@ async def test_options_names_the_methods(
     assert ("HEAD" in allowed) == ("GET" in allowed)
 
 
+@pytest.mark.parametrize(
+    ("name", "allowed"), [("repositories", "GET, HEAD, OPTIONS"), ("summaries", "OPTIONS, POST")]
+)
+@pytest.mark.parametrize("suffix", ["", "/"])
+async def test_paths_beside_tasks_are_no_tasks(
+    client: httpx.AsyncClient, tasks_url: str, name: str, allowed: str, suffix: str
+) -> None:
+    """Finding 24: they were answered as tasks that are not there, and advertised the methods of one."""
+    url = f"{tasks_url}/{name}{suffix}"
+    assert (await client.options(url)).headers["allow"] == allowed
+    for method in ("PUT", "PATCH", "DELETE"):
+        response = await client.request(method, url, json={})
+        assert_error(
+            response,
+            405,
+            type="invalid_request",
+            code="method_not_allowed",
+            detail=f'Method "{method}" not allowed.',
+        )
+        assert response.headers["allow"] == allowed
+    assert (await client.get(f"{tasks_url}/{name}/runs")).status_code == 404
+
+
 async def test_put_and_delete_take_a_body(client: httpx.AsyncClient, task_url: str) -> None:
     """Contract 12.7."""
     changed = await client.put(task_url, json={"title": "by put"})

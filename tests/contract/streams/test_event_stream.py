@@ -248,6 +248,24 @@ class TestWrongLines:
         assert (response.status_code, response.json()["code"]) == (413, "request_too_large")
         assert await agent.send() == 1
 
+    @pytest.mark.parametrize("end", [b"", b"\n"])
+    async def test_client_that_sends_all_of_it_first_gets_its_answer(
+        self, api: httpx.AsyncClient, agent: Agent, url: str, end: bytes
+    ) -> None:
+        """Finding 24: the connection was reset before the answer could be read."""
+        body = b"x" * (25 * 2**20) + end
+        head = (
+            f"POST {url}/event_stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {agent.token}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.base_url.port)
+        writer.write(head.encode() + body)
+        await writer.drain()
+        answer = await reader.read()
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"Line 1: longer than 1048576 bytes." in answer
+
     async def test_too_many_lines_are_refused(self, agent: Agent) -> None:
         first = b"".join(line(1) for _ in range(EVENT_LINES))
         assert (await agent.post(first)).json() == {"last_accepted_seq": 1}
