@@ -148,12 +148,12 @@ class NotFound(AppError):
 
 
 class MethodNotAllowed(AppError):
-    """The path exists, the method does not; `allowed` goes into the Allow header."""
+    """The path exists, the method does not; `allowed` goes into the Allow header, the mapper of errors fills it."""
 
     status = 405
     code = "method_not_allowed"
 
-    def __init__(self, method: str, allowed: frozenset[str]) -> None:
+    def __init__(self, method: str, allowed: frozenset[str] = frozenset()) -> None:
         super().__init__(f'Method "{method}" not allowed.')
         self.allowed = allowed
 

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.exceptions import HTTPException
 
 from app.clients.object_store import ObjectStore
 from app.clients.queue import JobQueue
@@ -88,7 +87,7 @@ def _path_uuid(value: str) -> UUID:
 async def _task_id(request: Request, task_id: str) -> UUID:
     if task_id in _BESIDE_TASKS and request.scope["path"].endswith(task_id):
         # The path exists, with other methods than those of a task (contract 2.1).
-        raise HTTPException(MethodNotAllowed.status)
+        raise MethodNotAllowed(request.method)
     return _path_uuid(task_id)
 
 

@@ -53,8 +53,10 @@ def envelope(error: AppError) -> Response:
     return Json(error.envelope(), status_code=error.status, headers=headers)
 
 
-async def _app_error(_request: Request, error: Exception) -> Response:
+async def _app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)
+    if isinstance(error, MethodNotAllowed):
+        error.allowed = _allowed_methods(request)
     return envelope(error)
 
 
