@@ -43,9 +43,12 @@ def bubblewrap_arguments(
     gateway: Gateway | None,
     private: Sequence[Path],
     info_descriptor: int,
+    filter_descriptor: int | None,
 ) -> list[str]:
     """Return the command line up to the command; `private` are places of the system to leave out."""
     arguments = [str(program), *_NAMESPACES, *_MANNERS, "--info-fd", str(info_descriptor)]
+    if filter_descriptor is not None:
+        arguments += ["--seccomp", str(filter_descriptor)]
     if network:
         arguments.append("--share-net")
     arguments += _KERNEL_FILES

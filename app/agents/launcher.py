@@ -15,9 +15,12 @@ from types import FrameType
 from typing import Any, NoReturn  # Any: JSON, and landlockpy, which is imported late
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_SECCOMP = 22
 _PR_CAPBSET_DROP = 24
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
+_SECCOMP_MODE_FILTER = 2
+_INSTRUCTION_BYTES = 8
 _CAPABILITIES = 64
 _CANNOT_RUN = 126
 _NOT_FOUND = 127
@@ -64,6 +67,17 @@ def _allow(ruleset: Any, path: str, access: Any, flags: Any) -> None:
         # The kernel refuses rights of folders in a rule for a file.
         access &= flags.EXECUTE | flags.READ_FILE | flags.WRITE_FILE | flags.TRUNCATE | flags.IOCTL_DEV
     ruleset.allow_path(path, access)
+
+
+def _filter_calls(program: bytes) -> None:
+    """Have the kernel refuse system calls; `program` is an array of `struct sock_filter`."""
+
+    class Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+    given = Program(len(program) // _INSTRUCTION_BYTES, program)
+    if ctypes.CDLL(None).prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(given), 0, 0) != 0:
+        raise OSError("the kernel does not take the filter of system calls")
 
 
 def _descendants() -> set[int]:
@@ -143,6 +157,8 @@ def main() -> NoReturn:
         _give_up_privileges()
         if rules is not None:
             _enter_landlock(rules)
+            if rules["filter"]:
+                _filter_calls(bytes.fromhex(rules["filter"]))
         _become(command)
     signal.signal(signal.SIGTERM, _stop)
     signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

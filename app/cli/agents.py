@@ -13,8 +13,10 @@ from app.agents.confinement import SandboxPolicy
 from app.agents.errors import SandboxUnavailable
 from app.agents.inspection import Finding, inspect_agent
 from app.agents.sandbox import probe
+from app.agents.walls import Wall, try_walls
 from app.cli.settings import check_catalog, development_settings
 from app.config import Settings
+from app.enums import SandboxKind
 from app.observability import configure_logging
 
 __all__ = ["agents"]
@@ -24,7 +26,11 @@ _COLUMNS = ("agent", "on the wire", "installed", "version", "answers", "key")
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def agents(*, as_json: bool) -> None:
+@click.option(
+    "--check", is_flag=True, help="Try the walls of the sandbox instead; fail if one does not hold."
+)
+@click.pass_context
+def agents(context: click.Context, *, as_json: bool, check: bool) -> None:
     """List the agents of this machine.
 
     Each one that is installed is started in the sandbox, without a network, and asked who it is; no model is. The keys
@@ -33,6 +39,8 @@ def agents(*, as_json: bool) -> None:
     # Nothing is served, so production's secrets are not asked for.
     settings = development_settings()
     configure_logging(settings.log_format, "ERROR")
+    if check:
+        context.exit(_check(settings, as_json=as_json))
     catalog = check_catalog(settings)
     try:
         findings = asyncio.run(_inspect(catalog, settings))
@@ -47,9 +55,47 @@ def agents(*, as_json: bool) -> None:
             click.echo(f"\n{finding.name}: {finding.problem}")
 
 
+def _policy(settings: Settings) -> SandboxPolicy:
+    return SandboxPolicy(kind=settings.agent_sandbox, memory_bytes=settings.agent_memory_mb * 1024 * 1024)
+
+
+def _check(settings: Settings, *, as_json: bool) -> int:
+    """Print which walls hold for this user on this machine; return an exit status."""
+
+    async def try_all() -> tuple[SandboxKind, list[Wall]]:
+        sandbox = await probe(_policy(settings))
+        return sandbox.kind, await try_walls(sandbox)
+
+    try:
+        kind, walls = asyncio.run(try_all())
+    except SandboxUnavailable as error:
+        raise click.ClickException(error.message) from error
+    # Whoever leaves the choice to the machine counts on a sandbox.
+    lacks_one = kind is SandboxKind.NONE and settings.agent_sandbox is SandboxKind.AUTO
+    if as_json:
+        click.echo(json.dumps({"sandbox": kind, "walls": [asdict(wall) for wall in walls]}, indent=2))
+    else:
+        click.echo(
+            f"Sandbox: {kind} (TASKBEACON_AGENT_SANDBOX={settings.agent_sandbox}). An agent of this user cannot:"
+        )
+        for wall in walls:
+            click.echo(
+                f"  {_verdict(wall):<7} {wall.name}"
+                + (f": {wall.excuse}" if wall.obstacle is None and wall.excuse else "")
+            )
+        if lacks_one:
+            click.echo("No sandbox works here. Install bubblewrap.")
+    return int(lacks_one or any(wall.is_breached for wall in walls))
+
+
+def _verdict(wall: Wall) -> str:
+    if wall.obstacle is not None:
+        return "held"
+    return "BROKEN" if wall.is_breached else "open"
+
+
 async def _inspect(catalog: Catalog, settings: Settings) -> list[Finding]:
-    policy = SandboxPolicy(kind=settings.agent_sandbox, memory_bytes=settings.agent_memory_mb * 1024 * 1024)
-    sandbox = await probe(policy)
+    sandbox = await probe(_policy(settings))
     # One after the other: each takes all of a processor to start.
     return [
         await inspect_agent(adapter, sandbox, os.environ, settings.agents_path)

@@ -1,0 +1,164 @@
+"""A filter of system calls for what the walls do not know: a program for the kernel, as bytes.
+
+Paths are the business of bubblewrap and Landlock. This takes away what goes around both: keyrings and io_uring (whose
+requests no filter sees), users of namespaces, odd families of sockets, memory that no limit counts; and under Landlock,
+which leaves agents among the other processes of their user, what one process may do to another and shared names.
+Not ptrace, which both hold: debuggers and leak checkers of an agent's own programs need it.
+"""
+
+import errno
+import platform
+import struct
+from collections.abc import Iterator
+from itertools import chain
+
+__all__ = ["system_call_filter"]
+
+# AUDIT_ARCH_*, by what `uname -m` says, and the column of the numbers below.
+_ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+_NUMBERS = {
+    "add_key": (248, 217),
+    "bpf": (321, 280),
+    "clone": (56, 220),
+    "clone3": (435, 435),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "io_uring_setup": (425, 425),
+    "ioprio_set": (251, 30),
+    "keyctl": (250, 219),
+    "mq_open": (240, 180),
+    "msgget": (68, 186),
+    "perf_event_open": (298, 241),
+    "prlimit64": (302, 261),
+    "request_key": (249, 218),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "semget": (64, 190),
+    "setns": (308, 268),
+    "setpriority": (141, 140),
+    "shmget": (29, 194),
+    "socket": (41, 198),
+    "unshare": (272, 97),
+    "userfaultfd": (323, 282),
+}
+
+_X32 = 0x40000000  # numbers of another way to call the same kernel
+_NEW_USER = 0x10000000
+_PRIO_USER, _IOPRIO_WHO_USER = 2, 3
+_UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
+_STREAM, _TCP = 1, 6
+# PostgreSQL wants one small segment; at 4,096 of them there is nothing left to hide memory in.
+_SEGMENT_BYTES = 16 * 1024
+
+# Codes of the kernel's BPF, which reads the number of the call, the architecture and the arguments from these places.
+_LOAD, _EQUAL, _GREATER, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x45, 0x54, 0x06
+_NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
+_ALLOW = 0x7FFF0000
+
+_Instruction = tuple[int, int, int, int]  # code, steps where it is true, steps where not, operand
+_Check = tuple[_Instruction, ...]  # refuses the call, or falls through
+
+
+def _refuse(error: int) -> _Instruction:
+    return _RETURN, 0, 0, 0x00050000 | error
+
+
+def _always(error: int = errno.EPERM) -> _Check:
+    return (_refuse(error),)
+
+
+def _if(code: int, argument: int, operand: int, error: int = errno.EPERM) -> _Check:
+    """Refuse where the low half of an argument compares like that."""
+    return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument), (code, 0, 1, operand), _refuse(error)
+
+
+def _unless(argument: int, *values: int, error: int = errno.EPERM) -> _Check:
+    """Refuse where the low half of an argument is none of these."""
+    compared = [(_EQUAL, len(values) - index, 0, value) for index, value in enumerate(values)]
+    return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument), *compared, _refuse(error)
+
+
+# Of one's own; another process is another number.
+_OTHERS = _unless(0, 0)
+_EVERYWHERE: dict[str, _Check] = {
+    **dict.fromkeys(("add_key", "request_key", "keyctl"), _always()),
+    **dict.fromkeys(("io_uring_setup", "io_uring_enter", "io_uring_register"), _always()),
+    **dict.fromkeys(("bpf", "perf_event_open", "userfaultfd", "setns"), _always()),
+    "unshare": _if(_ANY_BIT, 0, _NEW_USER),
+    "clone": _if(_ANY_BIT, 0, _NEW_USER),
+    # Its flags are in memory, where no filter looks; the C library goes on with `clone`.
+    "clone3": _always(errno.ENOSYS),
+    "socket": _unless(0, _UNIX, _INET, _INET6, _NETLINK, error=errno.EAFNOSUPPORT),
+    **dict.fromkeys(("msgget", "semget"), _always(errno.ENOSPC)),
+    "shmget": _if(_GREATER, 1, _SEGMENT_BYTES, errno.ENOSPC),
+}
+_AMONG_OTHERS: dict[str, _Check] = {
+    **dict.fromkeys(
+        ("prlimit64", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"), _OTHERS
+    ),
+    # Nor those of all of one's user.
+    "setpriority": (*_if(_EQUAL, 0, _PRIO_USER), *_unless(1, 0)),
+    "ioprio_set": (*_if(_EQUAL, 0, _IOPRIO_WHO_USER), *_unless(1, 0)),
+    # A socket that a path leads to belongs to the service as likely as to the agent; Landlock cannot tell.
+    "socket": _unless(0, _INET, _INET6, _NETLINK, error=errno.EACCES),
+    **dict.fromkeys(("shmget", "mq_open"), _always(errno.EACCES)),
+}
+
+
+# Another protocol is another way out: UDP, and MPTCP and SCTP, which are streams too.
+_ONLY_TCP: _Check = (
+    (_LOAD, 0, 0, _ARGUMENTS_AT),
+    (_EQUAL, 11, 0, _NETLINK),
+    (_EQUAL, 2, 0, _INET),
+    (_EQUAL, 1, 0, _INET6),
+    _refuse(errno.EACCES),
+    (_LOAD, 0, 0, _ARGUMENTS_AT + 8),
+    (_AND, 0, 0, 0xF),  # less the flags that come with the type
+    (_EQUAL, 1, 0, _STREAM),
+    _refuse(errno.EACCES),
+    (_LOAD, 0, 0, _ARGUMENTS_AT + 16),
+    (_EQUAL, 2, 0, 0),
+    (_EQUAL, 1, 0, _TCP),
+    _refuse(errno.EACCES),
+)
+
+
+def system_call_filter(
+    *, among_others: bool, datagrams: bool = True, machine: str | None = None
+) -> bytes | None:
+    """Return the filter as an array of `struct sock_filter`; None where this machine's numbers are not known.
+
+    `among_others`: for a process that shares its namespaces with others of its user. Without `datagrams` it makes
+    sockets of TCP only, which Landlock can hold.
+    """
+    found = _ARCHITECTURES.get(machine or platform.machine())
+    if found is None:
+        return None
+    architecture, column = found
+    rules = _EVERYWHERE | (_AMONG_OTHERS if among_others else {})
+    if not datagrams:
+        rules |= {"socket": _ONLY_TCP}
+    program = chain(
+        _prologue(architecture),
+        *(_rule(_NUMBERS[name][column], check) for name, check in rules.items()),
+        [(_RETURN, 0, 0, _ALLOW)],
+    )
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+
+
+def _prologue(architecture: int) -> Iterator[_Instruction]:
+    """Refuse calls with numbers that mean something else than the ones here, and load the number."""
+    yield _LOAD, 0, 0, _ARCHITECTURE_AT
+    yield _EQUAL, 1, 0, architecture
+    yield _refuse(errno.ENOSYS)
+    yield _LOAD, 0, 0, _NUMBER_AT
+    yield _AT_LEAST, 0, 1, _X32
+    yield _refuse(errno.ENOSYS)
+
+
+def _rule(number: int, check: _Check) -> Iterator[_Instruction]:
+    yield _EQUAL, 0, len(check) + 1, number
+    yield from check
+    yield _RETURN, 0, 0, _ALLOW

@@ -1,0 +1,193 @@
+"""Tries each wall from inside a sandbox: prints a JSON object of what got through, and why the rest did not.
+
+Runs as a script of its own, with the standard library only. What stands outside, and may be tried, comes as the first
+argument (walls.py sets it up); no attempt does harm where it succeeds.
+"""
+
+import ctypes
+import json
+import os
+import platform
+import resource
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+World = dict[str, str]
+
+CHANGE_MODES = "change modes of the service's files"
+READ_PRIVATE = "read private files below /etc"
+READ_SHARED = "read others' files in /dev/shm"
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.shmat.restype = ctypes.c_void_p
+_PTRACE_SEIZE, _PTRACE_DETACH = 0x4206, 17
+_CLONE_NEWUSER = 0x10000000
+_IPC_PRIVATE, _IPC_CREAT, _IPC_RMID = 0, 0o1000, 0
+_SESSION_KEYRING = -3
+_KEYCTL_GET_KEYRING_ID = 0
+_IO_URING_SETUP = 425
+_KEYCTL = {"x86_64": 250, "aarch64": 219}
+_AF_VSOCK = 40
+_IPPROTO_MPTCP = 262
+_LARGE = 16 * 2**20
+_SECONDS = 2
+
+
+def _require(code: int) -> None:
+    if code < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+def _greeting(client: socket.socket, address: tuple[str, int] | str) -> None:
+    client.settimeout(_SECONDS)
+    client.connect(address)
+    client.send(b"?")
+    if not client.recv(1):
+        raise OSError("there was no answer")
+
+
+def _read_file(world: World) -> None:
+    Path(world["file"]).read_text()
+
+
+def _change_mode(world: World) -> None:
+    Path(world["file"]).chmod(0o600)
+
+
+def _write_outside(world: World) -> None:
+    Path(world["file"]).write_text("changed")
+
+
+def _read_private_file(world: World) -> None:
+    Path(world["private"]).read_bytes()
+
+
+def _read_environment(world: World) -> None:
+    if world["secret"].encode() not in Path(f"/proc/{world['pid']}/environ").read_bytes():
+        raise OSError("it is of another process")
+
+
+def _open_memory(world: World) -> None:
+    os.close(os.open(f"/proc/{world['pid']}/mem", os.O_RDWR))
+
+
+def _signal(world: World) -> None:
+    os.kill(int(world["pid"]), 0)
+
+
+def _limit(world: World) -> None:
+    resource.prlimit(int(world["pid"]), resource.RLIMIT_CORE, (0, 0))
+
+
+def _reschedule(world: World) -> None:
+    os.setpriority(os.PRIO_PROCESS, int(world["pid"]), 19)
+
+
+def _trace(world: World) -> None:
+    _require(_LIBC.ptrace(_PTRACE_SEIZE, int(world["pid"]), None, None))
+    _LIBC.ptrace(_PTRACE_DETACH, int(world["pid"]), None, None)
+
+
+def _connect_by_path(world: World) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        _greeting(client, world["socket"])
+
+
+def _connect_by_name(world: World) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        _greeting(client, "\0" + world["abstract"])
+
+
+def _connect_by_port(world: World) -> None:
+    with socket.socket() as client:
+        _greeting(client, ("127.0.0.1", int(world["port"])))
+
+
+def _send_datagram(world: World) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        _greeting(client, ("127.0.0.1", int(world["datagrams"])))
+
+
+def _connect_by_another_protocol(world: World) -> None:
+    with socket.socket(proto=_IPPROTO_MPTCP) as client:
+        _greeting(client, ("127.0.0.1", int(world["port"])))
+
+
+def _open_vsock(_world: World) -> None:
+    socket.socket(_AF_VSOCK, socket.SOCK_STREAM).close()
+
+
+def _open_shared_memory(world: World) -> None:
+    Path(world["shm"]).read_bytes()
+
+
+def _attach_segment(world: World) -> None:
+    _require(_LIBC.shmget(int(world["segment"]), 0, 0))
+
+
+def _make_large_segment(_world: World) -> None:
+    segment = _LIBC.shmget(_IPC_PRIVATE, _LARGE, _IPC_CREAT | 0o600)
+    _require(segment)
+    _LIBC.shmctl(segment, _IPC_RMID, None)
+
+
+def _find_keyring(_world: World) -> None:
+    _require(_LIBC.syscall(_KEYCTL.get(platform.machine(), -1), _KEYCTL_GET_KEYRING_ID, _SESSION_KEYRING, 1))
+
+
+def _make_ring(_world: World) -> None:
+    ring = _LIBC.syscall(_IO_URING_SETUP, 1, ctypes.create_string_buffer(256))
+    _require(ring)
+    os.close(ring)
+
+
+def _become_root(_world: World) -> None:
+    _require(_LIBC.unshare(_CLONE_NEWUSER))
+
+
+# The last changes the process.
+ATTEMPTS: dict[str, Callable[[World], None]] = {
+    "read files of the service": _read_file,
+    "write files of the service": _write_outside,
+    CHANGE_MODES: _change_mode,
+    READ_PRIVATE: _read_private_file,
+    "read the service's environment": _read_environment,
+    "open the service's memory": _open_memory,
+    "signal the service": _signal,
+    "limit the service": _limit,
+    "slow the service down": _reschedule,
+    "trace the service": _trace,
+    "connect to UNIX sockets by path": _connect_by_path,
+    "connect to UNIX sockets by name": _connect_by_name,
+    "connect to ports of the machine": _connect_by_port,
+    "connect to ports by another protocol": _connect_by_another_protocol,
+    "send datagrams to the machine": _send_datagram,
+    "reach the host of a virtual machine": _open_vsock,
+    READ_SHARED: _open_shared_memory,
+    "find others' System V segments": _attach_segment,
+    "hide memory in System V segments": _make_large_segment,
+    "use keyrings of the service": _find_keyring,
+    "call the kernel by io_uring": _make_ring,
+    "make a user namespace": _become_root,
+}
+
+
+def main() -> None:
+    """Try all."""
+    world: World = json.loads(sys.argv[1])
+    results: dict[str, str | None] = {}
+    for name, attempt in ATTEMPTS.items():
+        try:
+            attempt(world)
+        except OSError as error:
+            results[name] = error.strerror or str(error)
+        else:
+            results[name] = None
+    sys.stdout.write(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
