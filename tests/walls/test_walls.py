@@ -1,0 +1,133 @@
+"""Each wall, tried from inside by what `taskbeacon agents --check` tries: findings 3, 12, 14 and 18."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.agents.errors import SandboxUnavailable
+from app.agents.sandbox import Sandbox
+from app.agents.seccomp import system_call_filter
+from app.agents.wall_trial import ATTEMPTS, CHANGE_MODES
+from app.agents.walls import try_walls
+from app.enums import AgentNetwork, SandboxKind
+from tests.agents.conftest import CellMaker, find_sandbox
+
+WALLED = [SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK]
+# What an ordinary process may do to another of its user. The rest depends on the machine.
+SOUND = {
+    "read files of the service",
+    "write files of the service",
+    CHANGE_MODES,
+    "signal the service",
+    "limit the service",
+    "connect to UNIX sockets by path",
+    "connect to UNIX sockets by name",
+    "connect to ports of the machine",
+    "send datagrams to the machine",
+    "read others' files in /dev/shm",
+    "find others' System V segments",
+    "hide memory in System V segments",
+    "use keyrings of the service",
+}
+
+
+@pytest.fixture(params=WALLED)
+async def walled(request: pytest.FixtureRequest) -> Sandbox:
+    try:
+        return await find_sandbox(request.param)
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+
+
+async def test_every_wall_holds_that_is_promised(walled: Sandbox) -> None:
+    walls = await try_walls(walled)
+
+    assert [wall for wall in walls if wall.is_breached] == []
+    assert {wall.name for wall in walls if wall.obstacle is None} == (
+        {CHANGE_MODES} if walled.kind is SandboxKind.LANDLOCK else set()
+    )
+    assert len(walls) >= len(ATTEMPTS) - 2
+
+
+async def test_attempts_are_sound_where_nothing_is_in_the_way() -> None:
+    walls = await try_walls(await find_sandbox(SandboxKind.NONE))
+
+    assert {wall.name for wall in walls if wall.obstacle is None} >= SOUND
+    assert not any(wall.is_breached for wall in walls)
+
+
+@pytest.fixture
+def private_file() -> Iterator[Path]:
+    """A file below /etc that is made private after the sandbox was found to work."""
+    path = Path("/etc") / f"taskbeacon-test-{secrets.token_hex(8)}"
+    path.touch(mode=0o600)
+    path.write_text("s3cret")
+    yield path
+    path.unlink()
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not os.access("/etc", os.W_OK), reason="only root makes files in /etc"
+)
+async def test_file_below_etc_that_was_made_private_since_is_not_readable(
+    walled: Sandbox, make_cell: CellMaker, private_file: Path
+) -> None:
+    code, output = await make_cell(walled).run("cat", str(private_file))
+
+    assert code != 0 or output == ""
+    assert "s3cret" not in output
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import subprocess; subprocess.run(['true'], check=True)",
+        "import os; os.posix_spawn('/bin/true', ['true'], {}); assert os.wait()[1] == 0",
+        "import threading; t = threading.Thread(target=print); t.start(); t.join()",
+        "import socket; a, b = socket.socketpair(); a.send(b'x'); assert b.recv(1)",
+        "import socket; socket.if_nameindex()",
+        "import socket; assert socket.getaddrinfo('localhost', 80)",
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))",
+        "import os; os.nice(1); os.sched_setaffinity(0, os.sched_getaffinity(0))",
+        "import mmap; mmap.mmap(-1, 2**20)",
+        "import asyncio; asyncio.run(asyncio.create_subprocess_exec('true'))",
+    ],
+)
+async def test_what_agents_need_still_works(walled: Sandbox, make_cell: CellMaker, program: str) -> None:
+    assert await make_cell(walled).run("python3", "-c", program) == (0, "\n" if "print" in program else "")
+
+
+async def test_debugger_of_ones_own_program_works(walled: Sandbox, make_cell: CellMaker) -> None:
+    program = (
+        "import ctypes, os, time\n"
+        "libc = ctypes.CDLL(None)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    libc.ptrace(0, 0, None, None); os.kill(os.getpid(), 19); os._exit(0)\n"
+        "assert os.WIFSTOPPED(os.waitpid(child, 0)[1])\n"
+        "assert libc.ptrace(7, child, None, None) == 0\n"
+        "os.waitpid(child, 0)\n"
+    )
+    assert await make_cell(walled).run("python3", "-c", program) == (0, "")
+
+
+@pytest.mark.parametrize("kind", WALLED)
+async def test_datagrams_pass_where_the_run_has_the_network(kind: SandboxKind, make_cell: CellMaker) -> None:
+    try:
+        cell = make_cell(await find_sandbox(kind))
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+    program = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM)"
+    assert await cell.run("python3", "-c", program, network=AgentNetwork.FULL) == (0, "")
+
+
+def test_filter_is_known_for_both_machines_and_no_other() -> None:
+    for among_others in (True, False):
+        for machine in ("x86_64", "aarch64"):
+            program = system_call_filter(among_others=among_others, machine=machine)
+            assert program
+            assert len(program) % 8 == 0
+    assert system_call_filter(among_others=True, machine="riscv64") is None
