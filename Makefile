@@ -32,6 +32,12 @@ TEST_PROCESSES = $(shell $(PYTHON) -c 'import os; print(max(2, len(os.sched_geta
 test: $(STAMP) ## Run the test suite in parallel (ARGS="-k name" for a part)
 	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
+# Part of `make test` too: this is to see what holds here, and after a change of the walls.
+.PHONY: test-walls
+test-walls: $(STAMP) ## Try to get out of the sandbox, under bubblewrap and Landlock, as root and as an ordinary user
+	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal tests/walls tests/agents/test_escapes.py \
+		tests/agents/test_sandbox.py tests/agents/test_ordinary_user.py tests/e2e/test_nothing_to_steal.py $(ARGS)
+
 .PHONY: test-chaos
 test-chaos: $(STAMP) ## Test that killed workers and restarted servers lose no run (minutes)
 	@$(PYTHON) -m pytest -m chaos $(ARGS)

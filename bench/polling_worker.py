@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final, cast
 
-import uvloop
 from arq.connections import ArqRedis
 from arq.worker import Worker, func
 
@@ -69,4 +68,4 @@ async def _run(who: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_run(sys.argv[1]))
+    asyncio.run(_run(sys.argv[1]))

@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import httpx
 import structlog
-import uvloop
 
 from app.config import Settings
 from app.enums import TERMINAL_STATUSES, RunStatus
@@ -112,7 +111,7 @@ def main() -> int:
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-        result = uvloop.run(_run(settings, Path(folder)))
+        result = asyncio.run(_run(settings, Path(folder)))
     print(json.dumps(result, indent=2))  # noqa: T201 - the result
     return 0 if result["ok"] else 1
 

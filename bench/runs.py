@@ -25,7 +25,6 @@ from uuid import UUID
 import click
 import httpx
 import structlog
-import uvloop
 from arq.connections import ArqRedis
 from sqlalchemy import delete, func, select
 
@@ -258,7 +257,7 @@ async def _measure(settings: Settings, folder: Path) -> bool:
 def rows() -> list[tuple[str, ...]]:
     """Measure how soon a job and a run start, and return the lines for the one table of `make bench`."""
     with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-        return uvloop.run(_starts(settings, Path(folder)))
+        return asyncio.run(_starts(settings, Path(folder)))
 
 
 async def _starts(settings: Settings, folder: Path) -> list[tuple[str, ...]]:
@@ -279,7 +278,7 @@ def main() -> int:
     """Measure, print one table, and return an exit status; then the streams, where their measurement is there."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
-        holds = uvloop.run(_measure(settings, Path(folder)))
+        holds = asyncio.run(_measure(settings, Path(folder)))
     if find_spec("bench.streams") is not None:
         click.echo()
         importlib.import_module("bench.streams").main()

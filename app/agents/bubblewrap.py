@@ -45,7 +45,10 @@ def bubblewrap_arguments(
     info_descriptor: int,
     filter_descriptor: int | None,
 ) -> list[str]:
-    """Return the command line up to the command; `private` are places of the system to leave out."""
+    """Return the command line up to the command; `private` are places of the system to leave out.
+
+    The descriptors: one that takes what bubblewrap tells of its world, and one of a filter of system calls (seccomp.py).
+    """
     arguments = [str(program), *_NAMESPACES, *_MANNERS, "--info-fd", str(info_descriptor)]
     if filter_descriptor is not None:
         arguments += ["--seccomp", str(filter_descriptor)]

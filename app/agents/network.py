@@ -104,14 +104,14 @@ def _described(level: AgentNetwork, kind: SandboxKind) -> str:
         case SandboxKind.NONE:
             return "Network: none asked for, but without a sandbox nothing keeps the agent from it"
         case SandboxKind.LANDLOCK:
-            return "Network: none over TCP; this sandbox may not keep the agent from UDP"
+            return "Network: none; this sandbox needs Linux 6.7 to keep the agent from TCP"
         case _:
             return "Network: none"
 
 
 async def _require_consent(rules: NetworkRules, kind: SandboxKind, report: Report) -> None:
     lack = {
-        SandboxKind.LANDLOCK: "the sandbox 'landlock' knows ports only, not hosts, and may not keep agents from UDP",
+        SandboxKind.LANDLOCK: "the sandbox 'landlock' knows ports only, not hosts",
     }.get(kind, "without a sandbox nothing keeps agents from the network")
     if not rules.unenforced:
         raise SandboxUnavailable(

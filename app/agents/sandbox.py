@@ -5,12 +5,25 @@ limits, and an end: `ConfinedProcess.stop` returns when it and all that it start
 killed, the kernel ends the agent too. What each means keeps from an agent:
 
                       bubblewrap                    landlock                       none
-files of the service  not there                     refused                        readable
-processes outside     invisible                     no signal, no look inside      same user's are open
-no network            own empty network             TCP refused, UDP by newer      open
-                                                    kernels
+files of the service  not there                     not read, not written; their   open
+                                                    modes and times can be changed
+                                                    where the worker owns them
+private below /etc    covered before each start     as bubblewrap                  open
+processes outside     invisible                     no signal, no look inside, no  same user's are open
+                                                    limits, no priority
+UNIX sockets          none but its own              none at all                    open
+/dev/shm, SysV, mq    own; SysV counts for little   none at all                    open
+no network            own empty network             TCP refused by Landlock, all   open
+                                                    else by the filter
 a gateway             a port of that network        one more port, of any host     open
+keyrings, io_uring    none                          none                           open
 leftovers             die with the namespace        hunted down by the launcher    as landlock
+
+Signals and abstract sockets need Linux 6.12 under Landlock, ports 6.7. `taskbeacon agents --check` finds out by trying.
+A file that is made private below /etc while an agent runs stays in its sight until its end.
+
+There is one launch path: what makes the walls (bubblewrap, launcher.py) has an environment, a folder and arguments that
+no agent, repository or project has a say in; all else comes through a descriptor to entry.py, inside.
 """
 
 import asyncio
@@ -367,8 +380,14 @@ def _announced(sandbox: Sandbox) -> Sandbox:
             "sandbox.none",
             detail="AGENTS RUN UNCONFINED: they can read what the worker can read. Install bubblewrap.",
         )
-    else:
-        _LOGGER.info("sandbox.ready", kind=sandbox.kind)
+    elif sandbox.kind is SandboxKind.LANDLOCK:
+        _LOGGER.warning(
+            "sandbox.landlock",
+            detail="AGENTS ARE THE WORKER'S USER: they can change modes and times of files that it owns, whatever they "
+            "cannot read or write. Install bubblewrap, or give the worker a user that owns nothing but its home.",
+        )
+    if sandbox.kind is not SandboxKind.NONE:
+        _LOGGER.info("sandbox.ready", kind=sandbox.kind, filter=_FILTER is not None)
     return sandbox
 
 

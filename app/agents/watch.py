@@ -1,6 +1,6 @@
 """Ends a run whose processes take more than the run's share of memory, processes or disk.
 
-The limits that the kernel takes by itself (launcher.py) are those of one process, and root is exempt from the one on
+The limits that the kernel takes by itself (entry.py) are those of one process, and root is exempt from the one on
 their number; this adds up what the whole run has. It looks twice a second, and at the disk every few seconds, so a run
 can be over its share for that long. Not counted: memory that nothing maps, beyond files that a process holds open.
 """
