@@ -1,8 +1,10 @@
 """`taskbeacon agents`: what is there, as a table and as JSON."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+from app.agents.walls import Wall
 from tests.cli.conftest import Taskbeacon
 
 GHOST = """
@@ -51,3 +53,28 @@ def test_agents_are_listed_with_what_answers(taskbeacon: Taskbeacon, tmp_path: P
     assert rows["codex"] == ["yes", "no", "-", "no", "yes"]
     assert "make agents AGENTS=opencode" in table.stdout
     assert (by_name["claude"]["has_key"], by_name["codex"]["has_key"]) == (False, True)
+
+
+def test_walls_are_tried_and_named(taskbeacon: Taskbeacon, tmp_path: Path) -> None:
+    settings = {"TASKBEACON_HOME": str(tmp_path)}
+
+    walled = taskbeacon("agents", "--check", **settings)
+    unwalled = taskbeacon("agents", "--check", "--json", TASKBEACON_AGENT_SANDBOX="none", **settings)
+
+    first, *lines = walled.stdout.splitlines()
+    assert first.endswith("An agent of this user cannot:")
+    assert walled.exit_code == int(first.startswith("Sandbox: none"))
+    assert "  held    read files of the service" in lines or walled.exit_code
+    # Whoever asks for no sandbox gets what was asked for.
+    assert unwalled.exit_code == 0
+    found = json.loads(unwalled.stdout)
+    assert found["sandbox"] == "none"
+    open_walls = {wall["name"] for wall in found["walls"] if wall["obstacle"] is None}
+    assert "read files of the service" in open_walls
+
+
+def test_wall_that_is_promised_and_does_not_hold_is_a_breach() -> None:
+    through = Wall(name="read files of the service", obstacle=None, excuse=None)
+    assert through.is_breached
+    assert not replace(through, obstacle="Permission denied").is_breached
+    assert not replace(through, excuse="there is no sandbox").is_breached
