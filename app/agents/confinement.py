@@ -16,6 +16,7 @@ __all__ = ["SYSTEM_FOLDERS", "Confinement", "Gateway", "SandboxPolicy", "private
 
 _MIB = 2**20
 _LEAST_PROCESSES = 4096
+_OPEN_FOLDER = stat.S_IROTH | stat.S_IXOTH
 
 SYSTEM_FOLDERS = tuple(
     Path(path)
@@ -99,27 +100,34 @@ class Gateway:
         return proxied | direct | {"NODE_USE_ENV_PROXY": "1"}
 
 
-def private_parts(folder: Path) -> Iterator[Path]:
-    """Yield what below a folder is not for everyone to read, without going into it.
+def private_parts(folder: Path) -> list[Path]:
+    """Return what below a folder is not for everyone to read, in order, without going into it.
 
-    Root owns such files and could read them even without a single capability (/etc/shadow is one).
+    Root owns such files and could read them even without a single capability (/etc/shadow is one). Every start of a
+    command waits for this: it makes no more objects and asks no more of the kernel than it must.
     """
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return
-    for entry in entries:
+    found: list[Path] = []
+    waiting = [str(folder)]
+    while waiting:
         try:
-            mode = entry.stat(follow_symlinks=False).st_mode
+            entries = list(os.scandir(waiting.pop()))
         except OSError:
             continue
-        if stat.S_ISLNK(mode):
-            continue
-        needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(mode) else 0)
-        if mode & needed != needed:
-            yield Path(entry.path)
-        elif stat.S_ISDIR(mode):
-            yield from private_parts(Path(entry.path))
+        for entry in entries:
+            if entry.is_symlink():
+                continue
+            try:
+                mode = entry.stat(follow_symlinks=False).st_mode
+            except OSError:
+                continue
+            if not stat.S_ISDIR(mode):
+                if not mode & stat.S_IROTH:
+                    found.append(Path(entry.path))
+            elif mode & _OPEN_FOLDER == _OPEN_FOLDER:
+                waiting.append(entry.path)
+            else:
+                found.append(Path(entry.path))
+    return sorted(found)
 
 
 def public_parts(folder: Path, private: Iterable[Path]) -> Iterator[Path]:

@@ -180,7 +180,7 @@ class Sandbox:
         """Return what is not for everyone to read; for files an agent of root's worker is root."""
         if self.kind is SandboxKind.NONE:
             return ()
-        return (*self.private, *await asyncio.to_thread(lambda: list(private_parts(_ETC))))
+        return (*self.private, *await asyncio.to_thread(private_parts, _ETC))
 
     def _walls(
         self,
@@ -357,7 +357,7 @@ async def probe(policy: SandboxPolicy) -> Sandbox:
 
     Raises SandboxUnavailable if the policy names one that does not work; AUTO falls back and says so.
     """
-    private = tuple(await asyncio.to_thread(lambda: list(private_parts(_OPT))))
+    private = tuple(await asyncio.to_thread(private_parts, _OPT))
     auto = policy.kind is SandboxKind.AUTO
     kinds = (SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK) if auto else (policy.kind,)
     reasons: dict[str, str] = {}

@@ -353,7 +353,7 @@ def test_private_parts_are_what_not_everyone_may_read(tmp_path: Path) -> None:
     (tmp_path / "open" / "key").chmod(0o640)
     (tmp_path / "link").symlink_to("open/key")
 
-    private = list(private_parts(tmp_path))
+    private = private_parts(tmp_path)
 
     assert private == [tmp_path / "closed", tmp_path / "open" / "key"]
     assert list(public_parts(tmp_path, private)) == [tmp_path / "link", tmp_path / "open" / "inner"]
