@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 from typing_extensions import override
 
+from app.web.answers import SAFE_METHODS, Json
 from app.web.described import DescribedRoute
 
 __all__ = ["PlannedRoute"]
@@ -73,6 +74,9 @@ class PlannedRoute(DescribedRoute):
             response = await endpoint.call(**arguments)
             if not isinstance(response, Response):
                 raise TypeError(f"{self.path} answered with {type(response).__name__}, which is no Response")
+            if isinstance(response, Json) and request.method not in SAFE_METHODS:
+                # What cannot be encoded must not be committed; a read has nothing to lose, and encodes when it is sent.
+                _ = response.body
             return response
 
         return answer
