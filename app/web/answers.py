@@ -22,8 +22,8 @@ class Json(Response):
     """JSON with the value formats of the contract (2.8): instants in UTC with `Z`, microseconds unless zero.
 
     Routers declare the shape with `response_model`, which documents it; the service's typed answer is not validated
-    once more on its way out. One of a read is encoded when it is sent: by then the unit of work has given its connection back. One
-    of a write is encoded before the commit, which an answer that cannot be made must not reach (`routes.py`).
+    once more on its way out. That of a read is encoded when it is sent: by then the unit of work has given its connection
+    back. That of a write is encoded before its commit, so that nothing is kept of what cannot be answered (`routes.py`).
     """
 
     media_type = "application/json"

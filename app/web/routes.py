@@ -74,12 +74,17 @@ class PlannedRoute(DescribedRoute):
             response = await endpoint.call(**arguments)
             if not isinstance(response, Response):
                 raise TypeError(f"{self.path} answered with {type(response).__name__}, which is no Response")
-            if isinstance(response, Json) and request.method not in SAFE_METHODS:
-                # What cannot be encoded must not be committed; a read has nothing to lose, and encodes when it is sent.
-                _ = response.body
+            if request.method not in SAFE_METHODS:
+                _encode(response)
             return response
 
         return answer
+
+
+def _encode(response: Response) -> None:
+    """Encode the answer to a write before the commit: what cannot be encoded must not be kept."""
+    if isinstance(response, Json):
+        _ = response.body
 
 
 @dataclass(frozen=True, slots=True)
