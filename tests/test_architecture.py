@@ -98,6 +98,14 @@ def _makes_an_http_client(node: ast.AST) -> bool:
     return _called(node).rpartition(".")[2] in {"AsyncClient", "ClientSession"}
 
 
+def _asks_what_a_session_is_bound_to(node: ast.AST) -> bool:
+    bound_to = {"Engine", "Connection", "AsyncEngine", "AsyncConnection"}
+    return _called(node) == "isinstance" and any(
+        isinstance(name, ast.Name | ast.Attribute) and _dotted(name).rpartition(".")[2] in bound_to
+        for name in ast.walk(node)
+    )
+
+
 @dataclass(frozen=True)
 class _Rule:
     finds: Callable[[ast.AST], bool]
@@ -113,6 +121,12 @@ _RULES = {
         "await session.commit()",
         "app",
         {"app/db.py": "the unit of work"},
+    ),
+    "tests run what is served": _Rule(
+        _asks_what_a_session_is_bound_to,
+        "if isinstance(session.bind, AsyncEngine): pass",
+        "app",
+        {},
     ),
     "arq stays in three files": _Rule(
         _imports_arq,

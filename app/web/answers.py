@@ -13,16 +13,17 @@ from typing_extensions import override
 from app.api_limits import LARGE_ANSWER_BYTES
 from app.web.large_answers import LargeAnswers
 
-__all__ = ["Json", "no_content"]
+__all__ = ["SAFE_METHODS", "Json", "no_content"]
 
-_SAFE_METHODS = frozenset({"GET", "HEAD"})
+SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class Json(Response):
     """JSON with the value formats of the contract (2.8): instants in UTC with `Z`, microseconds unless zero.
 
     Routers declare the shape with `response_model`, which documents it; the service's typed answer is not validated
-    once more on its way out. It is encoded when it is sent: by then the unit of work has given its connection back.
+    once more on its way out. That of a read is encoded when it is sent: by then the unit of work has given its connection
+    back. That of a write is encoded before its commit, so that nothing is kept of what cannot be answered (`routes.py`).
     """
 
     media_type = "application/json"
@@ -62,7 +63,7 @@ class Json(Response):
             await send({"type": "http.response.body", "body": body})
             return
         large: LargeAnswers = scope["app"].state.large_answers
-        await large.send(start, body, send, may_refuse=scope["method"] in _SAFE_METHODS)
+        await large.send(start, body, send, may_refuse=scope["method"] in SAFE_METHODS)
 
 
 def _encode(value: Any) -> str:

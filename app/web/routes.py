@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 from typing_extensions import override
 
+from app.web.answers import SAFE_METHODS, Json
 from app.web.described import DescribedRoute
 
 __all__ = ["PlannedRoute"]
@@ -73,9 +74,17 @@ class PlannedRoute(DescribedRoute):
             response = await endpoint.call(**arguments)
             if not isinstance(response, Response):
                 raise TypeError(f"{self.path} answered with {type(response).__name__}, which is no Response")
+            if request.method not in SAFE_METHODS:
+                _encode(response)
             return response
 
         return answer
+
+
+def _encode(response: Response) -> None:
+    """Encode the answer to a write before the commit: what cannot be encoded must not be kept."""
+    if isinstance(response, Json):
+        _ = response.body
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,105 @@
-"""Faults of the database, for as long as a block runs."""
+"""Faults of the database and of answers, for as long as a block runs."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
-from sqlalchemy import text
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.responses import Response
 
-__all__ = ["altered"]
+from app.models import Base
+from app.web.answers import Json
+
+__all__ = ["Planted", "altered", "failing_answers", "failing_commits", "failing_once", "refusing"]
+
+_TABLES = [table.name for table in Base.metadata.sorted_tables]
+_REFUSE = """
+CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'planted'; END $$;
+"""
+_AT_COMMIT = """
+CREATE CONSTRAINT TRIGGER planted AFTER INSERT OR UPDATE OR DELETE ON {table}
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION planted();
+"""
+_REFUSE_ROWS = """
+CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '{code}'; END $$;
+CREATE TRIGGER planted BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION planted();
+"""
+# A sequence counts on when its transaction is rolled back.
+_END_SESSION_ONCE = """
+CREATE SEQUENCE planted_once;
+CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('planted_once') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER planted BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION planted();
+"""
+
+
+class Planted(Exception):
+    """The fault that a test has planted."""
 
 
 @asynccontextmanager
 async def altered(engine: AsyncEngine, change: str, *, undo: str) -> AsyncGenerator[None, None]:
-    """Change the schema in the block; both statements are committed."""
-    async with engine.begin() as connection:
-        await connection.execute(text(change))
+    """Change the schema in the block; both are committed."""
+    await _run(engine, change)
     try:
         yield
     finally:
-        async with engine.begin() as connection:
-            await connection.execute(text(undo))
+        await _run(engine, undo)
+
+
+@asynccontextmanager
+async def failing_commits(engine: AsyncEngine) -> AsyncGenerator[None, None]:
+    """Have every transaction that has written a row fail when it commits."""
+    plant = _REFUSE + "".join(_AT_COMMIT.format(table=table) for table in _TABLES)
+    async with altered(engine, plant, undo="DROP FUNCTION planted() CASCADE"):
+        yield
+
+
+@asynccontextmanager
+async def refusing(engine: AsyncEngine, table: str, *, code: str) -> AsyncGenerator[None, None]:
+    """Have rows of a table refused with this SQLSTATE."""
+    plant = _REFUSE_ROWS.format(table=table, code=code)
+    async with altered(engine, plant, undo="DROP FUNCTION planted() CASCADE"):
+        yield
+
+
+@asynccontextmanager
+async def failing_once(engine: AsyncEngine, table: str) -> AsyncGenerator[None, None]:
+    """Have the server end the session that writes the first row of a table, in the middle of its statement."""
+    undo = "DROP FUNCTION planted() CASCADE; DROP SEQUENCE planted_once"
+    async with altered(engine, _END_SESSION_ONCE.format(table=table), undo=undo):
+        yield
+
+
+@contextmanager
+def failing_answers() -> Generator[None, None, None]:
+    """Have every answer of success fail while it is made: behind the service's function, before the commit."""
+    make_headers, encode = Response.init_headers, Json.__dict__["body"].func
+
+    def fail(answer: Response, *arguments: Any, **named: Any) -> None:
+        if answer.status_code < 400:
+            raise Planted
+        make_headers(answer, *arguments, **named)
+
+    def fail_to_encode(answer: Json) -> Any:
+        if answer.status_code < 400:
+            raise Planted
+        return encode(answer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Response, "init_headers", fail)
+        patch.setattr(Json, "body", property(fail_to_encode))
+        yield
+
+
+async def _run(engine: AsyncEngine, script: str) -> None:
+    async with engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        assert raw.driver_connection is not None
+        # Several statements at once are one transaction.
+        await raw.driver_connection.execute(script)

@@ -1,0 +1,253 @@
+"""Outages and defects are told apart in one place, whatever a driver raises (app/outages.py)."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+from redis.exceptions import BusyLoadingError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as adapter
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.clients.object_store import ObjectStoreUnavailable
+from app.clients.redis import RedisClient
+from app.clients.run_changes import RunChanges, publish_change
+from app.clients.run_events import RunEvents
+from app.config import Settings
+from app.db import DatabaseUnavailable, SessionFactory, create_engine, create_session_factory, unit_of_work
+from app.enums import RunStatus
+from app.models import Project, PushCooldown, Run, Task, User
+from app.outages import is_outage, is_value_refused
+from app.services import run_lifecycle
+from app.services.process import ProcessContext
+from app.worker.lease import Lease
+from app.worker.retries import until_database_answers
+from tests.support.assertions import assert_error, assert_invalid
+from tests.support.callers import Caller
+from tests.support.clients import socket_client
+from tests.support.factories import make_run, make_task
+from tests.support.faults import failing_once, refusing
+from tests.support.serving import serving
+from tests.support.waiting import eventually, next_round
+
+_VICTIMS = "taskbeacon-victims"
+_END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1"
+
+
+def wrapped(kind: str, error: Exception, *, is_lost: bool = False) -> DBAPIError:
+    """Return the driver's error as SQLAlchemy passes it on."""
+    adapted = getattr(adapter, kind)(str(error), error)
+    return DBAPIError("SELECT 1", None, adapted, connection_invalidated=is_lost)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.ConnectionDoesNotExistError(),
+        asyncpg.AdminShutdownError(),
+        asyncpg.CannotConnectNowError(),
+        asyncpg.TooManyConnectionsError(),
+        asyncpg.QueryCanceledError(),
+        asyncpg.DeadlockDetectedError(),
+        asyncpg.InternalClientError("got result for unknown protocol state 3"),
+        asyncpg.InterfaceError("cannot call Connection.fetch(): connection is closed"),
+        wrapped("InternalClientError", asyncpg.InternalClientError("cannot switch to state 11")),
+        wrapped("InterfaceError", asyncpg.InterfaceError("connection is closed")),
+        wrapped("Error", asyncpg.AdminShutdownError()),
+        wrapped("Error", asyncpg.PostgresError(), is_lost=True),
+        PoolTimeoutError(),
+        PendingRollbackError("Can't reconnect until invalid transaction is rolled back.", code="8s2b"),
+        RedisConnectionError(),
+        BusyLoadingError(),
+        ObjectStoreUnavailable(),
+        DatabaseUnavailable(),
+    ],
+    ids=repr,
+)
+def test_outage_is_one(error: Exception) -> None:
+    assert is_outage(error)
+    assert not is_value_refused(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.UndefinedTableError(),
+        asyncpg.UniqueViolationError(),
+        asyncpg.InterfaceError("another operation is in progress"),
+        asyncpg.ProgramLimitExceededError(),
+        wrapped("ProgrammingError", asyncpg.UndefinedTableError()),
+        PendingRollbackError("a flush failed", code="7s2a"),
+        ResponseError(),
+        FileNotFoundError(),
+        ValueError(),
+    ],
+    ids=repr,
+)
+def test_defect_is_no_outage(error: Exception) -> None:
+    assert not is_outage(error)
+
+
+@pytest.fixture
+async def run(session: AsyncSession, project: Project, owner: User) -> Run:
+    """A run that a worker performs."""
+    task = await make_task(session, project=project, created_by=owner)
+    until = task.created_at + run_lifecycle.LEASE
+    return await make_run(
+        session, task=task, status=RunStatus.IN_PROGRESS, lease_owner="w", lease_expires_at=until
+    )
+
+
+async def test_session_that_ends_while_a_push_is_decided_costs_neither_run_nor_push(
+    sessions: SessionFactory, engine: AsyncEngine, session: AsyncSession, events: RunEvents, run: Run
+) -> None:
+    """The change is rolled back with the decision, and both are repeated."""
+
+    async def finish() -> bool:
+        async with unit_of_work(sessions) as own:
+            return await run_lifecycle.finish(
+                own, run.id, owner="w", status=RunStatus.COMPLETED, events=events
+            )
+
+    async with failing_once(engine, "push_cooldowns"):
+        with pytest.raises(DatabaseUnavailable):
+            await finish()
+        assert await session.scalar(select(Run.status).where(Run.id == run.id)) == "in_progress"
+        assert await until_database_answers(finish)
+
+    assert await session.scalar(select(Run.status).where(Run.id == run.id)) == "completed"
+    assert (await session.scalars(select(PushCooldown.run_id))).all() == [run.id]
+
+
+@pytest.mark.parametrize("rounds", range(12))
+async def test_session_that_ends_is_an_outage_whenever_it_is_noticed(
+    sessions: SessionFactory, rounds: int
+) -> None:
+    """The driver raises another error for each moment: the socket is open, the farewell is read, it is closed."""
+
+    async def work() -> None:
+        async with unit_of_work(sessions) as own:
+            number = await own.scalar(select(func.pg_backend_pid()))
+            async with unit_of_work(sessions) as other:
+                await other.execute(select(func.pg_terminate_backend(number)))
+            for _ in range(rounds):
+                await next_round()
+            await own.scalar(select(1))
+
+    with pytest.raises(DatabaseUnavailable):
+        await work()
+
+
+async def test_heartbeat_goes_on_when_its_session_ends(
+    sessions: SessionFactory, engine: AsyncEngine, session: AsyncSession, redis: RedisClient, run: Run
+) -> None:
+    changes = RunChanges(redis)
+    listening = asyncio.create_task(changes.listen())
+
+    async def is_extended() -> bool:
+        await publish_change(redis, run.id)
+        until = await session.scalar(select(Run.lease_expires_at).where(Run.id == run.id))
+        return until != run.lease_expires_at
+
+    try:
+        async with failing_once(engine, "runs"), Lease(sessions, changes, run.id, owner="w") as lease:
+            await eventually(is_extended)
+            assert not lease.lost.is_set()
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_value_that_the_database_cannot_keep_is_refused(
+    client: httpx.AsyncClient, engine: AsyncEngine, tasks_url: str
+) -> None:
+    for code in ("54000", "22001"):
+        async with refusing(engine, "tasks", code=code):
+            answer = await client.post(tasks_url, json={"title": "too large"})
+        assert_invalid(answer, None, "invalid_input", detail="A value is too large to be stored.")
+
+
+@pytest.mark.parametrize("code", ["57P01", "40P01", "53200", "58030"])
+async def test_failure_of_the_server_is_unavailable(
+    client: httpx.AsyncClient, engine: AsyncEngine, tasks_url: str, code: str
+) -> None:
+    async with refusing(engine, "tasks", code=code):
+        answer = await client.post(tasks_url, json={"title": "made"})
+    assert_error(
+        answer,
+        503,
+        type="server_error",
+        code="unavailable",
+        detail="The database does not answer. Please try again in a moment.",
+    )
+
+
+@pytest.fixture
+async def victims(settings: Settings) -> AsyncGenerator[AsyncEngine, None]:
+    """An engine whose sessions a test ends."""
+    engine = create_engine(settings, application_name=_VICTIMS, plan_once=True)
+    yield engine
+    await engine.dispose()
+
+
+async def test_sessions_that_end_under_load_make_no_other_error_than_503(
+    application: FastAPI,
+    process: ProcessContext,
+    victims: AsyncEngine,
+    session: AsyncSession,
+    settings: Settings,
+    caller: Caller,
+    project: Project,
+    tasks_url: str,
+) -> None:
+    application.state.process = replace(process, sessions=create_session_factory(victims))
+    answers: Counter[int] = Counter()
+    created: list[str] = []
+    over = asyncio.Event()
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        for number in range(25):
+            made = await client.post(tasks_url, json={"title": f"Task {number}"})
+            answers[made.status_code] += 1
+            if made.status_code != 201:
+                continue
+            created.append(made.json()["id"])
+            url = f"{tasks_url}/{created[-1]}"
+            for answer in (
+                await client.patch(url, json={"title": "changed"}),
+                await client.get(tasks_url, params={"search": f"{number}"}),
+                await client.post(f"{url}/run"),
+                await client.get(url),
+            ):
+                answers[answer.status_code] += 1
+
+    async def end_sessions() -> int:
+        rounds = 0
+        server = await asyncpg.connect(settings.database_url.replace("+asyncpg", ""))
+        try:
+            while not over.is_set():
+                await server.execute(_END_SESSIONS, _VICTIMS)
+                rounds += 1
+        finally:
+            await server.close()
+        return rounds
+
+    async with serving(application) as base_url, asyncio.TaskGroup() as group:
+        ending = group.create_task(end_sessions())
+        async with socket_client(base_url=base_url, headers=caller.headers, timeout=60) as client:
+            await asyncio.gather(*(ask(client) for _ in range(8)))
+        over.set()
+
+    assert ending.result() > 10
+    assert set(answers) <= {200, 201, 503}, answers
+    assert answers[503] > 0
+    kept = (await session.scalars(select(Task.id).where(Task.project_id == project.id))).all()
+    assert {str(task_id) for task_id in kept} >= set(created)
