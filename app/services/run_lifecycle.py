@@ -27,6 +27,7 @@ from sqlalchemy import (
     ColumnElement,
     RowMapping,
     Select,
+    and_,
     bindparam,
     false,
     func,
@@ -46,7 +47,7 @@ from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, Environment, NotificationKind, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
-from app.models import Run, Task
+from app.models import Run, RunLogState, Task
 from app.services import notifications, run_credentials, run_inbox, run_queue
 from app.services.run_events import STATE_COLUMNS, announce_entries, announce_state
 from app.services.run_holding import held_by
@@ -61,6 +62,7 @@ __all__ = [
     "TRANSITIONS",
     "claim",
     "extend_lease",
+    "fail_silent",
     "finish",
     "hand_back",
     "mark_agent_started",
@@ -313,6 +315,29 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
         session, events, RunStatus.FAILED, *lapsed, error_message=_WORKER_LOST, state=given_up
     )
     return [row["id"] for row in requeued], [row["id"] for row in failed]
+
+
+async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunEvents) -> list[UUID]:
+    """Fail runs whose agent is outside our workers and gave no sign of life for `silence`; return them.
+
+    A local run whose client has never used `event_stream` is left alone: it may wait for its user for days.
+    """
+    heard_at = (
+        select(RunLogState.heard_at).where(RunLogState.run_id == Run.id).correlate(Run).scalar_subquery()
+    )
+    since = utcnow() - silence
+    failed = await _transition(
+        session,
+        events,
+        RunStatus.FAILED,
+        Run.status == RunStatus.IN_PROGRESS,
+        Run.lease_expires_at.is_(None),
+        Run.updated_at <= since,
+        or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
+        error_message=f"The agent of this run was silent for {silence.total_seconds():.0f} seconds.",
+        state=_recovered("failed", "agent silent"),
+    )
+    return [row["id"] for row in failed]
 
 
 def _recovered(decision: str, reason: str) -> ColumnElement[Any]:
