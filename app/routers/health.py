@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from app.api_limits import METRICS_SECONDS
 from app.schemas.health import LivenessOut, ReadinessOut
 from app.services.health import check_readiness
+from app.services.run_metrics import measure_queue
 from app.web.answers import Json
 from app.web.coalescing import Coalesced
 from app.web.dependencies import ProcessDep
@@ -68,7 +69,11 @@ async def ready(process: ProcessDep) -> Json:
         }
     },
 )
-async def metrics() -> Response:
-    """Return the metrics of this process in the text format of Prometheus, as they were within the last second."""
-    text = await _metrics.get(lambda: asyncio.to_thread(generate_latest))
-    return Response(text, media_type=CONTENT_TYPE_LATEST)
+async def metrics(process: ProcessDep) -> Response:
+    """Return the metrics of this process, and how many runs wait, as they were within the last second."""
+
+    async def read() -> bytes:
+        await measure_queue(process.sessions)
+        return await asyncio.to_thread(generate_latest)
+
+    return Response(await _metrics.get(read), media_type=CONTENT_TYPE_LATEST)

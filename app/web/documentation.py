@@ -63,6 +63,11 @@ project, 401 elsewhere. Exceptions to the shape: what cannot be done to a run or
 Lists take `limit` (default {PAGE_DEFAULT}, at most {PAGE_MAXIMUM}) and `offset`, are ordered newest first, and answer
 `count`, `next`, `previous` and `results`. `next` and `previous` are complete URLs that keep all other parameters.
 
+## Rate limits
+
+Answers to a key carry `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds) of the budget that ends
+first. Beyond it requests answer 429 with `Retry-After`.
+
 ## Conventions
 
 A trailing slash is optional on every path and changes nothing. Bodies are JSON of at most
