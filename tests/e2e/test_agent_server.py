@@ -28,7 +28,7 @@ from tests.support.processes import free_port
 from tests.support.streams import following
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.real_agents
+pytestmark = [pytest.mark.real_agents, pytest.mark.timeout(300)]
 
 JSON = dict[str, Any]
 _FOLDER = Path(__file__).parents[2] / ".taskbeacon" / "agent-server"
@@ -119,7 +119,7 @@ async def test_turn_of_the_agent_server_without_a_refused_call_and_without_an_ev
                 entries = (await client.get(f"{run_url}/session_logs?limit=5000")).json()
                 return any("turn_complete" in _method(entry) for entry in entries)
 
-            await eventually(turn_is_over, within_seconds=100)
+            await eventually(turn_is_over, within_seconds=240)
 
     entries = (await client.get(f"{run_url}/session_logs?limit=5000")).json()
     ids = Counter(entry["event_id"] for entry in entries if "event_id" in entry)
