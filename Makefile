@@ -51,6 +51,10 @@ agents: $(STAMP) ## Install agents below .taskbeacon (AGENTS="gemini opencode", 
 test-agents: $(STAMP) ## Test with the real agents that `make agents` installed, against a scripted model
 	@$(PYTHON) -m pytest -m real_agents -n auto $(ARGS)
 
+.PHONY: client-tools
+client-tools: $(STAMP) ## Install what tests generate clients with, below .taskbeacon (350 MB)
+	@$(PYTHON) -m tests.generated.tools
+
 .PHONY: check
 check: $(STAMP) ## Check format, lint, types and import rules
 	@.venv/bin/ruff format --check .

@@ -223,6 +223,11 @@ class Settings(BaseSettings):
     run_idle_seconds: int = Field(
         default=900, ge=1, description="How long an interactive run waits for a person, each time."
     )
+    outside_agent_silence_seconds: int = Field(
+        default=1800,
+        ge=0,
+        description="After how long without a sign of life the run of an agent outside our workers fails; 0 = never.",
+    )
     workspaces: Path | None = Field(
         default=None, description="Folder of run workspaces; default: `workspaces` in the home folder."
     )
@@ -360,6 +365,11 @@ class Settings(BaseSettings):
     def run_timeout(self) -> timedelta:
         """Wall-clock limit of a run."""
         return timedelta(seconds=self.run_timeout_seconds)
+
+    @property
+    def outside_agent_silence(self) -> timedelta | None:
+        """How long an agent outside our workers may be silent; None: for ever."""
+        return timedelta(seconds=self.outside_agent_silence_seconds) or None
 
     @property
     def run_idle(self) -> timedelta:

@@ -235,6 +235,45 @@ def test_every_field_that_may_be_sent_is_explained(document: dict[str, Any]) -> 
     assert unexplained == []
 
 
+def test_no_field_of_a_body_has_a_default(document: dict[str, Any]) -> None:
+    # Generated clients would send it, and an update would overwrite what the caller did not mention.
+    schemas = document["components"]["schemas"]
+    pending = [
+        content["schema"]
+        for item in document["paths"].values()
+        for operation in item.values()
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+    ]
+    bodies: dict[str, Any] = {}
+    while pending:
+        part = pending.pop()
+        if isinstance(part, list):
+            pending.extend(part)
+        elif isinstance(part, dict):
+            name = str(part.get("$ref", "")).rpartition("/")[2]
+            if name and name not in bodies:
+                bodies[name] = schemas[name]
+                pending.append(schemas[name])
+            pending.extend(part.values())
+
+    assert {"TaskIn", "SandboxEnvironmentUpdateIn", "PreferencesIn", "PrepareItem"} <= bodies.keys()
+    assert [
+        f"{name}.{field}"
+        for name, schema in bodies.items()
+        for field, described in schema["properties"].items()
+        if "default" in described
+    ] == []
+
+
+def test_null_is_among_the_choices_of_a_field_that_may_be_null(document: dict[str, Any]) -> None:
+    relationship = document["components"]["schemas"]["TaskIn"]["properties"][
+        "signal_report_task_relationship"
+    ]
+
+    assert relationship["type"] == ["string", "null"]
+    assert None in relationship["enum"]
+
+
 def test_examples_are_of_operations_that_exist() -> None:
     assert set(EXAMPLES) == set(_OPERATIONS.values())
 

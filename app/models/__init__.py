@@ -11,7 +11,7 @@ from app.models.push_tokens import PushToken
 from app.models.pushed_branches import PushedBranch
 from app.models.run_commands import RunCommand
 from app.models.run_credentials import RunCredential
-from app.models.run_logs import RunLogState
+from app.models.run_logs import RunEventId, RunLogState
 from app.models.runs import Run
 from app.models.sandbox_environments import SandboxEnvironment
 from app.models.signing_keys import SigningKey
@@ -39,6 +39,7 @@ __all__ = [
     "Run",
     "RunCommand",
     "RunCredential",
+    "RunEventId",
     "RunLogState",
     "SandboxEnvironment",
     "SignalReport",

@@ -30,3 +30,5 @@ class ApiKey(Base):
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    # From here on the key is as unknown as a revoked one; NULL: it does not expire.
+    expires_at: Mapped[datetime | None]

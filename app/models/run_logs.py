@@ -1,6 +1,10 @@
-"""How much of a run's log counts, and who may write it now; the lines themselves are in object storage."""
+"""How much of a run's log counts, and who may write it now; the lines themselves are in object storage.
+
+Also what is known of an agent outside our workers, which writes to the log through `event_stream`.
+"""
 
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, String, text
@@ -8,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
 
-__all__ = ["RunLogState"]
+__all__ = ["RunEventId", "RunLogState"]
 
 
 class RunLogState(Base):
@@ -25,3 +29,19 @@ class RunLogState(Base):
     writer_until: Mapped[datetime | None]
     # The last event taken of an agent outside our workers, which numbers its events from 1.
     accepted_seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # The number of the last event when the agent said that there are no more; followers know of it.
+    completed_seq: Mapped[int | None] = mapped_column(BigInteger)
+    # When that agent last gave a sign of life. NULL: no such agent has ever used `event_stream`.
+    heard_at: Mapped[datetime | None]
+
+
+class RunEventId(Base):
+    """An event that a run has taken, by the id that its agent gave it; kept until a day after the run."""
+
+    __tablename__ = "run_event_ids"
+    LONGEST: ClassVar[int] = 128
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    event_id: Mapped[str] = mapped_column(String(LONGEST), primary_key=True)
+    # False: followers had it, and no log has a place for it.
+    kept: Mapped[bool]

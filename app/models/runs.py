@@ -38,6 +38,12 @@ class Run(Base):
             "lease_expires_at",
             postgresql_where=text("status = 'in_progress' AND lease_expires_at IS NOT NULL"),
         ),
+        # Those of agents outside our workers, to find silent ones.
+        Index(
+            "ix_runs_outside",
+            "updated_at",
+            postgresql_where=text("status = 'in_progress' AND lease_expires_at IS NULL"),
+        ),
         # Those that wait, in the order in which they are claimed.
         Index(
             "ix_runs_waiting",

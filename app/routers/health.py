@@ -3,15 +3,16 @@
 import asyncio
 
 from fastapi import APIRouter, Response
-from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.api_limits import METRICS_SECONDS
 from app.schemas.health import LivenessOut, ReadinessOut
 from app.services.health import check_readiness
+from app.services.run_metrics import measure_queue
 from app.web.answers import Json
 from app.web.coalescing import Coalesced
 from app.web.dependencies import ProcessDep
+from app.web.documentation import WRONG_METHOD
 from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
@@ -29,6 +30,7 @@ _metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
     summary="Tell that the process lives",
     response_description="It lives.",
     response_model=LivenessOut,
+    responses=WRONG_METHOD,
 )
 async def live() -> Json:
     """Say that the process answers; asks nothing else."""
@@ -41,7 +43,8 @@ async def live() -> Json:
     summary="Tell whether the service can work",
     response_description="Every part is ready.",
     response_model=ReadinessOut,
-    responses={503: {"model": ReadinessOut, "description": "A part is not ready; it is named."}},
+    responses=WRONG_METHOD
+    | {503: {"model": ReadinessOut, "description": "A part is not ready; it is named."}},
 )
 async def ready(process: ProcessDep) -> Json:
     """Say whether database, schema, Redis and object store are ready, each by name."""
@@ -56,10 +59,21 @@ async def ready(process: ProcessDep) -> Json:
     "/metrics",
     operation_id="metrics",
     summary="Read the metrics",
-    response_description="Metrics in the text format of Prometheus.",
-    response_class=PlainTextResponse,
+    # Not the class of plain text: FastAPI would describe the errors as text too.
+    response_class=Response,
+    responses=WRONG_METHOD
+    | {
+        200: {
+            "description": "Metrics in the text format of Prometheus.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    },
 )
-async def metrics() -> Response:
-    """Return the metrics of this process in the text format of Prometheus, as they were within the last second."""
-    text = await _metrics.get(lambda: asyncio.to_thread(generate_latest))
-    return Response(text, media_type=CONTENT_TYPE_LATEST)
+async def metrics(process: ProcessDep) -> Response:
+    """Return the metrics of this process, and how many runs wait, as they were within the last second."""
+
+    async def read() -> bytes:
+        await measure_queue(process.sessions)
+        return await asyncio.to_thread(generate_latest)
+
+    return Response(await _metrics.get(read), media_type=CONTENT_TYPE_LATEST)

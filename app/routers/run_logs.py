@@ -3,7 +3,7 @@
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from app.schemas.errors import StateRefusedOut
@@ -27,10 +27,12 @@ router = APIRouter(
 AppendBody = Annotated[AppendIn, Depends(json_body(AppendIn))]
 RelayBody = Annotated[RelayIn, Depends(json_body(RelayIn))]
 
-_TEXT: dict[int | str, dict[str, Any]] = {
+_TEXT = "text/plain"
+_WHOLE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The log, one JSON object a line.",
-        "content": {CONTENT_TYPE: {"schema": {"type": "string"}}},
+        # Text first: Swagger UI asks for the first one, and shows no lines of JSON. Generators read it too.
+        "content": {_TEXT: {"schema": {"type": "string"}}, CONTENT_TYPE: {"schema": {"type": "string"}}},
     }
 }
 _COUNTS = {
@@ -139,14 +141,24 @@ async def relay_message(
     operation_id="tasks_runs_logs_retrieve",
     summary="Read the whole log",
     response_class=StreamingResponse,
-    responses=_TEXT | errors(403, 404, 429),
+    responses=_WHOLE | errors(403, 404, 429),
 )
 async def read_logs(
-    caller: TaskRead, task_id: TaskId, run_id: RunId, session: SessionDep, store: StoreDep
+    caller: TaskRead,
+    task_id: TaskId,
+    run_id: RunId,
+    session: SessionDep,
+    store: StoreDep,
+    accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> StreamingResponse:
-    """Send the log of the run, behind those of the runs that it goes on from."""
+    """Send the log of the run, behind those of the runs that it goes on from.
+
+    `Accept: text/plain`, and nothing beside it, gets the same lines as plain text.
+    """
     text = await run_logs.read_text(session, caller, task_id, run_id, store=store)
-    return StreamingResponse(text, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-cache"})
+    media_type = _TEXT if (accept or "").strip().lower() == _TEXT else CONTENT_TYPE
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
+    return StreamingResponse(text, media_type=media_type, headers=headers)
 
 
 @router.get(

@@ -37,7 +37,8 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 }
 _LINES: dict[str, Any] = {
     "requestBody": {
-        "description": 'Lines of JSON, each `{"seq": n, "event": {…}}`, numbered from 1. Nothing: asks for the position.',
+        "description": 'Lines of JSON, each `{"seq": n, "event": {…}}`, numbered from 1. Nothing: asks for the position. '
+        'A last line `{"type": "_posthog/stream_complete", "final_seq": n}` says that there are no more.',
         "content": {
             "application/x-ndjson": {
                 "schema": {"type": "string"},
@@ -45,6 +46,11 @@ _LINES: dict[str, Any] = {
                     "example1": {
                         "summary": "The first two events",
                         "value": '{"seq": 1, "event": {"type": "step"}}\n{"seq": 2, "event": {"type": "step"}}\n',
+                    },
+                    "example3": {
+                        "summary": "The third and last event",
+                        "value": '{"seq": 3, "event": {"type": "step"}}\n'
+                        '{"type": "_posthog/stream_complete", "final_seq": 3}\n',
                     },
                     "example2": {"summary": "How far am I?", "value": ""},
                 },
@@ -110,7 +116,8 @@ async def take_events(run: RunHolder, request: Request, process: ProcessDep) -> 
 
     Log entries (`type: notification`) go to the log of the run, and all events to those who follow it. Keep the request
     open and send events as they happen, or send them in batches; after a failure ask for the position by an empty body
-    and go on from there. A line that is wrong is named; those before it are taken.
+    and go on from there. A line that is wrong is named; those before it are taken. An `event_id` is taken once, also if
+    `append_log` brought it before. The run fails when its agent is silent for too long.
     """
     position = await run_ingest.take_events(
         run,

@@ -120,9 +120,12 @@ class Field(ABC):
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
         described = self.json_schema()
-        if self.null and "type" in described:
-            return described | {"type": [described["type"], "null"]}
-        return described
+        if not self.null or "type" not in described:
+            return described
+        nullable = described | {"type": [described["type"], "null"]}
+        if "enum" in described:
+            nullable["enum"] = [*described["enum"], None]
+        return nullable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ class InlineItem(Input):
     content_encoding: Annotated[
         ContentEncoding,
         Choice(of=ContentEncoding),
-        Field(description="`base64` for files that are no text."),
+        Field(description="`base64` for binary files. Default: `utf-8`."),
     ] = ContentEncoding.UTF_8
     content_type: ContentType = None
 

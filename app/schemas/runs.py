@@ -53,7 +53,9 @@ class RunIn(Input):
     mode: Annotated[
         RunMode,
         Choice(of=RunMode),
-        Field(description="`interactive` waits for further messages after the first turn."),
+        Field(
+            description="`interactive` waits for further messages after the first turn. Default: `background`."
+        ),
     ] = RunMode.BACKGROUND
     branch: Annotated[
         str | None,
@@ -143,7 +145,9 @@ class RunCreateIn(RunIn):
     environment: Annotated[
         Environment,
         Choice(of=Environment),
-        Field(description="`local`: the client performs it; `cloud`: a worker does, once it is started."),
+        Field(
+            description="`local` (the default): the client performs it; `cloud`: a worker does, once it is started."
+        ),
     ] = Environment.LOCAL
     resume_from_run_id: Annotated[
         None, _Ignored(null=True), Field(description="Ignored: only `run` goes on from an earlier run.")

@@ -111,7 +111,7 @@ class _Fields(Input):
         Field(
             description="What agents reach: `none`; `model-only`, the host of their model; `trusted`, package "
             "registries, code hosts and `allowed_domains`; `custom`, `allowed_domains`; `full`. The operator "
-            "may allow less."
+            "may allow less. A new environment has `trusted`."
         ),
     ] = NetworkAccessLevel.TRUSTED
     allowed_domains: Annotated[
@@ -136,7 +136,9 @@ class _Fields(Input):
         ),
     ] = {}  # noqa: RUF012
     private: Annotated[
-        bool, Boolean(), Field(description="Whether it is the creator's alone, or the whole project's.")
+        bool,
+        Boolean(),
+        Field(description="Whether it is the creator's alone, as a new one is, or the project's."),
     ] = True
 
 

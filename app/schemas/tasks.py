@@ -92,7 +92,9 @@ class TaskIn(Input):
     origin_product: Annotated[
         OriginProduct,
         _Origin(of=OriginProduct),
-        Field(description="What the task came from; decides who sees it. Fixed at creation."),
+        Field(
+            description="What the task came from; decides who sees it. Fixed at creation. Default: `user_created`."
+        ),
     ] = OriginProduct.USER_CREATED
     repository: Annotated[
         str | None,

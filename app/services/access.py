@@ -95,7 +95,7 @@ async def authenticate(
         cache: who was found less than a second ago; None asks the database.
 
     Raises:
-        AuthenticationFailed: the key is unknown, revoked, or of an inactive user.
+        AuthenticationFailed: the key is unknown, revoked, expired, or of an inactive user.
 
     """
     secret_hash = hash_api_key(secret)
@@ -104,7 +104,7 @@ async def authenticate(
         return known
     asked_at = cache.now() if cache else 0.0
     statement = _ANYWHERE if project is None else _IN_CURRENT if project == CURRENT_PROJECT else _IN_PROJECT
-    row = await statement.first(session, {"secret_hash": secret_hash, "project_id": project})
+    row = await statement.first(session, {"secret_hash": secret_hash, "project_id": project, "now": utcnow()})
     if row is None:
         raise AuthenticationFailed(place)
     await _note_use(session, row["key_id"], row["last_used_at"])
@@ -125,7 +125,12 @@ _CALLER = (
         User.is_staff,
     )
     .join(User, User.id == ApiKey.user_id)
-    .where(ApiKey.secret_hash == bindparam("secret_hash"), ApiKey.revoked_at.is_(None), User.is_active)
+    .where(
+        ApiKey.secret_hash == bindparam("secret_hash"),
+        ApiKey.revoked_at.is_(None),
+        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > bindparam("now")),
+        User.is_active,
+    )
 )
 
 

@@ -1,10 +1,11 @@
-"""Personal API keys: issue and revoke. Checking one is the business of access.py."""
+"""Personal API keys: issue, find and revoke. Checking one is the business of access.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -16,7 +17,7 @@ from app.security import hash_api_key, mask_api_key, new_api_key
 from app.services.account_fields import clean_label
 from app.services.accounts import require_organizations, require_projects, require_user
 
-__all__ = ["IssuedKey", "create_api_key", "revoke_api_key"]
+__all__ = ["IssuedKey", "create_api_key", "find_by_mask", "revoke_api_key"]
 
 _LABEL_LENGTH = 40
 
@@ -39,11 +40,12 @@ async def create_api_key(
     label: str = "",
     project_ids: Sequence[int] = (),
     organization_ids: Sequence[UUID] = (),
+    expires_at: datetime | None = None,
 ) -> IssuedKey:
     """Issue a key to a user, limited to the projects and organizations if any are given (contract 2.3).
 
     Raises NotFound for an unknown user, project or organization, InvalidInput for a scope word that does not exist,
-    for no scope at all, and for a deactivated user, whose key would not work.
+    for no scope at all, and for a key that would not work: of a deactivated user, or expired already.
     """
     granted = _known_scopes(scopes)
     label = clean_label(label, attr="label", limit=_LABEL_LENGTH)
@@ -52,6 +54,8 @@ async def create_api_key(
         raise InvalidInput(f"User {user_id} is deactivated.", attr="user")
     await require_projects(session, project_ids)
     await require_organizations(session, organization_ids)
+    if expires_at is not None and expires_at <= utcnow():
+        raise InvalidInput("A key must expire in the future.", attr="expires")
     value = new_api_key()
     key = ApiKey(
         id=new_id(),
@@ -63,10 +67,28 @@ async def create_api_key(
         scoped_teams=list(project_ids),
         scoped_organizations=list(organization_ids),
         created_at=utcnow(),
+        expires_at=expires_at,
     )
     session.add(key)
     await session.flush()
     return IssuedKey(id=key.id, mask=key.mask, scopes=granted, value=value)
+
+
+async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
+    """Return the one key that is not revoked and has this mask.
+
+    Raises NotFound if there is none, and InvalidInput if there are several.
+    """
+    found = list(
+        await session.scalars(
+            select(ApiKey.id).where(ApiKey.mask == mask, ApiKey.revoked_at.is_(None)).limit(2)
+        )
+    )
+    if not found:
+        raise NotFound(f"No key that is not revoked looks like {mask}.")
+    if len(found) > 1:
+        raise InvalidInput(f"Several keys look like {mask}; name one by its id (list-keys).", attr="mask")
+    return found[0]
 
 
 async def revoke_api_key(session: AsyncSession, key_id: UUID) -> None:

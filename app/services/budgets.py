@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.clients.redis import RedisClient
 
-__all__ = ["Budget", "Budgets"]
+__all__ = ["Budget", "Budgets", "Left"]
 
 _TELL_EVERY_SECONDS = 0.25
 # Shares of a budget: what may be untold, and from where on each request asks.
@@ -25,6 +25,15 @@ class Budget:
 
     seconds: int
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left of a budget, and in how many seconds it begins again."""
+
+    limit: int
+    remaining: int
+    reset: int
 
 
 @dataclass(slots=True)
@@ -72,6 +81,19 @@ class Budgets:
             if window.told + window.untold > budget.limit:
                 return budget.seconds - int(now) % budget.seconds
         return None
+
+    def left(self, bucket: str, budgets: Sequence[Budget], *, now: float) -> Left:
+        """Return what this process believes to be left of the budget that ends first, of at least one."""
+        every = (
+            Left(
+                budget.limit,
+                max(0, budget.limit - window.told - window.untold),
+                budget.seconds - int(now) % budget.seconds,
+            )
+            for budget in budgets
+            for window in (self._window(bucket, budget, now),)
+        )
+        return min(every, key=lambda left: (left.remaining, -left.reset))
 
     def _window(self, bucket: str, budget: Budget, now: float) -> _Window:
         number = int(now) // budget.seconds

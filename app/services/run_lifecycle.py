@@ -27,6 +27,7 @@ from sqlalchemy import (
     ColumnElement,
     RowMapping,
     Select,
+    and_,
     bindparam,
     false,
     func,
@@ -46,8 +47,8 @@ from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, Environment, NotificationKind, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
-from app.models import Run, Task
-from app.services import notifications, run_credentials, run_inbox, run_queue
+from app.models import Run, RunLogState, Task
+from app.services import notifications, run_credentials, run_inbox, run_metrics, run_queue
 from app.services.run_events import STATE_COLUMNS, announce_entries, announce_state
 from app.services.run_holding import held_by
 from app.statements import Fields, Prepared
@@ -61,6 +62,7 @@ __all__ = [
     "TRANSITIONS",
     "claim",
     "extend_lease",
+    "fail_silent",
     "finish",
     "hand_back",
     "mark_agent_started",
@@ -157,7 +159,7 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
         StateRefused: the run is over, with another status.
 
     """
-    if await _transition(session, events, status, Run.id == run_id):
+    if await _transition(session, events, status, Run.id == run_id, reason="client"):
         return True
     current = await session.scalar(select(Run.status).where(Run.id == run_id))
     if current != status:
@@ -217,6 +219,7 @@ async def claim(
         claimed = await _CLAIM.first(session, values)
     if claimed is not None:
         _tell(session, events, [claimed])
+        run_metrics.count_started(session, claimed)
     return claimed
 
 
@@ -259,7 +262,7 @@ async def finish(
         values["artifacts"] = Run.artifacts.op("||")(artifacts)
     if state:
         values["state"] = Run.state.op("||")(storable(dict(state)))
-    if await _transition(session, events, status, *held_by(run_id, owner), **values):
+    if await _transition(session, events, status, *held_by(run_id, owner), reason="agent ended", **values):
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
     remains |= {key: values[key] for key in ("artifacts", "state") if key in values}
@@ -310,9 +313,41 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     if requeued:
         await run_inbox.requeue(session, [row["id"] for row in requeued], had_agent=False)
     failed = await _transition(
-        session, events, RunStatus.FAILED, *lapsed, error_message=_WORKER_LOST, state=given_up
+        session,
+        events,
+        RunStatus.FAILED,
+        *lapsed,
+        reason="worker lost",
+        error_message=_WORKER_LOST,
+        state=given_up,
     )
+    if lost := len(requeued) + len(failed):
+        run_metrics.count_lost_leases(session, lost)
     return [row["id"] for row in requeued], [row["id"] for row in failed]
+
+
+async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunEvents) -> list[UUID]:
+    """Fail runs whose agent is outside our workers and gave no sign of life for `silence`; return them.
+
+    A local run whose client has never used `event_stream` is left alone: it may wait for its user for days.
+    """
+    heard_at = (
+        select(RunLogState.heard_at).where(RunLogState.run_id == Run.id).correlate(Run).scalar_subquery()
+    )
+    since = utcnow() - silence
+    failed = await _transition(
+        session,
+        events,
+        RunStatus.FAILED,
+        Run.status == RunStatus.IN_PROGRESS,
+        Run.lease_expires_at.is_(None),
+        Run.updated_at <= since,
+        or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
+        reason="agent silent",
+        error_message=f"The agent of this run was silent for {silence.total_seconds():.0f} seconds.",
+        state=_recovered("failed", "agent silent"),
+    )
+    return [row["id"] for row in failed]
 
 
 def _recovered(decision: str, reason: str) -> ColumnElement[Any]:
@@ -323,15 +358,28 @@ def _recovered(decision: str, reason: str) -> ColumnElement[Any]:
 
 
 async def _transition(
-    session: AsyncSession, events: RunEvents, to: RunStatus, *conditions: ColumnElement[bool], **values: Any
+    session: AsyncSession,
+    events: RunEvents,
+    to: RunStatus,
+    *conditions: ColumnElement[bool],
+    reason: str = "",
+    **values: Any,
 ) -> Sequence[RowMapping]:
-    """Move the runs that satisfy `conditions` to a status they may go to; return those that moved."""
+    """Move the runs that satisfy `conditions` to a status they may go to; return those that moved.
+
+    `reason` is that of an end, for the metrics.
+    """
     sources = [status for status in RunStatus if to in TRANSITIONS[status]]
-    return await _move(session, events, to, Run.status.in_(sources), *conditions, **values)
+    return await _move(session, events, to, Run.status.in_(sources), *conditions, reason=reason, **values)
 
 
 async def _move(
-    session: AsyncSession, events: RunEvents, to: RunStatus, *conditions: ColumnElement[bool], **values: Any
+    session: AsyncSession,
+    events: RunEvents,
+    to: RunStatus,
+    *conditions: ColumnElement[bool],
+    reason: str = "",
+    **values: Any,
 ) -> Sequence[RowMapping]:
     rows = list((await session.execute(_moving(to, *conditions, now=utcnow(), **values))).mappings())
     ids = [row["id"] for row in rows]
@@ -342,6 +390,7 @@ async def _move(
         announce_entries(session, events, dropped)
     _tell(session, events, rows)
     if is_end:
+        run_metrics.count_ended(session, rows, reason)
         await run_credentials.forget_tokens(session, ids)
         await notifications.request(session, NotificationKind(to.value), ids)
     return rows
@@ -365,7 +414,14 @@ def _moving(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **values:
         update(Run)
         .where(*conditions)
         .values(values)
-        .returning(*STATE_COLUMNS, Run.project_id, Run.state, Run.attempts)
+        .returning(
+            *STATE_COLUMNS,
+            Run.project_id,
+            Run.state,
+            Run.attempts,
+            Run.created_at,
+            Run.dispatch_requested_at,
+        )
         .cte("moved")
     )
     mirrored = (

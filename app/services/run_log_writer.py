@@ -9,14 +9,14 @@ import os
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import IO, Any, cast
 from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import DateTime, String, Table, bindparam, or_, select, update
+from sqlalchemy import DateTime, String, Table, bindparam, case, or_, select, update
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -29,6 +29,7 @@ from app.ids import new_hex_id
 from app.models import Run, RunLogState, Task
 from app.services.access import VISIBLE_RUN, Principal, require_run, visibility
 from app.services.artifact_rules import log_key
+from app.services.run_event_ids import LogEvent, NewEvents, carries_ids, note_ids, select_new
 from app.statements import Prepared
 
 __all__ = [
@@ -36,10 +37,12 @@ __all__ = [
     "MAX_LOG_BYTES",
     "LogRef",
     "RunLog",
+    "append_events",
     "append_lines",
     "append_numbered",
     "encode_entries",
     "is_chunk",
+    "log_event",
     "open_log",
 ]
 
@@ -93,7 +96,10 @@ _GIVE_BACK = Prepared(
         accepted_seq=bindparam("new_accepted_seq"),
         writer=None,
         writer_until=None,
+        # An agent that has used `event_stream` may write to the log by other ways too.
+        heard_at=case((RunLogState.heard_at.is_not(None), bindparam("now", type_=DateTime(timezone=True)))),
     )
+    .returning(RunLogState.run_id)
 )
 
 log = structlog.get_logger(__name__)
@@ -111,6 +117,11 @@ class LogRef:
     def key(self) -> str:
         """Where the log is stored."""
         return log_key(self.project_id, self.task_id, self.run_id)
+
+
+def log_event(entry: Mapping[str, Any]) -> LogEvent:
+    """Return a log entry with its line; none for a chunk of a message that follows whole."""
+    return LogEvent(entry, b"" if is_chunk(entry) else orjson.dumps(entry) + b"\n")
 
 
 def encode_entries(entries: Iterable[Mapping[str, Any]]) -> bytes:
@@ -167,31 +178,61 @@ async def append_lines(
         await _write(store, ref, turn, lines)
 
 
+async def append_events(
+    sessions: SessionFactory,
+    store: ObjectStore,
+    ref: LogRef,
+    events: Sequence[LogEvent],
+    *,
+    caller: Principal,
+    at_turn: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]],
+) -> None:
+    """Do as `append_lines`, and leave out what the run has by the same `event_id`; `at_turn` gets what is new.
+
+    Raises:
+        NotFound, ObjectStoreUnavailable, Unavailable: as `append_lines`.
+
+    """
+    async with _turn(sessions, ref, caller) as turn:
+        new = await _select_new(sessions, ref, events)
+        await at_turn(new.published)
+        await _write(store, ref, turn, b"".join(new.lines))
+        turn.event_ids = new.ids
+
+
 async def append_numbered(
-    sessions: SessionFactory, store: ObjectStore, ref: LogRef, numbered: Sequence[tuple[int, bytes]]
-) -> tuple[int, int]:
+    sessions: SessionFactory, store: ObjectStore, ref: LogRef, numbered: Sequence[tuple[int, LogEvent]]
+) -> tuple[int, Sequence[Mapping[str, Any]]]:
     """Add the lines of numbered events to the end of a log, each event once, whoever else sends the same ones.
 
-    Events that were taken before are passed over; those behind a missing number are left. An event without a line
-    counts too. Returns the number that was taken last before, and that which is now.
+    Events that were taken before are passed over, by their number or their `event_id`; those behind a missing number
+    are left. An event without a line counts too. Returns the number that was taken last, and the events that are new.
 
     Raises:
         ObjectStoreUnavailable, Unavailable: as `append_lines`.
 
     """
     async with _turn(sessions, ref, None) as turn:
-        before = after = turn.accepted_seq
-        lines: list[bytes] = []
-        for number, line in numbered:
+        after = turn.accepted_seq
+        following: list[LogEvent] = []
+        for number, event in numbered:
             if number == after + 1:
-                lines.append(line)
+                following.append(event)
                 after = number
             elif number > after:
                 break
-        await _write(store, ref, turn, b"".join(lines))
-        # Noted in the statement that says how much of the log counts: neither without the other.
-        turn.accepted_seq = after
-    return before, after
+        new = await _select_new(sessions, ref, following)
+        await _write(store, ref, turn, b"".join(new.lines))
+        # Noted in the transaction that says how much of the log counts: neither without the other.
+        turn.accepted_seq, turn.event_ids = after, new.ids
+    return after, new.published
+
+
+async def _select_new(sessions: SessionFactory, ref: LogRef, events: Sequence[LogEvent]) -> NewEvents:
+    if not carries_ids(events):
+        return NewEvents([event.event for event in events], [event.line for event in events])
+    async with unit_of_work(sessions) as session:
+        return await select_new(session, ref.run_id, events)
 
 
 async def _write(store: ObjectStore, ref: LogRef, turn: "_Turn", lines: bytes) -> None:
@@ -236,6 +277,8 @@ class _Turn:
     # What counts of the object; None if nobody noted it yet.
     size: int | None
     accepted_seq: int
+    # The ids of the events that were taken, and whether the log has them.
+    event_ids: Mapping[str, bool] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -252,15 +295,18 @@ async def _turn(
         yield turn
     finally:
         async with unit_of_work(sessions) as session:
-            await _GIVE_BACK.perform(
-                session,
-                {
-                    "run": ref.run_id,
-                    "own": writer,
-                    "new_size": turn.size,
-                    "new_accepted_seq": turn.accepted_seq,
-                },
-            )
+            if turn.event_ids:
+                # One transaction with the statement below.
+                _ = await session.begin()
+            values = {
+                "run": ref.run_id,
+                "own": writer,
+                "new_size": turn.size,
+                "new_accepted_seq": turn.accepted_seq,
+                "now": utcnow(),
+            }
+            if await _GIVE_BACK.first(session, values) is not None:
+                await note_ids(session, ref.run_id, turn.event_ids)
 
 
 async def _wait_for_turn(

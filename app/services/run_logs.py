@@ -22,8 +22,9 @@ from app.schemas.run_logs import LogQuery, parse_timestamp
 from app.schemas.runs import RelayIn, RelayOut, RunOut
 from app.services.access import Principal, require_run
 from app.services.run_chain import resume_chain
+from app.services.run_event_ids import carries_ids
 from app.services.run_events import own_entry, tell_entries, tell_gap
-from app.services.run_log_writer import LogRef, append_lines, encode_entries
+from app.services.run_log_writer import LogRef, append_events, log_event
 from app.services.runs import retrieve_run
 
 __all__ = ["LogPage", "append_log", "read_page", "read_text", "relay_message"]
@@ -94,27 +95,27 @@ async def _append(
     """Add entries to a log, and tell followers as soon as their place in it is certain.
 
     If they are not kept then, followers hear of a gap, and read the log, which is without them. Raises as
-    `append_lines`.
+    `append_events`.
     """
     is_told = False
 
-    async def tell() -> None:
+    async def tell(new: Sequence[Mapping[str, Any]]) -> None:
         nonlocal is_told
         is_told = True
-        tell_entries(events, ref.run_id, entries)
+        tell_entries(events, ref.run_id, new)
         # Asking the store keeps this process busy for longer than it takes to serve those who follow the run in it.
         await events.settle()
         await asyncio.sleep(_FOLLOWERS_FIRST_SECONDS)
 
-    lines = encode_entries(entries)
-    if not lines:
+    given = [log_event(entry) for entry in entries]
+    if not any(event.line for event in given) and not carries_ids(given):
         # Chunks of messages only: no log has a place for them.
         async with unit_of_work(sessions) as session:
             await require_run(session, caller, ref.task_id, ref.run_id)
-        await tell()
+        await tell(entries)
         return
     try:
-        await append_lines(sessions, store, ref, lines, caller=caller, at_turn=tell)
+        await append_events(sessions, store, ref, given, caller=caller, at_turn=tell)
     except BaseException:
         if is_told:
             tell_gap(events, ref.run_id)

@@ -20,7 +20,7 @@ from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
 from app.errors import Unavailable
 from app.services import run_inbox
 from app.services.jobs import enqueue_run, request_delivery
-from app.services.run_lifecycle import recover_lapsed
+from app.services.run_lifecycle import fail_silent, recover_lapsed
 from app.services.run_log_writer import LogRef, append_lines, encode_entries
 from app.services.run_queue import startable
 
@@ -34,22 +34,33 @@ log = structlog.get_logger(__name__)
 
 
 async def recover_runs(
-    sessions: SessionFactory, queue: JobQueue, *, events: RunEvents, store: ObjectStore, limit: int = 0
+    sessions: SessionFactory,
+    queue: JobQueue,
+    *,
+    events: RunEvents,
+    store: ObjectStore,
+    limit: int = 0,
+    silence: timedelta | None = None,
 ) -> int:
     """Bring every run back to life that needs it; return how many jobs were missing.
 
+    With `silence`, runs are failed whose agent is outside our workers and gave no sign of life for that long.
     A run that waits because workers perform `limit` runs of its project already is left waiting. What people told
     the agent of a run that was lost is dropped; their receipts go to its stream and its log.
     """
     begun = utcnow()
     async with unit_of_work(sessions) as session:
         requeued, failed = await recover_lapsed(session, events=events)
+        silent = await fail_silent(session, silence=silence, events=events) if silence else []
+        failed += silent
         for run_id in failed:
             request_delivery(session, queue, run_id)
         receipts = await run_inbox.receipts_since(session, failed, begun) if failed else {}
         waiting: list[UUID] = list(await session.scalars(_forgotten(limit)))
-    if requeued or failed:
-        log.warning("run.lease_lapsed", requeued=len(requeued), failed=len(failed))
+    if lost := len(requeued) + len(failed) - len(silent):
+        log.warning("run.lease_lapsed", requeued=len(requeued), failed=lost - len(requeued))
+    if silent:
+        log.warning("run.agent_silent", failed=len(silent))
     missing = 0
     for run_id in dict.fromkeys([*requeued, *waiting]):
         missing += await enqueue_run(queue, run_id)

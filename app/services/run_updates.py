@@ -28,7 +28,7 @@ from app.services import run_inbox, run_lifecycle, run_queue
 from app.services.access import Principal, lock_run, require_run
 from app.services.jobs import announce_change, request_delivery, request_run
 from app.services.run_events import STATE_COLUMNS, announce_state
-from app.services.run_usage import USAGE
+from app.services.run_usage import USAGE, reported_usage
 from app.services.runs import retrieve_run
 from app.services.tasks import retrieve_task
 
@@ -118,6 +118,8 @@ def _changes(body: RunUpdateIn) -> dict[str, Any]:
         values["state"] = Run.state.op("-")(cast(removed, ARRAY(Text))).op("||")(
             literal(added, Run.state.type)
         )
+        if (usage := reported_usage(added)) is not None:
+            values["state"] = values["state"].op("||")(usage)
     return values
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any  # JSON
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Numeric, and_, bindparam, case, cast, func, or_, select, update
+from sqlalchemy import ColumnElement, Numeric, and_, bindparam, case, cast, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.spending import Spent
@@ -13,9 +13,20 @@ from app.models import Run
 from app.services.run_holding import held_by
 from app.statements import Prepared
 
-__all__ = ["USAGE", "note_usage", "spent_by_others"]
+__all__ = ["USAGE", "note_usage", "reported_usage", "spent_by_others"]
 
 USAGE = "usage"
+# The key of the state under which agents outside our workers report theirs, and its words for ours.
+_REPORTED = "token_usage"
+_KINDS = {
+    "total_tokens": "total_tokens",
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cached_read_tokens": "cache_read_tokens",
+    "cached_write_tokens": "cache_write_tokens",
+    "thought_tokens": "thought_tokens",
+}
+_MOST = 2**53
 _TOKENS = (USAGE, "total_tokens")
 _COST = (USAGE, "cost", "amount")
 
@@ -38,6 +49,26 @@ def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
     """Return the number at a path of the state, NULL where there is none."""
     value = Run.state[path]
     return case((func.jsonb_typeof(value) == "number", cast(value.astext, Numeric)))
+
+
+def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
+    """Return what to add to a run's state for the token usage that its client reports there; None if it reports none.
+
+    The reported totals are those of the whole run. They count only for a run that no worker of ours performs, and never
+    take anything back: budgets of the task rely on them.
+    """
+    reported = state.get(_REPORTED)
+    if not isinstance(reported, Mapping):
+        return None
+    usage = {ours: _count(reported.get(theirs)) for ours, theirs in _KINDS.items()}
+    usage["total_tokens"] = max(usage["total_tokens"], usage["input_tokens"] + usage["output_tokens"])
+    counts = and_(Run.attempts == 0, func.coalesce(_number(_TOKENS), 0) < usage["total_tokens"])
+    type_ = Run.state.type
+    return case((counts, literal({USAGE: usage}, type_)), else_=literal({}, type_))
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MOST else 0
 
 
 _SPENT = Prepared(

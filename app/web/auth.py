@@ -64,7 +64,7 @@ class ScopeGate:
             access.require_project(principal)
         access.require_scope(principal, self.scope)
         if self.is_throttled:
-            await throttle(process, principal, in_project=self.in_project)
+            await throttle(request, process, principal, in_project=self.in_project)
         request.state.principal = principal
         return principal
 

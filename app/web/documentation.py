@@ -9,6 +9,7 @@ from app.api_limits import BODY_BYTES, PAGE_DEFAULT, PAGE_MAXIMUM
 from app.schemas.errors import ErrorOut, UsageLimitOut
 
 __all__ = [
+    "CONTACT",
     "DESCRIPTION",
     "PARAMETERS",
     "PUBLIC_PATHS",
@@ -18,6 +19,7 @@ __all__ = [
     "SECURITY_SCHEME_NAME",
     "SUMMARY",
     "TAGS",
+    "WRONG_METHOD",
     "errors",
 ]
 
@@ -61,12 +63,19 @@ project, 401 elsewhere. Exceptions to the shape: what cannot be done to a run or
 Lists take `limit` (default {PAGE_DEFAULT}, at most {PAGE_MAXIMUM}) and `offset`, are ordered newest first, and answer
 `count`, `next`, `previous` and `results`. `next` and `previous` are complete URLs that keep all other parameters.
 
+## Rate limits
+
+Answers to a key carry `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds) of the budget that ends
+first. Beyond it requests answer 429 with `Retry-After`.
+
 ## Conventions
 
 A trailing slash is optional on every path and changes nothing. Bodies are JSON of at most
 {BODY_BYTES // 2**20} MB; unknown and read-only keys are ignored, an empty body is `{{}}`. Times are UTC in
 ISO 8601 with `Z`. Every answer carries `X-Request-Id`, which the service's logs know too.
 """
+
+CONTACT = {"name": "The operators of this server"}
 
 TAGS = [
     {"name": "tasks", "description": "What is to be done: create, find, change, put away."},
@@ -171,6 +180,7 @@ _MEANING = {
     401: "The key is missing, unknown or revoked.",
     403: "The key is missing, unknown or revoked, lacks the scope, or may not use this project.",
     404: "There is no such thing, or it is not visible to the caller.",
+    405: "The path takes another method; `Allow` names it.",
     409: "The request contradicts the state of what it is about.",
     413: f"The body is larger than {BODY_BYTES // 2**20} MB.",
     415: "The body is not JSON.",
@@ -185,6 +195,10 @@ _OVER_LIMIT_MEANING = (
 )
 # What any route that needs a key can answer, whatever its gates.
 _ALWAYS = (500, 503)
+
+
+# What a probe can be refused for: it takes no key, no body and no parameter.
+WRONG_METHOD: dict[int | str, dict[str, Any]] = {405: {"model": ErrorOut, "description": _MEANING[405]}}
 
 
 def errors(

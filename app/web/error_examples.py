@@ -68,7 +68,7 @@ def public_error_examples(status: int, examples: OperationExamples) -> dict[str,
     """Return bodies that an operation without a gate may answer with this status."""
     if status == _SERVER_ERROR_STATUS:
         return {"Unexpected error": _SERVER_ERROR}
-    failures = [error for error in (*examples.failures, *_AWAY.values()) if error.status == status]
+    failures = [error for error in examples.failures if error.status == status]
     return {error.detail: orjson.loads(envelope(error).body) for error in failures}
 
 

@@ -17,7 +17,7 @@ from app.api_limits import (
 )
 from app.errors import AppError, BodyTooLarge, InvalidInput, MalformedBody
 from app.services.run_events import is_reserved
-from app.services.run_ingest import NumberedEvent
+from app.services.run_ingest import COMPLETE_TYPE, Completion, NumberedEvent
 from app.web.body import load_json
 
 __all__ = ["read_event_lines"]
@@ -30,8 +30,10 @@ _BATCH_BYTES = 4 * 1024 * 1024
 _GATHER_SECONDS = 0.2
 
 
-async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEvent], None]:
+async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEvent | Completion], None]:
     """Yield batches of events; those before a line that is none come first, then the failure.
+
+    What says that the events are complete is the last that is read.
 
     Raises:
         BodyTooLarge: the body is larger than the service reads.
@@ -82,7 +84,7 @@ class _Batch:
     """Events that were read and not given yet."""
 
     def __init__(self) -> None:
-        self.events: list[NumberedEvent] = []
+        self.events: list[NumberedEvent | Completion] = []
         self.failure: AppError | None = None
         self.is_last = False
         self._lines = _Lines()
@@ -108,11 +110,14 @@ class _Batch:
             for line in self._lines.end() if chunk is None else self._lines.split(chunk):
                 self.events.append(_parse(line, self._lines.count))
                 self._bytes += len(line)
+                if isinstance(self.events[-1], Completion):
+                    self.is_last = True
+                    return
         except AppError as error:
             self.failure = error
         self.is_last = chunk is None or self.failure is not None
 
-    def take(self) -> list[NumberedEvent]:
+    def take(self) -> list[NumberedEvent | Completion]:
         """Return the events and begin anew."""
         taken, self.events, self._bytes = self.events, [], 0
         return taken
@@ -162,11 +167,18 @@ class _Lines:
             raise MalformedBody(f"Line {self.count + 1}: longer than {EVENT_LINE_BYTES} bytes.")
 
 
-def _parse(line: bytes, number: int) -> NumberedEvent:
+def _parse(line: bytes, number: int) -> NumberedEvent | Completion:
     try:
         value = load_json(line)
     except MalformedBody as error:
         raise MalformedBody(f"Line {number}: {error.detail}.") from error
+    if isinstance(value, dict) and value.get("type") == COMPLETE_TYPE:
+        final = value.get("final_seq")
+        if not isinstance(final, int) or isinstance(final, bool) or not 0 <= final <= _MAX_SEQ:
+            raise InvalidInput(
+                f"Line {number}: `final_seq` must be 0 or a positive integer.", attr="final_seq"
+            )
+        return Completion(final)
     seq = value.get("seq") if isinstance(value, dict) else None
     event = value.get("event") if isinstance(value, dict) else None
     if not isinstance(seq, int) or isinstance(seq, bool) or not 1 <= seq <= _MAX_SEQ:

@@ -87,7 +87,7 @@ class HeadMiddleware:
 
 
 class ObservabilityMiddleware:
-    """Bind a request id, count and log the answer, and keep the unexpected from leaking."""
+    """Bind a request id, count and log the answer, add its headers, and keep the unexpected from leaking."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -106,7 +106,10 @@ class ObservabilityMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                # What is left of the caller's budget, where one was counted (`throttling.py`).
+                headers.update(scope.get("state", {}).get("rate_limit", {}))
             await send(message)
 
         structlog.contextvars.clear_contextvars()

@@ -76,6 +76,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         routes=[describing_route(route) for route in describe_routes(app)],
         tags=documentation.TAGS,
         servers=[{"url": "/", "description": "This server"}],
+        contact=documentation.CONTACT,
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     components = document["components"]
@@ -113,8 +114,8 @@ def _complete(operation: dict[str, Any], route: RouteContext, schemas: dict[str,
                 # A file has no example.
                 if examples.answer is not None:
                     content["example"] = on_the_wire(examples.answer)
-            elif gate is not None or examples.failures:
-                shown = _shown_errors(int(status), gate, examples, has_body=reader is not None)
+            # What is not ready has a body of its own, and as many examples as there are parts.
+            elif shown := _shown_errors(int(status), gate, examples, has_body=reader is not None):
                 content["examples"] = _named(shown)
         if status == _TOO_MANY_REQUESTS:
             response["headers"] = {
@@ -160,7 +161,7 @@ def _request_body(
 ) -> dict[str, Any]:
     schema = model.model_json_schema(ref_template=_SCHEMA_REFERENCE)
     for name, described in {model.__name__: schema, **schema.pop("$defs", {})}.items():
-        schemas[name] = _without_null_defaults(described)
+        schemas[name] = _without_defaults(described)
     reference = {"$ref": _SCHEMA_REFERENCE.format(model=model.__name__)}
     return {
         # An empty body is `{}` (contract 2.5), which is enough where no field is required.
@@ -169,11 +170,14 @@ def _request_body(
     }
 
 
-def _without_null_defaults(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an object; a field that is absent has no value, and most fields refuse null."""
+def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a body, or of an object in one, without the defaults of its fields.
+
+    Generated clients send the defaults that they read. In an update an absent field keeps its value, so they would
+    overwrite what the caller did not mention (ADR 50). Where a default matters, the field's description names it.
+    """
     for described in schema.get("properties", {}).values():
-        if described.get("default", ...) is None:
-            del described["default"]
+        described.pop("default", None)
     return schema
 
 

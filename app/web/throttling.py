@@ -4,6 +4,7 @@ While Redis is away requests pass: a budget is not worth an outage.
 """
 
 import structlog
+from fastapi import Request
 from redis.exceptions import RedisError
 
 from app.clock import utcnow
@@ -20,8 +21,10 @@ _HOUR = 3600
 log = structlog.get_logger(__name__)
 
 
-async def throttle(process: ProcessContext, principal: Principal, *, in_project: bool) -> None:
-    """Count one request.
+async def throttle(
+    request: Request, process: ProcessContext, principal: Principal, *, in_project: bool
+) -> None:
+    """Count one request, and have its answer say what is left of the budget.
 
     Raises:
         Throttled: the budget of this window is used up.
@@ -37,9 +40,16 @@ async def throttle(process: ProcessContext, principal: Principal, *, in_project:
         return
     bucket = f"project:{principal.project.id}" if in_project else f"user:{principal.user_id}"
     try:
-        retry_after = await process.budgets.count(process.redis, bucket, budgets, now=utcnow().timestamp())
+        now = utcnow().timestamp()
+        retry_after = await process.budgets.count(process.redis, bucket, budgets, now=now)
     except (RedisError, OSError) as error:
         log.warning("throttle.unavailable", error=repr(error))
         return
+    left = process.budgets.left(bucket, budgets, now=now)
+    request.state.rate_limit = {
+        "RateLimit-Limit": str(left.limit),
+        "RateLimit-Remaining": str(left.remaining),
+        "RateLimit-Reset": str(left.reset),
+    }
     if retry_after is not None:
         raise Throttled(retry_after=retry_after)

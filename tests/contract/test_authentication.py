@@ -81,6 +81,17 @@ async def test_key_that_no_longer_counts_is_refused(
     assert_key_refused(await client.get(path.format(project=project.id)), status)
 
 
+async def test_expired_key_is_answered_as_an_unknown_one(
+    anonymous: httpx.AsyncClient, session: AsyncSession, owner: User, tasks_url: str, clock: MovableClock
+) -> None:
+    key = await make_key(session, user=owner, expires_at=clock() + timedelta(minutes=1))
+    headers = {"Authorization": f"Bearer {key}"}
+    clock.advance(seconds=59)
+    assert_page(await anonymous.get(tasks_url, headers=headers), count=0)
+    clock.advance(seconds=1)
+    assert_key_refused(await anonymous.get(tasks_url, headers=headers), 403)
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -15,7 +15,7 @@ from app.clock import utcnow
 from app.enums import Environment, RunStatus
 from app.models import Membership, Organization, Project, Task, User
 from app.services.process import ProcessContext
-from tests.support.assertions import assert_page
+from tests.support.assertions import assert_not_found, assert_page
 from tests.support.callers import CallerKind, bearer
 from tests.support.factories import make_key, make_project, make_run, make_task, make_user
 from tests.support.processes import free_port
@@ -194,3 +194,22 @@ class TestOperations:
         body = response.json()
         assert body["database"] == body["object_store"] == "ok"
         assert body["redis"] != "ok"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "tasks/{id}/runs/{id}/task_session/"),
+        ("POST", "tasks/{id}/runs/{id}/task_session_sync/"),
+        ("POST", "tasks/{id}/runs/{id}/analysis-activity/"),
+        ("GET", "tasks/{id}/runs/{id}/peers/"),
+        ("POST", "tasks/{id}/runs/{id}/peers/{id}/message/"),
+        ("GET", "signals/reports/"),
+        ("POST", "signals/reports/{id}/artefacts/"),
+    ],
+)
+async def test_what_other_clients_ask_for_and_we_do_not_offer_is_not_found(
+    client: httpx.AsyncClient, project: Project, method: str, path: str
+) -> None:
+    url = f"/api/projects/{project.id}/{path.format(id='00000000-0000-4000-8000-000000000000')}"
+    assert_not_found(await client.request(method, url))

@@ -145,6 +145,23 @@ class TestLogs:
         assert response.headers["content-type"] == "application/jsonl"
         assert response.headers["cache-control"] == "no-cache"
 
+    @pytest.mark.parametrize(
+        ("accept", "answered"),
+        [
+            ("text/plain", "text/plain; charset=utf-8"),
+            ("application/json, text/plain, */*", "application/jsonl"),
+            ("*/*", "application/jsonl"),
+        ],
+    )
+    async def test_log_is_plain_text_for_those_who_take_nothing_else(
+        self, client: httpx.AsyncClient, url: str, accept: str, answered: str
+    ) -> None:
+        await append(client, url, {"n": 1})
+        response = await client.get(f"{url}/logs", headers={"Accept": accept})
+        assert response.text == '{"n":1}\n'
+        assert response.headers["content-type"] == answered
+        assert response.headers["vary"] == "Accept"
+
     async def test_chain_is_read_oldest_first(
         self, client: httpx.AsyncClient, task_url: str, session: AsyncSession, task: Task, store: S3Store
     ) -> None:

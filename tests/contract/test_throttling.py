@@ -174,10 +174,10 @@ async def test_refused_callers_use_nothing_up(
     assert await statuses(client, tasks_url, 1) == [200]
 
 
-async def test_answers_tell_nothing_about_the_budget(client: httpx.AsyncClient, tasks_url: str) -> None:
+async def test_answers_have_no_headers_of_the_old_names(client: httpx.AsyncClient, tasks_url: str) -> None:
     """Contract 2.7: no `X-RateLimit-*` headers."""
     response = await client.get(tasks_url)
-    assert not [name for name in response.headers if "ratelimit" in name.lower()]
+    assert not [name for name in response.headers if name.lower().startswith("x-ratelimit")]
 
 
 async def test_requests_pass_while_redis_is_away(
@@ -189,3 +189,35 @@ async def test_requests_pass_while_redis_is_away(
     assert response.status_code == 201
     assert response.json()["created_by"]["id"] == owner.id
     await away.aclose()
+
+
+async def test_answer_says_what_is_left_of_the_budget_that_ends_first(
+    client: httpx.AsyncClient, tasks_url: str, limit: Limit, clock: MovableClock
+) -> None:
+    def left(response: httpx.Response) -> list[str]:
+        return [response.headers[f"ratelimit-{name}"] for name in ("limit", "remaining", "reset")]
+
+    limit(minute=2, hour=5)
+    clock.now = clock.now.replace(minute=0, second=10, microsecond=0)
+    assert left(await client.get(tasks_url)) == ["2", "1", "50"]
+    assert left(await client.get(f"{tasks_url}/abc")) == ["2", "0", "50"]
+    refused = await client.get(tasks_url)
+    assert refused.status_code == 429
+    assert left(refused) == ["2", "0", "50"]
+    assert refused.headers["retry-after"] == "50"
+    clock.advance(seconds=60)
+    # Of both budgets one is left, and that of the hour for longer.
+    assert left(await client.get(tasks_url)) == ["5", "1", str(3600 - 70)]
+    assert not any(name.startswith("x-ratelimit") for name in refused.headers)
+
+
+async def test_answer_without_a_budget_says_nothing_of_one(
+    client: httpx.AsyncClient, anonymous: httpx.AsyncClient, tasks_url: str, limit: Limit
+) -> None:
+    limit()
+    for response in (
+        await client.get(tasks_url),
+        await anonymous.get("/livez"),
+        await anonymous.get(tasks_url),
+    ):
+        assert "ratelimit-limit" not in response.headers

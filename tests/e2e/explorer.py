@@ -69,6 +69,12 @@ class Explorer:
 
     def execute(self, tag: str, operation: str, **parameters: str) -> tuple[int, dict[str, Any]]:
         """Expand an operation, send it as it stands with these parameters, and return status and answer."""
+        status, text = self.execute_for_text(tag, operation, **parameters)
+        answer: dict[str, Any] = json.loads(text)
+        return status, answer
+
+    def execute_for_text(self, tag: str, operation: str, **parameters: str) -> tuple[int, str]:
+        """Do as `execute`, and return the answer as the page shows it."""
         block = f"#operations-{tag}-{operation}"
         self._click(f"{block} .opblock-summary-control")
         for name, value in parameters.items():
@@ -78,10 +84,7 @@ class Explorer:
         status = int(
             self._shown(f"{block} .live-responses-table .response .response-col_status").text.split()[0]
         )
-        answer: dict[str, Any] = json.loads(
-            self._shown(f"{block} .live-responses-table .response .highlight-code code").text
-        )
-        return status, answer
+        return status, self._shown(f"{block} .live-responses-table .response .highlight-code code").text
 
     def requested_urls(self) -> Iterator[str]:
         """Yield the address of each request that the page has made, by the browser's own account."""

@@ -50,6 +50,14 @@ def test_person_creates_and_runs_a_task_in_the_browser_and_nothing_comes_from_ou
     assert answer["id"] == task["id"]
     assert answer["latest_run"]["status"] == "queued"
 
+    # The log is text on the page, not a file to download.
+    ids = {"task_id": task["id"], "run_id": answer["latest_run"]["id"]}
+    status, _ = explorer.execute("runs", "tasks_runs_append_log_create", **ids)
+    assert status == 200
+    status, log = explorer.execute_for_text("runs", "tasks_runs_logs_retrieve", **ids)
+    assert status == 200
+    assert log.startswith('{"type":"notification"')
+
     urls = list(explorer.requested_urls())
     assert f"{base_url}/openapi.json" in urls
     origins = {urlsplit(url)[:2] for url in urls if not url.startswith(("data:", "blob:"))}

@@ -120,6 +120,7 @@ async def make_key(
     organizations: Sequence[UUID] = (),
     last_used_at: datetime | None = None,
     revoked_at: datetime | None = None,
+    expires_at: datetime | None = None,
 ) -> str:
     """Make a personal API key and return its value, which the database does not hold."""
     value = new_api_key()
@@ -134,6 +135,7 @@ async def make_key(
         created_at=utcnow(),
         last_used_at=last_used_at,
         revoked_at=revoked_at,
+        expires_at=expires_at,
     )
     session.add(key)
     await session.flush()

@@ -19,7 +19,7 @@ from typing import Any  # JSON
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from app.ids import new_hex_id
 from tests.support.serving import serving
@@ -160,7 +160,8 @@ async def model_server() -> AsyncGenerator[ModelServer, None]:
         Route("/v1/models", _models),
         Route("/", _nothing, methods=["GET", "HEAD"]),
     ]
-    async with serving(Starlette(routes=routes)) as url:
+    # A gateway of the reference's has the product that asks in front.
+    async with serving(Starlette(routes=[*routes, Mount("/{product}", routes=routes)])) as url:
         server.url = url
         yield server
 

@@ -7,11 +7,21 @@ __all__ = ["admin"]
 _ACCOUNTS = "app.cli.admin.accounts:"
 _KEYS = "app.cli.admin.keys:"
 _INTEGRATIONS = "app.cli.admin.integrations:"
+_INVENTORY = "app.cli.admin.inventory:"
 
 admin = LazyGroup(
     "admin",
     help="Create and change accounts. Each command prints one JSON object.",
     commands={
+        "list-organizations": (f"{_INVENTORY}list_organizations", "List organizations."),
+        "list-projects": (f"{_INVENTORY}list_projects", "List projects."),
+        "list-users": (f"{_INVENTORY}list_users", "List users."),
+        "list-keys": (f"{_INVENTORY}list_keys", "List keys, with last use and expiry."),
+        "list-integrations": (f"{_INVENTORY}list_integrations", "List integrations."),
+        "show-project": (f"{_INVENTORY}show_project", "Show a project and its members."),
+        "show-user": (f"{_INVENTORY}show_user", "Show a user and their projects."),
+        "show-key": (f"{_INVENTORY}show_key", "Show a key, without its value."),
+        "show-integration": (f"{_INVENTORY}show_integration", "Show an integration, without its secrets."),
         "create-organization": (f"{_ACCOUNTS}create_organization", "Add an organization."),
         "create-project": (f"{_ACCOUNTS}create_project", "Add a project."),
         "rename-project": (f"{_ACCOUNTS}rename_project", "Rename a project and the slugs of its tasks."),

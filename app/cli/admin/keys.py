@@ -1,5 +1,6 @@
 """`taskbeacon admin`: personal API keys."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import click
@@ -9,6 +10,17 @@ from app.enums import Scope
 from app.services import api_keys
 
 __all__ = ["create_key", "revoke_key"]
+
+
+def _read_instant(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
+    """Return the instant that a text names, in UTC unless it says otherwise."""
+    if value is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+    except (OverflowError, ValueError) as error:
+        raise click.BadParameter(f"{value!r} is neither a date nor an instant in ISO 8601.") from error
 
 
 @click.command("create-key")
@@ -27,6 +39,11 @@ __all__ = ["create_key", "revoke_key"]
     help="Limit the key to this organization; may be repeated.",
 )
 @click.option("--label", default="", help="What the key is for, 40 characters at most.")
+@click.option(
+    "--expires",
+    callback=_read_instant,
+    help="When the key ends: a date (2027-01-31, its beginning in UTC) or an instant (2027-01-31T12:00:00Z).",
+)
 @transactional
 async def create_key(
     transaction: Transaction,
@@ -35,6 +52,7 @@ async def create_key(
     project: tuple[int, ...],
     organization: tuple[UUID, ...],
     label: str,
+    expires: datetime | None,
 ) -> Answer:
     """Issue a key. Its value is shown here and never again."""
     key = await api_keys.create_api_key(
@@ -44,14 +62,22 @@ async def create_key(
         label=label,
         project_ids=project,
         organization_ids=organization,
+        expires_at=expires,
     )
-    return {"id": key.id, "value": key.value, "mask": key.mask, "scopes": list(key.scopes)}
+    shown: Answer = {"id": key.id, "value": key.value, "mask": key.mask, "scopes": list(key.scopes)}
+    return shown if expires is None else {**shown, "expires_at": expires}
 
 
 @click.command("revoke-key")
-@click.option("--key", type=click.UUID, required=True, help="Id of the key.")
+@click.option("--key", type=click.UUID, help="Id of the key.")
+@click.option("--mask", help="What the key is shown like, in place of its id, for example phx_...a1b2.")
 @transactional
-async def revoke_key(transaction: Transaction, key: UUID) -> Answer:
-    """End a key for good."""
+async def revoke_key(transaction: Transaction, key: UUID | None, mask: str | None) -> Answer:
+    """End a key for good. A mask that several working keys have ends none of them."""
+    if (key is None) == (mask is None):
+        raise click.UsageError("Give either --key or --mask.")
+    if key is None:
+        assert mask is not None
+        key = await api_keys.find_by_mask(transaction.session, mask)
     await api_keys.revoke_api_key(transaction.session, key)
     return {"id": key}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from app.errors import BodyTooLarge, InvalidInput, PermissionDenied
+from app.errors import BodyTooLarge, InvalidInput, PermissionDenied, Unavailable
 from app.schemas.webhooks import WebhookOut
 from app.web.examples.operation import OperationExamples
 
@@ -22,6 +22,7 @@ WEBHOOK_EXAMPLES: Mapping[str, OperationExamples] = {
             PermissionDenied("The signature does not fit."),
             InvalidInput("This header is required.", code="required", attr="X-GitHub-Delivery"),
             BodyTooLarge(5 * 2**20),
+            Unavailable("The database does not answer. Please try again in a moment."),
         ),
     ),
 }

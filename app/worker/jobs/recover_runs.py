@@ -18,4 +18,5 @@ async def recover_runs(ctx: Mapping[str, Any]) -> None:
         events=process.events,
         store=process.store,
         limit=process.settings.project_concurrency,
+        silence=process.settings.outside_agent_silence,
     )

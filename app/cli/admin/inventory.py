@@ -1,0 +1,127 @@
+"""`taskbeacon admin`: list and show what is there. No answer holds a secret."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import click
+
+from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
+from app.services import inventory
+
+__all__ = [
+    "list_integrations",
+    "list_keys",
+    "list_organizations",
+    "list_projects",
+    "list_users",
+    "show_integration",
+    "show_key",
+    "show_project",
+    "show_user",
+]
+
+
+def _page(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a list."""
+    limit = click.option(
+        "--limit",
+        type=click.IntRange(1, inventory.MAX_LIMIT),
+        default=100,
+        show_default=True,
+        help="How many.",
+    )
+    offset = click.option(
+        "--offset", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="How many to skip."
+    )
+    return limit(offset(command))
+
+
+@click.command("list-users")
+@click.option("--project", type=ROW_ID, help="Members of this project only.")
+@click.option("--email", help="Whose address holds this text, whatever its letter case.")
+@_page
+@transactional
+async def list_users(
+    transaction: Transaction, project: int | None, email: str | None, limit: int, offset: int
+) -> Answer:
+    """List users."""
+    return await inventory.list_users(
+        transaction.session, project_id=project, email=email, limit=limit, offset=offset
+    )
+
+
+@click.command("list-projects")
+@click.option("--organization", type=click.UUID, help="Projects of this organization only.")
+@_page
+@transactional
+async def list_projects(
+    transaction: Transaction, organization: UUID | None, limit: int, offset: int
+) -> Answer:
+    """List projects."""
+    return await inventory.list_projects(
+        transaction.session, organization_id=organization, limit=limit, offset=offset
+    )
+
+
+@click.command("list-organizations")
+@_page
+@transactional
+async def list_organizations(transaction: Transaction, limit: int, offset: int) -> Answer:
+    """List organizations."""
+    return await inventory.list_organizations(transaction.session, limit=limit, offset=offset)
+
+
+@click.command("list-keys")
+@click.option("--user", type=ROW_ID, help="Keys of this user only.")
+@click.option("--mask", help="Keys that are shown like this, for example phx_...a1b2.")
+@_page
+@transactional
+async def list_keys(
+    transaction: Transaction, user: int | None, mask: str | None, limit: int, offset: int
+) -> Answer:
+    """List keys, with their last use and their expiry; revoked ones too."""
+    return await inventory.list_keys(transaction.session, user_id=user, mask=mask, limit=limit, offset=offset)
+
+
+@click.command("list-integrations")
+@click.option("--project", type=ROW_ID, help="Integrations of this project only.")
+@_page
+@transactional
+async def list_integrations(transaction: Transaction, project: int | None, limit: int, offset: int) -> Answer:
+    """List integrations."""
+    return await inventory.list_integrations(
+        transaction.session, project_id=project, limit=limit, offset=offset
+    )
+
+
+@click.command("show-user")
+@click.option("--user", type=ROW_ID, required=True, help="Id of the user.")
+@transactional
+async def show_user(transaction: Transaction, user: int) -> Answer:
+    """Show a user and their projects."""
+    return await inventory.show_user(transaction.session, user)
+
+
+@click.command("show-project")
+@click.option("--project", type=ROW_ID, required=True, help="Id of the project.")
+@transactional
+async def show_project(transaction: Transaction, project: int) -> Answer:
+    """Show a project and its members."""
+    return await inventory.show_project(transaction.session, project)
+
+
+@click.command("show-key")
+@click.option("--key", type=click.UUID, required=True, help="Id of the key.")
+@transactional
+async def show_key(transaction: Transaction, key: UUID) -> Answer:
+    """Show a key, without its value."""
+    return await inventory.show_key(transaction.session, key)
+
+
+@click.command("show-integration")
+@click.option("--integration", type=ROW_ID, required=True, help="Id of the integration.")
+@transactional
+async def show_integration(transaction: Transaction, integration: int) -> Answer:
+    """Show an integration, without its secrets."""
+    return await inventory.show_integration(transaction.session, integration)

@@ -1,0 +1,386 @@
+"""Agents outside our workers, as the reference's own agent-server is one (contract 13.16): each event once, by whichever way
+it comes first; an end of the events; and an end of runs whose agent is silent.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import orjson
+import pytest
+from sqlalchemy import func, select, update
+
+from app.clients.run_events import RunEvents
+from app.clients.s3 import S3Store
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.models import Run, RunEventId, RunLogState
+from app.services import run_ingest
+from app.services.run_event_ids import sweep_event_ids
+from app.services.run_recovery import recover_runs
+from app.services.run_usage import spent_by_others
+from tests.contract.streams.test_event_stream import Agent, line, told_to
+from tests.support.clock import MovableClock
+from tests.support.fakes import RecordingQueue
+from tests.support.streams import following
+from tests.support.waiting import eventually
+
+JSON = dict[str, Any]
+SILENCE = timedelta(minutes=30)
+REPORTED = {
+    "input_tokens": 90,
+    "output_tokens": 10,
+    "cache_read_tokens": 5,
+    "cache_write_tokens": 3,
+    "thought_tokens": 2,
+    "total_tokens": 110,
+    "turns": 1,
+}
+
+
+@pytest.fixture
+async def agent(api: httpx.AsyncClient, url: str) -> Agent:
+    return Agent(api, url, (await api.get(f"{url}/connection_token")).json()["token"])
+
+
+@pytest.fixture
+def run_id(run: JSON) -> UUID:
+    return UUID(run["id"])
+
+
+def event(id_: str | None, text: str, kind: str = "agent_message") -> JSON:
+    update = {"sessionUpdate": kind, "content": {"type": "text", "text": text}}
+    notification = {"jsonrpc": "2.0", "method": "session/update", "params": {"update": update}}
+    ids = {} if id_ is None else {"event_id": id_}
+    return {
+        "type": "notification",
+        "timestamp": "2026-03-01T10:00:00.000Z",
+        **ids,
+        "notification": notification,
+    }
+
+
+def texts(entries: list[Any]) -> list[str]:
+    return [
+        entry["notification"]["params"]["update"]["content"]["text"]
+        for entry in entries
+        if entry.get("type") == "notification"
+    ]
+
+
+async def append(api: httpx.AsyncClient, url: str, *entries: JSON) -> None:
+    response = await api.post(f"{url}/append_log", json={"entries": entries})
+    assert response.status_code == 200, response.text
+
+
+async def log_of(api: httpx.AsyncClient, url: str) -> list[str]:
+    return texts((await api.get(f"{url}/session_logs?limit=5000")).json())
+
+
+def completion(final_seq: Any) -> bytes:
+    return orjson.dumps({"type": "_posthog/stream_complete", "final_seq": final_seq}) + b"\n"
+
+
+def completions(told: list[Any]) -> list[int]:
+    return [data["final_seq"] for data in told if data.get("type") == "_posthog/stream_complete"]
+
+
+class TestOnce:
+    async def test_event_is_kept_and_published_once_by_whichever_way_it_comes_first(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        first, second, third = event("a-1", "one"), event("a-2", "two"), event("a-3", "three")
+        assert (await agent.post(line(1, first))).json() == {"last_accepted_seq": 1}
+        await append(api, url, first, second)
+        assert (await agent.post(line(2, second) + line(3, third))).json() == {"last_accepted_seq": 3}
+        await append(api, url, first, second, third, third)
+        assert await log_of(api, url) == ["one", "two", "three"]
+        assert texts(await told_to(api, url)) == ["one", "two", "three"]
+
+    async def test_both_ways_at_the_same_time_keep_and_publish_each_event_once(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        events = [event(f"a-{number}", str(number)) for number in range(1, 41)]
+        numbered = b"".join(line(number, each) for number, each in enumerate(events, start=1))
+        await asyncio.gather(
+            agent.post(numbered), agent.post(numbered), *(append(api, url, each) for each in events)
+        )
+        expected = sorted(str(number) for number in range(1, 41))
+        assert sorted(await log_of(api, url)) == expected
+        assert sorted(texts(await told_to(api, url))) == expected
+
+    async def test_whole_message_is_kept_and_its_pieces_published(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        pieces = line(1, event("a-1", "Good ", "agent_message_chunk")) + line(
+            2, event("a-2", "day", "agent_message_chunk")
+        )
+        assert (await agent.post(pieces)).status_code == 200
+        # As the reference's agent writes it: the id of the last piece.
+        await append(api, url, event("a-2", "Good day") | {"first_event_id": "a-1"})
+        await append(api, url, event("a-2", "Good day") | {"first_event_id": "a-1"})
+        assert await log_of(api, url) == ["Good day"]
+        assert texts(await told_to(api, url)) == ["Good ", "day"]
+
+    @pytest.mark.parametrize("id_", [None, "", 7, ["a"], "x" * 129, "a\x00"])
+    async def test_event_without_a_usable_id_is_taken_each_time(
+        self, api: httpx.AsyncClient, url: str, id_: Any
+    ) -> None:
+        entry = event(None, "again") | ({} if id_ is None else {"event_id": id_})
+        response = await api.post(f"{url}/append_log", json={"entries": [entry, entry]})
+        # NUL is refused wherever it stands in a body.
+        expected = ["again"] * 2 if response.status_code == 200 else []
+        assert await log_of(api, url) == expected
+
+    async def test_ids_of_one_run_are_not_those_of_another(
+        self, api: httpx.AsyncClient, task_url: str, url: str
+    ) -> None:
+        other = f"{task_url}/runs/{(await api.post(f'{task_url}/runs')).json()['id']}"
+        for each in (url, other):
+            await append(api, each, event("a-1", "one"))
+            assert await log_of(api, each) == ["one"]
+
+    async def test_ids_are_forgotten_a_day_after_their_run(
+        self, api: httpx.AsyncClient, url: str, sessions: SessionFactory, clock: MovableClock
+    ) -> None:
+        await append(api, url, event("a-1", "one"))
+        await api.patch(url, json={"status": "completed"})
+        for hours, left in ((23, 1), (1, 0)):
+            clock.advance(hours=hours)
+            async with unit_of_work(sessions) as session:
+                await sweep_event_ids(session)
+                assert await session.scalar(select(func.count()).select_from(RunEventId)) == left
+
+
+class TestCompletion:
+    async def test_completion_is_answered_each_time_and_published_once(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        for _ in range(3):
+            response = await agent.post(line(1) + line(2) + completion(2))
+            assert (response.status_code, response.json()) == (200, {"last_accepted_seq": 2})
+        told = await told_to(api, url)
+        assert completions(told) == [2]
+        # Behind the events that it closes, and not a line of the log.
+        assert [data.get("type") for data in told[-3:]] == [
+            "notification",
+            "_posthog/stream_complete",
+            "task_run_state",
+        ]
+        assert len((await api.get(f"{url}/session_logs")).json()) == 2
+
+    async def test_completion_is_the_last_line_that_is_read(self, agent: Agent) -> None:
+        async def body() -> AsyncIterator[bytes]:
+            yield line(1) + completion(1)
+            yield b"no JSON\n"
+
+        assert (await agent.post(body())).json() == {"last_accepted_seq": 1}
+
+    async def test_completion_before_all_events_came_is_answered_with_the_position(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        response = await agent.post(line(1) + completion(2))
+        assert (response.status_code, response.json()) == (409, {"last_accepted_seq": 1})
+        assert completions(await told_to(api, url)) == []
+
+    async def test_agent_that_is_started_again_goes_on_and_completes_again(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        await agent.post(line(1) + completion(1))
+        assert (await agent.post(line(2) + completion(2))).json() == {"last_accepted_seq": 2}
+        assert completions(await told_to(api, url)) == [1, 2]
+
+    async def test_run_that_is_over_answers_what_it_has_and_takes_nothing_new(
+        self, agent: Agent, api: httpx.AsyncClient, url: str
+    ) -> None:
+        await agent.send(1)
+        await api.patch(url, json={"status": "failed"})
+        for body in (line(1), completion(1), line(1) + completion(1)):
+            response = await agent.post(body)
+            assert (response.status_code, response.json()) == (200, {"last_accepted_seq": 1})
+        response = await agent.post(line(2) + completion(2))
+        assert (response.status_code, response.json()) == (400, {"error": "Run is already failed"})
+        async with following(api, url) as stream:
+            assert completions([told.data for told in await stream.rest()]) == []
+
+    @pytest.mark.parametrize("final_seq", [None, "1", -1, True, 1.5, 2**53])
+    async def test_wrong_number_is_named(self, agent: Agent, final_seq: Any) -> None:
+        response = await agent.post(line(1) + completion(final_seq))
+        assert response.status_code == 400
+        assert response.json()["attr"] == "final_seq"
+        assert response.json()["detail"].startswith("Line 2: `final_seq` must be 0 or a positive integer.")
+        assert await agent.send() == 1
+
+
+class TestSilence:
+    @pytest.fixture(autouse=True)
+    def _standing_clock(self, clock: MovableClock) -> None:
+        """Time passes where a test says so."""
+
+    @pytest.fixture
+    def sweep(self, sessions: SessionFactory, events: RunEvents, store: S3Store) -> Any:
+        queue = RecordingQueue()
+
+        async def sweep(silence: timedelta | None = SILENCE) -> None:
+            await recover_runs(sessions, queue, events=events, store=store, silence=silence)
+
+        return sweep
+
+    @pytest.fixture
+    async def begun(self, api: httpx.AsyncClient, url: str, agent: Agent) -> None:
+        assert (await api.patch(url, json={"status": "in_progress"})).status_code == 200
+        await agent.send(1)
+
+    @pytest.mark.usefixtures("begun")
+    async def test_run_of_a_silent_agent_fails_with_the_reason(
+        self, api: httpx.AsyncClient, url: str, sweep: Any, clock: MovableClock
+    ) -> None:
+        clock.advance(minutes=29, seconds=59)
+        await sweep()
+        assert (await api.get(url)).json()["status"] == "in_progress"
+        clock.advance(seconds=1)
+        await sweep(None)
+        assert (await api.get(url)).json()["status"] == "in_progress"
+        await sweep()
+        run = (await api.get(url)).json()
+        assert run["status"] == "failed"
+        assert run["error_message"] == "The agent of this run was silent for 1800 seconds."
+        assert run["state"]["recovery"]["reason"] == "agent silent"
+        assert run["completed_at"] is not None
+
+    @pytest.mark.usefixtures("begun")
+    async def test_whatever_the_agent_does_is_a_sign_of_life(
+        self, agent: Agent, api: httpx.AsyncClient, url: str, sweep: Any, clock: MovableClock
+    ) -> None:
+        async def ask_for_position() -> None:
+            assert await agent.send() == 1
+
+        async def write_log() -> None:
+            await append(api, url, event("a-1", "one"))
+
+        async def change() -> None:
+            assert (await api.patch(url, json={"stage": "build"})).status_code == 200
+
+        async def set_output() -> None:
+            assert (await api.patch(f"{url}/set_output", json={"n": 1})).status_code == 200
+
+        async def relay() -> None:
+            assert (await api.post(f"{url}/relay_message", json={"text": "hi"})).status_code == 200
+
+        for call in (ask_for_position, write_log, change, set_output, relay):
+            clock.advance(minutes=29)
+            await call()
+            clock.advance(minutes=29)
+            await sweep()
+            assert (await api.get(url)).json()["status"] == "in_progress", call.__name__
+
+    @pytest.mark.usefixtures("begun")
+    async def test_open_stream_is_a_sign_of_life_without_any_event(
+        self,
+        agent: Agent,
+        api: httpx.AsyncClient,
+        url: str,
+        run_id: UUID,
+        sessions: SessionFactory,
+        sweep: Any,
+        clock: MovableClock,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(run_ingest, "_SIGN_OF_LIFE_SECONDS", 0.01)
+        ended = asyncio.Event()
+        opened = asyncio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b"\n"
+            opened.set()
+            await ended.wait()
+
+        sending = asyncio.create_task(agent.post(body()))
+        await opened.wait()
+        clock.advance(minutes=31)
+        heard_at = select(RunLogState.heard_at).where(RunLogState.run_id == run_id)
+
+        async def is_heard() -> bool:
+            async with unit_of_work(sessions) as session:
+                return await session.scalar(heard_at) == clock()
+
+        await eventually(is_heard)
+        await sweep()
+        assert (await api.get(url)).json()["status"] == "in_progress"
+        ended.set()
+        assert (await sending).status_code == 200
+
+    async def test_local_run_whose_client_never_sent_events_is_left_alone(
+        self, api: httpx.AsyncClient, url: str, sweep: Any, clock: MovableClock
+    ) -> None:
+        await api.patch(url, json={"status": "in_progress"})
+        await append(api, url, event("a-1", "one"))
+        clock.advance(days=3)
+        await sweep()
+        assert (await api.get(url)).json()["status"] == "in_progress"
+
+    async def test_cloud_run_that_its_agent_never_touched_again_fails(
+        self, api: httpx.AsyncClient, task_url: str, sweep: Any, clock: MovableClock
+    ) -> None:
+        made = (await api.post(f"{task_url}/runs", json={"environment": "cloud"})).json()
+        url = f"{task_url}/runs/{made['id']}"
+        await api.patch(url, json={"status": "in_progress"})
+        clock.advance(minutes=30)
+        await sweep()
+        assert (await api.get(url)).json()["status"] == "failed"
+
+    @pytest.mark.usefixtures("begun")
+    async def test_run_that_a_worker_holds_is_the_lease_s_to_judge(
+        self,
+        api: httpx.AsyncClient,
+        url: str,
+        run_id: UUID,
+        sweep: Any,
+        clock: MovableClock,
+        sessions: SessionFactory,
+    ) -> None:
+        clock.advance(minutes=40)
+        async with unit_of_work(sessions) as session:
+            await session.execute(
+                update(Run)
+                .where(Run.id == run_id)
+                .values(lease_owner="job", lease_expires_at=utcnow() + timedelta(seconds=30))
+            )
+        await sweep()
+        assert (await api.get(url)).json()["status"] == "in_progress"
+
+
+class TestUsage:
+    async def test_tokens_that_the_agent_reports_count_like_ours(
+        self, api: httpx.AsyncClient, url: str, run: JSON, sessions: SessionFactory
+    ) -> None:
+        changed = (await api.patch(url, json={"state": {"token_usage": REPORTED}})).json()
+        assert changed["state"]["token_usage"] == REPORTED
+        assert changed["state"]["usage"] == {
+            "total_tokens": 110,
+            "input_tokens": 90,
+            "output_tokens": 10,
+            "cached_read_tokens": 5,
+            "cached_write_tokens": 3,
+            "thought_tokens": 2,
+        }
+        async with unit_of_work(sessions) as session:
+            spent = await spent_by_others(session, UUID(run["task"]), UUID(int=0))
+        assert spent.tokens == 110
+
+    async def test_reported_tokens_never_take_anything_back(self, api: httpx.AsyncClient, url: str) -> None:
+        await api.patch(url, json={"state": {"token_usage": REPORTED}})
+        for less in ({"total_tokens": 1}, {}, None, "x", {"total_tokens": -5}, {"total_tokens": True}):
+            changed = (await api.patch(url, json={"state": {"token_usage": less}})).json()
+            assert changed["state"]["usage"]["total_tokens"] == 110
+
+    async def test_tokens_of_a_run_that_a_worker_performed_are_the_worker_s_to_count(
+        self, api: httpx.AsyncClient, url: str, run_id: UUID, sessions: SessionFactory
+    ) -> None:
+        async with unit_of_work(sessions) as session:
+            await session.execute(update(Run).where(Run.id == run_id).values(attempts=1))
+        changed = (await api.patch(url, json={"state": {"token_usage": REPORTED}})).json()
+        assert "usage" not in changed["state"]

@@ -1,0 +1,105 @@
+"""Metrics of runs: counted once they are committed, with how they ended and what they used."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import REGISTRY
+from sqlalchemy import update
+
+from app.clients.run_events import RunEvents
+from app.db import SessionFactory, unit_of_work
+from app.enums import RunStatus
+from app.models import Project, Run, Task, User
+from app.services import run_lifecycle
+from app.services.run_metrics import measure_queue
+from tests.support.clock import MovableClock
+from tests.support.factories import make_run, make_task
+
+Growth = Callable[[], float]
+
+
+@pytest.fixture
+async def task(sessions: SessionFactory, project: Project, owner: User) -> Task:
+    async with unit_of_work(sessions) as session:
+        return await make_task(session, project=project, created_by=owner)
+
+
+def growth(name: str, **labels: str) -> Growth:
+    """Return what says how much a metric has grown since now."""
+    before = REGISTRY.get_sample_value(name, labels) or 0.0
+    return lambda: (REGISTRY.get_sample_value(name, labels) or 0.0) - before
+
+
+async def waiting(sessions: SessionFactory, task: Task, clock: MovableClock, **overrides: Any) -> Run:
+    async with unit_of_work(sessions) as session:
+        return await make_run(session, task=task, dispatch_requested_at=clock(), **overrides)
+
+
+async def test_run_is_counted_when_it_begins_and_when_it_ends(
+    sessions: SessionFactory, task: Task, events: RunEvents, clock: MovableClock
+) -> None:
+    usage = {"total_tokens": 110, "cost": {"amount": 0.25, "currency": "USD"}}
+    run = await waiting(sessions, task, clock, state={"usage": usage})
+    started, waited = growth("taskbeacon_runs_started_total"), growth("taskbeacon_run_start_seconds_sum")
+    ended = growth("taskbeacon_runs_ended_total", status="completed", reason="agent ended")
+    lasted = growth("taskbeacon_run_end_seconds_sum", status="completed")
+    tokens, cost = growth("taskbeacon_run_tokens_total"), growth("taskbeacon_run_cost_dollars_total")
+
+    clock.advance(seconds=7)
+    async with unit_of_work(sessions) as session:
+        assert await run_lifecycle.claim(session, run.id, owner="job", events=events)
+        assert started() == 0
+    assert (started(), waited()) == (1, 7)
+
+    clock.advance(seconds=20)
+    async with unit_of_work(sessions) as session:
+        await run_lifecycle.finish(session, run.id, owner="job", status=RunStatus.COMPLETED, events=events)
+    assert (ended(), tokens(), round(cost(), 6)) == (1, 110, 0.25)
+    assert lasted() == (clock() - run.created_at).total_seconds()
+
+
+async def test_lost_worker_is_counted(
+    sessions: SessionFactory, task: Task, events: RunEvents, clock: MovableClock
+) -> None:
+    run = await waiting(sessions, task, clock)
+    async with unit_of_work(sessions) as session:
+        await run_lifecycle.claim(session, run.id, owner="job", events=events)
+        await run_lifecycle.mark_agent_started(session, run.id, owner="job")
+    lost = growth("taskbeacon_run_leases_lost_total")
+    ended = growth("taskbeacon_runs_ended_total", status="failed", reason="worker lost")
+    clock.advance(seconds=61)
+    async with unit_of_work(sessions) as session:
+        await run_lifecycle.recover_lapsed(session, events=events)
+    assert (lost(), ended()) == (1, 1)
+
+
+async def test_run_that_a_client_ends_is_counted_as_its(
+    client: httpx.AsyncClient, sessions: SessionFactory, task: Task, tasks_url: str, clock: MovableClock
+) -> None:
+    run = await waiting(sessions, task, clock)
+    ended = growth("taskbeacon_runs_ended_total", status="cancelled", reason="client")
+    for _ in range(2):
+        response = await client.patch(f"{tasks_url}/{task.id}/runs/{run.id}", json={"status": "cancelled"})
+        assert response.status_code == 200
+    assert ended() == 1
+
+
+async def test_waiting_runs_and_the_age_of_the_oldest_are_what_the_database_says(
+    sessions: SessionFactory, task: Task, clock: MovableClock
+) -> None:
+    async def shown() -> tuple[float | None, float | None]:
+        await measure_queue(sessions)
+        names = ("taskbeacon_runs_queued", "taskbeacon_runs_queued_oldest_seconds")
+        return REGISTRY.get_sample_value(names[0]), REGISTRY.get_sample_value(names[1])
+
+    await waiting(sessions, task, clock)
+    clock.advance(seconds=40)
+    second = await waiting(sessions, task, clock)
+    clock.advance(seconds=2)
+    assert await shown() == (2, 42)
+
+    async with unit_of_work(sessions) as session:
+        await session.execute(update(Run).where(Run.id != second.id).values(status=RunStatus.CANCELLED))
+    assert await shown() == (1, 2)
