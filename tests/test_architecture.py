@@ -154,8 +154,8 @@ _RULES = {
         "url = os.environ['DATABASE_URL']",
         "app",
         {
-            "app/agents/entry.py": "adds an agent's own variables to what the sandbox left",
             "app/agents/runbook/steps.py": "a step inherits what the sandbox left of the environment",
+            "app/cli/privacy.py": "wipes what others could read of the environment",
             "app/cli/agents.py": "hands agents the variables that their adapter lists",
             "app/worker/main.py": "hands agents the variables that their adapter lists",
             "app/devstack": "passes the developer's environment through to what it starts",

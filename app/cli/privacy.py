@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["hide_environment"]
+__all__ = ["hide_environment", "start_tracker"]
 
 _PR_SET_DUMPABLE = 4
 # Of /proc/<pid>/stat, less the three fields up to the last bracket.
@@ -33,3 +33,15 @@ def hide_environment() -> None:
     # Neither its memory, nor its descriptors, nor a core of it. Programs that it starts are not affected.
     zero = ctypes.c_ulong(0)
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, zero, zero, zero, zero)
+
+
+def start_tracker() -> None:
+    """Start the helper of `multiprocessing` without the variables of the service, which it would show to the end."""
+    from multiprocessing import resource_tracker  # noqa: PLC0415 - only a service of several processes has one
+
+    variables = os.environ.copy()
+    os.environ.clear()
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        os.environ.update(variables)

@@ -1,9 +1,7 @@
 """`taskbeacon serve`: the API under uvicorn."""
 
-import os
 import signal
 import sys
-from multiprocessing import resource_tracker
 from types import FrameType
 
 import click
@@ -15,7 +13,7 @@ from app.api_limits import IDLE_SECONDS
 from app.cli.database import check_schema
 from app.cli.listening import DealtSocket
 from app.cli.loading import load_api
-from app.cli.privacy import hide_environment
+from app.cli.privacy import hide_environment, start_tracker
 from app.cli.protocol import StreamingProtocol
 from app.cli.settings import check_catalog, service_settings
 from app.observability import configure_logging
@@ -67,23 +65,13 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
     )
     if workers > 1:
-        _start_tracker()
+        start_tracker()
         Multiprocess(config, sockets=[DealtSocket.of(config.bind_socket())]).run()
     else:
         server = uvicorn.Server(config)
         server.run()
         if not server.started:
             sys.exit(STARTUP_FAILURE)
-
-
-def _start_tracker() -> None:
-    """Start the helper of `multiprocessing` without the variables of the service, which it would show to the end."""
-    variables = os.environ.copy()
-    os.environ.clear()
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        os.environ.update(variables)
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> None:
