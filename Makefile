@@ -5,8 +5,12 @@ MAKEFLAGS += --no-builtin-rules
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 
+# INSTALLER=pip: without uv.
+export INSTALLER
 PYTHON := .venv/bin/python
+# Everything; and what `make run` and `make demo` need, without developer tools.
 STAMP := .venv/.installed
+RUN_STAMP := .venv/.installed-run
 HAS_VENV := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 # Asked only when something must be installed.
 find_python = for python in python3 python3.13 python3.12 python3.11; do \
@@ -17,12 +21,12 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
-demo: $(STAMP) ## Run the main job end to end: a task on a real git repository, done by an agent
+demo: $(RUN_STAMP) ## Run the main job end to end: a task on a real git repository, done by an agent
 	@$(PYTHON) -m app.cli demo
 
 .PHONY: run
 run: export TASKBEACON_PORT := $(or $(PORT),$(TASKBEACON_PORT),8000)
-run: $(STAMP) ## Start servers, API and worker in the foreground (PORT=8000, 0 = any free one; Ctrl-C stops)
+run: $(RUN_STAMP) ## Start servers, API and worker in the foreground (PORT=8000, 0 = any free one; Ctrl-C stops)
 	@$(PYTHON) -m app.cli dev
 
 # Many tests wait for processes and servers: twice as many as there are processors keep those busy.
@@ -44,7 +48,7 @@ test-chaos: $(STAMP) ## Test that killed workers and restarted servers lose no r
 
 .PHONY: agents
 agents: AGENTS = claude codex
-agents: $(STAMP) ## Install agents below .taskbeacon (AGENTS="gemini opencode", default: claude codex, 1 GB)
+agents: $(RUN_STAMP) ## Install agents below .taskbeacon (AGENTS="gemini opencode", default: claude codex, 1 GB)
 	@$(PYTHON) -m app.devstack.agents $(AGENTS)
 
 .PHONY: test-agents
@@ -94,6 +98,10 @@ bench-presence: $(STAMP) ## Measure beats against the same upsert sent straight 
 bench-runs: $(STAMP) ## Measure how soon runs start, how many a worker ends, and what waiting costs, beside plain arq
 	@$(PYTHON) -m bench.runs
 
+.PHONY: bench-setup
+bench-setup: $(STAMP) ## Measure the first demo of a fresh clone, and its set-up by uv beside pip's (minutes)
+	@$(PYTHON) -m bench.setup $(ARGS)
+
 .PHONY: bench-scaling
 bench-scaling: $(STAMP) ## Measure what a second API process and a second worker add, and what limits them
 	@$(PYTHON) -m bench.scaling
@@ -108,7 +116,7 @@ migration: $(STAMP) ## Draft a migration from the difference of models and schem
 	@$(PYTHON) -m app.devstack.migration "$(m)"
 
 .PHONY: openapi
-openapi: $(STAMP) ## Write the API description to openapi.json
+openapi: $(RUN_STAMP) ## Write the API description to openapi.json
 	@$(PYTHON) -m app.cli openapi > openapi.json
 
 .PHONY: clean
@@ -116,9 +124,11 @@ clean: ## Remove the environment and the caches of the tools; the data in .taskb
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find app migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): SET = all
+$(RUN_STAMP): SET = run
+$(STAMP) $(RUN_STAMP): requirements.lock pyproject.toml
 	@python=$$($(find_python)); \
 	if [ -z "$$python" ]; then \
 		echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3-venv)." >&2; exit 1; \
 	fi; \
-	exec "$$python" app/devstack/bootstrap.py
+	exec "$$python" app/devstack/bootstrap.py $(SET)

@@ -4,8 +4,11 @@ Nothing else in the service reads `os.environ` for settings. A production proces
 that ships with this file.
 """
 
+import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Self
@@ -23,10 +26,20 @@ from app.setting_checks import (
     check_vapid_subject,
 )
 
-__all__ = ["Settings", "get_settings"]
+__all__ = ["Settings", "get_settings", "unknown_variables"]
 
 _DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
 _MINIMUM_SECRET_LENGTH = 32
+# Those of compose.yaml and .env.example: good enough where nobody else can connect.
+_LOOPBACK = r"(?:localhost|127\.[0-9.]+|\[::1\])(?:[:/]|$)"
+_DEVELOPMENT_PASSWORD = re.compile(rf"://[^/@]*:taskbeacon@(?!{_LOOPBACK})", re.ASCII)
+_DEVELOPMENT_S3_SECRETS = frozenset({"taskbeacon-secret", "taskbeacon-development"})
+_PREFIX = "TASKBEACON_"
+# Read by single commands, or set by our own processes for their children; what begins with the last is of the tests.
+_NO_SETTINGS = frozenset(
+    {"TASKBEACON_TOKEN", "TASKBEACON_WEBHOOK_SECRET", "TASKBEACON_ASKPASS_FD", "TASKBEACON_ANSWER"}
+)
+_OF_TESTS = "TASKBEACON_TEST_"
 _SERVICE = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?", re.ASCII)
 
 
@@ -34,7 +47,7 @@ class Settings(BaseSettings):
     """The service's settings; field `x` is the environment variable `TASKBEACON_X`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TASKBEACON_", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix=_PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
     development: bool = Field(
@@ -106,7 +119,8 @@ class Settings(BaseSettings):
     )
 
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Comma list of web origins that may call the API; * for any."
+        default=(),
+        description="Comma list of web origins that may call the API; * for any, and for any port in place of one.",
     )
     throttle_per_minute: int = Field(
         default=480, ge=0, description="Requests per project and minute; 0 = off."
@@ -349,6 +363,23 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _refuse_development_passwords(self) -> Self:
+        if self.development:
+            return self
+        for name in ("database_url", "redis_url"):
+            if _DEVELOPMENT_PASSWORD.search(getattr(self, name)):
+                raise ValueError(
+                    f"TASKBEACON_{name.upper()}: the development password is refused beyond loopback"
+                )
+        secret, server = self.s3_secret_access_key, self.s3_endpoint_url or ""
+        is_local = re.match(rf"https?://{_LOOPBACK}", server)
+        if secret and secret.get_secret_value() in _DEVELOPMENT_S3_SECRETS and not is_local:
+            raise ValueError(
+                "TASKBEACON_S3_SECRET_ACCESS_KEY: the development secret is refused beyond loopback"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _hold_to_the_ceiling(self) -> Self:
         if self.agent_network.at_most(self.network_ceiling) is not self.agent_network:
             raise ValueError("TASKBEACON_AGENT_NETWORK is above TASKBEACON_AGENT_NETWORK_CEILING")
@@ -401,6 +432,21 @@ def _comma_list(value: object) -> object:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
+    """Return the variables with our prefix that no setting reads, each with the setting whose name is nearest."""
+    known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    unknown = (
+        name
+        for name in sorted(environment)
+        if name.startswith(_PREFIX) and name not in _NO_SETTINGS and not name.startswith(_OF_TESTS)
+    )
+    return {
+        name: next(iter(get_close_matches(name, known, n=1, cutoff=0.8)), None)
+        for name in unknown
+        if name.upper() not in known
+    }
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,7 @@
 """The API: what a request passes through, from the outermost layer to the list of routers."""
 
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,6 +30,7 @@ from app.routers import (
 )
 from app.services.process import ProcessContext, open_process
 from app.services.schema import require_current_schema
+from app.setting_checks import ANY_PORT
 from app.web.error_handlers import install_error_handlers
 from app.web.large_answers import LargeAnswers
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
@@ -40,8 +42,8 @@ __all__ = ["create_app"]
 _ROUTERS = (
     tasks.router,
     presence.router,
-    run_logs.router,
     runs.router,
+    run_logs.router,
     run_stream.router,
     run_commands.router,
     staged_artifacts.router,
@@ -101,6 +103,8 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
         routes=[route for router in _ROUTERS for route in router.routes],
         # Both forms of every path answer directly; a redirect would lose bodies and credentials.
         redirect_slashes=False,
+        # routers/docs.py serves both.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )
@@ -115,9 +119,16 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=settings.cors_origins,
+            allow_origins=[origin for origin in settings.cors_origins if not origin.endswith(ANY_PORT)],
+            allow_origin_regex=_any_port(settings.cors_origins),
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=_EXPOSED_HEADERS,
         )
     return app
+
+
+def _any_port(origins: Iterable[str]) -> str | None:
+    """Return an expression for the origins that are given with any port, None if there is none."""
+    hosts = [re.escape(origin.removesuffix(ANY_PORT)) for origin in origins if origin.endswith(ANY_PORT)]
+    return rf"(?:{'|'.join(hosts)})(?::[0-9]{{1,5}})?" if hosts else None

@@ -8,6 +8,7 @@ import re
 from urllib.parse import urlsplit
 
 __all__ = [
+    "ANY_PORT",
     "check_database_url",
     "check_git_url",
     "check_origin",
@@ -34,6 +35,8 @@ _GIT_ALIASES = ("git+ssh", "ssh+git")
 # What git takes for ssh without a scheme: `user@host:folder`. Two colons would name a helper program.
 _GIT_SSH = re.compile(r"(?:[^@/:\s]+@)?(?P<host>[\w.-]+|\[[0-9A-Fa-f:.]+\]):(?!:|//)[^\r\n\0]*", re.ASCII)
 
+# In the place of an origin's port.
+ANY_PORT = ":*"
 # As browsers send it: they write the host in lower case, and no path.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 
@@ -78,9 +81,13 @@ def check_git_url(value: str) -> str:
 
 
 def check_origin(value: str) -> str:
-    """Return a web origin as browsers send it, or `*`."""
-    if value != "*" and not (_ORIGIN.fullmatch(value) and _is_url(value, (value.partition("://")[0],))):
-        raise ValueError("this takes scheme://host[:port] in lower case and without a path, or *")
+    """Return a web origin as browsers send it, also with `*` for its port, or `*`."""
+    # Any port is checked as one of them would be.
+    origin = f"{value.removesuffix(ANY_PORT)}:1" if value.endswith(ANY_PORT) else value
+    if value != "*" and not (_ORIGIN.fullmatch(origin) and _is_url(origin, (origin.partition("://")[0],))):
+        raise ValueError(
+            "this takes scheme://host[:port] in lower case and without a path (port * for any), or *"
+        )
     return value
 
 

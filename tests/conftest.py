@@ -58,6 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
             config.pluginmanager.import_plugin(module)
     if is_worker or config.option.collectonly:
         return
+    if "real_agents" in config.option.markexpr and "not real_agents" not in config.option.markexpr:
+        from tests.support.real_agents import note_agents_folder  # noqa: PLC0415 - loads much of the application
+
+        note_agents_folder()
     # A developer's own settings must not change what is tested.
     for name in [name for name in os.environ if name.startswith("TASKBEACON_")]:
         if not name.startswith("TASKBEACON_TEST_"):

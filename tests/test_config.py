@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from app.clients.web_push import VapidKey
-from app.config import Settings
+from app.config import Settings, unknown_variables
 
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -89,6 +89,7 @@ def test_origins_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         "https://app.example.com",
         "capacitor://localhost",
         "http://[::1]:80",
+        "http://localhost:*",
     )
 
     assert _read(monkeypatch, "cors_origins", ", ".join(origins)).cors_origins == origins
@@ -155,6 +156,7 @@ _SUBJECT = ("vapid_subject", "takes mailto:name@host or https://host")
         (_ORIGINS, "http://hunter2/"),
         (_ORIGINS, "http://Hunter2"),
         (_ORIGINS, "http://hunter2:99999"),
+        (_ORIGINS, "http://hunter2:80:*"),
         (_ORIGINS, "http://*.hunter2"),
         (_KEY, "abc"),
         (_KEY, '{"private_key": "hunter2"}'),
@@ -189,3 +191,19 @@ def test_secret_that_is_too_short_is_not_repeated_with_the_others(monkeypatch: p
         _read(monkeypatch, "secret_keys", "hunter2")
 
     assert "hunter2" not in str(raised.value)
+
+
+def test_variable_that_no_setting_reads_is_named_with_the_nearest() -> None:
+    environment = {
+        "TASKBEACON_WORKER_CONCURENCY": "2",
+        "TASKBEACON_PASSPHRASE": "hunter2",
+        "TASKBEACON_TOKEN": "of a command",
+        "taskbeacon_port": "8000",
+        "TASKBEACON_HOME": "/srv",
+        "PATH": "/bin",
+    }
+
+    assert unknown_variables(environment) == {
+        "TASKBEACON_WORKER_CONCURENCY": "TASKBEACON_WORKER_CONCURRENCY",
+        "TASKBEACON_PASSPHRASE": None,
+    }

@@ -18,16 +18,27 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from app.agents.catalog import load_catalog
 from app.cli import main
 from app.config import Settings
+from app.devstack.agents import USUAL_AGENTS
 from tests.support.serving import serving
 
 _ROOT = Path(__file__).parents[1]
 _DOCKERFILE = (_ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 _COMPOSE = (_ROOT / "compose.yaml").read_text(encoding="utf-8")
+_PRODUCTION = (_ROOT / "compose.production.yaml").read_text(encoding="utf-8")
+# The image's own: where it listens inside the container, and where it keeps its files.
+_OF_THE_IMAGE = {
+    "TASKBEACON_HOME",
+    "TASKBEACON_HOST",
+    "TASKBEACON_PORT",
+    "TASKBEACON_AGENTS",
+    "TASKBEACON_WORKSPACES",
+}
 # Locked with a marker, which leaves it out of the image.
 _FOR_OLDER_PYTHONS = {"async-timeout"}
-_PYTHON = re.search(r"^FROM python:(\d+\.\d+)-slim$", _DOCKERFILE, re.MULTILINE)
+_PYTHON = re.search(r"^FROM python:(\d+\.\d+)-slim AS service$", _DOCKERFILE, re.MULTILINE)
 
 
 def _copied() -> set[str]:
@@ -130,7 +141,14 @@ async def test_health_check_tells_an_api_that_answers_from_none(application: Fas
 def _compose_settings() -> dict[str, str]:
     """Return the variables of the service in compose.yaml, as they are where nobody sets anything."""
     lines = re.findall(r"^ +(TASKBEACON_\w+): (\S.*)$", _COMPOSE, re.MULTILINE)
-    return {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in lines}
+    return {name: _without_variables(value) for name, value in lines}
+
+
+def _without_variables(value: str) -> str:
+    """Return a value as Compose has it where no variable is set; defaults may hold variables themselves."""
+    while (inner := re.sub(r"\$\{\w+:-([^${}]*)\}", r"\1", value)) != value:
+        value = inner
+    return value
 
 
 def test_settings_of_compose_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,6 +160,65 @@ def test_settings_of_compose_are_accepted(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert {f"TASKBEACON_{name.upper()}" for name in settings.model_fields_set} >= given.keys()
     assert settings.s3_signing_endpoint_url != settings.s3_endpoint_url
+
+
+def test_every_setting_can_be_given_to_compose() -> None:
+    """`.env` beside it stands for the shell: a key without a value is passed on if it is set there."""
+    named = re.findall(r"^    (TASKBEACON_\w+):(?: (.+))?$", _COMPOSE, re.MULTILINE)
+
+    settings = {f"TASKBEACON_{name.upper()}" for name in Settings.model_fields}
+    assert {name for name, _ in named} == settings - _OF_THE_IMAGE
+    assert [name for name, value in named if value and f"${{{name}:-" not in value] == []
+
+
+def test_keys_of_models_reach_the_worker_of_compose_and_nobody_else() -> None:
+    wanted = {name for adapter in load_catalog().adapters.values() for name in adapter.environment}
+    others, worker = _COMPOSE.split("\n  worker:\n")
+
+    assert set(re.findall(r"^      ([A-Z_]+):$", worker, re.MULTILINE)) == wanted
+    assert [name for name in wanted if name in others] == []
+
+
+def test_production_starts_with_secrets_of_its_own_only() -> None:
+    """What compose.yaml falls back to, this one asks for; and a development password is refused by the service."""
+    secrets = {
+        "POSTGRES_PASSWORD",
+        "VALKEY_PASSWORD",
+        "S3_ACCESS_KEY_ID",
+        "S3_SECRET_ACCESS_KEY",
+        "TASKBEACON_SECRET_KEYS",
+    }
+
+    assert {name for name in secrets if f"${{{name}:?" in _PRODUCTION} == secrets
+    assert 'TASKBEACON_DEVELOPMENT: "false"' in _PRODUCTION
+    published = re.findall(r"^ +- \"(\S+):(\d+):\d+\"$", _COMPOSE, re.MULTILINE)
+    assert {address for address, _ in published} == {"127.0.0.1"}
+    assert re.findall(r":(\d+):\d+\"$", _PRODUCTION, re.MULTILINE) == ["8000", "8333"]
+
+
+@pytest.mark.parametrize(
+    "name", ["TASKBEACON_DATABASE_URL", "TASKBEACON_REDIS_URL", "TASKBEACON_S3_SECRET_ACCESS_KEY"]
+)
+def test_development_password_is_refused_in_production(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for setting in [setting for setting in os.environ if setting.startswith("TASKBEACON_")]:
+        monkeypatch.delenv(setting)
+    given = _compose_settings()
+    monkeypatch.setenv("TASKBEACON_SECRET_KEYS", "x" * 32)
+    monkeypatch.setenv("TASKBEACON_S3_ENDPOINT_URL", given["TASKBEACON_S3_ENDPOINT_URL"])
+    monkeypatch.setenv(name, given[name])
+
+    with pytest.raises(ValueError, match=f"{name}: the development \\w+ is refused beyond loopback"):
+        Settings()
+
+
+def test_image_has_a_target_with_agents_and_is_built_without_them() -> None:
+    stages = re.findall(r"^FROM (\S+)(?: AS (\S+))?$", _DOCKERFILE, re.MULTILINE)
+
+    assert ("service", "agents") in stages
+    assert stages[-1] == ("service", "")
+    assert "${IMAGE_TARGET:-service}" in _COMPOSE
+    for name in USUAL_AGENTS:
+        assert f"--workspace={name}" in _DOCKERFILE
 
 
 def test_compose_runs_commands_that_there_are() -> None:

@@ -305,6 +305,39 @@ async def test_description_is_served(anonymous: httpx.AsyncClient, document: dic
     assert response.json() == document
 
 
+async def test_base_address_leads_to_the_explorer(anonymous: httpx.AsyncClient) -> None:
+    response = await anonymous.get("/")
+
+    assert (response.status_code, response.headers["location"]) == (307, "/docs")
+
+
+async def test_description_is_compressed_and_need_not_be_sent_twice(
+    anonymous: httpx.AsyncClient, document: dict[str, Any]
+) -> None:
+    plain = await anonymous.get("/openapi.json", headers={"Accept-Encoding": "gzip;q=0"})
+    compressed = await anonymous.get("/openapi.json", headers={"Accept-Encoding": "br, gzip"})
+
+    assert "content-encoding" not in plain.headers
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert plain.json() == compressed.json() == document
+    assert int(compressed.headers["content-length"]) < int(plain.headers["content-length"]) / 5
+    assert "Accept-Encoding" in plain.headers["vary"]
+    tag = compressed.headers["etag"]
+    assert plain.headers["etag"] == tag
+    again = await anonymous.get("/openapi.json", headers={"If-None-Match": f'"other", {tag}'})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    other = await anonymous.get("/openapi.json", headers={"If-None-Match": '"other"'})
+    assert other.status_code == 200
+
+
+def test_runs_come_before_their_logs(document: dict[str, Any]) -> None:
+    """Swagger UI shows the operations of a group in the order of the paths."""
+    paths = list(document["paths"])
+    below = "/api/projects/{project_id}/tasks/{task_id}/runs"
+
+    assert paths.index(below) < paths.index(f"{below}/{{run_id}}") < paths.index(f"{below}/{{run_id}}/logs")
+
+
 async def test_explorer_may_load_from_this_service_alone(anonymous: httpx.AsyncClient) -> None:
     for method, path in (("GET", "/docs"), ("GET", "/docs/"), ("HEAD", "/docs")):
         response = await anonymous.request(method, path)

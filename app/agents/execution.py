@@ -48,7 +48,7 @@ from app.agents.inside import OWN_PROGRAM
 from app.agents.installation import Installed, find_installed
 from app.agents.kept_session import KeptSession, SessionKeeper
 from app.agents.lfs.large_files import Transfer, uses_lfs
-from app.agents.masking import Masker
+from app.agents.masking import FolderHider, Masker
 from app.agents.mirrors import Mirrors
 from app.agents.network import Network, NetworkRules, open_network
 from app.agents.observer import Observer
@@ -157,9 +157,10 @@ async def perform(
     installed = find_installed(spec.adapter, spec.environment, spec.agents)
     masker = Masker([*spec.variables.values(), *spec.adapter.secrets(spec.environment)])
     async with open_workspace(spec.root, spec.run_id, spec.environment, spec.hidden) as workspace:
+        hider = FolderHider(work=workspace.work, home=workspace.home, folder=workspace.folder)
         run = _Run(
             spec,
-            emit,
+            hider.emitting(emit),
             masker,
             installed,
             workspace,
@@ -171,7 +172,7 @@ async def perform(
         try:
             result = await run.perform()
         except AgentError as error:
-            error.message = masker.text(error.message)
+            error.message = hider.text(masker.text(error.message))
             if error.partial is not None:
                 error.partial = _masked(error.partial, masker)
             raise

@@ -1,12 +1,13 @@
-"""Keeps known secrets out of what a run tells: its log, its summary, the words of its failure.
+"""Keeps known secrets and the worker's folders out of what a run tells: its log, its summary, the words of its failure.
 
 A seat belt and no wall: an agent that has a secret can still write it backwards, or in two pieces.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Any  # JSON
 
-__all__ = ["MASK", "Masker"]
+__all__ = ["MASK", "FolderHider", "Masker"]
 
 MASK = "***"
 # Shorter values are words like "true" or "8080", which stand everywhere.
@@ -18,19 +19,20 @@ class Masker:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # The longest first: one may hold another.
-        self._secrets = sorted({text for text in secrets if len(text) >= _SHORTEST}, key=len, reverse=True)
+        longest_first = sorted({text for text in secrets if len(text) >= _SHORTEST}, key=len, reverse=True)
+        self._replacements = [(secret, MASK) for secret in longest_first]
 
     def text(self, text: str) -> str:
         """Return a text without the secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
+        for found, shown in self._replacements:
+            text = text.replace(found, shown)
         return text
 
     def emitting(
         self, emit: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> Callable[[dict[str, Any]], Awaitable[None]]:
         """Return a function that passes entries on without the secrets."""
-        if not self._secrets:
+        if not self._replacements:
             return emit
 
         async def masked(entry: dict[str, Any]) -> None:
@@ -47,3 +49,14 @@ class Masker:
         if isinstance(value, list):
             return [self.value(item) for item in value]
         return value
+
+
+class FolderHider(Masker):
+    """Shows paths of an agent's workspace relative to it: where a worker keeps them is no matter of its followers."""
+
+    def __init__(self, *, work: Path, home: Path, folder: Path) -> None:
+        super().__init__(())
+        shown = ((f"{work}/", ""), (str(work), "."), (str(home), "~"), (f"{folder}/", ""))
+        # The agent sees the folder by its real name, which may be another.
+        real = ((f"{work.resolve()}/", ""), (str(work.resolve()), "."), (str(home.resolve()), "~"))
+        self._replacements = [*shown, *real, (f"{folder.resolve()}/", "")]

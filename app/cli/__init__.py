@@ -4,6 +4,9 @@ One module per command, imported when the command is called: `taskbeacon --help`
 Commands read arguments, call what they are for, and print; no rule of the service lives here.
 """
 
+import click
+
+from app import __version__
 from app.cli.lazy import LazyGroup
 
 __all__ = ["main"]
@@ -18,8 +21,10 @@ main = LazyGroup(
         "migrate": ("app.cli.migrate:migrate", "Bring the database to the schema of this release."),
         "dev": ("app.cli.dev:dev", "Run the whole development stack in the foreground (make run)."),
         "demo": ("app.cli.demo:demo", "Perform one task end to end on a real git repository (make demo)."),
+        "try": ("app.cli.trial:trial", "Have an agent work on a repository of yours; needs `make run`."),
         "openapi": ("app.cli.openapi:openapi", "Print the description of the API as JSON."),
         "admin": ("app.cli.admin:admin", "Create and change accounts; prints one JSON object."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+click.version_option(__version__, message="%(prog)s %(version)s")(main)

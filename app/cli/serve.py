@@ -15,7 +15,7 @@ from app.cli.listening import DealtSocket
 from app.cli.loading import load_api
 from app.cli.privacy import hide_environment, start_tracker
 from app.cli.protocol import StreamingProtocol
-from app.cli.settings import check_catalog, service_settings
+from app.cli.settings import check_catalog, service_settings, warn_of_unknown_variables
 from app.observability import configure_logging
 
 __all__ = ["serve"]
@@ -43,6 +43,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         signal.signal(number, _exit)
     settings = service_settings()
     configure_logging(settings.log_format, settings.log_level)
+    warn_of_unknown_variables()
     check_catalog(settings)
     check_schema(settings)
     config = uvicorn.Config(

@@ -1,18 +1,27 @@
 """Which settings a command works with, and what is wrong with them in one line. Reads no variable itself."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from app.agents.catalog import Catalog, load_catalog
 from app.agents.errors import CatalogInvalid
-from app.config import Settings
+from app.config import Settings, unknown_variables
 from app.devstack.home import running_environment
 
-__all__ = ["admin_settings", "check_catalog", "development_settings", "service_settings"]
+__all__ = [
+    "admin_settings",
+    "check_catalog",
+    "development_settings",
+    "service_settings",
+    "stack_settings",
+    "warn_of_unknown_variables",
+]
 
 _PREFIX = "TASKBEACON_"
 
@@ -20,6 +29,13 @@ _PREFIX = "TASKBEACON_"
 def service_settings() -> Settings:
     """Return the settings of the environment."""
     return _checked(Settings)
+
+
+def warn_of_unknown_variables() -> None:
+    """Log a warning for each variable with our prefix that no setting reads: most likely a slip."""
+    for name, nearest in unknown_variables().items():
+        meant = {"meant": nearest} if nearest else {}
+        structlog.get_logger(__name__).warning("settings.unknown", variable=name, **meant)
 
 
 def check_catalog(settings: Settings) -> Catalog:
@@ -40,9 +56,8 @@ def admin_settings() -> Settings:
     here = development_settings()
     if "database_url" in here.model_fields_set:
         return service_settings()
-    stack = running_environment(here.home)
-    if stack is not None:
-        return _checked(lambda: Settings(**_fields(stack)))
+    if running_environment(here.home) is not None:
+        return stack_settings(here.home)
     try:
         return service_settings()
     except click.ClickException as error:
@@ -50,6 +65,14 @@ def admin_settings() -> Settings:
         raise click.ClickException(
             f"{error.message}; and no development stack runs in {here.home}"
         ) from error
+
+
+def stack_settings(home: Path) -> Settings:
+    """Return the settings of the development stack that runs in a home folder; without one the command ends."""
+    stack = running_environment(home)
+    if stack is None:
+        raise click.ClickException(f"no development stack runs in {home}")
+    return _checked(lambda: Settings(**_fields(stack)))
 
 
 def _fields(environment: Mapping[str, str]) -> dict[str, Any]:

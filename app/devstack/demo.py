@@ -3,20 +3,25 @@
 It is a client like any other: everything goes over HTTP, except the `git log` at the end.
 """
 
-import json
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from app.devstack.account import Account
+from app.devstack.api_client import (
+    REQUEST_SECONDS,
+    explained,
+    project_client,
+    read_patch,
+    request,
+    show_patch,
+    show_result,
+)
 from app.devstack.console import Console
 from app.devstack.demo_push import Phone, show_notification
 from app.devstack.demo_repository import DemoRepository
@@ -30,8 +35,6 @@ __all__ = ["run_demo"]
 _INTERRUPTED = 130
 _RUN_SECONDS = 180.0
 _POLL_SECONDS = 0.25
-_REQUEST_SECONDS = 30.0
-_SHOWN_PATCH_LINES = 30
 # How agents are confined is worth trying out; every other setting belongs to a stack that is not this one.
 _PASSED_ON = frozenset({"TASKBEACON_AGENT_SANDBOX", "TASKBEACON_AGENT_NETWORK"})
 
@@ -104,6 +107,7 @@ def run_demo() -> int:
         try:
             _demonstrate(console, stack, repository)
         except StopRequested:
+            console.line()  # the terminal has echoed ^C
             console.line("Stopped before the end.")
             return _INTERRUPTED
         except DevstackError as error:
@@ -138,8 +142,11 @@ def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> 
         source = repository.create()
     console.styled(f"    a bare repository with {source}", "dim")
     account = stack.start()
-    with _client(stack, account) as client, httpx.Client(timeout=_REQUEST_SECONDS, trust_env=False) as plain:
-        task = _request(
+    with (
+        project_client(stack.base_url, account.project_id, account.api_key) as client,
+        httpx.Client(timeout=REQUEST_SECONDS, trust_env=False) as plain,
+    ):
+        task = request(
             client,
             "POST",
             "tasks/",
@@ -154,15 +161,18 @@ def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> 
         phone = Phone(client, stack.base_url, task["id"])
         phone.show_task()
         console.styled("  a phone shows the task", "dim")
-        run = _request(client, "POST", f"tasks/{task['id']}/run/", pending_user_artifact_ids=[attached])[
+        run = request(client, "POST", f"tasks/{task['id']}/run/", pending_user_artifact_ids=[attached])[
             "latest_run"
         ]
         console.title(f"Run {run['id']}")
         run = _follow(console, stack, client, plain, phone, f"tasks/{task['id']}/runs/{run['id']}/")
-        _show_result(console, run)
+        show_result(console, run)
         if run["status"] != RunStatus.COMPLETED:
             raise DevstackError(f"the run ended as {run['status']}: {run['error_message']}")
-        _show_patch(console, client, plain, run, f"tasks/{task['id']}/runs/{run['id']}/")
+        patch = read_patch(client, plain, run, f"tasks/{task['id']}/runs/{run['id']}/")
+        if patch is None:
+            raise DevstackError("the run left no patch")
+        show_patch(console, *patch)
         _show_branch(console, repository, run["output"]["head_branch"])
         _show_pushes(console, stack, client, phone, run)
     console.line()
@@ -173,13 +183,13 @@ def _attach(console: Console, client: httpx.Client, plain: httpx.Client, path: s
     """Upload a file for the run, straight to the object store, and return its id."""
     item = {"name": "heading.md", "type": "user_attachment", "content_type": "text/markdown"}
     wanted = [item | {"size": len(_ATTACHMENT)}]
-    prepared = _request(client, "POST", f"{path}prepare_upload/", artifacts=wanted)["artifacts"][0]
+    prepared = request(client, "POST", f"{path}prepare_upload/", artifacts=wanted)["artifacts"][0]
     form = prepared["presigned_post"]
-    with _explained("the file cannot be uploaded"):
+    with explained("the file cannot be uploaded"):
         sent = plain.post(form["url"], data=form["fields"], files={"file": _ATTACHMENT})
         sent.raise_for_status()
     uploaded = [item | {"id": prepared["id"], "storage_path": prepared["storage_path"]}]
-    finished = _request(client, "POST", f"{path}finalize_upload/", artifacts=uploaded)["artifacts"][0]
+    finished = request(client, "POST", f"{path}finalize_upload/", artifacts=uploaded)["artifacts"][0]
     console.styled(f"  attached {finished['name']} ({finished['size']} bytes)", "dim")
     return str(finished["id"])
 
@@ -193,40 +203,13 @@ def _follow(
 
     def has_ended() -> bool:
         phone.show_task()
-        run.update(_request(client, "GET", path))
+        run.update(request(client, "GET", path))
         if run["log_url"]:
             log.show_new(plain, run["log_url"])
         return run["status"] in TERMINAL_STATUSES
 
     stack.supervisor.wait(has_ended, what="the run's end", timeout=_RUN_SECONDS, every=_POLL_SECONDS)
     return run
-
-
-def _show_result(console: Console, run: dict[str, Any]) -> None:
-    good = run["status"] == RunStatus.COMPLETED
-    console.line()
-    console.title(f"Result: {console.style(run['status'], 'green' if good else 'red')}")
-    for line in json.dumps(run["output"], indent=2, ensure_ascii=False).splitlines():
-        console.line(f"  {line}")
-
-
-def _show_patch(
-    console: Console, client: httpx.Client, plain: httpx.Client, run: dict[str, Any], path: str
-) -> None:
-    artifact = next((artifact for artifact in run["artifacts"] if artifact["name"].endswith(".patch")), None)
-    if artifact is None:
-        raise DevstackError("the run left no patch")
-    signed = _request(client, "POST", f"{path}artifacts/presign/", storage_path=artifact["storage_path"])
-    with _explained("the patch cannot be read"):
-        answer = plain.get(signed["url"]).raise_for_status()
-    lines = answer.text.splitlines()
-    console.line()
-    console.title(f"Patch ({artifact['name']}, {artifact['size']} bytes)")
-    for line in lines[:_SHOWN_PATCH_LINES]:
-        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
-        console.styled(f"  {line[:160]}", style)
-    if len(lines) > _SHOWN_PATCH_LINES:
-        console.styled(f"  … {len(lines) - _SHOWN_PATCH_LINES} more lines", "dim")
 
 
 def _show_branch(console: Console, repository: DemoRepository, branch: str) -> None:
@@ -245,7 +228,7 @@ def _show_pushes(
     show_notification(console, _notification(stack, phone, watched_run["id"]))
     phone.leave_task()
     console.styled("  the phone shows the task no longer; one more run", "dim")
-    started = _request(client, "POST", f"tasks/{watched_run['task']}/run/")["latest_run"]
+    started = request(client, "POST", f"tasks/{watched_run['task']}/run/")["latest_run"]
     show_notification(console, _notification(stack, phone, started["id"]))
 
 
@@ -258,30 +241,3 @@ def _notification(stack: Stack, phone: Phone, run_id: str) -> dict[str, Any]:
 
     stack.supervisor.wait(is_decided, what="the push", timeout=_RUN_SECONDS, every=_POLL_SECONDS)
     return row
-
-
-def _client(stack: Stack, account: Account) -> httpx.Client:
-    return httpx.Client(
-        base_url=f"{stack.base_url}/api/projects/{account.project_id}/",
-        headers={"Authorization": f"Bearer {account.api_key}"},
-        timeout=_REQUEST_SECONDS,
-        trust_env=False,  # a proxy has no business between us and our own API
-    )
-
-
-def _request(client: httpx.Client, method: str, path: str, **body: Any) -> dict[str, Any]:  # Any: JSON
-    """Return the JSON object of the answer. Raises DevstackError."""
-    with _explained(f"{method} {path} failed"):
-        answer = client.request(method, path, json=body if method != "GET" else None)
-    if answer.is_error:
-        raise DevstackError(f"{method} {path} was answered {answer.status_code}: {answer.text[:500]}")
-    value: dict[str, Any] = answer.json()
-    return value
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    try:
-        yield
-    except httpx.HTTPError as error:
-        raise DevstackError(f"{what}: {error}") from error

@@ -28,7 +28,7 @@ __all__ = [
     "write_private",
 ]
 
-_KILLED_STACK_SECONDS = 15.0
+_KILLED_STACK_SECONDS = 60.0
 _LOWEST_PORT, _HIGHEST_PORT = 15_000, 31_999  # below the range that outgoing connections are given ports from
 
 

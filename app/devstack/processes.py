@@ -90,6 +90,7 @@ class Supervisor:
         self._stop_requested = False
         self._is_stopping = False
         self._is_hurried = False
+        self._terminal: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +107,15 @@ class Supervisor:
         """
         self._stop_requested = True
         self._is_hurried = self._is_stopping
+
+    def stop_with_terminal(self) -> None:
+        """Stop when the terminal that this process was started from is gone.
+
+        The kernel signals its foreground only, and a shell its own jobs: without this, what was started in the
+        background of another session leader would stay.
+        """
+        with suppress(OSError):  # there is none
+            self._terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
 
     def keep_open(self, descriptor: int) -> None:
         """Let the children started from now on inherit the file descriptor."""
@@ -265,6 +275,8 @@ class Supervisor:
         self._drain(child)
 
     def _check_children(self, one_shot: Child | None) -> None:
+        if self._terminal is not None and not os.isatty(self._terminal):
+            self._stop_requested = True
         if self._stop_requested:
             raise StopRequested
         for child in self.children:

@@ -85,5 +85,5 @@ class RunLog:
         self._marked("»", "green", str((update.get("content") or {}).get("text") or ""))
 
     def _marked(self, mark: str, style: str, text: str) -> None:
-        for number, line in enumerate(text.splitlines()):
+        for number, line in enumerate(text.strip("\n").splitlines()):
             self._console.line(f"  {self._console.style(mark if number == 0 else ' ', style)} {line}")

@@ -14,7 +14,7 @@ from app.devstack.valkey import Valkey
 
 __all__ = ["EmbeddedServers"]
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 
 Report = Callable[[str, str], None]  # told name and address of a server as it gets ready
 

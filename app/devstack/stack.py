@@ -6,6 +6,7 @@
 import json
 import os
 import secrets
+import shlex
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NoReturn
 
+import app
 from app.config import Settings
 from app.devstack.account import Account, kept_account, renew_account
 from app.devstack.console import Console
@@ -28,11 +30,14 @@ from app.devstack.servers import EmbeddedServers
 
 __all__ = ["Plan", "Stack", "run_dev", "stop_on_signals"]
 
-_COMMAND_SECONDS = 120.0
-_READY_SECONDS = 60.0
+_COMMAND_SECONDS = 300.0
+_READY_SECONDS = 180.0  # seconds, and many times that where all processors are busy
 _REQUEST_SECONDS = 10.0
 _EMBEDDED = {"postgres": "database_url", "valkey": "redis_url", "seaweedfs": "s3_endpoint_url"}
 _SHOWN = frozenset({"api", "worker"})
+# Frontends under development come from any port of this machine.
+_LOOPBACK_ORIGINS = "http://localhost:*,http://127.0.0.1:*,http://[::1]:*,https://localhost:*"
+_CHECKOUT = Path(app.__file__ or "").absolute().parents[1]
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
@@ -58,6 +63,8 @@ class Plan:
         defaults = {"TASKBEACON_LOG_FORMAT": "console", "TASKBEACON_WORKER_DRAIN_SECONDS": "1"}
         if not given & {"throttle_per_minute", "throttle_per_hour"}:
             defaults |= {"TASKBEACON_THROTTLE_PER_MINUTE": "0", "TASKBEACON_THROTTLE_PER_HOUR": "0"}
+        if "cors_origins" not in given:
+            defaults["TASKBEACON_CORS_ORIGINS"] = _LOOPBACK_ORIGINS
         return cls(
             home=settings.home,
             host=settings.host,
@@ -252,8 +259,11 @@ class Stack:
 
 @contextmanager
 def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
-    """Turn Ctrl-C, SIGTERM and a closed terminal into a request to stop."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    """Turn Ctrl-C, SIGTERM and a closed terminal into a request to stop; under nohup a closed terminal is none."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+        supervisor.stop_with_terminal()
     before = {number: signal.signal(number, lambda *_: supervisor.request_stop()) for number in signals}
     if "MAKELEVEL" in os.environ:
         # A make that is killed outright cannot tell us; the kernel can.
@@ -277,6 +287,7 @@ def run_dev(settings: Settings) -> int:
         try:
             _serve(stack, console)
         except StopRequested:
+            console.line()  # the terminal has echoed ^C
             return 0
         except DevstackError as error:
             console.line()
@@ -295,8 +306,15 @@ def _serve(stack: Stack, console: Console) -> NoReturn:
     stack.supervisor.run_until_stopped()
 
 
+def _command_line(home: Home) -> str:
+    """Return how another terminal calls a command for this stack, from whatever folder."""
+    program = Path(sys.executable).with_name("taskbeacon")
+    command = [str(program)] if program.exists() else [sys.executable, "-m", "app.cli"]
+    elsewhere = [] if home.root == _CHECKOUT / ".taskbeacon" else [f"TASKBEACON_HOME={home.root}"]
+    return shlex.join([*elsewhere, *command])
+
+
 def _welcome(console: Console, stack: Stack, account: Account, seconds: float) -> None:
-    tasks = f"{stack.base_url}/api/projects/@current/tasks/"
     console.line()
     console.title(f"Ready after {seconds:.1f} s")
     console.table(
@@ -310,9 +328,9 @@ def _welcome(console: Console, stack: Stack, account: Account, seconds: float) -
         }
     )
     console.line()
-    console.line(f"  curl -X POST '{tasks}' \\")
-    console.line(f"    -H 'Authorization: Bearer {account.api_key}' -H 'Content-Type: application/json' \\")
-    console.line('    -d \'{"description": "Say hello"}\'')
+    console.line("  In another terminal: an agent on a repository of yours, and a request")
+    console.line(f"    {_command_line(stack.home)} try {shlex.quote(str(_CHECKOUT))}")
+    console.line(f"    curl -H 'Authorization: Bearer {account.api_key}' {stack.base_url}/api/users/@me/")
     console.line()
     console.styled("  Ctrl-C stops everything; the data stays.", "dim")
     console.line()

@@ -1,10 +1,11 @@
-"""The page that explores the API in a browser: Swagger UI, served from here without any outside request."""
+"""The description of the API, and the page that explores it: Swagger UI, served from here without any outside request."""
 
 from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from app.web.published import publish
 from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
@@ -19,10 +20,22 @@ _CONTENT_SECURITY_POLICY = (
 router = APIRouter(route_class=PlannedRoute)
 
 
+@router.get("/", include_in_schema=False)
+async def begin(request: Request) -> RedirectResponse:
+    """Lead a person who opens the base URL to the page."""
+    return RedirectResponse(f"{_root(request)}/docs")
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def describe(request: Request) -> Response:
+    """Return the description, compressed for those who take that; 304 for those who have it."""
+    return publish(request.app, _root(request), request.headers)
+
+
 @router.get("/docs", include_in_schema=False)
 async def explore(request: Request) -> HTMLResponse:
     """Return Swagger UI for this service's own description."""
-    root: str = request.scope.get("root_path", "").rstrip("/")
+    root = _root(request)
     page = get_swagger_ui_html(
         openapi_url=f"{root}/openapi.json",
         title=request.app.title,
@@ -41,6 +54,12 @@ async def explore(request: Request) -> HTMLResponse:
     )
     page.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
     return page
+
+
+def _root(request: Request) -> str:
+    """Return the path below which a proxy serves us."""
+    root: str = request.scope.get("root_path", "")
+    return root.rstrip("/")
 
 
 # The files come with a package; its own application class would add routes and pages that we do not want.

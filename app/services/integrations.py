@@ -123,7 +123,11 @@ async def create_signal_report(session: AsyncSession, *, project_id: int, title:
 
 def _known_kind(kind: str) -> str:
     if kind not in KINDS:
-        raise InvalidInput(f'"{kind}" is not a valid choice.', code="invalid_choice", attr="kind")
+        raise InvalidInput(
+            f'"{kind}" is not a valid choice; choose from {", ".join(KINDS)}.',
+            code="invalid_choice",
+            attr="kind",
+        )
     return kind
 
 

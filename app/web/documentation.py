@@ -25,7 +25,7 @@ __all__ = [
 
 # Paths that answer without a key. Whatever is not listed here must state its scope in its signature.
 PUBLIC_PATHS = frozenset(
-    {"/livez", "/readyz", "/metrics", "/docs", "/docs/static", "/openapi.json", "/api/webhooks/github"}
+    {"/", "/livez", "/readyz", "/metrics", "/docs", "/docs/static", "/openapi.json", "/api/webhooks/github"}
 )
 
 SUMMARY = "Tasks done by coding agents: create, run, follow, collect the result."

@@ -16,8 +16,7 @@ import pytest
 
 from app.agents.budget import Budget
 from app.agents.catalog import load_catalog
-from app.agents.errors import AgentCancelled, AgentFailed, AgentNotInstalled, BudgetSpent
-from app.agents.installation import find_installed
+from app.agents.errors import AgentCancelled, AgentFailed, BudgetSpent
 from app.agents.kept_session import unpack
 from app.agents.network import NetworkRules
 from app.agents.sandbox import Sandbox
@@ -29,10 +28,10 @@ from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, event
 from tests.agents.test_conversation import Letters
 from tests.support.model_server import ModelServer, Refuse, Say, Shell, Write, model_server
 from tests.support.processes import free_port
+from tests.support.real_agents import agents_folder, require_agent
 
 pytestmark = pytest.mark.real_agents
 
-AGENTS = Path(__file__).parents[2] / ".taskbeacon" / "agents"
 MODELS = {
     "claude": "claude-sonnet-4-6",
     "codex": "gpt-5.5",
@@ -74,7 +73,7 @@ class RealRunner:
         self._name = name
         self._fields: dict[str, Any] = {
             "adapter": load_catalog().find(name),
-            "agents": AGENTS,
+            "agents": agents_folder(),
             "model": MODELS[name],
             "sandbox": sandbox,
             "network": NetworkRules(level=AgentNetwork.MODEL_ONLY),
@@ -103,21 +102,12 @@ class RealRunner:
 @pytest.fixture(params=MODELS)
 def agent(request: pytest.FixtureRequest) -> str:
     name: str = request.param
-    if name not in USUAL_AGENTS and not is_installed(name):
-        pytest.skip(f"not installed: make agents AGENTS={name}")
     return name
-
-
-def is_installed(name: str) -> bool:
-    try:
-        find_installed(load_catalog().find(name), os.environ, AGENTS)
-    except AgentNotInstalled:
-        return False
-    return True
 
 
 @pytest.fixture
 def real(runner: Runner, model: ModelServer, sandbox: Sandbox, agent: str) -> RealRunner:
+    require_agent(agent, agents_folder())
     return RealRunner(runner, model, sandbox, agent)
 
 

@@ -9,6 +9,7 @@ from app.config import Settings
 
 _EXAMPLE = Path(__file__).parents[2] / ".env.example"
 _ENTRY = re.compile(r"^# (?P<explanation>.+)\n#?TASKBEACON_(?P<name>\w+)=", re.MULTILINE)
+_GIVEN = re.compile(r"^#?(?P<name>TASKBEACON_\w+)=(?P<value>.*)$", re.MULTILINE)
 _ACTIVE = re.compile(r"^(?P<name>TASKBEACON_\w+)=(?P<value>.*)$", re.MULTILINE)
 
 
@@ -22,13 +23,22 @@ def test_example_explains_every_setting_as_the_code_does() -> None:
 
 
 def test_example_values_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = dict(_ACTIVE.findall(_EXAMPLE.read_text(encoding="utf-8")))
+    values = dict(_GIVEN.findall(_EXAMPLE.read_text(encoding="utf-8")))
     for name, value in values.items():
         monkeypatch.setenv(name, value)
 
     settings = Settings()
 
     assert {f"TASKBEACON_{name.upper()}" for name in settings.model_fields_set} == set(values)
+
+
+def test_example_leaves_the_servers_of_compose_alone() -> None:
+    """compose.yaml reads the same file, and its containers cannot reach `localhost`."""
+    active = dict(_ACTIVE.findall(_EXAMPLE.read_text(encoding="utf-8")))
+
+    assert [name for name, value in active.items() if re.search(r"://.*localhost", value)] == [
+        "TASKBEACON_CORS_ORIGINS"
+    ]
 
 
 def test_example_has_a_development_stack_send_no_real_pushes() -> None:

@@ -1,5 +1,6 @@
 """Every failure of a command is one clear line on standard error, nothing on standard output, and an exit code."""
 
+import json
 import subprocess
 from pathlib import Path
 from uuid import uuid4
@@ -223,3 +224,26 @@ def test_worker_names_the_sandbox_that_does_not_work_here(cli_database_url: str,
         "Error: The sandbox 'bubblewrap' does not work here: bwrap: "
     )
     assert "Traceback" not in ended.stderr
+
+
+def test_try_says_what_it_needs(taskbeacon: Taskbeacon, tmp_path: Path) -> None:
+    home = {"TASKBEACON_HOME": str(tmp_path)}
+
+    assert "start `make run` in another terminal" in refusal(taskbeacon("try", str(tmp_path), **home))
+    assert "say what claude is to do" in refusal(taskbeacon("try", ".", "--adapter", "claude", **home))
+    assert "--model is needed for goose" in refusal(
+        taskbeacon("try", ".", "Work.", "--adapter", "goose", **home)
+    )
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_variable_that_no_setting_reads_is_named_at_the_start(taskbeacon: Taskbeacon, command: str) -> None:
+    result = taskbeacon(
+        command, TASKBEACON_AGENT_CATALOG="/nonexistent", TASKBEACON_WORKER_CONCURENCY="hunter2"
+    )
+
+    warning = json.loads(result.stderr.splitlines()[0])
+    assert (warning["event"], warning["level"]) == ("settings.unknown", "warning")
+    assert warning["variable"] == "TASKBEACON_WORKER_CONCURENCY"
+    assert warning["meant"] == "TASKBEACON_WORKER_CONCURRENCY"
+    assert "hunter2" not in result.output

@@ -7,10 +7,11 @@ import sys
 import click
 import pytest
 
+from app import __version__
 from app.cli import main
 from tests.cli.conftest import Taskbeacon
 
-COMMANDS = ["serve", "worker", "agents", "migrate", "dev", "demo", "openapi", "admin"]
+COMMANDS = ["serve", "worker", "agents", "migrate", "dev", "demo", "try", "openapi", "admin"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -30,10 +31,17 @@ def test_overview_lists_every_command(taskbeacon: Taskbeacon) -> None:
     assert result.exit_code == 0
 
 
+def test_version_is_that_of_the_package(taskbeacon: Taskbeacon) -> None:
+    result = taskbeacon("--version")
+
+    assert (result.exit_code, result.stdout) == (0, f"taskbeacon {__version__}\n")
+
+
 def test_overview_waits_for_no_library() -> None:
     heavy = ("alembic", "arq", "fastapi", "pydantic", "sqlalchemy", "uvicorn")
     script = f"""
 import sys
+from app import __version__
 from app.cli import main
 main(["--help"], standalone_mode=False)
 assert not sys.modules.keys() & {set(heavy)}, sys.modules.keys() & {set(heavy)}

@@ -16,6 +16,7 @@ from app.models import Run, StagedArtifact
 from tests.support.assertions import assert_error
 from tests.support.outage import Interruptible, interruptible
 from tests.support.uploads import finalize_item, prepare, upload, upload_and_finalize
+from tests.support.waiting import patient
 
 QUICKLY_SECONDS = 8
 
@@ -90,7 +91,7 @@ async def test_finalising_fails_quickly_keeps_nothing_and_works_again(
     response = await client.post(f"{url}/finalize_upload", json=body)
 
     assert_unavailable(response)
-    assert time.monotonic() - began < QUICKLY_SECONDS
+    assert time.monotonic() - began < patient(QUICKLY_SECONDS)
     assert await session.scalar(select(func.count()).select_from(StagedArtifact)) == 0
     await server.resume()
     assert (await client.post(f"{url}/finalize_upload", json=body)).status_code == 200
@@ -114,7 +115,7 @@ async def test_files_of_a_run_fail_quickly_and_work_again(
     assert_unavailable(await client.post(url, json=body))
     assert_unavailable(await client.post(f"{url}/download", json=path))
 
-    assert time.monotonic() - began < 2 * QUICKLY_SECONDS
+    assert time.monotonic() - began < patient(2 * QUICKLY_SECONDS)
     await session.refresh(run)
     assert run.artifacts == [entry]
     await server.resume()
@@ -131,5 +132,5 @@ async def test_run_starts_without_the_store_and_takes_its_files(
     response = await client.post(f"{task_url}/run", json={"pending_user_artifact_ids": [finished["id"]]})
 
     assert response.status_code == 200, response.text
-    assert time.monotonic() - began < QUICKLY_SECONDS
+    assert time.monotonic() - began < patient(QUICKLY_SECONDS)
     assert response.json()["latest_run"]["artifacts"] == [finished]

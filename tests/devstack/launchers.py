@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.devstack.watchdog import snapshot
+from tests.support.waiting import patient
 
 __all__ = ["clean_environment", "ended", "launcher", "run_source", "wait_for"]
 
 _POLL_SECONDS = 0.05
-_RUN_SECONDS = 90
+_RUN_SECONDS = 200
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
@@ -59,7 +60,7 @@ def run_source(source: str, *arguments: str, prefix: Sequence[str] = ()) -> subp
 
 def wait_for(condition: Callable[[], object], *, seconds: float, what: str) -> None:
     """Return once the condition holds; fail after the deadline."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patient(seconds)
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain for: {what}"
         time.sleep(_POLL_SECONDS)

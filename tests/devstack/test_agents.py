@@ -10,6 +10,7 @@ from app.devstack.agents import USUAL_AGENTS, install_agents
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError
 from tests.support.processes import free_port
+from tests.support.real_agents import agents_folder, note_agents_folder, require_agent
 
 SOURCE = Path(__file__).parents[2] / "agents"
 
@@ -85,3 +86,23 @@ def lay_program(path: Path, script: str) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o700)
+
+
+@pytest.mark.parametrize("variable", ["TASKBEACON_HOME", "TASKBEACON_AGENTS"])
+def test_agents_are_tested_where_they_were_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """`make test-agents` looked into the checkout, whatever folder `make agents` was told to fill."""
+    monkeypatch.setenv("TASKBEACON_TEST_AGENTS", "")
+    monkeypatch.setenv(variable, str(tmp_path))
+
+    note_agents_folder()
+
+    assert agents_folder() == (tmp_path / "agents" if variable == "TASKBEACON_HOME" else tmp_path)
+
+
+def test_agent_that_only_some_install_is_skipped_without_it(tmp_path: Path) -> None:
+    """A test that chose OpenCode by itself went past the check, and failed where it was not installed."""
+    with pytest.raises(pytest.skip.Exception, match="make agents AGENTS=opencode"):
+        require_agent("opencode", tmp_path)
+    require_agent("claude", tmp_path)

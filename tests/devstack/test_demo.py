@@ -8,7 +8,7 @@ import pytest
 
 from tests.devstack.launchers import clean_environment, launcher
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_demo_shows_the_main_job_and_leaves_nothing(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_demo_shows_the_main_job_and_leaves_nothing(tmp_path: Path) -> None:
     )
 
     with launcher("-m", "app.cli", "demo", output=output, environment=environment) as process:
-        status = process.wait(200)
+        status = process.wait(500)
 
     shown = output.read_text()
     assert status == 0, shown

@@ -31,7 +31,7 @@ with Supervisor(on_output=lambda name, line: seen.append(name)) as supervisor:
     supervisor.remove_if_killed(Path(sys.argv[2]))
     for number, source in enumerate(json.loads(sys.argv[1])):
         supervisor.start(f"child {number}", [sys.executable, "-uc", source], environment=os.environ)
-    supervisor.wait(lambda: len(seen) == len(supervisor.children), what="all", timeout=20)
+    supervisor.wait(lambda: len(seen) == len(supervisor.children), what="all", timeout=100)
     print("ready", flush=True)
     try:
         supervisor.run_until_stopped()
@@ -70,7 +70,7 @@ def test_no_child_or_grandchild_outlives_its_launcher(
             process.send_signal(how)
             if number + 1 < len(signals):
                 wait_for(lambda: b"asked to stop" in output.read_bytes(), seconds=5, what="the first signal")
-        process.wait(20)
+        process.wait(100)
         wait_for(lambda: ended(family), seconds=15, what="the end of the whole family")
 
     # launcher, watchdog, the children, and the child of a child
@@ -91,7 +91,7 @@ def test_children_stop_in_reverse_order_of_their_start(tmp_path: Path) -> None:
         with Supervisor(on_output=lambda *line: seen.append(line)) as supervisor:
             for name in "abc":
                 supervisor.start(name, [sys.executable, "-uc", sys.argv[1], name], environment=os.environ)
-            supervisor.wait(lambda: len(seen) == 3, what="all", timeout=20)
+            supervisor.wait(lambda: len(seen) == 3, what="all", timeout=100)
         """,
         child,
     )
@@ -110,7 +110,7 @@ def test_child_that_ends_while_waited_for_is_named_with_its_last_lines(tmp_path:
             command = ["sh", "-c", "echo cannot bind; exit 3"]
             supervisor.start("server", command, environment=os.environ, log=Path(sys.argv[1]))
             try:
-                supervisor.wait(lambda: False, what="server", timeout=20)
+                supervisor.wait(lambda: False, what="server", timeout=100)
             except DevstackError as error:
                 print(error)
         """,
@@ -158,10 +158,10 @@ def test_command_returns_standard_output_and_logs_the_rest(tmp_path: Path) -> No
         from app.devstack.errors import DevstackError
         with Supervisor() as supervisor:
             command = ["sh", "-c", "echo result; echo remark >&2"]
-            print(supervisor.run("tool", command, environment=os.environ, log=Path(sys.argv[1]), timeout=20))
+            print(supervisor.run("tool", command, environment=os.environ, log=Path(sys.argv[1]), timeout=100))
             try:
                 command = ["sh", "-c", "echo reason >&2; exit 4"]
-                supervisor.run("tool", command, environment=os.environ, log=Path(sys.argv[1]), timeout=20)
+                supervisor.run("tool", command, environment=os.environ, log=Path(sys.argv[1]), timeout=100)
             except DevstackError as error:
                 print(error)
         """,

@@ -1,10 +1,13 @@
 """`taskbeacon dev` as a person has it: start, a second one, stop, kill, start again."""
 
 import json
+import os
+import re
 import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 
 from app.devstack.watchdog import snapshot
 from tests.devstack.launchers import clean_environment, ended, launcher, run_source, wait_for
+from tests.support.command_line import run_taskbeacon
 
 DEV = ("-m", "app.cli", "dev")
 DEV_JSON_KEYS = {
@@ -52,13 +56,25 @@ for number in sys.argv[1:]:
     with stop_on_signals(supervisor):
         os.kill(os.getpid(), int(number))
         try:
-            supervisor.wait(lambda: False, what="a signal", timeout=20)
+            supervisor.wait(lambda: False, what="a signal", timeout=100)
         except StopRequested:
             print("asked to stop by", number)
 """
+HUNG_UP = """
+from app.devstack.processes import Supervisor
+from app.devstack.stack import stop_on_signals
+import os
+supervisor = Supervisor()
+with stop_on_signals(supervisor):
+    os.kill(os.getpid(), signal.SIGHUP)
+    supervisor.wait(iter([False, True]).__next__, what="nothing", timeout=60)
+    print("went on")
+"""
 MAKE = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
 
-pytestmark = pytest.mark.timeout(240)
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.timeout(600)
 
 
 @contextmanager
@@ -87,6 +103,9 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
         }  # fmt: skip
         assert dev["pids"]["launcher"] == process.pid
         first_key = use(dev)
+        run_pasted(home, dev)
+        try_repository(home, tmp_path / "my project")
+        paste_readme(home)
         refuse_second(home, process.pid)
         family = snapshot([process.pid])
         assert set(dev["pids"].values()) <= family.keys()
@@ -98,7 +117,7 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
         assert (home / "dev.json").exists()
 
     shown = home.with_suffix(".output").read_text()
-    assert all(text in shown for text in (dev["base_url"], f"{dev['base_url']}/docs", first_key, "curl "))
+    assert all(text in shown for text in (dev["base_url"], f"{dev['base_url']}/docs", first_key))
     with stack(home) as (process, dev):
         assert dev["pids"]["launcher"] == process.pid
         assert use(dev) == first_key
@@ -106,7 +125,7 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
 
         process.send_signal(signal.SIGTERM)
 
-        assert process.wait(30) == 0
+        assert process.wait(100) == 0
         wait_for(lambda: ended(family), seconds=5, what="the end of all processes")
         assert not (home / "dev.json").exists()
 
@@ -122,11 +141,97 @@ def use(dev: dict[str, Any]) -> str:
     return str(dev["api_key"])
 
 
+def run_pasted(home: Path, dev: dict[str, Any]) -> None:
+    """Paste what the launcher printed for another terminal."""
+    shown = home.with_suffix(".output").read_text()
+    (request,) = re.findall(r"^ +(curl .+)$", shown, re.MULTILINE)
+    done = subprocess.run(
+        ["sh", "-c", f"{request} --silent --fail"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["id"] == dev["user_id"]
+    (attempt,) = re.findall(r"^ +(.+ try) \S+$", shown, re.MULTILINE)
+    assert attempt.startswith(f"TASKBEACON_HOME={home} ")
+    listed = subprocess.run(
+        ["sh", "-c", f"env {attempt} --help"], capture_output=True, text=True, check=False
+    )
+    assert "REPOSITORY" in listed.stdout, listed.stderr
+    answer = httpx.options(
+        f"{dev['base_url']}/api/users/@me/",
+        headers={"Origin": "http://localhost:5173", "Access-Control-Request-Method": "GET"},
+    )
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
+
+
+def try_repository(home: Path, checkout: Path) -> None:
+    """Have the built-in agent work on a checkout with a change of its reader's, which stays as it is."""
+    git(checkout, "init", "--quiet", "--initial-branch=trunk", str(checkout))
+    (checkout / "notes.txt").write_text("first\n")
+    git(checkout, "add", ".")
+    git(checkout, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "-m", "First")
+    (checkout / "notes.txt").write_text("mine\n")
+    before = git(checkout, "status", "--porcelain=v2", "--branch")
+
+    shown = run_taskbeacon("try", str(checkout), TASKBEACON_HOME=str(home))
+
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "not committed stay out" in shown.stdout
+    found = re.search(r"Branch (taskbeacon/\S+) is in ", shown.stdout)
+    assert found is not None, shown.stdout
+    assert git(checkout, "diff", "--name-only", f"trunk...{found[1]}") == "REPOSITORY-MAP.md\n"
+    assert git(checkout, "status", "--porcelain=v2", "--branch") == before
+    assert git(checkout, "branch", "--format=%(refname:short)").split() == [found[1], "trunk"]
+    failing = run_taskbeacon("try", str(checkout), "```sh\nexit 3\n```", TASKBEACON_HOME=str(home))
+    assert failing.returncode == 1
+    assert "failed" in failing.stdout
+    assert "Traceback" not in failing.stderr
+
+
+def paste_readme(home: Path) -> None:
+    """Paste every snippet of the README that uses the API, in one go."""
+    text = (ROOT / "README.md").read_text()
+    chapters = text[text.index("## First steps") : text.index("## Agents")]
+    fence = re.compile(r"^(`{3,})sh\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
+    script = "".join(snippet for _, snippet in fence.findall(chapters))
+
+    pasted = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=ROOT,
+        env=clean_environment(TASKBEACON_HOME=str(home)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert (pasted.returncode, pasted.stderr) == (0, ""), pasted.stdout
+    for told in ("Hello from an agent", "Be friendly.", "+Be friendly.", '"last_accepted_seq":1', "accepted"):
+        assert told in pasted.stdout, pasted.stdout
+    alone = subprocess.run(
+        ["bash", "-c", script],
+        cwd=home,
+        env=clean_environment(TASKBEACON_HOME=str(home / "nothing")),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert "no id in the answer" in alone.stderr
+    assert "Traceback" not in alone.stderr
+
+
+def git(folder: Path, *arguments: str) -> str:
+    folder.mkdir(exist_ok=True)
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, env=clean_environment(), capture_output=True, text=True, check=True
+    ).stdout
+
+
 def refuse_second(home: Path, first: int) -> None:
     output = home.with_suffix(".second")
     environment = clean_environment(TASKBEACON_HOME=str(home), PORT="0")
     with launcher(*DEV, output=output, environment=environment) as second:
-        assert second.wait(30) == 1
+        assert second.wait(100) == 1
     assert f"already runs in {home} (process {first}" in output.read_text()
     assert (home / "dev.json").exists()
 
@@ -153,6 +258,38 @@ def test_launcher_stops_with_the_make_that_started_it(tmp_path: Path) -> None:
     assert b"asked to stop" in output.read_bytes()
 
 
+# Leads a session of its own on a terminal, and passes no signal on to what it started in the background.
+LEADER = """
+import fcntl, os, signal, subprocess, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, lambda *_: None)
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], process_group=0, stdout=open(sys.argv[2], "w"))
+child.wait()
+"""
+
+
+def test_launcher_stops_with_its_terminal_whoever_leads_the_session(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", LEADER, WAITING, str(output)]
+    with subprocess.Popen(command, stdin=theirs, env=clean_environment(), start_new_session=True) as leader:
+        os.close(theirs)
+        wait_for(
+            lambda: output.exists() and b"waiting" in output.read_bytes(), seconds=30, what="the launcher"
+        )
+
+        os.close(ours)
+
+        leader.wait(100)
+    assert b"asked to stop" in output.read_bytes()
+
+
+def test_launcher_under_nohup_outlives_its_terminal() -> None:
+    told = run_source(f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n{HUNG_UP}")
+
+    assert told.stdout == "went on\n", told.stderr
+
+
 def test_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
     output, home = tmp_path / "output", tmp_path / "home"
     with socket.socket() as taker:
@@ -161,7 +298,7 @@ def test_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
         port = taker.getsockname()[1]
         environment = clean_environment(TASKBEACON_HOME=str(home), PORT=str(port))
         with launcher(*DEV, output=output, environment=environment) as process:
-            assert process.wait(30) == 1
+            assert process.wait(100) == 1
 
     assert f"port {port} on 127.0.0.1 is taken" in output.read_text()
     assert "PORT=0" in output.read_text()

@@ -14,7 +14,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 __all__ = ["Explorer", "exploring"]
 
-_WAIT_SECONDS = 30
+_WAIT_SECONDS = 100
 _POLL_SECONDS = 0.1
 _FLAGS = (
     "--headless",

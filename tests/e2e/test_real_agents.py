@@ -10,10 +10,10 @@ from tests.e2e.test_processes import wait_for_run
 from tests.fixtures.worker import Repositories
 from tests.support.model_server import Say, Shell, Write, model_server
 from tests.support.processes import service_process
+from tests.support.real_agents import agents_folder
 
 pytestmark = pytest.mark.real_agents
 
-AGENTS = Path(__file__).parents[2] / ".taskbeacon" / "agents"
 MODELS = {"claude": "claude-sonnet-4-6", "codex": "gpt-5.5"}
 KEYS = {"ANTHROPIC_API_KEY": "sk-ant-test-sauerkraut", "OPENAI_API_KEY": "sk-test-sauerkraut"}
 
@@ -31,7 +31,7 @@ async def test_run_by_a_real_agent_ends_in_a_pushed_branch(
             settings=settings,
             log=tmp_path / "worker.log",
             TASKBEACON_HOME=str(tmp_path / "home"),
-            TASKBEACON_AGENTS=str(AGENTS),
+            TASKBEACON_AGENTS=str(agents_folder()),
             TASKBEACON_GIT_BASE_URL=repositories.base_url,
             ANTHROPIC_BASE_URL=model.url,
             OPENAI_BASE_URL=f"{model.url}/v1",

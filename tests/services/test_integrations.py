@@ -61,9 +61,9 @@ async def test_user_integration_keeps_its_token_encrypted(session: AsyncSession,
 async def test_unknown_kind_is_refused(session: AsyncSession, cipher: Cipher) -> None:
     project, user = await make_project(session), await make_user(session)
 
-    with pytest.raises(InvalidInput, match='"gitlab" is not a valid choice'):
+    with pytest.raises(InvalidInput, match='"gitlab" is not a valid choice; choose from github'):
         await create_integration(session, cipher, project_id=project.id, kind="gitlab")
-    with pytest.raises(InvalidInput, match='"gitlab" is not a valid choice'):
+    with pytest.raises(InvalidInput, match='"gitlab" is not a valid choice; choose from github'):
         await create_user_integration(session, cipher, user_id=user.id, kind="gitlab")
 
 

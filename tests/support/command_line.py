@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["run_taskbeacon"]
 
 _CHECKOUT = Path(__file__).parents[2]
-_TIMEOUT_SECONDS = 60
+_TIMEOUT_SECONDS = 200
 
 
 def run_taskbeacon(

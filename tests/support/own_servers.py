@@ -13,7 +13,7 @@ from app.services.schema_upgrade import upgrade_schema
 
 __all__ = ["OwnServer", "OwnServers", "own_servers"]
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 
 
 class OwnServer:

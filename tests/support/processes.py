@@ -17,9 +17,9 @@ from tests.support.waiting import eventually
 
 __all__ = ["ServiceProcess", "address_of", "free_port", "service_process", "wait_until_ready"]
 
-_STOP_SECONDS = 15
+_STOP_SECONDS = 60
 # A start takes a second, and many times that where all processors are busy.
-_START_SECONDS = 60
+_START_SECONDS = 180
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 

@@ -11,7 +11,7 @@ import orjson
 
 __all__ = ["StreamReader", "Told", "following"]
 
-_WAIT_SECONDS = 40
+_WAIT_SECONDS = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,84 @@
+"""`taskbeacon try`: an agent on the reader's own repository."""
+
+import sys
+from pathlib import Path
+
+import click
+
+import app
+from app.cli.database import with_sessions
+from app.cli.settings import development_settings, stack_settings
+from app.config import Settings
+from app.db import SessionFactory, unit_of_work
+from app.devstack.console import Console
+from app.devstack.errors import DevstackError
+from app.devstack.home import Home, read_json
+from app.devstack.trial import DEFAULT_PROMPT, MODELS, RunningStack, Trial, run_trial
+from app.devstack.trial_project import find_or_make_project
+from app.devstack.trial_repository import TrialRepository
+from app.security import Cipher
+
+__all__ = ["trial"]
+
+
+@click.command("try")
+@click.argument("repository")
+@click.argument("prompt", required=False)
+@click.option(
+    "--adapter", help="Agent: claude, codex, … Default: runbook, which performs the prompt's fenced blocks."
+)
+@click.option(
+    "--model",
+    help=f"Its model. Default: {', '.join(f'{model} for {name}' for name, model in MODELS.items())}.",
+)
+@click.pass_context
+def trial(
+    context: click.Context, repository: str, prompt: str | None, adapter: str | None, model: str | None
+) -> None:
+    """Have an agent work on REPOSITORY (a folder, an address, or organization/repository) and get its work as a branch.
+
+    PROMPT says what is to be done; `-` reads it from standard input. `make run` must be going. Your working tree is
+    left alone.
+    """
+    if adapter is not None and prompt is None:
+        raise click.UsageError(f"say what {adapter} is to do, as PROMPT.")
+    model = model or MODELS.get(adapter or "")
+    if adapter is not None and model is None:
+        raise click.UsageError(f"--model is needed for {adapter}.")
+    text = sys.stdin.read() if prompt == "-" else prompt or DEFAULT_PROMPT
+    home = _running_home()
+    copies = home.root / "repositories"
+    settings = stack_settings(home.root)
+    try:
+        source = TrialRepository.named(copies, repository, base_url=settings.git_base_url)
+    except DevstackError as error:
+        raise click.ClickException(str(error)) from error
+    stack = _join(home, settings, copies.as_uri())
+    wanted = Trial(prompt=text, adapter=adapter, model=model)
+    context.exit(run_trial(stack, source, wanted, Console()))
+
+
+def _running_home() -> Home:
+    """Return the home of the stack that runs: that of the settings, or of the checkout that this command is from."""
+    settings = development_settings()
+    homes = [Home(settings.home)]
+    if "home" not in settings.model_fields_set:
+        homes.append(Home(Path(app.__file__ or "").absolute().parents[1] / settings.home))
+    for home in homes:
+        if home.is_running() and home.dev_json.exists():
+            return home
+    raise click.ClickException(
+        f"no development stack runs in {homes[0].root}: start `make run` in another terminal"
+    )
+
+
+def _join(home: Home, settings: Settings, git_url: str) -> RunningStack:
+    dev = read_json(home.dev_json)
+
+    async def work(sessions: SessionFactory) -> int:
+        async with unit_of_work(sessions) as session:
+            cipher = Cipher(settings.secret_keys)
+            return await find_or_make_project(session, cipher, user_id=dev["user_id"], git_url=git_url)
+
+    project_id = with_sessions(settings, work)
+    return RunningStack(base_url=dev["base_url"], api_key=dev["api_key"], project_id=project_id)

@@ -1,0 +1,88 @@
+"""A client of a running stack, as the demo and `taskbeacon try` are: requests, and a run's result on the console."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from app.devstack.console import Console
+from app.devstack.errors import DevstackError
+from app.enums import RunStatus
+
+__all__ = [
+    "REQUEST_SECONDS",
+    "explained",
+    "project_client",
+    "read_patch",
+    "request",
+    "show_patch",
+    "show_result",
+]
+
+REQUEST_SECONDS = 30.0
+_SHOWN_PATCH_LINES = 30
+
+
+def project_client(base_url: str, project_id: int, api_key: str) -> httpx.Client:
+    """Return a client whose paths begin below the project."""
+    return httpx.Client(
+        base_url=f"{base_url}/api/projects/{project_id}/",
+        headers={"Authorization": f"Bearer {api_key}"},
+        timeout=REQUEST_SECONDS,
+        trust_env=False,  # a proxy has no business between us and our own API
+    )
+
+
+def request(client: httpx.Client, method: str, path: str, **body: Any) -> dict[str, Any]:  # Any: JSON
+    """Return the JSON object of the answer. Raises DevstackError."""
+    with explained(f"{method} {path} failed"):
+        answer = client.request(method, path, json=body if method != "GET" else None)
+    if answer.is_error:
+        raise DevstackError(f"{method} {path} was answered {answer.status_code}: {answer.text[:500]}")
+    value: dict[str, Any] = answer.json()
+    return value
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn a failure of HTTP in the block into a DevstackError."""
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise DevstackError(f"{what}: {error}") from error
+
+
+def show_result(console: Console, run: dict[str, Any]) -> None:
+    """Print how a run ended and its output."""
+    good = run["status"] == RunStatus.COMPLETED
+    console.line()
+    console.title(f"Result: {console.style(run['status'], 'green' if good else 'red')}")
+    for line in json.dumps(run["output"], indent=2, ensure_ascii=False).splitlines():
+        console.line(f"  {line}")
+
+
+def read_patch(
+    client: httpx.Client, plain: httpx.Client, run: dict[str, Any], path: str
+) -> tuple[dict[str, Any], str] | None:
+    """Return the artifact of the run's patch and its text, None where it left none. Raises DevstackError."""
+    artifact = next((artifact for artifact in run["artifacts"] if artifact["name"].endswith(".patch")), None)
+    if artifact is None:
+        return None
+    signed = request(client, "POST", f"{path}artifacts/presign/", storage_path=artifact["storage_path"])
+    with explained("the patch cannot be read"):
+        answer = plain.get(signed["url"]).raise_for_status()
+    return artifact, answer.text
+
+
+def show_patch(console: Console, artifact: dict[str, Any], text: str) -> None:
+    """Print the first lines of a patch."""
+    lines = text.splitlines()
+    console.line()
+    console.title(f"Patch ({artifact['name']}, {artifact['size']} bytes)")
+    for line in lines[:_SHOWN_PATCH_LINES]:
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
+        console.styled(f"  {line[:160]}", style)
+    if len(lines) > _SHOWN_PATCH_LINES:
+        console.styled(f"  … {len(lines) - _SHOWN_PATCH_LINES} more lines", "dim")

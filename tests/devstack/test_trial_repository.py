@@ -1,0 +1,108 @@
+"""The copy that an agent works on, and the one branch that the reader's checkout gets."""
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.devstack.errors import DevstackError
+from app.devstack.trial_repository import TrialRepository
+from tests.devstack.launchers import clean_environment
+
+
+def git(folder: Path, *arguments: str) -> str:
+    names = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+    return subprocess.run(
+        ["git", *names, *arguments],
+        cwd=folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    folder = tmp_path / "my. project"
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--initial-branch=trunk")
+    (folder / "file").write_text("one\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message=One")
+    return folder
+
+
+def test_copy_follows_the_checkout(checkout: Path, tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    repository = TrialRepository(copies, str(checkout))
+
+    assert repository.copy() == "trunk"
+    assert not repository.has_changes()
+    git(checkout, "commit", "--quiet", "--amend", "--message=Two")  # history may be written again
+    git(checkout, "switch", "--quiet", "--create=feature")
+    (checkout / "file").write_text("mine\n")
+
+    assert TrialRepository(copies, f"{checkout}/").copy() == "feature"
+    assert repository.has_changes()
+    copy = copies / repository.name
+    assert git(copy, "rev-parse", "HEAD") == git(checkout, "rev-parse", "HEAD")
+    assert repository.name.startswith("try/my-project-")
+
+
+def test_repository_is_found_by_what_people_call_it(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "src").mkdir()
+
+    def named(name: str) -> str:
+        return TrialRepository.named(tmp_path, name, base_url="https://git.example.com/").source
+
+    assert named(str(checkout / "src")) == named(f"{checkout}/") == str(checkout)
+    assert named("acme/shop") == "https://git.example.com/acme/shop"
+    assert named("git@git.example.com:acme/shop") == "git@git.example.com:acme/shop"
+    with pytest.raises(DevstackError, match="not a git repository"):
+        named(str(tmp_path))
+
+
+def test_detached_checkout_is_copied_to_main(checkout: Path, tmp_path: Path) -> None:
+    git(checkout, "checkout", "--quiet", "--detach")
+
+    assert TrialRepository(tmp_path / "copies", str(checkout)).copy() == "main"
+
+
+def test_branch_comes_back_and_nothing_else_happens(checkout: Path, tmp_path: Path) -> None:
+    repository = TrialRepository(tmp_path / "copies", str(checkout))
+    repository.copy()
+    copy = tmp_path / "copies" / repository.name
+    git(copy, "branch", "taskbeacon/x")
+    hook = checkout / ".git" / "hooks" / "reference-transaction"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/hooked\n")
+    hook.chmod(0o700)
+    before = {path: path.stat().st_mtime_ns for path in (checkout / "file", checkout / ".git" / "index")}
+
+    hint = repository.bring_back("taskbeacon/x")
+
+    assert git(checkout, *shlex.split(hint)[1:]) == ""
+    assert git(checkout, "branch", "--format=%(refname:short)").split() == ["taskbeacon/x", "trunk"]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert not (checkout / ".git" / "FETCH_HEAD").exists()
+    assert not (tmp_path / "hooked").exists()
+
+
+def test_repository_elsewhere_is_copied_by_its_address(checkout: Path, tmp_path: Path) -> None:
+    repository = TrialRepository(tmp_path / "copies", checkout.as_uri())
+
+    assert (repository.copy(), repository.has_changes()) == ("trunk", False)
+    assert repository.bring_back("taskbeacon/x").startswith("git fetch ")
+
+
+@pytest.mark.parametrize("kind", ["no repository", "no commit", "no folder"])
+def test_what_cannot_be_copied_is_named(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "folder"
+    if kind != "no folder":
+        folder.mkdir()
+    if kind == "no commit":
+        git(folder, "init", "--quiet")
+
+    with pytest.raises(DevstackError, match=f"{folder} (cannot be copied|has no commit)"):
+        TrialRepository(tmp_path / "copies", str(folder)).copy()
