@@ -288,12 +288,17 @@ class AgentSession:
                 async with asyncio.timeout(patience):
                     await self._process.wait()
         finally:
-            if self._terminals is not None:
-                await self._terminals.close()
             # A process counts as running until its output was read to the end, and the agent may be talking still.
-            _, _, _ = await asyncio.gather(
-                self._process.stop(patience), self._listener, read_bounded(self._process.stdout, 0)
+            _, _, _, _ = await asyncio.gather(
+                self._close_terminals(patience),
+                self._process.stop(patience),
+                self._listener,
+                read_bounded(self._process.stdout, 0),
             )
+
+    async def _close_terminals(self, patience: float) -> None:
+        if self._terminals is not None:
+            await self._terminals.close(patience)
 
     async def _ask(
         self, request: Awaitable[Any], within: float | None = None

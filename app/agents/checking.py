@@ -17,11 +17,13 @@ from app.agents.spawning import PLAIN_ENVIRONMENT
 from app.agents.streams import last_lines
 from app.agents.structured import MISSING
 from app.agents.uninterrupted import uninterrupted
+from app.agents.watch import RunWatch
 from app.enums import AgentNetwork
 
 __all__ = ["CHECK_SECONDS", "check_apart", "check_given"]
 
 CHECK_SECONDS = 10.0
+_GRACE_SECONDS = 0.2
 _PROGRAM = "app.agents.schema_check"
 # Checks of given outputs at a time; each is a process that may be kept busy for all of its seconds.
 _PLACES = asyncio.Semaphore(4)
@@ -34,20 +36,23 @@ async def check_apart(
     output: Any,
     schema: Any,
     *,
+    watch: RunWatch,
     seconds: float = CHECK_SECONDS,
 ) -> None:
-    """Do what `schema_check.check_output` does, in the sandbox.
+    """Do what `schema_check.check_output` does, in the sandbox and as a process of a run.
 
     Raises OutputInvalid, also when there is no output, and when it takes over `seconds`.
     """
     if output is MISSING:
         raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
-    process = await sandbox.start(
-        module_command(_PROGRAM, libraries=True),
-        confinement,
-        confined_environment(environment, confinement),
-        network=AgentNetwork.NONE,
-        stdin=asyncio.subprocess.PIPE,
+    process = await watch.follow(
+        await sandbox.start(
+            module_command(_PROGRAM, libraries=True),
+            confinement,
+            confined_environment(environment, confinement),
+            network=AgentNetwork.NONE,
+            stdin=asyncio.subprocess.PIPE,
+        )
     )
     try:
         async with asyncio.timeout(seconds):
@@ -57,7 +62,7 @@ async def check_apart(
             f"Checking the structured output against the task's JSON schema took over {seconds:g} s."
         ) from None
     finally:
-        await uninterrupted(process.stop())
+        await uninterrupted(process.stop(_GRACE_SECONDS))
     if process.returncode != 0:
         reason = last_lines(complaint.decode(errors="replace"))
         raise OutputInvalid(f"The structured output could not be checked: {reason}")
