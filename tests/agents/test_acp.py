@@ -162,7 +162,7 @@ async def test_agent_that_hangs_up_is_ended(stage: Stage) -> None:
 
 async def test_line_without_end_breaks_the_protocol(stage: Stage) -> None:
     async with stage.play("long_line") as talk:
-        with pytest.raises(AgentCrashed, match="broke the protocol: it sent a line of more than 16 MiB"):
+        with pytest.raises(AgentCrashed, match="broke the protocol: it sent a line of more than 8 MiB"):
             await talk.prompt()
 
 
