@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any  # JSON
 
 from app.agents.errors import OutputInvalid
+from app.agents.fair_places import FairPlaces
 from app.agents.inside import module_command
 from app.agents.sandbox import Confinement, Sandbox, confined_environment
 from app.agents.spawning import PLAIN_ENVIRONMENT
@@ -25,8 +26,9 @@ __all__ = ["CHECK_SECONDS", "check_apart", "check_given"]
 CHECK_SECONDS = 10.0
 _GRACE_SECONDS = 0.2
 _PROGRAM = "app.agents.schema_check"
-# Checks of given outputs at a time; each is a process that may be kept busy for all of its seconds.
-_PLACES = asyncio.Semaphore(4)
+# Checks of given outputs at a time; each is a process that may be kept busy for all of its seconds. Those of one
+# project leave places to others.
+_PLACES = FairPlaces(4, share=2, waiting=10)
 
 
 async def check_apart(
@@ -70,12 +72,12 @@ async def check_apart(
         raise OutputInvalid(said.decode())
 
 
-async def check_given(output: Any, schema: Any, *, seconds: float = CHECK_SECONDS) -> None:
+async def check_given(output: Any, schema: Any, *, project_id: int, seconds: float = CHECK_SECONDS) -> None:
     """Do what `check_output` does for an output that a client gave: no workspace, so nothing to be kept from it.
 
-    Raises OutputInvalid, also when it takes over `seconds`.
+    Raises OutputInvalid, also when it takes over `seconds`, and TooManyWait if as many of the project's wait as may.
     """
-    async with _PLACES:
+    async with _PLACES.taken(project_id):
         try:
             checked = await asyncio.to_thread(_check, json.dumps([output, schema]).encode(), seconds)
         except subprocess.TimeoutExpired:

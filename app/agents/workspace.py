@@ -59,8 +59,9 @@ result=$1 work=$2 own=$3 base=$4 bundle=$5 subject=$6
 shift 6
 set -e
 taken=0
-# Git waits for what it opens, and may open any of these: as one of its own files, or by a name like .gitattributes.
-pipes=$(find . "$HOME" "$TMPDIR" -type p -print -delete 2>/dev/null | tail -n {_MOST_NAMED}) || :
+# Git waits for what it opens, and may open any of these: as one of its own files, or by a name like .gitattributes. Of
+# the output it is told later what it is.
+pipes=$(find . "$HOME" "$TMPDIR" ! -path "./$own/output.json" -type p -print -delete 2>/dev/null | tail -n {_MOST_NAMED}) || :
 if [ -n "$pipes" ]; then
     echo "Named pipes stay behind:" $pipes >&2
     taken={_NOT_ALL_TAKEN}

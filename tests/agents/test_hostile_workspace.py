@@ -314,7 +314,6 @@ PIPES = {
     "nested gitfile": "mkdir sub; mkfifo sub/.git; echo x > sub/f",
     "behind a link": "mkfifo ../home/p; rm .git/HEAD; ln -s $HOME/p .git/HEAD",
     "attributes behind a link": "mkfifo $TMPDIR/p; ln -s $TMPDIR/p .gitattributes",
-    "output": "mkfifo .taskbeacon/output.json",
 }
 
 
