@@ -21,14 +21,14 @@ from app.agents.uninterrupted import uninterrupted
 from app.agents.watch import RunWatch
 from app.enums import AgentNetwork
 
-__all__ = ["CHECK_SECONDS", "check_apart", "check_given"]
+__all__ = ["CHECK_SECONDS", "PLACES", "check_apart", "check_given"]
 
 CHECK_SECONDS = 10.0
 _GRACE_SECONDS = 0.2
 _PROGRAM = "app.agents.schema_check"
 # Checks of given outputs at a time; each is a process that may be kept busy for all of its seconds. Those of one
 # project leave places to others.
-_PLACES = FairPlaces(4, share=2, waiting=10)
+PLACES = FairPlaces(4, share=2, waiting=10)
 
 
 async def check_apart(
@@ -77,9 +77,11 @@ async def check_given(output: Any, schema: Any, *, project_id: int, seconds: flo
 
     Raises OutputInvalid, also when it takes over `seconds`, and TooManyWait if as many of the project's wait as may.
     """
-    async with _PLACES.taken(project_id):
+    async with PLACES.taken(project_id):
         try:
-            checked = await asyncio.to_thread(_check, json.dumps([output, schema]).encode(), seconds)
+            question = json.dumps([output, schema]).encode()
+            # Its place is taken for as long as its process lives, whoever has stopped waiting for it.
+            checked = await uninterrupted(asyncio.to_thread(_check, question, seconds))
         except subprocess.TimeoutExpired:
             raise OutputInvalid(
                 f"Checking the output against the task's JSON schema took over {seconds:g} s."

@@ -54,9 +54,10 @@ from app.agents.mirrors import Mirrors
 from app.agents.network import Network, NetworkRules, open_network
 from app.agents.observer import Observer
 from app.agents.repository import Author, Changes
+from app.agents.result import RunResult
 from app.agents.sandbox import ConfinedProcess, Sandbox, confined_environment
-from app.agents.stopping import hurried
 from app.agents.steering import Mailbox, Nobody
+from app.agents.stopping import hurried
 from app.agents.structured import MISSING, output_correction, output_instructions, read_output
 from app.agents.transcript import notification
 from app.agents.uninterrupted import uninterrupted
@@ -123,21 +124,6 @@ class RunSpec:
     outbox: Path | None = None  # takes what the agent hands over, also of a run that failed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """What a run came to."""
-
-    structured: Any | None  # None also if the agent gave none
-    summary: str
-    head_branch: str | None  # None: nothing was pushed
-    head_sha: str | None
-    base_branch: str | None = None  # what the work is to go into
-    files_changed: list[str]
-    patch: bytes
-    patch_truncated: bool
-    left_out: str = ""  # what of the agent's work could not be kept, or is not in the patch
-
-
 async def perform(
     spec: RunSpec,
     emit: Emit,
@@ -176,20 +162,9 @@ async def perform(
         except AgentError as error:
             error.message = masker.text(error.message)
             if error.partial is not None:
-                error.partial = _masked(error.partial, masker)
+                error.partial = error.partial.masked(masker)
             raise
-    return _masked(result, masker)
-
-
-def _masked(result: RunResult, masker: Masker) -> RunResult:
-    """Return a result without the secrets that its agent knew. The patch is as it is, or it would not apply."""
-    return replace(
-        result,
-        summary=masker.text(result.summary),
-        left_out=masker.text(result.left_out),
-        structured=masker.value(result.structured),
-        files_changed=masker.value(result.files_changed),
-    )
+    return result.masked(masker)
 
 
 class _Run:

@@ -274,7 +274,7 @@ NESTED = (
 
 @pytest.mark.parametrize("again", [False, True], ids=["first", "again"])
 async def test_filter_of_a_nested_repository_does_not_run_while_work_is_gathered(
-    collector: Collector, tmp_path: Path, again: bool
+    collector: Collector, again: bool
 ) -> None:
     """Git starts `git status` in a repository that the index knows, and that obeys what is configured there."""
     async with open_workspace(collector.root, uuid.uuid4(), os.environ) as space:
