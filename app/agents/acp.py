@@ -29,6 +29,7 @@ from acp.schema import (
     SetSessionConfigOptionResponse,
     Usage,
 )
+from pydantic import ValidationError
 
 from app.agents.desk import Answer, Decide, Desk, Question
 from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed, SessionLost
@@ -49,6 +50,8 @@ _CLOSE_SECONDS = 2.0
 _HURRIED_SECONDS = 0.4
 _COMPLAINT_BYTES = 8 * 2**10
 _INVALID_PARAMS = -32602
+_REASON_CHARACTERS = 2000
+_STEP_CHARACTERS = 20_000
 _LOGGER = structlog.get_logger(__name__)
 
 
@@ -79,7 +82,7 @@ class AgentSession:
         self._work = work
         self._name = name
         self._transcript = Transcript(emit)
-        self._wire = Wire(process.stdout, process.stdin, self._transcript.add)
+        self._wire = Wire(process.stdout, process.stdin, self._transcript.add, self._transcript.note)
         self._terminals = Terminals(start_command) if start_command else None
         desk = Desk(
             work,
@@ -288,12 +291,17 @@ class AgentSession:
                 async with asyncio.timeout(patience):
                     await self._process.wait()
         finally:
-            if self._terminals is not None:
-                await self._terminals.close()
             # A process counts as running until its output was read to the end, and the agent may be talking still.
-            _, _, _ = await asyncio.gather(
-                self._process.stop(patience), self._listener, read_bounded(self._process.stdout, 0)
+            _, _, _, _ = await asyncio.gather(
+                self._close_terminals(patience),
+                self._process.stop(patience),
+                self._listener,
+                read_bounded(self._process.stdout, 0),
             )
+
+    async def _close_terminals(self, patience: float) -> None:
+        if self._terminals is not None:
+            await self._terminals.close(patience)
 
     async def _ask(
         self, request: Awaitable[Any], within: float | None = None
@@ -303,6 +311,13 @@ class AgentSession:
                 return await request
         except RequestError as error:
             raise _failure(self._name, error) from error
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise AgentCrashed(
+                f"The agent '{self._name}' broke the protocol: in its answer, {where or 'all'} is wrong "
+                f"({first['msg'][:_REASON_CHARACTERS]})."
+            ) from None
         except ConnectionError:
             await self._explain_end()
         except TimeoutError:
@@ -332,6 +347,6 @@ class AgentSession:
 def _failure(name: str, error: RequestError) -> AgentFailed:
     details = error.data.get("details") if isinstance(error.data, dict) else error.data
     if error.code == STEP_FAILED:
-        return AgentStepFailed(str(error))
+        return AgentStepFailed(str(error)[:_STEP_CHARACTERS])
     reason = f"{error}: {details}" if details else str(error)
-    return AgentFailed(f"The agent '{name}' reported an error: {reason[:2000]}")
+    return AgentFailed(f"The agent '{name}' reported an error: {reason[:_REASON_CHARACTERS]}")

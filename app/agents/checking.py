@@ -11,20 +11,24 @@ from collections.abc import Mapping
 from typing import Any  # JSON
 
 from app.agents.errors import OutputInvalid
+from app.agents.fair_places import FairPlaces
 from app.agents.inside import module_command
 from app.agents.sandbox import Confinement, Sandbox, confined_environment
 from app.agents.spawning import PLAIN_ENVIRONMENT
 from app.agents.streams import last_lines
 from app.agents.structured import MISSING
 from app.agents.uninterrupted import uninterrupted
+from app.agents.watch import RunWatch
 from app.enums import AgentNetwork
 
-__all__ = ["CHECK_SECONDS", "check_apart", "check_given"]
+__all__ = ["CHECK_SECONDS", "PLACES", "check_apart", "check_given"]
 
 CHECK_SECONDS = 10.0
+_GRACE_SECONDS = 0.2
 _PROGRAM = "app.agents.schema_check"
-# Checks of given outputs at a time; each is a process that may be kept busy for all of its seconds.
-_PLACES = asyncio.Semaphore(4)
+# Checks of given outputs at a time; each is a process that may be kept busy for all of its seconds. Those of one
+# project leave places to others.
+PLACES = FairPlaces(4, share=2, waiting=10)
 
 
 async def check_apart(
@@ -34,20 +38,23 @@ async def check_apart(
     output: Any,
     schema: Any,
     *,
+    watch: RunWatch,
     seconds: float = CHECK_SECONDS,
 ) -> None:
-    """Do what `schema_check.check_output` does, in the sandbox.
+    """Do what `schema_check.check_output` does, in the sandbox and as a process of a run.
 
     Raises OutputInvalid, also when there is no output, and when it takes over `seconds`.
     """
     if output is MISSING:
         raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
-    process = await sandbox.start(
-        module_command(_PROGRAM, libraries=True),
-        confinement,
-        confined_environment(environment, confinement),
-        network=AgentNetwork.NONE,
-        stdin=asyncio.subprocess.PIPE,
+    process = await watch.follow(
+        await sandbox.start(
+            module_command(_PROGRAM, libraries=True),
+            confinement,
+            confined_environment(environment, confinement),
+            network=AgentNetwork.NONE,
+            stdin=asyncio.subprocess.PIPE,
+        )
     )
     try:
         async with asyncio.timeout(seconds):
@@ -57,7 +64,7 @@ async def check_apart(
             f"Checking the structured output against the task's JSON schema took over {seconds:g} s."
         ) from None
     finally:
-        await uninterrupted(process.stop())
+        await uninterrupted(process.stop(_GRACE_SECONDS))
     if process.returncode != 0:
         reason = last_lines(complaint.decode(errors="replace"))
         raise OutputInvalid(f"The structured output could not be checked: {reason}")
@@ -65,14 +72,16 @@ async def check_apart(
         raise OutputInvalid(said.decode())
 
 
-async def check_given(output: Any, schema: Any, *, seconds: float = CHECK_SECONDS) -> None:
+async def check_given(output: Any, schema: Any, *, project_id: int, seconds: float = CHECK_SECONDS) -> None:
     """Do what `check_output` does for an output that a client gave: no workspace, so nothing to be kept from it.
 
-    Raises OutputInvalid, also when it takes over `seconds`.
+    Raises OutputInvalid, also when it takes over `seconds`, and TooManyWait if as many of the project's wait as may.
     """
-    async with _PLACES:
+    async with PLACES.taken(project_id):
         try:
-            checked = await asyncio.to_thread(_check, json.dumps([output, schema]).encode(), seconds)
+            question = json.dumps([output, schema]).encode()
+            # Its place is taken for as long as its process lives, whoever has stopped waiting for it.
+            checked = await uninterrupted(asyncio.to_thread(_check, question, seconds))
         except subprocess.TimeoutExpired:
             raise OutputInvalid(
                 f"Checking the output against the task's JSON schema took over {seconds:g} s."

@@ -24,7 +24,7 @@ from app.agents.wire import Message
 
 __all__ = ["Answer", "Decide", "Desk", "Question"]
 
-_FILE_BYTES = 8 * 2**20
+_FILE_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +99,18 @@ class Desk:
         limit: int | None = None,
         **_meta: Any,
     ) -> ReadTextFileResponse:
-        """Return a file of the workspace, or lines of it. Raises RequestError."""
+        """Return a file of the workspace, or lines of it. Raises RequestError, also for a file of over 4 MiB."""
         try:
-            content = await asyncio.to_thread(beneath.read_file, self._work, path, _FILE_BYTES)
+            content = await asyncio.to_thread(beneath.read_file, self._work, path, _FILE_BYTES + 1)
         except FileNotFoundError:
             raise RequestError.resource_not_found(path) from None
         except (PathRefused, OSError) as error:
             raise RequestError.invalid_params({"details": str(error)}) from None
-        lines = content.decode(errors="replace").splitlines(keepends=True)
-        first = max((line or 1) - 1, 0)
-        return ReadTextFileResponse(content="".join(lines[first : first + limit if limit else None]))
+        if len(content) > _FILE_BYTES:
+            # Half of it would be taken for the whole, and written back as that.
+            raise RequestError.invalid_params({"details": f"The file is larger than {_FILE_BYTES} bytes."})
+        part = await asyncio.to_thread(_lines, content, max((line or 1) - 1, 0), limit or None)
+        return ReadTextFileResponse(content=part.decode(errors="replace"))
 
     async def write_text_file(
         self,
@@ -126,3 +128,16 @@ class Desk:
         except (PathRefused, OSError) as error:
             raise RequestError.invalid_params({"details": str(error)}) from None
         return WriteTextFileResponse()
+
+
+def _lines(content: bytes, first: int, count: int | None) -> bytes:
+    """Return some lines of a text, by default all from the first on, without taking all of it apart."""
+    start = _end_of_lines(content, 0, first)
+    return content[start:] if count is None else content[start : _end_of_lines(content, start, count)]
+
+
+def _end_of_lines(content: bytes, start: int, count: int) -> int:
+    while count > 0 and start < len(content):
+        start = content.find(b"\n", start) + 1 or len(content)
+        count -= 1
+    return start

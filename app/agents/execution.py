@@ -10,7 +10,8 @@ Knows no database, no queue and no settings: everything comes in with the spec, 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -52,14 +53,15 @@ from app.agents.masking import FolderHider, Masker
 from app.agents.mirrors import Mirrors
 from app.agents.network import Network, NetworkRules, open_network
 from app.agents.observer import Observer
-from app.agents.repository import Author
+from app.agents.repository import Author, Changes
+from app.agents.result import RunResult
 from app.agents.sandbox import ConfinedProcess, Sandbox, confined_environment
 from app.agents.steering import Mailbox, Nobody
+from app.agents.stopping import hurried
 from app.agents.structured import MISSING, output_correction, output_instructions, read_output
 from app.agents.transcript import notification
 from app.agents.uninterrupted import uninterrupted
 from app.agents.usage import UsageMeter
-from app.agents.watch import watched
 from app.agents.wire import LINE_LIMIT
 from app.agents.working_time import WorkingTime
 from app.agents.workspace import Collected, Workspace, open_workspace
@@ -75,6 +77,7 @@ BeforeAgent = Callable[
 
 _LOGGER = structlog.get_logger(__name__)
 _SUMMARY_CHARACTERS = 10_000
+_COLLECT_TIME = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,20 +124,6 @@ class RunSpec:
     outbox: Path | None = None  # takes what the agent hands over, also of a run that failed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """What a run came to."""
-
-    structured: Any | None  # None also if the agent gave none
-    summary: str
-    head_branch: str | None  # None: nothing was pushed
-    head_sha: str | None
-    base_branch: str | None = None  # what the work is to go into
-    files_changed: list[str]
-    patch: bytes
-    patch_truncated: bool
-
-
 async def perform(
     spec: RunSpec,
     emit: Emit,
@@ -174,19 +163,9 @@ async def perform(
         except AgentError as error:
             error.message = hider.text(masker.text(error.message))
             if error.partial is not None:
-                error.partial = _masked(error.partial, masker)
+                error.partial = error.partial.masked(masker)
             raise
-    return _masked(result, masker)
-
-
-def _masked(result: RunResult, masker: Masker) -> RunResult:
-    """Return a result without the secrets that its agent knew. The patch is as it is, or it would not apply."""
-    return replace(
-        result,
-        summary=masker.text(result.summary),
-        structured=masker.value(result.structured),
-        files_changed=masker.value(result.files_changed),
-    )
+    return result.masked(masker)
 
 
 class _Run:
@@ -208,6 +187,7 @@ class _Run:
         self._spec = spec
         self._before_agent = before_agent
         self._emit = masker.emitting(emit)
+        self._masker = masker
         self._adapter = spec.adapter
         self._installed = installed
         self._wishes = Wishes(model=spec.model, effort=spec.reasoning_effort, mode=spec.permission_mode)
@@ -244,7 +224,8 @@ class _Run:
         collected = await self._collect()
         partial = self._result(collected)
         try:
-            result = replace(partial, structured=await self._structured())
+            async with self._within_limits():
+                result = replace(partial, structured=await self._structured())
             return await self._push(result, collected.head)
         except AgentError as error:
             error.partial = partial
@@ -259,8 +240,9 @@ class _Run:
                     asyncio.create_task(self._end_when_stopped()),
                     asyncio.create_task(self._conversation.listen()),
                 ]
-                await self._prepare()
-                await self._converse()
+                async with self._workspace.watch.limiting(self._spec.sandbox.policy):
+                    await self._prepare()
+                    await self._converse()
         except AgentOverLimit as error:
             # A bomb is told where what led to it is told.
             await self._tell(error.message)
@@ -387,25 +369,30 @@ class _Run:
         await self._progress(
             "agent", f"Starting the agent '{self._adapter.name}' (sandbox: {spec.sandbox.kind})"
         )
-        process = await spec.sandbox.start(
-            self._installed.command,
-            confinement,
-            environment,
-            network=network.level,
-            gateway=network.gateway,
-            stdin=asyncio.subprocess.PIPE,
-            limit=LINE_LIMIT,
+        watch = self._workspace.watch
+        process = await watch.follow(
+            await spec.sandbox.start(
+                self._installed.command,
+                confinement,
+                environment,
+                network=network.level,
+                gateway=network.gateway,
+                stdin=asyncio.subprocess.PIPE,
+                limit=LINE_LIMIT,
+            )
         )
         _LOGGER.info("run.agent_spawned", pid=process.pid)
 
         async def start_command(command: Sequence[str], variables: Mapping[str, str]) -> ConfinedProcess:
-            return await spec.sandbox.start(
-                command,
-                confinement,
-                {**environment, **variables},
-                network=network.level,
-                gateway=network.gateway,
-                stderr=asyncio.subprocess.STDOUT,
+            return await watch.follow(
+                await spec.sandbox.start(
+                    command,
+                    confinement,
+                    {**environment, **variables},
+                    network=network.level,
+                    gateway=network.gateway,
+                    stderr=asyncio.subprocess.STDOUT,
+                )
             )
 
         session = AgentSession(
@@ -420,17 +407,16 @@ class _Run:
             usage_meta=self._adapter.usage_meta,
         )
         try:
-            async with watched(process.pid, self._workspace.folder, spec.sandbox.policy):
-                is_taken_up = await self._start(session)
-                await self._choose(session, mode)
-                links = links_to(self._workspace.work, spec.attachments)
-                texts = self._prompt(is_taken_up=is_taken_up)
-                opening: list[ContentBlock] = [*(text_block(text) for text in texts), *links]
-                await self._conversation.hold(session, self._workspace.work, opening)
+            is_taken_up = await self._start(session)
+            await self._choose(session, mode)
+            links = links_to(self._workspace.work, spec.attachments)
+            texts = self._prompt(is_taken_up=is_taken_up)
+            opening: list[ContentBlock] = [*(text_block(text) for text in texts), *links]
+            await self._conversation.hold(session, self._workspace.work, opening)
         finally:
             self._summary = session.last_message[:_SUMMARY_CHARACTERS]
             self._keeper.session_id = session.session_id if session.can_be_taken_up else ""
-            at_once = self._stop.is_set() or self._conversation.is_cancelled
+            at_once = self._stop.is_set() or self._conversation.is_cancelled or self._time.is_over
             await uninterrupted(session.close(at_once=at_once))
 
     async def _observe(self, entry: dict[str, Any]) -> None:
@@ -514,7 +500,7 @@ class _Run:
         outbox = self._spec.outbox
         if outbox is None or not self._prepared:
             return
-        left_out = await asyncio.to_thread(take_artifacts, self._workspace.work, outbox)
+        left_out = await asyncio.to_thread(take_artifacts, self._workspace.work, outbox, self._masker.text)
         if left_out:
             await self._progress("collect", f"Not taken as artifacts: {', '.join(left_out)}")
 
@@ -529,16 +515,36 @@ class _Run:
                 spec.environment,
                 output,
                 spec.json_schema,
+                watch=self._workspace.watch,
                 seconds=spec.check_seconds,
             )
         return None if output is MISSING else output
 
     async def _collect(self) -> Collected:
         await self._progress("collect", "Collecting what the agent changed")
-        collected = await self._workspace.collect(self._spec.sandbox, self._spec.commit_subject)
-        if collected.notes:
-            await self._progress("collect", f"Not everything could be taken along: {collected.notes}")
+        spec = self._spec
+        try:
+            async with self._within_limits():
+                collected = await self._workspace.collect(
+                    spec.sandbox, spec.commit_subject, within=min(_COLLECT_TIME, spec.timeout)
+                )
+        except AgentError as error:
+            await self._progress("collect", f"The agent's work is left out: {error.message}")
+            raise
+        if collected.left_out:
+            await self._progress("collect", f"Not everything could be taken along: {collected.left_out}")
         return collected
+
+    @asynccontextmanager
+    async def _within_limits(self) -> AsyncIterator[None]:
+        """Hold what comes after the agent to the run's limits, and end it soon after the run is to stop.
+
+        What is gathered may take as much of the disk as the agent's own files did. Raises AgentOverLimit or
+        AgentStopped.
+        """
+        policy, watch = self._spec.sandbox.policy, self._workspace.watch
+        async with hurried(self._stop), watch.limiting(policy, disk_bytes=2 * policy.disk_bytes):
+            yield
 
     async def _salvage(self) -> RunResult | None:
         """Return what a failed run left; that this fails too must not hide why the run did."""
@@ -548,7 +554,7 @@ class _Run:
             return self._result(await self._collect())
         except AgentError as error:
             _LOGGER.warning("run.nothing_salvaged", reason=error.message)
-            return None
+            return self._result(Collected(None, Changes([], b"", truncated=False), error.message))
 
     def _result(self, collected: Collected) -> RunResult:
         return RunResult(
@@ -560,6 +566,7 @@ class _Run:
             files_changed=collected.changes.files,
             patch=collected.changes.patch,
             patch_truncated=collected.changes.truncated,
+            left_out=collected.left_out,
         )
 
     async def _push(self, result: RunResult, head: str | None) -> RunResult:

@@ -10,7 +10,7 @@ are bounded. Blocking; call it in a thread.
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from errno import ELOOP, ENOTDIR
 from pathlib import Path
 from typing import NamedTuple
@@ -71,9 +71,9 @@ def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
             ) from error
 
 
-def take_artifacts(work: Path, outbox: Path) -> list[str]:
-    """Copy what the agent left into `outbox`, as `<number>/<name>`; return what had to be left out, and why."""
-    taker = _Taker(outbox)
+def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list[str]:
+    """Copy what the agent left into `outbox`, as `<number>/<masked name>`; return what had to be left out, and why."""
+    taker = _Taker(outbox, mask)
     try:
         folder = _open_artifacts(work)
     except OSError:
@@ -100,8 +100,9 @@ def _open_artifacts(work: Path) -> int:
 class _Taker:
     """Takes files until a limit is reached."""
 
-    def __init__(self, outbox: Path) -> None:
+    def __init__(self, outbox: Path, mask: Callable[[str], str]) -> None:
         self._outbox = outbox
+        self._mask = mask
         self._files = 0
         self._bytes = 0
         self._entries = 0
@@ -156,7 +157,7 @@ class _Taker:
             else:
                 target = self._outbox / f"{self._files:03}"
                 target.mkdir()
-                with (target / name).open("xb") as copy:
+                with (target / self._mask(name)).open("xb") as copy:
                     # Not beyond the size that was checked, should anything still be writing.
                     remaining = status.st_size
                     while remaining and (block := source.read(min(_BLOCK, remaining))):

@@ -1,6 +1,6 @@
 """Runs git in the worker, outside the sandbox, on repositories that no agent can write to.
 
-No configuration but ours, no hooks, no prompts, no program named by a repository; bounded output, bounded time.
+No configuration but ours, no hooks, no prompts, no program named by a repository; bounded output, time and memory.
 Credentials reach the one command that needs them through askpass.py: never its arguments or environment, never a
 configuration file, never a message.
 """
@@ -8,6 +8,7 @@ configuration file, never a message.
 import asyncio
 import base64
 import os
+import shutil
 from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -21,13 +22,20 @@ from app.agents.errors import RepositoryError, RepositoryUnreachable
 from app.agents.spawning import end_session, spawn
 from app.agents.streams import last_lines, read_bounded
 
-__all__ = ["TOKEN_USER", "Git", "Remote", "Result", "settings_environment"]
+__all__ = ["BIG_FILE", "TOKEN_USER", "Git", "Remote", "Result", "settings_environment"]
 
+# More than forty times its size is what git takes to compare a file of empty lines.
+BIG_FILE = "4m"
 # With this name GitHub takes any kind of token as the password.
 TOKEN_USER = "x-access-token"  # noqa: S105 - a name, not a secret
 
 _OUTPUT_LIMIT = 8 * 2**20
 _COMPLAINT_LIMIT = 16 * 2**10
+_KIB = 2**10
+# Of each program that git is made of: a repository chooses how large what they hold at a time is.
+_MEMORY = 2**30
+# The limit is on git from its first moment, and on all that it starts.
+_LIMITED = 'ulimit -d "$0" && exec git "$@"'
 # How a worker reaches its remotes: proxies, certificates, an ssh agent. Nothing else is passed on.
 _PASSED = (
     "PATH",
@@ -65,6 +73,11 @@ _SETTINGS = (
     ("protocol.file.allow", "always"),
     ("http.lowSpeedLimit", "1000"),
     ("http.lowSpeedTime", "60"),
+    # What is larger is no text, is not compared with other files to be sent, and passes through in pieces.
+    ("core.bigFileThreshold", BIG_FILE),
+    # Each thread has memory of its own, and a large machine has many.
+    ("pack.threads", "2"),
+    ("pack.windowMemory", "64m"),
 )
 _FIXED = {
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -163,6 +176,7 @@ class Git:
         limit: int = _OUTPUT_LIMIT,
         text: bytes = b"",
         held: Sequence[int] = (),
+        memory: int = _MEMORY,
     ) -> Result:
         """Run git and return how it ended; output beyond `limit` ends it and marks the result as truncated.
 
@@ -173,27 +187,27 @@ class Git:
             limit: bytes of output.
             text: its input.
             held: locks that it holds as long as it lives, should this worker be killed.
+            memory: bytes that each of its programs may have; one that wants more fails.
 
         Raises:
             RepositoryUnreachable: time is up.
             RepositoryError: there is no git.
 
         """
+        environment = self._environment()
+        if shutil.which("git", path=environment.get("PATH")) is None:
+            raise RepositoryError("git is not installed on this worker.")
         with remote.loan() if remote else nullcontext(NOTHING_LENT) as loan:
-            try:
-                process = await spawn(
-                    "git",
-                    *arguments,
-                    cwd=self.folder,
-                    env={**self._environment(), **loan.variables},
-                    stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
-                    start_new_session=True,
-                    pass_fds=(*loan.descriptors, *held),
-                )
-            except FileNotFoundError:
-                raise RepositoryError("git is not installed on this worker.") from None
+            process = await spawn(
+                *("/bin/sh", "-c", _LIMITED, str(memory // _KIB), *arguments),
+                cwd=self.folder,
+                env={**environment, **loan.variables},
+                stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+                pass_fds=(*loan.descriptors, *held),
+            )
         try:
             async with asyncio.timeout(timeout.total_seconds()):
                 result = await _collect(process, limit, text)

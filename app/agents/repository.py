@@ -15,9 +15,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from app.agents.blank import add_settings, make_repository, read_ref, write_ref
-from app.agents.errors import PushRejected, RepositoryError, WorkspaceBroken
+from app.agents.errors import PushRejected, RepositoryError, RepositoryUnreachable, WorkspaceBroken
 from app.agents.fetching import TRANSFER, Base, Source, fetch, look_up, refuse
-from app.agents.git import Git, Remote
+from app.agents.git import Git, Remote, Result
 from app.agents.mirrors import Loan
 from app.agents.spawning import end_session, spawn
 from app.agents.streams import last_lines, read_bounded
@@ -33,6 +33,13 @@ _RESULT_REF = "refs/taskbeacon/result"
 _MOST_FILES = 5000
 _LONGEST_PATH = 1000
 _PATCH_LIMIT = 10 * 2**20
+_COMPARING = timedelta(minutes=1)
+_COMPARING_MEMORY = 512 * 2**20
+_NO_PATCH = "The patch is left out: comparing what the agent changed takes too much memory or time."
+_LARGE = 4 * 2**20
+_NO_LARGE_FILES = "Files over 4 MiB are left out of the patch: with them it takes too much memory or time."
+# Of arguments; the kernel takes more.
+_LONGEST_LIST = 100_000
 _COMPLAINT_LIMIT = 16 * 2**10
 _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
 
@@ -52,6 +59,7 @@ class Changes:
     files: list[str]
     patch: bytes
     truncated: bool
+    left_out: str = ""  # why it is not all there
 
 
 class Repository:
@@ -148,21 +156,47 @@ class Repository:
         return read_ref(self.folder, _RESULT_REF)
 
     async def changes(self, base: str | None, head: str) -> Changes:
-        """Return the files and the patch between two commits, both bounded."""
+        """Return the files and the patch between two commits, both bounded; what cannot be told is left out."""
         between = (base or _EMPTY_TREE, head)
-        plain = ("--no-color", "--no-ext-diff", "--no-textconv")
-        names = await self._git.run(
-            "diff", *plain, "--name-only", "--no-renames", "-z", *between, timeout=_LOCAL
-        )
+        names = await self._compare("--name-only", "--no-renames", "-z", *between)
+        if names is None:
+            return Changes([], b"", truncated=False, left_out=_NO_PATCH)
         paths = names.output.decode(errors="replace").split("\0")[:-1]
-        patch = await self._git.run(
-            "diff", *plain, "--binary", "--full-index", *between, timeout=_LOCAL, limit=_PATCH_LIMIT
-        )
-        content = patch.output
-        if patch.truncated:
-            content = content[: content.rfind(b"\n") + 1] + _PATCH_CUT % _PATCH_LIMIT
         files = [path[:_LONGEST_PATH] for path in paths[:_MOST_FILES]]
-        return Changes(files, content, truncated=patch.truncated)
+        if patch := await self._compare("--binary", "--full-index", *between):
+            return _changes(files, patch)
+        large = await self._large_files(between)
+        if large and (rest := await self._compare("--binary", "--full-index", *between, "--", ".", *large)):
+            return replace(_changes(files, rest), left_out=_NO_LARGE_FILES)
+        return Changes(files, b"", truncated=False, left_out=_NO_PATCH)
+
+    async def _large_files(self, between: tuple[str, str]) -> list[str]:
+        """Return what leaves large files out of a comparison; nothing if there are more than can be named."""
+        raw = await self._compare("--raw", "--no-renames", "--no-abbrev", "-z", *between)
+        fields = raw.output.decode(errors="surrogateescape").split("\0")[:-1] if raw else []
+        changed = [(entry.split()[2:4], path) for entry, path in zip(fields[::2], fields[1::2], strict=False)]
+        wanted = "".join(f"{blob}\n" for blobs, _ in changed for blob in blobs).encode()
+        told = await self._git.run("cat-file", "--batch-check=%(objectsize)", timeout=_COMPARING, text=wanted)
+        sizes = [int(size) if size.isdigit() else 0 for size in told.text().splitlines()]
+        large = [
+            f":(exclude,literal){path}"
+            for (_, path), *both in zip(changed, sizes[::2], sizes[1::2], strict=False)
+            if max(both) > _LARGE
+        ]
+        return large if len("".join(large)) < _LONGEST_LIST else []
+
+    async def _compare(self, *arguments: str) -> Result | None:
+        """Return what `git diff` says; None if it cannot within its limits of memory and time."""
+        try:
+            result = await self._git.run(
+                *("diff", "--no-color", "--no-ext-diff", "--no-textconv", *arguments),
+                timeout=_COMPARING,
+                limit=_PATCH_LIMIT,
+                memory=_COMPARING_MEMORY,
+            )
+        except RepositoryUnreachable:
+            return None
+        return result if result.code == 0 or result.truncated else None
 
     async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
         """Push a commit as the branch of this work. Raises PushRejected or another RepositoryError.
@@ -192,6 +226,13 @@ class Repository:
             refuse(result, remote, f"did not take the branch '{branch}'", PushRejected)
         said = remote.redact(last_lines(result.complaint))
         raise PushRejected(f"{remote.url} did not take the branch '{branch}': {refusal[1]}\n{said}")
+
+
+def _changes(files: list[str], patch: Result) -> Changes:
+    content = patch.output
+    if patch.truncated:
+        content = content[: content.rfind(b"\n") + 1] + _PATCH_CUT % _PATCH_LIMIT
+    return Changes(files, content, truncated=patch.truncated)
 
 
 def _exclude_own_folder(git_folder: Path) -> None:

@@ -36,6 +36,7 @@ _COMMAND_BYTES = 100_000
 # The folder is entered inside, where a link can lead nowhere else.
 _IN_FOLDER = ("sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh")
 _SIGNALLED = 128
+_GRACE_SECONDS = 2.0
 
 
 class Terminals:
@@ -118,10 +119,10 @@ class Terminals:
         await terminal.stop()
         return ReleaseTerminalResponse()
 
-    async def close(self) -> None:
-        """End all terminals. Repeatable."""
+    async def close(self, grace_seconds: float = _GRACE_SECONDS) -> None:
+        """End all terminals, and have their programs end in good order for some time. Repeatable."""
         terminals, self._terminals = list(self._terminals.values()), {}
-        await asyncio.gather(*(terminal.stop() for terminal in terminals))
+        await asyncio.gather(*(terminal.stop(grace_seconds) for terminal in terminals))
 
     def _find(self, terminal_id: str) -> "_Terminal":
         terminal = self._terminals.get(terminal_id)
@@ -152,8 +153,8 @@ class _Terminal:
         await self.stop()
         return _status(code)
 
-    async def stop(self) -> None:
-        await uninterrupted(self._process.stop())
+    async def stop(self, grace_seconds: float = _GRACE_SECONDS) -> None:
+        await uninterrupted(self._process.stop(grace_seconds))
         await self._reading
 
 

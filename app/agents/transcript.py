@@ -61,6 +61,11 @@ class Transcript:
             self._pieces.append(piece[:room])
             self._length += len(piece[:room])
 
+    async def note(self, message: str) -> None:
+        """Log what is to be said of the agent rather than by it."""
+        if not self.is_replay:
+            await self._emit(notification("_taskbeacon/progress", {"step": "agent", "message": message}))
+
     async def introduce(self, session_id: str, tool_call: Message) -> None:
         """Log what the agent asks about, unless it is known: some tell of a tool call by their question only."""
         await self.flush()

@@ -67,7 +67,8 @@ class UsageMeter:
     def see(self, update: Message) -> None:
         """Take in an update of the agent."""
         kind = update.get("sessionUpdate")
-        if kind == "tool_call_update" and update.get("status") in _ENDED:
+        status = update.get("status")
+        if kind == "tool_call_update" and isinstance(status, str) and status in _ENDED:
             self._turn.end_request()
         if kind != "usage_update":
             return
@@ -82,7 +83,7 @@ class UsageMeter:
         """Take in what the agent's answer says of the turn."""
         total = self._turn.estimate
         if usage is not None:
-            total = max(total, usage.total_tokens)
+            total = max(total, _count(usage.total_tokens))
             for kind in _KINDS:
                 self._kinds[kind] += _count(getattr(usage, kind))
         self._finished += total

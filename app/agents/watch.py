@@ -1,13 +1,16 @@
 """Ends a run whose processes take more than the run's share of memory, processes or disk.
 
 The limits that the kernel takes by itself (entry.py) are those of one process, and root is exempt from the one on
-their number; this adds up what the whole run has. It looks twice a second, and at the disk every few seconds, so a run
-can be over its share for that long. Not counted: memory that nothing maps, beyond files that a process holds open.
+their number; this adds up what the whole run has: its agent, the agent's terminals, the check of its output and the git
+that gathers its work. It looks more than twice a second, and at the disk every few seconds, so a run can be over its
+share for that long. Memory that no process maps counts where it can be seen: in files that a process holds open, in a
+`/dev/shm` of the run's own, and in sockets, each of which counts as the most that waits in one by default. What waits in
+sockets whose buffers a program has made larger is not seen.
 """
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,26 +18,33 @@ from pathlib import Path
 import structlog
 
 from app.agents.confinement import SandboxPolicy
-from app.agents.errors import AgentOverLimit
+from app.agents.errors import AgentError, AgentOverLimit
+from app.agents.sandbox import ConfinedProcess
 from app.agents.spawning import spawn, wait_for_end
 
-__all__ = ["Usage", "measure", "watched"]
+__all__ = ["RunWatch", "Usage", "measure"]
 
 _LOGGER = structlog.get_logger(__name__)
-_PAUSE_SECONDS = 0.5
+_PAUSE_SECONDS = 0.4
 _DISK_PAUSE_SECONDS = 3.0
 _DISK_SECONDS = 120
+# How long processes that are over the limit have for an end in good order.
+_GRACE_SECONDS = 0.2
 # More than this many open files of one run are a way to keep us busy.
 _DESCRIPTORS = 50_000
 _BLOCK = 512
 _KIB = 1024
+# What the kernel lets wait in a socket unless it is told otherwise (net.core.wmem_default).
+_SOCKET_BYTES = 208 * _KIB
+_SOCKET = "socket:"
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - looked at, not written to
 _GONE = " (deleted)"
 _IN_MEMORY = ("/memfd:", "/dev/shm/", "/dev/zero", "/SYSV")  # noqa: S108 - names of files, not files
 
 
 @dataclass(slots=True)
 class Usage:
-    """What a process and all below it have together."""
+    """What processes and all below them have together."""
 
     processes: int = 0  # and threads
     memory_bytes: int = 0
@@ -42,90 +52,130 @@ class Usage:
     too_many_files: bool = False
 
 
-@asynccontextmanager
-async def watched(pid: int, folder: Path, policy: SandboxPolicy) -> AsyncIterator[None]:
-    """Cancel the body once the processes from `pid` on, or the run's folder, are over what the policy allows.
+class RunWatch:
+    """Counts what one run has started, whatever started it, and the run's folder."""
 
-    Raises AgentOverLimit then; the body must see to it that the processes end.
-    """
-    verdicts: list[str] = []
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._processes: list[ConfinedProcess] = []
+        self._excess = ""
 
-    async def follow(limit: asyncio.Timeout) -> None:
+    async def follow(self, process: ConfinedProcess) -> ConfinedProcess:
+        """Count a process that was just started, and all below it, until it ends; return it.
+
+        Raises AgentOverLimit if the run is over a limit already; the process is ended then.
+        """
+        self._processes = [each for each in self._processes if each.returncode is None]
+        self._processes.append(process)
+        if self._excess:
+            await self._end()
+            raise AgentOverLimit(self._excess)
+        return process
+
+    @asynccontextmanager
+    async def limiting(self, policy: SandboxPolicy, *, disk_bytes: int | None = None) -> AsyncIterator[None]:
+        """Hold the run to its limits while the body lasts; `disk_bytes` stands in for the policy's.
+
+        Once it is over one of them, its processes are ended, the body is cancelled, and AgentOverLimit is raised.
+        One at a time.
+        """
+        self._excess = ""
+        limit = asyncio.timeout(None)
         try:
-            verdicts.append(await _verdict(pid, folder, policy))
-        except Exception:
-            _LOGGER.exception("watch.unexpected_error")
-            return
-        if not limit.expired():
-            limit.reschedule(asyncio.get_running_loop().time())
+            async with limit:
+                looking = asyncio.create_task(self._look(limit, policy, disk_bytes or policy.disk_bytes))
+                try:
+                    yield
+                finally:
+                    looking.cancel()
+                    await asyncio.gather(looking, return_exceptions=True)
+        except (TimeoutError, AgentError):
+            # Without its processes the body may have failed before it was cancelled.
+            if not self._excess:
+                raise
+        if self._excess:
+            raise AgentOverLimit(self._excess)
 
-    limit = asyncio.timeout(None)
-    try:
-        async with limit:
-            following = asyncio.create_task(follow(limit))
+    async def _look(self, limit: asyncio.Timeout, policy: SandboxPolicy, disk_bytes: int) -> None:
+        """Look again and again until something is too much, then see to it that it ends."""
+        loop = asyncio.get_running_loop()
+        free_at_first = _free_bytes(self._folder)
+        # Nothing fills a disk in no time, and most runs are over before the first look at it.
+        look_at_disk_at = loop.time() + _DISK_PAUSE_SECONDS
+        on_disk = 0
+        while not self._excess:
+            await asyncio.sleep(_PAUSE_SECONDS)
             try:
-                yield
-            finally:
-                following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
-    except TimeoutError:
+                usage = await asyncio.to_thread(measure, self._pids())
+                if loop.time() >= look_at_disk_at:
+                    started = loop.time()
+                    on_disk = await _disk_bytes(self._folder, free_at_first)
+                    # A large workspace takes long to add up: that must not be all that the disk does.
+                    look_at_disk_at = loop.time() + max(_DISK_PAUSE_SECONDS, 10 * (loop.time() - started))
+            except Exception:
+                # A machine that is out of processes or memory is when this must go on.
+                _LOGGER.exception("watch.unexpected_error")
+                continue
+            self._excess = _excess(usage, on_disk, policy, disk_bytes)
         if not limit.expired():
-            raise
-        raise AgentOverLimit(verdicts[0]) from None
+            limit.reschedule(loop.time())
+        await self._end()
+
+    def _pids(self) -> list[int]:
+        return [process.pid for process in self._processes if process.returncode is None]
+
+    async def _end(self) -> None:
+        await asyncio.gather(*(process.stop(_GRACE_SECONDS) for process in self._processes))
 
 
-async def _verdict(pid: int, folder: Path, policy: SandboxPolicy) -> str:
-    """Watch for as long as all is well; return what is not."""
-    loop = asyncio.get_running_loop()
-    free_at_first = _free_bytes(folder)
-    # Nothing fills a disk in no time, and most runs are over before the first look at it.
-    look_at_disk_at = loop.time() + _DISK_PAUSE_SECONDS
-    on_disk = 0
-    while True:
-        await asyncio.sleep(_PAUSE_SECONDS)
-        usage = await asyncio.to_thread(measure, pid)
-        if loop.time() >= look_at_disk_at:
-            started = loop.time()
-            on_disk = await _disk_bytes(folder, free_at_first)
-            # A large workspace takes long to add up: that must not be all that the disk does.
-            look_at_disk_at = loop.time() + max(_DISK_PAUSE_SECONDS, 10 * (loop.time() - started))
-        if usage.processes > policy.processes:
-            return f"The run had more than {policy.processes} processes and threads at a time."
-        if usage.memory_bytes > policy.memory_bytes:
-            return f"The run used more than {_mebibytes(policy.memory_bytes)} of memory."
-        if on_disk + usage.held_bytes > policy.disk_bytes:
-            return f"The run filled more than {_mebibytes(policy.disk_bytes)} of the disk."
-        if usage.too_many_files:
-            return f"The run had more than {_DESCRIPTORS} files open."
+def _excess(usage: Usage, on_disk: int, policy: SandboxPolicy, disk_bytes: int) -> str:
+    """Return what is too much, "" if nothing is."""
+    if usage.processes > policy.processes:
+        return f"The run had more than {policy.processes} processes and threads at a time."
+    if usage.memory_bytes > policy.memory_bytes:
+        return f"The run used more than {_mebibytes(policy.memory_bytes)} of memory."
+    if on_disk + usage.held_bytes > disk_bytes:
+        return f"The run filled more than {_mebibytes(disk_bytes)} of the disk."
+    if usage.too_many_files:
+        return f"The run had more than {_DESCRIPTORS} files open."
+    return ""
 
 
-def measure(pid: int) -> Usage:
-    """Return what a process and its descendants use now; those that end meanwhile count as nothing."""
+def measure(pids: Iterable[int]) -> Usage:
+    """Return what processes and their descendants use now; those that end meanwhile count as nothing."""
     usage = Usage()
     files: dict[tuple[int, int], tuple[bool, int]] = {}
+    sockets: set[str] = set()
+    shared: dict[int, int] = {}
     seen = 0
-    for process, threads in _tree(pid):
+    for process, threads in _tree(pids):
         usage.processes += threads
         usage.memory_bytes += _resident_bytes(process)
+        shared |= _shared_memory(process)
         for link, descriptor in _open_files(process):
             seen += 1
             if seen > _DESCRIPTORS:
                 usage.too_many_files = True
                 break
-            if link.endswith(_GONE):
+            if link.startswith(_SOCKET):
+                sockets.add(link)
+            elif link.endswith(_GONE):
                 with suppress(OSError):
                     status = Path(descriptor).stat()
+                    if status.st_dev in shared:
+                        continue
                     files[status.st_dev, status.st_ino] = (
                         link.startswith(_IN_MEMORY),
                         status.st_blocks * _BLOCK,
                     )
+    usage.memory_bytes += len(sockets) * _SOCKET_BYTES + sum(shared.values())
     usage.memory_bytes += sum(size for in_memory, size in files.values() if in_memory)
     usage.held_bytes = sum(size for in_memory, size in files.values() if not in_memory)
     return usage
 
 
-def _tree(root: int) -> Iterator[tuple[int, int]]:
-    """Yield each process from a root downwards, with how many threads it has."""
+def _tree(roots: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield each process from some roots downwards, with how many threads it has."""
     children: dict[int, list[int]] = {}
     threads: dict[int, int] = {}
     for entry in os.listdir("/proc"):  # noqa: PTH208 - twice a second, for every process of the machine
@@ -134,12 +184,24 @@ def _tree(root: int) -> Iterator[tuple[int, int]]:
                 fields = Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()
                 children.setdefault(int(fields[1]), []).append(int(entry))
                 threads[int(entry)] = int(fields[17])
-    waiting = [root]
+    waiting = [*roots]
     while waiting:
         process = waiting.pop()
+        # Once: an id may come to be another process's while this looks.
         if process in threads:
-            yield process, threads[process]
-        waiting += children.get(process, [])
+            yield process, threads.pop(process)
+        waiting += children.pop(process, [])
+
+
+def _shared_memory(process: int) -> dict[int, int]:
+    """Return how much the `/dev/shm` that a process sees holds, by its device; nothing if that is the worker's own."""
+    place = f"/proc/{process}/root{_SHARED_MEMORY}"
+    with suppress(OSError):
+        device = os.stat(place).st_dev  # noqa: PTH116 - as above
+        if device != os.stat(_SHARED_MEMORY).st_dev:  # noqa: PTH116
+            status = os.statvfs(place)
+            return {device: (status.f_blocks - status.f_bfree) * status.f_frsize}
+    return {}
 
 
 def _resident_bytes(process: int) -> int:

@@ -2,11 +2,14 @@
 
 Session updates are taken off the line here, in order and as the agent wrote them, before the library can parse
 them: fields that a newer agent sends reach the log unchanged, and an agent that talks faster than the log is
-written has to wait (the library itself would pile up a task per message).
+written has to wait (the library itself would pile up a task per message). What the agent asks waits here too while too
+much that it has asked is not answered: an answer is held in memory until the agent has read those before it.
 """
 
 import asyncio
 import json
+import re
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,10 +19,22 @@ from app.unicode import storable
 
 __all__ = ["LINE_LIMIT", "BrokenWire", "Message", "Wire"]
 
-LINE_LIMIT = 16 * 2**20
+LINE_LIMIT = 8 * 2**20
 _UPDATE = "session/update"
 # What is told to people, and so is stored; files and commands are the agent's own and stay as they are.
 _TOLD = frozenset({_UPDATE, "session/request_permission"})
+# Each may hold a file, and none waits for anything but the agent.
+_ABOUT_FILES = frozenset({"fs/read_text_file", "fs/write_text_file"})
+_FILES_AT_ONCE = 2
+# Others may wait for people or for programs: there may be more of them, but not without a bound.
+_MOST_UNANSWERED = 64
+# Values of one message, each of which takes far more memory than its text does.
+_MOST_VALUES = 2**18
+_DEEPEST = 100
+_LONG_NUMBER = re.compile(rb"\d{19}")
+_NOISY_LINES = 20
+_MOST_PROBLEMS = 5
+_INVALID_PARAMS = -32602
 _LOGGER = structlog.get_logger(__name__)
 
 Message = dict[str, Any]  # Any: JSON
@@ -37,38 +52,50 @@ class Wire:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         on_update: Callable[[Message], Awaitable[None]],
+        on_left_out: Callable[[str], Awaitable[None]],
     ) -> None:
+        """Take over the pipes; what is wrong with an update that cannot be kept goes to `on_left_out`."""
         self._reader = reader
         self._writer = writer
         self._on_update = on_update
+        self._on_left_out = on_left_out
         self._writing = asyncio.Lock()
+        self._files = asyncio.Semaphore(_FILES_AT_ONCE)
+        # By the id that the agent gave: whether each of these requests is about a file, and its size.
+        self._unanswered: defaultdict[str, list[tuple[bool, int]]] = defaultdict(list)
+        self._others = 0
+        self._other_bytes = 0
+        self._noisy_lines = 0
         self.failure: Exception | None = None  # why the line was given up, if the agent did not just close it
 
     async def send(self, message: Message) -> None:
         """Write one message; waits for the agent to read. Raises ConnectionError when it is gone."""
-        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
-        async with self._writing:
-            if self._writer.is_closing():
-                raise ConnectionResetError("the agent takes no more messages")
-            self._writer.write(line)
-            await self._writer.drain()
+        try:
+            async with self._writing:
+                if self._writer.is_closing():
+                    raise ConnectionResetError("the agent takes no more messages")
+                # In its turn only: encoded, it is up to six times as large.
+                self._writer.write(_encode(message))
+                await self._writer.drain()
+        finally:
+            if "method" not in message:
+                self._note_answer(message)
 
     async def receive(self) -> Message | None:
-        """Return the next message that is not an update; None when there will be no more."""
+        """Return the next message that the library is to see; None when there will be no more."""
         try:
             while (line := await self._line()) is not None:
-                message = _parse(line)
-                if message is None:
-                    continue
-                if message.get("method") != _UPDATE:
+                message = await self._take(line)
+                if message is not None:
                     return message
-                await self._on_update(message)
         except Exception as error:  # noqa: BLE001 - whoever waits for an answer is told, see AgentSession
             self.failure = error
         return None
 
     async def close(self) -> None:
         """Close the agent's standard input, which asks it to end."""
+        if self._noisy_lines > _NOISY_LINES:
+            _LOGGER.info("agent.more_noise", lines=self._noisy_lines - _NOISY_LINES)
         self._writer.close()
 
     async def _line(self) -> bytes | None:
@@ -79,17 +106,137 @@ class Wire:
         except asyncio.LimitOverrunError:
             raise BrokenWire(f"it sent a line of more than {LINE_LIMIT // 2**20} MiB") from None
 
+    async def _take(self, line: bytes) -> Message | None:
+        """Return the message of a line, or None if it was dealt with here. Raises BrokenWire."""
+        problem = _too_large(line)
+        try:
+            message = None if problem else json.loads(line)
+        except RecursionError:
+            message, problem = None, "it nests too deeply"
+        except ValueError:
+            message = None
+        if problem is not None and _UPDATE.encode() not in line:
+            raise BrokenWire(f"it sent a message, but {problem}")
+        if problem is None and not isinstance(message, dict):
+            self._note_noise(line)
+            return None
+        if problem is None:
+            assert message is not None
+            return await self._sort(message, line)
+        await self._leave_out(problem)
+        return None
 
-def _parse(line: bytes) -> Message | None:
-    """Return the message of a line; None for what is not one (some agents print greetings)."""
-    try:
-        message = json.loads(line)
-        if b"\\u" in line and isinstance(message, dict) and message.get("method") in _TOLD:
+    async def _sort(self, message: Message, line: bytes) -> Message | None:
+        method = message.get("method")
+        _require_rpc(message)
+        is_told = method is None or method in _TOLD
+        problem = _unwritable(message, line) if is_told else None
+        if is_told and problem is None and b"\\u" in line:
             message = storable(message)
-    except (ValueError, RecursionError):
-        message = None
-    if isinstance(message, dict):
+        if method == _UPDATE:
+            await (self._on_update(message) if problem is None else self._leave_out(problem))
+            return None
+        if method is None:
+            return message
+        if "id" not in message:
+            # Of the notifications, only updates are known; the library would complain of each.
+            return None
+        if method in _ABOUT_FILES:
+            await self._files.acquire()
+        elif problem is None:
+            problem = self._excess(len(line))
+        if problem is not None:
+            await self._refuse(message, problem)
+            return None
+        self._note_request(message, len(line))
         return message
-    if line.strip():
-        _LOGGER.info("agent.noise", line=line[:200].decode(errors="replace"))
+
+    async def _leave_out(self, problem: str) -> None:
+        await self._on_left_out(f"An update of the agent is left out: {problem}.")
+
+    def _excess(self, size: int) -> str | None:
+        if self._others >= _MOST_UNANSWERED or (self._others and self._other_bytes + size > LINE_LIMIT):
+            return "too much that was asked is not answered yet"
+        return None
+
+    async def _refuse(self, message: Message, problem: str) -> None:
+        error = {"code": _INVALID_PARAMS, "message": "Refused", "data": {"details": problem}}
+        await self.send({"jsonrpc": "2.0", "id": message["id"], "error": error})
+
+    def _note_request(self, message: Message, size: int) -> None:
+        is_about_file = message["method"] in _ABOUT_FILES
+        self._unanswered[_key(message)].append((is_about_file, size))
+        if not is_about_file:
+            self._others += 1
+            self._other_bytes += size
+
+    def _note_answer(self, message: Message) -> None:
+        requests = self._unanswered.get(_key(message))
+        if not requests:
+            return
+        is_about_file, size = requests.pop()
+        if not requests:
+            del self._unanswered[_key(message)]
+        if is_about_file:
+            self._files.release()
+        else:
+            self._others -= 1
+            self._other_bytes -= size
+
+    def _note_noise(self, line: bytes) -> None:
+        """Log what is no message (some agents print greetings), up to a bound."""
+        if not line.strip():
+            return
+        self._noisy_lines += 1
+        if self._noisy_lines <= _NOISY_LINES:
+            _LOGGER.info("agent.noise", line=line[:200].decode(errors="replace"))
+
+
+def _encode(message: Message) -> bytes:
+    error = message.get("error")
+    if isinstance(error, dict) and isinstance(data := error.get("data"), dict) and "errors" in data:
+        # The library repeats the input with each problem that it has found in it, several times over.
+        problems = [
+            {"loc": str(each.get("loc"))[:200], "msg": str(each.get("msg"))[:200]}
+            for each in data["errors"][:_MOST_PROBLEMS]
+        ]
+        message = {**message, "error": {**error, "data": {"errors": problems}}}
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def _key(message: Message) -> str:
+    return json.dumps(message.get("id"))
+
+
+def _require_rpc(message: Message) -> None:
+    """Raise BrokenWire for what the library could not take for a message."""
+    if (
+        not isinstance(message.get("method"), str | None)
+        or not isinstance(message.get("id"), str | int | None)
+        or not isinstance(message.get("error"), dict | None)
+    ):
+        raise BrokenWire("it sent a message that is not JSON-RPC")
+
+
+def _too_large(line: bytes) -> str | None:
+    if len(line) > _MOST_VALUES and sum(map(line.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        return f"it holds more than {_MOST_VALUES} values"
+    return None
+
+
+def _unwritable(message: Message, line: bytes) -> str | None:
+    """Return why a message cannot be written to the log; None if it can."""
+    if line.count(b"[") + line.count(b"{") <= _DEEPEST and _LONG_NUMBER.search(line) is None:
+        return None
+    waiting: list[tuple[Any, int]] = [(message, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > _DEEPEST:
+            return f"it nests deeper than {_DEEPEST} levels"
+        if isinstance(value, dict):
+            waiting += ((item, depth + 1) for item in value.values())
+        elif isinstance(value, list):
+            waiting += ((item, depth + 1) for item in value)
+        elif isinstance(value, int) and not -(2**63) <= value < 2**64:
+            return "it holds a number of more than 64 bits"
     return None

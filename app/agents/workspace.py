@@ -21,6 +21,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from app.agents.beneath import make_folder
 from app.agents.errors import RepositoryError, WorkspaceBroken
 from app.agents.fetching import Base, Source
 from app.agents.files import OWN_FOLDER
-from app.agents.git import Git, Remote, settings_environment
+from app.agents.git import BIG_FILE, Git, Remote, settings_environment
 from app.agents.lfs.large_files import LargeFiles, Transfer
 from app.agents.mirrors import Loan, Mirrors, MirrorUnusable
 from app.agents.repository import COLLECTED, Author, Changes, Repository
@@ -39,22 +40,32 @@ from app.agents.spawning import spawn
 from app.agents.streams import last_lines, read_bounded
 from app.agents.submodules import Submodules, fetch_submodules
 from app.agents.uninterrupted import uninterrupted
+from app.agents.watch import RunWatch
 from app.enums import AgentNetwork
 
 __all__ = ["Collected", "Workspace", "open_workspace", "reclaim"]
 
 _LOGGER = structlog.get_logger(__name__)
-_COLLECT_SECONDS = 300
+_GRACE_SECONDS = 0.2
 _RESULT = f"refs/heads/{COLLECTED}"
 _OUTPUT_LIMIT = 2**20
 _HEAD = re.compile(r"([0-9a-f]{40}([0-9a-f]{24})?)?")
 _NOT_ALL_TAKEN = 40  # no exit status of git
+_MOST_NAMED = 20
 _LOCK_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8}\.lock")
 # All of it in one process of the sandbox: to make a world takes longer than each of these commands.
 _GATHER = f"""\
 result=$1 work=$2 own=$3 base=$4 bundle=$5 subject=$6
 shift 6
 set -e
+taken=0
+# Git waits for what it opens, and may open any of these: as one of its own files, or by a name like .gitattributes. Of
+# the output it is told later what it is.
+pipes=$(find . "$HOME" "$TMPDIR" ! -path "./$own/output.json" -type p -print -delete 2>/dev/null | tail -n {_MOST_NAMED}) || :
+if [ -n "$pipes" ]; then
+    echo "Named pipes stay behind:" $pipes >&2
+    taken={_NOT_ALL_TAKEN}
+fi
 # The commit that the work started from is in our objects already, and most agents leave the commits to us. A fetch
 # fails where the agent has no commit, or no repository any more; then its files are what counts.
 if [ "$(GIT_DIR=$work/.git git rev-parse --verify --quiet HEAD 2>/dev/null)" != "$base" ]; then
@@ -63,22 +74,31 @@ if [ "$(GIT_DIR=$work/.git git rev-parse --verify --quiet HEAD 2>/dev/null)" != 
 fi
 tip=$GIT_DIR/$result
 [ ! -e "$tip" ] || git read-tree HEAD
+# In a repository below, `git add` starts a git that obeys what the agent configured there: its filters are programs.
+# It passes over an entry that is said not to be checked out.
+git ls-files -z --stage | sed -z -n 's/^160000 [^\t]*\t//p' | xargs -0 -r sh -c '
+    for path; do [ ! -e "$path/.git" ] || printf "%s\\0" "$path"; done
+' sh | git update-index -z --skip-worktree --stdin
 # Not by a pathspec that excludes our folder: git counts it as an error if the repository ignores the same one.
-taken=0
 git add --all --ignore-errors -- . >/dev/null || taken={_NOT_ALL_TAKEN}
 # A .gitignore of the repository can say otherwise than the exclude file.
 git reset --quiet -- "$own"
 # What was done inside submodules stays there, for nobody pushes it to where they come from. A commit of the agent's own
 # that moves one is taken as it is.
 for path; do
-    if [ -e "$work/$path/.git" ] && ! git --literal-pathspecs diff-index --cached --quiet HEAD -- "$path"; then
-        git --literal-pathspecs reset --quiet -- "$path"
+    there=$(GIT_DIR=$path/.git git rev-parse --verify --quiet HEAD 2>/dev/null) || continue
+    if [ "$there" != "$(git rev-parse --verify --quiet "HEAD:$path")" ]; then
         echo "Commits inside the submodule $path stay behind." >&2
         taken={_NOT_ALL_TAKEN}
     fi
 done
-# 1: there is nothing to commit.
-git commit --quiet --no-verify --allow-empty-message --message "$subject" >/dev/null || [ $? = 1 ]
+# By the parts of `git commit`, which looks into repositories below too.
+tree=$(git write-tree)
+before=
+[ ! -e "$tip" ] || read -r before <"$tip"
+if [ "$tree" != "$([ -z "$before" ] && git mktree </dev/null || git rev-parse "$before^{{tree}}")" ]; then
+    git update-ref "$result" "$(git commit-tree ${{before:+-p "$before"}} -m "$subject" "$tree")"
+fi
 made=
 [ ! -e "$tip" ] || read -r made <"$tip"
 since=${{base:+^$base}}
@@ -100,6 +120,9 @@ _SETTINGS = (
     ("protocol.file.allow", "always"),
     ("safe.directory", "*"),
     ("advice.addEmbeddedRepo", "false"),
+    ("core.bigFileThreshold", BIG_FILE),
+    ("pack.threads", "2"),
+    ("pack.windowMemory", "64m"),
 )
 
 
@@ -109,7 +132,7 @@ class Collected:
 
     head: str | None  # None: nothing was changed
     changes: Changes
-    notes: str = ""  # what could not be taken along
+    left_out: str = ""  # what could not be taken along, or is not in the patch
 
 
 class Workspace:
@@ -125,6 +148,7 @@ class Workspace:
         self.environment = environment
         self._hidden = tuple(hidden)
         self._repository = Repository(folder / "repository", environment)
+        self.watch = RunWatch(folder)
         self._collection = folder / "collection"
         self._mirrors: Mirrors | None = None
         self._loan: Loan | None = None
@@ -225,11 +249,14 @@ class Workspace:
             hidden=self._hidden,
         )
 
-    async def collect(self, sandbox: Sandbox, subject: str) -> Collected:
+    async def collect(
+        self, sandbox: Sandbox, subject: str, *, within: timedelta = timedelta(minutes=1)
+    ) -> Collected:
         """Commit what is uncommitted and take in all commits. Call it when the agent's processes are gone.
 
         What counts is the agent's HEAD and its files: work on a branch that it left is not looked for. A clone
-        without a usable repository still gives its files. Repeatable. Raises WorkspaceBroken.
+        without a usable repository still gives its files. Repeatable. Raises WorkspaceBroken, also when it takes longer
+        than `within`.
         """
         await _remove(self._collection)
         await self._repository.make_collection(self._collection, self.base.sha)
@@ -238,7 +265,7 @@ class Workspace:
         bundle.unlink(missing_ok=True)
         bundle.write_bytes(b"")
         try:
-            async with asyncio.timeout(_COLLECT_SECONDS):
+            async with asyncio.timeout(within.total_seconds()):
                 head, notes = await self._gather(sandbox, bundle, subject)
                 if not head or head == self.base.sha:
                     return Collected(None, Changes([], b"", truncated=False), notes)
@@ -246,9 +273,10 @@ class Workspace:
                     raise WorkspaceBroken("The agent's work cannot be gathered: its last commit is missing.")
         except TimeoutError:
             raise WorkspaceBroken(
-                f"Gathering the agent's work took over {_COLLECT_SECONDS} s: is the workspace very large?"
+                f"Gathering the agent's work took over {within.total_seconds():.0f} s: is the workspace very large?"
             ) from None
-        return Collected(head, await self._repository.changes(self.base.sha, head), notes)
+        changes = await self._repository.changes(self.base.sha, head)
+        return Collected(head, changes, " ".join(filter(None, (notes, changes.left_out))))
 
     async def _take_in(self, bundle: Path, head: str) -> bool:
         """Take in the agent's commits; tell whether the last is the one that was told of. Raises WorkspaceBroken."""
@@ -272,11 +300,13 @@ class Workspace:
         confinement = self.confinement(
             readable=(self.folder / "repository",), writable=(self._collection, bundle)
         )
-        process = await sandbox.start(
-            ("sh", "-c", _GATHER, "sh", *map(str, given), *self.submodules.paths),
-            confinement,
-            self._environment_of_gathering(confinement),
-            network=AgentNetwork.NONE,
+        process = await self.watch.follow(
+            await sandbox.start(
+                ("sh", "-c", _GATHER, "sh", *map(str, given), *self.submodules.paths),
+                confinement,
+                self._environment_of_gathering(confinement),
+                network=AgentNetwork.NONE,
+            )
         )
         try:
             (output, _), (said, _) = await asyncio.gather(
@@ -284,7 +314,7 @@ class Workspace:
             )
             code = await process.wait()
         finally:
-            await uninterrupted(process.stop())
+            await uninterrupted(process.stop(_GRACE_SECONDS))
         head = _HEAD.fullmatch(output.decode(errors="replace").strip())
         complaint = said.decode(errors="replace")
         if code not in (0, _NOT_ALL_TAKEN) or head is None:
@@ -302,6 +332,7 @@ class Workspace:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_TERMINAL_PROMPT": "0",
+            "GIT_NO_LAZY_FETCH": "1",
             "GIT_AUTHOR_NAME": self.author.name,
             "GIT_AUTHOR_EMAIL": self.author.email,
             "GIT_COMMITTER_NAME": self.author.name,

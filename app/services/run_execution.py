@@ -46,6 +46,9 @@ from app.statements import Fields, Prepared
 __all__ = ["UNEXPECTED", "Ending", "Orders", "ending_of", "read_orders"]
 
 _SHORT_ID_LENGTH = 8
+_LONGEST_WISH = 1000
+_LEFT_OUT = "left_out"
+_LEFT_OUT_CHARACTERS = 2000
 _PATCH_NAME = "changes.patch"
 UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."
 
@@ -90,6 +93,11 @@ class Orders:
         # Random digits: a time-ordered id begins alike for runs of the same minute.
         own = f"taskbeacon/{self.slug.lower()}-{self.run_id.hex[-_SHORT_ID_LENGTH:]}"
         return self.resumed_branch or own
+
+    def _wish(self, key: str) -> str | None:
+        """Return what the state says of how the agent works; clients write it too, and what is no text is none."""
+        value = self.state.get(key)
+        return value if isinstance(value, str) and len(value) <= _LONGEST_WISH else None
 
     def subject(self, settings: Settings) -> pull_requests.Subject:
         """Return what a pull request of this run is about."""
@@ -140,7 +148,7 @@ class Orders:
         """
         return RunSpec(
             run_id=self.run_id,
-            adapter=catalog.find(self.state.get("runtime_adapter") or DEFAULT_ADAPTER),
+            adapter=catalog.find(self._wish("runtime_adapter") or DEFAULT_ADAPTER),
             agents=settings.agents_path,
             prompt=self.prompt,
             memory=memory,
@@ -159,9 +167,9 @@ class Orders:
             submodules_below=self.host.git_url if settings.git_submodules else None,
             lfs_http=http if settings.git_lfs else None,
             author=self.author,
-            model=self.state.get("model"),
-            reasoning_effort=self.state.get("reasoning_effort"),
-            permission_mode=self.state.get("initial_permission_mode"),
+            model=self._wish("model"),
+            reasoning_effort=self._wish("reasoning_effort"),
+            permission_mode=self._wish("initial_permission_mode"),
             json_schema=self.json_schema,
             budget=Budget(
                 tokens=_least(settings.task_token_budget or None, token_budget(self.state)),
@@ -319,13 +327,20 @@ def ending_of(
                 **published,
             }
         )
-        return Ending(RunStatus.COMPLETED, output=output, patch=outcome.patch, state=published)
+        state = {**published, **_left_out(outcome)}
+        return Ending(RunStatus.COMPLETED, output=output, patch=outcome.patch, state=state)
     if isinstance(outcome, AgentError):
         patch = outcome.partial.patch if outcome.partial else b""
+        state = _left_out(outcome.partial) if outcome.partial else {}
         if isinstance(outcome, AgentCancelled):
-            return Ending(RunStatus.CANCELLED, patch=patch)
-        return Ending(RunStatus.FAILED, error_message=outcome.message, patch=patch)
+            return Ending(RunStatus.CANCELLED, patch=patch, state=state)
+        return Ending(RunStatus.FAILED, error_message=outcome.message, patch=patch, state=state)
     return Ending(RunStatus.FAILED, error_message=UNEXPECTED)
+
+
+def _left_out(result: RunResult) -> dict[str, str]:
+    """Return what the state says of work that could not be kept, or is not in the patch."""
+    return {_LEFT_OUT: result.left_out[:_LEFT_OUT_CHARACTERS]} if result.left_out else {}
 
 
 def _least(*limits: int | None) -> int | None:

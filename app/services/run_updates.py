@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.checking import check_given
 from app.agents.errors import OutputInvalid
+from app.agents.fair_places import TooManyWait
 from app.api_limits import RUN_OUTPUT_BYTES, RUN_STATE_BYTES
 from app.clients.object_store import ObjectStore
 from app.clients.queue import JobQueue
@@ -20,7 +21,7 @@ from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.db import release
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
-from app.errors import RunRefused, StateRefused
+from app.errors import RunRefused, StateRefused, Throttled
 from app.models import Run, Task
 from app.schemas.runs import RunOut, RunUpdateIn, StartIn
 from app.schemas.tasks import TaskOut
@@ -48,8 +49,10 @@ PROTECTED_STATE = frozenset(
         run_lifecycle.RECOVERY,
         run_queue.ATTEMPTS,
         run_queue.QUEUE_POSITION,
+        "left_out",
     }
 )
+_CHECKED_AGAIN_SECONDS = 10
 _PLAIN_FIELDS = ("branch", "stage", "error_message")
 # How large they are once the statement has written them; other writers wait for its transaction.
 _STATE_BYTES = func.octet_length(cast(Run.state, Text)).label("state_bytes")
@@ -146,6 +149,7 @@ async def set_output(
     Raises:
         NotFound: there is no such run for this caller.
         StateRefused: the output is too large, or does not satisfy the schema, or the schema is none.
+        Throttled: as many outputs of the project wait to be checked as may.
 
     """
     await require_run(session, caller, task_id, run_id)
@@ -153,7 +157,9 @@ async def set_output(
     if schema is not None:
         await release(session)
         try:
-            await check_given(output, schema)
+            await check_given(output, schema, project_id=caller.project.id)
+        except TooManyWait:
+            raise Throttled(_CHECKED_AGAIN_SECONDS) from None
         except OutputInvalid as error:
             raise StateRefused(f"Output validation error: {error.message}") from error
         await require_run(session, caller, task_id, run_id)

@@ -193,6 +193,35 @@ def request(prompt: Prompt) -> Answer:
     return DONE
 
 
+def raw(prompt: Prompt) -> Answer:
+    """Write lines as they are, and then answer with what is the last of them; leave a file behind."""
+    with open("f", "w") as file:  # noqa: PTH123 - it has no site-packages and no need
+        file.write("x")
+    *lines, answer = json.loads(prompt[0]["text"])
+    for line in lines:
+        sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+    return json.loads(answer) if answer else DONE
+
+
+def noisy(_prompt: Prompt) -> Answer:
+    sys.stdout.write("noise\n" * 20_000)
+    sys.stdout.flush()
+    return DONE
+
+
+def ask_much(prompt: Prompt) -> Answer:
+    """Ask what the prompt spells out many times, stop looking at the input for as long as a file is there, and count."""
+    wanted = json.loads(prompt[0]["text"])
+    for number in range(wanted["times"]):
+        send({"id": 1000 + number, "method": wanted["method"], "params": wanted["params"]})
+    while not os.path.exists("read"):  # noqa: PTH110 - it has no site-packages, and no need
+        signal.sigtimedwait([signal.SIGUSR1], 0.05)
+    answers = [receive() for _ in range(wanted["times"])]
+    say(json.dumps(["result" in answer for answer in answers]))
+    return DONE
+
+
 PARTS = {
     part.__name__: part
     for part in (
@@ -216,6 +245,9 @@ PARTS = {
         output,
         requests,
         request,
+        raw,
+        noisy,
+        ask_much,
     )
 }
 

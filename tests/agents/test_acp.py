@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from acp.helpers import text_block
 from acp.schema import PermissionOption
@@ -30,6 +31,9 @@ class Talk:
     session: AgentSession
     work: Path
     updates: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    asked: int = 0
+    decide_after: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def prompt(self, text: str = "go") -> str:
         return await self.session.prompt([text_block(text)])
@@ -45,12 +49,14 @@ class Stage:
 
     def __init__(self, make_cell: CellMaker) -> None:
         self._make_cell = make_cell
+        self._plays = 0
 
     @asynccontextmanager
     async def play(
         self, part: str, mode: str | None = None, *, start: bool = True, writable: str = "."
     ) -> AsyncIterator[Talk]:
-        cell = self._make_cell(await find_sandbox(SandboxKind.NONE))
+        self._plays += 1
+        cell = self._make_cell(await find_sandbox(SandboxKind.NONE), f"play{self._plays}")
         process = await cell.sandbox.start(
             [sys.executable, "-I", "-S", str(SCRIPT), part],
             cell.confinement,
@@ -59,11 +65,19 @@ class Stage:
             limit=LINE_LIMIT,
         )
         updates: list[dict[str, Any]] = []
+        notes: list[str] = []
 
         async def emit(entry: dict[str, Any]) -> None:
-            updates.append(entry["notification"]["params"]["update"])
+            orjson.dumps(entry)  # as the log does
+            params = entry["notification"]["params"]
+            if "update" in params:
+                updates.append(params["update"])
+            else:
+                notes.append(params["message"])
 
         async def answer(question: Question) -> Answer | None:
+            talk.asked += 1
+            await talk.decide_after.wait()
             chosen = decide(mode, question.options)
             return None if chosen is None else Answer(chosen)
 
@@ -71,10 +85,12 @@ class Stage:
         session = AgentSession(
             process, work, name="actor", emit=emit, decide=answer, writable=work / writable
         )
+        talk = Talk(session, work, updates, notes)
+        talk.decide_after.set()
         try:
             if start:
                 await session.start()
-            yield Talk(session, work, updates)
+            yield talk
         finally:
             await session.close()
             assert process.returncode is not None
@@ -162,7 +178,7 @@ async def test_agent_that_hangs_up_is_ended(stage: Stage) -> None:
 
 async def test_line_without_end_breaks_the_protocol(stage: Stage) -> None:
     async with stage.play("long_line") as talk:
-        with pytest.raises(AgentCrashed, match="broke the protocol: it sent a line of more than 16 MiB"):
+        with pytest.raises(AgentCrashed, match="broke the protocol: it sent a line of more than 8 MiB"):
             await talk.prompt()
 
 

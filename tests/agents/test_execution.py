@@ -518,17 +518,23 @@ async def test_agent_sees_nothing_of_the_workers_environment(runner: Runner) -> 
 
 
 @pytest.mark.parametrize("ending", ["", "; exit 3"])
-async def test_what_the_agent_knows_in_confidence_is_told_nowhere(runner: Runner, ending: str) -> None:
+async def test_what_the_agent_knows_in_confidence_is_told_nowhere(
+    runner: Runner, tmp_path: Path, ending: str
+) -> None:
     """Variables of the run and of the agent's model, in all that is told; the patch stays as it is, or it is none."""
     adapter = load_catalog().find("runbook").model_copy(update={"environment": ("MODEL_KEY",)})
+    outbox = tmp_path / "outbox"
+    outbox.mkdir()
     outcome = await runner.run(
         'Go.\n```sh\nprintf \'{"%s": ["%s"]}\' $TOKEN $MODEL_KEY > .taskbeacon/output.json\n'
-        f"touch $TOKEN; env; echo $TOKEN $MODEL_KEY{ending}\n```\n",
+        f"touch $TOKEN .taskbeacon/artifacts/report-$TOKEN.txt; env; echo $TOKEN $MODEL_KEY{ending}\n```\n",
         adapter=adapter,
         environment=os.environ | {"MODEL_KEY": "sesame-of-the-model"},
         variables={"TOKEN": "sesame-of-the-run"},
+        outbox=outbox,
     )
 
+    assert [path.name for path in outbox.glob("*/*")] == ["report-***.txt"]
     result = outcome.result or outcome.failed.partial
     assert result is not None
     told = json.dumps([outcome.entries, result.structured, result.summary, result.files_changed])

@@ -3,10 +3,12 @@
 What an agent does is a shell script here, in the same sandbox and workspace that a run gives to a real one.
 """
 
+import asyncio
 import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,7 @@ class Collector:
         origin: GitFolder | None = None,
         subject: str = "Do the thing",
         hidden: Sequence[Path] = (),
+        within: timedelta = timedelta(minutes=1),
     ) -> Collected:
         remote = Remote.parse((origin or self.origin).url)
         async with open_workspace(self.root, uuid.uuid4(), os.environ, hidden) as workspace:
@@ -60,7 +63,7 @@ class Collector:
             for script in scripts:
                 code, output = await cell.run("sh", "-ec", script)
                 assert code == 0, output
-            collected = await workspace.collect(self.sandbox, subject)
+            collected = await workspace.collect(self.sandbox, subject, within=within)
             if collected.head is not None:
                 await workspace.push(remote, collected.head, PUSH_BRANCH)
         return collected
@@ -225,7 +228,7 @@ async def test_files_that_cannot_be_read_are_told(collector: Collector) -> None:
     collected = await collector.collect("echo x > x; chmod 0 x; echo y > y")
 
     assert collected.changes.files == ["y"]
-    assert "Permission denied" in collected.notes
+    assert "Permission denied" in collected.left_out
 
 
 async def test_names_of_any_bytes_can_be_told(collector: Collector) -> None:
@@ -259,6 +262,98 @@ async def test_repository_with_a_command_as_submodule_is_refused(
         await collector.collect("echo work > work.txt", origin=odd)
 
     assert canary.sings
+
+
+NESTED = (
+    "git init -q sub; cd sub; git config user.name x; git config user.email x; echo 1 > f; git add f; "
+    "git commit -qm x; echo '* filter=x' > .gitattributes; git config filter.x.clean 'touch {ran}; cat'; "
+    "git config filter.x.process 'touch {ran}'; cd ..; git add sub; git commit -qm 'With a repository below'; "
+    "sleep 0.01; echo 2 > sub/f"
+)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["first", "again"])
+async def test_filter_of_a_nested_repository_does_not_run_while_work_is_gathered(
+    collector: Collector, again: bool
+) -> None:
+    """Git starts `git status` in a repository that the index knows, and that obeys what is configured there."""
+    async with open_workspace(collector.root, uuid.uuid4(), os.environ) as space:
+        source = Source(remote=Remote.parse(collector.origin.url), depth=50)
+        await space.prepare(source, PUSH_BRANCH, author=Author())
+        ran = space.work / ".taskbeacon/ran"
+        cell = Cell(collector.sandbox, space.confinement())
+        code, output = await cell.run("sh", "-ec", NESTED.replace("{ran}", str(ran)))
+        assert code == 0, output
+        collected = await space.collect(collector.sandbox, "Do the thing")
+        if again:
+            collected = await space.collect(collector.sandbox, "Do the thing")
+        assert not ran.exists()
+
+    assert collected.changes.files == ["sub"]
+
+
+async def test_removed_nested_repository_is_gone_from_the_work(collector: Collector) -> None:
+    collected = await collector.collect(NESTED.replace("{ran}", "ran"), "rm -rf sub; echo work > work.txt")
+
+    assert collected.changes.files == ["work.txt"]
+
+
+PIPES = {
+    "HEAD": "rm .git/HEAD; mkfifo .git/HEAD",
+    "config": "rm .git/config; mkfifo .git/config",
+    "index": "rm -f .git/index; mkfifo .git/index",
+    "a branch": "b=.git/$(sed 's/ref: //' .git/HEAD); rm -f $b; mkdir -p $(dirname $b); mkfifo $b",
+    "packed refs": "rm -f .git/packed-refs; mkfifo .git/packed-refs",
+    "alternates": "mkdir -p .git/objects/info; rm -f .git/objects/info/alternates; mkfifo .git/objects/info/alternates",
+    "attributes": "mkfifo .gitattributes",
+    "attributes below": "mkdir d; echo x > d/f; mkfifo d/.gitattributes",
+    "ignored files": "mkfifo .gitignore",
+    "modules": "mkfifo .gitmodules",
+    "gitfile": "rm -rf .git; mkfifo .git",
+    "nested": "git init -q sub; rm sub/.git/HEAD; mkfifo sub/.git/HEAD",
+    "nested gitfile": "mkdir sub; mkfifo sub/.git; echo x > sub/f",
+    "behind a link": "mkfifo ../home/p; rm .git/HEAD; ln -s $HOME/p .git/HEAD",
+    "attributes behind a link": "mkfifo $TMPDIR/p; ln -s $TMPDIR/p .gitattributes",
+}
+
+
+@pytest.mark.parametrize("where", PIPES, ids=PIPES)
+async def test_named_pipe_holds_nothing_up(collector: Collector, where: str) -> None:
+    async with asyncio.timeout(30):
+        collected = await collector.collect("echo work > work.txt", PIPES[where])
+
+    assert "work.txt" in collected.changes.files
+    assert "Named pipes stay behind" in collected.left_out
+
+
+async def test_file_that_never_ends_holds_nothing_up_for_long(collector: Collector) -> None:
+    with pytest.raises(WorkspaceBroken, match="took over 3 s"):
+        async with asyncio.timeout(30):
+            await collector.collect("ln -sf /proc/self/fd/1 .git/config", within=timedelta(seconds=3))
+
+
+@pytest.mark.parametrize(
+    "leaves",
+    [
+        # Git would take 43 times its size to compare it line by line.
+        "yes '' | head -c 100000000 > large",
+        # It takes none of the disk.
+        "truncate -s 600M large",
+        "head -c 5000000 /dev/zero | tr '\\0' '\\n' > large; git add large; git commit -qm large; yes | head -c 99999999 > large",
+    ],
+    ids=["empty lines", "a hole", "changed"],
+)
+async def test_git_of_the_worker_compares_large_files_within_its_memory(
+    collector: Collector, origin: GitFolder, leaves: str
+) -> None:
+    collected = await collector.collect(f"{leaves}; echo work > work.txt", within=timedelta(minutes=5))
+
+    assert sorted(collected.changes.files) == ["large", "work.txt"]
+    assert origin.git("show", f"{PUSH_BRANCH}:work.txt") == "work"
+    assert int(origin.git("cat-file", "-s", f"{PUSH_BRANCH}:large")) > 99_000_000
+    assert b"+work" in collected.changes.patch
+    assert b"large" not in collected.changes.patch
+    assert collected.left_out.startswith("Files over 4 MiB are left out of the patch")
 
 
 async def test_big_patch_is_cut_with_a_mark(collector: Collector) -> None:

@@ -197,7 +197,7 @@ OBJECT = ".git/lfs/objects/$(git show HEAD:big.bin | sed -n 's/oid sha256:\\(..\
         ("ln -sf /etc/passwd {object}", "leads out of the workspace"),
         ("mv .git/lfs /tmp/lfs; ln -s /tmp/lfs .git/lfs", "leads out of the workspace"),
         ("mv .git /tmp/git; ln -s /tmp/git .git", "leads out of the workspace"),
-        ("rm {object}; mkfifo {object}", "is not a regular file"),
+        ("rm {object}; mkfifo {object}", "left no content for it"),
         ("rm {object}; mkdir {object}", "is not a regular file"),
         ("echo other >> {object}", "is not what its pointer says"),
         ("truncate -s 0 {object}", "is not what its pointer says"),

@@ -1,15 +1,35 @@
 """Limits of a whole run: what its processes have together, and that it ends when that is too much."""
 
+import asyncio
+import json
 import os
+import time
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any  # JSON
 
 import pytest
 
-from app.agents.errors import AgentOverLimit, SandboxUnavailable
+from app.agents import workspace
+from app.agents.errors import (
+    AgentOverLimit,
+    AgentStopped,
+    AgentTimedOut,
+    SandboxUnavailable,
+    WorkspaceBroken,
+)
+from app.agents.execution import perform
 from app.agents.watch import measure
 from app.enums import SandboxKind
-from tests.agents.conftest import Outcome, Runner, find_sandbox, processes_with
+from tests.agents.conftest import (
+    Outcome,
+    Runner,
+    eventually,
+    find_sandbox,
+    processes_with,
+    scripted_adapter,
+)
 
 MIB = 2**20
 
@@ -152,6 +172,157 @@ async def test_run_within_its_share_is_left_alone(limited: Runner) -> None:
 
 
 def test_process_that_is_gone_uses_nothing() -> None:
-    assert measure(2**22 + 1).processes == 0
-    assert measure(os.getpid()).processes > 0
-    assert measure(os.getpid()).memory_bytes > MIB
+    assert measure([2**22 + 1]).processes == 0
+    assert measure([os.getpid()]).processes > 0
+    assert measure([os.getpid()]).memory_bytes > MIB
+
+
+def test_descendants_of_several_processes_are_counted_once() -> None:
+    mine = measure([os.getpid()]).processes
+    assert measure([os.getpid(), os.getpid()]).processes == mine
+
+
+def in_terminals(count: int, *lines: str) -> str:
+    """Return what has the scripted agent run a program in several terminals, and wait for the first to end."""
+    create = {"command": "python3", "args": ["-c", "\n".join(("import os, signal, time", *lines))]}
+    wait = {"method": "terminal/wait_for_exit", "params": {"terminalId": "$terminal"}}
+    return json.dumps([*([{"method": "terminal/create", "params": create}] * count), wait])
+
+
+BOMBS = {
+    "The run had more than 60 processes and threads at a time.": (
+        "for _ in range(24):",
+        "    if os.fork() == 0: signal.pause()",
+        "signal.pause()",
+    ),
+    "The run used more than 256 MiB of memory.": (
+        "kept = bytearray(os.urandom(2**20)) * 90",
+        "signal.pause()",
+    ),
+}
+
+
+@pytest.mark.parametrize("message", BOMBS, ids=["processes", "memory"])
+async def test_terminals_count_together_with_their_agent(limited: Runner, message: str) -> None:
+    """Each of them is within the share of the run."""
+    outcome = await limited.run(in_terminals(4, *BOMBS[message]), adapter=scripted_adapter("requests"))
+    assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
+    assert outcome.failed.message == message
+
+
+async def test_sockets_count_as_what_may_wait_in_them(limited: Runner) -> None:
+    """Their buffers are nobody's memory: neither a process's nor a file's."""
+    said = await over(
+        limited,
+        python(
+            "sockets",
+            "import signal, socket",
+            "kept = [socket.socketpair() for _ in range(800)]",
+            "for one, _ in kept:",
+            "    one.setblocking(False)",
+            "    try:",
+            "        while True: one.send(bytes(2**16))",
+            "    except BlockingIOError: pass",
+            "signal.pause()",
+        ),
+    )
+    assert said == "The run used more than 256 MiB of memory."
+
+
+async def test_shared_memory_that_nothing_maps_counts(limited: Runner) -> None:
+    if limited.spec.sandbox.kind is not SandboxKind.BUBBLEWRAP:
+        pytest.skip("that folder is the machine's there")
+    limited.spec = replace(
+        limited.spec,
+        sandbox=replace(
+            limited.spec.sandbox, policy=replace(limited.spec.sandbox.policy, memory_bytes=128 * MIB)
+        ),
+    )
+    said = await over(
+        limited,
+        python(
+            "shm",
+            "import signal",
+            "with open('/dev/shm/x', 'wb') as file:",
+            "    for _ in range(200): file.write(bytes(2**20))",
+            "signal.pause()",
+        ),
+    )
+    assert said == "The run used more than 128 MiB of memory."
+
+
+# Should a program of the agent's run after all while the work is gathered: this is one.
+FORKS = "python3 -c 'import os, signal\nfor _ in range(90):\n    if os.fork() == 0: signal.pause()\nsignal.pause()'"
+HOLDS = "python3 -c 'import os, signal; kept = bytearray(os.urandom(2**20)) * 90; signal.pause()'"
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (FORKS, "The run had more than 60 processes and threads at a time."),
+        (f"{HOLDS} & {HOLDS} & {HOLDS} & {HOLDS}", "The run used more than 256 MiB of memory."),
+        ("for n in 1 2 3 4 5 6 7 8; do head -c 20000000 /dev/zero > f$n; done; sleep 600", "disk"),
+    ],
+    ids=["processes", "memory", "disk"],
+)
+async def test_limits_hold_while_the_work_is_gathered(
+    limited: Runner, monkeypatch: pytest.MonkeyPatch, program: str, message: str
+) -> None:
+    monkeypatch.setattr(workspace, "_GATHER", program)
+
+    outcome = await limited.run(python("little", "open('f', 'w').write('x')"))
+
+    assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
+    assert message in outcome.failed.message
+    told = [entry["notification"]["params"].get("message") for entry in outcome.entries]
+    assert f"The agent's work is left out: {outcome.failed.message}" in told
+
+
+async def test_gathering_takes_no_longer_than_the_run_may(
+    limited: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace, "_GATHER", "sleep 600")
+
+    outcome = await limited.run(python("little", "pass"), timeout=timedelta(seconds=4))
+
+    assert isinstance(outcome.failed, WorkspaceBroken)
+    assert outcome.failed.message.startswith("Gathering the agent's work took over 4 s")
+
+
+async def test_stop_ends_what_gathers_within_two_seconds(
+    limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    marker = f"gathering-{os.getpid()}-{tmp_path.name}"
+    # Deaf to the polite signal.
+    monkeypatch.setattr(workspace, "_GATHER", f"trap '' TERM; while :; do sleep 60; done; : {marker}")
+    stop, entries = asyncio.Event(), list[dict[str, Any]]()
+
+    async def emit(entry: dict[str, Any]) -> None:
+        entries.append(entry)
+
+    performing = asyncio.create_task(perform(limited.prepare(python("little", "pass")), emit, stop=stop))
+    await eventually(lambda: processes_with(marker) != [])
+    started = time.monotonic()
+    stop.set()
+    with pytest.raises(AgentStopped):
+        await performing
+
+    assert time.monotonic() - started < 3.5, "two seconds, and what is left to be removed"
+    assert processes_with(marker) == []
+
+
+async def test_timeout_ends_an_agent_and_its_terminals_within_two_seconds(limited: Runner) -> None:
+    """They ignore what asks them to end."""
+    deaf = ("for number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)", "time.sleep(600)")
+    limit = timedelta(seconds=3)
+    outcome = await limited.run(in_terminals(3, *deaf), adapter=scripted_adapter("requests"), timeout=limit)
+
+    assert isinstance(outcome.failed, AgentTimedOut)
+    told = {
+        entry["notification"]["params"].get("message"): datetime.fromisoformat(entry["timestamp"])
+        for entry in outcome.entries
+    }
+    worked = (
+        told["Collecting what the agent changed"] - told["Starting the agent 'actor' (sandbox: bubblewrap)"]
+    )
+    assert worked < limit + timedelta(seconds=2)

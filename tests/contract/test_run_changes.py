@@ -1,6 +1,8 @@
 """Create, start, change and reopen runs (contract 6.4, 13.1, 13.2, 13.11)."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents import checking
 from app.config import Settings
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.ids import new_id
@@ -22,6 +25,7 @@ from tests.support.callers import Caller, CallerKind
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 from tests.support.fakes import RecordingQueue
+from tests.support.waiting import next_round
 
 JSON = dict[str, Any]
 MakeRun = Callable[..., Awaitable[str]]
@@ -390,6 +394,25 @@ class TestSetOutput:
         assert list(response.json()) == ["error"]
         assert response.json()["error"].startswith("Output validation error: ")
         assert (await client.get(url)).json()["output"] == {"old": 1}
+
+    async def test_project_with_many_outputs_to_be_checked_is_throttled(
+        self, client: httpx.AsyncClient, session: AsyncSession, task: Task, make: MakeRun
+    ) -> None:
+        task.json_schema = {"pattern": "^(a+)+$"}
+        await session.flush()
+        url = await make()
+        async with AsyncExitStack() as stack:
+            waiting = [
+                asyncio.create_task(stack.enter_async_context(checking.PLACES.taken(task.project_id)))
+                for _ in range(12)
+            ]
+            await next_round()
+            response = await client.patch(f"{url}/set_output", json={"output": {"answer": 42}})
+            assert response.status_code == 429
+            assert response.headers["Retry-After"] == "10"
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
     async def test_valid_output_is_taken(
         self, client: httpx.AsyncClient, session: AsyncSession, task: Task, make: MakeRun

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.agents import workspace
 from app.clients.run_changes import publish_change
 from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
@@ -95,6 +96,26 @@ async def test_log_and_patch_of_a_cancelled_run_are_kept(workshop: Workshop) -> 
     assert [artifact["name"] for artifact in ended.artifacts] == ["changes.patch"]
     assert "+half done" in await workshop.stored(ended.artifacts[0]["storage_path"])
     assert "half.txt" in await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+
+
+async def test_cancel_ends_the_gathering_of_work_within_two_seconds(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace, "_GATHER", f"trap '' TERM; sleep {NAP}; sleep {NAP}")
+    run = await workshop.queued_run("```say\nhi\n```")
+    job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
+    await until_the_agent_works()
+
+    async def stopped() -> bool:
+        return not naps()
+
+    await cancel(workshop, run)
+    await eventually(stopped, within_seconds=3)
+    await job
+
+    assert (await workshop.read(run)).status == RunStatus.CANCELLED
+    log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    assert "The agent's work is left out: The run was stopped." in log
 
 
 async def test_heartbeat_that_fails_unexpectedly_ends_the_work(workshop: Workshop) -> None:

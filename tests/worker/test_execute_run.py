@@ -189,6 +189,28 @@ async def test_pending_message_that_is_no_text_is_none(workshop: Workshop, messa
     assert (ended.status, ended.error_message) == (RunStatus.COMPLETED, None)
 
 
+@pytest.mark.parametrize("key", ["runtime_adapter", "model", "reasoning_effort", "initial_permission_mode"])
+@pytest.mark.parametrize("value", [5, ["x"], {"x": 1}, True, "m" * 5000], ids=str)
+async def test_wish_that_is_no_text_counts_as_absent(workshop: Workshop, key: str, value: object) -> None:
+    """Clients write to the state, and nothing in it is a reason for an unexpected error."""
+    run = await workshop.queued_run("```say\nhi\n```", state={"mode": "background", key: value})
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.error_message) == (RunStatus.COMPLETED, None)
+
+
+async def test_state_says_what_of_the_work_was_left_out(workshop: Workshop) -> None:
+    run = await workshop.queued_run("```sh\nmkfifo pipe; echo x > x\n```")
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert ended.status == RunStatus.COMPLETED
+    assert ended.state["left_out"] == "Named pipes stay behind: ./pipe"
+
+
 async def test_run_whose_row_cannot_be_read_fails_and_holds_nobody_up(workshop: Workshop) -> None:
     state = {"mode": "background", "pending_user_artifact_ids": ["1"]}
     damaged = await workshop.queued_run("```say\nhi\n```", state=state)

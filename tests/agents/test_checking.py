@@ -1,0 +1,31 @@
+"""Checks of outputs that clients give: slow ones of one project are its own matter."""
+
+import asyncio
+
+import pytest
+
+from app.agents.checking import check_given
+from app.agents.errors import OutputInvalid
+from app.agents.fair_places import TooManyWait
+
+# One pattern that keeps Python's regular expressions busy for ever.
+SLOW = {"pattern": "^(a+)+$"}
+HOLDS_UP = "a" * 60 + "!"
+
+
+async def test_slow_schemas_of_one_project_do_not_make_another_wait() -> None:
+    slow = [asyncio.create_task(check_given(HOLDS_UP, SLOW, project_id=1, seconds=6)) for _ in range(12)]
+    try:
+        await check_given("x", {"type": "string"}, project_id=2)
+        assert not any(task.done() for task in slow)
+        with pytest.raises(TooManyWait):
+            await check_given("x", {}, project_id=1)
+    finally:
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+
+
+async def test_check_that_takes_too_long_is_an_invalid_output() -> None:
+    with pytest.raises(OutputInvalid, match=r"took over 0\.5 s"):
+        await check_given(HOLDS_UP, SLOW, project_id=1, seconds=0.5)
