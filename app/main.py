@@ -29,6 +29,7 @@ from app.routers import (
 )
 from app.services.process import ProcessContext, open_process
 from app.services.schema import require_current_schema
+from app.services.shared_clock import keep_synchronised
 from app.web.error_handlers import install_error_handlers
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
 from app.web.openapi import install_openapi
@@ -85,9 +86,10 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any], None]:
         async with open_process(settings, name="api", plan_once=True) as opened:
             await require_current_schema(opened.sessions)
-            app.state.process = opened
-            # For the connections, which end their streams when the server stops.
-            yield {"hub": opened.hub}
+            async with keep_synchronised(opened.sessions):
+                app.state.process = opened
+                # For the connections, which end their streams when the server stops.
+                yield {"hub": opened.hub}
 
     app = FastAPI(
         title="Taskbeacon",

@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from app.cli.database import check_schema
+from app.cli.database import check_clock_and_schema
 from app.cli.listening import DealtSocket
 from app.cli.loading import load_api
 from app.cli.privacy import hide_environment
@@ -45,7 +45,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     settings = service_settings()
     configure_logging(settings.log_format, settings.log_level)
     check_catalog(settings)
-    check_schema(settings)
+    check_clock_and_schema(settings)
     config = uvicorn.Config(
         f"{load_api.__module__}:{load_api.__name__}",
         factory=True,

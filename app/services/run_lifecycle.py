@@ -25,6 +25,7 @@ import structlog
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Interval,
     RowMapping,
     Select,
     bindparam,
@@ -35,11 +36,9 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
@@ -112,8 +111,16 @@ async def open_run(
 
     The caller holds the lock on the task's row, which puts concurrent runs of one task in order.
     """
-    now = utcnow()
     run_id = new_id()
+    # Later than the run before it, so that the order of time is the order in which they were asked for, also where
+    # clocks are read in one microsecond or are not quite at one (contract 9.4).
+    just_later = (
+        select(Run.created_at + literal(timedelta(microseconds=1), Interval()))
+        .join(Task, Task.latest_run_id == Run.id)
+        .where(Task.id == task_id)
+    )
+    now = utcnow()
+    created_at = func.greatest(literal(now, Run.created_at.type), just_later.scalar_subquery())
     opened = await session.execute(
         insert(Run)
         .values(
@@ -126,23 +133,16 @@ async def open_run(
             state=state,
             artifacts=list(artifacts),
             sandbox_environment_id=sandbox_environment_id,
-            created_at=now,
-            updated_at=now,
+            created_at=created_at,
+            updated_at=created_at,
             dispatch_requested_at=now if dispatch else None,
         )
         .returning(*STATE_COLUMNS)
     )
     announce_state(session, events, opened.mappings().one(), opened=True)
-    # Latest is the greatest (created_at, id), also when replicas' clocks differ (contract 9.4).
-    later = aliased(Run)
-    overtaken = (
-        select(later.id)
-        .where(later.id == Task.latest_run_id, tuple_(later.created_at, later.id) > tuple_(now, run_id))
-        .exists()
-    )
     await session.execute(
         update(Task)
-        .where(Task.id == task_id, ~overtaken)
+        .where(Task.id == task_id)
         .values(latest_run_id=run_id, latest_run_status=RunStatus.QUEUED)
     )
     return run_id
