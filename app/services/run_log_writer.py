@@ -16,7 +16,7 @@ from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import DateTime, String, Table, bindparam, or_, select, update
+from sqlalchemy import DateTime, String, Table, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -46,10 +46,15 @@ __all__ = [
 CONTENT_TYPE = "application/jsonl"
 MAX_LOG_BYTES = 200 * 1024 * 1024
 
-# How long a turn lasts at most. Its writer gives up well before, so that no two ever write.
-_TURN = timedelta(seconds=60)
-_WRITE_SECONDS = 45
+# How long a turn lasts: at least this, and longer where the store has much to copy. Its writer gives up well before its
+# end, so that no two ever write. A turn of an ordinary log that was lost (its writer died, or the database was away when
+# it was to be given back) lapses before others give up waiting for theirs.
+_TURN = timedelta(seconds=15)
+_SLOWEST_COPY = 8 * 1024 * 1024  # bytes a second
+_MARGIN_SECONDS = 5
 _WAIT_SECONDS = 20
+# Between tries to give a turn back. While it lasts nobody else can have taken it.
+_GIVE_BACK_DELAYS_SECONDS = (0.1, 0.3, 1, 2, 4)
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.1
 
@@ -63,6 +68,7 @@ _MINE = {
     "writer": bindparam("own", type_=String()),
     "writer_until": bindparam("until", type_=DateTime(timezone=True)),
 }
+_COPYING = func.make_interval(0, 0, 0, 0, 0, 0, func.coalesce(RunLogState.size, 0) / float(_SLOWEST_COPY))
 
 
 def _taking(whose: Insert) -> Prepared:
@@ -70,9 +76,9 @@ def _taking(whose: Insert) -> Prepared:
     return Prepared(
         whose.on_conflict_do_update(
             index_elements=[RunLogState.run_id],
-            set_=_MINE,
+            set_=_MINE | {"writer_until": _MINE["writer_until"] + _COPYING},
             where=or_(RunLogState.writer_until.is_(None), RunLogState.writer_until <= bindparam("now")),
-        ).returning(RunLogState.size, RunLogState.accepted_seq)
+        ).returning(RunLogState.size, RunLogState.accepted_seq, RunLogState.writer_until)
     )
 
 
@@ -85,15 +91,15 @@ _TAKE_IF_SEEN = _taking(
         select(Run.id, *_MINE.values()).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN),
     )
 )
+_NOTE_SIZE = Prepared(
+    update(RunLogState).where(RunLogState.run_id == bindparam("run")).values(size=bindparam("known_size"))
+)
+# The writer stays: one that did not hear the answer gives back again, as long as nobody has taken the turn.
 _GIVE_BACK = Prepared(
     update(RunLogState)
     .where(RunLogState.run_id == bindparam("run"), RunLogState.writer == bindparam("own"))
-    .values(
-        size=bindparam("new_size"),
-        accepted_seq=bindparam("new_accepted_seq"),
-        writer=None,
-        writer_until=None,
-    )
+    .values(size=bindparam("new_size"), accepted_seq=bindparam("new_accepted_seq"), writer_until=None)
+    .returning(RunLogState.run_id)
 )
 
 log = structlog.get_logger(__name__)
@@ -164,7 +170,7 @@ async def append_lines(
         return
     async with _turn(sessions, ref, caller) as turn:
         await at_turn()
-        await _write(store, ref, turn, lines)
+        await _write(sessions, store, ref, turn, lines)
 
 
 async def append_numbered(
@@ -188,19 +194,25 @@ async def append_numbered(
                 after = number
             elif number > after:
                 break
-        await _write(store, ref, turn, b"".join(lines))
+        await _write(sessions, store, ref, turn, b"".join(lines))
         # Noted in the statement that says how much of the log counts: neither without the other.
         turn.accepted_seq = after
     return before, after
 
 
-async def _write(store: ObjectStore, ref: LogRef, turn: "_Turn", lines: bytes) -> None:
+async def _write(
+    sessions: SessionFactory, store: ObjectStore, ref: LogRef, turn: "_Turn", lines: bytes
+) -> None:
     if not lines:
         return
     try:
-        async with asyncio.timeout(_WRITE_SECONDS):
-            size = await _stored_size(store, ref) if turn.size is None else turn.size
-            turn.size = await _extend(store, ref, size, _within_limit(size, lines))
+        async with asyncio.timeout_at(turn.ends_at - _MARGIN_SECONDS):
+            if turn.size is None:
+                turn.size = await _stored_size(store, ref)
+                # Before the object grows: else what comes now would count even if it is refused.
+                async with unit_of_work(sessions) as session:
+                    await _NOTE_SIZE.perform(session, {"run": ref.run_id, "known_size": turn.size})
+            turn.size = await _extend(store, ref, turn.size, _within_limit(turn.size, lines))
     except TimeoutError:
         raise ObjectStoreUnavailable(f"could not extend {ref.key} in time") from None
 
@@ -236,6 +248,8 @@ class _Turn:
     # What counts of the object; None if nobody noted it yet.
     size: int | None
     accepted_seq: int
+    # By the clock of the event loop.
+    ends_at: float
 
 
 @asynccontextmanager
@@ -244,23 +258,50 @@ async def _turn(
 ) -> AsyncGenerator[_Turn, None]:
     """Wait for the turn and give it back, with the size that it left.
 
-    A turn that cannot be given back lapses; what it wrote and could not note is cut off by the next.
+    A turn that cannot be given back lapses; what it wrote and could not note does not count, and is cut off by the next.
+
+    Raises:
+        DatabaseUnavailable: the turn could not be had, or not be given back: nothing was added.
+        NotFound, Unavailable: as `append_lines`.
+
     """
     writer = new_hex_id()
     turn = await _wait_for_turn(sessions, ref, caller, writer)
     try:
         yield turn
     finally:
+        await _give_back(sessions, ref, turn, writer)
+
+
+async def _give_back(sessions: SessionFactory, ref: LogRef, turn: _Turn, writer: str) -> None:
+    """Say how much of the log counts now, and let the next writer write.
+
+    Repeated while the database is away: one try may have been committed without an answer, and what the caller is told
+    must be what counts.
+    """
+    values = {
+        "run": ref.run_id,
+        "own": writer,
+        "new_size": turn.size,
+        "new_accepted_seq": turn.accepted_seq,
+    }
+
+    async def give_back() -> bool:
         async with unit_of_work(sessions) as session:
-            await _GIVE_BACK.perform(
-                session,
-                {
-                    "run": ref.run_id,
-                    "own": writer,
-                    "new_size": turn.size,
-                    "new_accepted_seq": turn.accepted_seq,
-                },
-            )
+            return await _GIVE_BACK.first(session, values) is not None
+
+    for delay in _GIVE_BACK_DELAYS_SECONDS:
+        try:
+            is_given = await give_back()
+            break
+        except DatabaseUnavailable as error:
+            log.warning("run_log.turn_not_given_back", retry_in_seconds=delay, error=repr(error))
+            await asyncio.sleep(delay)
+    else:
+        is_given = await give_back()
+    if not is_given and asyncio.get_running_loop().time() >= turn.ends_at:
+        # It lapsed, and others went on from what counted before.
+        raise Unavailable("The log of this run is busy. Please try again in a moment.")
 
 
 async def _wait_for_turn(
@@ -280,7 +321,7 @@ async def _wait_for_turn(
 async def _take_turn(
     sessions: SessionFactory, ref: LogRef, caller: Principal | None, writer: str
 ) -> _Turn | None:
-    now = utcnow()
+    asked, now = asyncio.get_running_loop().time(), utcnow()
     values: dict[str, Any] = {"run_id": ref.run_id, "own": writer, "until": now + _TURN, "now": now}
     if caller is not None:
         values |= {"task_id": ref.task_id, **visibility(caller)}
@@ -289,7 +330,9 @@ async def _take_turn(
         if row is None and caller is not None:
             # Somebody has the turn, or there is nothing to be seen.
             await require_run(session, caller, ref.task_id, ref.run_id)
-    return None if row is None else _Turn(row["size"], row["accepted_seq"])
+    if row is None:
+        return None
+    return _Turn(row["size"], row["accepted_seq"], asked + (row["writer_until"] - now).total_seconds())
 
 
 class RunLog:

@@ -63,6 +63,20 @@ async def store_log(store: Storage, run: Run, text: bytes) -> None:
     await store.put(key, text, content_type="application/jsonl", tags=LOG_TAGS)
 
 
+async def test_what_a_refused_append_left_in_the_store_is_not_read(
+    client: httpx.AsyncClient, url: str, run: Run, store: S3Store
+) -> None:
+    await append(client, url, {"n": 1})
+    key, size = log_key(run.project_id, run.task_id, run.id), len(b'{"n":1}\n')
+    # The store had kept it when the answer was lost that would have said so.
+    await store.extend(key, size, b'{"n":2}\n', content_type="application/jsonl", tags=LOG_TAGS)
+
+    assert await entries_of(client, url) == [{"n": 1}]
+    assert (await client.get(f"{url}/session_logs")).json() == [{"n": 1}]
+    await append(client, url, {"n": 2})
+    assert await entries_of(client, url) == [{"n": 1}, {"n": 2}]
+
+
 class TestAppend:
     async def test_answer_is_the_run_whose_log_url_shows_the_whole_log(
         self, client: httpx.AsyncClient, url: str, run: Run

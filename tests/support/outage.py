@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-__all__ = ["Interruptible", "interruptible"]
+__all__ = ["Interruptible", "behind", "interruptible"]
 
 _BLOCK = 64 * 1024
 
@@ -98,3 +98,10 @@ async def interruptible(target: str) -> AsyncGenerator[Interruptible, None]:
         yield server
     finally:
         await server.refuse()
+
+
+def behind(server: Interruptible, url: str) -> str:
+    """Return a URL of a server that `server` stands in front of, so that it leads through it."""
+    parts = urlsplit(url)
+    account, at, _ = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{account}{at}{server.url.removeprefix('http://')}").geturl()
