@@ -40,6 +40,7 @@ __all__ = [
     "append_numbered",
     "encode_entries",
     "is_chunk",
+    "nothing",
     "open_log",
 ]
 
@@ -134,7 +135,7 @@ def is_chunk(entry: Mapping[str, Any]) -> bool:
     return isinstance(update_, Mapping) and update_.get("sessionUpdate") == "agent_message_chunk"
 
 
-async def _nothing() -> None:
+async def nothing() -> None:
     """Nobody waits for the turn."""
 
 
@@ -145,7 +146,7 @@ async def append_lines(
     lines: bytes,
     *,
     caller: Principal | None = None,
-    at_turn: Callable[[], Awaitable[None]] = _nothing,
+    at_turn: Callable[[], Awaitable[None]] = nothing,
 ) -> None:
     """Add whole lines to the end of a log, all of them or none; what no log holds is replaced by a note of that.
 

@@ -5,7 +5,7 @@ that was refused may have left lines in the store. Nothing is ever whole in memo
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from app.schemas.runs import RelayIn, RelayOut, RunOut
 from app.services.access import Principal, require_run
 from app.services.run_chain import resume_chain
 from app.services.run_events import own_entry, tell_entries, tell_gap
-from app.services.run_log_writer import LogRef, append_lines, encode_entries
+from app.services.run_log_writer import LogRef, append_lines, encode_entries, nothing
 from app.services.runs import retrieve_run
 
 __all__ = ["LogPage", "append_log", "read_page", "read_text", "relay_message"]
@@ -56,9 +56,19 @@ async def append_log(
         Unavailable: others kept the log busy; nothing was added.
 
     """
+    run: RunOut | None = None
+
+    async def read() -> None:
+        """Read the answer before anything is kept: what fails afterwards would refuse what was added."""
+        nonlocal run
+        run = await retrieve_run(session, caller, task_id, run_id, store=store)
+        await release(session)
+
     await release(session)
-    await _append(sessions, store, events, LogRef(caller.project.id, task_id, run_id), entries, caller)
-    return await retrieve_run(session, caller, task_id, run_id, store=store)
+    ref = LogRef(caller.project.id, task_id, run_id)
+    await _append(sessions, store, events, ref, entries, caller, before_storing=read)
+    assert run is not None
+    return run
 
 
 async def relay_message(
@@ -91,6 +101,8 @@ async def _append(
     ref: LogRef,
     entries: Sequence[Mapping[str, Any]],
     caller: Principal,
+    *,
+    before_storing: Callable[[], Awaitable[None]] = nothing,
 ) -> None:
     """Add entries to a log, and tell followers as soon as their place in it is certain.
 
@@ -106,6 +118,7 @@ async def _append(
         # Asking the store keeps this process busy for longer than it takes to serve those who follow the run in it.
         await events.settle()
         await asyncio.sleep(_FOLLOWERS_FIRST_SECONDS)
+        await before_storing()
 
     lines = encode_entries(entries)
     if not lines:

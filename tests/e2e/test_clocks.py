@@ -22,6 +22,7 @@ from tests.support.clients import socket_client
 from tests.support.factories import make_key, make_project, make_user
 from tests.support.fakes import RecordingEvents
 from tests.support.processes import address_of, service_process, wait_until_ready
+from tests.support.shifted_clock import taskbeacon_ahead
 from tests.support.waiting import eventually
 
 APART = 90
@@ -34,7 +35,8 @@ async def api_ahead(
     settings: Settings, seconds: float, *, log: Path, key: str
 ) -> AsyncGenerator[httpx.AsyncClient, None]:
     """Yield a client of an API on a machine whose clock is ahead."""
-    with service_process("serve --port 0", settings=settings, log=log, clock_ahead=seconds) as process:
+    program = taskbeacon_ahead(seconds)
+    with service_process("serve --port 0", settings=settings, log=log, program=program) as process:
         base_url = await address_of(process)
         async with socket_client(base_url=base_url, headers=bearer(key)) as client:
             await wait_until_ready(client, process)
@@ -83,7 +85,7 @@ async def test_runs_keep_their_order_and_their_worker_whatever_the_machines_cloc
                 "worker",
                 settings=settings,
                 log=tmp_path / "worker.log",
-                clock_ahead=-APART,
+                program=taskbeacon_ahead(-APART),
                 TASKBEACON_HOME=str(tmp_path / "home"),
                 TASKBEACON_AGENT_SANDBOX="none",
             )
@@ -129,7 +131,7 @@ async def test_machine_whose_clock_could_sign_nothing_is_refused_in_one_line(
     settings: Settings, tmp_path: Path, command: str
 ) -> None:
     log = tmp_path / "process.log"
-    with service_process(command, settings=settings, log=log, clock_ahead=-901) as process:
+    with service_process(command, settings=settings, log=log, program=taskbeacon_ahead(-901)) as process:
 
         async def is_gone() -> bool:
             return not process.is_running

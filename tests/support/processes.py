@@ -53,11 +53,11 @@ class ServiceProcess:
 
 @contextmanager
 def service_process(
-    command: str, *, settings: Settings, log: Path, clock_ahead: float = 0, **environment: str
+    command: str, *, settings: Settings, log: Path, program: str = "app.cli", **environment: str
 ) -> Iterator[ServiceProcess]:
     """Run `taskbeacon <command>` on the servers of `settings`; leaving the block kills what is left of it.
 
-    Its machine's clock is `clock_ahead` seconds ahead of the others'; negative: behind.
+    `program` is the module that stands for `taskbeacon`, with arguments of its own.
     """
     variables = {
         "TASKBEACON_DATABASE_URL": settings.database_url,
@@ -65,10 +65,9 @@ def service_process(
         "TASKBEACON_THROTTLE_PER_MINUTE": "0",
         "TASKBEACON_THROTTLE_PER_HOUR": "0",
     }
-    program = ["tests.support.shifted_clock", str(clock_ahead)] if clock_ahead else ["app.cli"]
     with log.open("wb") as output:
         popen = subprocess.Popen(
-            [sys.executable, "-m", *program, *command.split()],
+            [sys.executable, "-m", *program.split(), *command.split()],
             env=os.environ | variables | environment,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -22,6 +22,11 @@ class _AnyDatetime(type):
         return isinstance(instance, datetime)
 
 
+def taskbeacon_ahead(seconds: float) -> str:
+    """Return the program (`service_process`) that has the clock of its machine so far ahead; negative: behind."""
+    return f"{__name__} {seconds}"
+
+
 def shift(seconds: float) -> None:
     """Put the clock of this process forward; a negative number puts it back."""
     by, read, read_ns = timedelta(seconds=seconds), time.time, time.time_ns
