@@ -26,6 +26,8 @@ CHORES_QUEUE = "taskbeacon:chores"
 # arq leaves a job alone until it is due by the worker's own clock. Jobs are due at once, so they are dated back by more
 # than the clocks of two machines may differ (shared_clock.py).
 _BACKDATED = timedelta(minutes=15)
+# What asks for a job is in the database: one that expires is queued again.
+_KEPT = timedelta(days=1)
 
 
 class JobQueue(Protocol):
@@ -66,6 +68,7 @@ class ArqQueue(JobQueue):
             _job_id=job_id,
             _queue_name=queue_name,
             _defer_until=utcnow() - _BACKDATED,
+            _expires=_KEPT,
             **arguments,
         )
         if queued is None:

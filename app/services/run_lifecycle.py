@@ -56,6 +56,7 @@ __all__ = [
     "AGENT_STARTED",
     "LEASE",
     "MAX_ATTEMPTS",
+    "NOT_STORED",
     "RECOVERY",
     "TRANSITIONS",
     "claim",
@@ -89,6 +90,7 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
 # Keys of a run's state that are written here.
 AGENT_STARTED = "agent_started_at"
 RECOVERY = "recovery"
+NOT_STORED = "not_stored"
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
 
 log = structlog.get_logger(__name__)
@@ -196,7 +198,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         completed_at=None,
         error_message=None,
         attempts=0,
-        state=Run.state.op("-")(AGENT_STARTED).op("-")(RECOVERY),
+        state=Run.state.op("-")(AGENT_STARTED).op("-")(RECOVERY).op("-")(NOT_STORED),
     )
 
 

@@ -6,11 +6,11 @@ new; the row also says how much of the object counts, so that a writer which die
 
 import asyncio
 import os
-import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import IO, Any, cast
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from app.ids import new_hex_id
 from app.models import Run, RunLogState, Task
 from app.services.access import VISIBLE_RUN, Principal, require_run, visibility
 from app.services.artifact_rules import log_key
+from app.services.store_patience import OUTAGES, StorePatience
 from app.statements import Prepared
 
 __all__ = [
@@ -63,7 +64,6 @@ _LONGEST_PAUSE_SECONDS = 0.1
 _GATHER_SECONDS = 0.5
 _BYTES_PER_SECOND = 16 * 1024 * 1024
 _BATCH_BYTES = 8 * 1024 * 1024
-_LAST_TRIES = 4
 
 _MINE = {
     "writer": bindparam("own", type_=String()),
@@ -347,11 +347,13 @@ class RunLog:
     ) -> None:
         self._tell = tell
         self._send = send
-        self._file = file
+        self._file = file.fileno()
         self._size = 0
         self._sent = 0
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
+        # False once an entry is lost: the disk was full, or the store stayed away.
+        self.is_whole = True
 
     async def append(self, entry: Mapping[str, Any]) -> None:
         """Add an entry; chunks are only told, and so is everything beyond the log's limit."""
@@ -366,8 +368,17 @@ class RunLog:
     def _keep(self, entry: Mapping[str, Any], line: bytes) -> None:
         if is_chunk(entry) or self._size > MAX_LOG_BYTES:
             return
-        self._file.write(line + b"\n")
-        self._size += len(line) + 1
+        line += b"\n"
+        try:
+            written = os.pwrite(self._file, line, self._size)
+        except OSError as error:
+            log.warning("run_log.not_written", error=repr(error))
+            written = 0
+        if written < len(line):
+            # The disk is full. What is there of the line is overwritten by the next that finds room.
+            self.is_whole = False
+            return
+        self._size += written
         self._changed.set()
 
     async def keep_sending(self) -> None:
@@ -378,49 +389,58 @@ class RunLog:
                 async with asyncio.timeout(_GATHER_SECONDS + self._size / _BYTES_PER_SECOND):
                     await self._closing.wait()
             self._changed.clear()
-            if not self._closing.is_set() and not await self._send_rest():
+            if self._closing.is_set():
+                return
+            try:
+                await self._send_rest()
+            except OUTAGES as error:
+                log.warning("run_log.not_stored", error=repr(error))
                 self._changed.set()
 
-    async def close(self, sending: asyncio.Task[None]) -> bool:
-        """Send what is left; False when store or database stayed away and the end of the log is lost.
+    async def close(self, sending: asyncio.Task[None], patience: StorePatience) -> None:
+        """Send what is left; `is_whole` is False afterwards if store or database stayed away for too long.
 
         The task that sends is not cancelled: what the store has begun to write it would finish at any time.
         """
         self._closing.set()
         self._changed.set()
         await sending
-        for attempt in range(_LAST_TRIES):
-            if await self._send_rest():
-                return True
-            await asyncio.sleep(2**attempt)
-        return False
-
-    async def _send_rest(self) -> bool:
+        patience.allow_last_words()
         try:
-            while self._sent < self._size:
-                self._file.flush()  # each time: entries come while a batch is being sent
-                lines = self._next_lines()
-                await self._send(lines)
-                self._sent += len(lines)
-        except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:
-            log.warning("run_log.not_stored", error=repr(error))
-            return False
-        return True
+            await patience.call(self._send_rest)
+        except OUTAGES as error:
+            log.warning("run_log.cut_off", bytes=self._size - self._sent, error=repr(error))
+            self.is_whole = False
+
+    async def _send_rest(self) -> None:
+        while self._sent < self._size:
+            lines = self._next_lines()
+            await self._send(lines)
+            self._sent += len(lines)
 
     def _next_lines(self) -> bytes:
         """Return a batch of whole lines that are not sent; one long line is a batch of its own."""
         unsent = self._size - self._sent
-        batch = os.pread(self._file.fileno(), min(unsent, _BATCH_BYTES), self._sent)
+        batch = os.pread(self._file, min(unsent, _BATCH_BYTES), self._sent)
         if end := batch.rfind(b"\n") + 1:
             return batch[:end]
-        return os.pread(self._file.fileno(), unsent, self._sent)
+        return os.pread(self._file, unsent, self._sent)
 
 
 @asynccontextmanager
 async def open_log(
-    sessions: SessionFactory, store: ObjectStore, ref: LogRef, *, events: RunEvents
+    sessions: SessionFactory,
+    store: ObjectStore,
+    ref: LogRef,
+    *,
+    events: RunEvents,
+    file: Path,
+    patience: StorePatience,
 ) -> AsyncGenerator[RunLog, None]:
-    """Yield the log of a run; leaving the block stores the rest."""
+    """Yield the log of a run, gathered in `file`; leaving the block stores the rest, and waits for that.
+
+    A block that fails, or is cancelled, waits only briefly.
+    """
 
     def tell(line: bytes) -> None:
         events.put(ref.run_id, line)
@@ -428,10 +448,13 @@ async def open_log(
     async def send(lines: bytes) -> None:
         await append_lines(sessions, store, ref, lines)
 
-    with tempfile.NamedTemporaryFile(prefix="taskbeacon-log-", suffix=".jsonl") as file:
-        run_log = RunLog(tell, send, file.file)
+    with file.open("x+b") as gathered:
+        run_log = RunLog(tell, send, gathered)
         sending = asyncio.create_task(run_log.keep_sending())
         try:
             yield run_log
+        except BaseException:
+            patience.shorten()
+            raise
         finally:
-            await run_log.close(sending)
+            await run_log.close(sending, patience)

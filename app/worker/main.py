@@ -72,7 +72,10 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
             func(
                 execute_run,
                 name=EXECUTE_RUN,
-                timeout=settings.run_timeout_seconds + MAX_WAITING.total_seconds() + _JOB_MARGIN_SECONDS,
+                timeout=settings.run_timeout_seconds
+                + MAX_WAITING.total_seconds()
+                + settings.worker_store_wait_seconds
+                + _JOB_MARGIN_SECONDS,
             )
         ],
         cron_jobs=[

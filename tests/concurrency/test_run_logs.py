@@ -30,6 +30,7 @@ from app.services.run_log_writer import (
     encode_entries,
     open_log,
 )
+from app.services.store_patience import StorePatience
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 from tests.support.fakes import RecordingEvents
@@ -82,9 +83,16 @@ async def test_concurrent_appends_lose_no_line(sessions: SessionFactory, store: 
 
 
 async def test_worker_and_client_write_to_the_same_log(
-    sessions: SessionFactory, store: S3Store, ref: LogRef
+    sessions: SessionFactory, store: S3Store, ref: LogRef, tmp_path: Path
 ) -> None:
-    async with open_log(sessions, store, ref, events=RecordingEvents()) as run_log:
+    async with open_log(
+        sessions,
+        store,
+        ref,
+        events=RecordingEvents(),
+        file=tmp_path / "log.jsonl",
+        patience=StorePatience(0, cut_short=asyncio.Event()),
+    ) as run_log:
         for number in range(50):
             await run_log.append({"n": number})
             if number % 10 == 0:

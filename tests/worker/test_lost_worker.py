@@ -15,7 +15,7 @@ from app.config import Settings
 from app.db import DatabaseUnavailable, create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run
-from app.services import run_lifecycle, run_log_writer
+from app.services import run_lifecycle, store_patience
 from app.services.artifact_rules import log_key
 from app.services.run_recovery import recover_runs
 from app.worker import retries
@@ -138,7 +138,7 @@ async def test_run_whose_worker_cannot_note_the_start_of_the_agent_is_left_to_th
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(retries, "_DELAYS_SECONDS", ())
-    monkeypatch.setattr(run_log_writer, "_LAST_TRIES", 1)
+    monkeypatch.setattr(store_patience, "_BRIEFLY_SECONDS", 0)
     run = await workshop.queued_run(WORK, repository="acme/app")
     async with interruptible(settings.database_url) as between:
         through = settings.model_copy(update={"database_url": behind(between, settings.database_url)})
