@@ -44,16 +44,16 @@ def test_reading_that_disagrees_is_taken() -> None:
     assert utcnow() - datetime.now(UTC) > timedelta(hours=1, minutes=59)
 
 
-async def test_process_goes_by_the_clock_of_the_database(committed_sessions: SessionFactory) -> None:
+async def test_process_goes_by_the_clock_of_the_database(sessions: SessionFactory) -> None:
     adopt(reading(timedelta(days=1)))
-    await synchronise(committed_sessions)
+    await synchronise(sessions)
     assert abs(utcnow() - datetime.now(UTC)) < CLOSE
 
 
 async def test_machine_whose_clock_is_off_is_refused(
-    committed_sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
+    sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await require_machine_time(committed_sessions)
+    await require_machine_time(sessions)
     monkeypatch.setattr(shared_clock, "MAX_SKEW", timedelta(microseconds=-1))
     with pytest.raises(ClockSkewed, match=r"NTP"):
-        await require_machine_time(committed_sessions)
+        await require_machine_time(sessions)

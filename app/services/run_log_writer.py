@@ -289,7 +289,7 @@ async def _give_back(sessions: SessionFactory, ref: LogRef, turn: _Turn, writer:
 
     async def give_back() -> bool:
         async with unit_of_work(sessions) as session:
-            return await _GIVE_BACK.first(session, values) is not None
+            return await _GIVE_BACK.first_alone(session, values) is not None
 
     for delay in _GIVE_BACK_DELAYS_SECONDS:
         try:

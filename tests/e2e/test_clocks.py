@@ -44,20 +44,20 @@ async def api_ahead(
 
 
 @pytest.fixture
-async def key(committed_sessions: SessionFactory) -> str:
-    async with unit_of_work(committed_sessions) as session:
+async def key(sessions: SessionFactory) -> str:
+    async with unit_of_work(sessions) as session:
         user = await make_user(session, projects=[await make_project(session)])
         return await make_key(session, user=user)
 
 
 async def test_runs_keep_their_order_and_their_worker_whatever_the_machines_clocks_show(
-    settings: Settings, committed_sessions: SessionFactory, key: str, store: S3Store, tmp_path: Path
+    settings: Settings, sessions: SessionFactory, key: str, store: S3Store, tmp_path: Path
 ) -> None:
     go_on = tmp_path / "go-on"
     steps = f"```sh\nwhile [ ! -e {go_on} ]; do sleep 0.05; done\n```\n```say\ndone\n```"
 
     async def read(run_id: str) -> Run:
-        async with committed_sessions() as session:
+        async with sessions() as session:
             return await session.get_one(Run, run_id)
 
     async with AsyncExitStack() as stack:
@@ -99,7 +99,7 @@ async def test_runs_keep_their_order_and_their_worker_whatever_the_machines_cloc
         lease = (await read(first["id"])).lease_expires_at
         assert lease is not None
         assert abs(datetime.now(UTC) + timedelta(seconds=60) - lease) < TOLERANCE
-        await sweep(settings, committed_sessions, store)
+        await sweep(settings, sessions, store)
         go_on.touch()
 
         async def both_are_over() -> bool:

@@ -14,11 +14,11 @@ from tests.support.waiting import eventually
 
 
 async def test_files_and_log_of_a_killed_worker_are_removed_by_the_next(
-    settings: Settings, committed_sessions: SessionFactory, tmp_path: Path
+    settings: Settings, sessions: SessionFactory, tmp_path: Path
 ) -> None:
     temporary, workspaces = tmp_path / "temporary", tmp_path / "workspaces"
     temporary.mkdir()
-    async with unit_of_work(committed_sessions) as session:
+    async with unit_of_work(sessions) as session:
         project = await make_project(session)
         user = await make_user(session, projects=[project])
         task = await make_task(
@@ -30,7 +30,7 @@ async def test_files_and_log_of_a_killed_worker_are_removed_by_the_next(
     await queue.aclose()
 
     async def agent_works() -> bool:
-        async with committed_sessions() as session:
+        async with sessions() as session:
             row = await session.get_one(Run, run.id)
         return "agent_started_at" in row.state
 
