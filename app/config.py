@@ -217,6 +217,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Runs of one project that all workers together perform at a time; 0 = no limit.",
     )
+    worker_store_wait_seconds: int = Field(
+        default=300,
+        ge=0,
+        le=3600,
+        description="How long a worker waits for an object store that is away to take what a run left.",
+    )
     worker_metrics_port: int = Field(
         default=0, ge=0, le=65535, description="Port of a worker's own /metrics, on all addresses; 0 = none."
     )

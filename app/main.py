@@ -30,6 +30,7 @@ from app.routers import (
 )
 from app.services.process import ProcessContext, open_process
 from app.services.schema import require_current_schema
+from app.services.shared_clock import keep_synchronised
 from app.setting_checks import ANY_PORT
 from app.web.error_handlers import install_error_handlers
 from app.web.large_answers import LargeAnswers
@@ -91,9 +92,10 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any], None]:
         async with open_process(settings, name="api", plan_once=True) as opened:
             await require_current_schema(opened.sessions)
-            app.state.process = opened
-            # For the connections, which end their streams when the server stops.
-            yield {"hub": opened.hub}
+            async with keep_synchronised(opened.sessions):
+                app.state.process = opened
+                # For the connections, which end their streams when the server stops.
+                yield {"hub": opened.hub}
 
     app = FastAPI(
         title="Taskbeacon",

@@ -120,6 +120,8 @@ def test_those_who_let_a_write_stand_alone_are_these() -> None:
         ("access", "_note_use"),
         ("run_lifecycle", "extend_lease"),
         ("run_lifecycle", "mark_agent_started"),
+        ("run_log_writer", "_give_back"),
+        ("run_log_writer", "give_back"),
         ("statements", "perform_alone"),
     }
 

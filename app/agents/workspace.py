@@ -43,7 +43,7 @@ from app.agents.uninterrupted import uninterrupted
 from app.agents.watch import RunWatch
 from app.enums import AgentNetwork
 
-__all__ = ["Collected", "Workspace", "open_workspace", "reclaim"]
+__all__ = ["Collected", "Workspace", "open_folder", "open_workspace", "reclaim"]
 
 _LOGGER = structlog.get_logger(__name__)
 _GRACE_SECONDS = 0.2
@@ -354,6 +354,17 @@ async def open_workspace(
         yield workspace
     finally:
         await uninterrupted(_close(workspace, lock))
+
+
+@asynccontextmanager
+async def open_folder(root: Path, run_id: UUID) -> AsyncIterator[Path]:
+    """Make a run's folder that no agent sees, beside its workspace, and remove it afterwards as `open_workspace` does."""
+    folder, lock = _claim_folder(root, run_id)
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        await uninterrupted(_discard(folder, lock))
 
 
 async def _close(workspace: Workspace, lock: int) -> None:

@@ -12,8 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from app.config import Settings
 from app.db import DatabaseUnavailable, SessionFactory, create_engine, create_session_factory
 from app.services.schema import OutdatedSchema, require_current_schema
+from app.services.shared_clock import ClockSkewed, require_machine_time, synchronise
 
-__all__ = ["check_schema", "database_failures", "with_sessions"]
+__all__ = ["check_clock_and_schema", "database_failures", "with_sessions"]
 
 Result = TypeVar("Result")
 
@@ -21,12 +22,14 @@ _UNDEFINED = frozenset({"42P01", "42703"})  # table, column
 
 
 def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable[Result]]) -> Result:
-    """Run `work` in an event loop of its own, on connections that are closed afterwards."""
+    """Run `work` in an event loop of its own, on connections that are closed afterwards, at the database's time."""
 
     async def run() -> Result:
         engine = create_engine(settings, application_name="taskbeacon-cli")
         try:
-            return await work(create_session_factory(engine))
+            sessions = create_session_factory(engine)
+            await synchronise(sessions)
+            return await work(sessions)
         finally:
             await engine.dispose()
 
@@ -34,9 +37,14 @@ def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable
         return asyncio.run(run())
 
 
-def check_schema(settings: Settings) -> None:
-    """Refuse an old schema before a server starts: it would refuse by itself, but behind a traceback."""
-    with_sessions(settings, require_current_schema)
+def check_clock_and_schema(settings: Settings) -> None:
+    """Refuse a clock that is off and an old schema before a server starts, in one line instead of a traceback."""
+
+    async def check(sessions: SessionFactory) -> None:
+        await require_machine_time(sessions)
+        await require_current_schema(sessions)
+
+    with_sessions(settings, check)
 
 
 @contextmanager
@@ -45,7 +53,7 @@ def database_failures(settings: Settings) -> Iterator[None]:
     address = _address(settings)
     try:
         yield
-    except OutdatedSchema as error:
+    except (ClockSkewed, OutdatedSchema) as error:
         raise click.ClickException(f"{error} (database {address})") from error
     except DBAPIError as error:
         raise click.ClickException(_describe(error, address)) from error

@@ -10,7 +10,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from app.api_limits import IDLE_SECONDS
-from app.cli.database import check_schema
+from app.cli.database import check_clock_and_schema
 from app.cli.listening import DealtSocket
 from app.cli.loading import load_api
 from app.cli.privacy import hide_environment, start_tracker
@@ -45,7 +45,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     configure_logging(settings.log_format, settings.log_level)
     warn_of_unknown_variables()
     check_catalog(settings)
-    check_schema(settings)
+    check_clock_and_schema(settings)
     config = uvicorn.Config(
         f"{load_api.__module__}:{load_api.__name__}",
         factory=True,

@@ -3,7 +3,7 @@
 import click
 
 from app.agents.errors import SandboxUnavailable
-from app.cli.database import check_schema
+from app.cli.database import check_clock_and_schema
 from app.cli.privacy import hide_environment
 from app.cli.settings import check_catalog, service_settings, warn_of_unknown_variables
 from app.config import Settings
@@ -24,7 +24,7 @@ def worker() -> None:
     configure_logging(settings.log_format, settings.log_level)
     warn_of_unknown_variables()
     check_catalog(settings)
-    check_schema(settings)
+    check_clock_and_schema(settings)
     _make_workspaces(settings)
     try:
         run_worker(settings)

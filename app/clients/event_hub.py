@@ -36,6 +36,8 @@ _CATCH_UP_EVENTS = 200
 _SILENCE_SECONDS = 15.0
 _OUTAGE_PAUSE_SECONDS = 0.5
 _LOOK_SECONDS = 20.0
+_COMMAND_SECONDS = 5.0
+_ASK_AGAIN_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -114,6 +116,15 @@ class _Channel:
         self.collecting: set[Subscription] = set()
         # The last event that was passed on, or that somebody had read before.
         self.last: EventId | None = None
+        self._asked_at: float | None = None
+
+    def may_ask(self) -> bool:
+        """Return whether to ask for the subscription: it is missing, and was not asked for just now."""
+        now = asyncio.get_running_loop().time()
+        if self.is_connected or (self._asked_at is not None and now - self._asked_at < _ASK_AGAIN_SECONDS):
+            return False
+        self._asked_at = now
+        return True
 
     def connect(self) -> None:
         self.is_connected = True
@@ -143,6 +154,7 @@ class EventHub:
         self._pubsub: Any = None
         self._tasks: list[asyncio.Task[None]] = []
         self._has_channels = asyncio.Event()
+        self._commanding = asyncio.Lock()
         self._is_closed = False
 
     @property
@@ -155,7 +167,6 @@ class EventHub:
         """Yield a follower of a run; once the hub is closed, one that is over."""
         name = channel_of(run_id)
         channel = self._channels.get(name)
-        is_first = channel is None
         if channel is None:
             channel = self._channels[name] = _Channel(run_id)
             self._has_channels.set()
@@ -164,8 +175,9 @@ class EventHub:
         channel.followers.add(follower)
         follower.is_over = self._is_closed
         try:
-            if is_first:
-                await self._tell("subscribe", name)
+            # Not only for the first: what asked for it may have been lost with a connection.
+            if channel.may_ask():
+                await self._reconcile(name)
             yield follower
         finally:
             follower.end()
@@ -174,7 +186,7 @@ class EventHub:
                 del self._channels[name]
                 if not self._channels:
                     self._has_channels.clear()
-                await self._tell("unsubscribe", name)
+                await self._reconcile(name)
 
     def end_all(self) -> None:
         """End every follower, those to come too: the process is about to stop."""
@@ -198,13 +210,21 @@ class EventHub:
                 asyncio.create_task(self._look(), context=Context()),
             ]
 
-    async def _tell(self, command: str, name: str) -> None:
-        if self._pubsub is None:
-            # Whoever connects next subscribes to all there are.
-            return
-        with suppress(RedisError, OSError):
-            # The reader meets the same failure and begins anew.
-            await getattr(self._pubsub, command)(name)
+    async def _reconcile(self, name: str) -> None:
+        """Subscribe to a channel that is followed, unsubscribe from one that is not; repeatable.
+
+        One after the other, each by what is true by then: else one who leaves could end the subscription of one who
+        comes. A failure, and a command that is lost as the library reconnects behind our back, is made good by the next
+        follower and by the next look: a channel counts as connected only when Redis says so.
+        """
+        async with self._commanding:
+            if self._pubsub is None:
+                # Whoever connects next subscribes to all there are.
+                return
+            command = self._pubsub.subscribe if name in self._channels else self._pubsub.unsubscribe
+            with suppress(RedisError, OSError):
+                async with asyncio.timeout(_COMMAND_SECONDS):
+                    await command(name)
 
     async def _read(self) -> None:
         """Keep one connection, and a new one after each failure."""
@@ -272,6 +292,8 @@ class EventHub:
         while True:
             await self._has_channels.wait()
             await asyncio.sleep(self._look_seconds)
+            for name in [name for name, channel in self._channels.items() if channel.may_ask()]:
+                await self._reconcile(name)
             channels = {channel.run_id: channel for channel in self._channels.values()}
             if not channels:
                 continue

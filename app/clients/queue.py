@@ -5,6 +5,7 @@ queued is asking once; the rows in the database, not Redis, remember what has to
 to the workers (`wake_workers`), which would look by themselves only twice a second.
 """
 
+from datetime import timedelta
 from typing import Any, Protocol
 
 import orjson
@@ -14,12 +15,19 @@ from typing_extensions import override
 
 from app.clients.redis import create_pool
 from app.clients.run_changes import wake_workers
+from app.clock import utcnow
 
 __all__ = ["CHORES_QUEUE", "QUEUE_NAME", "ArqQueue", "JobQueue", "decode_job", "encode_job"]
 
 QUEUE_NAME = "taskbeacon:jobs"
 # Short jobs, which must not wait until a run gives its place free.
 CHORES_QUEUE = "taskbeacon:chores"
+
+# arq leaves a job alone until it is due by the worker's own clock. Jobs are due at once, so they are dated back by more
+# than the clocks of two machines may differ (shared_clock.py).
+_BACKDATED = timedelta(minutes=15)
+# What asks for a job is in the database: one that expires is queued again.
+_KEPT = timedelta(days=1)
 
 
 class JobQueue(Protocol):
@@ -55,7 +63,14 @@ class ArqQueue(JobQueue):
     async def enqueue(
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
-        queued = await self._redis.enqueue_job(job, _job_id=job_id, _queue_name=queue_name, **arguments)
+        queued = await self._redis.enqueue_job(
+            job,
+            _job_id=job_id,
+            _queue_name=queue_name,
+            _defer_until=utcnow() - _BACKDATED,
+            _expires=_KEPT,
+            **arguments,
+        )
         if queued is None:
             return False
         await wake_workers(self._redis, queue_name)

@@ -114,6 +114,11 @@ class RedisRunEvents(RunEvents):
                 except (RedisError, OSError) as error:
                     await self._wait_out(error)
                     continue
+                except Exception as error:
+                    # Nothing else would send what waits, if no further event comes.
+                    log.exception("run_events.unexpected_error")
+                    await self._wait_out(error)
+                    continue
                 self._is_away = False
                 for event in batch:
                     self._waiting.popleft()

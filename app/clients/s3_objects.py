@@ -6,7 +6,7 @@ seconds, so that an outage becomes an answer and not a hanging request.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -130,7 +130,10 @@ class S3Objects(Storage):
                     parts = [await self._copy_part(target, size), await self._send_part(target, tail)]
                     await self.client.complete_multipart_upload(**target, MultipartUpload={"Parts": parts})
                 except BaseException:
-                    await self.client.abort_multipart_upload(**target)
+                    # As far as the store answers; what it keeps of the upload is never part of the object.
+                    with suppress(Exception):
+                        async with asyncio.timeout(_ANSWER_SECONDS):
+                            await self.client.abort_multipart_upload(**target)
                     raise
 
     async def _copy_part(self, target: Mapping[str, str], size: int) -> dict[str, Any]:

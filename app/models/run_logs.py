@@ -24,7 +24,7 @@ class RunLogState(Base):
     # What a writer left behind that did not get to say so begins here and is cut off by the next one; NULL: the
     # object is all there is to know.
     size: Mapped[int | None] = mapped_column(BigInteger)
-    # Whose turn it is, and until when.
+    # Whose turn it is, and until when; NULL: that writer has given it back.
     writer: Mapped[str | None] = mapped_column(String(64))
     writer_until: Mapped[datetime | None]
     # The last event taken of an agent outside our workers, which numbers its events from 1.

@@ -4,7 +4,7 @@ Reads what an agent needs to know and decides what the run says in the end; it s
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,17 +24,16 @@ from app.agents.mirrors import Mirrors
 from app.agents.repository import Author
 from app.agents.sandbox import Sandbox
 from app.agents.spending import Spent
-from app.clients.object_store import ObjectStore, ObjectStoreUnavailable
 from app.config import Settings
-from app.enums import ArtifactType, PrAuthorshipMode, RunMode, RunStatus
+from app.enums import PrAuthorshipMode, RunMode, RunStatus
 from app.models import Project, Run, SandboxEnvironment, Task, User
 from app.schemas.runs import ArtifactOut
 from app.security import Cipher
 from app.services import pull_requests
 from app.services.code_hosts import CodeHost, HostAccess, clone_url, read_code_host
 from app.services.pushed_branches import Pushed, branch_to_resume
-from app.services.run_artifacts import store_run_artifact
 from app.services.run_chain import resumes
+from app.services.run_lifecycle import NOT_STORED
 from app.services.run_log_writer import LogRef
 from app.services.run_memory import Earlier, earlier_runs
 from app.services.run_options import token_budget
@@ -50,6 +49,7 @@ _LONGEST_WISH = 1000
 _LEFT_OUT = "left_out"
 _LEFT_OUT_CHARACTERS = 2000
 _PATCH_NAME = "changes.patch"
+_NAMED_FILES = 10
 UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."
 
 
@@ -198,33 +198,37 @@ class Ending:
     status: RunStatus
     output: Any = None
     error_message: str | None = None
+    # What the agent changed, still to be stored.
     patch: bytes = b""
-    # What the agent handed over, stored already.
+    # What is stored.
     files: tuple[ArtifactOut, ...] = ()
     # What is at the code host now.
     pushed: Pushed | None = None
     # Keys that the run's state gets.
     state: Mapping[str, Any] = field(default_factory=dict)
 
-    async def stored_artifacts(self, store: ObjectStore, orders: Orders) -> list[ArtifactOut]:
-        """Store what the run leaves behind; an outage of the store costs the patch, not the run."""
-        if not self.patch:
-            return [*self.files]
-        try:
-            entry = await store_run_artifact(
-                store,
-                project_id=orders.project_id,
-                task_id=orders.task_id,
-                run_id=orders.run_id,
-                name=_PATCH_NAME,
-                content=self.patch,
-                content_type="text/x-patch",
-                type_=ArtifactType.OUTPUT,
-                source="agent",
-            )
-        except ObjectStoreUnavailable:
-            return [*self.files]
-        return [*self.files, entry]
+    def lacking(self, names: Sequence[str], *, log_end: bool) -> "Ending":
+        """Return how the run ends if the store did not take these files, and `log_end`: nor the end of its log.
+
+        A run without its result is not completed, whatever its agent came to; what the agent said of it stays.
+        """
+        if not names and not log_end:
+            return self
+        words = []
+        if names:
+            shown = ", ".join(names[:_NAMED_FILES]) + (", …" if len(names) > _NAMED_FILES else "")
+            words.append(f"The object store did not answer, so these files of the run are lost: {shown}.")
+        if log_end:
+            words.append("The end of the run's log could not be stored.")
+        is_without_result = names and self.status is RunStatus.COMPLETED
+        if is_without_result:
+            words.append("Start the run again.")
+        return replace(
+            self,
+            status=RunStatus.FAILED if is_without_result else self.status,
+            error_message=" ".join([*([self.error_message] if self.error_message else []), *words]),
+            state={**self.state, NOT_STORED: {"files": list(names[:_NAMED_FILES]), "log_end": log_end}},
+        )
 
 
 _ORDERS = Prepared(

@@ -1,10 +1,10 @@
 """The files of a run on the worker's side: attachments from the store to a folder, artifacts from a folder to it."""
 
 import asyncio
-import tempfile
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import structlog
 
 from app.agents.errors import AgentError
 from app.agents.files import Attachment
+from app.agents.workspace import open_folder
 from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from app.enums import ArtifactType
 from app.schemas.runs import ArtifactOut
@@ -19,11 +20,21 @@ from app.schemas.staged_artifacts import MAX_BYTES
 from app.services.artifact_rules import guess_content_type, safe_name, tags
 from app.services.artifact_uploads import tag_objects
 from app.services.run_artifacts import store_run_artifact
+from app.services.run_log_writer import LogRef
+from app.services.store_patience import StorePatience
 
-__all__ = ["AttachmentUnavailable", "Exchange", "fetch_attachments", "open_exchange", "store_artifacts"]
+__all__ = [
+    "AttachmentUnavailable",
+    "Exchange",
+    "Stored",
+    "fetch_attachments",
+    "open_exchange",
+    "store_artifacts",
+]
 
 _PAUSES_SECONDS = (1, 2, 4, 8)
 _SOURCE = "agent"
+_PATCH_NAME = "changes.patch"
 
 log = structlog.get_logger(__name__)
 
@@ -40,14 +51,31 @@ class Exchange:
     outbox: Path
     # What the agent keeps of its conversation (run_sessions.py).
     session: Path
+    # What of the log is not stored yet, and what is (run_log_writer.py).
+    log: Path
 
 
-@contextmanager
-def open_exchange() -> Generator[Exchange, None, None]:
-    """Yield empty folders; they are removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="taskbeacon-files-", ignore_cleanup_errors=True) as folder:
-        place = Path(folder)
-        exchange = Exchange(inbox=place / "inbox", outbox=place / "outbox", session=place / "session.json.gz")
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store has taken of a run's files, and the names of those that it has not."""
+
+    artifacts: tuple[ArtifactOut, ...]
+    missing: tuple[str, ...]
+
+
+@asynccontextmanager
+async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, None]:
+    """Yield empty folders below that of the workspaces; they are removed afterwards.
+
+    Those of a worker that was killed are removed by the next that starts (`workspace.reclaim`).
+    """
+    async with open_folder(root, run_id) as place:
+        exchange = Exchange(
+            inbox=place / "inbox",
+            outbox=place / "outbox",
+            session=place / "session.json.gz",
+            log=place / "log.jsonl",
+        )
         exchange.inbox.mkdir()
         exchange.outbox.mkdir()
         yield exchange
@@ -101,27 +129,34 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, inbox: Path) -> Atta
 
 
 async def store_artifacts(
-    store: ObjectStore, outbox: Path, *, project_id: int, task_id: UUID, run_id: UUID
-) -> list[ArtifactOut]:
-    """Store what the agent handed over and return the entries; a file that the store does not take is left out."""
-    stored = []
+    store: ObjectStore, outbox: Path, patch: bytes, *, ref: LogRef, patience: StorePatience
+) -> Stored:
+    """Store what the agent handed over and what it changed; an outage is waited for as long as `patience` has it."""
+    contents: list[tuple[str, bytes | Path, str, ArtifactType]] = []
     for path in sorted(outbox.glob("*/*")):  # noqa: ASYNC240 - a local folder of bounded size
         # Names of files are bytes; those that are no text keep what can be read of them.
         name = path.name.encode(errors="surrogateescape").decode(errors="replace")
+        contents.append((name, path, guess_content_type(name), ArtifactType.ARTIFACT))
+    if patch:
+        contents.append((_PATCH_NAME, patch, "text/x-patch", ArtifactType.OUTPUT))
+    stored: list[ArtifactOut] = []
+    missing: list[str] = []
+    for name, content, content_type, type_ in contents:
+        put = partial(
+            store_run_artifact,
+            store,
+            project_id=ref.project_id,
+            task_id=ref.task_id,
+            run_id=ref.run_id,
+            name=name,
+            content=content,
+            content_type=content_type,
+            type_=type_,
+            source=_SOURCE,
+        )
         try:
-            entry = await store_run_artifact(
-                store,
-                project_id=project_id,
-                task_id=task_id,
-                run_id=run_id,
-                name=name,
-                content=path,
-                content_type=guess_content_type(name),
-                type_=ArtifactType.ARTIFACT,
-                source=_SOURCE,
-            )
+            stored.append(await patience.call(put))
         except ObjectStoreUnavailable as error:
             log.warning("artifact.not_stored", name=name, error=repr(error))
-        else:
-            stored.append(entry)
-    return stored
+            missing.append(name)
+    return Stored(tuple(stored), tuple(missing))

@@ -25,6 +25,7 @@ import structlog
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Interval,
     RowMapping,
     Select,
     and_,
@@ -36,11 +37,9 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
@@ -58,6 +57,7 @@ __all__ = [
     "AGENT_STARTED",
     "LEASE",
     "MAX_ATTEMPTS",
+    "NOT_STORED",
     "RECOVERY",
     "TRANSITIONS",
     "claim",
@@ -92,6 +92,7 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
 # Keys of a run's state that are written here.
 AGENT_STARTED = "agent_started_at"
 RECOVERY = "recovery"
+NOT_STORED = "not_stored"
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
 
 log = structlog.get_logger(__name__)
@@ -114,8 +115,16 @@ async def open_run(
 
     The caller holds the lock on the task's row, which puts concurrent runs of one task in order.
     """
-    now = utcnow()
     run_id = new_id()
+    # Later than the run before it, so that the order of time is the order in which they were asked for, also where
+    # clocks are read in one microsecond or are not quite at one (contract 9.4).
+    just_later = (
+        select(Run.created_at + literal(timedelta(microseconds=1), Interval()))
+        .join(Task, Task.latest_run_id == Run.id)
+        .where(Task.id == task_id)
+    )
+    now = utcnow()
+    created_at = func.greatest(literal(now, Run.created_at.type), just_later.scalar_subquery())
     opened = await session.execute(
         insert(Run)
         .values(
@@ -128,23 +137,16 @@ async def open_run(
             state=state,
             artifacts=list(artifacts),
             sandbox_environment_id=sandbox_environment_id,
-            created_at=now,
-            updated_at=now,
+            created_at=created_at,
+            updated_at=created_at,
             dispatch_requested_at=now if dispatch else None,
         )
         .returning(*STATE_COLUMNS)
     )
     announce_state(session, events, opened.mappings().one(), opened=True)
-    # Latest is the greatest (created_at, id), also when replicas' clocks differ (contract 9.4).
-    later = aliased(Run)
-    overtaken = (
-        select(later.id)
-        .where(later.id == Task.latest_run_id, tuple_(later.created_at, later.id) > tuple_(now, run_id))
-        .exists()
-    )
     await session.execute(
         update(Task)
-        .where(Task.id == task_id, ~overtaken)
+        .where(Task.id == task_id)
         .values(latest_run_id=run_id, latest_run_status=RunStatus.QUEUED)
     )
     return run_id
@@ -198,7 +200,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         completed_at=None,
         error_message=None,
         attempts=0,
-        state=Run.state.op("-")(AGENT_STARTED).op("-")(RECOVERY),
+        state=Run.state.op("-")(AGENT_STARTED).op("-")(RECOVERY).op("-")(NOT_STORED),
     )
 
 

@@ -6,17 +6,17 @@ new; the row also says how much of the object counts, so that a writer which die
 
 import asyncio
 import os
-import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import IO, Any, cast
 from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import DateTime, String, Table, bindparam, case, or_, select, update
+from sqlalchemy import DateTime, String, Table, bindparam, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -30,6 +30,7 @@ from app.models import Run, RunLogState, Task
 from app.services.access import VISIBLE_RUN, Principal, require_run, visibility
 from app.services.artifact_rules import log_key
 from app.services.run_event_ids import LogEvent, NewEvents, carries_ids, note_ids, select_new
+from app.services.store_patience import OUTAGES, StorePatience
 from app.statements import Prepared
 
 __all__ = [
@@ -43,16 +44,22 @@ __all__ = [
     "encode_entries",
     "is_chunk",
     "log_event",
+    "nothing",
     "open_log",
 ]
 
 CONTENT_TYPE = "application/jsonl"
 MAX_LOG_BYTES = 200 * 1024 * 1024
 
-# How long a turn lasts at most. Its writer gives up well before, so that no two ever write.
-_TURN = timedelta(seconds=60)
-_WRITE_SECONDS = 45
+# How long a turn lasts: at least this, and longer where the store has much to copy. Its writer gives up well before its
+# end, so that no two ever write. A turn of an ordinary log that was lost (its writer died, or the database was away when
+# it was to be given back) lapses before others give up waiting for theirs.
+_TURN = timedelta(seconds=15)
+_SLOWEST_COPY = 8 * 1024 * 1024  # bytes a second
+_MARGIN_SECONDS = 5
 _WAIT_SECONDS = 20
+# Between tries to give a turn back. While it lasts nobody else can have taken it.
+_GIVE_BACK_DELAYS_SECONDS = (0.1, 0.3, 1, 2, 4)
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.1
 
@@ -60,12 +67,12 @@ _LONGEST_PAUSE_SECONDS = 0.1
 _GATHER_SECONDS = 0.5
 _BYTES_PER_SECOND = 16 * 1024 * 1024
 _BATCH_BYTES = 8 * 1024 * 1024
-_LAST_TRIES = 4
 
 _MINE = {
     "writer": bindparam("own", type_=String()),
     "writer_until": bindparam("until", type_=DateTime(timezone=True)),
 }
+_COPYING = func.make_interval(0, 0, 0, 0, 0, 0, func.coalesce(RunLogState.size, 0) / float(_SLOWEST_COPY))
 
 
 def _taking(whose: Insert) -> Prepared:
@@ -73,9 +80,9 @@ def _taking(whose: Insert) -> Prepared:
     return Prepared(
         whose.on_conflict_do_update(
             index_elements=[RunLogState.run_id],
-            set_=_MINE,
+            set_=_MINE | {"writer_until": _MINE["writer_until"] + _COPYING},
             where=or_(RunLogState.writer_until.is_(None), RunLogState.writer_until <= bindparam("now")),
-        ).returning(RunLogState.size, RunLogState.accepted_seq)
+        ).returning(RunLogState.size, RunLogState.accepted_seq, RunLogState.writer_until)
     )
 
 
@@ -88,13 +95,16 @@ _TAKE_IF_SEEN = _taking(
         select(Run.id, *_MINE.values()).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN),
     )
 )
+_NOTE_SIZE = Prepared(
+    update(RunLogState).where(RunLogState.run_id == bindparam("run")).values(size=bindparam("known_size"))
+)
+# The writer stays: one that did not hear the answer gives back again, as long as nobody has taken the turn.
 _GIVE_BACK = Prepared(
     update(RunLogState)
     .where(RunLogState.run_id == bindparam("run"), RunLogState.writer == bindparam("own"))
     .values(
         size=bindparam("new_size"),
         accepted_seq=bindparam("new_accepted_seq"),
-        writer=None,
         writer_until=None,
         # An agent that has used `event_stream` may write to the log by other ways too.
         heard_at=case((RunLogState.heard_at.is_not(None), bindparam("now", type_=DateTime(timezone=True)))),
@@ -139,7 +149,7 @@ def is_chunk(entry: Mapping[str, Any]) -> bool:
     return isinstance(update_, Mapping) and update_.get("sessionUpdate") == "agent_message_chunk"
 
 
-async def _nothing() -> None:
+async def nothing() -> None:
     """Nobody waits for the turn."""
 
 
@@ -150,7 +160,7 @@ async def append_lines(
     lines: bytes,
     *,
     caller: Principal | None = None,
-    at_turn: Callable[[], Awaitable[None]] = _nothing,
+    at_turn: Callable[[], Awaitable[None]] = nothing,
 ) -> None:
     """Add whole lines to the end of a log, all of them or none; what no log holds is replaced by a note of that.
 
@@ -175,7 +185,7 @@ async def append_lines(
         return
     async with _turn(sessions, ref, caller) as turn:
         await at_turn()
-        await _write(store, ref, turn, lines)
+        await _write(sessions, store, ref, turn, lines)
 
 
 async def append_events(
@@ -196,7 +206,7 @@ async def append_events(
     async with _turn(sessions, ref, caller) as turn:
         new = await _select_new(sessions, ref, events)
         await at_turn(new.published)
-        await _write(store, ref, turn, b"".join(new.lines))
+        await _write(sessions, store, ref, turn, b"".join(new.lines))
         turn.event_ids = new.ids
 
 
@@ -222,7 +232,7 @@ async def append_numbered(
             elif number > after:
                 break
         new = await _select_new(sessions, ref, following)
-        await _write(store, ref, turn, b"".join(new.lines))
+        await _write(sessions, store, ref, turn, b"".join(new.lines))
         # Noted in the transaction that says how much of the log counts: neither without the other.
         turn.accepted_seq, turn.event_ids = after, new.ids
     return after, new.published
@@ -235,13 +245,19 @@ async def _select_new(sessions: SessionFactory, ref: LogRef, events: Sequence[Lo
         return await select_new(session, ref.run_id, events)
 
 
-async def _write(store: ObjectStore, ref: LogRef, turn: "_Turn", lines: bytes) -> None:
+async def _write(
+    sessions: SessionFactory, store: ObjectStore, ref: LogRef, turn: "_Turn", lines: bytes
+) -> None:
     if not lines:
         return
     try:
-        async with asyncio.timeout(_WRITE_SECONDS):
-            size = await _stored_size(store, ref) if turn.size is None else turn.size
-            turn.size = await _extend(store, ref, size, _within_limit(size, lines))
+        async with asyncio.timeout_at(turn.ends_at - _MARGIN_SECONDS):
+            if turn.size is None:
+                turn.size = await _stored_size(store, ref)
+                # Before the object grows: else what comes now would count even if it is refused.
+                async with unit_of_work(sessions) as session:
+                    await _NOTE_SIZE.perform(session, {"run": ref.run_id, "known_size": turn.size})
+            turn.size = await _extend(store, ref, turn.size, _within_limit(turn.size, lines))
     except TimeoutError:
         raise ObjectStoreUnavailable(f"could not extend {ref.key} in time") from None
 
@@ -277,6 +293,8 @@ class _Turn:
     # What counts of the object; None if nobody noted it yet.
     size: int | None
     accepted_seq: int
+    # By the clock of the event loop.
+    ends_at: float
     # The ids of the events that were taken, and whether the log has them.
     event_ids: Mapping[str, bool] = field(default_factory=dict)
 
@@ -287,26 +305,57 @@ async def _turn(
 ) -> AsyncGenerator[_Turn, None]:
     """Wait for the turn and give it back, with the size that it left.
 
-    A turn that cannot be given back lapses; what it wrote and could not note is cut off by the next.
+    A turn that cannot be given back lapses; what it wrote and could not note does not count, and is cut off by the next.
+
+    Raises:
+        DatabaseUnavailable: the turn could not be had, or not be given back: nothing was added.
+        NotFound, Unavailable: as `append_lines`.
+
     """
     writer = new_hex_id()
     turn = await _wait_for_turn(sessions, ref, caller, writer)
     try:
         yield turn
     finally:
+        await _give_back(sessions, ref, turn, writer)
+
+
+async def _give_back(sessions: SessionFactory, ref: LogRef, turn: _Turn, writer: str) -> None:
+    """Say how much of the log counts now, and let the next writer write.
+
+    Repeated while the database is away: one try may have been committed without an answer, and what the caller is told
+    must be what counts.
+    """
+    values = {
+        "run": ref.run_id,
+        "own": writer,
+        "new_size": turn.size,
+        "new_accepted_seq": turn.accepted_seq,
+        "now": utcnow(),
+    }
+
+    async def give_back() -> bool:
         async with unit_of_work(sessions) as session:
-            if turn.event_ids:
-                # One transaction with the statement below.
-                _ = await session.begin()
-            values = {
-                "run": ref.run_id,
-                "own": writer,
-                "new_size": turn.size,
-                "new_accepted_seq": turn.accepted_seq,
-                "now": utcnow(),
-            }
-            if await _GIVE_BACK.first(session, values) is not None:
+            if not turn.event_ids:
+                return await _GIVE_BACK.first_alone(session, values) is not None
+            # Committed with the ids: neither without the other.
+            is_given = await _GIVE_BACK.first(session, values) is not None
+            if is_given:
                 await note_ids(session, ref.run_id, turn.event_ids)
+            return is_given
+
+    for delay in _GIVE_BACK_DELAYS_SECONDS:
+        try:
+            is_given = await give_back()
+            break
+        except DatabaseUnavailable as error:
+            log.warning("run_log.turn_not_given_back", retry_in_seconds=delay, error=repr(error))
+            await asyncio.sleep(delay)
+    else:
+        is_given = await give_back()
+    if not is_given and asyncio.get_running_loop().time() >= turn.ends_at:
+        # It lapsed, and others went on from what counted before.
+        raise Unavailable("The log of this run is busy. Please try again in a moment.")
 
 
 async def _wait_for_turn(
@@ -326,7 +375,7 @@ async def _wait_for_turn(
 async def _take_turn(
     sessions: SessionFactory, ref: LogRef, caller: Principal | None, writer: str
 ) -> _Turn | None:
-    now = utcnow()
+    asked, now = asyncio.get_running_loop().time(), utcnow()
     values: dict[str, Any] = {"run_id": ref.run_id, "own": writer, "until": now + _TURN, "now": now}
     if caller is not None:
         values |= {"task_id": ref.task_id, **visibility(caller)}
@@ -335,7 +384,9 @@ async def _take_turn(
         if row is None and caller is not None:
             # Somebody has the turn, or there is nothing to be seen.
             await require_run(session, caller, ref.task_id, ref.run_id)
-    return None if row is None else _Turn(row["size"], row["accepted_seq"])
+    if row is None:
+        return None
+    return _Turn(row["size"], row["accepted_seq"], asked + (row["writer_until"] - now).total_seconds())
 
 
 class RunLog:
@@ -349,11 +400,13 @@ class RunLog:
     ) -> None:
         self._tell = tell
         self._send = send
-        self._file = file
+        self._file = file.fileno()
         self._size = 0
         self._sent = 0
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
+        # False once an entry is lost: the disk was full, or the store stayed away.
+        self.is_whole = True
 
     async def append(self, entry: Mapping[str, Any]) -> None:
         """Add an entry; chunks are only told, and so is everything beyond the log's limit."""
@@ -368,8 +421,17 @@ class RunLog:
     def _keep(self, entry: Mapping[str, Any], line: bytes) -> None:
         if is_chunk(entry) or self._size > MAX_LOG_BYTES:
             return
-        self._file.write(line + b"\n")
-        self._size += len(line) + 1
+        line += b"\n"
+        try:
+            written = os.pwrite(self._file, line, self._size)
+        except OSError as error:
+            log.warning("run_log.not_written", error=repr(error))
+            written = 0
+        if written < len(line):
+            # The disk is full. What is there of the line is overwritten by the next that finds room.
+            self.is_whole = False
+            return
+        self._size += written
         self._changed.set()
 
     async def keep_sending(self) -> None:
@@ -380,49 +442,58 @@ class RunLog:
                 async with asyncio.timeout(_GATHER_SECONDS + self._size / _BYTES_PER_SECOND):
                     await self._closing.wait()
             self._changed.clear()
-            if not self._closing.is_set() and not await self._send_rest():
+            if self._closing.is_set():
+                return
+            try:
+                await self._send_rest()
+            except OUTAGES as error:
+                log.warning("run_log.not_stored", error=repr(error))
                 self._changed.set()
 
-    async def close(self, sending: asyncio.Task[None]) -> bool:
-        """Send what is left; False when store or database stayed away and the end of the log is lost.
+    async def close(self, sending: asyncio.Task[None], patience: StorePatience) -> None:
+        """Send what is left; `is_whole` is False afterwards if store or database stayed away for too long.
 
         The task that sends is not cancelled: what the store has begun to write it would finish at any time.
         """
         self._closing.set()
         self._changed.set()
         await sending
-        for attempt in range(_LAST_TRIES):
-            if await self._send_rest():
-                return True
-            await asyncio.sleep(2**attempt)
-        return False
-
-    async def _send_rest(self) -> bool:
+        patience.allow_last_words()
         try:
-            while self._sent < self._size:
-                self._file.flush()  # each time: entries come while a batch is being sent
-                lines = self._next_lines()
-                await self._send(lines)
-                self._sent += len(lines)
-        except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:
-            log.warning("run_log.not_stored", error=repr(error))
-            return False
-        return True
+            await patience.call(self._send_rest)
+        except OUTAGES as error:
+            log.warning("run_log.cut_off", bytes=self._size - self._sent, error=repr(error))
+            self.is_whole = False
+
+    async def _send_rest(self) -> None:
+        while self._sent < self._size:
+            lines = self._next_lines()
+            await self._send(lines)
+            self._sent += len(lines)
 
     def _next_lines(self) -> bytes:
         """Return a batch of whole lines that are not sent; one long line is a batch of its own."""
         unsent = self._size - self._sent
-        batch = os.pread(self._file.fileno(), min(unsent, _BATCH_BYTES), self._sent)
+        batch = os.pread(self._file, min(unsent, _BATCH_BYTES), self._sent)
         if end := batch.rfind(b"\n") + 1:
             return batch[:end]
-        return os.pread(self._file.fileno(), unsent, self._sent)
+        return os.pread(self._file, unsent, self._sent)
 
 
 @asynccontextmanager
 async def open_log(
-    sessions: SessionFactory, store: ObjectStore, ref: LogRef, *, events: RunEvents
+    sessions: SessionFactory,
+    store: ObjectStore,
+    ref: LogRef,
+    *,
+    events: RunEvents,
+    file: Path,
+    patience: StorePatience,
 ) -> AsyncGenerator[RunLog, None]:
-    """Yield the log of a run; leaving the block stores the rest."""
+    """Yield the log of a run, gathered in `file`; leaving the block stores the rest, and waits for that.
+
+    A block that fails, or is cancelled, waits only briefly.
+    """
 
     def tell(line: bytes) -> None:
         events.put(ref.run_id, line)
@@ -430,10 +501,13 @@ async def open_log(
     async def send(lines: bytes) -> None:
         await append_lines(sessions, store, ref, lines)
 
-    with tempfile.NamedTemporaryFile(prefix="taskbeacon-log-", suffix=".jsonl") as file:
-        run_log = RunLog(tell, send, file.file)
+    with file.open("x+b") as gathered:
+        run_log = RunLog(tell, send, gathered)
         sending = asyncio.create_task(run_log.keep_sending())
         try:
             yield run_log
+        except BaseException:
+            patience.shorten()
+            raise
         finally:
-            await run_log.close(sending)
+            await run_log.close(sending, patience)

@@ -1,13 +1,14 @@
 """What clients do with a run's log: add to it, read it whole, read it in pages (contract 6.4, 13.4).
 
-A reader gets the logs of the runs that its run goes on from too, oldest first. Nothing is ever whole in memory.
+A reader gets the logs of the runs that its run goes on from too, oldest first, and of each only what counts: an append
+that was refused may have left lines in the store. Nothing is ever whole in memory.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -17,14 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.object_store import ObjectMissing, ObjectStore
 from app.clients.run_events import RunEvents
 from app.db import SessionFactory, release, unit_of_work
-from app.models import Run
+from app.models import Run, RunLogState
 from app.schemas.run_logs import LogQuery, parse_timestamp
 from app.schemas.runs import RelayIn, RelayOut, RunOut
 from app.services.access import Principal, require_run
 from app.services.run_chain import resume_chain
 from app.services.run_event_ids import carries_ids
 from app.services.run_events import own_entry, tell_entries, tell_gap
-from app.services.run_log_writer import LogRef, append_events, log_event
+from app.services.run_log_writer import LogRef, append_events, log_event, nothing
 from app.services.runs import retrieve_run
 
 __all__ = ["LogPage", "append_log", "read_page", "read_text", "relay_message"]
@@ -56,9 +57,19 @@ async def append_log(
         Unavailable: others kept the log busy; nothing was added.
 
     """
+    run: RunOut | None = None
+
+    async def read() -> None:
+        """Read the answer before anything is kept: what fails afterwards would refuse what was added."""
+        nonlocal run
+        run = await retrieve_run(session, caller, task_id, run_id, store=store)
+        await release(session)
+
     await release(session)
-    await _append(sessions, store, events, LogRef(caller.project.id, task_id, run_id), entries, caller)
-    return await retrieve_run(session, caller, task_id, run_id, store=store)
+    ref = LogRef(caller.project.id, task_id, run_id)
+    await _append(sessions, store, events, ref, entries, caller, before_storing=read)
+    assert run is not None
+    return run
 
 
 async def relay_message(
@@ -91,6 +102,8 @@ async def _append(
     ref: LogRef,
     entries: Sequence[Mapping[str, Any]],
     caller: Principal,
+    *,
+    before_storing: Callable[[], Awaitable[None]] = nothing,
 ) -> None:
     """Add entries to a log, and tell followers as soon as their place in it is certain.
 
@@ -106,6 +119,7 @@ async def _append(
         # Asking the store keeps this process busy for longer than it takes to serve those who follow the run in it.
         await events.settle()
         await asyncio.sleep(_FOLLOWERS_FIRST_SECONDS)
+        await before_storing()
 
     given = [log_event(entry) for entry in entries]
     if not any(event.line for event in given) and not carries_ids(given):
@@ -132,9 +146,9 @@ async def read_text(
         ObjectStoreUnavailable: the store did not answer.
 
     """
-    keys = await _chain_keys(session, caller, task_id, run_id)
+    logs = await _chain_logs(session, caller, task_id, run_id)
     await release(session)
-    pieces = _pieces(store, keys)
+    pieces = _pieces(store, logs)
     first = await anext(pieces, b"")
 
     async def text() -> AsyncGenerator[bytes, None]:
@@ -187,10 +201,10 @@ async def read_page(
         ObjectStoreUnavailable: the store did not answer.
 
     """
-    keys = await _chain_keys(session, caller, task_id, run_id)
+    logs = await _chain_logs(session, caller, task_id, run_id)
     await release(session)
     page, matches = LogPage(), _Filter(query)
-    async with aclosing(_lines(store, keys)) as lines:
+    async with aclosing(_lines(store, logs)) as lines:
         async for line in lines:
             entry = _parse(line)
             if entry is None:
@@ -243,20 +257,41 @@ def _kind(entry: Mapping[str, Any]) -> object:
     return kind if isinstance(kind, str) else None
 
 
-async def _chain_keys(session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID) -> list[str]:
-    """Return where the logs of the run and of those it goes on from are stored, oldest first."""
+class _StoredLog(NamedTuple):
+    """Where a log is stored, and how much of the object counts; None: all of it."""
+
+    key: str
+    size: int | None
+
+    @property
+    def byte_range(self) -> str | None:
+        return None if self.size is None else f"bytes=0-{self.size - 1}"
+
+
+async def _chain_logs(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
+) -> list[_StoredLog]:
+    """Return the logs of the run and of those it goes on from, oldest first."""
     await require_run(session, caller, task_id, run_id)
     chain = resume_chain(task_id, run_id, Run.id)
-    ids = await session.scalars(select(chain.c.id).order_by(chain.c.depth.desc()))
+    rows = await session.execute(
+        select(chain.c.id, RunLogState.size)
+        .outerjoin(RunLogState, RunLogState.run_id == chain.c.id)
+        .order_by(chain.c.depth.desc())
+    )
     # A run that goes on from itself, by way of others, is read once.
-    return [LogRef(caller.project.id, task_id, each).key for each in dict.fromkeys(ids)]
+    return list(
+        dict.fromkeys(_StoredLog(LogRef(caller.project.id, task_id, id_).key, size) for id_, size in rows)
+    )
 
 
-async def _pieces(store: ObjectStore, keys: Sequence[str]) -> AsyncGenerator[bytes, None]:
-    for key in keys:
+async def _pieces(store: ObjectStore, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
+    for stored in logs:
+        if stored.size == 0:
+            continue
         last = b"\n"
         try:
-            async with store.open(key) as content:
+            async with store.open(stored.key, byte_range=stored.byte_range) as content:
                 async for piece in content.chunks:
                     if piece:
                         last = piece[-1:]
@@ -267,9 +302,9 @@ async def _pieces(store: ObjectStore, keys: Sequence[str]) -> AsyncGenerator[byt
             yield b"\n"
 
 
-async def _lines(store: ObjectStore, keys: Sequence[str]) -> AsyncGenerator[bytes, None]:
+async def _lines(store: ObjectStore, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
     rest: list[bytes] = []
-    async with aclosing(_pieces(store, keys)) as pieces:
+    async with aclosing(_pieces(store, logs)) as pieces:
         async for piece in pieces:
             first, *others = piece.split(b"\n")
             rest.append(first)

@@ -3,6 +3,7 @@
 A convenience: whatever goes wrong here costs the agent its own memory, and it is told of the earlier runs instead.
 """
 
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -11,6 +12,8 @@ import structlog
 from app.agents.kept_session import MAX_PACKED_BYTES, KeptSession, unpack
 from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from app.services.artifact_rules import session_key, tags
+from app.services.run_log_writer import LogRef
+from app.services.store_patience import StorePatience
 
 __all__ = ["fetch_session", "store_session"]
 
@@ -19,15 +22,14 @@ _CONTENT_TYPE = "application/gzip"
 log = structlog.get_logger(__name__)
 
 
-async def store_session(
-    store: ObjectStore, file: Path, *, project_id: int, task_id: UUID, run_id: UUID
-) -> None:
-    """Store what a run has kept, if it has; an outage of the store is logged."""
+async def store_session(store: ObjectStore, file: Path, *, ref: LogRef, patience: StorePatience) -> None:
+    """Store what a run has kept, if it has; an outage of the store that outlasts `patience` is logged."""
     if not file.exists():  # noqa: ASYNC240 - a local file
         return
-    key = session_key(project_id, task_id, run_id)
+    key = session_key(ref.project_id, ref.task_id, ref.run_id)
+    put = partial(store.put, key, file, content_type=_CONTENT_TYPE, tags=tags(KEPT_DAYS, ref.project_id))
     try:
-        await store.put(key, file, content_type=_CONTENT_TYPE, tags=tags(KEPT_DAYS, project_id))
+        await patience.call(put)
     except ObjectStoreUnavailable as error:
         log.warning("session.not_stored", error=repr(error))
 

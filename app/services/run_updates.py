@@ -47,6 +47,7 @@ PROTECTED_STATE = frozenset(
         run_inbox.AGENT_ENDED,
         run_inbox.WAITING_FOR,
         run_lifecycle.RECOVERY,
+        run_lifecycle.NOT_STORED,
         run_queue.ATTEMPTS,
         run_queue.QUEUE_POSITION,
         "left_out",

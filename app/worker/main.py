@@ -29,6 +29,7 @@ from app.services.code_hosts import CodeHosts
 from app.services.jobs import DELIVER_NOTIFICATIONS, EXECUTE_RUN
 from app.services.process import open_process
 from app.services.schema import require_current_schema
+from app.services.shared_clock import keep_synchronised
 from app.worker.context import WorkerContext
 from app.worker.jobs.deliver_notifications import deliver_notifications
 from app.worker.jobs.execute_run import execute_run
@@ -72,7 +73,10 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
             func(
                 execute_run,
                 name=EXECUTE_RUN,
-                timeout=settings.run_timeout_seconds + MAX_WAITING.total_seconds() + _JOB_MARGIN_SECONDS,
+                timeout=settings.run_timeout_seconds
+                + MAX_WAITING.total_seconds()
+                + settings.worker_store_wait_seconds
+                + _JOB_MARGIN_SECONDS,
             )
         ],
         cron_jobs=[
@@ -172,7 +176,11 @@ def _report_failure(working: asyncio.Task[None]) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    async with open_process(settings, name="worker") as process, create_http_client() as http:
+    async with (
+        open_process(settings, name="worker") as process,
+        keep_synchronised(process.sessions),
+        create_http_client() as http,
+    ):
         await require_current_schema(process.sessions)
         context = WorkerContext(
             process=process,

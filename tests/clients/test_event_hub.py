@@ -98,6 +98,13 @@ async def subscriptions(redis: RedisClient, run_id: UUID) -> int:
     return int(count)
 
 
+async def until_lost(server: Interruptible) -> None:
+    async def has_lost() -> bool:
+        return server.has_lost
+
+    await eventually(has_lost)
+
+
 async def test_followers_get_the_same_events_in_the_same_order(
     hub: EventHub, events: RedisRunEvents, run_id: UUID
 ) -> None:
@@ -276,3 +283,58 @@ class TestEnd:
             assert orphan.is_over
         assert asked[-1] == {run_id, gone}
         await hub.aclose()
+
+
+async def test_subscription_that_was_lost_with_its_connection_is_asked_for_by_the_next_follower(
+    distant_hub: EventHub,
+    server: Interruptible,
+    events: RedisRunEvents,
+    run_id: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The library reconnects by itself, and knows only of subscriptions that were made before."""
+    monkeypatch.setattr(event_hub, "_ASK_AGAIN_SECONDS", 0)
+    async with distant_hub.follow(new_id()) as other:
+        await start(other)
+        server.deafen()
+        async with distant_hub.follow(run_id) as one:
+            await until_lost(server)
+            await server.resume()
+            async with distant_hub.follow(run_id) as two:
+                for follower in (one, two):
+                    await start(follower)
+                await say(events, run_id, 1)
+                assert numbers(await take(one, 1)) == numbers(await take(two, 1)) == [1]
+
+
+async def test_subscription_that_was_lost_is_asked_for_at_the_next_look(
+    distant: RedisClient, server: Interruptible, run_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_hub, "_ASK_AGAIN_SECONDS", 0)
+    hub = EventHub(distant, nobody, look_seconds=0.2)
+    async with hub.follow(new_id()) as other:
+        await start(other)
+        server.deafen()
+        async with hub.follow(run_id) as one:
+            await until_lost(server)
+            await server.resume()
+            await start(one)
+    await hub.aclose()
+
+
+async def test_follower_who_comes_while_the_last_one_leaves_stays_subscribed(
+    hub: EventHub, redis: RedisClient, events: RedisRunEvents, run_id: UUID
+) -> None:
+    async def come_and_go() -> None:
+        async with hub.follow(run_id) as follower:
+            await start(follower)
+
+    async with hub.follow(new_id()) as other:
+        await start(other)
+        for _ in range(20):
+            await asyncio.gather(*(come_and_go() for _ in range(3)))
+        async with hub.follow(run_id) as last:
+            await start(last)
+            await say(events, run_id, 1)
+            assert numbers(await take(last, 1)) == [1]
+            assert await subscriptions(redis, run_id) == 1

@@ -2,17 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.clients.object_store import ObjectStoreUnavailable
 from app.clients.s3 import S3Store
 from app.config import Settings
-from app.db import SessionFactory, unit_of_work
+from app.db import (
+    DatabaseUnavailable,
+    SessionFactory,
+    create_engine,
+    create_session_factory,
+    unit_of_work,
+)
 from app.models import Project, Run, RunLogState, User
+from app.services import run_log_writer
 from app.services.run_log_writer import (
     MAX_LOG_BYTES,
     LogRef,
@@ -21,10 +30,13 @@ from app.services.run_log_writer import (
     encode_entries,
     open_log,
 )
+from app.services.store_patience import StorePatience
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 from tests.support.fakes import RecordingEvents
+from tests.support.outage import Interruptible, behind, interruptible
 from tests.support.processes import free_port
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -71,9 +83,16 @@ async def test_concurrent_appends_lose_no_line(sessions: SessionFactory, store: 
 
 
 async def test_worker_and_client_write_to_the_same_log(
-    sessions: SessionFactory, store: S3Store, ref: LogRef
+    sessions: SessionFactory, store: S3Store, ref: LogRef, tmp_path: Path
 ) -> None:
-    async with open_log(sessions, store, ref, events=RecordingEvents()) as run_log:
+    async with open_log(
+        sessions,
+        store,
+        ref,
+        events=RecordingEvents(),
+        file=tmp_path / "log.jsonl",
+        patience=StorePatience(0, cut_short=asyncio.Event()),
+    ) as run_log:
         for number in range(50):
             await run_log.append({"n": number})
             if number % 10 == 0:
@@ -104,6 +123,86 @@ async def test_outage_of_the_store_adds_nothing_and_gives_the_turn_back(
         await append_lines(sessions, unreachable_store, ref, lines(2))
     await append_lines(sessions, store, ref, lines(3))
     assert await read(store, ref) == lines(1, 3)
+
+
+@asynccontextmanager
+async def database_in_between(
+    settings: Settings,
+) -> AsyncGenerator[tuple[SessionFactory, Interruptible], None]:
+    """Yield sessions of a process whose connections to the database can break, and what breaks them."""
+    async with interruptible(settings.database_url) as between:
+        through = settings.model_copy(update={"database_url": behind(between, settings.database_url)})
+        engine = create_engine(through, application_name="taskbeacon-tests")
+        yield create_session_factory(engine), between
+        await engine.dispose()
+
+
+async def test_append_whose_last_answer_was_lost_is_kept_once_and_succeeds(
+    settings: Settings, sessions: SessionFactory, store: S3Store, ref: LogRef
+) -> None:
+    """Its caller would send it again after an error, and the log would hold it twice."""
+    async with database_in_between(settings) as (cut_off, between):
+
+        async def have_no_answer_come_any_more() -> None:
+            between.mute()
+
+        async def is_committed() -> bool:
+            async with sessions() as session:
+                row = await session.get(RunLogState, ref.run_id)
+            return row is not None and row.size == len(lines(1, 2))
+
+        # From here on its statements are prepared: each is sent and done in one message.
+        await append_lines(cut_off, store, ref, lines(1))
+        appending = asyncio.create_task(
+            append_lines(cut_off, store, ref, lines(2), at_turn=have_no_answer_come_any_more)
+        )
+        await eventually(is_committed)
+        await between.refuse()
+        await between.resume()
+        await appending
+
+    await append_lines(sessions, store, ref, lines(3))
+    assert await read(store, ref) == lines(1, 2, 3)
+
+
+async def test_turn_that_could_not_be_given_back_keeps_nobody_out_for_longer_than_they_wait(
+    settings: Settings,
+    sessions: SessionFactory,
+    store: S3Store,
+    ref: LogRef,
+    clock: MovableClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_log_writer, "_GIVE_BACK_DELAYS_SECONDS", ())
+    async with database_in_between(settings) as (cut_off, between):
+        with pytest.raises(DatabaseUnavailable):
+            await append_lines(cut_off, store, ref, lines(1), at_turn=between.refuse)
+
+    async with sessions() as session:
+        until = await session.scalar(select(RunLogState.writer_until))
+    assert until is not None
+    assert until - clock.now < timedelta(seconds=run_log_writer._WAIT_SECONDS)
+    clock.now = until
+    # The caller was refused, and sends its line again.
+    await append_lines(sessions, store, ref, lines(1))
+    assert await read(store, ref) == lines(1)
+
+
+async def test_turn_at_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_it(
+    sessions: SessionFactory, store: S3Store, ref: LogRef, clock: MovableClock
+) -> None:
+    await append_lines(sessions, store, ref, lines(1))
+    async with unit_of_work(sessions) as session:
+        await session.execute(update(RunLogState).values(size=MAX_LOG_BYTES))
+    until = None
+
+    async def look() -> None:
+        nonlocal until
+        async with sessions() as session:
+            until = await session.scalar(select(RunLogState.writer_until))
+
+    await append_lines(sessions, store, ref, lines(2), at_turn=look)
+    assert until == clock.now + timedelta(seconds=15 + 25)
 
 
 def test_full_log_takes_a_note_instead() -> None:

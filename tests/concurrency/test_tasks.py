@@ -10,6 +10,7 @@ from app.db import SessionFactory, unit_of_work
 from app.models import Project, Run, Task, User
 from tests.support.assertions import assert_page
 from tests.support.callers import bearer
+from tests.support.clock import MovableClock
 from tests.support.factories import make_key, make_task, make_user
 from tests.support.fakes import RecordingQueue
 
@@ -113,6 +114,21 @@ async def test_latest_of_parallel_runs_is_the_greatest(
         latest = await session.scalar(select(Task.latest_run_id).where(Task.id == task.id))
     assert latest == expected
     assert sorted(job.arguments["run_id"] for job in queue.jobs) == sorted(row["id"] for row in rows)
+
+
+@pytest.mark.parametrize("back", [0, 20])
+async def test_next_run_is_the_latest_also_by_a_clock_that_stands_or_went_back(
+    client: httpx.AsyncClient, task_url: str, clock: MovableClock, back: int
+) -> None:
+    """Contract 9.4: else the answer would show the run before."""
+    answered = []
+    for _ in range(3):
+        task = (await client.post(f"{task_url}/run", json={})).json()
+        answered.append(task["latest_run"]["id"])
+        clock.advance(seconds=-back)
+    assert len(set(answered)) == 3
+    rows = assert_page(await client.get(f"{task_url}/runs"), count=3)
+    assert [row["id"] for row in rows] == answered[::-1]
 
 
 async def test_parallel_first_uses_of_a_key_all_pass(

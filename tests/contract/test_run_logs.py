@@ -1,14 +1,17 @@
 """The log of a run: append, read whole, read in pages, relay (contract 6.4, 9.2, 13.4, 13.12), on a real object store."""
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
 import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import override
 
-from app.clients.object_store import LOG_TAGS, Storage
+from app.clients.object_store import LOG_TAGS, ObjectStoreUnavailable, Storage
 from app.clients.s3 import S3Store
+from app.config import Settings
 from app.ids import new_id
 from app.models import Run, Task
 from app.services.artifact_rules import log_key
@@ -61,6 +64,41 @@ async def entries_of(client: httpx.AsyncClient, url: str) -> list[JSON]:
 async def store_log(store: Storage, run: Run, text: bytes) -> None:
     key = log_key(run.project_id, run.task_id, run.id)
     await store.put(key, text, content_type="application/jsonl", tags=LOG_TAGS)
+
+
+async def test_what_a_refused_append_left_in_the_store_is_not_read(
+    client: httpx.AsyncClient, url: str, run: Run, store: S3Store
+) -> None:
+    await append(client, url, {"n": 1})
+    key, size = log_key(run.project_id, run.task_id, run.id), len(b'{"n":1}\n')
+    # The store had kept it when the answer was lost that would have said so.
+    await store.extend(key, size, b'{"n":2}\n', content_type="application/jsonl", tags=LOG_TAGS)
+
+    assert await entries_of(client, url) == [{"n": 1}]
+    assert (await client.get(f"{url}/session_logs")).json() == [{"n": 1}]
+    await append(client, url, {"n": 2})
+    assert await entries_of(client, url) == [{"n": 1}, {"n": 2}]
+
+
+class UnsigningStore(S3Store):
+    """A store whose credentials cannot be had when a URL is to be signed, as on Amazon."""
+
+    @override
+    async def signed_url(self, key: str) -> str:
+        raise ObjectStoreUnavailable(f"could not sign a URL of {key}")
+
+
+class TestAnswerThatFails:
+    @pytest.fixture
+    async def object_store(self, settings: Settings) -> AsyncGenerator[Storage, None]:
+        async with UnsigningStore(settings) as store:
+            yield store
+
+    async def test_append_has_added_nothing(self, client: httpx.AsyncClient, url: str) -> None:
+        """Else its caller sends the entries again, and they are doubled."""
+        response = await client.post(f"{url}/append_log", json={"entries": [{"n": 1}]})
+        assert response.status_code == 503
+        assert await entries_of(client, url) == []
 
 
 class TestAppend:

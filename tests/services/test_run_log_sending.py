@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from app.services.run_log_writer import RunLog
+from app.services.store_patience import StorePatience
 
 
 def entry(number: int) -> dict[str, Any]:
@@ -28,7 +29,9 @@ async def test_entries_that_come_while_a_batch_is_sent_are_sent_too() -> None:
         await log.append(entry(1))
         sending = asyncio.create_task(log.keep_sending())
 
-        assert await log.close(sending)
+        await log.close(sending, StorePatience(0, cut_short=asyncio.Event()))
+
+    assert log.is_whole
 
     assert stored.count(b"\n") == 2
     assert [orjson.loads(line) for line in told] == [entry(1), entry(2)]

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-__all__ = ["Interruptible", "interruptible"]
+__all__ = ["Interruptible", "behind", "interruptible"]
 
 _BLOCK = 64 * 1024
 
@@ -22,6 +22,9 @@ class Interruptible:
         self._port = 0
         self._hanging = False
         self._is_muted = False
+        self._is_deaf = False
+        # Whether something was lost since it was made deaf.
+        self.has_lost = False
 
     @property
     def url(self) -> str:
@@ -31,6 +34,7 @@ class Interruptible:
         """Work again, on the same port."""
         self._hanging = False
         self._is_muted = False
+        self._is_deaf = False
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
             self._port = self._server.sockets[0].getsockname()[1]
@@ -44,6 +48,15 @@ class Interruptible:
         """Pass on what clients ask, and nothing of what they are answered."""
         self._is_muted = True
 
+    def deafen(self) -> None:
+        """Lose what clients send, and keep their connections."""
+        self._is_deaf = True
+        self.has_lost = False
+
+    async def cut(self) -> None:
+        """Break all connections; new ones work."""
+        await self._drop()
+
     async def refuse(self) -> None:
         """Be away: connections are refused."""
         if self._server is not None:
@@ -55,6 +68,10 @@ class Interruptible:
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _loses(self) -> bool:
+        self.has_lost |= self._is_deaf
+        return self._is_deaf
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = asyncio.create_task(self._serve(reader, writer))
@@ -68,7 +85,7 @@ class Interruptible:
             behind, ahead = await asyncio.open_connection(*self._target)
             try:
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(_copy(reader, ahead, lambda: False))
+                    group.create_task(_copy(reader, ahead, self._loses))
                     group.create_task(_copy(behind, writer, lambda: self._is_muted))
             finally:
                 ahead.close()
@@ -86,7 +103,8 @@ async def _copy(
             sink.write(block)
             await sink.drain()
         if sink.can_write_eof():
-            sink.write_eof()
+            with suppress(OSError):
+                sink.write_eof()
 
 
 @asynccontextmanager
@@ -98,3 +116,10 @@ async def interruptible(target: str) -> AsyncGenerator[Interruptible, None]:
         yield server
     finally:
         await server.refuse()
+
+
+def behind(server: Interruptible, url: str) -> str:
+    """Return a URL of a server that `server` stands in front of, so that it leads through it."""
+    parts = urlsplit(url)
+    account, at, _ = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{account}{at}{server.url.removeprefix('http://')}").geturl()

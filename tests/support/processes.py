@@ -53,9 +53,12 @@ class ServiceProcess:
 
 @contextmanager
 def service_process(
-    command: str, *, settings: Settings, log: Path, **environment: str
+    command: str, *, settings: Settings, log: Path, program: str = "app.cli", **environment: str
 ) -> Iterator[ServiceProcess]:
-    """Run `taskbeacon <command>` on the servers of `settings`; leaving the block kills what is left of it."""
+    """Run `taskbeacon <command>` on the servers of `settings`; leaving the block kills what is left of it.
+
+    `program` is the module that stands for `taskbeacon`, with arguments of its own.
+    """
     variables = {
         "TASKBEACON_DATABASE_URL": settings.database_url,
         "TASKBEACON_REDIS_URL": settings.redis_url,
@@ -64,7 +67,7 @@ def service_process(
     }
     with log.open("wb") as output:
         popen = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", *command.split()],
+            [sys.executable, "-m", *program.split(), *command.split()],
             env=os.environ | variables | environment,
             stdout=output,
             stderr=subprocess.STDOUT,

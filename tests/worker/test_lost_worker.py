@@ -5,7 +5,6 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import update
@@ -16,13 +15,13 @@ from app.config import Settings
 from app.db import DatabaseUnavailable, create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run
-from app.services import run_lifecycle, run_log_writer
+from app.services import run_lifecycle, store_patience
 from app.services.artifact_rules import log_key
 from app.services.run_recovery import recover_runs
 from app.worker import retries
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
-from tests.support.outage import interruptible
+from tests.support.outage import behind, interruptible
 from tests.support.waiting import eventually
 
 WORK = "```file path=hello.txt\nHello\n```"
@@ -139,12 +138,10 @@ async def test_run_whose_worker_cannot_note_the_start_of_the_agent_is_left_to_th
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(retries, "_DELAYS_SECONDS", ())
-    monkeypatch.setattr(run_log_writer, "_LAST_TRIES", 1)
+    monkeypatch.setattr(store_patience, "_BRIEFLY_SECONDS", 0)
     run = await workshop.queued_run(WORK, repository="acme/app")
-    parts = urlsplit(settings.database_url)
     async with interruptible(settings.database_url) as between:
-        address = f"{parts.netloc.rpartition('@')[0]}@{between.url.removeprefix('http://')}"
-        through = settings.model_copy(update={"database_url": parts._replace(netloc=address).geturl()})
+        through = settings.model_copy(update={"database_url": behind(between, settings.database_url)})
         engine = create_engine(through, application_name="taskbeacon-tests")
         cut_off = workshop.with_process(sessions=create_session_factory(engine))
         job = asyncio.create_task(execute_run(cut_off.arq_context, run_id=str(run.id)))

@@ -27,6 +27,7 @@ from app.services import run_lifecycle
 from app.services.jobs import ask_for_next, request_delivery, request_run, withdraw_run
 from app.services.pull_requests import Outcome, open_pull_request
 from app.services.pushed_branches import record_push
+from app.services.run_events import own_entry
 from app.services.run_execution import UNEXPECTED, Ending, Orders, ending_of, read_orders
 from app.services.run_files import (
     AttachmentUnavailable,
@@ -39,6 +40,7 @@ from app.services.run_log_writer import RunLog, open_log
 from app.services.run_memory import recall
 from app.services.run_sessions import fetch_session, store_session
 from app.services.run_usage import USAGE
+from app.services.store_patience import StorePatience
 from app.worker.context import WorkerContext, worker_context
 from app.worker.inbox import Inbox
 from app.worker.lease import Lease, LeaseLost, new_owner
@@ -72,7 +74,12 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
         if orders is None:
             return
         async with Lease(worker.process.sessions, worker.changes, claimed, owner=owner) as lease:
-            ending = await _perform(worker, orders, owner, lease)
+            try:
+                ending = await _perform(worker, orders, owner, lease)
+            except OSError as error:
+                # No room for the run's files, for one. Left to its lease, it would be repeated or failed as lost.
+                log.exception("run.unexpected_error")
+                ending = ending_of(error, {}, has_schema=False)
             await _end(worker, orders, owner, ending)
     except LeaseLost:
         log.warning("run.lease_lost")
@@ -128,10 +135,16 @@ async def _read_orders(worker: WorkerContext, run_id: UUID, owner: str) -> Order
 
 async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lease) -> Ending:
     """Have the agent do the run, its updates kept in the run's log, and return how the run ends."""
-    store = worker.process.store
-    with open_exchange() as exchange:
+    store, settings = worker.process.store, worker.process.settings
+    patience = StorePatience(settings.worker_store_wait_seconds, cut_short=lease.lost)
+    async with open_exchange(settings.workspaces_path, orders.run_id) as exchange:
         async with open_log(
-            worker.process.sessions, store, orders.log, events=worker.process.events
+            worker.process.sessions,
+            store,
+            orders.log,
+            events=worker.process.events,
+            file=exchange.log,
+            patience=patience,
         ) as run_log:
             inbox = Inbox(
                 worker,
@@ -144,23 +157,16 @@ async def _perform(worker: WorkerContext, orders: Orders, owner: str, lease: Lea
             async with inbox:
                 outcome = await _outcome(worker, orders, owner, lease, run_log, exchange, inbox)
             opened = await _open_pull_request(worker, orders, outcome, run_log)
-        files = await store_artifacts(
-            store,
-            exchange.outbox,
-            project_id=orders.project_id,
-            task_id=orders.task_id,
-            run_id=orders.run_id,
-        )
-        await store_session(
-            store,
-            exchange.session,
-            project_id=orders.project_id,
-            task_id=orders.task_id,
-            run_id=orders.run_id,
-        )
-    ending = ending_of(outcome, opened.output(), has_schema=orders.json_schema is not None)
+            ending = ending_of(outcome, opened.output(), has_schema=orders.json_schema is not None)
+            stored = await store_artifacts(
+                store, exchange.outbox, ending.patch, ref=orders.log, patience=patience
+            )
+            if stored.missing:
+                await run_log.append(own_entry("_taskbeacon/not_stored", {"files": list(stored.missing)}))
+        await store_session(store, exchange.session, ref=orders.log, patience=patience)
     pushed = orders.pushed(outcome, opened) if isinstance(outcome, RunResult) else None
-    return replace(ending, files=tuple(files), pushed=pushed)
+    ending = replace(ending, files=stored.artifacts, pushed=pushed)
+    return ending.lacking(stored.missing, log_end=not run_log.is_whole)
 
 
 async def _outcome(
@@ -266,8 +272,6 @@ async def _mark_agent_started(worker: WorkerContext, orders: Orders, owner: str)
 
 
 async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending) -> None:
-    artifacts = await ending.stored_artifacts(worker.process.store, orders)
-
     async def finish() -> bool:
         async with unit_of_work(worker.process.sessions) as session:
             request_delivery(session, worker.process.queue, orders.run_id)
@@ -281,7 +285,7 @@ async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending
                 events=worker.process.events,
                 output=ending.output,
                 error_message=ending.error_message,
-                artifacts=[dict(artifact) for artifact in artifacts],
+                artifacts=[dict(artifact) for artifact in ending.files],
                 state=ending.state,
             )
 

@@ -1,0 +1,106 @@
+"""Keeps the time of this process at that of the database (app/clock.py, ADR 45)."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from contextvars import Context
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import Reading, adopt, machine_skew
+from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+
+__all__ = ["MAX_SKEW", "ClockSkewed", "keep_synchronised", "require_machine_time", "synchronise"]
+
+# Of the machine's clock, which signs URLs and requests for S3: stores refuse what is 15 minutes off.
+MAX_SKEW = timedelta(minutes=5)
+_WORTH_A_WARNING = timedelta(seconds=5)
+_EVERY_SECONDS = 30.0
+# The first includes the time that it takes to connect.
+_READINGS = 3
+
+_CLOCK = text("SELECT clock_timestamp()")
+
+log = structlog.get_logger(__name__)
+
+
+class ClockSkewed(Exception):
+    """The clock of this machine and that of the database are too far apart."""
+
+
+async def synchronise(sessions: SessionFactory) -> None:
+    """Read the clock of the database, and go by it from now on. Repeatable.
+
+    Raises:
+        DatabaseUnavailable: the database did not answer.
+
+    """
+    async with unit_of_work(sessions) as session:
+        readings = [await _read(session) for _ in range(_READINGS)]
+    adopt(min(readings, key=lambda reading: reading.error))
+
+
+async def _read(session: AsyncSession) -> Reading:
+    asked = time.monotonic()
+    instant = (await session.execute(_CLOCK)).scalar_one()
+    answered = time.monotonic()
+    return Reading(instant, (asked + answered) / 2, timedelta(seconds=(answered - asked) / 2))
+
+
+async def require_machine_time(sessions: SessionFactory) -> None:
+    """Synchronise, and return if this machine's own clock is near enough to be used for signatures.
+
+    Raises:
+        ClockSkewed: it is more than `MAX_SKEW` away from the database's.
+        DatabaseUnavailable: as `synchronise`.
+
+    """
+    await synchronise(sessions)
+    skew = machine_skew()
+    if abs(skew) > MAX_SKEW:
+        raise ClockSkewed(
+            f"the clock of this machine is {_apart(skew)} that of the database; at most "
+            f"{MAX_SKEW.total_seconds():.0f} s are allowed: synchronise both (NTP)"
+        )
+    if abs(skew) > _WORTH_A_WARNING:
+        log.warning("clock.skewed", machine=f"{_apart(skew)} the database")
+
+
+@asynccontextmanager
+async def keep_synchronised(sessions: SessionFactory) -> AsyncGenerator[None, None]:
+    """Synchronise, and again every half minute until the block ends: clocks drift, and databases move.
+
+    Raises:
+        DatabaseUnavailable: as `synchronise`. Later outages are logged; the time goes on without.
+
+    """
+    await synchronise(sessions)
+    keeping = asyncio.create_task(_keep(sessions), context=Context())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def _keep(sessions: SessionFactory) -> None:
+    while True:
+        await asyncio.sleep(_EVERY_SECONDS)
+        try:
+            await synchronise(sessions)
+        except DatabaseUnavailable as error:
+            log.warning("clock.not_synchronised", error=repr(error))
+        except Exception:
+            # Better an old reading than none from here on.
+            log.exception("clock.unexpected_error")
+        if abs(skew := machine_skew()) > MAX_SKEW:
+            log.error("clock.skewed", machine=f"{_apart(skew)} the database")
+
+
+def _apart(skew: timedelta) -> str:
+    seconds = skew.total_seconds()
+    return f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'}"

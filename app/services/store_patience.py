@@ -1,0 +1,78 @@
+"""How long a worker waits for the object store to take what a run left, while it holds the run."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import structlog
+
+from app.clients.object_store import ObjectStoreUnavailable
+from app.db import DatabaseUnavailable
+from app.errors import Unavailable
+
+__all__ = ["OUTAGES", "StorePatience"]
+
+Result = TypeVar("Result")
+
+# What a step fails with that may succeed in a moment; the log needs the database too, and its turn.
+OUTAGES = (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable)
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 8.0
+# Once nobody waits for the run any more (it was cancelled, or its worker is to stop), and for last words.
+_BRIEFLY_SECONDS = 15.0
+
+log = structlog.get_logger(__name__)
+
+
+class StorePatience:
+    """One allowance of time for all that a run stores, used up from its first failure on."""
+
+    def __init__(self, seconds: float, *, cut_short: asyncio.Event) -> None:
+        """Wait for `seconds` in all; when `cut_short` is set, only for what a short outage takes."""
+        self._seconds = seconds
+        self._cut_short = cut_short
+        self._until: float | None = None
+        self._is_hurried = False
+        self._is_short = False
+
+    async def call(self, step: Callable[[], Awaitable[Result]]) -> Result:
+        """Do a step that may be repeated, again after an outage while there is time; the last failure is raised."""
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await step()
+            except OUTAGES as error:
+                left = self._left()
+                if left <= 0:
+                    raise
+                log.warning("store.waited_for", retry_in_seconds=min(pause, left), error=repr(error))
+            await self._pause(min(pause, left))
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def shorten(self) -> None:
+        """Wait only briefly from now on."""
+        self._is_hurried = True
+
+    def allow_last_words(self) -> None:
+        """Have a little time left even if all is used up: for the log, which says what was lost."""
+        if self._until is not None and not self._is_short:
+            self._until = max(self._until, asyncio.get_running_loop().time() + _BRIEFLY_SECONDS)
+
+    def _left(self) -> float:
+        now = asyncio.get_running_loop().time()
+        if self._until is None:
+            self._until = now + self._seconds
+        if (self._is_hurried or self._cut_short.is_set()) and not self._is_short:
+            self._is_short = True
+            self._until = min(self._until, now + _BRIEFLY_SECONDS)
+        return self._until - now
+
+    async def _pause(self, seconds: float) -> None:
+        if self._is_short:
+            await asyncio.sleep(seconds)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._cut_short.wait()

@@ -1,0 +1,143 @@
+"""Machines whose clocks are 90 seconds apart: what processes compare is the time of the database (ADR 45)."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.clients.object_store import ObjectStore
+from app.clients.queue import ArqQueue
+from app.clients.s3 import S3Store
+from app.config import Settings
+from app.db import SessionFactory, unit_of_work
+from app.enums import RunStatus
+from app.models import Run
+from app.services.run_recovery import recover_runs
+from tests.support.callers import bearer
+from tests.support.clients import socket_client
+from tests.support.factories import make_key, make_project, make_user
+from tests.support.fakes import RecordingEvents
+from tests.support.processes import address_of, service_process, wait_until_ready
+from tests.support.shifted_clock import taskbeacon_ahead
+from tests.support.waiting import eventually
+
+APART = 90
+# What a machine under load may add to any instant.
+TOLERANCE = timedelta(seconds=15)
+
+
+@asynccontextmanager
+async def api_ahead(
+    settings: Settings, seconds: float, *, log: Path, key: str
+) -> AsyncGenerator[httpx.AsyncClient, None]:
+    """Yield a client of an API on a machine whose clock is ahead."""
+    program = taskbeacon_ahead(seconds)
+    with service_process("serve --port 0", settings=settings, log=log, program=program) as process:
+        base_url = await address_of(process)
+        async with socket_client(base_url=base_url, headers=bearer(key)) as client:
+            await wait_until_ready(client, process)
+            yield client
+
+
+@pytest.fixture
+async def key(sessions: SessionFactory) -> str:
+    async with unit_of_work(sessions) as session:
+        user = await make_user(session, projects=[await make_project(session)])
+        return await make_key(session, user=user)
+
+
+async def test_runs_keep_their_order_and_their_worker_whatever_the_machines_clocks_show(
+    settings: Settings, sessions: SessionFactory, key: str, store: S3Store, tmp_path: Path
+) -> None:
+    go_on = tmp_path / "go-on"
+    steps = f"```sh\nwhile [ ! -e {go_on} ]; do sleep 0.05; done\n```\n```say\ndone\n```"
+
+    async def read(run_id: str) -> Run:
+        async with sessions() as session:
+            return await session.get_one(Run, run_id)
+
+    async with AsyncExitStack() as stack:
+        ahead, behind = [
+            await stack.enter_async_context(
+                api_ahead(settings, seconds, log=tmp_path / f"api{seconds}.log", key=key)
+            )
+            for seconds in (APART, -APART)
+        ]
+        tasks = "/api/projects/@current/tasks"
+        created = await ahead.post(f"{tasks}/", json={"title": "T", "description": steps})
+        assert created.status_code == 201, created.text
+        task = created.json()
+        first = await ask_for_run(ahead, f"{tasks}/{task['id']}")
+        second = await ask_for_run(behind, f"{tasks}/{task['id']}")
+        assert first["id"] != second["id"], "the earlier run was answered"
+        listed = (await behind.get(f"{tasks}/{task['id']}/runs/")).json()["results"]
+        assert [run["id"] for run in listed] == [second["id"], first["id"]]
+        for run in listed:
+            assert abs(datetime.now(UTC) - datetime.fromisoformat(run["created_at"])) < TOLERANCE
+
+        # It looks for jobs that are due by its own clock, and holds its runs by the database's.
+        stack.enter_context(
+            service_process(
+                "worker",
+                settings=settings,
+                log=tmp_path / "worker.log",
+                program=taskbeacon_ahead(-APART),
+                TASKBEACON_HOME=str(tmp_path / "home"),
+                TASKBEACON_AGENT_SANDBOX="none",
+            )
+        )
+
+        async def both_are_held() -> bool:
+            runs = [await read(run["id"]) for run in listed]
+            return all("agent_started_at" in run.state for run in runs)
+
+        await eventually(both_are_held, within_seconds=60)
+        lease = (await read(first["id"])).lease_expires_at
+        assert lease is not None
+        assert abs(datetime.now(UTC) + timedelta(seconds=60) - lease) < TOLERANCE
+        await sweep(settings, sessions, store)
+        go_on.touch()
+
+        async def both_are_over() -> bool:
+            runs = [await read(run["id"]) for run in listed]
+            return all(run.completed_at is not None for run in runs)
+
+        await eventually(both_are_over, within_seconds=60)
+    for run in listed:
+        ended = await read(run["id"])
+        assert (ended.status, ended.attempts, ended.error_message) == (RunStatus.COMPLETED, 1, None)
+
+
+async def ask_for_run(api: httpx.AsyncClient, task_url: str) -> dict[str, Any]:
+    answer = await api.post(f"{task_url}/run/")
+    assert answer.status_code == 200, answer.text
+    run: dict[str, Any] = answer.json()["latest_run"]
+    return run
+
+
+async def sweep(settings: Settings, sessions: SessionFactory, store: ObjectStore) -> None:
+    """Do as a worker does whose machine has the right time."""
+    queue = ArqQueue(settings.redis_url)
+    await recover_runs(sessions, queue, events=RecordingEvents(), store=store)
+    await queue.aclose()
+
+
+@pytest.mark.parametrize("command", ["serve --port 0", "worker"])
+async def test_machine_whose_clock_could_sign_nothing_is_refused_in_one_line(
+    settings: Settings, tmp_path: Path, command: str
+) -> None:
+    log = tmp_path / "process.log"
+    with service_process(command, settings=settings, log=log, program=taskbeacon_ahead(-901)) as process:
+
+        async def is_gone() -> bool:
+            return not process.is_running
+
+        await eventually(is_gone, within_seconds=60)
+    said = log.read_text().splitlines()[-1]
+    assert said.startswith(
+        "Error: the clock of this machine is 901 s behind that of the database; at most 300 s"
+    )

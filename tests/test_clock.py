@@ -1,0 +1,59 @@
+"""One clock for all processes: that of the database, carried on by each (ADR 45)."""
+
+import time
+from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.clock import Reading, adopt, machine_skew, utcnow
+from app.db import SessionFactory
+from app.services import shared_clock
+from app.services.shared_clock import ClockSkewed, require_machine_time, synchronise
+
+CLOSE = timedelta(seconds=5)
+
+
+@pytest.fixture(autouse=True)
+def own_reading() -> Generator[None, None, None]:
+    yield
+    adopt(None)
+
+
+def reading(ahead: timedelta, error: timedelta = timedelta(0)) -> Reading:
+    return Reading(datetime.now(UTC) + ahead, time.monotonic(), error)
+
+
+def test_time_is_that_of_the_reading_and_goes_on() -> None:
+    adopt(reading(timedelta(hours=3)))
+    first = utcnow()
+    assert abs(first - datetime.now(UTC) - timedelta(hours=3)) < CLOSE
+    assert utcnow() >= first
+    assert abs(machine_skew() + timedelta(hours=3)) < CLOSE
+
+
+def test_reading_that_agrees_as_closely_as_it_can_tell_changes_nothing() -> None:
+    adopt(reading(timedelta(hours=1)))
+    adopt(reading(timedelta(hours=2), error=timedelta(hours=1, seconds=10)))
+    assert utcnow() - datetime.now(UTC) < timedelta(hours=1, seconds=5)
+
+
+def test_reading_that_disagrees_is_taken() -> None:
+    adopt(reading(timedelta(hours=1)))
+    adopt(reading(timedelta(hours=2), error=timedelta(minutes=1)))
+    assert utcnow() - datetime.now(UTC) > timedelta(hours=1, minutes=59)
+
+
+async def test_process_goes_by_the_clock_of_the_database(sessions: SessionFactory) -> None:
+    adopt(reading(timedelta(days=1)))
+    await synchronise(sessions)
+    assert abs(utcnow() - datetime.now(UTC)) < CLOSE
+
+
+async def test_machine_whose_clock_is_off_is_refused(
+    sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await require_machine_time(sessions)
+    monkeypatch.setattr(shared_clock, "MAX_SKEW", timedelta(microseconds=-1))
+    with pytest.raises(ClockSkewed, match=r"NTP"):
+        await require_machine_time(sessions)
