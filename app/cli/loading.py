@@ -37,8 +37,9 @@ def load_api() -> "ASGIApp":
     """Return the API as uvicorn asks for it; a process of `--workers` starts from nothing."""
     with uncollected():
         # Here and not above, where it would be loaded before anything is said about garbage.
-        from app.cli.application import create_logging_app  # noqa: PLC0415
         from app.cli.privacy import hide_environment  # noqa: PLC0415
 
-        hide_environment()
+        hide_environment()  # first: the rest takes a second
+        from app.cli.application import create_logging_app  # noqa: PLC0415
+
         return create_logging_app()
