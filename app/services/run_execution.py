@@ -48,7 +48,6 @@ _SHORT_ID_LENGTH = 8
 _LONGEST_WISH = 1000
 _LEFT_OUT = "left_out"
 _LEFT_OUT_CHARACTERS = 2000
-_PATCH_NAME = "changes.patch"
 _NAMED_FILES = 10
 UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."
 
