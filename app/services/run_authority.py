@@ -1,6 +1,6 @@
 """The one rule of who may have a run act: with whose GitHub account, in which sandbox environment, at whose allowance.
 
-Every way asks here, and is answered alike (contract 2.4, 5.8 steps 3, 6 and 7, 9.2, 13.3, 13.13):
+Every way asks here, and is answered alike (contract 2.4, 5.8 steps 3, 6 and 7, 9.2, 13.3, 13.17):
 
     way       who asks                              another member's account       another's private environment
     CREATE    `run`, `POST runs`                    refused                        refused, dropped if inherited

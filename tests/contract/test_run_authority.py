@@ -1,4 +1,4 @@
-"""One rule for one act (contract 5.8, 6.4, 9.2, 13.3, 13.13): every way to have a run act, for every caller and run.
+"""One rule for one act (contract 5.8, 6.4, 9.2, 13.3, 13.17): every way to have a run act, for every caller and run.
 
 What is expected is worked out here from the rule's own sentences, not read from the code:
 
