@@ -68,6 +68,10 @@ class Run(Base):
     # Beside `state`, which clients write: this one was checked against who started the run. No foreign key: a run
     # whose environment was deleted must not become one that never had any.
     sandbox_environment_id: Mapped[UUID | None]
+    # Who had the run performed last. No foreign key: an account that was deleted must not become nobody.
+    asked_by_id: Mapped[int | None] = mapped_column(BigInteger)
+    # The task as it stood then, of a run that acts with something of that person's own (services/run_authority.py).
+    asked_task: Mapped[JsonObject | None]
 
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -51,6 +51,9 @@ async def send_command(
     - `permission_response`: answer the request in the run's `state.waiting_for`. The first answer counts.
     - `set_config_option`: set an option of the agent, such as its `mode` or `model`.
 
+    A run that acts with somebody's GitHub account or private environment takes `cancel` and `close` from every member,
+    and the other commands from them alone.
+
     Answered at once. What becomes of the command is told on the log and the stream of the run by entries of the method
     `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a `reason`.
     """

@@ -156,7 +156,7 @@ async def retrieve_run(
     summary="Update a run",
     response_description="The run as it is now.",
     response_model=RunOut,
-    responses=_CHANGE_ERRORS,
+    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut, usage_gate=True),
 )
 async def update_run(
     caller: TaskWrite,
@@ -169,6 +169,8 @@ async def update_run(
     """Change the given fields and no others; `output` and `state` are merged, one level deep.
 
     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its status.
+    Where a run acts with somebody's GitHub account or private environment, only they set what its agent goes by:
+    `state`, `branch`, a status to begin again from.
     """
     run = await run_updates.update_run(
         session,
@@ -180,6 +182,7 @@ async def update_run(
         redis=process.redis,
         queue=process.queue,
         events=process.events,
+        gates=process.gates,
     )
     return Json(run)
 
@@ -220,7 +223,7 @@ async def set_output(
     summary="Start a run that was created",
     response_description="The task.",
     response_model=TaskOut,
-    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut | RunRefusedOut),
+    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut | RunRefusedOut, usage_gate=True),
 )
 async def start_run(
     caller: TaskWrite,
@@ -230,7 +233,10 @@ async def start_run(
     session: SessionDep,
     process: ProcessDep,
 ) -> Json:
-    """Have a worker perform a cloud run that is not begun. Safe to repeat until a worker has it."""
+    """Have a worker perform a cloud run that is not begun. Safe to repeat until a worker has it.
+
+    A run that acts with somebody's GitHub account or private environment is started by them alone.
+    """
     task = await run_updates.start_run(
         session,
         caller,
@@ -240,6 +246,7 @@ async def start_run(
         store=process.store,
         queue=process.queue,
         events=process.events,
+        gates=process.gates,
     )
     return Json(task)
 
@@ -250,12 +257,15 @@ async def start_run(
     summary="Go on with a run in the cloud",
     response_description="The run, queued.",
     response_model=RunOut,
-    responses=errors(400, 403, 404, 429, refusal=StateRefusedOut),
+    responses=errors(400, 403, 404, 429, refusal=StateRefusedOut | RunRefusedOut, usage_gate=True),
 )
 async def resume_in_cloud(
     caller: TaskWrite, task_id: TaskId, run_id: RunId, session: SessionDep, process: ProcessDep
 ) -> Json:
-    """Have a worker perform a run that is over once more, or take over one that a client performs."""
+    """Have a worker perform a run that is over once more, or take over one that a client performs.
+
+    A run that acts with somebody's GitHub account or private environment is resumed by them alone.
+    """
     run = await run_updates.resume_in_cloud(
         session,
         caller,
@@ -265,6 +275,7 @@ async def resume_in_cloud(
         queue=process.queue,
         redis=process.redis,
         events=process.events,
+        gates=process.gates,
     )
     return Json(run)
 

@@ -27,7 +27,7 @@ _MAX_BIGINT = 2**63 - 1
     summary="Tell of an event at GitHub",
     response_description="What came of it.",
     response_model=WebhookOut,
-    responses=errors(400, 403, 413),
+    responses=errors(400, 403, 413, usage_gate=True),
 )
 async def receive_github(
     request: Request,
@@ -69,5 +69,6 @@ async def receive_github(
         secret=process.settings.github_webhook_secret,
         queue=process.queue,
         events=process.events,
+        gates=process.gates,
     )
     return Json(answer)

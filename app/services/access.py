@@ -27,6 +27,7 @@ __all__ = [
     "VISIBLE_TASK",
     "Principal",
     "ProjectRef",
+    "active_member",
     "authenticate",
     "lock_run",
     "lock_task",
@@ -35,6 +36,7 @@ __all__ = [
     "require_run",
     "require_scope",
     "require_task",
+    "usable_environment",
     "visibility",
     "visible_audiences",
     "visible_environment",
@@ -342,9 +344,25 @@ async def lock_run(
 
 def visible_environment(principal: Principal) -> ColumnElement[bool]:
     """Return the condition on `SandboxEnvironment` that leaves the project's shared ones and the caller's own."""
+    return usable_environment(principal.project.id, principal.user_id)
+
+
+def usable_environment(project_id: int, user_id: int | None) -> ColumnElement[bool]:
+    """Return the same condition for any member of a project; None is nobody in particular."""
     return and_(
-        SandboxEnvironment.project_id == principal.project.id,
-        or_(~SandboxEnvironment.private, SandboxEnvironment.created_by_id == principal.user_id),
+        SandboxEnvironment.project_id == project_id,
+        or_(~SandboxEnvironment.private, SandboxEnvironment.created_by_id == user_id),
+    )
+
+
+def active_member(user_id: Any, project_id: Any) -> ColumnElement[bool]:
+    """Return the condition that an account, by its id or a column, is active and a member of the project."""
+    return (
+        select(Membership.user_id)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.user_id == user_id, Membership.project_id == project_id, User.is_active)
+        .correlate_except(Membership, User)
+        .exists()
     )
 
 

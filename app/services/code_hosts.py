@@ -1,13 +1,13 @@
 """Where the repository of a run lives, and by whose credential it is reached (contract 5.8 step 6, 9.1, 13.3).
 
-    authorship `user`   the token that came with the run, or the GitHub account that the task's creator has linked
+    authorship `user`   the token that came with the run, or the GitHub account that its person has linked
     otherwise           the task's integration: its token, or a token of its App installation
     no integration      `GIT_BASE_URL`, without a credential
 
 Secrets are decrypted when they are used, by the worker, and held by nothing that is printed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,14 +23,16 @@ from app.agents.git import TOKEN_USER
 from app.clients.github import GitHub, GitHubError, GitHubUnavailable
 from app.clock import utcnow
 from app.enums import PrAuthorshipMode
-from app.models import Integration, RunCredential, Task, UserIntegration
+from app.models import Integration, Run, RunCredential, Task, UserIntegration
 from app.security import Cipher, DecryptionError
+from app.services.access import active_member
 from app.services.host_patience import PAUSES_SECONDS, HostPatience
+from app.services.run_authority import as_asked, person_of
+from app.services.run_credentials import CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.task_references import GITHUB
 
-__all__ = ["CALLER_TOKEN", "CodeHost", "CodeHosts", "HostAccess", "clone_url", "read_code_host"]
+__all__ = ["CodeHost", "CodeHosts", "HostAccess", "clone_url", "is_member_still", "read_code_host"]
 
-CALLER_TOKEN = "caller_token"  # noqa: S105 - a value of `github_credential_source`
 # A token that expires while git works with it would fail the run at its end.
 _MARGIN = timedelta(minutes=10)
 _PUBLIC_HOST = "github.com"
@@ -56,6 +58,14 @@ class CodeHost:
     app: _App | None = None
     # The run was promised a token that is not there any more.
     token_is_gone: bool = False
+    # Whose credential it is, and where they must be a member for it to be used; a project's own has neither.
+    person_id: int | None = None
+    project_id: int | None = None
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether the credential is one person's."""
+        return self.project_id is not None
 
     @property
     def has_credential(self) -> bool:
@@ -64,12 +74,13 @@ class CodeHost:
 
 
 async def read_code_host(
-    session: AsyncSession, *, git_base_url: str, task_id: UUID, run_id: UUID, state: Mapping[str, Any]
+    session: AsyncSession, *, git_base_url: str, run_id: UUID, state: Mapping[str, Any]
 ) -> CodeHost:
     """Return the host of a run, and the one credential that the run is to act by."""
     columns: list[Any] = [
-        Task.created_by_id,
-        Task.github_user_integration_id,
+        Task.project_id,
+        person_of().label("person_id"),
+        as_asked(Task.github_user_integration_id),
         Integration.id.label("integration_id"),
         Integration.encrypted_token,
         Integration.app_id,
@@ -78,8 +89,9 @@ async def read_code_host(
         Integration.api_url,
         Integration.git_url,
     ]
-    source = select(*columns).outerjoin(Integration, Integration.id == Task.github_integration_id)
-    row = (await session.execute(source.where(Task.id == task_id))).one()
+    source = select(*columns).join(Run, Run.task_id == Task.id)
+    source = source.outerjoin(Integration, Integration.id == as_asked(Task.github_integration_id))
+    row = (await session.execute(source.where(Run.id == run_id))).one()
     git_url = row.git_url or git_base_url
     place: dict[str, Any] = {
         "git_url": git_url,
@@ -88,19 +100,28 @@ async def read_code_host(
     }
     if state.get("pr_authorship_mode") != PrAuthorshipMode.USER:
         return CodeHost(**place, encrypted_token=row.encrypted_token, app=_app(row))
-    if state.get("github_credential_source") == CALLER_TOKEN:
+    place["person_id"], place["project_id"] = row.person_id, row.project_id
+    if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN:
         kept = select(RunCredential.encrypted_token).where(RunCredential.run_id == run_id)
         token = await session.scalar(kept)
         return CodeHost(**place, encrypted_token=token, token_is_gone=token is None)
     return CodeHost(**place, encrypted_token=await _linked_token(session, row))
 
 
+async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
+    """Tell whether the person whose credential this is may still use the project; a project's own is always there."""
+    if not host.is_personal:
+        return True
+    return bool(await session.scalar(select(active_member(host.person_id, host.project_id))))
+
+
 async def _linked_token(session: AsyncSession, task: Row[Any]) -> str | None:
-    """Return the token of the account that the task names, or of the first one that its creator has linked."""
+    """Return the token of the account that the task names, or of the first one that the run's person has linked."""
     token: str | None = await session.scalar(
         select(UserIntegration.encrypted_token)
         .where(
-            UserIntegration.user_id == task.created_by_id,
+            UserIntegration.user_id == task.person_id,
+            active_member(task.person_id, task.project_id),
             UserIntegration.kind == GITHUB,
             UserIntegration.encrypted_token.is_not(None),
         )
@@ -154,9 +175,9 @@ class CodeHosts:
         self._pauses = pauses
         self._kept: dict[tuple[str, str, str], tuple[str, datetime]] = {}
 
-    def access(self, host: CodeHost) -> "HostAccess":
-        """Return the access of one run."""
-        return HostAccess(self, host)
+    def access(self, host: CodeHost, is_member_still: Callable[[], Awaitable[bool]]) -> "HostAccess":
+        """Return the access of one run; a person's token is taken only while they are a member still."""
+        return HostAccess(self, host, is_member_still)
 
     def decrypt(self, value: str) -> str:
         """Return a stored secret. Raises RepositoryAccessDenied, in words for an operator."""
@@ -199,10 +220,16 @@ class HostAccess:
 
     hosts: CodeHosts
     host: CodeHost
+    is_member_still: Callable[[], Awaitable[bool]]
 
     async def token(self) -> str | None:
         """Return the token, None for a host where nobody is known. Raises a RepositoryError."""
         host = self.host
+        if host.is_personal and not await self.is_member_still():
+            raise RepositoryAccessDenied(
+                "The person whose GitHub account this run acts with is no active member of the project any more. "
+                "Start a new run."
+            )
         if host.token_is_gone:
             raise RepositoryAccessDenied(
                 "The GitHub token that came with this run was used and is forgotten. Start a new run with a token."

@@ -18,8 +18,10 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunCommand
 from app.schemas.run_commands import CommandIn, CommandOut, RpcError
+from app.services import run_authority
 from app.services.access import Principal, lock_run
 from app.services.jobs import announce_change
+from app.services.run_authority import Way, ask_of
 from app.services.run_inbox import AGENT_ENDED, OPEN, WAITING_FOR
 
 __all__ = ["MAX_OPEN", "send_command"]
@@ -27,6 +29,7 @@ __all__ = ["MAX_OPEN", "send_command"]
 # Commands of a run that its agent is not done with; an agent that is busy for hours must not gather more.
 MAX_OPEN = 100
 
+_STOPS = frozenset({CommandMethod.CANCEL, CommandMethod.CLOSE})
 _NOT_NOW = -32000
 _INVALID_PARAMS = -32602
 
@@ -45,16 +48,23 @@ async def send_command(
     A permission request is answered by the first one who does. A second `cancel` or `close` that finds one on its way
     adds nothing. An outage of Redis delays the command until the worker's next look.
 
+    `cancel` and `close` are taken from everyone who sees the run: any member may stop it.
+
     Raises:
+        InvalidInput: the run acts with another member's GitHub account.
         NotFound: there is no such run for this caller.
-        StateRefused: no worker has an agent for this run now, or the run does not have one of the files.
+        StateRefused: no worker has an agent for this run now, the run does not have one of the files, or it is in
+            another member's private environment.
 
     """
     waiting_for = Run.state[WAITING_FOR].label("waiting_for")
     ended = Run.state.has_key(AGENT_ENDED).label("ended")
-    run = await lock_run(session, caller, task_id, run_id, waiting_for, ended, Run.lease_expires_at)
+    columns = (waiting_for, ended, Run.lease_expires_at, *run_authority.HOLDINGS)
+    run = await lock_run(session, caller, task_id, run_id, *columns)
     if not _is_live(run):
         raise StateRefused("No active sandbox for this task run")
+    if body.method not in _STOPS:
+        await run_authority.authorize(session, ask_of(Way.STEER, caller.user_id, run))
     if body.method is CommandMethod.USER_MESSAGE:
         _require_artifacts(body.params["artifact_ids"], run.artifacts)
     if await _is_on_its_way(session, run_id, body.method):
@@ -119,7 +129,7 @@ def _refuse_answer(params: Mapping[str, Any], waiting_for: Mapping[str, Any] | N
 
 async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:
     """Tell whether the command says nothing new."""
-    if method not in {CommandMethod.CANCEL, CommandMethod.CLOSE}:
+    if method not in _STOPS:
         return False
     same = select(RunCommand.id).where(
         RunCommand.run_id == run_id,

@@ -5,6 +5,7 @@ It is a row of its own, so that nothing that reads or shows runs can show it.
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import delete
@@ -14,7 +15,19 @@ from app.clock import utcnow
 from app.models import RunCredential
 from app.security import Cipher
 
-__all__ = ["forget_tokens", "keep_token", "sweep_tokens"]
+__all__ = [
+    "CALLER_TOKEN",
+    "CREDENTIAL_SOURCE",
+    "LINKED_ACCOUNT",
+    "forget_tokens",
+    "keep_token",
+    "sweep_tokens",
+]
+
+# A key of a run's state and its values: the token that came with the run, or the account that its person has linked.
+CREDENTIAL_SOURCE: Final = "github_credential_source"
+CALLER_TOKEN: Final = "caller_token"  # noqa: S105 - no token, the name of a kind
+LINKED_ACCOUNT: Final = "server_integration"
 
 # A run that nobody has performed by then needs a new token anyway.
 _KEPT = timedelta(hours=24)

@@ -32,6 +32,7 @@ from app.security import Cipher
 from app.services import pull_requests
 from app.services.code_hosts import CodeHost, HostAccess, clone_url, read_code_host
 from app.services.pushed_branches import Pushed, branch_to_resume
+from app.services.run_authority import as_asked, person_of
 from app.services.run_chain import resumes
 from app.services.run_lifecycle import NOT_STORED
 from app.services.run_log_writer import LogRef
@@ -237,11 +238,11 @@ _ORDERS = Prepared(
         Run.branch,
         Run.state,
         Run.artifacts,
-        Task.title,
-        Task.description,
+        as_asked(Task.title),
+        as_asked(Task.description),
+        as_asked(Task.repository),
+        as_asked(Task.json_schema),
         Task.task_number,
-        Task.repository,
-        Task.json_schema,
         Project.name.label("project_name"),
         *ENVIRONMENT_COLUMNS,
         User.first_name,
@@ -249,7 +250,7 @@ _ORDERS = Prepared(
         User.email,
     )
     .join(Task, Task.id == Run.task_id)
-    .outerjoin(User, User.id == Task.created_by_id)
+    .outerjoin(User, User.id == person_of())
     .join(Project, Project.id == Run.project_id)
     .outerjoin(SandboxEnvironment, ENVIRONMENT_OF_RUN)
     .where(Run.id == bindparam("run"))
@@ -266,9 +267,7 @@ async def read_orders(session: AsyncSession, run_id: UUID, *, git_base_url: str)
     prompt = "\n\n".join(part for part in parts if part)
     host, resumed = CodeHost(git_url=git_base_url, api_url=None), None
     if row["repository"]:
-        host = await read_code_host(
-            session, git_base_url=git_base_url, task_id=row["task_id"], run_id=run_id, state=row["state"]
-        )
+        host = await read_code_host(session, git_base_url=git_base_url, run_id=run_id, state=row["state"])
         resumed = await branch_to_resume(
             session, task_id=row["task_id"], run_id=run_id, repository=row["repository"]
         )
@@ -295,7 +294,7 @@ async def read_orders(session: AsyncSession, run_id: UUID, *, git_base_url: str)
 
 
 def _author(row: Fields) -> Author:
-    """Return who signs the commits: the task's creator if the run acts in their name (contract 5.8)."""
+    """Return who signs the commits: the person in whose name the run acts (contract 5.8)."""
     if row["state"].get("pr_authorship_mode") != PrAuthorshipMode.USER or row["email"] is None:
         return Author()
     name = " ".join(f"{row['first_name']} {row['last_name']}".split())

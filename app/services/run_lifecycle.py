@@ -110,6 +110,8 @@ async def open_run(
     events: RunEvents,
     artifacts: Sequence[Mapping[str, Any]] = (),
     sandbox_environment_id: UUID | None = None,
+    asked_by_id: int | None = None,
+    asked_task: ColumnElement[Any] | None = None,
 ) -> UUID:
     """Insert a queued run and make it the task's latest; `dispatch` asks for a worker (contract 13.1).
 
@@ -137,6 +139,8 @@ async def open_run(
             state=state,
             artifacts=list(artifacts),
             sandbox_environment_id=sandbox_environment_id,
+            asked_by_id=asked_by_id,
+            asked_task=asked_task,
             created_at=created_at,
             updated_at=created_at,
             dispatch_requested_at=now if dispatch else None,

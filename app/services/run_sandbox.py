@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import and_
+from sqlalchemy import and_, or_
 
 from app.agents.domains import TRUSTED_DOMAINS
 from app.agents.egress import Service
@@ -14,6 +14,8 @@ from app.config import Settings
 from app.enums import AgentNetwork, NetworkAccessLevel
 from app.models import Run, SandboxEnvironment
 from app.security import Cipher, DecryptionError
+from app.services.access import active_member
+from app.services.run_authority import person_of
 from app.services.sandbox_environments import effective_domains
 from app.statements import Fields
 
@@ -27,9 +29,18 @@ _LEVELS = {
     NetworkAccessLevel.FULL: AgentNetwork.FULL,
 }
 
-# For an outer join; the column and not `state`, which clients write.
+# For an outer join beside the task; the column and not `state`, which clients write. A private one that is not, or not
+# any more, at the disposal of the run's person is as good as gone.
 ENVIRONMENT_OF_RUN = and_(
-    SandboxEnvironment.id == Run.sandbox_environment_id, SandboxEnvironment.project_id == Run.project_id
+    SandboxEnvironment.id == Run.sandbox_environment_id,
+    SandboxEnvironment.project_id == Run.project_id,
+    or_(
+        ~SandboxEnvironment.private,
+        and_(
+            SandboxEnvironment.created_by_id == person_of(),
+            active_member(SandboxEnvironment.created_by_id, SandboxEnvironment.project_id),
+        ),
+    ),
 )
 ENVIRONMENT_COLUMNS = (
     Run.sandbox_environment_id,
@@ -53,14 +64,15 @@ class RunSandbox:
         """Return what the agent may reach: what the environment asks for, and no more than the operator allows.
 
         Raises:
-            EnvironmentUnavailable: the environment was deleted; without it the run could reach more.
+            EnvironmentUnavailable: the environment is gone for this run; without it the run could reach more.
 
         """
         if self.environment_id is None:
             asked, domains = settings.agent_network, TRUSTED_DOMAINS
         elif self.level is None:
             raise EnvironmentUnavailable(
-                "The sandbox environment of this run was deleted. Start the run again with another one."
+                "The sandbox environment of this run was deleted, or is another person's own. Start the run again with "
+                "another one."
             )
         else:
             asked, domains = _LEVELS[self.level], self.domains

@@ -3,6 +3,7 @@
 Each change locks the run's row and writes with expressions over the row, so that no concurrent one is lost.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -25,13 +26,15 @@ from app.errors import RunRefused, StateRefused, Throttled
 from app.models import Run, Task
 from app.schemas.runs import RunOut, RunUpdateIn, StartIn
 from app.schemas.tasks import TaskOut
-from app.services import run_inbox, run_lifecycle, run_queue
+from app.services import run_authority, run_inbox, run_lifecycle, run_queue
 from app.services.access import Principal, lock_run, require_run
 from app.services.jobs import announce_change, request_delivery, request_run
+from app.services.run_authority import Way, authorize
 from app.services.run_events import STATE_COLUMNS, announce_state
 from app.services.run_usage import USAGE, reported_usage
 from app.services.runs import retrieve_run
 from app.services.tasks import retrieve_task
+from app.services.usage_gates import UsageGate
 
 __all__ = ["PROTECTED_STATE", "resume_in_cloud", "set_output", "start_run", "update_run"]
 
@@ -40,6 +43,7 @@ PROTECTED_STATE = frozenset(
     {
         "github_credential_source",
         "pr_authorship_mode",
+        "sandbox_environment_id",
         "sandbox_id",
         "ci_follow_up",
         USAGE,
@@ -72,16 +76,23 @@ async def update_run(
     redis: RedisClient,
     queue: JobQueue,
     events: RunEvents,
+    gates: Sequence[UsageGate],
 ) -> RunOut:
     """Write the given fields and no others; `output` and `state` are merged, one level deep.
 
     Raises:
+        InvalidInput: the change steers a run that acts with another member's GitHub account.
         NotFound: there is no such run for this caller.
-        StateRefused: the run is over, with another status than the given one, or its state or output would be too
-            large; nothing has changed.
+        StateRefused: the run is over, with another status than the given one, its state or output would be too large,
+            or the change steers a run that is in another member's private environment; nothing has changed.
+        UsageLimitExceeded: workers are to perform the run from the beginning, and the project is over its limit.
 
     """
-    await lock_run(session, caller, task_id, run_id)
+    if body.status is RunStatus.QUEUED and gates and await _is_workers(session, run_id):
+        await run_authority.require_allowance(session, caller, task_id, gates=gates, run_id=run_id)
+    run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
+    if _steers(body):
+        await authorize(session, run_authority.ask_of(Way.STEER, caller.user_id, run))
     row = await _write(session, run_id, _changes(body))
     # Last, so that whoever is told of the change reads all of it.
     if body.status is None or not await run_lifecycle.set_status(session, run_id, body.status, events=events):
@@ -90,6 +101,19 @@ async def update_run(
         request_delivery(session, queue, run_id)
     announce_change(session, redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=store)
+
+
+async def _is_workers(session: AsyncSession, run_id: UUID) -> bool:
+    """Tell whether a worker was asked for: such a run is performed as soon as it is queued."""
+    asked = select(Run.id).where(Run.id == run_id, Run.dispatch_requested_at.is_not(None))
+    return await session.scalar(asked) is not None
+
+
+def _steers(body: RunUpdateIn) -> bool:
+    """Tell whether a change reaches what an agent does, now or when the run begins; anybody may end a run."""
+    keys = {*(body.state or ()), *(body.state_remove_keys or ())}
+    begins = body.status is not None and body.status not in TERMINAL_STATUSES
+    return begins or body.given("branch") or not keys <= PROTECTED_STATE
 
 
 async def _write(session: AsyncSession, run_id: UUID, values: dict[str, Any]) -> RowMapping:
@@ -180,25 +204,31 @@ async def start_run(
     store: ObjectStore,
     queue: JobQueue,
     events: RunEvents,
+    gates: Sequence[UsageGate],
 ) -> TaskOut:
     """Ask for a worker for a cloud run that was created before, and return the task with its latest run.
 
-    Safe to repeat until a worker has begun.
+    Safe to repeat until a worker has begun. The run does what the task says now, with what is the caller's to use.
 
     Raises:
+        InvalidInput: the run would act with another member's GitHub account.
         NotFound: there is no such run for this caller.
-        RunRefused: a file is not one of the run's.
+        RunRefused: a file is not one of the run's, or its environment is not the caller's to use.
         StateRefused: the run is not the cloud's, or begun already, or its state would be too large.
+        UsageLimitExceeded: the project is over its usage limit.
 
     """
-    run = await lock_run(session, caller, task_id, run_id)
+    await run_authority.require_allowance(session, caller, task_id, gates=gates, run_id=run_id)
+    run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
     if run.environment != Environment.CLOUD:
         raise StateRefused("Only cloud runs can be started via this endpoint")
     if run.status not in _STARTABLE:
         raise StateRefused(
             f"Only queued or not_started cloud runs can be started (current status: {run.status})"
         )
+    authority = await authorize(session, run_authority.ask_of(Way.PERFORM, caller.user_id, run))
     given = _start_state(body, {artifact["id"] for artifact in run.artifacts})
+    await run_authority.record(session, run_id, task_id, authority)
     if given:
         await _write(session, run_id, {"state": Run.state.op("||")(given)})
     await run_lifecycle.request_worker(session, run_id, events=events)
@@ -231,17 +261,26 @@ async def resume_in_cloud(
     queue: JobQueue,
     redis: RedisClient,
     events: RunEvents,
+    gates: Sequence[UsageGate],
 ) -> RunOut:
     """Have a worker perform a run again that is over, or that a client performed until now.
 
+    It does what the task says now, with what is the caller's to use.
+
     Raises:
+        InvalidInput: the run would act with another member's GitHub account.
         NotFound: there is no such run for this caller.
+        RunRefused: the run's environment is not the caller's to use.
         StateRefused: the cloud has the run, and it is not over.
+        UsageLimitExceeded: the project is over its usage limit.
 
     """
-    run = await lock_run(session, caller, task_id, run_id)
+    await run_authority.require_allowance(session, caller, task_id, gates=gates, run_id=run_id)
+    run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
     if run.environment == Environment.CLOUD and run.status not in TERMINAL_STATUSES:
         raise StateRefused("Run is already active in cloud")
+    authority = await authorize(session, run_authority.ask_of(Way.PERFORM, caller.user_id, run))
+    await run_authority.record(session, run_id, task_id, authority)
     await run_lifecycle.reopen(session, run_id, events=events)
     request_run(session, queue, run_id)
     announce_change(session, redis, run_id)

@@ -13,21 +13,18 @@ from app.api_limits import RUN_STATE_BYTES
 from app.clients.object_store import ObjectStore
 from app.clients.queue import JobQueue
 from app.clients.run_events import RunEvents
-from app.enums import Environment, PrAuthorshipMode
-from app.errors import InvalidInput, NotFound, RunRefused
-from app.models import Integration, Run, Task, UserIntegration
+from app.enums import Environment
+from app.errors import NotFound, RunRefused
+from app.models import Run, Task
 from app.schemas.fields import parse_uuid
 from app.schemas.runs import RunCreateIn, RunIn, RunOut
 from app.schemas.tasks import TaskOut
 from app.security import Cipher
-from app.services import run_lifecycle, run_options, usage_gates
+from app.services import run_authority, run_lifecycle, run_options
 from app.services.access import VISIBLE_RUN, Principal, lock_task, require_task, visibility
-from app.services.code_hosts import CALLER_TOKEN
 from app.services.jobs import request_run
-from app.services.run_credentials import keep_token
-from app.services.sandbox_environments import is_accessible
+from app.services.run_credentials import CALLER_TOKEN, CREDENTIAL_SOURCE, keep_token
 from app.services.staged_artifacts import keep_artifacts, take_artifacts
-from app.services.task_references import GITHUB
 from app.services.task_views import RUN_COLUMNS, run_out, runs_within_page
 from app.services.tasks import retrieve_task
 from app.services.usage_gates import UsageGate
@@ -59,7 +56,7 @@ async def require_allowance(
     if environment is not Environment.CLOUD or not gates:
         return
     run_options.require_consistent(body, catalog)
-    await usage_gates.require_allowance(session, caller, task_id, gates=gates)
+    await run_authority.require_allowance(session, caller, task_id, gates=gates)
 
 
 async def start_cloud_run(
@@ -149,8 +146,12 @@ async def _create(
     task = await lock_task(session, caller, task_id)
     state = await _state(session, task, body, catalog)
     run_options.require_effort(state, catalog)
-    state |= await _authorship(session, caller, task, body, state)
-    environment_id = await _sandbox_environment(session, caller, body, state)
+    wanted = parse_uuid(state.pop("sandbox_environment_id", None))
+    ask = run_authority.ask_of_new(caller, task, body, state, wanted)
+    authority = await run_authority.authorize(session, ask)
+    state |= authority.account
+    if authority.environment_id is not None:
+        state["sandbox_environment_id"] = str(authority.environment_id)
     artifacts = await take_artifacts(session, task.id, body.pending_user_artifact_ids)
     if artifacts:
         state["pending_user_artifact_ids"] = [artifact["id"] for artifact in artifacts]
@@ -164,11 +165,13 @@ async def _create(
         branch=state.get("pr_base_branch"),
         state=state,
         artifacts=artifacts,
-        sandbox_environment_id=environment_id,
+        sandbox_environment_id=authority.environment_id,
+        asked_by_id=authority.asker_id,
+        asked_task=run_authority.task_now(task.id) if authority.is_personal else None,
         dispatch=dispatch,
         events=events,
     )
-    if state.get("github_credential_source") == CALLER_TOKEN and environment is Environment.CLOUD:
+    if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN and environment is Environment.CLOUD:
         assert body.github_user_token is not None
         await keep_token(session, cipher, run_id, body.github_user_token)
     keep_artifacts(session, store, task.project_id, artifacts)
@@ -189,54 +192,6 @@ async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalo
         state = run_options.inherited_state(previous.state)
     state |= run_options.requested_state(body)
     return run_options.with_provider(state, catalog)
-
-
-async def _sandbox_environment(
-    session: AsyncSession, caller: Principal, body: RunIn, state: dict[str, Any]
-) -> UUID | None:
-    """Return the environment of the run if the caller may use it, else drop it (contract 5.8 step 7, 9.2)."""
-    wanted = parse_uuid(state.get("sandbox_environment_id"))
-    if wanted is not None and await is_accessible(session, caller, wanted):
-        return wanted
-    if body.sandbox_environment_id is not None:
-        raise RunRefused("Invalid sandbox_environment_id")
-    state.pop("sandbox_environment_id", None)
-    return None
-
-
-async def _authorship(
-    session: AsyncSession, caller: Principal, task: Task, body: RunIn, state: dict[str, Any]
-) -> dict[str, Any]:
-    """Return who authors the run, by what credential (contract 5.8 step 6, 13.3); nothing when nobody asked."""
-    if state.get("pr_authorship_mode") != PrAuthorshipMode.USER:
-        return {}
-    if body.github_user_token is not None:
-        return {"github_credential_source": CALLER_TOKEN}
-    if caller.user_id != task.created_by_id:
-        raise _unauthorized(
-            "User-authored runs must be started by the task creator, or provide github_user_token."
-        )
-    linked, team = (
-        await session.execute(
-            select(
-                select(UserIntegration.id)
-                .where(UserIntegration.user_id == caller.user_id, UserIntegration.kind == GITHUB)
-                .exists(),
-                select(Integration.id)
-                .where(Integration.project_id == task.project_id, Integration.kind == GITHUB)
-                .exists(),
-            )
-        )
-    ).one()
-    if linked:
-        return {"github_credential_source": "server_integration"}
-    if team:
-        return {"pr_authorship_mode": PrAuthorshipMode.BOT}
-    raise _unauthorized("Link a GitHub account with repo access before running user-authored cloud tasks.")
-
-
-def _unauthorized(detail: str) -> InvalidInput:
-    return InvalidInput(detail, code="github_authorization_required", attr="pr_authorship_mode")
 
 
 async def list_runs(

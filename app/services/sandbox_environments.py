@@ -19,14 +19,13 @@ from app.schemas.sandbox_environments import (
     SandboxEnvironmentUpdateIn,
 )
 from app.security import Cipher
-from app.services.access import Principal, require_environment, visible_environment
+from app.services.access import Principal, visible_environment
 from app.services.user_views import CREATOR_COLUMNS, user_basic
 
 __all__ = [
     "create_environment",
     "delete_environment",
     "effective_domains",
-    "is_accessible",
     "list_environments",
     "retrieve_environment",
     "update_environment",
@@ -151,15 +150,6 @@ async def delete_environment(session: AsyncSession, caller: Principal, environme
     )
     if gone.one_or_none() is None:
         raise NotFound
-
-
-async def is_accessible(session: AsyncSession, caller: Principal, environment_id: UUID) -> bool:
-    """Tell whether the caller may run in an environment."""
-    try:
-        await require_environment(session, caller, environment_id)
-    except NotFound:
-        return False
-    return True
 
 
 def effective_domains(level: NetworkAccessLevel, own: list[str], *, include_defaults: bool) -> list[str]:

@@ -11,16 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from typing import Protocol
-from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
-from app.db import SessionFactory, release
+from app.db import SessionFactory
 from app.enums import LimitType
 from app.errors import UsageLimitExceeded
-from app.services.access import Principal, require_task
 
 __all__ = ["Limit", "UsageGate", "UsageGateFactory", "UsageGateInvalid", "open_gates", "require_allowance"]
 
@@ -43,10 +40,11 @@ class Limit:
 class UsageGate(Protocol):
     """Who says whether a project may have another cloud run."""
 
-    async def exceeded(self, *, project_id: int, user_id: int) -> Limit | None:
+    async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
         """Return the limit that the project is over, None if a run of this user may begin.
 
-        Asked before the run is made, by several requests at a time, while no connection to the database is held.
+        The user is None for a follow-up run of a task whose creator's account was deleted. Asked before the run is
+        made, by several requests at a time, while no connection to the database is held.
         """
 
 
@@ -85,32 +83,25 @@ def _load(place: str) -> UsageGateFactory:
     return factory
 
 
-async def require_allowance(
-    session: AsyncSession, caller: Principal, task_id: UUID, *, gates: Sequence[UsageGate]
-) -> None:
-    """Return if no gate objects to another cloud run of a task that the caller sees.
-
-    The session's transaction is over afterwards: nothing is locked and no connection held while they are asked.
+async def require_allowance(gates: Sequence[UsageGate], *, project_id: int, user_id: int | None) -> None:
+    """Return if no gate objects to another performance of a run; come here without a connection.
 
     Raises:
-        NotFound: there is no such task for this caller.
         UsageLimitExceeded: the project is over a limit.
 
     """
-    await require_task(session, caller, task_id)
-    await release(session)
     for gate in gates:
-        limit = await _ask(gate, caller)
+        limit = await _ask(gate, project_id=project_id, user_id=user_id)
         if limit is not None:
             raise UsageLimitExceeded(
                 is_pro=limit.is_pro, limit_type=limit.limit_type, reset_at=limit.reset_at
             )
 
 
-async def _ask(gate: UsageGate, caller: Principal) -> Limit | None:
+async def _ask(gate: UsageGate, *, project_id: int, user_id: int | None) -> Limit | None:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            return await gate.exceeded(project_id=caller.project.id, user_id=caller.user_id)
+            return await gate.exceeded(project_id=project_id, user_id=user_id)
     except Exception:
         # Anything: the code behind it may be an operator's own.
         log.exception("usage.gate_failed", gate=type(gate).__name__)

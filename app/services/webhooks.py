@@ -2,11 +2,12 @@
 
 Deliveries are signed, come more than once and out of order, and several checks of one commit fail together: the first
 failure of a commit counts, and only while that commit is what the task's latest push left. Whoever asks is the code
-host, so there is no caller: the run goes on as the one that it follows.
+host, so there is no caller: the run goes on as the person of the one that it follows, while they are a member.
 """
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -22,15 +23,27 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.queue import JobQueue
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, Environment, PrAuthorshipMode, RunMode
+from app.db import release
+from app.enums import TERMINAL_STATUSES, Environment, RunMode
 from app.errors import InvalidInput, MalformedBody, PermissionDenied
 from app.ids import new_id
-from app.models import CiFailure, Integration, PushedBranch, Run, Task, UserIntegration, WebhookDelivery
+from app.models import CiFailure, Integration, PushedBranch, Run, Task, WebhookDelivery
 from app.schemas.webhooks import WebhookOut
 from app.security import Cipher, DecryptionError
-from app.services import run_lifecycle, run_options
+from app.services import run_lifecycle, run_options, usage_gates
 from app.services.jobs import request_run
+from app.services.run_authority import (
+    HOLDINGS,
+    Way,
+    as_asked,
+    ask_of,
+    authorize,
+    person,
+    person_of,
+    task_as_asked,
+)
 from app.services.task_references import GITHUB
+from app.services.usage_gates import UsageGate
 from app.services.webhook_events import FailedCheck, read_failed_check
 
 __all__ = ["CI_FOLLOW_UP", "MAX_FOLLOW_UPS", "Delivery", "receive_github", "sweep_deliveries"]
@@ -69,6 +82,7 @@ async def receive_github(
     secret: SecretStr | None,
     queue: JobQueue,
     events: RunEvents,
+    gates: Sequence[UsageGate],
 ) -> WebhookOut:
     """Take in a delivery and return what came of it; the same one again, also at the same time, is ignored.
 
@@ -76,6 +90,7 @@ async def receive_github(
         PermissionDenied: the signature does not fit, or there is no secret for it to fit.
         InvalidInput: the delivery has no id.
         MalformedBody: a signed body that is not JSON.
+        UsageLimitExceeded: the project is over its limit; the delivery is not noted and may come again.
 
     """
     await _require_signature(session, delivery, cipher, secret)
@@ -88,6 +103,7 @@ async def receive_github(
     check = read_failed_check(delivery.event, payload)
     if check is None:
         return _ignored("The event does not tell of a failed check on a branch of ours.")
+    await _require_allowance(session, check, delivery.integration_id, gates)
     if not await _is_new(session, delivery.delivery_id):
         return _ignored("This delivery was received before.")
     return await _follow_up(session, check, delivery.integration_id, queue=queue, events=events)
@@ -129,6 +145,23 @@ def _decrypted(cipher: Cipher, stored: str | None) -> str | None:
         return None
 
 
+async def _require_allowance(
+    session: AsyncSession, check: FailedCheck, integration_id: int | None, gates: Sequence[UsageGate]
+) -> None:
+    """Return if no gate objects to the follow-up run that this failure would start."""
+    pushed = await _pushed(session, check, integration_id) if gates else None
+    if pushed is None or pushed.head_sha != check.head_sha:
+        return
+    columns: list[Any] = [Run.project_id, person_of().label("person_id")]
+    followed = select(*columns).join(Task, Task.id == Run.task_id).where(Run.id == pushed.run_id)
+    rests = (~Task.deleted, ~Task.archived, Task.latest_run_status.in_(TERMINAL_STATUSES))
+    row = (await session.execute(followed.where(*rests))).one_or_none()
+    if row is None:
+        return
+    await release(session)
+    await usage_gates.require_allowance(gates, project_id=row.project_id, user_id=row.person_id)
+
+
 async def _is_new(session: AsyncSession, delivery_id: str) -> bool:
     kept = await session.execute(
         upsert(WebhookDelivery)
@@ -155,13 +188,7 @@ async def _follow_up(
     if pushed is None or pushed.head_sha != check.head_sha:
         return _ignored("No run pushed this commit, or a later one has moved the branch on.")
     # Locked: two deliveries about one task are decided in turn.
-    columns: list[Any] = [
-        Task.id,
-        Task.project_id,
-        Task.created_by_id,
-        Task.ci_prompt,
-        Task.latest_run_status,
-    ]
+    columns: list[Any] = [Task.id, Task.project_id, Task.latest_run_status]
     alive = (Task.id == pushed.task_id, ~Task.deleted, ~Task.archived)
     task = (
         await session.execute(select(*columns).where(*alive).with_for_update(key_share=True))
@@ -245,14 +272,16 @@ async def _start(
     queue: JobQueue,
     events: RunEvents,
 ) -> UUID:
-    columns: list[Any] = [Run.state, Run.sandbox_environment_id]
-    previous = (await session.execute(select(*columns).where(Run.id == previous_id))).one()
-    prompt = task.ci_prompt or _DEFAULT_PROMPT.format(
-        name=check.name, sha=check.head_sha, branch=check.branch
-    )
+    columns = (Run.state, *HOLDINGS, Task.ci_prompt, as_asked(Task.ci_prompt).label("asked_ci_prompt"))
+    source = select(*columns).join(Task, Task.id == Run.task_id)
+    previous = (await session.execute(source.where(Run.id == previous_id))).one()
+    authority = await authorize(session, ask_of(Way.FOLLOW, person(previous), previous))
+    said = previous.asked_ci_prompt if authority.is_personal else previous.ci_prompt
+    prompt = said or _DEFAULT_PROMPT.format(name=check.name, sha=check.head_sha, branch=check.branch)
     # As a request that is silent about everything but what is said here (contract 9.2).
     state = run_options.inherited_state(previous.state)
-    state |= await _authorship(session, state, task.created_by_id)
+    state.pop("sandbox_environment_id", None)
+    state |= authority.account
     state |= {
         "mode": RunMode.BACKGROUND,
         "resume_from_run_id": str(previous_id),
@@ -261,8 +290,8 @@ async def _start(
     }
     if isinstance(previous.state.get("provider"), str):
         state["provider"] = previous.state["provider"]
-    if previous.sandbox_environment_id is not None:
-        state["sandbox_environment_id"] = str(previous.sandbox_environment_id)
+    if authority.environment_id is not None:
+        state["sandbox_environment_id"] = str(authority.environment_id)
     run_id = await run_lifecycle.open_run(
         session,
         task_id=task.id,
@@ -270,24 +299,14 @@ async def _start(
         environment=Environment.CLOUD,
         branch=state.get("pr_base_branch"),
         state=state,
-        sandbox_environment_id=previous.sandbox_environment_id,
+        sandbox_environment_id=authority.environment_id,
+        asked_by_id=authority.asker_id,
+        asked_task=task_as_asked(previous_id, task.id) if authority.is_personal else None,
         dispatch=True,
         events=events,
     )
     request_run(session, queue, run_id)
     return run_id
-
-
-async def _authorship(session: AsyncSession, state: dict[str, Any], creator_id: int | None) -> dict[str, Any]:
-    """Return by what credential the run acts: a token that came with the earlier run is forgotten (contract 13.3)."""
-    if state.get("pr_authorship_mode") != PrAuthorshipMode.USER:
-        return {}
-    own = select(UserIntegration.id).where(
-        UserIntegration.user_id == creator_id, UserIntegration.kind == GITHUB
-    )
-    if await session.scalar(own.limit(1)) is not None:
-        return {"github_credential_source": "server_integration"}
-    return {"pr_authorship_mode": PrAuthorshipMode.BOT}
 
 
 async def _tell(session: AsyncSession, run_id: UUID, told: dict[str, Any]) -> None:

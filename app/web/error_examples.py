@@ -56,12 +56,7 @@ def error_examples(
             shown["Broken JSON"] = orjson.loads(envelope(_MALFORMED).body)
         if examples.refused:
             shown = {"A field breaks a rule": orjson.loads(envelope(_refusal(examples)).body)} | shown
-    shown |= {
-        name: on_the_wire(refusal.body)
-        for name, refusal in examples.refusals.items()
-        if refusal.status == status
-    }
-    return shown
+    return shown | _refusals(status, examples)
 
 
 def public_error_examples(status: int, examples: OperationExamples) -> dict[str, Any]:
@@ -69,7 +64,16 @@ def public_error_examples(status: int, examples: OperationExamples) -> dict[str,
     if status == _SERVER_ERROR_STATUS:
         return {"Unexpected error": _SERVER_ERROR}
     failures = [error for error in examples.failures if error.status == status]
-    return {error.detail: orjson.loads(envelope(error).body) for error in failures}
+    shown = {error.detail: orjson.loads(envelope(error).body) for error in failures}
+    return shown | _refusals(status, examples)
+
+
+def _refusals(status: int, examples: OperationExamples) -> dict[str, Any]:
+    return {
+        name: on_the_wire(refusal.body)
+        for name, refusal in examples.refusals.items()
+        if refusal.status == status
+    }
 
 
 _TOO_LARGE: Mapping[str, AppError] = {"Too large": BodyTooLarge(BODY_BYTES)}

@@ -231,6 +231,7 @@ class TestUpdate:
         [
             "github_credential_source",
             "pr_authorship_mode",
+            "sandbox_environment_id",
             "sandbox_id",
             "agent_started_at",
             "agent_ended_at",

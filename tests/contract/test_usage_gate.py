@@ -14,11 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
 from app.db import SessionFactory
-from app.enums import LimitType
+from app.enums import Environment, LimitType, RunStatus
 from app.models import Run, StagedArtifact, Task, User
 from app.services.process import ProcessContext
 from app.services.usage_gates import Limit, UsageGate, UsageGateInvalid, open_gates
 from tests.support.assertions import assert_invalid, assert_not_found
+from tests.support.factories import make_run
 from tests.support.fakes import RecordingQueue
 from tests.support.uploads import upload_and_finalize
 
@@ -38,9 +39,9 @@ class ScriptedGate:
     def __init__(self) -> None:
         self.limit: Limit | None = None
         self.failure: Exception | None = None
-        self.asked: list[tuple[int, int]] = []
+        self.asked: list[tuple[int, int | None]] = []
 
-    async def exceeded(self, *, project_id: int, user_id: int) -> Limit | None:
+    async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
         self.asked.append((project_id, user_id))
         if self.failure is not None:
             raise self.failure
@@ -110,6 +111,63 @@ async def test_project_over_its_limit_gets_no_cloud_run(
     again = await client.post(url, json=wanted, headers=KEY)
     assert again.status_code in {200, 201}, again.text
     assert len((again.json().get("latest_run") or again.json())["artifacts"]) == 1
+
+
+WORK_AGAIN = [
+    pytest.param("POST", "/start", {}, {"status": RunStatus.QUEUED}, id="start"),
+    pytest.param("POST", "/resume_in_cloud", None, {"status": RunStatus.COMPLETED}, id="resume"),
+    pytest.param("POST", "/resume_in_cloud", None, {"environment": Environment.LOCAL}, id="resume-local"),
+    pytest.param(
+        "PATCH",
+        "",
+        {"status": "queued"},
+        {"status": RunStatus.IN_PROGRESS, "dispatch_requested_at": datetime(2026, 3, 1, tzinfo=UTC)},
+        id="queue-again",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "given"), WORK_AGAIN)
+async def test_run_that_exists_does_not_begin_to_cost_over_the_limit(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    task: Task,
+    task_url: str,
+    owner: User,
+    queue: RecordingQueue,
+    gate: ScriptedGate,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None,
+    given: Mapping[str, Any],
+) -> None:
+    """Security finding 9: a run made locally, or before, was resumed or started again and again."""
+    run = await make_run(session, task=task, **given)
+    before = (run.status, run.environment, run.dispatch_requested_at)
+    gate.limit = Limit()
+    url = f"{task_url}/runs/{run.id}{path}"
+    response = await client.request(method, url, json=body)
+
+    assert (response.status_code, response.json()) == (429, DENIED)
+    assert gate.asked == [(task.project_id, owner.id)]
+    assert queue.jobs == []
+    await session.refresh(run)
+    assert (run.status, run.environment, run.dispatch_requested_at) == before
+    other = f"{task_url}/runs/{UNKNOWN}{path}"
+    assert_not_found(await client.request(method, other, json=body))
+    assert len(gate.asked) == 1
+    gate.limit = None
+    assert (await client.request(method, url, json=body)).status_code == 200
+
+
+async def test_client_that_queues_its_own_run_costs_nothing(
+    client: httpx.AsyncClient, session: AsyncSession, task: Task, task_url: str, gate: ScriptedGate
+) -> None:
+    run = await make_run(session, task=task, status=RunStatus.IN_PROGRESS, environment=Environment.LOCAL)
+    gate.limit = Limit()
+    url = f"{task_url}/runs/{run.id}"
+    assert (await client.patch(url, json={"status": "queued"})).status_code == 200
+    assert gate.asked == []
 
 
 async def test_local_run_is_nobody_elses_cost(

@@ -21,6 +21,7 @@ from app.models import Integration, Project, Run, Task, User
 from app.services import integrations
 from app.services.process import ProcessContext
 from app.services.pushed_branches import Pushed, record_push
+from app.services.usage_gates import Limit
 from app.services.webhook_events import read_failed_check
 from tests.support.assertions import assert_error, assert_permission_denied
 from tests.support.factories import make_run, make_task
@@ -224,6 +225,45 @@ async def test_delivery_that_comes_twice_counts_once(hook: Hook, queue: Recordin
     again = await hook.send(payload(), delivery="one")
 
     assert (again.json()["status"], len(queue.jobs)) == ("ignored", 1)
+
+
+@pytest.mark.parametrize("has_creator", [True, False])
+async def test_project_over_its_limit_gets_no_follow_up_until_the_delivery_comes_again(
+    hook: Hook,
+    application: FastAPI,
+    process: ProcessContext,
+    queue: RecordingQueue,
+    owner: User,
+    has_creator: bool,
+) -> None:
+    """Security finding 9. Other deliveries are not asked for."""
+    gate = OneGate()
+    application.state.process = replace(process, gates=[gate])
+    if not has_creator:
+        await hook.session.execute(update(Task).where(Task.id == hook.task.id).values(created_by_id=None))
+
+    refused = await hook.send(payload(), delivery="one")
+    other = await hook.send(payload(head_sha="b" * 40))
+    gate.limit = None
+    taken = await hook.send(payload(), delivery="one")
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "usage_limit_exceeded")
+    assert other.json()["status"] == "ignored"
+    await hook.follow_up(taken)
+    assert gate.asked == [(hook.task.project_id, owner.id if has_creator else None)] * 2
+    assert len(queue.jobs) == 1
+
+
+class OneGate:
+    """Refuses until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.limit: Limit | None = Limit()
+        self.asked: list[tuple[int, int | None]] = []
+
+    async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
+        self.asked.append((project_id, user_id))
+        return self.limit
 
 
 async def test_two_failed_checks_of_one_commit_start_one_run(hook: Hook, queue: RecordingQueue) -> None:

@@ -169,10 +169,8 @@ async def test_run_does_not_go_on_without_its_environment(workshop: Workshop) ->
     await execute_run(workshop.arq_context, run_id=str(run.id))
 
     ended = await workshop.read(run)
-    assert (ended.status, ended.error_message) == (
-        RunStatus.FAILED,
-        "The sandbox environment of this run was deleted. Start the run again with another one.",
-    )
+    said = "The sandbox environment of this run was deleted, or is another person's own. Start the run again"
+    assert (ended.status, ended.error_message) == (RunStatus.FAILED, f"{said} with another one.")
 
 
 async def test_state_alone_gives_a_run_nothing(workshop: Workshop) -> None:

@@ -60,6 +60,9 @@ COMMAND_EXAMPLES: Mapping[str, OperationExamples] = {
             "A file is not one of the run's": StateRefused(
                 "Some artifact_ids are invalid for this run", missing_artifact_ids=[_FILE_ID]
             ),
+            "The environment of the run is another member's own": StateRefused(
+                "This run is in another member's private sandbox environment: only they can steer it."
+            ),
         },
     ),
 }

@@ -28,6 +28,10 @@ _OVER_LIMIT: Mapping[str, RequestRefused] = {
     )
 }
 
+_NOT_THEIRS: Mapping[str, RequestRefused] = {
+    "The environment of the run is another member's own": RunRefused("Invalid sandbox_environment_id")
+}
+
 RUN_EXAMPLES: Mapping[str, OperationExamples] = {
     "tasks_run_create": OperationExamples(
         answer=RUNNING_TASK,
@@ -77,7 +81,13 @@ RUN_EXAMPLES: Mapping[str, OperationExamples] = {
             },
         },
         refused=(RunUpdateIn, {"status": "sleeping"}),
-        refusals={"The run is over": StateRefused("Run is already completed")},
+        refusals={
+            "The run is over": StateRefused("Run is already completed"),
+            "The environment of the run is another member's own": StateRefused(
+                "This run is in another member's private sandbox environment: only they can steer it."
+            ),
+            **_OVER_LIMIT,
+        },
     ),
     "tasks_runs_set_output_partial_update": OperationExamples(
         answer=COMPLETED_RUN,
@@ -105,11 +115,17 @@ RUN_EXAMPLES: Mapping[str, OperationExamples] = {
                 "Some pending_user_artifact_ids are invalid for this run",
                 missing_artifact_ids=["4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"],
             ),
+            **_NOT_THEIRS,
+            **_OVER_LIMIT,
         },
     ),
     "tasks_runs_resume_in_cloud_create": OperationExamples(
         answer=QUEUED_RUN,
-        refusals={"A worker has it": StateRefused("Run is already active in cloud")},
+        refusals={
+            "A worker has it": StateRefused("Run is already active in cloud"),
+            **_NOT_THEIRS,
+            **_OVER_LIMIT,
+        },
     ),
     "tasks_runs_connection_token_retrieve": OperationExamples(answer={"token": "eyJhbGciOiJSUzI1NiJ9.…"}),
     "tasks_runs_append_log_create": OperationExamples(

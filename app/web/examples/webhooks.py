@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from app.errors import BodyTooLarge, InvalidInput, PermissionDenied, Unavailable
+from app.errors import BodyTooLarge, InvalidInput, PermissionDenied, Unavailable, UsageLimitExceeded
 from app.schemas.webhooks import WebhookOut
 from app.web.examples.operation import OperationExamples
 
@@ -24,5 +24,6 @@ WEBHOOK_EXAMPLES: Mapping[str, OperationExamples] = {
             BodyTooLarge(5 * 2**20),
             Unavailable("The database does not answer. Please try again in a moment."),
         ),
+        refusals={"The project is over its usage limit": UsageLimitExceeded(is_pro=False)},
     ),
 }

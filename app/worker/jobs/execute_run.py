@@ -24,6 +24,7 @@ from app.clients.object_store import ObjectStoreUnavailable
 from app.db import DatabaseUnavailable, unit_of_work
 from app.enums import RunStatus
 from app.services import run_lifecycle
+from app.services.code_hosts import HostAccess, is_member_still
 from app.services.jobs import ask_for_next, request_delivery, request_run, withdraw_run
 from app.services.pull_requests import Outcome, open_pull_request
 from app.services.pushed_branches import record_push
@@ -190,7 +191,7 @@ async def _outcome(
             catalog=worker.process.catalog,
             sandbox=worker.sandbox,
             environment=worker.environment,
-            access=worker.code_hosts.access(orders.host),
+            access=_access(worker, orders),
             mirrors=worker.mirrors,
             http=worker.http,
             attachments=attachments,
@@ -233,11 +234,19 @@ async def _open_pull_request(
         return Outcome()
     return await open_pull_request(
         worker.code_hosts.github,
-        worker.code_hosts.access(orders.host),
+        _access(worker, orders),
         orders.subject(worker.process.settings),
         outcome,
         run_log.append,
     )
+
+
+def _access(worker: WorkerContext, orders: Orders) -> HostAccess:
+    async def ask() -> bool:
+        async with unit_of_work(worker.process.sessions) as session:
+            return await is_member_still(session, orders.host)
+
+    return worker.code_hosts.access(orders.host, lambda: until_database_answers(ask))
 
 
 async def _memory(worker: WorkerContext, orders: Orders) -> str | None:
