@@ -4,14 +4,14 @@ Purpose: take an event once that comes by two ways, end runs whose agent is sile
 Locks: short, on `run_logs` and `api_keys`; the new columns are empty, so no row is written.
 Previous release: neither reads nor writes the table or the columns; it lets an expired key in.
 
-Revision ID: 0050
+Revision ID: 0011
 Revises: 0010
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0050"
+revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None

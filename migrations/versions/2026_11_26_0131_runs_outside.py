@@ -4,15 +4,15 @@ Purpose: find those that are silent without reading all runs.
 Locks: none that keeps anybody waiting; the index is made concurrently.
 Previous release: unaffected.
 
-Revision ID: 0051
-Revises: 0050
+Revision ID: 0012
+Revises: 0011
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0051"
-down_revision = "0050"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

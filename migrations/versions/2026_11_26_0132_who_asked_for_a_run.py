@@ -4,16 +4,16 @@ Purpose: have a run that acts with an account or an environment of one person do
 Locks: the table `runs` is locked for a moment; columns without a default rewrite nothing.
 Previous release: neither reads nor writes them; its runs act as the task's creator, as they did.
 
-Revision ID: 0047
-Revises: 0051
+Revision ID: 0013
+Revises: 0012
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0047"
-down_revision = "0051"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
