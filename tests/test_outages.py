@@ -146,6 +146,35 @@ async def test_session_that_ends_is_an_outage_whenever_it_is_noticed(
         await work()
 
 
+@pytest.mark.parametrize("rounds", range(6))
+async def test_cancellation_is_no_outage_wherever_it_meets_a_statement(
+    sessions: SessionFactory, rounds: int
+) -> None:
+    """A run hung for ever: what listens for its commands took its own cancellation for an outage, and listened on."""
+
+    is_connected = asyncio.Event()
+
+    async def work() -> None:
+        async with unit_of_work(sessions) as own:
+            await own.execute(select(1))
+            is_connected.set()
+            await own.execute(select(func.pg_sleep(60)))
+
+    working = asyncio.create_task(work())
+    await is_connected.wait()
+    for _ in range(rounds):
+        await next_round()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+
+
+async def test_time_limit_around_a_statement_is_its_own_error(sessions: SessionFactory) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), unit_of_work(sessions) as own:
+            await own.execute(select(func.pg_sleep(60)))
+
+
 async def test_heartbeat_goes_on_when_its_session_ends(
     sessions: SessionFactory, engine: AsyncEngine, session: AsyncSession, redis: RedisClient, run: Run
 ) -> None:
