@@ -180,6 +180,9 @@ def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: 
 def _name_outage(context: ExceptionContext) -> None:
     """Raise what says that the database is away, for whatever the driver raises then."""
     error = context.original_exception
+    if not isinstance(error, Exception):
+        # The task was cancelled: SQLAlchemy gives up the connection then too, but the server is not away.
+        return
     if isinstance(error, OSError | asyncpg.InternalClientError):
         # A rollback would be answered as little.
         context.is_disconnect = True
