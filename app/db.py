@@ -181,7 +181,7 @@ def _name_outage(context: ExceptionContext) -> None:
     """Raise what says that the database is away, for whatever the driver raises then."""
     error = context.original_exception
     if not isinstance(error, Exception):
-        # A cancellation is the caller's: whoever took it for an outage would go on, and never end.
+        # A cancelled task. SQLAlchemy gives up its connection, but the server is not away, and the task must end.
         return
     if isinstance(error, OSError | asyncpg.InternalClientError):
         # A rollback would be answered as little.

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from redis.exceptions import BusyLoadingError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as adapter
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -193,6 +193,28 @@ async def test_heartbeat_goes_on_when_its_session_ends(
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_task_that_is_cancelled_while_it_asks_the_database_ends(
+    sessions: SessionFactory, session: AsyncSession
+) -> None:
+    """Taken for an outage, a cancelled task went on: a run that failed at once waited for it until its time limit."""
+    asking = "SELECT pg_sleep(300) /* is cancelled */"
+
+    async def ask() -> None:
+        async with unit_of_work(sessions) as own:
+            await own.execute(text(asking))
+
+    async def is_asked() -> bool:
+        seen = select(func.count()).select_from(text("pg_stat_activity")).where(text("query = :asking"))
+        return bool(await session.scalar(seen, {"asking": asking}))
+
+    task = asyncio.create_task(ask())
+    await eventually(is_asked)
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert task.cancelled()
 
 
 async def test_value_that_the_database_cannot_keep_is_refused(
