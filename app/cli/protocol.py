@@ -49,9 +49,12 @@ class StreamingProtocol(HttpToolsProtocol):
     unacknowledged_milliseconds: ClassVar[int] = int(UNACKNOWLEDGED_SECONDS * 1000)
     head_seconds: ClassVar[float] = HEAD_SECONDS
 
-    # Of the head that is being read: whether there is one, and how much of it has come.
+    # Whether a head is being read.
     _in_head = False
-    _head_bytes = 0
+    # What has come since the parser had something to say. Heads, trailers of chunked bodies and extensions of chunks have
+    # no end of their own.
+    _silent_bytes = 0
+    _was_silent = True
     # Ends the wait for a head, or for a refused client to hang up.
     _clock: asyncio.TimerHandle | None = None
     # Why the request that is being read cannot be served, and whether a refusal has ended the reading.
@@ -89,12 +92,11 @@ class StreamingProtocol(HttpToolsProtocol):
             if self._is_refused:
                 return
             piece = data[start : start + HEAD_BYTES]
-            was_in_head = self._in_head
+            self._was_silent = True
             super().data_received(piece)
-            if was_in_head and self._in_head:
-                self._head_bytes += len(piece)
-                if self._head_bytes > HEAD_BYTES:
-                    self._refuse(HeadTooLarge(HEAD_BYTES))
+            self._silent_bytes = self._silent_bytes + len(piece) if self._was_silent else 0
+            if self._silent_bytes > HEAD_BYTES and not self._is_refused:
+                self._refuse(HeadTooLarge(HEAD_BYTES))
         if self._clock is None and not self._is_refused and not self._is_busy:
             # uvicorn ends its own clock at the first byte, whatever that is.
             self._start_clock()
@@ -102,12 +104,29 @@ class StreamingProtocol(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         self._in_head = True
-        self._head_bytes = 0
+        self._was_silent = False
         super().on_message_begin()
+
+    @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers of a body would become headers of a request that is being served.
+        if self._in_head:
+            super().on_header(name, value)
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        self._was_silent = False
+        super().on_body(body)
+
+    @override
+    def on_message_complete(self) -> None:
+        self._was_silent = False
+        super().on_message_complete()
 
     @override
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._was_silent = False
         self._stop_clock()
         size = len(self.url) + sum(
             len(name) + len(value) + _HEADER_FRAME_BYTES for name, value in self.headers

@@ -149,6 +149,35 @@ class TestLargeHeads:
             writer.write(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b%b" % (len(body), body, LAST))
             assert (await answers(reader)).count(b"HTTP/1.1 200 ") == 2
 
+    @pytest.mark.parametrize("piece", [b"A: b\r\n", b"x"], ids=["many", "one"])
+    async def test_trailers_of_a_body_count(self, application: Application, piece: bytes) -> None:
+        """Finding 7 once more: they were kept as headers, without end, and became those of the request."""
+        application.may_answer.clear()
+        async with connected(application) as (reader, writer):
+            writer.write(
+                b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nAuthorization: a\r\n"
+            )
+            writer.write(piece * (3 * HEAD_BYTES // len(piece)))
+            assert_refused(await answers(reader), 431, "request_head_too_large")
+        assert [scope["headers"] for scope in application.calls] == [[(b"transfer-encoding", b"chunked")]]
+
+    async def test_extension_of_a_chunk_counts(self, application: Application) -> None:
+        application.may_answer.clear()
+        async with connected(application) as (reader, writer):
+            writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;" + b"x" * 3 * HEAD_BYTES)
+            assert_refused(await answers(reader), 431, "request_head_too_large")
+
+    async def test_body_of_many_chunks_with_trailers_is_taken(self, application: Application) -> None:
+        async with connected(application) as (reader, writer):
+            chunks = b"1;a=b\r\nx\r\n" * HEAD_BYTES
+            writer.write(
+                b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+                + chunks
+                + b"0\r\nA: b\r\n\r\n"
+                + LAST
+            )
+            assert (await answers(reader)).count(b"HTTP/1.1 200 ") == 2
+
     async def test_earlier_request_is_answered_first(self, application: Application) -> None:
         application.may_answer.clear()
         async with connected(application) as (reader, writer):
