@@ -38,6 +38,7 @@ _NUMBERS = {
     "semget": (64, 190),
     "setns": (308, 268),
     "setpriority": (141, 140),
+    "setsockopt": (54, 208),
     "shmget": (29, 194),
     "socket": (41, 198),
     "unshare": (272, 97),
@@ -49,6 +50,7 @@ _NEW_USER = 0x10000000
 _PRIO_USER, _IOPRIO_WHO_USER = 2, 3
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _STREAM, _TCP = 1, 6
+_SOL_SOCKET, _SO_SNDBUF, _SO_RCVBUF = 1, 7, 8
 # PostgreSQL wants one small segment; at 4,096 of them there is nothing left to hide memory in.
 _SEGMENT_BYTES = 16 * 1024
 
@@ -80,6 +82,16 @@ def _unless(argument: int, *values: int, error: int = errno.EPERM) -> _Check:
     return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument), *compared, _refuse(error)
 
 
+# Larger buffers are memory that no process has. The kernel takes such wishes for less than they say anyway; this is for
+# nothing, and no error, which programs do not expect.
+_KEEP_BUFFERS: _Check = (
+    (_LOAD, 0, 0, _ARGUMENTS_AT + 8),
+    (_EQUAL, 0, 4, _SOL_SOCKET),
+    (_LOAD, 0, 0, _ARGUMENTS_AT + 16),
+    (_EQUAL, 1, 0, _SO_SNDBUF),
+    (_EQUAL, 0, 1, _SO_RCVBUF),
+    _refuse(0),
+)
 # Of one's own; another process is another number.
 _OTHERS = _unless(0, 0)
 _EVERYWHERE: dict[str, _Check] = {
@@ -93,6 +105,7 @@ _EVERYWHERE: dict[str, _Check] = {
     "socket": _unless(0, _UNIX, _INET, _INET6, _NETLINK, error=errno.EAFNOSUPPORT),
     **dict.fromkeys(("msgget", "semget"), _always(errno.ENOSPC)),
     "shmget": _if(_GREATER, 1, _SEGMENT_BYTES, errno.ENOSPC),
+    "setsockopt": _KEEP_BUFFERS,
 }
 _AMONG_OTHERS: dict[str, _Check] = {
     **dict.fromkeys(

@@ -4,12 +4,15 @@ The limits that the kernel takes by itself (entry.py) are those of one process, 
 their number; this adds up what the whole run has: its agent, the agent's terminals, the check of its output and the git
 that gathers its work. It looks more than twice a second, and at the disk every few seconds, so a run can be over its
 share for that long. Memory that no process maps counts where it can be seen: in files that a process holds open, in a
-`/dev/shm` of the run's own, and in sockets, each of which counts as the most that waits in one by default. What waits in
-sockets whose buffers a program has made larger is not seen.
+`/dev/shm` of the run's own, and in sockets: each counts as the most that waits in one by default, which no program can
+raise (seccomp.py), and those of TCP, whose buffers grow by themselves, as what waits in them. A file that was sent through a
+socket and not received is in no process: if some are never received, each counts as the largest that a file may be.
+Segments of System V are few and small (seccomp.py), 64 MiB in all.
 """
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -37,6 +40,8 @@ _KIB = 1024
 # What the kernel lets wait in a socket unless it is told otherwise (net.core.wmem_default).
 _SOCKET_BYTES = 208 * _KIB
 _SOCKET = "socket:"
+# For so many looks in a row files must be on their way to count: programs do send some, and receive them.
+_LOOKS_AT_SENT = 10
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - looked at, not written to
 _GONE = " (deleted)"
 _IN_MEMORY = ("/memfd:", "/dev/shm/", "/dev/zero", "/SYSV")  # noqa: S108 - names of files, not files
@@ -50,6 +55,7 @@ class Usage:
     memory_bytes: int = 0
     held_bytes: int = 0  # of files that are deleted and still open: no folder shows them
     too_many_files: bool = False
+    sent_files: int = 0  # through sockets, and not received yet
 
 
 class RunWatch:
@@ -103,6 +109,7 @@ class RunWatch:
         # Nothing fills a disk in no time, and most runs are over before the first look at it.
         look_at_disk_at = loop.time() + _DISK_PAUSE_SECONDS
         on_disk = 0
+        sent = deque([0], maxlen=_LOOKS_AT_SENT)
         while not self._excess:
             await asyncio.sleep(_PAUSE_SECONDS)
             try:
@@ -116,6 +123,8 @@ class RunWatch:
                 # A machine that is out of processes or memory is when this must go on.
                 _LOGGER.exception("watch.unexpected_error")
                 continue
+            sent.append(usage.sent_files)
+            usage.memory_bytes += min(sent) * policy.file_bytes
             self._excess = _excess(usage, on_disk, policy, disk_bytes)
         if not limit.expired():
             limit.reschedule(loop.time())
@@ -145,20 +154,25 @@ def measure(pids: Iterable[int]) -> Usage:
     """Return what processes and their descendants use now; those that end meanwhile count as nothing."""
     usage = Usage()
     files: dict[tuple[int, int], tuple[bool, int]] = {}
-    sockets: set[str] = set()
+    sockets: dict[str, int] = {}
     shared: dict[int, int] = {}
+    connections: dict[int, dict[str, int]] = {}
     seen = 0
     for process, threads in _tree(pids):
         usage.processes += threads
         usage.memory_bytes += _resident_bytes(process)
         shared |= _shared_memory(process)
+        network = _network(process)
+        if network is not None and network not in connections:
+            connections[network] = _connections(process)
         for link, descriptor in _open_files(process):
             seen += 1
             if seen > _DESCRIPTORS:
                 usage.too_many_files = True
                 break
             if link.startswith(_SOCKET):
-                sockets.add(link)
+                if link not in sockets:
+                    sockets[link] = _sent_files(descriptor)
             elif link.endswith(_GONE):
                 with suppress(OSError):
                     status = Path(descriptor).stat()
@@ -169,6 +183,10 @@ def measure(pids: Iterable[int]) -> Usage:
                         status.st_blocks * _BLOCK,
                     )
     usage.memory_bytes += len(sockets) * _SOCKET_BYTES + sum(shared.values())
+    usage.memory_bytes += sum(
+        size for rows in connections.values() for link, size in rows.items() if link in sockets
+    )
+    usage.sent_files = sum(sockets.values())
     usage.memory_bytes += sum(size for in_memory, size in files.values() if in_memory)
     usage.held_bytes = sum(size for in_memory, size in files.values() if not in_memory)
     return usage
@@ -202,6 +220,33 @@ def _shared_memory(process: int) -> dict[int, int]:
             status = os.statvfs(place)
             return {device: (status.f_blocks - status.f_bfree) * status.f_frsize}
     return {}
+
+
+def _network(process: int) -> int | None:
+    with suppress(OSError):
+        return os.stat(f"/proc/{process}/ns/net").st_ino  # noqa: PTH116 - as above
+    return None
+
+
+def _connections(process: int) -> dict[str, int]:
+    """Return what waits in each TCP socket of a process's network, by the name that links to it have."""
+    waiting: dict[str, int] = {}
+    for name in ("tcp", "tcp6"):
+        with suppress(OSError, ValueError, IndexError):
+            for line in Path(f"/proc/{process}/net/{name}").read_text().splitlines()[1:]:
+                fields = line.split()
+                sent, received = fields[4].split(":")
+                waiting[f"{_SOCKET}[{fields[9]}]"] = int(sent, 16) + int(received, 16)
+    return waiting
+
+
+def _sent_files(descriptor: str) -> int:
+    """Return how many files wait in a socket (Linux 5.10 and later tell)."""
+    with suppress(OSError, ValueError):
+        for line in Path(descriptor.replace("/fd/", "/fdinfo/")).read_bytes().splitlines():
+            if line.startswith(b"scm_fds:"):
+                return int(line.split()[1])
+    return 0
 
 
 def _resident_bytes(process: int) -> int:

@@ -229,6 +229,68 @@ async def test_sockets_count_as_what_may_wait_in_them(limited: Runner) -> None:
     assert said == "The run used more than 256 MiB of memory."
 
 
+async def test_buffers_of_sockets_cannot_be_made_larger(limited: Runner) -> None:
+    """What waits in them counts as the default: `net.core.wmem_max` may be much more."""
+    outcome = await limited.run(
+        python(
+            "buffers",
+            "import socket",
+            "for family in (socket.AF_INET, socket.AF_UNIX):",
+            "    kept = socket.socket(family)",
+            "    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):",
+            "        before = kept.getsockopt(socket.SOL_SOCKET, option)",
+            "        kept.setsockopt(socket.SOL_SOCKET, option, 2 * before)",
+            "        assert kept.getsockopt(socket.SOL_SOCKET, option) == before",
+            "    kept.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)",
+            "    assert kept.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1",
+        )
+    )
+    assert outcome.done is not None
+
+
+async def test_what_waits_in_connections_counts(limited: Runner) -> None:
+    """Buffers of TCP grow by themselves, to megabytes for each pair."""
+    said = await over(
+        limited,
+        python(
+            "connections",
+            "import signal, socket",
+            "listener = socket.create_server(('127.0.0.1', 0), backlog=200)",
+            "kept = []",
+            "for _ in range(120):",
+            "    one = socket.create_connection(listener.getsockname())",
+            "    other, _ = listener.accept()",
+            "    one.setblocking(False)",
+            "    try:",
+            "        while True: one.send(bytes(2**20))",
+            "    except BlockingIOError: pass",
+            "    kept += [one, other]",
+            "signal.pause()",
+        ),
+    )
+    assert said == "The run used more than 256 MiB of memory."
+
+
+async def test_files_that_are_sent_and_never_received_count(limited: Runner) -> None:
+    """They are in no process: eight of 48 MB each were nowhere to be seen."""
+    said = await over(
+        limited,
+        python(
+            "sent",
+            "import os, signal, socket",
+            "one, other = socket.socketpair()",
+            "for _ in range(8):",
+            "    descriptor = os.memfd_create('x')",
+            "    for _ in range(48):",
+            "        os.write(descriptor, bytes(2**20))",
+            "    socket.send_fds(one, [b'.'], [descriptor])",
+            "    os.close(descriptor)",
+            "signal.pause()",
+        ),
+    )
+    assert said == "The run used more than 256 MiB of memory."
+
+
 async def test_shared_memory_that_nothing_maps_counts(limited: Runner) -> None:
     if limited.spec.sandbox.kind is not SandboxKind.BUBBLEWRAP:
         pytest.skip("that folder is the machine's there")
