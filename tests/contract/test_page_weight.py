@@ -1,15 +1,26 @@
 """A page of huge rows ends early and links to the rest (finding 10): no list is larger than the process can bear."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import PAGE_BYTES
+from app.config import Settings
+from app.db import create_engine, create_session_factory
 from app.models import Project, Run, Task, User
+from app.services.process import ProcessContext
+from tests.support.callers import Caller
+from tests.support.clients import socket_client
 from tests.support.factories import make_run, make_task
+from tests.support.serving import serving
 
 MIB = 2**20
 # More than one page of a mebibyte each, fewer than two.
@@ -100,3 +111,37 @@ async def test_latest_runs_weigh_in_lists_of_tasks(
         await session.execute(update(Task).where(Task.id == task.id).values(latest_run_id=run.id))
     first, second = await read_all(client, f"{tasks_url}?limit=100")
     assert (len(first), len(second)) == (PAGE_BYTES // MIB, 4)
+
+
+@pytest.fixture
+async def narrow(
+    application: FastAPI, process: ProcessContext, settings: Settings
+) -> AsyncGenerator[FastAPI, None]:
+    """The application with a single connection to its database."""
+    alone = settings.model_copy(update={"database_pool_size": 1})
+    engine = create_engine(alone, application_name="taskbeacon-tests")
+    application.state.process = replace(process, sessions=create_session_factory(engine))
+    yield application
+    await engine.dispose()
+
+
+async def test_client_that_takes_nothing_keeps_no_connection_from_others(
+    narrow: FastAPI, caller: Caller, tasks: list[Task], tasks_url: str
+) -> None:
+    """Finding 10: requests of others waited for a connection until they were answered with 503."""
+    assert tasks
+    head = "".join(f"{name}: {value}\r\n" for name, value in caller.headers.items())
+    request = f"GET {tasks_url}?limit=100 HTTP/1.1\r\nHost: x\r\n{head}\r\n"
+    async with (
+        serving(narrow) as url,
+        socket_client(base_url=url, headers=caller.headers, timeout=8) as others,
+    ):
+        idle = [await asyncio.open_connection("127.0.0.1", urlsplit(url).port) for _ in range(3)]
+        for reader, writer in idle:
+            writer.write(request.encode() * 3)
+            # It has begun to take its answer.
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        answers = await asyncio.gather(*(others.get(f"{tasks_url}?limit=1") for _ in range(10)))
+        for _, writer in idle:
+            writer.transport.abort()
+    assert {answer.status_code for answer in answers} == {200}

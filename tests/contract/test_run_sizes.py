@@ -1,10 +1,11 @@
 """What clients write into a run is bounded: everybody's lists carry it (finding 10)."""
 
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import Text, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import RUN_OUTPUT_BYTES, RUN_STATE_BYTES
@@ -39,6 +40,22 @@ async def test_state_is_bounded_as_it_is_merged(client: httpx.AsyncClient, url: 
 
     swapped = await client.patch(url, json={"state": {"b": HALF}, "state_remove_keys": ["a"]})
     assert swapped.json()["state"]["b"] == HALF
+
+
+async def grow(session: AsyncSession, url: str, size: int) -> None:
+    """Fill a run's state as no client can any more: it was written before there was a limit."""
+    large = func.jsonb_build_object("old", func.repeat("x", size))
+    await session.execute(update(Run).where(Run.id == UUID(url.rpartition("/")[2])).values(state=large))
+
+
+async def test_state_that_is_too_large_already_may_only_become_smaller(
+    client: httpx.AsyncClient, session: AsyncSession, url: str
+) -> None:
+    await grow(session, url, 3 * RUN_STATE_BYTES)
+    assert answered(await client.patch(url, json={"state": {"b": 1}})) == (400, LARGE_STATE)
+    assert (await client.patch(url, json={"stage": "late"})).json()["stage"] == "late"
+    shrunk = await client.patch(url, json={"state": {"b": 1}, "state_remove_keys": ["old"]})
+    assert shrunk.json()["state"] == {"b": 1}
 
 
 async def test_state_takes_all_of_the_limit(
