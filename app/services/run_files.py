@@ -51,7 +51,7 @@ class Exchange:
     outbox: Path
     # What the agent keeps of its conversation (run_sessions.py).
     session: Path
-    # What of the log is not stored yet, and what is (run_log_writer.py).
+    # What of the log is not stored yet, and what is (run_log_sending.py).
     log: Path
 
 

@@ -5,13 +5,11 @@ new; the row also says how much of the object counts, so that a writer which die
 """
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -21,7 +19,6 @@ from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.clients.object_store import LOG_TAGS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
-from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
 from app.errors import Unavailable
@@ -30,22 +27,18 @@ from app.models import Run, RunLogState, Task
 from app.services.access import VISIBLE_RUN, Principal, require_run, visibility
 from app.services.artifact_rules import log_key
 from app.services.run_event_ids import LogEvent, NewEvents, carries_ids, note_ids, select_new
-from app.services.store_patience import OUTAGES, StorePatience
 from app.statements import Prepared
 
 __all__ = [
     "CONTENT_TYPE",
     "MAX_LOG_BYTES",
     "LogRef",
-    "RunLog",
     "append_events",
     "append_lines",
     "append_numbered",
     "encode_entries",
     "is_chunk",
     "log_event",
-    "nothing",
-    "open_log",
 ]
 
 CONTENT_TYPE = "application/jsonl"
@@ -62,11 +55,6 @@ _WAIT_SECONDS = 20
 _GIVE_BACK_DELAYS_SECONDS = (0.1, 0.3, 1, 2, 4)
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.1
-
-# Of a worker's log: how long it gathers lines, one more second for each of these many bytes, and how much it sends.
-_GATHER_SECONDS = 0.5
-_BYTES_PER_SECOND = 16 * 1024 * 1024
-_BATCH_BYTES = 8 * 1024 * 1024
 
 _MINE = {
     "writer": bindparam("own", type_=String()),
@@ -149,10 +137,6 @@ def is_chunk(entry: Mapping[str, Any]) -> bool:
     return isinstance(update_, Mapping) and update_.get("sessionUpdate") == "agent_message_chunk"
 
 
-async def nothing() -> None:
-    """Nobody waits for the turn."""
-
-
 async def append_lines(
     sessions: SessionFactory,
     store: ObjectStore,
@@ -160,12 +144,10 @@ async def append_lines(
     lines: bytes,
     *,
     caller: Principal | None = None,
-    at_turn: Callable[[], Awaitable[None]] = nothing,
 ) -> None:
     """Add whole lines to the end of a log, all of them or none; what no log holds is replaced by a note of that.
 
-    Waits for its turn; no connection is held meanwhile, nor while the store works. `at_turn` is awaited once the lines
-    have their place in the log, before the store is asked to keep them.
+    Waits for its turn; no connection is held meanwhile, nor while the store works.
 
     Args:
         sessions: where the row of the turn is written.
@@ -173,7 +155,6 @@ async def append_lines(
         ref: whose log is meant.
         lines: what to add.
         caller: who asks; None for the service itself, which writes to any log.
-        at_turn: what waits for the turn.
 
     Raises:
         NotFound: the caller does not see the run.
@@ -184,7 +165,6 @@ async def append_lines(
     if not lines:
         return
     async with _turn(sessions, ref, caller) as turn:
-        await at_turn()
         await _write(sessions, store, ref, turn, lines)
 
 
@@ -197,7 +177,9 @@ async def append_events(
     caller: Principal,
     at_turn: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]],
 ) -> None:
-    """Do as `append_lines`, and leave out what the run has by the same `event_id`; `at_turn` gets what is new.
+    """Do as `append_lines`, and leave out what the run has by the same `event_id`.
+
+    `at_turn` gets what is new once that has its place in the log, before the store is asked to keep it.
 
     Raises:
         NotFound, ObjectStoreUnavailable, Unavailable: as `append_lines`.
@@ -387,127 +369,3 @@ async def _take_turn(
     if row is None:
         return None
     return _Turn(row["size"], row["accepted_seq"], asked + (row["writer_until"] - now).total_seconds())
-
-
-class RunLog:
-    """The log of a run in progress, as its worker writes it: gathered in a local file, stored as it grows.
-
-    Followers get each entry at once.
-    """
-
-    def __init__(
-        self, tell: Callable[[bytes], None], send: Callable[[bytes], Awaitable[None]], file: IO[bytes]
-    ) -> None:
-        self._tell = tell
-        self._send = send
-        self._file = file.fileno()
-        self._size = 0
-        self._sent = 0
-        self._changed = asyncio.Event()
-        self._closing = asyncio.Event()
-        # False once an entry is lost: the disk was full, or the store stayed away.
-        self.is_whole = True
-
-    async def append(self, entry: Mapping[str, Any]) -> None:
-        """Add an entry; chunks are only told, and so is everything beyond the log's limit."""
-        line = orjson.dumps(entry)
-        self._tell(line)
-        self._keep(entry, line)
-
-    async def record(self, entry: Mapping[str, Any]) -> None:
-        """Add an entry that followers were told of by somebody else."""
-        self._keep(entry, orjson.dumps(entry))
-
-    def _keep(self, entry: Mapping[str, Any], line: bytes) -> None:
-        if is_chunk(entry) or self._size > MAX_LOG_BYTES:
-            return
-        line += b"\n"
-        try:
-            written = os.pwrite(self._file, line, self._size)
-        except OSError as error:
-            log.warning("run_log.not_written", error=repr(error))
-            written = 0
-        if written < len(line):
-            # The disk is full. What is there of the line is overwritten by the next that finds room.
-            self.is_whole = False
-            return
-        self._size += written
-        self._changed.set()
-
-    async def keep_sending(self) -> None:
-        """Gather what is new and send it, again and again, until `close` is called. An outage only delays it."""
-        while not self._closing.is_set():
-            await self._changed.wait()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_GATHER_SECONDS + self._size / _BYTES_PER_SECOND):
-                    await self._closing.wait()
-            self._changed.clear()
-            if self._closing.is_set():
-                return
-            try:
-                await self._send_rest()
-            except OUTAGES as error:
-                log.warning("run_log.not_stored", error=repr(error))
-                self._changed.set()
-
-    async def close(self, sending: asyncio.Task[None], patience: StorePatience) -> None:
-        """Send what is left; `is_whole` is False afterwards if store or database stayed away for too long.
-
-        The task that sends is not cancelled: what the store has begun to write it would finish at any time.
-        """
-        self._closing.set()
-        self._changed.set()
-        await sending
-        patience.allow_last_words()
-        try:
-            await patience.call(self._send_rest)
-        except OUTAGES as error:
-            log.warning("run_log.cut_off", bytes=self._size - self._sent, error=repr(error))
-            self.is_whole = False
-
-    async def _send_rest(self) -> None:
-        while self._sent < self._size:
-            lines = self._next_lines()
-            await self._send(lines)
-            self._sent += len(lines)
-
-    def _next_lines(self) -> bytes:
-        """Return a batch of whole lines that are not sent; one long line is a batch of its own."""
-        unsent = self._size - self._sent
-        batch = os.pread(self._file, min(unsent, _BATCH_BYTES), self._sent)
-        if end := batch.rfind(b"\n") + 1:
-            return batch[:end]
-        return os.pread(self._file, unsent, self._sent)
-
-
-@asynccontextmanager
-async def open_log(
-    sessions: SessionFactory,
-    store: ObjectStore,
-    ref: LogRef,
-    *,
-    events: RunEvents,
-    file: Path,
-    patience: StorePatience,
-) -> AsyncGenerator[RunLog, None]:
-    """Yield the log of a run, gathered in `file`; leaving the block stores the rest, and waits for that.
-
-    A block that fails, or is cancelled, waits only briefly.
-    """
-
-    def tell(line: bytes) -> None:
-        events.put(ref.run_id, line)
-
-    async def send(lines: bytes) -> None:
-        await append_lines(sessions, store, ref, lines)
-
-    with file.open("x+b") as gathered:
-        run_log = RunLog(tell, send, gathered)
-        sending = asyncio.create_task(run_log.keep_sending())
-        try:
-            yield run_log
-        except BaseException:
-            patience.shorten()
-            raise
-        finally:
-            await run_log.close(sending, patience)

@@ -25,7 +25,7 @@ from app.services.access import Principal, require_run
 from app.services.run_chain import resume_chain
 from app.services.run_event_ids import carries_ids
 from app.services.run_events import own_entry, tell_entries, tell_gap
-from app.services.run_log_writer import LogRef, append_events, log_event, nothing
+from app.services.run_log_writer import LogRef, append_events, log_event
 from app.services.runs import retrieve_run
 
 __all__ = ["LogPage", "append_log", "read_page", "read_text", "relay_message"]
@@ -103,7 +103,7 @@ async def _append(
     entries: Sequence[Mapping[str, Any]],
     caller: Principal,
     *,
-    before_storing: Callable[[], Awaitable[None]] = nothing,
+    before_storing: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Add entries to a log, and tell followers as soon as their place in it is certain.
 
@@ -119,7 +119,8 @@ async def _append(
         # Asking the store keeps this process busy for longer than it takes to serve those who follow the run in it.
         await events.settle()
         await asyncio.sleep(_FOLLOWERS_FIRST_SECONDS)
-        await before_storing()
+        if before_storing is not None:
+            await before_storing()
 
     given = [log_event(entry) for entry in entries]
     if not any(event.line for event in given) and not carries_ids(given):

@@ -1,7 +1,7 @@
 """Many writers at one log: no line is lost, none is doubled, none is torn (contract 6.4)."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 from sqlalchemy import select, update
+from typing_extensions import override
 
 from app.clients.object_store import ObjectStoreUnavailable
 from app.clients.s3 import S3Store
@@ -22,13 +23,13 @@ from app.db import (
 )
 from app.models import Project, Run, RunLogState, User
 from app.services import run_log_writer
+from app.services.run_log_sending import open_log
 from app.services.run_log_writer import (
     MAX_LOG_BYTES,
     LogRef,
     _within_limit,
     append_lines,
     encode_entries,
-    open_log,
 )
 from app.services.store_patience import StorePatience
 from tests.support.clock import MovableClock
@@ -55,6 +56,21 @@ async def unreachable_store(settings: Settings) -> AsyncGenerator[S3Store, None]
     nowhere = settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"})
     async with S3Store(nowhere) as store:
         yield store
+
+
+class HookedStore(S3Store):
+    """A store that has something happen when a log is about to grow."""
+
+    def __init__(self, settings: Settings, hook: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(settings)
+        self._hook = hook
+
+    @override
+    async def extend(
+        self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
+    ) -> None:
+        await self._hook()
+        await super().extend(key, size, tail, content_type=content_type, tags=tags)
 
 
 async def read(store: S3Store, ref: LogRef) -> bytes:
@@ -153,13 +169,12 @@ async def test_append_whose_last_answer_was_lost_is_kept_once_and_succeeds(
 
         # From here on its statements are prepared: each is sent and done in one message.
         await append_lines(cut_off, store, ref, lines(1))
-        appending = asyncio.create_task(
-            append_lines(cut_off, store, ref, lines(2), at_turn=have_no_answer_come_any_more)
-        )
-        await eventually(is_committed)
-        await between.refuse()
-        await between.resume()
-        await appending
+        async with HookedStore(settings, have_no_answer_come_any_more) as hooked:
+            appending = asyncio.create_task(append_lines(cut_off, hooked, ref, lines(2)))
+            await eventually(is_committed)
+            await between.refuse()
+            await between.resume()
+            await appending
 
     await append_lines(sessions, store, ref, lines(3))
     assert await read(store, ref) == lines(1, 2, 3)
@@ -174,9 +189,12 @@ async def test_turn_that_could_not_be_given_back_keeps_nobody_out_for_longer_tha
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(run_log_writer, "_GIVE_BACK_DELAYS_SECONDS", ())
-    async with database_in_between(settings) as (cut_off, between):
+    async with (
+        database_in_between(settings) as (cut_off, between),
+        HookedStore(settings, between.refuse) as hooked,
+    ):
         with pytest.raises(DatabaseUnavailable):
-            await append_lines(cut_off, store, ref, lines(1), at_turn=between.refuse)
+            await append_lines(cut_off, hooked, ref, lines(1))
 
     async with sessions() as session:
         until = await session.scalar(select(RunLogState.writer_until))
@@ -194,14 +212,8 @@ async def test_turn_at_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_i
     await append_lines(sessions, store, ref, lines(1))
     async with unit_of_work(sessions) as session:
         await session.execute(update(RunLogState).values(size=MAX_LOG_BYTES))
-    until = None
-
-    async def look() -> None:
-        nonlocal until
-        async with sessions() as session:
-            until = await session.scalar(select(RunLogState.writer_until))
-
-    await append_lines(sessions, store, ref, lines(2), at_turn=look)
+    async with run_log_writer._turn(sessions, ref, None), sessions() as session:
+        until = await session.scalar(select(RunLogState.writer_until))
     assert until == clock.now + timedelta(seconds=15 + 25)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from app.services.run_log_writer import RunLog
+from app.services.run_log_sending import RunLog
 from app.services.store_patience import StorePatience
 
 

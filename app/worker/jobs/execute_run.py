@@ -37,7 +37,7 @@ from app.services.run_files import (
     open_exchange,
     store_artifacts,
 )
-from app.services.run_log_writer import RunLog, open_log
+from app.services.run_log_sending import RunLog, open_log
 from app.services.run_memory import recall
 from app.services.run_sessions import fetch_session, store_session
 from app.services.run_usage import USAGE
