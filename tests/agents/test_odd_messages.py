@@ -204,7 +204,7 @@ async def test_agent_that_does_not_read_answers_costs_the_worker_little(
     async with stage.play("ask_much") as talk:
         (talk.work / "file").write_bytes(b"\x01" * 4_000_000)
         at_rest = resident_bytes()
-        wanted = {"times": 24, "method": method, "params": params}
+        wanted = {"times": 40, "method": method, "params": params}
         prompting = asyncio.create_task(talk.prompt(json.dumps(wanted)))
         seen: list[int] = []
 
@@ -216,8 +216,9 @@ async def test_agent_that_does_not_read_answers_costs_the_worker_little(
         (talk.work / "read").touch()
         await prompting
 
-    assert max(seen) - at_rest < 300 * 2**20
-    assert len(json.loads(talk.said()[-1])) == 24, "each is answered, once the agent reads"
+    # Forty files, read and not sent, would be 190.
+    assert max(seen) - at_rest < (120 if method == "fs/read_text_file" else 300) * 2**20
+    assert len(json.loads(talk.said()[-1])) == 40, "each is answered, once the agent reads"
 
 
 async def test_large_file_is_refused_and_not_cut(stage: Stage) -> None:
