@@ -29,6 +29,7 @@ AgentError                          `message` goes to the run's `error_message`;
 No message ever holds the credentials of a clone URL.
 """
 
+import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,7 +62,10 @@ __all__ = [
     "SessionLost",
     "UnknownAdapter",
     "WorkspaceBroken",
+    "is_disk_full",
 ]
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 # The JSON-RPC error code by which an agent tells that one of its steps failed (the runbook agent does).
 STEP_FAILED = -32051
@@ -173,3 +177,8 @@ class LargeFilesFailed(RepositoryError):
 
 class WorkspaceBroken(RepositoryError):
     """The repository in the workspace cannot be prepared or collected."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether an error says that there is no room left for a file."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM

@@ -215,9 +215,14 @@ class _Run:
 
     async def perform(self) -> RunResult:
         failure = await self._work()
-        await self._take_artifacts()
-        if file := self._spec.session_file:
-            await asyncio.to_thread(self._keeper.keep, file)
+        try:
+            await self._take_artifacts()
+            if file := self._spec.session_file:
+                await asyncio.to_thread(self._keeper.keep, file)
+        except OSError:
+            if failure is None:
+                raise
+            _LOGGER.exception("run.nothing_taken")
         if failure is not None:
             failure.partial = await self._salvage()
             raise failure
@@ -554,7 +559,11 @@ class _Run:
             return self._result(await self._collect())
         except AgentError as error:
             _LOGGER.warning("run.nothing_salvaged", reason=error.message)
-            return self._result(Collected(None, Changes([], b"", truncated=False), error.message))
+            reason = error.message
+        except OSError as error:
+            _LOGGER.exception("run.nothing_salvaged")
+            reason = f"The agent's work cannot be gathered: {error.strerror}"
+        return self._result(Collected(None, Changes([], b"", truncated=False), reason))
 
     def _result(self, collected: Collected) -> RunResult:
         return RunResult(

@@ -9,6 +9,7 @@ are bounded. Blocking; call it in a thread.
 """
 
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from errno import ELOOP, ENOTDIR
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.agents.beneath import write_file
-from app.agents.errors import WorkspaceBroken
+from app.agents.errors import WorkspaceBroken, is_disk_full
 
 __all__ = [
     "ARTIFACTS",
@@ -72,7 +73,10 @@ def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
 
 
 def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list[str]:
-    """Copy what the agent left into `outbox`, as `<number>/<masked name>`; return what had to be left out, and why."""
+    """Copy what the agent left into `outbox`, as `<number>/<masked name>`; return what had to be left out, and why.
+
+    Raises OSError where the disk has no room for them.
+    """
     taker = _Taker(outbox, mask)
     try:
         folder = _open_artifacts(work)
@@ -120,6 +124,9 @@ class _Taker:
                 else:
                     self._leave_out(name, "not a regular file")
             except OSError as error:
+                if is_disk_full(error):
+                    # It is nothing about this file, and the run would seem to be complete without it.
+                    raise
                 reason = "changed meanwhile" if error.errno in {ELOOP, ENOTDIR} else str(error.strerror)
                 self._leave_out(name, reason)
 
@@ -157,11 +164,16 @@ class _Taker:
             else:
                 target = self._outbox / f"{self._files:03}"
                 target.mkdir()
-                with (target / self._mask(name)).open("xb") as copy:
-                    # Not beyond the size that was checked, should anything still be writing.
-                    remaining = status.st_size
-                    while remaining and (block := source.read(min(_BLOCK, remaining))):
-                        remaining -= copy.write(block)
+                try:
+                    with (target / self._mask(name)).open("xb") as copy:
+                        # Not beyond the size that was checked, should anything still be writing.
+                        remaining = status.st_size
+                        while remaining and (block := source.read(min(_BLOCK, remaining))):
+                            remaining -= copy.write(block)
+                except OSError:
+                    # A part of a file is no artifact.
+                    shutil.rmtree(target)
+                    raise
                 self._files += 1
                 self._bytes += status.st_size
 

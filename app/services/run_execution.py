@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.budget import Budget
 from app.agents.catalog import DEFAULT_ADAPTER, Catalog
 from app.agents.conversation import Manners
-from app.agents.errors import AgentCancelled, AgentError
+from app.agents.errors import AgentCancelled, AgentError, is_disk_full
 from app.agents.execution import RunResult, RunSpec
 from app.agents.files import Attachment
 from app.agents.kept_session import KeptSession
@@ -51,6 +51,7 @@ _LEFT_OUT = "left_out"
 _LEFT_OUT_CHARACTERS = 2000
 _NAMED_FILES = 10
 UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."
+_NO_ROOM = "The disk of the worker is full. Start the run again when there is room."
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +338,7 @@ def ending_of(
         if isinstance(outcome, AgentCancelled):
             return Ending(RunStatus.CANCELLED, patch=patch, state=state)
         return Ending(RunStatus.FAILED, error_message=outcome.message, patch=patch, state=state)
-    return Ending(RunStatus.FAILED, error_message=UNEXPECTED)
+    return Ending(RunStatus.FAILED, error_message=_NO_ROOM if is_disk_full(outcome) else UNEXPECTED)
 
 
 def _left_out(result: RunResult) -> dict[str, str]:
