@@ -33,7 +33,6 @@ JSON_TYPE = {"Content-Type": "application/json"}
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param("/", id="2.4-root"),
         pytest.param("/nothing", id="2.4-unknown"),
         pytest.param("/api/environments/1/tasks", id="2.1-environments-are-not-routed"),
         pytest.param("/api/projects/1/nothing", id="2.4-below-a-project"),
