@@ -7,7 +7,7 @@ the row that asks for the effect is written in the same transaction and a sweepe
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
 import asyncpg
@@ -173,7 +173,9 @@ async def _commit(session: AsyncSession) -> list[Hook]:
 async def _close(session: AsyncSession) -> None:
     await session.close()
     if transaction := _take_transaction(session):
-        await transaction.roll_back()
+        # What cannot be told to the server it takes back by itself, when the connection is closed.
+        with suppress(DatabaseUnavailable):
+            await transaction.roll_back()
 
 
 async def _run(hooks: list[Hook]) -> None:
