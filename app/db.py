@@ -6,17 +6,20 @@ the row that asks for the effect is written in the same transaction and a sweepe
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, cast
 
 import asyncpg
 import orjson
 import structlog
-from sqlalchemy import ExceptionContext, event
+from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util import greenlet_spawn
+from typing_extensions import override
 
 from app.config import Settings
 from app.outages import DatabaseUnavailable, is_database_outage
@@ -24,10 +27,14 @@ from app.outages import DatabaseUnavailable, is_database_outage
 __all__ = [
     "DatabaseUnavailable",
     "SessionFactory",
+    "Transaction",
     "after_commit",
+    "begin",
     "create_engine",
     "create_session_factory",
+    "named_outages",
     "release",
+    "transaction_of",
     "unit_of_work",
 ]
 
@@ -35,6 +42,8 @@ SessionFactory = async_sessionmaker[AsyncSession]
 Hook = Callable[[], Awaitable[None]]
 
 _HOOKS = "after_commit_hooks"
+# Of a session that a unit of work ends; holds the transaction that the driver has begun for it, if it has.
+_TRANSACTION = "driver_transaction"
 _STATEMENT_TIMEOUT_SECONDS = 30
 _CONNECT_TIMEOUT_SECONDS = 5
 _POOL_TIMEOUT_SECONDS = 10
@@ -103,7 +112,9 @@ def _pooled(application_name: str) -> dict[str, Any]:
 
 def create_session_factory(engine: AsyncEngine) -> SessionFactory:
     """Return the factory of sessions that do not reload rows after a commit."""
-    return async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+    return async_sessionmaker(
+        engine, expire_on_commit=False, autoflush=False, sync_session_class=_JoiningSession
+    )
 
 
 @asynccontextmanager
@@ -115,6 +126,7 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
 
     """
     session = sessions()
+    session.info[_TRANSACTION] = None
     try:
         try:
             yield session
@@ -125,9 +137,9 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
                 await session.rollback()
             raise
         finally:
-            if session.in_transaction() or session.identity_map:
+            if session.in_transaction() or session.identity_map or session.info[_TRANSACTION]:
                 # Not even a second cancellation may keep a connection from going back.
-                await asyncio.shield(asyncio.create_task(session.close()))
+                await asyncio.shield(asyncio.create_task(_close(session)))
     except _DRIVER_ERRORS as error:
         if isinstance(error, ConnectionError) or is_database_outage(error):
             raise DatabaseUnavailable(str(error)) from error
@@ -152,8 +164,18 @@ async def _commit(session: AsyncSession) -> list[Hook]:
     # A session that was not used has nothing to end, and what it would take to end it costs as much as a statement.
     if session.in_transaction():
         await session.commit()
+    if transaction := _take_transaction(session):
+        await transaction.commit()
     hooks: list[Hook] = session.info.pop(_HOOKS, [])
     return hooks
+
+
+async def _close(session: AsyncSession) -> None:
+    await session.close()
+    if transaction := _take_transaction(session):
+        # What cannot be told to the server it takes back by itself, when the connection is closed.
+        with suppress(DatabaseUnavailable):
+            await transaction.roll_back()
 
 
 async def _run(hooks: list[Hook]) -> None:
@@ -163,6 +185,117 @@ async def _run(hooks: list[Hook]) -> None:
         except Exception:
             # The transaction is over: whatever fails here must not turn its answer into an error.
             log.exception("db.after_commit_failed")
+
+
+class Transaction:
+    """A transaction that the driver itself begins and ends, at a fraction of what that takes a session.
+
+    Statements of the session join it on the same connection, so there is one commit for all. `commit` and `roll_back`
+    give the connection back, and are called once.
+    """
+
+    __slots__ = ("_connection", "_driver", "_is_joined")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._driver = cast("asyncpg.Connection", connection.connection.driver_connection)
+        self._is_joined = False
+
+    async def begin(self) -> None:
+        """Begin it."""
+        try:
+            await self._driver.execute("BEGIN")
+        except BaseException:
+            self._give_up()
+            raise
+
+    async def fetch(self, sql: str, arguments: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+        """Perform a statement in it and return its rows."""
+        try:
+            rows: Any = await self._driver.fetch(sql, *arguments)
+        except (OSError, asyncpg.InternalClientError):
+            # A rollback would be answered as little.
+            self._connection.invalidate()
+            raise
+        return cast("Sequence[Mapping[str, Any]]", rows)
+
+    def join(self) -> Connection:
+        """Return the connection for a session; whatever that says, the transaction ends here."""
+        if not self._is_joined:
+            # Has SQLAlchemy send no BEGIN, COMMIT and ROLLBACK of its own.
+            self._connection.execution_options(isolation_level="AUTOCOMMIT")
+            self._is_joined = True
+        return self._connection
+
+    async def commit(self) -> None:
+        """Have what was written last."""
+        await self._end("COMMIT")
+
+    async def roll_back(self) -> None:
+        """Take back what was written."""
+        if self._connection.invalidated:
+            self._connection.close()
+        else:
+            await self._end("ROLLBACK")
+
+    async def _end(self, statement: str) -> None:
+        try:
+            with named_outages():
+                await self._driver.execute(statement)
+        except BaseException:
+            self._give_up()
+            raise
+        self._connection.close()
+
+    def _give_up(self) -> None:
+        """Close the connection: the next one to take it must not find a transaction."""
+        self._connection.invalidate()
+        self._connection.close()
+
+
+class _JoiningSession(Session):
+    """A session whose statements join the transaction that the driver has begun for it."""
+
+    @override
+    def get_bind(self, *arguments: Any, **named: Any) -> Engine | Connection:
+        transaction: Transaction | None = self.info.get(_TRANSACTION)
+        return super().get_bind(*arguments, **named) if transaction is None else transaction.join()
+
+
+def transaction_of(session: AsyncSession) -> Transaction | None:
+    """Return the transaction that the driver has begun for a session, None if it has not."""
+    transaction: Transaction | None = session.info.get(_TRANSACTION)
+    return transaction
+
+
+async def begin(session: AsyncSession) -> Transaction | None:
+    """Begin the transaction of a session that has not begun one; None if no unit of work would end it."""
+    if _TRANSACTION not in session.info:
+        return None
+    with named_outages():
+        connection = await greenlet_spawn(cast("AsyncEngine", session.bind).sync_engine.connect)
+        transaction = Transaction(connection)
+        await transaction.begin()
+    session.info[_TRANSACTION] = transaction
+    return transaction
+
+
+def _take_transaction(session: AsyncSession) -> Transaction | None:
+    transaction = transaction_of(session)
+    if transaction is not None:
+        session.info[_TRANSACTION] = None
+    return transaction
+
+
+@contextmanager
+def named_outages() -> Generator[None, None, None]:
+    """Raise `DatabaseUnavailable` for what the driver raises then."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) or is_database_outage(error):
+            raise DatabaseUnavailable(str(error) or "not answered in time") from error
+        raise
 
 
 def _dump_json(value: Any) -> str:

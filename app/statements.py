@@ -4,11 +4,13 @@ This is the ordinary way to answer a request (CONTRIBUTING, "Queries"): building
 than performing it, and so does a transaction around a single one.
 
 A read joins the transaction of its session; before there is one, it stands alone: no BEGIN, no COMMIT, one round trip. A
-write begins the transaction of its session, so that whatever fails afterwards takes it back. Only `first_alone` and
-`perform_alone` let a write commit by itself; `tests/test_statements.py` lists who may (ADR 44).
+write begins the transaction of its session, so that whatever fails afterwards takes it back; the driver begins and ends it
+by itself until the session has a statement of its own (ADR 51). Only `first_alone` and `perform_alone` let a write commit
+by itself; `tests/test_statements.py` lists who may (ADR 44).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -21,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.util import greenlet_spawn
 
-from app.outages import DatabaseUnavailable, is_database_outage
+from app.db import begin, named_outages, transaction_of
 
 __all__ = ["Fields", "Prepared"]
 
@@ -59,9 +61,16 @@ class Prepared:
             IntegrityError: a constraint refused what was to be written.
 
         """
-        if self._sent.writes or session.in_transaction():
-            return await _within(session, self._sent, values)
-        return await _alone(session, self._sent, values)
+        sent, transaction = self._sent, transaction_of(session)
+        if not session.in_transaction():
+            if transaction is None and sent.writes:
+                transaction = await begin(session)
+            if transaction is not None:
+                with _named_errors(sent):
+                    return await transaction.fetch(sent.sql, sent.arguments(values))
+            if not sent.writes:
+                return await _alone(session, sent, values)
+        return await _within(session, sent, values)
 
     async def first(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
         """Do as `all` does; return the first row, None if there is none."""
@@ -78,7 +87,7 @@ class Prepared:
         For a write whose own statement holds every condition, and after which nothing can fail that would have to
         take it back. Joins the session's transaction where there is one. Raises what `all` does.
         """
-        if session.in_transaction():
+        if session.in_transaction() or transaction_of(session):
             return await self.first(session, values)
         rows = await _alone(session, self._sent, values)
         return rows[0] if rows else None
@@ -107,7 +116,7 @@ class _Sent:
 
 
 async def _within(session: AsyncSession, sent: _Sent, values: Mapping[str, Any]) -> Sequence[Fields]:
-    """Perform a statement in the session's transaction, which it begins if need be."""
+    """Perform a statement in the transaction that the session has begun itself."""
     connection = await session.connection()
     result = await connection.exec_driver_sql(sent.sql, tuple(sent.arguments(values)))
     return cast("Sequence[Fields]", result.mappings().all()) if result.returns_rows else ()
@@ -117,7 +126,7 @@ async def _alone(session: AsyncSession, sent: _Sent, values: Mapping[str, Any]) 
     """Perform a statement as a transaction of its own, past the session."""
     arguments = sent.arguments(values)
     engine = cast("AsyncEngine", session.bind).sync_engine
-    try:
+    with _named_errors(sent):
         connection = await greenlet_spawn(engine.raw_connection)
         try:
             driver = cast("asyncpg.Connection", connection.driver_connection)
@@ -129,12 +138,16 @@ async def _alone(session: AsyncSession, sent: _Sent, values: Mapping[str, Any]) 
         finally:
             # Nothing was begun, so there is nothing to roll back: this waits for nobody.
             connection.close()
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise IntegrityError(sent.sql, None, error) from error
-    except Exception as error:
-        if isinstance(error, OSError) or is_database_outage(error):
-            raise DatabaseUnavailable(str(error) or "not answered in time") from error
-        raise
+
+
+@contextmanager
+def _named_errors(sent: _Sent) -> Generator[None, None, None]:
+    """Raise for the driver's errors what a session would."""
+    with named_outages():
+        try:
+            yield
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise IntegrityError(sent.sql, None, error) from error
 
 
 def _processor(parameter: Any) -> Any:

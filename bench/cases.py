@@ -90,6 +90,6 @@ CASES: Final = (
     Case("list", "list", _list(), raw=True, floor="/floor/large", every_size=True),
     *_filters(),
     Case("create", "create", _create, raw=True, floor="/floor/small"),
-    Case("update", "update", _update, floor="/floor/small"),
+    Case("update", "update", _update, raw=True, floor="/floor/small"),
     Case("presence", "presence", _beat, raw=True),
 )

@@ -69,6 +69,13 @@ WITH numbered AS (
 )
 SELECT {_COLUMNS} FROM t {_JOINS}
 """
+_UPDATE: Final = f"""
+WITH t AS (
+    UPDATE tasks SET title = $4, title_manually_set = true, updated_at = $5
+    WHERE id = $1 AND project_id = $2 AND audience IN (0, $3) AND NOT deleted RETURNING *
+)
+SELECT {_COLUMNS} FROM t {_JOINS}
+"""
 _BEAT: Final = """
 WITH task AS (
     SELECT id, project_id FROM tasks WHERE id = $1 AND project_id = $2 AND audience IN (0, $3) AND NOT deleted
@@ -130,6 +137,21 @@ class _Raw:
             )
         assert row is not None
         return _json(_task(row, caller["name"]), status=201)
+
+    async def update(self, request: Request) -> Response:
+        body = orjson.loads(await request.body())
+        async with self._pool.acquire() as connection:
+            caller = await self._caller(request, connection, "task:write")
+            row = await connection.fetchrow(
+                _UPDATE,
+                UUID(request.path_params["task_id"]),
+                caller["project_id"],
+                caller["user_id"],
+                str(body["title"]).strip(),
+                utcnow(),
+            )
+        assert row is not None
+        return _json(_task(row, caller["name"]))
 
     async def beat(self, request: Request) -> Response:
         body = orjson.loads(await request.body())
@@ -255,6 +277,7 @@ def create_app() -> FastAPI:
             app.add_api_route(tasks, raw.list, methods=["GET"])
             app.add_api_route(tasks, raw.create, methods=["POST"])
             app.add_api_route(tasks + "/{task_id}", raw.retrieve, methods=["GET"])
+            app.add_api_route(tasks + "/{task_id}", raw.update, methods=["PATCH"])
             app.add_api_route(tasks + "/{task_id}/presence/", raw.beat, methods=["POST"])
             yield
 

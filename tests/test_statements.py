@@ -1,7 +1,9 @@
 """Statements that are compiled once: alone without a transaction, or within the one that a session has begun."""
 
 import ast
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import app
 from app.config import Settings
-from app.db import DatabaseUnavailable, SessionFactory, create_engine, create_session_factory, unit_of_work
+from app.db import (
+    DatabaseUnavailable,
+    SessionFactory,
+    create_engine,
+    create_session_factory,
+    release,
+    unit_of_work,
+)
 from app.errors import NotFound
 from app.models import Project, User
 from app.statements import Prepared
 from tests.support.factories import make_project, make_user
+from tests.support.faults import Planted
 from tests.support.processes import free_port
 from tests.support.queries import recorded
 
@@ -103,6 +113,83 @@ async def test_write_behind_another_statement_goes_with_its_transaction(
         assert await name_of(sessions, project_id) == "Before"
         await session.rollback()
     assert await name_of(sessions, project_id) == "Before"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_session_joins_the_transaction_of_a_prepared_write(
+    sessions: SessionFactory, project_id: int, *, fails: bool
+) -> None:
+    """It sees what was written, and all of it is kept or none."""
+    with suppress(NotFound):
+        async with unit_of_work(sessions) as session:
+            await RENAME.all(session, {"project_id": project_id, "new_name": "After"})
+            project = await session.get_one(Project, project_id)
+            assert project.name == "After"
+            project.name = "Flushed"
+            await session.flush()
+            with suppress(Planted):
+                async with session.begin_nested():
+                    await RENAME.all(session, {"project_id": project_id, "new_name": "Nested"})
+                    raise Planted
+            assert await name_of(sessions, project_id) == "Before"
+            if fails:
+                raise NotFound
+    assert await name_of(sessions, project_id) == ("Before" if fails else "Flushed")
+
+
+async def test_transaction_that_was_released_is_followed_by_another(
+    sessions: SessionFactory, project_id: int
+) -> None:
+    with suppress(NotFound):
+        async with unit_of_work(sessions) as session:
+            await RENAME.all(session, {"project_id": project_id, "new_name": "Released"})
+            assert (await session.get_one(Project, project_id)).name == "Released"
+            await release(session)
+            await RENAME.all(session, {"project_id": project_id, "new_name": "After"})
+            raise NotFound
+    assert await name_of(sessions, project_id) == "Released"
+
+
+@pytest.mark.parametrize("joined", [False, True])
+async def test_session_that_ends_within_a_transaction_leaves_no_trace(
+    sessions: SessionFactory, project_id: int, *, joined: bool
+) -> None:
+    """Its connection is not given to others."""
+    end = Prepared(select(func.pg_terminate_backend(func.pg_backend_pid())))
+
+    async def fail() -> None:
+        async with unit_of_work(sessions) as session:
+            await RENAME.all(session, {"project_id": project_id, "new_name": "After"})
+            await (
+                session.execute(select(func.pg_terminate_backend(func.pg_backend_pid())))
+                if joined
+                else end.all(session, {})
+            )
+
+    with pytest.raises(DatabaseUnavailable):
+        await fail()
+    for _ in range(20):
+        assert await name_of(sessions, project_id) == "Before"
+
+
+async def test_cancelled_write_is_taken_back(sessions: SessionFactory, project_id: int) -> None:
+    slow = Prepared(select(func.pg_sleep(60)))
+    written = asyncio.Event()
+
+    async def write() -> None:
+        async with unit_of_work(sessions) as session:
+            await RENAME.all(session, {"project_id": project_id, "new_name": "After"})
+            written.set()
+            await slow.all(session, {})
+
+    writing = asyncio.create_task(write())
+    await written.wait()
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    # The row is not locked.
+    async with unit_of_work(sessions) as session:
+        assert await RENAME.first(session, {"project_id": project_id, "new_name": "Again"}) is not None
 
 
 def test_those_who_let_a_write_stand_alone_are_these() -> None:

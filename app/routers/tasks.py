@@ -14,14 +14,14 @@ from app.schemas.tasks import (
 )
 from app.services import tasks
 from app.web.answers import Json, no_content
-from app.web.auth import TaskRead, TaskWrite, VisibleTask
+from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import ListsDep, SessionDep, StoreDep, TaskId
 from app.web.documentation import errors
 from app.web.idempotency import OnceDep
 from app.web.pagination import PageDep
 from app.web.routes import PlannedRoute
-from app.web.task_body import TaskBody
+from app.web.task_body import TaskBody, TaskChange
 
 __all__ = ["router"]
 
@@ -123,7 +123,7 @@ async def retrieve_task(caller: TaskRead, task_id: TaskId, session: SessionDep, 
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def update_task(
-    caller: TaskWrite, task_id: VisibleTask, body: TaskBody, session: SessionDep, store: StoreDep
+    caller: TaskWrite, task_id: TaskId, body: TaskChange, session: SessionDep, store: StoreDep
 ) -> Json:
     """Change the given fields and no others. Origin, signal report and relationship are fixed at creation."""
     return Json(await tasks.update_task(session, caller, task_id, body, store=store))
@@ -138,7 +138,7 @@ async def update_task(
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def replace_task(
-    caller: TaskWrite, task_id: VisibleTask, body: TaskBody, session: SessionDep, store: StoreDep
+    caller: TaskWrite, task_id: TaskId, body: TaskChange, session: SessionDep, store: StoreDep
 ) -> Json:
     """Change the given fields and no others: every field is optional, so this is PATCH by another name."""
     return Json(await tasks.update_task(session, caller, task_id, body, store=store))

@@ -26,11 +26,11 @@ from sqlalchemy.orm import aliased
 from app.clients.object_store import ObjectStore
 from app.clock import utcnow
 from app.enums import Environment, OriginProduct, RunStatus, SignalReportRelationship
-from app.errors import NotFound
+from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import Run, SignalReportTask, Task, TaskCounter
 from app.schemas.tasks import SummaryOut, TaskIn, TaskListQuery, TaskOut
-from app.services.access import VISIBLE_TASK, Principal, visibility
+from app.services.access import VISIBLE_TASK, Principal, require_task, visibility
 from app.services.list_memory import ListMemory
 from app.services.task_filters import first_page_statement, is_dense, task_filter
 from app.services.task_pages import find_page
@@ -219,11 +219,15 @@ async def update_task(
     """Write the given fields and no others, so that concurrent updates of different fields both last.
 
     Raises:
-        NotFound: there is no such task, or not for this caller.
+        NotFound: there is no such task, or not for this caller; whatever else is wrong.
         InvalidInput: something it refers to is not there or not the caller's to use.
 
     """
-    await require_references(session, caller, body, updating=True)
+    try:
+        await require_references(session, caller, body, updating=True)
+    except InvalidInput:
+        await require_task(session, caller, task_id)
+        raise
     now = utcnow()
     values: dict[str, Any] = {"updated_at": now}
     for field, column in _COLUMN_OF_FIELD.items():

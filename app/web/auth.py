@@ -35,7 +35,6 @@ __all__ = [
     "UserWrite",
     "VisibleEnvironment",
     "VisibleRun",
-    "VisibleTask",
 ]
 
 # Upstream's first authenticator on the tasks routes has no challenge, so a missing or wrong key is 403 there and
@@ -116,13 +115,6 @@ async def _key_in_body(request: Request) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-async def _visible_task(request: Request, task_id: TaskId, session: SessionDep) -> UUID:
-    """Let a request through whose caller, an earlier parameter of the endpoint, sees the task of the path."""
-    principal: Principal = request.state.principal
-    await access.require_task(session, principal, task_id)
-    return task_id
-
-
 async def _visible_run(request: Request, task_id: TaskId, run_id: RunId, session: SessionDep) -> UUID:
     """Let a request through whose caller, an earlier parameter of the endpoint, sees the run of the path."""
     principal: Principal = request.state.principal
@@ -138,7 +130,6 @@ async def _visible_environment(request: Request, environment_id: EnvironmentId, 
 
 
 # For routes whose look-up comes before their body (contract 2.3).
-VisibleTask = Annotated[UUID, Depends(_visible_task)]
 VisibleEnvironment = Annotated[UUID, Depends(_visible_environment)]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
 

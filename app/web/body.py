@@ -110,6 +110,9 @@ async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: floa
     try:
         async with asyncio.timeout(seconds) as patience:
             async for chunk in request.stream():
+                if not chunk:
+                    # The end of a body that has come.
+                    continue
                 size += len(chunk)
                 patience.reschedule(began + seconds + size / BODY_BYTES_PER_SECOND)
                 if size <= limit:

@@ -9,14 +9,15 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from typing_extensions import override
 
-from app.errors import InvalidInput
+from app.errors import AppError, InvalidInput
 from app.schemas.tasks import TaskIn
+from app.services import access
 from app.services.access import Principal
 from app.services.task_references import require_references
 from app.web.body import BodyReader, read_json
-from app.web.dependencies import SessionDep
+from app.web.dependencies import SessionDep, TaskId
 
-__all__ = ["TaskBody"]
+__all__ = ["TaskBody", "TaskChange"]
 
 _FIELDS = tuple(TaskIn.model_fields)
 
@@ -41,4 +42,25 @@ class _TaskReader(BodyReader):
             raise
 
 
+class _ChangeReader(_TaskReader):
+    """Reads what is to change of the task of the path; stands behind the gate of its caller.
+
+    A task that the caller does not see is answered before a body that is wrong (contract 2.3). So only then is it looked
+    up here: the statement that changes it finds out by itself.
+    """
+
+    @override
+    async def __call__(  # type: ignore[override] # only FastAPI calls it, by its own signature
+        self, request: Request, task_id: TaskId, session: SessionDep
+    ) -> Any:
+        """Return the body, or raise that there is no such task or what is wrong with the first field that is."""
+        try:
+            return await super().__call__(request, session)
+        except AppError:
+            caller: Principal = request.state.principal
+            await access.require_task(session, caller, task_id)
+            raise
+
+
 TaskBody = Annotated[TaskIn, Depends(_TaskReader(TaskIn))]
+TaskChange = Annotated[TaskIn, Depends(_ChangeReader(TaskIn))]
