@@ -1,6 +1,5 @@
 """A file system of its own that is soon full."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
 
 def fill(ballast: Path) -> None:
     """Write a file until its disk is full."""
-    with open(ballast, "wb", buffering=0) as file:
+    with ballast.open("wb", buffering=0) as file:
         for block in (_BLOCK, b"0"):
             try:
                 while True:
