@@ -43,8 +43,8 @@ test-walls: $(STAMP) ## Try to get out of the sandbox, under bubblewrap and Land
 		tests/agents/test_sandbox.py tests/agents/test_ordinary_user.py tests/e2e/test_nothing_to_steal.py $(ARGS)
 
 .PHONY: test-chaos
-test-chaos: $(STAMP) ## Test that killed workers and restarted servers lose no run (minutes)
-	@$(PYTHON) -m pytest -m chaos $(ARGS)
+test-chaos: $(STAMP) ## Test that no fault of a server, disk or clock loses or doubles a run (minutes)
+	@$(PYTHON) -m pytest -m chaos -rP $(ARGS)
 
 .PHONY: agents
 agents: AGENTS = claude codex

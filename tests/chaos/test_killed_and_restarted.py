@@ -4,32 +4,23 @@ Nobody waits here for a lease or a grace time to pass: the rows are made as old 
 """
 
 import os
-import socket
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import ExitStack
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
-from app.clients.queue import ArqQueue
 from app.clients.redis import create_redis
 from app.clients.s3 import S3Store
-from app.clock import utcnow
-from app.config import Settings
-from app.db import DatabaseUnavailable, SessionFactory, create_engine, create_session_factory, unit_of_work
-from app.enums import TERMINAL_STATUSES, RunStatus
-from app.models import Project, Run, Task, User
-from app.services.artifact_rules import log_key
-from app.services.jobs import enqueue_run
+from app.db import unit_of_work
+from app.enums import RunStatus
+from app.models import Run, Task
 from tests.support.callers import CallerKind, make_caller
 from tests.support.clients import socket_client
-from tests.support.factories import make_project, make_run, make_task, make_user
+from tests.support.factories import make_task
 from tests.support.outage import interruptible
-from tests.support.own_servers import OwnServers, own_servers
-from tests.support.processes import ServiceProcess, free_port, service_process, wait_until_ready
+from tests.support.own_servers import OwnServers
+from tests.support.processes import free_port, service_process, wait_until_ready
+from tests.support.site import Site, read_log
 from tests.support.waiting import eventually
 
 # Among so many runs a worker is killed each time that a few more are over, which is every few seconds.
@@ -38,146 +29,6 @@ KILL_EVERY = 10
 EMPTIED = 100
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServers]:
-    with own_servers(tmp_path_factory.mktemp("own")) as servers:
-        yield servers
-
-
-@pytest.fixture
-def own(settings: Settings, servers: OwnServers) -> Settings:
-    """The settings that lead to the servers of these tests."""
-    addresses = {"database_url": servers.postgres.url, "redis_url": servers.valkey.url}
-    return Settings.model_validate(settings.model_dump() | addresses)
-
-
-@pytest.fixture
-async def sessions(own: Settings) -> AsyncGenerator[SessionFactory, None]:
-    engine = create_engine(own, application_name="taskbeacon-tests")
-    yield create_session_factory(engine)
-    await engine.dispose()
-
-
-class Site:
-    """A project, runs of it that wait, and workers that perform them."""
-
-    def __init__(
-        self, settings: Settings, sessions: SessionFactory, project: Project, owner: User, folder: Path
-    ) -> None:
-        self.settings = settings
-        self.sessions = sessions
-        self.project = project
-        self.owner = owner
-        self._folder = folder
-        self._workers = 0
-        self._stack = ExitStack()
-
-    def close(self) -> None:
-        self._stack.close()
-
-    def start_worker(self, **environment: str) -> ServiceProcess:
-        self._workers += 1
-        name = f"worker{self._workers}"
-        variables = {
-            "TASKBEACON_HOME": str(self._folder / name),
-            "TASKBEACON_WORKER_CONCURRENCY": "2",
-            # Confinement is tested elsewhere; here it would only cost time.
-            "TASKBEACON_AGENT_SANDBOX": "none",
-        } | environment
-        log = self._folder / f"{name}.log"
-        return self._stack.enter_context(
-            service_process("worker", settings=self.settings, log=log, **variables)
-        )
-
-    async def queue_runs(self, count: int, description: str, **state: Any) -> list[Run]:
-        """Make runs of tasks with this description and queue their jobs."""
-        runs = []
-        async with unit_of_work(self.sessions) as session:
-            for _ in range(count):
-                task = await make_task(
-                    session, project=self.project, created_by=self.owner, description=description
-                )
-                runs.append(
-                    await make_run(
-                        session,
-                        task=task,
-                        dispatch_requested_at=utcnow(),
-                        state={"mode": "background", **state},
-                    )
-                )
-        queue = ArqQueue(self.settings.redis_url)
-        for run in runs:
-            assert await enqueue_run(queue, run.id)
-        await queue.aclose()
-        return runs
-
-    async def rows(self) -> list[Run]:
-        async with self.sessions() as session:
-            return list(await session.scalars(select(Run).where(Run.project_id == self.project.id)))
-
-    async def wait_until_over(self, count: int) -> None:
-        """Return once so many runs are over."""
-        ended = (Run.project_id == self.project.id, Run.status.in_(TERMINAL_STATUSES))
-
-        async def over() -> bool:
-            try:
-                async with unit_of_work(self.sessions) as session:
-                    found = await session.scalar(select(func.count()).select_from(Run).where(*ended))
-            except DatabaseUnavailable:
-                # It was restarted, and this pool has not noticed.
-                return False
-            return bool(found is not None and found >= count)
-
-        await eventually(over, within_seconds=600)
-
-    async def wait_until_agents_work(self, count: int) -> None:
-        async def work() -> bool:
-            return sum("agent_started_at" in run.state for run in await self.rows()) >= count
-
-        await eventually(work, within_seconds=600)
-
-    async def let_the_grace_pass(self) -> None:
-        """Make runs that wait so old that the sweeper takes their jobs for lost."""
-        await self._update(Run.status == RunStatus.QUEUED, dispatch_requested_at=_long_ago())
-
-    async def let_leases_lapse(self, worker: ServiceProcess) -> int:
-        """Make the leases of a killed worker as old as they will be; return how many runs it held."""
-        owner = f"{socket.gethostname()[:20]}:{worker.pid}:"
-        return await self._update(
-            (Run.status == RunStatus.IN_PROGRESS) & Run.lease_owner.startswith(owner),
-            lease_expires_at=_long_ago(),
-        )
-
-    async def _update(self, condition: Any, **values: Any) -> int:
-        async with unit_of_work(self.sessions) as session:
-            changed = await session.execute(
-                update(Run)
-                .where(Run.project_id == self.project.id, condition)
-                .values(**values)
-                .returning(Run.id)
-            )
-            return len(changed.all())
-
-
-def _long_ago() -> Any:
-    return utcnow() - timedelta(minutes=5)
-
-
-@pytest.fixture
-async def site(own: Settings, sessions: SessionFactory, tmp_path: Path) -> AsyncGenerator[Site, None]:
-    async with unit_of_work(sessions) as session:
-        project = await make_project(session)
-        owner = await make_user(session, projects=[project])
-    site = Site(own, sessions, project, owner, tmp_path)
-    yield site
-    site.close()
-
-
-async def read_log(store: S3Store, run: Run) -> str:
-    async with store.open(log_key(run.project_id, run.task_id, run.id)) as content:
-        return b"".join([chunk async for chunk in content.chunks]).decode()
 
 
 async def test_killed_workers_lose_no_run_and_no_run_is_done_twice(site: Site, store: S3Store) -> None:

@@ -1,5 +1,7 @@
 """A PostgreSQL and a Valkey of a test's own, which it may kill, restart and empty."""
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -38,6 +40,18 @@ class OwnServer:
     def stop(self) -> None:
         """End it as an operator does; its connections are broken."""
         self._supervisor.stop()
+
+    def freeze(self) -> None:
+        """Have it answer nothing, and keep its connections and what it stores, until it is thawed."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have it go on; harmless where it was not frozen."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for child in self._supervisor.children:
+            os.kill(child.pid, number)
 
 
 class OwnServers:
