@@ -15,6 +15,7 @@ from tests.support.outage import Interruptible, interruptible
 from tests.support.processes import ServiceProcess
 from tests.support.push import PushService
 from tests.support.site import Site, let_go_on, work
+from tests.support.waiting import eventually
 
 PHASES = ("clone", "agent", "gathering", "storing")
 # So many that git needs a while to add them.
@@ -101,7 +102,13 @@ async def test_run_that_is_cancelled_leaves_nothing_and_its_worker_goes_on(
         [ended] = await site.rows()
         assert ended.status == RunStatus.CANCELLED
         if phase == "storing":
-            assert ended.state["not_stored"]["files"]
+
+            async def is_told() -> bool:
+                # The row hears of it once the folder is gone.
+                [row] = await site.rows()
+                return bool(row.state.get("not_stored", {}).get("files"))
+
+            await eventually(is_told)
     if phase == "storing":
         assert worker.stop() == 0
         worker = site.start_worker()
