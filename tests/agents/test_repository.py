@@ -21,6 +21,7 @@ from app.agents.errors import (
 )
 from app.agents.execution import perform
 from app.agents.git import Remote
+from app.agents.spawning import PLAIN_ENVIRONMENT
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Runner, make_origin
 
 WORK = "```sh\necho x > x\n```"
@@ -108,7 +109,7 @@ async def test_clone_that_cannot_be_copied_fails_the_run_and_says_why(
     program.parent.mkdir()
     program.write_text("#!/bin/sh\necho 'no space left' >&2\nexit 1\n")
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setitem(PLAIN_ENVIRONMENT, "PATH", f"{program.parent}:{os.environ['PATH']}")
 
     outcome = await runner.run(WORK)
 

@@ -106,7 +106,7 @@ async def test_runs_keep_their_order_and_their_worker_whatever_the_machines_cloc
             runs = [await read(run["id"]) for run in listed]
             return all(run.completed_at is not None for run in runs)
 
-        await eventually(both_are_over, within_seconds=60)
+        await eventually(both_are_over, within_seconds=150)
     for run in listed:
         ended = await read(run["id"])
         assert (ended.status, ended.attempts, ended.error_message) == (RunStatus.COMPLETED, 1, None)

@@ -6,6 +6,7 @@ from app.clients.queue import ArqQueue
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
+from app.enums import RunStatus
 from app.models import Run
 from app.services.jobs import enqueue_run
 from tests.support.factories import make_project, make_run, make_task, make_user
@@ -43,6 +44,9 @@ async def test_files_and_log_of_a_killed_worker_are_removed_by_the_next(
     with service_process("worker", settings=settings, log=tmp_path / "killed.log", **environment) as killed:
         await eventually(agent_works, within_seconds=60)
         killed.kill()
+    async with sessions() as session:
+        row = await session.get_one(Run, run.id)
+    assert row.status == RunStatus.IN_PROGRESS, row.error_message
     assert len(list(workspaces.glob("*/log.jsonl"))) == 1
     assert list(temporary.iterdir()) == []
 
