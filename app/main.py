@@ -28,14 +28,14 @@ from app.routers import (
     users,
     webhooks,
 )
-from app.services.process import ProcessContext, open_process
+from app.runtime import ProcessContext, open_process
 from app.services.schema import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.setting_checks import ANY_PORT
 from app.web.error_handlers import install_error_handlers
 from app.web.large_answers import LargeAnswers
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
-from app.web.openapi import install_openapi
+from app.web.openapi.document import install_openapi
 
 __all__ = ["create_app"]
 

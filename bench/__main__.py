@@ -19,7 +19,7 @@ import uvloop
 
 from app.config import Settings
 from app.devstack.home import Home
-from app.services.process import open_process
+from app.runtime import open_process
 from bench import artifacts, contention, process, push, runs, scaling, streams
 from bench.cases import CASES, Case
 from bench.data import Account, ProjectOfSize, fill, make_account

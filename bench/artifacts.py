@@ -22,8 +22,8 @@ from app.clients.s3 import S3Store
 from app.config import Settings
 from app.db import unit_of_work
 from app.main import create_app
-from app.services import accounts, api_keys
-from app.services.process import ProcessContext, open_process
+from app.runtime import ProcessContext, open_process
+from app.services.accounts import accounts, api_keys
 from bench.servers import servers
 from bench.table import timing
 

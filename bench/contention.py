@@ -18,9 +18,9 @@ from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.ids import new_id
-from app.services import accounts
-from app.services.process import open_process
-from app.services.task_counts import fold_counts
+from app.runtime import open_process
+from app.services.accounts import accounts
+from app.services.tasks.counts import fold_counts
 from bench.data import Account, fill, make_account
 from bench.load import Cost, cpu_seconds
 from bench.raw import CREATE

@@ -12,8 +12,8 @@ import asyncpg
 
 from app.db import SessionFactory, unit_of_work
 from app.models import Project
-from app.services import accounts, api_keys
-from app.services.task_counts import FOLDED_AT_ONCE, fold_counts
+from app.services.accounts import accounts, api_keys
+from app.services.tasks.counts import FOLDED_AT_ONCE, fold_counts
 
 __all__ = ["COMMON_WORD", "RARE_WORD", "Account", "ProjectOfSize", "fill", "make_account"]
 

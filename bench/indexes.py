@@ -18,7 +18,7 @@ import structlog
 import uvloop
 
 from app.config import Settings
-from app.services.process import open_process
+from app.runtime import open_process
 from bench.data import fill, make_account
 from bench.load import cpu_seconds
 from bench.servers import servers

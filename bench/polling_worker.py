@@ -16,8 +16,8 @@ from app.clients.queue import ArqQueue, decode_job, encode_job
 from app.clients.redis import create_pool, create_redis
 from app.clients.run_changes import RunChanges
 from app.config import Settings
-from app.worker.places import Places
 from app.worker.polling import RunWorker
+from app.worker.slots import Places
 
 __all__ = ["LATENCIES", "QUEUES"]
 

@@ -25,9 +25,11 @@ from app.enums import OriginProduct, Platform
 from app.ids import new_hex_id, new_id
 from app.main import create_app
 from app.models import PushToken, Task
-from app.services import access, accounts, api_keys, presence
-from app.services.process import ProcessContext, open_process
-from app.services.push_tokens import hash_token
+from app.runtime import ProcessContext, open_process
+from app.services.access import visibility as access
+from app.services.accounts import accounts, api_keys
+from app.services.notifications import presence
+from app.services.notifications.devices import hash_token
 from bench.servers import servers
 
 _CONNECTIONS: Final = 10

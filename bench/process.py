@@ -18,10 +18,10 @@ import asyncpg
 import click
 import uvloop
 
-from app.agents.inside import module_command
 from app.config import Settings
 from app.devstack.home import Home
-from app.services.process import open_process
+from app.processes.own_program import module_command
+from app.runtime import open_process
 from bench.cases import CASES
 from bench.data import fill, make_account
 from bench.load import cpu_seconds, send_for
@@ -58,9 +58,9 @@ _PROGRAMS: Final = {
     ),
     "taskbeacon --help": (sys.executable, "-m", "app.cli", "--help"),
     # Paid by every run.
-    "agent's launcher, loaded": (sys.executable, "-c", "import app.agents.launcher"),
+    "agent's launcher, loaded": (sys.executable, "-c", "import app.agents.sandbox.launcher"),
     "runbook agent": module_command("app.agents.runbook"),
-    _CHECK: module_command("app.agents.schema_check", libraries=True),
+    _CHECK: module_command("app.agents.workspace.schema_check", libraries=True),
 }
 
 

@@ -35,9 +35,9 @@ from app.db import unit_of_work
 from app.enums import NotificationDecision, NotificationKind, OriginProduct, Platform
 from app.ids import new_hex_id, new_id
 from app.models import Notification, PushToken, Task
-from app.services import accounts
-from app.services.process import ProcessContext, open_process
-from app.services.push_tokens import hash_token
+from app.runtime import ProcessContext, open_process
+from app.services.accounts import accounts
+from app.services.notifications.devices import hash_token
 from app.worker.context import PUSH_LANES
 from app.worker.jobs.deliver_notifications import deliver_due
 from bench.load import Wire, cpu_seconds, send_for

@@ -20,7 +20,7 @@ import structlog
 
 from app.config import Settings
 from app.enums import TERMINAL_STATUSES, RunStatus
-from app.services.process import open_process
+from app.runtime import open_process
 from bench.servers import servers
 from bench.workers import Account, asked_here, first_events, until, working
 

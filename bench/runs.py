@@ -35,8 +35,8 @@ from app.config import Settings
 from app.db import unit_of_work
 from app.enums import TERMINAL_STATUSES, Environment
 from app.models import Run
-from app.services import run_lifecycle
-from app.services.process import ProcessContext, open_process
+from app.runtime import ProcessContext, open_process
+from app.services.runs import lifecycle as run_lifecycle
 from bench.load import cpu_seconds
 from bench.polling_worker import LATENCIES, QUEUES
 from bench.servers import servers

@@ -23,7 +23,7 @@ import uvloop
 
 from app.config import Settings
 from app.devstack.home import Home
-from app.services.process import ProcessContext, open_process
+from app.runtime import ProcessContext, open_process
 from bench.cases import CASES
 from bench.data import Account, ProjectOfSize, fill, make_account
 from bench.load import send_for

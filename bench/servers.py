@@ -10,7 +10,7 @@ from pathlib import Path
 from app.config import Settings
 from app.devstack.home import Home
 from app.devstack.processes import Supervisor
-from app.devstack.servers import EmbeddedServers
+from app.devstack.servers.servers import EmbeddedServers
 from app.services.schema_upgrade import upgrade_schema
 
 __all__ = ["environment_of", "servers"]

@@ -7,7 +7,7 @@ from sqlalchemy import event
 
 from app.config import Settings
 from app.main import create_app
-from app.services.process import open_process
+from app.runtime import open_process
 from bench.data import Account
 from bench.load import Wire
 

@@ -28,8 +28,8 @@ from app.clients.redis import RedisClient
 from app.clients.run_event_publisher import RedisRunEvents
 from app.config import Settings
 from app.db import unit_of_work
-from app.services import accounts, api_keys
-from app.services.process import ProcessContext, open_process
+from app.runtime import ProcessContext, open_process
+from app.services.accounts import accounts, api_keys
 from bench.servers import servers
 from bench.table import timing
 

@@ -17,8 +17,8 @@ import httpx
 from app.config import Settings
 from app.db import unit_of_work
 from app.main import create_app
-from app.services import accounts, api_keys
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
+from app.services.accounts import accounts, api_keys
 from bench.servers import environment_of
 
 __all__ = ["Account", "asked_here", "first_events", "running", "until", "working"]

@@ -18,7 +18,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from app.agents.catalog import load_catalog
+from app.agents.adapters.catalog import load_catalog
 from app.cli import main
 from app.config import Settings
 from app.devstack.agents import USUAL_AGENTS

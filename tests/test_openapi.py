@@ -16,9 +16,9 @@ from app.config import Settings
 from app.main import create_app
 from app.models import Project
 from app.web.auth import RunTokenGate
-from app.web.documentation import PUBLIC_PATHS
-from app.web.examples import EXAMPLES
-from app.web.openapi import describe_routes, gate_of, reader_of
+from app.web.openapi.document import describe_routes, gate_of, reader_of
+from app.web.openapi.examples import EXAMPLES
+from app.web.openapi.groups import PUBLIC_PATHS
 from tests.support.clients import in_process_client
 from tests.support.conformance import Description
 

@@ -21,7 +21,7 @@ _SELDOM = frozenset(
         "jsonschema",
         "alembic",
         "acp",
-        "app.agents.execution",
+        "app.agents.execution.execution",
         "app.devstack.stack",
         "app.worker",
     }
@@ -61,9 +61,9 @@ print(json.dumps({"found": found, "frozen": frozen, "enabled": gc.isenabled()}))
     ("module", "unneeded"),
     [
         ("app.agents.runbook.__main__", _SMALL),
-        ("app.agents.launcher", _SMALL),
-        ("app.agents.entry", _SMALL),
-        ("app.agents.schema_check", _MODELS),
+        ("app.agents.sandbox.launcher", _SMALL),
+        ("app.agents.sandbox.entry", _SMALL),
+        ("app.agents.workspace.schema_check", _MODELS),
         ("app.agents.lfs.filter", _SMALL),
     ],
 )
@@ -81,7 +81,7 @@ def test_service_loads_nothing_dear_looks_for_no_garbage_and_never_looks_through
     # What was asked for is there, so that the names above are those of modules.
     assert _SELDOM & loaded["main.get_command(None, 'worker')"] >= {
         "acp",
-        "app.agents.execution",
+        "app.agents.execution.execution",
         "app.worker",
     }
     assert [count for _, count in told["found"][2:]] == [0, 0, 0]

@@ -33,7 +33,7 @@ import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.agents.execution import RunResult
+    from app.agents.result import RunResult
 
 __all__ = [
     "STEP_FAILED",

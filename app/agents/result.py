@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Self  # Any: JSON
 
-from app.agents.masking import Masker
+from app.masking import Masker
 
 __all__ = ["RunResult"]
 

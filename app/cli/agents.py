@@ -8,12 +8,12 @@ from typing import Any  # JSON
 
 import click
 
-from app.agents.catalog import DEFAULT_ADAPTER, Catalog
-from app.agents.confinement import SandboxPolicy
+from app.agents.adapters.catalog import DEFAULT_ADAPTER, Catalog
 from app.agents.errors import SandboxUnavailable
-from app.agents.inspection import Finding, inspect_agent
-from app.agents.sandbox import probe
-from app.agents.walls import Wall, try_walls
+from app.agents.inspection.agents import Finding, inspect_agent
+from app.agents.inspection.walls import Wall, try_walls
+from app.agents.sandbox.policy import SandboxPolicy
+from app.agents.sandbox.sandbox import probe
 from app.cli.settings import check_catalog, development_settings
 from app.config import Settings
 from app.enums import SandboxKind

@@ -9,7 +9,7 @@ import structlog
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from app.agents.catalog import Catalog, load_catalog
+from app.agents.adapters.catalog import Catalog, load_catalog
 from app.agents.errors import CatalogInvalid
 from app.config import Settings, unknown_variables
 from app.devstack.home import running_environment

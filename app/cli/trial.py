@@ -13,9 +13,9 @@ from app.db import SessionFactory, unit_of_work
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError
 from app.devstack.home import Home, read_json
-from app.devstack.trial import DEFAULT_PROMPT, MODELS, RunningStack, Trial, run_trial
-from app.devstack.trial_project import find_or_make_project
-from app.devstack.trial_repository import TrialRepository
+from app.devstack.trial.project import find_or_make_project
+from app.devstack.trial.repository import TrialRepository
+from app.devstack.trial.trial import DEFAULT_PROMPT, MODELS, RunningStack, Trial, run_trial
 from app.security import Cipher
 
 __all__ = ["trial"]

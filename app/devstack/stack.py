@@ -25,8 +25,8 @@ from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.home import Home, is_free, keep_private
 from app.devstack.loopback import bypass_proxies, status_of
 from app.devstack.processes import Supervisor, bind_to_parent
-from app.devstack.schema import needs_migration, note_migration
-from app.devstack.servers import EmbeddedServers
+from app.devstack.servers.schema import needs_migration, note_migration
+from app.devstack.servers.servers import EmbeddedServers
 
 __all__ = ["Plan", "Stack", "run_dev", "stop_on_signals"]
 

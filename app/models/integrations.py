@@ -36,13 +36,13 @@ class Integration(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(32))
-    # What begins with `encrypted_` is, by `security.Cipher`; services/secret_rotation.py finds it by that name.
+    # What begins with `encrypted_` is, by `security.Cipher`; services/accounts/secret_rotation.py finds it by that name.
     encrypted_token: Mapped[str | None] = mapped_column(Text)
     # A GitHub App in place of a token: all three or none.
     app_id: Mapped[str | None] = mapped_column(String(64))
     installation_id: Mapped[str | None] = mapped_column(String(64))
     encrypted_private_key: Mapped[str | None] = mapped_column(Text)
-    # Signs what the host tells us (services/webhooks.py).
+    # Signs what the host tells us (services/code_hosts/webhooks.py).
     encrypted_webhook_secret: Mapped[str | None] = mapped_column(Text)
     api_url: Mapped[str | None] = mapped_column(String(500))
     git_url: Mapped[str | None] = mapped_column(String(500))

@@ -12,7 +12,7 @@ __all__ = ["RunCredential"]
 
 
 class RunCredential(Base):
-    """The token of one run, from the request to the run's end; services/run_credentials.py writes and forgets it."""
+    """The token of one run, from the request to the run's end; services/runs/credentials.py writes and forgets it."""
 
     __tablename__ = "run_credentials"
     # What the sweep looks for.

@@ -15,7 +15,7 @@ __all__ = ["Run"]
 
 
 class Run(Base):
-    """A run of a task. `status`, `completed_at` and the lease are written by services/run_lifecycle.py only."""
+    """A run of a task. `status`, `completed_at` and the lease are written by services/runs/lifecycle.py only."""
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -70,7 +70,7 @@ class Run(Base):
     sandbox_environment_id: Mapped[UUID | None]
     # Who had the run performed last. No foreign key: an account that was deleted must not become nobody.
     asked_by_id: Mapped[int | None] = mapped_column(BigInteger)
-    # The task as it stood then, of a run that acts with something of that person's own (services/run_authority.py).
+    # The task as it stood then, of a run that acts with something of that person's own (services/runs/authority.py).
     asked_task: Mapped[JsonObject | None]
 
     created_at: Mapped[datetime]

@@ -59,7 +59,7 @@ class Task(Base):
     archived_at: Mapped[datetime | None]
     ci_prompt: Mapped[str | None] = mapped_column(Text)
 
-    # The run with the greatest (created_at, id) and its status (contract 9.4), kept by services/run_lifecycle.py:
+    # The run with the greatest (created_at, id) and its status (contract 9.4), kept by services/runs/lifecycle.py:
     # a page of tasks joins its runs by key, and the status filter reads an index of this table alone.
     latest_run_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("runs.id", ondelete="SET NULL", use_alter=True)
@@ -101,7 +101,7 @@ def _alive(
     )
 
 
-# Each serves one query of services/tasks.py, in the order of its page.
+# Each serves one query of services/tasks/tasks.py, in the order of its page.
 _alive(
     "ix_tasks_inbox",
     Task.project_id,

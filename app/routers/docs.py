@@ -5,7 +5,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from app.web.published import publish
+from app.web.openapi.published import publish
 from app.web.routes import PlannedRoute
 
 __all__ = ["router"]

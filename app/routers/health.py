@@ -8,11 +8,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from app.api_limits import METRICS_SECONDS
 from app.schemas.health import LivenessOut, ReadinessOut
 from app.services.health import check_readiness
-from app.services.run_metrics import measure_queue
+from app.services.runs.metrics import measure_queue
 from app.web.answers import Json
 from app.web.coalescing import Coalesced
 from app.web.dependencies import ProcessDep
-from app.web.documentation import WRONG_METHOD
+from app.web.openapi.groups import WRONG_METHOD
 from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
@@ -48,7 +48,7 @@ async def live() -> Json:
 )
 async def ready(process: ProcessDep) -> Json:
     """Say whether database, schema, Redis and object store are ready, each by name."""
-    parts = await _readiness.get(lambda: check_readiness(process))
+    parts = await _readiness.get(lambda: check_readiness(process.sessions, process.redis, process.store))
     is_ready = all(state == "ok" for state in parts.values())
     return Json(
         {"status": "ok" if is_ready else "unavailable", **parts}, status_code=200 if is_ready else 503

@@ -11,12 +11,14 @@ from app.schemas.notifications import (
     PushTestIn,
     PushTestOut,
 )
-from app.services import notification_preferences, notifications, push_tests
+from app.services.notifications import dispatch as notifications
+from app.services.notifications import preferences as notification_preferences
+from app.services.notifications import trial as push_tests
 from app.web.answers import Json, no_content
 from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
 from app.web.body import json_body
 from app.web.dependencies import ProcessDep, SessionDep, TaskId
-from app.web.documentation import errors
+from app.web.openapi.groups import errors
 from app.web.pagination import PageDep
 from app.web.routes import PlannedRoute
 

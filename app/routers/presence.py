@@ -6,12 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 
 from app.schemas.presence import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
-from app.services import presence
+from app.services.notifications import presence
 from app.web.answers import no_content
 from app.web.auth import TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import SessionDep, TaskId
-from app.web.documentation import errors
+from app.web.openapi.groups import errors
 from app.web.routes import PlannedRoute
 
 __all__ = ["router"]

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.schemas.push_tokens import DeviceList, DeviceOut, PushTokenIn, UnregisterIn, VapidPublicKeyOut
-from app.services import push_tokens
+from app.services.notifications import devices as push_tokens
 from app.web.answers import Json, no_content
 from app.web.auth import DeviceWrite, UserRead
 from app.web.body import json_body
 from app.web.dependencies import ProcessDep, SessionDep
-from app.web.documentation import errors
+from app.web.openapi.groups import errors
 from app.web.routes import PlannedRoute
 
 __all__ = ["router"]

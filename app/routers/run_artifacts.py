@@ -7,13 +7,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from app.schemas.errors import StateRefusedOut
 from app.schemas.run_artifacts import InlineIn, PathIn, SignedUrlOut
 from app.schemas.staged_artifacts import ArtifactsOut, FinalizeIn, PreparedPage, PrepareIn
-from app.services import run_artifacts
+from app.services.artifacts import manifest as run_artifacts
 from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RunId, SessionDep, StoreDep, TaskId
-from app.web.documentation import errors
 from app.web.files import StoredFile
+from app.web.openapi.groups import errors
 from app.web.routes import PlannedRoute
 
 __all__ = ["router"]

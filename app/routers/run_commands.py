@@ -6,12 +6,12 @@ from fastapi import APIRouter, Depends, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.run_commands import CommandIn, CommandOut
-from app.services import run_commands
+from app.services.runs import commands as run_commands
 from app.web.auth import TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import ProcessDep, RunId, SessionDep, TaskId
-from app.web.documentation import errors
 from app.web.idempotency import OnceDep
+from app.web.openapi.groups import errors
 from app.web.routes import PlannedRoute
 
 __all__ = ["router"]

@@ -9,13 +9,13 @@ from fastapi.responses import StreamingResponse
 from app.schemas.errors import StateRefusedOut
 from app.schemas.run_logs import AppendIn, LogQuery
 from app.schemas.runs import RelayIn, RelayOut, RunOut
-from app.services import run_logs
-from app.services.run_log_writer import CONTENT_TYPE
+from app.services.output import log as run_logs
+from app.services.output.log_writer import CONTENT_TYPE
 from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import ProcessDep, RunId, SessionDep, StoreDep, TaskId
-from app.web.documentation import errors
+from app.web.openapi.groups import errors
 from app.web.routes import PlannedRoute
 
 __all__ = ["router"]

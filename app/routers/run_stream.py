@@ -7,12 +7,13 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from app.schemas.errors import StateRefusedOut
 from app.schemas.run_ingest import PositionOut
 from app.schemas.run_stream import StreamQuery
-from app.services import run_ingest, run_stream
+from app.services.output import ingest as run_ingest
+from app.services.output import stream as run_stream
 from app.web.answers import Json
 from app.web.auth import RunHolder, TaskRead
 from app.web.dependencies import ProcessDep, RunId, SessionDep, TaskId
-from app.web.documentation import errors
 from app.web.event_lines import read_event_lines
+from app.web.openapi.groups import errors
 from app.web.routes import PlannedRoute
 from app.web.sse import MEDIA_TYPE, EventStream
 

@@ -17,13 +17,16 @@ from app.schemas.runs import (
     StartIn,
 )
 from app.schemas.tasks import TaskOut
-from app.services import connection_tokens, run_updates, runs
+from app.services.runs import changes as run_updates
+from app.services.runs import start as runs
+from app.services.runs import tokens as connection_tokens
+from app.services.views import runs as runs_view
 from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import json_body
 from app.web.dependencies import ProcessDep, RunId, SessionDep, StoreDep, TaskId
-from app.web.documentation import errors
 from app.web.idempotency import OnceDep
+from app.web.openapi.groups import errors
 from app.web.pagination import PageDep
 from app.web.routes import PlannedRoute
 
@@ -147,7 +150,7 @@ async def retrieve_run(
     caller: TaskRead, task_id: TaskId, run_id: RunId, session: SessionDep, store: StoreDep
 ) -> Json:
     """Return a run: its status, output, error, log and artifacts."""
-    return Json(await runs.retrieve_run(session, caller, task_id, run_id, store=store))
+    return Json(await runs_view.retrieve_run(session, caller, task_id, run_id, store=store))
 
 
 @router.patch(

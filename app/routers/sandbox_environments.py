@@ -15,7 +15,7 @@ from app.web.answers import Json, no_content
 from app.web.auth import TaskRead, TaskWrite, VisibleEnvironment
 from app.web.body import json_body
 from app.web.dependencies import CipherDep, EnvironmentId, SessionDep
-from app.web.documentation import errors
+from app.web.openapi.groups import errors
 from app.web.pagination import PageDep
 from app.web.routes import PlannedRoute
 

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Depends
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.staged_artifacts import ArtifactsOut, FinalizeIn, PreparedPage, PrepareIn
-from app.services import staged_artifacts
+from app.services.artifacts import staged as staged_artifacts
 from app.web.answers import Json
 from app.web.auth import TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import SessionDep, StoreDep, TaskId
-from app.web.documentation import errors
+from app.web.openapi.groups import errors
 from app.web.routes import PlannedRoute
 
 __all__ = ["router"]

@@ -12,13 +12,13 @@ from app.schemas.tasks import (
     TaskOut,
     TaskPage,
 )
-from app.services import tasks
+from app.services.tasks import tasks
 from app.web.answers import Json, no_content
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import ListsDep, SessionDep, StoreDep, TaskId
-from app.web.documentation import errors
 from app.web.idempotency import OnceDep
+from app.web.openapi.groups import errors
 from app.web.pagination import PageDep
 from app.web.routes import PlannedRoute
 from app.web.task_body import TaskBody, TaskChange

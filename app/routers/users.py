@@ -3,11 +3,11 @@
 from fastapi import APIRouter
 
 from app.schemas.users import UserOut
-from app.services import users
+from app.services.accounts import users
 from app.web.answers import Json
 from app.web.auth import UserRead
 from app.web.dependencies import SessionDep
-from app.web.documentation import errors
+from app.web.openapi.groups import errors
 from app.web.routes import PlannedRoute
 
 __all__ = ["router"]

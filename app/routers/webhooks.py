@@ -6,12 +6,12 @@ from fastapi import APIRouter, Header, Query, Request
 
 from app.api_limits import WEBHOOK_BYTES
 from app.schemas.webhooks import WebhookOut
-from app.services import webhooks
-from app.services.webhooks import Delivery
+from app.services.code_hosts import webhooks
+from app.services.code_hosts.webhooks import Delivery
 from app.web.answers import Json
 from app.web.body import read_bytes
 from app.web.dependencies import ProcessDep, SessionDep
-from app.web.documentation import errors
+from app.web.openapi.groups import errors
 from app.web.routes import PlannedRoute
 
 __all__ = ["router"]

@@ -13,7 +13,7 @@ from app.schemas.fields import Choice, Text
 
 __all__ = ["DeviceList", "DeviceOut", "PushTokenIn", "UnregisterIn", "VapidPublicKeyOut"]
 
-# Room for a browser's subscription; services/push_tokens.py holds the other platforms to the contract's 512.
+# Room for a browser's subscription; services/notifications/devices.py holds the other platforms to the contract's 512.
 MAX_WEB_TOKEN_LENGTH = 4096
 
 _TOKEN = Text(max_length=MAX_WEB_TOKEN_LENGTH)

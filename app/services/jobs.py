@@ -1,6 +1,6 @@
 """The jobs there are, and how a request asks for one: after its commit, never before.
 
-A job that could not be queued is not lost: the row that asked for it is found by a sweeper (services/run_recovery.py)
+A job that could not be queued is not lost: the row that asked for it is found by a sweeper (services/runs/recovery.py)
 or by the periodic delivery (worker/main.py).
 """
 

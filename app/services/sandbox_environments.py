@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.domains import TRUSTED_DOMAINS
+from app.agents.network.domains import TRUSTED_DOMAINS
 from app.clock import utcnow
 from app.enums import NetworkAccessLevel
 from app.errors import InvalidInput, NotFound
@@ -19,8 +19,8 @@ from app.schemas.sandbox_environments import (
     SandboxEnvironmentUpdateIn,
 )
 from app.security import Cipher
-from app.services.access import Principal, visible_environment
-from app.services.user_views import CREATOR_COLUMNS, user_basic
+from app.services.access.visibility import Principal, visible_environment
+from app.services.views.users import CREATOR_COLUMNS, user_basic
 
 __all__ = [
     "create_environment",

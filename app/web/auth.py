@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import release
 from app.enums import Scope
 from app.errors import AppError, AuthenticationError, NotAuthenticated
-from app.services import access, connection_tokens
-from app.services.access import Principal
-from app.services.process import ProcessContext
-from app.services.run_log_writer import LogRef
+from app.runtime import ProcessContext
+from app.services.access import visibility as access
+from app.services.access.visibility import Principal
+from app.services.output.log_writer import LogRef
+from app.services.runs import tokens as connection_tokens
 from app.web.body import read_json
 from app.web.dependencies import EnvironmentId, ProcessDep, RunId, SessionDep, TaskId
 from app.web.throttling import throttle

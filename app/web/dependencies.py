@@ -15,10 +15,10 @@ from app.clients.object_store import ObjectStore
 from app.clients.queue import JobQueue
 from app.db import unit_of_work
 from app.errors import MethodNotAllowed, NotFound
+from app.runtime import ProcessContext
 from app.schemas.fields import parse_uuid
 from app.security import Cipher
-from app.services.list_memory import ListMemory
-from app.services.process import ProcessContext
+from app.services.tasks.list_memory import ListMemory
 
 __all__ = [
     "CipherDep",

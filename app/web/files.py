@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from app.clients.object_store import ObjectContent, ObjectMissing, ObjectStore, RangeNotSatisfiable
 from app.errors import ArtifactNotFound
-from app.services.run_artifacts import DownloadableFile
+from app.services.artifacts.manifest import DownloadableFile
 
 __all__ = ["StoredFile"]
 

@@ -21,7 +21,7 @@ from pydantic_core import PydanticUndefined
 from typing_extensions import override
 
 from app.web.answers import SAFE_METHODS, Json
-from app.web.described import DescribedRoute
+from app.web.openapi.described import DescribedRoute
 
 __all__ = ["PlannedRoute"]
 

@@ -9,9 +9,9 @@ from redis.exceptions import RedisError
 
 from app.clock import utcnow
 from app.errors import Throttled
-from app.services.access import Principal
-from app.services.budgets import Budget
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
+from app.services.access.visibility import Principal
+from app.services.rate_limits import Budget
 
 __all__ = ["throttle"]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx
 
-from app.agents.mirrors import Mirrors
-from app.agents.sandbox import Sandbox
+from app.agents.git.mirrors import Mirrors
+from app.agents.sandbox.sandbox import Sandbox
 from app.clients.run_changes import RunChanges
-from app.services.code_hosts import CodeHosts
-from app.services.process import ProcessContext
-from app.worker.places import Places
+from app.runtime import ProcessContext
+from app.services.code_hosts.credentials import CodeHosts
+from app.worker.slots import Places
 
 __all__ = ["PUSH_LANES", "WorkerContext", "worker_context"]
 

@@ -13,21 +13,21 @@ from arq.worker import Worker, func
 from prometheus_client import start_http_server
 from redis.exceptions import RedisError
 
-from app.agents.confinement import SandboxPolicy
-from app.agents.mirrors import Mirrors
-from app.agents.sandbox import probe
-from app.agents.working_time import MAX_WAITING
-from app.agents.workspace import reclaim
+from app.agents.git.mirrors import Mirrors
+from app.agents.sandbox.policy import SandboxPolicy
+from app.agents.sandbox.sandbox import probe
+from app.agents.session.run_clock import MAX_WAITING
+from app.agents.workspace.workspace import reclaim
 from app.clients.github import GitHubClient
 from app.clients.http_client import create_http_client
 from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
 from app.clients.redis import create_pool
 from app.clients.run_changes import RunChanges
 from app.config import Settings
-from app.services import run_lifecycle
-from app.services.code_hosts import CodeHosts
+from app.runtime import open_process
+from app.services.code_hosts.credentials import CodeHosts
 from app.services.jobs import DELIVER_NOTIFICATIONS, EXECUTE_RUN
-from app.services.process import open_process
+from app.services.runs import lifecycle as run_lifecycle
 from app.services.schema import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.worker.context import WorkerContext
@@ -41,8 +41,8 @@ from app.worker.jobs.sweep_code_hosts import sweep_code_hosts
 from app.worker.jobs.sweep_event_ids import sweep_event_ids
 from app.worker.jobs.sweep_idempotency_keys import sweep_idempotency_keys
 from app.worker.jobs.sweep_presence import sweep_presence
-from app.worker.places import Places
 from app.worker.polling import ResilientWorker, RunWorker
+from app.worker.slots import Places
 
 __all__ = ["create_chores_worker", "create_worker", "run_worker"]
 

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from app.clients.run_changes import RunChanges
-from app.worker.places import Places
+from app.worker.slots import Places
 
 __all__ = ["ResilientWorker", "RunWorker"]
 

@@ -13,15 +13,15 @@ from typing import Any, Protocol  # Any: JSON
 
 import pytest
 
-from app.agents.adapter import Adapter
-from app.agents.catalog import load_catalog
+from app.agents.adapters.adapter import Adapter
+from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentError
-from app.agents.execution import RunResult, RunSpec, perform
-from app.agents.inside import OWN_PROGRAM
-from app.agents.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment, probe
-from app.agents.steering import Mailbox
-from app.agents.usage import UsageMeter
+from app.agents.execution.execution import RunResult, RunSpec, perform
+from app.agents.sandbox.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment, probe
+from app.agents.session.commands import Mailbox
+from app.agents.session.usage import UsageMeter
 from app.enums import AgentNetwork, SandboxKind
+from app.processes.own_program import OWN_PROGRAM
 from tests.support import waiting
 from tests.support.git_origins import Commit, write_origin
 

@@ -15,11 +15,11 @@ import pytest
 from acp.helpers import text_block
 from acp.schema import PermissionOption
 
-from app.agents.acp import AgentSession, Answer, Question
 from app.agents.errors import AgentCrashed, AgentFailed
-from app.agents.permissions import decide
-from app.agents.sandbox import confined_environment
-from app.agents.wire import LINE_LIMIT
+from app.agents.sandbox.sandbox import confined_environment
+from app.agents.session.permissions import decide
+from app.agents.session.session import AgentSession, Answer, Question
+from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind
 from tests.agents.conftest import SCRIPT, CellMaker, eventually, find_sandbox
 

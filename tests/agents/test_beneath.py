@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.agents import beneath
+from app.agents.base import safe_paths
 from app.agents.errors import PathRefused
 
 
@@ -36,12 +36,12 @@ def root(tmp_path: Path) -> Path:
     ],
 )
 def test_files_inside_are_read_also_through_links(root: Path, path: str) -> None:
-    assert beneath.read_file(root, path, 100) == b"content"
-    assert beneath.read_file(root, str(root / path), 100) == b"content"
+    assert safe_paths.read_file(root, path, 100) == b"content"
+    assert safe_paths.read_file(root, str(root / path), 100) == b"content"
 
 
 def test_reading_is_bounded(root: Path) -> None:
-    assert beneath.read_file(root, "folder/file.txt", 3) == b"con"
+    assert safe_paths.read_file(root, "folder/file.txt", 3) == b"con"
 
 
 OUTSIDE = [
@@ -62,9 +62,9 @@ OUTSIDE = [
 @pytest.mark.parametrize("path", OUTSIDE)
 def test_paths_that_lead_out_are_refused(root: Path, path: str) -> None:
     with pytest.raises(PathRefused):
-        beneath.read_file(root, path, 100)
+        safe_paths.read_file(root, path, 100)
     with pytest.raises(PathRefused):
-        beneath.write_file(root, path, b"x")
+        safe_paths.write_file(root, path, b"x")
     assert (root.parent / "outside.txt").read_text() == "s3cret"
     assert not (root.parent / "new.txt").exists()
 
@@ -72,12 +72,12 @@ def test_paths_that_lead_out_are_refused(root: Path, path: str) -> None:
 @pytest.mark.parametrize("path", ["loop", "loop/x", "folder/file.txt/x"])
 def test_paths_through_what_is_no_folder_are_refused(root: Path, path: str) -> None:
     with pytest.raises(PathRefused):
-        beneath.write_file(root, path, b"x")
+        safe_paths.write_file(root, path, b"x")
 
 
 def test_writing_makes_folders_and_replaces_content(root: Path) -> None:
-    beneath.write_file(root, "a/b/c.txt", b"long content")
-    beneath.write_file(root, "a/b/c.txt", b"short")
+    safe_paths.write_file(root, "a/b/c.txt", b"long content")
+    safe_paths.write_file(root, "a/b/c.txt", b"short")
 
     assert (root / "a/b/c.txt").read_bytes() == b"short"
 
@@ -86,28 +86,28 @@ def test_pipes_and_folders_are_not_files(root: Path) -> None:
     os.mkfifo(root / "pipe")
 
     with pytest.raises(PathRefused):
-        beneath.read_file(root, "pipe", 100)
+        safe_paths.read_file(root, "pipe", 100)
     with pytest.raises(PathRefused):
-        beneath.write_file(root, "pipe", b"x")
+        safe_paths.write_file(root, "pipe", b"x")
     with pytest.raises((PathRefused, IsADirectoryError)):
-        beneath.read_file(root, "folder", 100)
+        safe_paths.read_file(root, "folder", 100)
 
 
 def test_missing_file_is_not_found(root: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        beneath.read_file(root, "folder/nope", 100)
+        safe_paths.read_file(root, "folder/nope", 100)
 
 
 def test_folders_are_made_and_kept(root: Path) -> None:
-    beneath.make_folder(root, "folder")
-    beneath.make_folder(root, "x/y")
+    safe_paths.make_folder(root, "folder")
+    safe_paths.make_folder(root, "x/y")
 
     assert (root / "folder/file.txt").exists()
     assert (root / "x/y").is_dir()
     with pytest.raises(PathRefused):
-        beneath.make_folder(root, "folder/file.txt")
+        safe_paths.make_folder(root, "folder/file.txt")
     with pytest.raises(PathRefused):
-        beneath.make_folder(root, "parent/x")
+        safe_paths.make_folder(root, "parent/x")
 
 
 def test_swapping_a_folder_for_a_link_never_leads_out(root: Path) -> None:
@@ -130,7 +130,7 @@ def test_swapping_a_folder_for_a_link_never_leads_out(root: Path) -> None:
     try:
         for _ in range(2000):
             try:
-                beneath.write_file(root, "swap/file", b"x")
+                safe_paths.write_file(root, "swap/file", b"x")
             except (PathRefused, FileNotFoundError):
                 continue
     finally:

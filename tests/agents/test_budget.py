@@ -2,11 +2,11 @@
 
 import json
 
-from app.agents.budget import Budget
 from app.agents.errors import BudgetSpent
-from app.agents.execution import perform
-from app.agents.spending import Spent
-from app.agents.usage import UsageMeter
+from app.agents.execution.execution import perform
+from app.agents.session.budget import Budget
+from app.agents.session.spending import Spent
+from app.agents.session.usage import UsageMeter
 from tests.agents.conftest import Outcome, Runner, scripted_adapter
 
 SPEND = scripted_adapter("spend")

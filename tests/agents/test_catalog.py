@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.agents.adapter import Adapter, Wishes, WorkspaceAccess
-from app.agents.catalog import DEFAULT_ADAPTER, Catalog, load_catalog
+from app.agents.adapters.adapter import Adapter, Wishes, WorkspaceAccess
+from app.agents.adapters.catalog import DEFAULT_ADAPTER, Catalog, load_catalog
 from app.agents.errors import CatalogInvalid, UnknownAdapter
 
 LOW_TO_HIGH = ("low", "medium", "high")

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from app.agents.checking import check_given
 from app.agents.errors import OutputInvalid
-from app.agents.fair_places import TooManyWait
+from app.agents.workspace.output_check import check_given
+from app.fair_slots import QueueFull
 
 # One pattern that keeps Python's regular expressions busy for ever.
 SLOW = {"pattern": "^(a+)+$"}
@@ -18,7 +18,7 @@ async def test_slow_schemas_of_one_project_do_not_make_another_wait() -> None:
     try:
         await check_given("x", {"type": "string"}, project_id=2)
         assert not any(task.done() for task in slow)
-        with pytest.raises(TooManyWait):
+        with pytest.raises(QueueFull):
             await check_given("x", {}, project_id=1)
     finally:
         for task in slow:

@@ -11,20 +11,20 @@ from acp.helpers import text_block
 from acp.schema import PermissionOption
 from typing_extensions import override
 
-from app.agents.acp import Answer, Question
-from app.agents.adapter import Adapter
-from app.agents.budget import Budget, Spender
-from app.agents.conversation import Conversation, Manners
+from app.agents.adapters.adapter import Adapter
+from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentCancelled, AgentCrashed
-from app.agents.files import Attachment
-from app.agents.masking import Masker
-from app.agents.observer import Observer
-from app.agents.permissions import is_for_people, refuse
-from app.agents.steering import Command, Mailbox
-from app.agents.usage import UsageMeter
-from app.agents.working_time import WorkingTime
+from app.agents.session.budget import Budget, Spender
+from app.agents.session.commands import Command, Mailbox
+from app.agents.session.conversation import Conversation, Manners
+from app.agents.session.observer import Observer
+from app.agents.session.permissions import is_for_people, refuse
+from app.agents.session.run_clock import WorkingTime
+from app.agents.session.session import Answer, Question
+from app.agents.session.usage import UsageMeter
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
+from app.masking import Masker
 from tests.agents.conftest import CellMaker, eventually
 from tests.agents.test_acp import Stage
 

@@ -11,8 +11,8 @@ import pytest
 from typing_extensions import override
 
 from app.addresses import is_public
-from app.agents.domains import TRUSTED_DOMAINS, covers
-from app.agents.egress import HEAD_BYTES, Allowance, Egress, Outside, Service, Streams
+from app.agents.network.domains import TRUSTED_DOMAINS, covers
+from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Outside, Service, Streams
 
 PUBLIC = "93.184.216.34"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.network import NetworkRules
+from app.agents.network.network import NetworkRules
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents import escapes
 from tests.agents.conftest import Outcome, Runner, eventually, find_sandbox, processes_with

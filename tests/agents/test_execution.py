@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.agents.adapter import Adapter, FailureMark, HomeFile, ModeRule, WorkspaceAccess
-from app.agents.catalog import load_catalog
+from app.agents.adapters.adapter import Adapter, FailureMark, HomeFile, ModeRule, WorkspaceAccess
+from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import (
     AgentCrashed,
     AgentFailed,
@@ -20,7 +20,7 @@ from app.agents.errors import (
     OutputInvalid,
     SandboxUnavailable,
 )
-from app.agents.execution import perform
+from app.agents.execution.execution import perform
 from app.enums import SandboxKind
 from tests.agents.conftest import (
     PUSH_BRANCH,

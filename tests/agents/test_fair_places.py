@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.agents.fair_places import FairPlaces, TooManyWait
+from app.fair_slots import FairSlots, QueueFull
 from tests.support.waiting import next_round
 
 
@@ -14,7 +14,7 @@ async def settle() -> None:
 
 
 async def test_one_party_leaves_places_to_others_and_waits_with_a_bound() -> None:
-    places, inside, leave = FairPlaces(4, share=2, waiting=3), list[str](), asyncio.Event()
+    places, inside, leave = FairSlots(4, share=2, waiting=3), list[str](), asyncio.Event()
 
     async def visit(party: str) -> None:
         async with places.taken(party):
@@ -24,7 +24,7 @@ async def test_one_party_leaves_places_to_others_and_waits_with_a_bound() -> Non
     visits = [asyncio.create_task(visit("busy")) for _ in range(5)]
     await settle()
     assert inside == ["busy", "busy"]
-    with pytest.raises(TooManyWait):
+    with pytest.raises(QueueFull):
         await visit("busy")
     visits += [asyncio.create_task(visit(party)) for party in ("a", "b", "c")]
     await settle()
@@ -36,7 +36,7 @@ async def test_one_party_leaves_places_to_others_and_waits_with_a_bound() -> Non
 
 
 async def test_one_that_gives_up_waiting_leaves_nothing_behind() -> None:
-    places = FairPlaces(1, share=1, waiting=1)
+    places = FairSlots(1, share=1, waiting=1)
     async with places.taken("x"):
         waiting = asyncio.create_task(places.taken("x").__aenter__())
         await settle()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import BranchNotFound
-from app.agents.fetching import Source, look_up
-from app.agents.git import Git, Remote
+from app.agents.git.command import Git, Remote
+from app.agents.git.fetch import Source, look_up
 
 SHA = "1" * 40
 NAMES = [

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from app.agents import workspace
 from app.agents.errors import RepositoryError, WorkspaceBroken
-from app.agents.fetching import Source
-from app.agents.git import Remote
-from app.agents.repository import Author
-from app.agents.sandbox import Sandbox
-from app.agents.workspace import _GATHER, Collected, open_workspace
+from app.agents.git.command import Remote
+from app.agents.git.fetch import Source
+from app.agents.git.repository import Author
+from app.agents.sandbox.sandbox import Sandbox
+from app.agents.workspace import workspace
+from app.agents.workspace.workspace import _GATHER, Collected, open_workspace
 from tests.agents.conftest import PUSH_BRANCH, Cell, GitFolder, make_origin
 
 

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from app.agents.adapter import Adapter
-from app.agents.catalog import load_catalog
-from app.agents.inspection import inspect_agent
-from app.agents.installation import find_installed
-from app.agents.sandbox import Sandbox
+from app.agents.adapters.adapter import Adapter
+from app.agents.adapters.catalog import load_catalog
+from app.agents.adapters.installation import find_installed
+from app.agents.inspection.agents import inspect_agent
+from app.agents.sandbox.sandbox import Sandbox
 from tests.agents.conftest import scripted_adapter
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from app.agents import kept_session
-from app.agents.kept_session import KeptSession, keep_session, lay_session, pack, unpack
-from app.agents.masking import Masker
+from app.agents.workspace import kept_session
+from app.agents.workspace.kept_session import KeptSession, keep_session, lay_session, pack, unpack
+from app.masking import Masker
 from tests.agents.conftest import Outcome, Runner, remembering_adapter
 
 FOLDERS = (".remembering/sessions",)

@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from app.agents.askpass import Credential
-from app.agents.git import TOKEN_USER, Git, Remote
+from app.agents.git.askpass import Credential
+from app.agents.git.command import TOKEN_USER, Git, Remote
+from app.agents.git.mirrors import Mirrors
 from app.agents.lfs.blobs import committed_pointers
 from app.agents.lfs.large_files import LargeFiles, Transfer
 from app.agents.lfs.objects import Pointer
-from app.agents.mirrors import Mirrors
 from app.clients.http_client import create_http_client
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, make_origin
 from tests.support.github import CodeHostService, github_application

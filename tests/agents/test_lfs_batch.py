@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from app.agents.askpass import Credential
 from app.agents.errors import LargeFilesFailed
-from app.agents.git import TOKEN_USER, Remote
+from app.agents.git.askpass import Credential
+from app.agents.git.command import TOKEN_USER, Remote
 from app.agents.lfs.batch import BatchApi
 from app.agents.lfs.objects import ObjectFolder, Pointer
 from app.clients.http_client import create_http_client

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.blank import add_settings
-from app.agents.inside import OWN_PROGRAM, module_command
+from app.agents.git.plumbing import add_settings
 from app.agents.lfs.objects import ObjectFolder, Pointer
-from app.agents.sandbox import Confinement, Sandbox
+from app.agents.sandbox.sandbox import Confinement, Sandbox
 from app.enums import SandboxKind
+from app.processes.own_program import OWN_PROGRAM, module_command
 from tests.agents.conftest import Cell, GitFolder
 from tests.support.lfs import ATTRIBUTES, pointer_of
 

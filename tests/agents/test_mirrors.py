@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import RepositoryNotFound
-from app.agents.fetching import Base, Source
-from app.agents.git import Remote
-from app.agents.mirrors import Mirrors
-from app.agents.repository import Author
-from app.agents.workspace import Workspace, open_workspace
+from app.agents.git.command import Remote
+from app.agents.git.fetch import Base, Source
+from app.agents.git.mirrors import Mirrors
+from app.agents.git.repository import Author
+from app.agents.workspace.workspace import Workspace, open_workspace
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Runner, eventually, processes_with
 
 WORK = "```sh\ngit rev-list --count HEAD; cat file*.txt; echo x > x\n```"
@@ -246,9 +246,9 @@ async def test_resumed_work_starts_from_its_branch_and_moves_it(
 FETCHING_WORKER = """
 import asyncio, os, sys
 from pathlib import Path
-from app.agents.fetching import Base, Source
-from app.agents.git import Remote
-from app.agents.mirrors import Mirrors
+from app.agents.git.fetch import Base, Source
+from app.agents.git.command import Remote
+from app.agents.git.mirrors import Mirrors
 
 async def main():
     mirrors = Mirrors(Path(sys.argv[1]), os.environ, max_bytes=2**30)

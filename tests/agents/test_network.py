@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.adapter import ModelService
-from app.agents.egress import Service
+from app.agents.adapters.adapter import ModelService
 from app.agents.errors import SandboxUnavailable
-from app.agents.network import NetworkRules
+from app.agents.network.network import NetworkRules
+from app.agents.network.proxy import Service
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Outcome, Runner, find_sandbox
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from app.agents.budget import Budget
-from app.agents.catalog import load_catalog
+from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentCancelled, AgentFailed, BudgetSpent
-from app.agents.kept_session import unpack
-from app.agents.network import NetworkRules
-from app.agents.sandbox import Sandbox
-from app.agents.usage import UsageMeter
+from app.agents.network.network import NetworkRules
+from app.agents.sandbox.sandbox import Sandbox
+from app.agents.session.budget import Budget
+from app.agents.session.usage import UsageMeter
+from app.agents.workspace.kept_session import unpack
 from app.devstack.agents import USUAL_AGENTS
 from app.enums import AgentNetwork, CommandMethod
 from app.ids import new_hex_id

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.askpass import Credential
 from app.agents.errors import (
     BranchNotFound,
     PathRefused,
@@ -19,9 +18,10 @@ from app.agents.errors import (
     RepositoryNotFound,
     RepositoryUnreachable,
 )
-from app.agents.execution import perform
-from app.agents.git import Remote
-from app.agents.spawning import PLAIN_ENVIRONMENT
+from app.agents.execution.execution import perform
+from app.agents.git.askpass import Credential
+from app.agents.git.command import Remote
+from app.processes.spawning import PLAIN_ENVIRONMENT
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Runner, make_origin
 
 WORK = "```sh\necho x > x\n```"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.agents.inside import module_command
+from app.processes.own_program import module_command
 from tests.agents.conftest import eventually, processes_with
 
 

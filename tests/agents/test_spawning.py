@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.spawning import end_session, spawn, wait_for_end
+from app.processes.spawning import end_session, spawn, wait_for_end
 from tests.support.waiting import eventually, next_round
 
 PIPE = asyncio.subprocess.PIPE

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from app.agents.base.attachments import OUTPUT_PATH
 from app.agents.errors import OutputInvalid
-from app.agents.files import OUTPUT_PATH
-from app.agents.schema_check import check_output
-from app.agents.structured import output_instructions, read_output
+from app.agents.workspace.output import output_instructions, read_output
+from app.agents.workspace.schema_check import check_output
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from app.agents.fetching import Source
-from app.agents.git import Remote
-from app.agents.mirrors import Mirrors
-from app.agents.submodules import fetch_submodules, place_below
+from app.agents.git.command import Remote
+from app.agents.git.fetch import Source
+from app.agents.git.mirrors import Mirrors
+from app.agents.git.submodules import fetch_submodules, place_below
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner
 from tests.support.git_origins import Commit, submodule_files, write_origin
 

@@ -3,9 +3,9 @@
 import pytest
 from acp.schema import Usage
 
-from app.agents.budget import Budget
-from app.agents.spending import Spent
-from app.agents.usage import UsageMeter, usage_in_meta
+from app.agents.session.budget import Budget
+from app.agents.session.spending import Spent
+from app.agents.session.usage import UsageMeter, usage_in_meta
 
 TOOL_ENDED = {"sessionUpdate": "tool_call_update", "status": "completed"}
 

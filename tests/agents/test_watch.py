@@ -11,7 +11,6 @@ from typing import Any  # JSON
 
 import pytest
 
-from app.agents import workspace
 from app.agents.errors import (
     AgentOverLimit,
     AgentStopped,
@@ -19,8 +18,9 @@ from app.agents.errors import (
     SandboxUnavailable,
     WorkspaceBroken,
 )
-from app.agents.execution import perform
-from app.agents.watch import measure
+from app.agents.execution.execution import perform
+from app.agents.sandbox.limits import measure
+from app.agents.workspace import workspace
 from app.enums import SandboxKind
 from tests.agents.conftest import (
     Outcome,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.agents.working_time import MAX_WAITING, WorkingTime
+from app.agents.session.run_clock import MAX_WAITING, WorkingTime
 
 SHORT = timedelta(milliseconds=20)
 LONG = timedelta(hours=1)

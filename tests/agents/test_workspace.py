@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.workspace import open_workspace, reclaim
+from app.agents.workspace.workspace import open_workspace, reclaim
 from tests.agents.conftest import eventually
 from tests.support.waiting import next_round
 
@@ -80,7 +80,7 @@ async def test_reclaiming_removes_what_a_killed_worker_left(tmp_path: Path) -> N
     worker.write_text(
         "import asyncio, os, uuid\n"
         "from pathlib import Path\n"
-        "from app.agents.workspace import open_workspace\n"
+        "from app.agents.workspace.workspace import open_workspace\n"
         "async def main():\n"
         f"    async with open_workspace(Path({str(root)!r}), uuid.uuid4(), os.environ) as workspace:\n"
         "        (workspace.home / 'file').touch()\n"

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from app.agents.walls import Wall
+from app.agents.inspection.walls import Wall
 from tests.cli.conftest import Taskbeacon
 
 GHOST = """

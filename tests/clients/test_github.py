@@ -19,7 +19,7 @@ from app.clients.github import (
     NewPullRequest,
     PullRequest,
 )
-from app.services.host_patience import HostPatience
+from app.services.code_hosts.retry import HostPatience
 from tests.support.clients import socket_client
 from tests.support.clock import MovableClock
 from tests.support.github import Answer, CodeHostService, github_application

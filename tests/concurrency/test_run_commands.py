@@ -16,10 +16,10 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunCommand
 from app.schemas.run_commands import CommandIn
-from app.services import run_inbox
-from app.services.access import Principal, ProjectRef
-from app.services.run_commands import send_command
-from app.services.run_inbox import Attempt
+from app.services.access.visibility import Principal, ProjectRef
+from app.services.runs import inbox as run_inbox
+from app.services.runs.commands import send_command
+from app.services.runs.inbox import Attempt
 from tests.concurrency.races import race
 from tests.support.factories import make_project, make_run, make_task, make_user
 

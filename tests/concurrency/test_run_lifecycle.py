@@ -1,4 +1,4 @@
-"""The life of a run: every pair of statuses, and every race that services/run_lifecycle.py names, decided.
+"""The life of a run: every pair of statuses, and every race that services/runs/lifecycle.py names, decided.
 
 Each race is two real transactions: the second begins before the first commits and waits for its lock.
 """
@@ -15,7 +15,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.errors import StateRefused
 from app.models import Project, Run, Task, User
-from app.services import run_lifecycle
+from app.services.runs import lifecycle as run_lifecycle
 from tests.concurrency.races import race
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
@@ -251,7 +251,7 @@ class TestLapsedLease:
 
 
 class TestRaces:
-    """Named in the docstring of services/run_lifecycle.py."""
+    """Named in the docstring of services/runs/lifecycle.py."""
 
     async def test_claim_against_claim(self, sessions: SessionFactory, queued: Run) -> None:
         first, second = await race(

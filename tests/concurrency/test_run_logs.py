@@ -22,16 +22,10 @@ from app.db import (
     unit_of_work,
 )
 from app.models import Project, Run, RunLogState, User
-from app.services import run_log_writer
-from app.services.run_log_sending import open_log
-from app.services.run_log_writer import (
-    MAX_LOG_BYTES,
-    LogRef,
-    _within_limit,
-    append_lines,
-    encode_entries,
-)
-from app.services.store_patience import StorePatience
+from app.services.output import log_writer as run_log_writer
+from app.services.output.log_writer import MAX_LOG_BYTES, LogRef, _within_limit, append_lines, encode_entries
+from app.worker.run.log_recorder import open_log
+from app.worker.run.store_retry import StorePatience
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 from tests.support.fakes import RecordingEvents

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Project, Run, User
-from app.services import run_lifecycle, run_queue
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.views import queue as queue_view
 from tests.concurrency.races import race
 from tests.support.clock import MovableClock
 from tests.support.factories import make_project, make_run, make_task
@@ -146,7 +147,7 @@ class TestLimit:
 class TestPosition:
     async def positions(self, sessions: SessionFactory, runs: list[Run]) -> list[int | None]:
         async with sessions() as session:
-            rows = await session.execute(select(Run.id, run_queue.position().label("place")))
+            rows = await session.execute(select(Run.id, queue_view.position().label("place")))
             known: dict[UUID, int | None] = {row.id: row.place for row in rows}
         return [known[run.id] for run in runs]
 
@@ -166,5 +167,5 @@ class TestPosition:
     async def test_is_counted_up_to_a_bound(
         self, sessions: SessionFactory, line: MakeLine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(run_queue, "LAST_POSITION", 2)
+        monkeypatch.setattr(queue_view, "LAST_POSITION", 2)
         assert await self.positions(sessions, await line(4)) == [1, 2, 2, 2]

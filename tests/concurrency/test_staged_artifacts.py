@@ -18,7 +18,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.ids import new_hex_id
 from app.models import Project, Run, StagedArtifact, Task, User
-from app.services.artifact_rules import staged_key
+from app.services.storage_keys import staged_key
 from tests.support.factories import make_task
 from tests.support.uploads import upload_and_finalize
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, Task, TaskCount, User
-from app.services.task_counts import fold_counts
+from app.services.tasks.counts import fold_counts
 from tests.support.assertions import assert_page
 from tests.support.callers import bearer
 from tests.support.factories import make_key, make_task

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.config import Settings
 from app.models import Project, Run, SigningKey, Task, User
 from app.security import Cipher
-from app.services import connection_tokens
+from app.services.runs import tokens as connection_tokens
 from tests.support.factories import make_run, make_task
 
 

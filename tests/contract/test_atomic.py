@@ -25,9 +25,9 @@ from app.clock import utcnow
 from app.enums import RunStatus
 from app.ids import new_hex_id
 from app.models import Base, Project, Run, Task, User
-from app.services import integrations
-from app.services.process import ProcessContext
-from app.services.pushed_branches import Pushed, record_push
+from app.runtime import ProcessContext
+from app.services.accounts import integrations
+from app.services.code_hosts.pushed_branches import Pushed, record_push
 from tests.support.callers import bearer
 from tests.support.devices import expo_token, make_device, make_presence
 from tests.support.factories import (

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import CommandStatus, Environment, RunStatus
 from app.ids import new_id
 from app.models import Project, Run, RunCommand, Task, User
-from app.services.run_commands import MAX_OPEN
+from app.services.runs.commands import MAX_OPEN
 from tests.support.assertions import assert_invalid, assert_not_found, assert_permission_denied
 from tests.support.callers import Caller, CallerKind
 from tests.support.clock import MovableClock

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.agents.catalog import load_catalog
-from app.services.process import ProcessContext
+from app.agents.adapters.catalog import load_catalog
+from app.runtime import ProcessContext
 from tests.support.assertions import assert_invalid
 
 CATALOG = """

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.db import create_engine, create_session_factory
 from app.enums import OriginProduct
 from app.models import Run, Task
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
 from tests.support.assertions import (
     assert_error,
     assert_invalid,

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import Scope
 from app.models import Organization, Project, Run, Task, User
-from app.web.documentation import SECURITY_SCHEME_NAME
+from app.web.openapi.groups import SECURITY_SCHEME_NAME
 from tests.support.assertions import (
     assert_error,
     assert_invalid,

@@ -14,7 +14,7 @@ from app.clients.redis import create_redis
 from app.clock import utcnow
 from app.enums import Environment, RunStatus
 from app.models import Membership, Organization, Project, Task, User
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
 from tests.support.assertions import assert_not_found, assert_page
 from tests.support.callers import CallerKind, bearer
 from tests.support.factories import make_key, make_project, make_run, make_task, make_user

@@ -12,8 +12,8 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind, Platform
 from app.ids import new_id
 from app.models import Project, PushToken, Run, Task, User
-from app.services import notifications
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
+from app.services.notifications import dispatch as notifications
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page, assert_permission_denied
 from tests.support.callers import CallerKind, bearer
 from tests.support.clock import MovableClock

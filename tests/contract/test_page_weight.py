@@ -16,7 +16,7 @@ from app.api_limits import PAGE_BYTES
 from app.config import Settings
 from app.db import create_engine, create_session_factory
 from app.models import Project, Run, Task, User
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
 from tests.support.callers import Caller
 from tests.support.clients import socket_client
 from tests.support.factories import make_run, make_task

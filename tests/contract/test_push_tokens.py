@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from app.db import SessionFactory, unit_of_work
 from app.models import Presence, Project, PushToken, User
-from app.services.push_tokens import MAX_DEVICES
+from app.services.notifications.devices import MAX_DEVICES
 from tests.support.assertions import assert_error, assert_invalid, assert_permission_denied
 from tests.support.callers import CallerKind, bearer
 from tests.support.clock import MovableClock

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from app.cli.protocol import StreamingProtocol
 from app.main import create_app
 from app.models import Project, Run, Task
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
 from tests.support.assertions import assert_error
 from tests.support.callers import Caller
 from tests.support.clients import in_process_client

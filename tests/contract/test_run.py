@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.queue import ArqQueue
 from app.models import Run, Task
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
 from tests.support.assertions import assert_page
 from tests.support.clock import MovableClock
 from tests.support.fakes import QueuedJob, RecordingQueue

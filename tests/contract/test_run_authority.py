@@ -29,9 +29,9 @@ from app.clock import utcnow
 from app.enums import OriginProduct, RunStatus, Scope
 from app.ids import new_hex_id, new_id
 from app.models import Membership, Project, Run, RunCredential, SandboxEnvironment, Task, User
-from app.services import integrations
-from app.services.process import ProcessContext
-from app.services.pushed_branches import Pushed, record_push
+from app.runtime import ProcessContext
+from app.services.accounts import integrations
+from app.services.code_hosts.pushed_branches import Pushed, record_push
 from tests.support.assertions import concerning
 from tests.support.callers import bearer
 from tests.support.factories import (

@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives import serialization
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents import checking
+from app.agents.workspace import output_check as checking
 from app.config import Settings
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.ids import new_id
 from app.models import Project, Run, SigningKey, Task, User
 from app.security import Cipher
-from app.services.connection_tokens import AUDIENCE
+from app.services.runs.tokens import AUDIENCE
 from tests.support.assertions import assert_invalid, assert_not_found, assert_permission_denied
 from tests.support.callers import Caller, CallerKind
 from tests.support.clock import MovableClock

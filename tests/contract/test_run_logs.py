@@ -14,7 +14,7 @@ from app.clients.s3 import S3Store
 from app.config import Settings
 from app.ids import new_id
 from app.models import Run, Task
-from app.services.artifact_rules import log_key
+from app.services.storage_keys import log_key
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.callers import CallerKind
 from tests.support.clients import socket_client

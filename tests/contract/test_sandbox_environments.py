@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.domains import TRUSTED_DOMAINS
+from app.agents.network.domains import TRUSTED_DOMAINS
 from app.config import Settings
 from app.models import Project, Run, SandboxEnvironment, User
 from app.security import Cipher

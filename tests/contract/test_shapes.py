@@ -13,7 +13,7 @@ from app.clients.object_store import LOG_TAGS
 from app.clients.s3 import S3Store
 from app.enums import Environment, OriginProduct, RunStatus
 from app.models import Project, Run, Task, User
-from app.services.artifact_rules import log_key
+from app.services.storage_keys import log_key
 from tests.support.assertions import assert_page
 from tests.support.clients import socket_client
 from tests.support.clock import MovableClock

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import create_redis
 from app.models import Project, Run, Task, User
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
 from tests.support.assertions import assert_error, assert_permission_denied, concerning
 from tests.support.callers import CallerKind, bearer
 from tests.support.clock import MovableClock

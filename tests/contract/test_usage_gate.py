@@ -16,7 +16,7 @@ from app.config import Settings
 from app.db import SessionFactory
 from app.enums import Environment, LimitType, RunStatus
 from app.models import Run, StagedArtifact, Task, User
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
 from app.services.usage_gates import Limit, UsageGate, UsageGateInvalid, open_gates
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.factories import make_run

@@ -11,8 +11,8 @@ from app.devstack.errors import DevstackError
 from app.devstack.home import Home
 from app.devstack.new_account import make_account
 from app.models import User
-from app.services.access import CURRENT_PROJECT, authenticate
-from app.services.accounts import deactivate_user
+from app.services.access.visibility import CURRENT_PROJECT, authenticate
+from app.services.accounts.accounts import deactivate_user
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.catalog import load_catalog
+from app.agents.adapters.catalog import load_catalog
 from app.devstack.agents import USUAL_AGENTS, install_agents
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError

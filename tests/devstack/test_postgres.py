@@ -16,7 +16,7 @@ TWICE = """
 import asyncio, os, signal, sys
 from pathlib import Path
 import asyncpg
-from app.devstack import postgres
+from app.devstack.servers import postgres
 from app.devstack.home import Home
 from app.devstack.processes import Supervisor
 
@@ -92,7 +92,7 @@ def test_ordinary_user_needs_no_detour(tmp_path: Path) -> None:
 def test_missing_binaries_are_a_clear_error() -> None:
     source = textwrap.dedent("""
         import importlib.util
-        from app.devstack import postgres
+        from app.devstack.servers import postgres
         from app.devstack.errors import DevstackError
 
         importlib.util.find_spec = lambda name: None

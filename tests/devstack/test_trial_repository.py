@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.devstack.errors import DevstackError
-from app.devstack.trial_repository import TrialRepository
+from app.devstack.trial.repository import TrialRepository
 from tests.devstack.launchers import clean_environment
 
 

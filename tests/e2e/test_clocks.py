@@ -16,7 +16,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run
-from app.services.run_recovery import recover_runs
+from app.services.runs.recovery import recover_runs
 from tests.support.callers import bearer
 from tests.support.clients import socket_client
 from tests.support.factories import make_key, make_project, make_user

@@ -12,7 +12,7 @@ from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Notification
-from app.services.notification_delivery import BATCH, CLAIM
+from app.services.notifications.delivery import BATCH, CLAIM
 from app.worker.context import PUSH_LANES
 from tests.support.devices import make_many_pending
 from tests.support.factories import make_project, make_task, make_user

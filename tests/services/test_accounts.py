@@ -13,8 +13,8 @@ from app.errors import AuthenticationFailed, InvalidInput, NotFound
 from app.ids import new_id
 from app.models import ApiKey, Membership, Organization, Project, Task, TaskCounter, User
 from app.models.tasks import EVERYONE
-from app.services import accounts
-from app.services.access import authenticate
+from app.services.access.visibility import authenticate
+from app.services.accounts import accounts
 from tests.support.factories import make_key, make_organization, make_project, make_task, make_user
 
 UNKNOWN_ID = 2**62

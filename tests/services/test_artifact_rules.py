@@ -8,14 +8,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.enums import ArtifactType
-from app.services import artifact_rules
-from app.services.artifact_rules import (
-    content_disposition,
+from app.services.artifacts.rules import content_disposition, size_error
+from app.services.storage_keys import (
     is_run_path,
     is_staged_path,
+    owner_of_key,
     run_artifact_key,
     safe_name,
-    size_error,
     staged_key,
 )
 
@@ -109,7 +108,7 @@ def test_keys_stay_below_their_prefix_and_are_accepted_back(name: str) -> None:
     assert len(staged.encode()) <= 1024
     assert is_staged_path(staged, PROJECT, TASK, artifact_id=ID)
     assert is_run_path(on_run, PROJECT, TASK, RUN, artifact_id=ID)
-    assert artifact_rules.owner_of_key(staged) == (PROJECT, TASK)
+    assert owner_of_key(staged) == (PROJECT, TASK)
 
 
 @given(NAMES, st.one_of(st.just(ID), NAMES))

@@ -15,8 +15,8 @@ from app.db import SessionFactory
 from app.enums import RunStatus
 from app.ids import new_hex_id, new_id
 from app.models import Project, Run, StagedArtifact, Task, User
-from app.services.artifact_rules import log_key, run_artifact_key, staged_key
-from app.services.artifact_sweep import DELETED_LIFETIME, Reason, sweep_artifacts, write_lifecycle
+from app.services.artifacts.sweep import DELETED_LIFETIME, Reason, sweep_artifacts, write_lifecycle
+from app.services.storage_keys import log_key, run_artifact_key, staged_key
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 

@@ -4,7 +4,7 @@ import pytest
 
 from app.clients.redis import RedisClient
 from app.ids import new_hex_id
-from app.services.budgets import Budget, Budgets
+from app.services.rate_limits import Budget, Budgets
 
 MINUTE = [Budget(60, 480)]
 # The start of a window.

@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.errors import AuthenticationFailed
 from app.models import ApiKey, Membership, Project, User
-from app.services import access, accounts, api_keys
-from app.services.access import Principal
-from app.services.caller_cache import LIFETIME_SECONDS, CallerCache
+from app.services.access import visibility as access
+from app.services.access.cache import LIFETIME_SECONDS, CallerCache
+from app.services.access.visibility import Principal
+from app.services.accounts import accounts, api_keys
 from tests.support.factories import make_key, make_user
 from tests.support.queries import recorded
 

@@ -6,7 +6,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.config import Settings
 from app.errors import InvalidInput, NotFound
 from app.security import Cipher
-from app.services.integrations import create_integration, create_signal_report, create_user_integration
+from app.services.accounts.integrations import (
+    create_integration,
+    create_signal_report,
+    create_user_integration,
+)
 from tests.support.factories import make_project, make_user
 
 

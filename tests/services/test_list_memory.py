@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.services.list_memory import Remembered
+from app.services.tasks.list_memory import Remembered
 from tests.support.waiting import next_round
 
 

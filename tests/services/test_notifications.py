@@ -38,10 +38,11 @@ from app.models import (
     TaskMute,
     User,
 )
-from app.services import notifications, run_lifecycle
-from app.services.notifications import COOLDOWNS, message_body
-from app.services.presence import TIME_TO_LIVE
-from app.services.push_tokens import hash_token
+from app.services.notifications import dispatch as notifications
+from app.services.notifications.devices import hash_token
+from app.services.notifications.dispatch import COOLDOWNS, message_body
+from app.services.notifications.presence import TIME_TO_LIVE
+from app.services.runs import lifecycle as run_lifecycle
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, make_device, make_presence, notifications_of
 from tests.support.factories import make_organization, make_project, make_run, make_task, make_user

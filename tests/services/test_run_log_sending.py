@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from app.services.run_log_sending import RunLog
-from app.services.store_patience import StorePatience
+from app.worker.run.log_recorder import RunLog
+from app.worker.run.store_retry import StorePatience
 
 
 def entry(number: int) -> dict[str, Any]:

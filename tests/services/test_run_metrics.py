@@ -12,8 +12,8 @@ from app.clients.run_events import RunEvents
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Project, Run, Task, User
-from app.services import run_lifecycle
-from app.services.run_metrics import measure_queue
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.metrics import measure_queue
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 

@@ -13,8 +13,8 @@ from app.clients.s3 import S3Store
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Project, Run, Task, User
-from app.services.run_lifecycle import LEASE, MAX_ATTEMPTS, claim
-from app.services.run_recovery import recover_runs
+from app.services.runs.lifecycle import LEASE, MAX_ATTEMPTS, claim
+from app.services.runs.recovery import recover_runs
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 from tests.support.fakes import RecordingQueue

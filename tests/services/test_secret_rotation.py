@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import SessionFactory
 from app.models import Integration, SandboxEnvironment
 from app.security import Cipher
-from app.services.secret_rotation import encrypted_columns, rotate_secrets
+from app.services.accounts.secret_rotation import encrypted_columns, rotate_secrets
 from tests.support.factories import make_project, make_sandbox_environment
 
 OLD, NEW = SecretStr("old" * 12), SecretStr("new" * 12)

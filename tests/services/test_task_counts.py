@@ -12,7 +12,7 @@ from app.db import SessionFactory
 from app.enums import RunStatus
 from app.models import Project, Run, Task, TaskCount, User
 from app.models.tasks import EVERYONE
-from app.services.task_counts import fold_counts, tasks_counted, version
+from app.services.tasks.counts import fold_counts, tasks_counted, version
 from tests.support.factories import make_project, make_run, make_task, make_user
 
 Counted = Callable[[User], Awaitable[dict[tuple[bool, bool], int]]]

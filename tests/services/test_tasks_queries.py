@@ -16,7 +16,7 @@ from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
 from app.main import create_app
 from app.models import Project, User
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
 from tests.fixtures.database import Databases
 from tests.support.assertions import assert_page
 from tests.support.callers import Caller, CallerKind, Cast, bearer, make_cast

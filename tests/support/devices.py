@@ -11,8 +11,8 @@ from app.db import SessionFactory
 from app.enums import NotificationDecision, NotificationKind, Platform
 from app.ids import new_hex_id, new_id
 from app.models import Notification, Presence, PushToken, Task, User
-from app.services.presence import TIME_TO_LIVE
-from app.services.push_tokens import hash_token
+from app.services.notifications.devices import hash_token
+from app.services.notifications.presence import TIME_TO_LIVE
 
 __all__ = [
     "expo_token",

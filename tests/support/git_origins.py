@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.agents.blank import add_settings, make_repository
+from app.agents.git.plumbing import add_settings, make_repository
 
 __all__ = ["Commit", "submodule_files", "write_commits", "write_origin"]
 

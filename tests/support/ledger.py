@@ -14,7 +14,7 @@ from app.clients.run_events import MAX_EVENTS, EventKind, read_events
 from app.clients.s3 import S3Store
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Run, RunLogState, Task
-from app.services.artifact_rules import log_key
+from app.services.storage_keys import log_key
 from tests.support.push import PushService
 from tests.support.site import ARTIFACT, PATCHED, Site
 from tests.support.waiting import eventually

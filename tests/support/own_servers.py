@@ -8,9 +8,9 @@ from pathlib import Path
 
 from app.config import Settings
 from app.devstack.home import Home
-from app.devstack.postgres import Postgres
 from app.devstack.processes import Supervisor
-from app.devstack.valkey import Valkey
+from app.devstack.servers.postgres import Postgres
+from app.devstack.servers.valkey import Valkey
 from app.services.schema_upgrade import upgrade_schema
 
 __all__ = ["OwnServer", "OwnServers", "own_servers"]

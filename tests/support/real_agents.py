@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.catalog import load_catalog
+from app.agents.adapters.catalog import load_catalog
+from app.agents.adapters.installation import find_installed
 from app.agents.errors import AgentNotInstalled
-from app.agents.installation import find_installed
 from app.config import Settings
 from app.devstack.agents import USUAL_AGENTS
 

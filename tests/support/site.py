@@ -18,9 +18,9 @@ from app.config import Settings
 from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Project, Run, User
-from app.services import run_lifecycle
-from app.services.artifact_rules import log_key
 from app.services.jobs import announce_change, enqueue_run
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.storage_keys import log_key
 from tests.support.callers import bearer
 from tests.support.clients import socket_client
 from tests.support.factories import make_key, make_run, make_task

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.catalog import load_catalog
+from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import SandboxUnavailable
-from app.agents.sandbox import Sandbox
-from app.agents.spawning import PLAIN_ENVIRONMENT
+from app.agents.sandbox.sandbox import Sandbox
 from app.enums import SandboxKind
+from app.processes.spawning import PLAIN_ENVIRONMENT
 from tests.agents.conftest import Cell, CellMaker, Runner, eventually, find_sandbox, scripted_adapter
 
 MARK = "of-a-stranger"

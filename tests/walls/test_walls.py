@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.sandbox import Sandbox
-from app.agents.seccomp import system_call_filter
-from app.agents.wall_trial import ATTEMPTS, CHANGE_MODES
-from app.agents.walls import try_walls
+from app.agents.inspection.wall_trial import ATTEMPTS, CHANGE_MODES
+from app.agents.inspection.walls import try_walls
+from app.agents.sandbox.sandbox import Sandbox
+from app.agents.sandbox.seccomp import system_call_filter
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import CellMaker, find_sandbox
 

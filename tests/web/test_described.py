@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from app.config import Settings
 from app.main import create_app
 from app.web.answers import Json
-from app.web.openapi import describe_routes, install_openapi
+from app.web.openapi.document import describe_routes, install_openapi
 from app.web.routes import PlannedRoute
 
 

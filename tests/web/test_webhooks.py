@@ -18,11 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import RunStatus
 from app.ids import new_hex_id
 from app.models import Integration, Project, Run, Task, User
-from app.services import integrations
-from app.services.process import ProcessContext
-from app.services.pushed_branches import Pushed, record_push
+from app.runtime import ProcessContext
+from app.services.accounts import integrations
+from app.services.code_hosts.pushed_branches import Pushed, record_push
+from app.services.code_hosts.webhook_events import read_failed_check
 from app.services.usage_gates import Limit
-from app.services.webhook_events import read_failed_check
 from tests.support.assertions import assert_error, assert_permission_denied
 from tests.support.factories import make_run, make_task
 from tests.support.fakes import RecordingQueue

@@ -10,8 +10,8 @@ from typing import Any
 
 from app.db import unit_of_work
 from app.models import Integration, Run, UserIntegration
-from app.services import integrations
-from app.services.artifact_rules import log_key
+from app.services.accounts import integrations
+from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.factories import make_run

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from app.agents import workspace
+from app.agents.workspace import workspace
 from app.clients.run_changes import publish_change
 from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
 from app.ids import new_id
 from app.models import Run
-from app.services import run_lifecycle
-from app.services.artifact_rules import log_key
 from app.services.jobs import announce_change
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.lease import Lease
+from app.worker.run.lease import Lease
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
 

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import PushedBranch, RunCredential
-from app.services import run_credentials
-from app.services.integrations import AppInstallation
+from app.services.accounts.integrations import AppInstallation
+from app.services.runs import credentials as run_credentials
 from tests.support.github import Answer
 from tests.support.keys import rsa_key, rsa_pem
 from tests.support.lfs import ATTRIBUTES, pointer_of

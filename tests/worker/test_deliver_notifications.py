@@ -16,8 +16,8 @@ from app.clients.push import PushSender
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task, User
-from app.services.notification_delivery import BATCH, CLAIM, LEASE
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
+from app.services.notifications.delivery import BATCH, CLAIM, LEASE
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
 from app.worker.jobs.fetch_receipts import fetch_due

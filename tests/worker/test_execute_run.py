@@ -9,7 +9,7 @@ from sqlalchemy import update
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
-from app.services.artifact_rules import log_key
+from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.waiting import eventually

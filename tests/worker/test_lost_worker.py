@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from app.agents.mirrors import Mirrors
+from app.agents.git.mirrors import Mirrors
 from app.clock import utcnow
 from app.config import Settings
 from app.db import DatabaseUnavailable, create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run
-from app.services import run_lifecycle, store_patience
-from app.services.artifact_rules import log_key
-from app.services.run_recovery import recover_runs
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.recovery import recover_runs
+from app.services.storage_keys import log_key
 from app.worker import retries
 from app.worker.jobs.execute_run import execute_run
+from app.worker.run import store_retry as store_patience
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.outage import behind, interruptible
 from tests.support.waiting import eventually

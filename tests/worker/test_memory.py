@@ -4,13 +4,13 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from app.agents.adapter import Adapter
-from app.agents.catalog import Catalog, load_catalog
+from app.agents.adapters.adapter import Adapter
+from app.agents.adapters.catalog import Catalog, load_catalog
 from app.db import unit_of_work
 from app.models import Run
-from app.services.artifact_rules import log_key, session_key
-from app.services.run_memory import earlier_runs, recall
+from app.services.storage_keys import log_key, session_key
 from app.worker.jobs.execute_run import execute_run
+from app.worker.run.memory import earlier_runs, recall
 from tests.agents.conftest import remembering_adapter, scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.support.factories import make_run

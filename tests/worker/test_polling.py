@@ -11,17 +11,17 @@ from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 from arq.worker import func
 
-from app.agents.uninterrupted import uninterrupted
 from app.clients.queue import ArqQueue, decode_job, encode_job
 from app.clients.redis import RedisClient, create_pool
 from app.clients.run_changes import RunChanges
 from app.config import Settings
 from app.enums import RunStatus
 from app.services.jobs import enqueue_run
+from app.shielded import shielded
 from app.worker import polling
 from app.worker.main import create_worker
-from app.worker.places import Places
 from app.worker.polling import ResilientWorker, RunWorker
+from app.worker.slots import Places
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot
@@ -275,7 +275,7 @@ async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_an
             await answer.wait()
             finished.append(ctx["job_id"])
 
-        await uninterrupted(finish(), told=lambda: told.append(ctx["job_id"]))
+        await shielded(finish(), told=lambda: told.append(ctx["job_id"]))
 
     async def are_begun() -> bool:
         return begun == {"hold:cancelled", "hold:waiting"}

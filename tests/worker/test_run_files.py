@@ -8,7 +8,8 @@ from app.enums import ArtifactType, RunStatus
 from app.ids import new_hex_id
 from app.models import Run
 from app.schemas.runs import ArtifactOut
-from app.services.artifact_rules import log_key, staged_key, tags
+from app.services.artifacts.rules import tags
+from app.services.storage_keys import log_key, staged_key
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.clients import socket_client

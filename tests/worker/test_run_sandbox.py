@@ -5,18 +5,18 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import delete, update
 
-from app.agents.domains import TRUSTED_DOMAINS
-from app.agents.egress import Service
 from app.agents.errors import EnvironmentUnavailable
+from app.agents.network.domains import TRUSTED_DOMAINS
+from app.agents.network.proxy import Service
 from app.config import Settings
 from app.db import unit_of_work
 from app.enums import NetworkAccessLevel, RunStatus
 from app.ids import new_id
 from app.models import Run, SandboxEnvironment
 from app.security import Cipher
-from app.services.artifact_rules import log_key
-from app.services.run_sandbox import RunSandbox
+from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
+from app.worker.run.sandbox import RunSandbox
 from tests.fixtures.worker import Workshop
 from tests.support.factories import make_sandbox_environment
 

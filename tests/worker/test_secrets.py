@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from app.enums import RunStatus
-from app.services.artifact_rules import log_key
+from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually

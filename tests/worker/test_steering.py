@@ -15,9 +15,10 @@ from app.enums import CommandStatus, NotificationDecision, NotificationKind, Run
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run
-from app.services import run_inbox, run_lifecycle
 from app.services.jobs import DELIVER_NOTIFICATIONS, announce_change
-from app.services.run_recovery import recover_runs
+from app.services.runs import inbox as run_inbox
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.recovery import recover_runs
 from tests.fixtures.worker import Workshop
 from tests.support.devices import make_device, notifications_of
 from tests.support.waiting import eventually

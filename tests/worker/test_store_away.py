@@ -11,10 +11,11 @@ from app.clients.s3 import S3Store
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
-from app.services import run_lifecycle, store_patience
-from app.services.artifact_rules import log_key
 from app.services.jobs import announce_change
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
+from app.worker.run import store_retry as store_patience
 from tests.fixtures.worker import Workshop
 from tests.support.outage import Interruptible, interruptible
 from tests.support.waiting import eventually

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
-from app.agents.catalog import Catalog, load_catalog
+from app.agents.adapters.catalog import Catalog, load_catalog
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
-from app.services.artifact_rules import log_key
-from app.services.run_usage import spent_by_others
-from app.worker import usage_notes
+from app.services.runs.usage import spent_by_others
+from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
+from app.worker.run import usage as usage_notes
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.support.factories import make_run

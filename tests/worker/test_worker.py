@@ -11,8 +11,8 @@ from app.db import unit_of_work
 from app.enums import RunStatus
 from app.main import create_app
 from app.models import Run, Task
-from app.services.process import ProcessContext
-from app.services.run_recovery import recover_runs
+from app.runtime import ProcessContext
+from app.services.runs.recovery import recover_runs
 from app.worker.main import create_worker
 from tests.fixtures.worker import Workshop
 from tests.support.callers import CallerKind, make_caller

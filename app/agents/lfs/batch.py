@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from app.addresses import is_public
 from app.agents.errors import LargeFilesFailed
-from app.agents.git import Remote
+from app.agents.git.command import Remote
 from app.agents.lfs.blocks import blocks_of, take_in
 from app.agents.lfs.hosts import ObjectHost, Take, not_fetched, not_stored
 from app.agents.lfs.objects import BLOCK, ObjectFolder, Pointer

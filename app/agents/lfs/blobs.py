@@ -6,7 +6,7 @@ from datetime import timedelta
 from io import BytesIO
 
 from app.agents.errors import RepositoryError
-from app.agents.git import Git, Result
+from app.agents.git.command import Git, Result
 from app.agents.lfs.objects import LONGEST_POINTER, Pointer
 
 __all__ = ["Entry", "checked_out_pointers", "committed_pointers"]

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import BinaryIO
 
 from app.agents.lfs.objects import BLOCK, ObjectFolder, Pointer
-from app.agents.uninterrupted import uninterrupted
+from app.shielded import shielded
 
 __all__ = ["blocks_of", "take_in"]
 
@@ -29,5 +29,5 @@ async def take_in(blocks: AsyncIterator[bytes], pointer: Pointer, folder: Object
         if draft.pointer != pointer:
             return False
         # It makes folders, which must not come back behind whoever removes them when the run has ended.
-        await uninterrupted(asyncio.to_thread(draft.keep))
+        await shielded(asyncio.to_thread(draft.keep))
     return True

@@ -15,20 +15,20 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from app.agents.beneath import open_file, read_file
-from app.agents.blank import add_settings
-from app.agents.confinement import SandboxPolicy
+from app.agents.base.safe_paths import open_file, read_file
 from app.agents.errors import LargeFilesFailed, PathRefused, RepositoryError
-from app.agents.fetching import TRANSFER
-from app.agents.git import Git, Remote
-from app.agents.inside import OWN_PROGRAM, module_command
+from app.agents.git.command import Git, Remote
+from app.agents.git.fetch import TRANSFER
+from app.agents.git.plumbing import add_settings
 from app.agents.lfs.batch import BatchApi
 from app.agents.lfs.blobs import Entry, checked_out_pointers, committed_pointers
 from app.agents.lfs.blocks import blocks_of, take_in
 from app.agents.lfs.folder import FolderHost
 from app.agents.lfs.hosts import ObjectHost, not_stored
 from app.agents.lfs.objects import ObjectFolder, Pointer
-from app.agents.streams import last_lines
+from app.agents.sandbox.policy import SandboxPolicy
+from app.processes.own_program import OWN_PROGRAM, module_command
+from app.processes.reading import last_lines
 
 __all__ = ["LargeFiles", "Transfer", "uses_lfs"]
 

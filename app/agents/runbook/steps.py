@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import assert_never
 
-from app.agents import beneath
+from app.agents.base import safe_paths
+from app.agents.base.attachments import OUTPUT_PATH
 from app.agents.errors import PathRefused
-from app.agents.files import OUTPUT_PATH
 from app.agents.runbook.line import Client, text_block
 from app.agents.runbook.parser import ApplyPatch, Ask, Output, Say, Script, Step, WriteFile
 from app.agents.runbook.programs import Ended, run_program
 from app.agents.runbook.tool_calls import ToolCall
 from app.agents.runbook.turn import Turn
-from app.agents.streams import last_lines
 from app.ids import new_hex_id
+from app.processes.reading import last_lines
 
 __all__ = ["Execution", "StepFailed"]
 
@@ -122,7 +122,7 @@ class Execution:
         call = ToolCall(self._client)
         call.start(title, "edit", {"path": path})
         try:
-            beneath.write_file(self._work, path, text.encode(errors="replace"))
+            safe_paths.write_file(self._work, path, text.encode(errors="replace"))
         except (PathRefused, OSError) as error:
             call.end(str(error), failed=True)
             raise StepFailed(f"{name} could not write the file. {error}") from None

@@ -6,7 +6,7 @@ import click
 
 from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
 from app.models import Project
-from app.services import accounts
+from app.services.accounts import accounts
 
 __all__ = [
     "add_member",

@@ -6,8 +6,8 @@ import click
 
 from app.cli.admin.transaction import ROW_ID, Answer, Transaction, Upkeep, transactional, upkeep
 from app.security import Cipher
-from app.services import integrations, secret_rotation
-from app.services.integrations import AppInstallation
+from app.services.accounts import integrations, secret_rotation
+from app.services.accounts.integrations import AppInstallation
 
 __all__ = ["create_integration", "create_signal_report", "create_user_integration", "rotate_secrets"]
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import click
 
 from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
-from app.services import inventory
+from app.services.accounts import inventory
 
 __all__ = [
     "list_integrations",

@@ -7,7 +7,7 @@ import click
 
 from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
 from app.enums import Scope
-from app.services import api_keys
+from app.services.accounts import api_keys
 
 __all__ = ["create_key", "revoke_key"]
 

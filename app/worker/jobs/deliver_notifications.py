@@ -6,12 +6,12 @@ from typing import Any
 
 import structlog
 
-from app.agents.uninterrupted import uninterrupted
 from app.clients.deadline import Deadline
 from app.clients.push import TryLater
 from app.db import unit_of_work
-from app.services import notification_delivery as delivery
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
+from app.services.notifications import delivery
+from app.shielded import shielded
 from app.worker.context import PUSH_LANES, worker_context
 from app.worker.retries import until_database_answers
 
@@ -52,7 +52,7 @@ async def _lane(process: ProcessContext, lanes: asyncio.Semaphore, more: asyncio
         async with lanes:
             deadline = Deadline(delivery.SEND_WITHIN.total_seconds())
             work = _claim_send_settle(process, deadline, more)
-            taken, is_last = await uninterrupted(work, told=deadline.expire)
+            taken, is_last = await shielded(work, told=deadline.expire)
         total += taken
     return total
 

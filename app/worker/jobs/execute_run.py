@@ -16,37 +16,37 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.agents.errors import AgentError, AgentStopped
-from app.agents.execution import RunResult, perform
-from app.agents.kept_session import KeptSession
-from app.agents.uninterrupted import uninterrupted
-from app.agents.usage import UsageMeter
+from app.agents.execution.execution import RunResult, perform
+from app.agents.session.usage import UsageMeter
+from app.agents.workspace.kept_session import KeptSession
 from app.clients.object_store import ObjectStoreUnavailable
 from app.db import DatabaseUnavailable, unit_of_work
 from app.enums import RunStatus
-from app.services import run_lifecycle
-from app.services.code_hosts import HostAccess, is_member_still
+from app.services.code_hosts.credentials import HostAccess, is_member_still
+from app.services.code_hosts.pull_requests import Outcome, open_pull_request
+from app.services.code_hosts.pushed_branches import record_push
 from app.services.jobs import ask_for_next, request_delivery, request_run, withdraw_run
-from app.services.pull_requests import Outcome, open_pull_request
-from app.services.pushed_branches import record_push
-from app.services.run_events import own_entry
-from app.services.run_execution import UNEXPECTED, Ending, Orders, ending_of, read_orders
-from app.services.run_files import (
+from app.services.output.events import own_entry
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.usage import USAGE
+from app.shielded import shielded
+from app.worker.context import WorkerContext, worker_context
+from app.worker.retries import until_database_answers
+from app.worker.run.files import (
     AttachmentUnavailable,
     Exchange,
     fetch_attachments,
     open_exchange,
     store_artifacts,
 )
-from app.services.run_log_sending import RunLog, open_log
-from app.services.run_memory import recall
-from app.services.run_sessions import fetch_session, store_session
-from app.services.run_usage import USAGE
-from app.services.store_patience import StorePatience
-from app.worker.context import WorkerContext, worker_context
-from app.worker.inbox import Inbox
-from app.worker.lease import Lease, LeaseLost, new_owner
-from app.worker.retries import until_database_answers
-from app.worker.usage_notes import noting_usage
+from app.worker.run.inbox import Inbox
+from app.worker.run.lease import Lease, LeaseLost, new_owner
+from app.worker.run.log_recorder import RunLog, open_log
+from app.worker.run.memory import recall
+from app.worker.run.orders import UNEXPECTED, Ending, Orders, ending_of, read_orders
+from app.worker.run.sessions import fetch_session, store_session
+from app.worker.run.store_retry import StorePatience
+from app.worker.run.usage import noting_usage
 
 __all__ = ["execute_run"]
 
@@ -85,7 +85,7 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
     except LeaseLost:
         log.warning("run.lease_lost")
     except asyncio.CancelledError:
-        await uninterrupted(_hand_back(worker, claimed, owner))
+        await shielded(_hand_back(worker, claimed, owner))
         raise
     if worker.process.settings.project_concurrency:
         # One that waits because of the limit has no job any more.

@@ -8,8 +8,8 @@ import structlog
 from app.clients.push import PushUnavailable
 from app.db import unit_of_work
 from app.enums import Platform
-from app.services import notification_receipts as receipts
-from app.services.process import ProcessContext
+from app.runtime import ProcessContext
+from app.services.notifications import receipts
 from app.worker.context import worker_context
 
 __all__ = ["fetch_due", "fetch_receipts"]

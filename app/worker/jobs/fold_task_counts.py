@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from app.db import unit_of_work
-from app.services.task_counts import FOLDED_AT_ONCE, fold_counts
+from app.services.tasks.counts import FOLDED_AT_ONCE, fold_counts
 from app.worker.context import worker_context
 
 __all__ = ["fold_task_counts"]

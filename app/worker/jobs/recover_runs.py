@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.services.run_recovery import recover_runs as recover
+from app.services.runs.recovery import recover_runs as recover
 from app.worker.context import worker_context
 
 __all__ = ["recover_runs"]

@@ -6,8 +6,8 @@ from typing import Any
 import structlog
 
 from app.clients.object_store import ObjectStoreUnavailable
-from app.services.artifact_sweep import sweep_artifacts as sweep
-from app.services.artifact_sweep import write_lifecycle
+from app.services.artifacts.sweep import sweep_artifacts as sweep
+from app.services.artifacts.sweep import write_lifecycle
 from app.worker.context import worker_context
 
 __all__ = ["sweep_artifacts"]

@@ -6,8 +6,8 @@ from typing import Any
 import structlog
 
 from app.db import unit_of_work
-from app.services.run_credentials import sweep_tokens
-from app.services.webhooks import sweep_deliveries
+from app.services.code_hosts.webhooks import sweep_deliveries
+from app.services.runs.credentials import sweep_tokens
 from app.worker.context import worker_context
 
 __all__ = ["sweep_code_hosts"]

@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from app.db import unit_of_work
-from app.services import run_event_ids
+from app.services.output import event_ids as run_event_ids
 from app.worker.context import worker_context
 
 __all__ = ["sweep_event_ids"]

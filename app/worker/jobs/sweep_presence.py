@@ -6,8 +6,8 @@ from typing import Any
 import structlog
 
 from app.db import unit_of_work
-from app.services.notification_receipts import sweep_history
-from app.services.presence import sweep_expired
+from app.services.notifications.presence import sweep_expired
+from app.services.notifications.receipts import sweep_history
 from app.worker.context import worker_context
 
 __all__ = ["sweep_presence"]

@@ -15,7 +15,7 @@ from app.api_limits import EVENT_LINE_BYTES, EVENT_LINES
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import Membership, SigningKey, Task, User
-from app.services.connection_tokens import AUDIENCE
+from app.services.runs.tokens import AUDIENCE
 from tests.support.assertions import assert_error, assert_not_found
 from tests.support.callers import Caller, bearer
 from tests.support.clock import MovableClock

@@ -18,10 +18,10 @@ from app.clients.s3 import S3Store
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import Run, RunEventId, RunLogState
-from app.services import run_ingest
-from app.services.run_event_ids import sweep_event_ids
-from app.services.run_recovery import recover_runs
-from app.services.run_usage import spent_by_others
+from app.services.output import ingest as run_ingest
+from app.services.output.event_ids import sweep_event_ids
+from app.services.runs.recovery import recover_runs
+from app.services.runs.usage import spent_by_others
 from tests.contract.streams.test_event_stream import Agent, line, told_to
 from tests.support.clock import MovableClock
 from tests.support.fakes import RecordingQueue

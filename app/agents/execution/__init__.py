@@ -1,0 +1,1 @@
+"""Performs a run: prepare, converse, collect and push."""

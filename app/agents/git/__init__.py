@@ -1,0 +1,1 @@
+"""Git for the worker: fetch, mirror, submodules and push."""

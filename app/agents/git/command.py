@@ -1,0 +1,255 @@
+"""Runs git in the worker, outside the sandbox, on repositories that no agent can write to.
+
+No configuration but ours, no hooks, no prompts, no program named by a repository; bounded output, time and memory.
+Credentials reach the one command that needs them through askpass.py: never its arguments or environment, never a
+configuration file, never a message.
+"""
+
+import asyncio
+import base64
+import os
+import shutil
+from asyncio.subprocess import Process
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from app.agents.errors import RepositoryError, RepositoryUnreachable
+from app.agents.git.askpass import NOTHING_LENT, Credential, Loan, lend
+from app.processes.reading import last_lines, read_bounded
+from app.processes.spawning import end_session, spawn
+
+__all__ = ["BIG_FILE", "TOKEN_USER", "Git", "Remote", "Result", "settings_environment"]
+
+# More than forty times its size is what git takes to compare a file of empty lines.
+BIG_FILE = "4m"
+# With this name GitHub takes any kind of token as the password.
+TOKEN_USER = "x-access-token"  # noqa: S105 - a name, not a secret
+
+_OUTPUT_LIMIT = 8 * 2**20
+_COMPLAINT_LIMIT = 16 * 2**10
+_KIB = 2**10
+# Of each program that git is made of: a repository chooses how large what they hold at a time is.
+_MEMORY = 2**30
+# The limit is on git from its first moment, and on all that it starts.
+_LIMITED = 'ulimit -d "$0" && exec git "$@"'
+# How a worker reaches its remotes: proxies, certificates, an ssh agent. Nothing else is passed on.
+_PASSED = (
+    "PATH",
+    "HOME",
+    "SSH_AUTH_SOCK",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "GIT_SSL_CAINFO",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+_SETTINGS = (
+    ("core.hooksPath", os.devnull),
+    ("core.fsmonitor", "false"),
+    ("core.attributesFile", os.devnull),
+    ("core.excludesFile", os.devnull),
+    ("core.quotePath", "false"),
+    ("credential.helper", ""),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("init.defaultBranch", "main"),
+    ("submodule.recurse", "false"),
+    ("fetch.recurseSubmodules", "false"),
+    ("push.recurseSubmodules", "no"),
+    ("advice.detachedHead", "false"),
+    ("protocol.allow", "never"),
+    ("protocol.https.allow", "always"),
+    ("protocol.http.allow", "always"),
+    ("protocol.ssh.allow", "always"),
+    ("protocol.git.allow", "always"),
+    ("protocol.file.allow", "always"),
+    ("http.lowSpeedLimit", "1000"),
+    ("http.lowSpeedTime", "60"),
+    # What is larger is no text, is not compared with other files to be sent, and passes through in pieces.
+    ("core.bigFileThreshold", BIG_FILE),
+    # Each thread has memory of its own, and a large machine has many.
+    ("pack.threads", "2"),
+    ("pack.windowMemory", "64m"),
+)
+_FIXED = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=20",
+    "LC_ALL": "C.UTF-8",
+    "LANGUAGE": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a git command ended."""
+
+    code: int
+    output: bytes
+    complaint: str
+    truncated: bool = False
+
+    def text(self) -> str:
+        """Return the output as text, without the last line's end."""
+        return self.output.decode(errors="replace").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A clone URL taken apart: what may be shown, and what may not."""
+
+    url: str
+    credential: Credential | None = None
+
+    @classmethod
+    def parse(cls, url: str) -> "Remote":
+        """Split the credential off an http(s) URL; any other URL has none that we could use."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+            return cls(url)
+        userinfo, _, host = parts.netloc.rpartition("@")
+        user, _, password = userinfo.partition(":")
+        bare = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
+        return cls(bare, Credential(unquote(user), unquote(password)))
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: what the credential is for."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def is_http(self) -> bool:
+        """Whether a credential can be used here."""
+        return urlsplit(self.url).scheme in ("http", "https")
+
+    def loan(self) -> AbstractContextManager[Loan]:
+        """Return what lends the credential to a git command; nothing where there is none."""
+        if self.credential is None or not self.is_http:
+            return nullcontext(NOTHING_LENT)
+        return lend(self.credential, self.origin)
+
+    def redact(self, text: str) -> str:
+        """Return a text without this remote's credential, in the forms in which a host could send it back."""
+        if self.credential is None:
+            return text
+        user, password = self.credential.user, self.credential.password
+        header = base64.b64encode(f"{user}:{password}".encode()).decode()
+        for secret in (header, password, quote(password, safe=""), user):
+            if secret and secret != TOKEN_USER:
+                text = text.replace(secret, "[redacted]")
+        return text
+
+
+def settings_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return settings as the environment variables that git reads them from."""
+    environment = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for index, (key, value) in enumerate(settings):
+        environment[f"GIT_CONFIG_KEY_{index}"] = key
+        environment[f"GIT_CONFIG_VALUE_{index}"] = value
+    return environment
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """Git for one repository folder."""
+
+    folder: Path
+    environment: Mapping[str, str]  # the worker's, to take proxies and the like from
+
+    async def run(
+        self,
+        *arguments: str,
+        timeout: timedelta,  # noqa: ASYNC109 - a limit of the command, not of the caller's patience
+        remote: Remote | None = None,
+        limit: int = _OUTPUT_LIMIT,
+        text: bytes = b"",
+        held: Sequence[int] = (),
+        memory: int = _MEMORY,
+    ) -> Result:
+        """Run git and return how it ended; output beyond `limit` ends it and marks the result as truncated.
+
+        Args:
+            arguments: the command.
+            timeout: how long it may take.
+            remote: the host that it speaks to, whose credential it may ask for.
+            limit: bytes of output.
+            text: its input.
+            held: locks that it holds as long as it lives, should this worker be killed.
+            memory: bytes that each of its programs may have; one that wants more fails.
+
+        Raises:
+            RepositoryUnreachable: time is up.
+            RepositoryError: there is no git.
+
+        """
+        environment = self._environment()
+        if shutil.which("git", path=environment.get("PATH")) is None:
+            raise RepositoryError("git is not installed on this worker.")
+        with remote.loan() if remote else nullcontext(NOTHING_LENT) as loan:
+            process = await spawn(
+                *("/bin/sh", "-c", _LIMITED, str(memory // _KIB), *arguments),
+                cwd=self.folder,
+                env={**environment, **loan.variables},
+                stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+                pass_fds=(*loan.descriptors, *held),
+            )
+        try:
+            async with asyncio.timeout(timeout.total_seconds()):
+                result = await _collect(process, limit, text)
+        except TimeoutError:
+            place = f" ({remote.url})" if remote else ""
+            seconds = int(timeout.total_seconds())
+            raise RepositoryUnreachable(f"git {arguments[0]} took over {seconds} s{place}.") from None
+        finally:
+            await end_session(process)
+        return result
+
+    async def output(self, *arguments: str, timeout: timedelta) -> str:  # noqa: ASYNC109 - as in run
+        """Run a local git command that must succeed and return its output. Raises RepositoryError."""
+        result = await self.run(*arguments, timeout=timeout)
+        if result.code != 0:
+            raise RepositoryError(f"git {arguments[0]} failed: {last_lines(result.complaint)}")
+        return result.text()
+
+    def _environment(self) -> dict[str, str]:
+        passed = {name: self.environment[name] for name in _PASSED if name in self.environment}
+        return {**passed, **_FIXED, **settings_environment(_SETTINGS)}
+
+
+async def _collect(process: Process, limit: int, text: bytes) -> Result:
+    def stop() -> None:
+        with suppress(ProcessLookupError):
+            process.kill()
+
+    (output, truncated), (complaint, _), _ = await asyncio.gather(
+        read_bounded(process.stdout, limit, stop),
+        read_bounded(process.stderr, _COMPLAINT_LIMIT),
+        _write(process.stdin, text),
+    )
+    code = await process.wait()
+    return Result(code, output, complaint.decode(errors="replace"), truncated=truncated)
+
+
+async def _write(stream: asyncio.StreamWriter | None, text: bytes) -> None:
+    if stream is None:
+        return
+    with suppress(ConnectionError):
+        if not stream.is_closing():
+            stream.write(text)
+            await stream.drain()
+    stream.close()

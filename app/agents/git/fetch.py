@@ -1,0 +1,217 @@
+"""Reads from an origin: what is there, and a branch of it into a bare repository of ours.
+
+Whoever asks proves with the look-up that their credential may read the repository; what a mirror holds of it
+(mirrors.py) is used only after that.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NoReturn
+
+from app.agents.errors import (
+    BranchNotFound,
+    RepositoryAccessDenied,
+    RepositoryError,
+    RepositoryNotFound,
+    RepositoryUnreachable,
+)
+from app.agents.git.command import Git, Remote, Result
+from app.agents.git.plumbing import read_ref
+from app.processes.reading import last_lines
+
+__all__ = ["TRANSFER", "Base", "Source", "fetch", "look_up", "refuse"]
+
+TRANSFER = timedelta(minutes=20)
+_LOCAL = timedelta(minutes=5)
+_LOOK_UP = timedelta(minutes=1)
+
+# git would like to ask somebody for credentials; hosts also answer like this for what does not exist.
+_ASKED = re.compile(r"could not read (?:Username|Password)|terminal prompts disabled")
+# In the order in which they are looked for, in what git says in English.
+_COMPLAINTS: tuple[tuple[re.Pattern[str], type[RepositoryError], str], ...] = (
+    (
+        _ASKED,
+        RepositoryNotFound,
+        "The repository {url} does not exist, or needs credentials that this service does not have.",
+    ),
+    (
+        re.compile(r"Authentication failed|Permission denied|returned error: 40[13]|Invalid username"),
+        RepositoryAccessDenied,
+        "The repository {url} refused the service's credentials.",
+    ),
+    (
+        re.compile(
+            r"repository .*not found|does not appear to be a git repository|returned error: 404"
+            r"|does not exist|not exported",
+            re.IGNORECASE,
+        ),
+        RepositoryNotFound,
+        "The repository {url} does not exist, or is not visible to this service.",
+    ),
+    (
+        re.compile(
+            r"Could not resolve|Connection refused|Failed to connect|Couldn't connect|timed out|unable to connect"
+            r"|Network is unreachable|No route to host|returned error: 5\d\d|Empty reply|hung up unexpectedly",
+            re.IGNORECASE,
+        ),
+        RepositoryUnreachable,
+        "The host of the repository {url} cannot be reached.",
+    ),
+)
+
+# What no name of a ref holds, begins with or ends with.
+_NO_NAME = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^-|\.$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What is cloned, and how much of it."""
+
+    remote: Remote
+    branch: str | None = None  # None: the default branch
+    resumes: bool = False  # goes on with the push branch, where the origin has it
+    depth: int = 0  # commits of history; 0 = all
+    filter: str = ""  # of a partial clone: which files of the history are left out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """Where the work starts; no commit at all in an empty repository."""
+
+    branch: str | None = None  # what the work is to go into
+    start: str | None = (
+        None  # the branch that it starts from: that one, or the push branch that is gone on with
+    )
+    sha: str | None = None
+    leftover: str = ""  # where the push branch is, from an earlier attempt or run
+
+
+async def look_up(git: Git, source: Source, push_branch: str) -> Base:
+    """Return where the work starts, as the origin says now. Raises a RepositoryError that says what is wrong."""
+    remote, branch = source.remote, source.branch
+    if branch is not None and not _is_branch_name(branch):
+        raise BranchNotFound(f"The repository {remote.url} has no branch '{branch}'.")
+    heads, default = await _list_heads(git, remote, branch, push_branch)
+    leftover = heads.get(f"refs/heads/{push_branch}", "")
+    chosen = branch or default
+    if source.resumes and leftover:
+        return Base(branch=chosen, start=push_branch, sha=leftover, leftover=leftover)
+    sha = heads.get(f"refs/heads/{chosen}") if branch else heads.get("HEAD")
+    if sha is None or chosen is None:
+        if branch is not None:
+            raise BranchNotFound(f"The repository {remote.url} has no branch '{branch}'.")
+        await _require_empty(git, remote)
+        return Base(leftover=leftover)
+    return Base(branch=chosen, start=chosen, sha=sha, leftover=leftover)
+
+
+async def fetch(git: Git, source: Source, start: str, *, held: Sequence[int] = ()) -> str:
+    """Fetch a branch into a bare repository and return its commit; of a partial clone also the commit's files.
+
+    Args:
+        git: on the repository.
+        source: where from, and how much.
+        start: the branch.
+        held: locks that git keeps, should this worker be killed.
+
+    Raises:
+        RepositoryError: it could not be fetched.
+
+    """
+    options = ["--depth", str(source.depth)] if source.depth else []
+    place = source.remote.url
+    if source.filter:
+        options += ["--filter", source.filter]
+        place = "origin"
+        await git.output("config", "remote.origin.url", source.remote.url, timeout=_LOCAL)
+    ref = f"refs/heads/{start}"
+    result = await git.run(
+        *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *options, "--", place, f"+{ref}:{ref}"),
+        timeout=TRANSFER,
+        remote=source.remote,
+        held=held,
+    )
+    if result.code != 0:
+        refuse(result, source.remote, "could not be fetched")
+    sha = read_ref(git.folder, ref) or await git.output("rev-parse", ref, timeout=_LOCAL)
+    if source.filter:
+        await _fetch_files(git, source.remote, sha, held)
+    return sha
+
+
+async def _fetch_files(git: Git, remote: Remote, sha: str, held: Sequence[int]) -> None:
+    """Fetch the files of one commit that a filter has left out: nobody can do that later, without the credential."""
+    listed = await git.run(
+        "rev-list", "--objects", "--no-object-names", "--missing=print", "--max-count=1", sha, timeout=_LOCAL
+    )
+    missing = [line[1:] for line in listed.output.split() if line.startswith(b"?")]
+    if listed.code != 0 or listed.truncated:
+        raise RepositoryError("The files of a partial clone cannot be listed: are there too many?")
+    if not missing:
+        return
+    result = await git.run(
+        *("-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"),
+        *("--filter=blob:none", "--stdin", "--", "origin"),
+        timeout=TRANSFER,
+        remote=remote,
+        text=b"\n".join(missing) + b"\n",
+        held=held,
+    )
+    if result.code != 0:
+        refuse(result, remote, "could not be fetched")
+
+
+async def _list_heads(
+    git: Git, remote: Remote, branch: str | None, push_branch: str
+) -> tuple[dict[str, str], str | None]:
+    """Return the commits of HEAD and of the branches asked for, and the name of the default branch."""
+    wanted = ["HEAD", *(f"refs/heads/{name}" for name in (branch, push_branch) if name)]
+    result = await git.run(
+        "ls-remote", "--symref", "--", remote.url, *wanted, timeout=_LOOK_UP, remote=remote
+    )
+    if result.code != 0:
+        refuse(result, remote, "cannot be read")
+    heads: dict[str, str] = {}
+    default = None
+    for line in result.output.decode(errors="replace").splitlines():
+        value, _, name = line.partition("\t")
+        if value.startswith("ref: ") and name == "HEAD":
+            named = value.removeprefix("ref: refs/heads/")
+            # What a host calls its default branch becomes the name of a file here.
+            default = named if _is_branch_name(named) else None
+        elif name in wanted:
+            heads[name] = value
+    return heads, default
+
+
+def _is_branch_name(name: str) -> bool:
+    """Tell whether git takes a name for that of a branch (git-check-ref-format); it would be a program for each run."""
+    parts = name.split("/")
+    return not _NO_NAME.search(name) and not any(
+        not part or part.startswith(".") or part.endswith(".lock") for part in parts
+    )
+
+
+async def _require_empty(git: Git, remote: Remote) -> None:
+    result = await git.run(
+        "ls-remote", "--heads", "--", remote.url, timeout=_LOOK_UP, remote=remote, limit=1000
+    )
+    if result.output:
+        raise BranchNotFound(
+            f"The repository {remote.url} has no usable default branch: name the branch to start from."
+        )
+
+
+def refuse(
+    result: Result, remote: Remote, what: str, otherwise: type[RepositoryError] = RepositoryError
+) -> NoReturn:
+    """Raise the error that fits what git said."""
+    if remote.credential is not None and _ASKED.search(result.complaint):
+        raise RepositoryAccessDenied(f"The repository {remote.url} refused the service's credentials.")
+    for pattern, error, message in _COMPLAINTS:
+        if pattern.search(result.complaint):
+            raise error(message.format(url=remote.url))
+    said = remote.redact(last_lines(result.complaint))
+    raise otherwise(f"The repository {remote.url} {what}: {said}")

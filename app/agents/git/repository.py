@@ -1,0 +1,286 @@
+"""The worker's own repository of a run: fetched from the origin, pushed back to it, never shown to the agent.
+
+The agent works in a clone of it and owns that clone, `.git` included; it may turn its configuration, hooks,
+filters, alternates or nested repositories into traps. So no git of the worker ever opens that clone or its work
+tree: the agent's commits come back as a bundle (see workspace.py), which is data and can only be fetched from.
+Chosen over reading the clone with defensive settings, because `git add` and `git status` start a git *inside* a
+nested repository, with its configuration, and strip every setting that could have forbidden it.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from app.agents.errors import PushRejected, RepositoryError, RepositoryUnreachable, WorkspaceBroken
+from app.agents.git.command import Git, Remote, Result
+from app.agents.git.fetch import TRANSFER, Base, Source, fetch, look_up, refuse
+from app.agents.git.mirrors import Loan
+from app.agents.git.plumbing import add_settings, make_repository, read_ref, write_ref
+from app.processes.reading import last_lines, read_bounded
+from app.processes.spawning import end_session, spawn
+
+__all__ = ["COLLECTED", "Author", "Changes", "Repository"]
+
+# The branch of the scratch repository.
+COLLECTED = "result"
+
+_LOCAL = timedelta(minutes=5)
+_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+_RESULT_REF = "refs/taskbeacon/result"
+_MOST_FILES = 5000
+_LONGEST_PATH = 1000
+_PATCH_LIMIT = 10 * 2**20
+_COMPARING = timedelta(minutes=1)
+_COMPARING_MEMORY = 512 * 2**20
+_NO_PATCH = "The patch is left out: comparing what the agent changed takes too much memory or time."
+_LARGE = 4 * 2**20
+_NO_LARGE_FILES = "Files over 4 MiB are left out of the patch: with them it takes too much memory or time."
+# Of arguments; the kernel takes more.
+_LONGEST_LIST = 100_000
+_COMPLAINT_LIMIT = 16 * 2**10
+_PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who signs a commit."""
+
+    name: str = "Taskbeacon"
+    email: str = "taskbeacon@users.noreply.localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differs between the base and the result."""
+
+    files: list[str]
+    patch: bytes
+    truncated: bool
+    left_out: str = ""  # why it is not all there
+
+
+class Repository:
+    """A bare repository that only the worker touches."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self._git = Git(folder, environment)
+        self._loan: Loan | None = None
+        self._origin_of_partial: str | None = None
+
+    def create(self) -> None:
+        """Make the empty repository."""
+        self.folder.mkdir(mode=0o700)
+        make_repository(self.folder)
+
+    async def look_up(self, source: Source, push_branch: str) -> Base:
+        """Return where the work starts. Raises a RepositoryError that says what is wrong."""
+        return await look_up(self._git, source, push_branch)
+
+    async def fetch(self, source: Source, base: Base) -> Base:
+        """Fetch the branch that the work starts from; return the base with the commit that it has by now."""
+        if base.start is None:
+            return base
+        self._origin_of_partial = source.remote.url if source.filter else None
+        return replace(base, sha=await fetch(self._git, source, base.start))
+
+    async def borrow(self, loan: Loan, source: Source, base: Base) -> Base:
+        """Have the branch that the work starts from by reading the objects of a mirror."""
+        assert base.start is not None
+        _borrow(self.folder, loan.objects, loan.shallow)
+        self._loan = loan
+        if source.filter:
+            self._origin_of_partial = source.remote.url
+            await _mark_partial(self._git, source.remote.url)
+        write_ref(self.folder, f"refs/heads/{base.start}", loan.sha)
+        return replace(base, sha=loan.sha)
+
+    async def check_out(
+        self, work: Path, base: Base, branch: str, source: Source | None, author: Author
+    ) -> None:
+        """Give the agent a clone of its own, on a new branch: all it can write to there is its own."""
+        git_folder = work / ".git"
+        make_repository(git_folder, branch=branch, is_bare=False)
+        if source is not None:
+            fetched = ("fetch", "+refs/heads/*:refs/remotes/origin/*")
+            add_settings(git_folder, ('remote "origin"', (("url", source.remote.url), fetched)))
+            if base.sha is not None:
+                await self._check_out(Git(work, self._git.environment), base, branch, source)
+        add_settings(git_folder, ("user", (("name", author.name), ("email", author.email))))
+        _exclude_own_folder(git_folder)
+
+    async def _check_out(self, where: Git, base: Base, branch: str, source: Source) -> None:
+        git_folder, sha = where.folder / ".git", str(base.sha)
+        if self._loan is not None:
+            _borrow(git_folder, self._loan.objects, self._loan.shallow)
+        else:
+            await _copy_objects(self.folder, git_folder)
+        if source.filter:
+            await _mark_partial(where, source.remote.url)
+        for ref in (f"refs/remotes/origin/{base.start}", f"refs/heads/{base.start}"):
+            write_ref(git_folder, ref, sha)
+        # Unless forced, git says that all is well where it could not read a file: the work would delete it.
+        checkout = ("checkout", "--quiet", "--force", "--no-track", "-B", branch, sha)
+        await where.output(*checkout, timeout=TRANSFER)
+
+    async def make_collection(self, folder: Path, base: str | None) -> None:
+        """Make the scratch repository that gathers the agent's work: it reads our objects, and writes its own.
+
+        Its HEAD is a branch that starts at the commit `base`, if there is one.
+        """
+        make_repository(folder, branch=COLLECTED)
+        if base is not None:
+            write_ref(folder, f"refs/heads/{COLLECTED}", base)
+        shallow = self.folder / "shallow"
+        _borrow(folder, self.folder / "objects", shallow.read_bytes() if shallow.exists() else b"")
+        if self._origin_of_partial is not None:
+            await _mark_partial(Git(folder, self._git.environment), self._origin_of_partial)
+        _exclude_own_folder(folder)
+
+    async def has(self, sha: str) -> bool:
+        """Return whether a commit is here already."""
+        return (await self._git.run("cat-file", "-e", f"{sha}^{{commit}}", timeout=_LOCAL)).code == 0
+
+    async def import_bundle(self, bundle: Path, ref: str) -> str | None:
+        """Take in commits that an agent made, refusing malformed objects; return the last. Raises WorkspaceBroken."""
+        check = ("-c", "fetch.fsckObjects=true")
+        refspec = f"+{ref}:{_RESULT_REF}"
+        result = await self._git.run(
+            *check, "fetch", "--quiet", "--no-tags", "--", str(bundle), refspec, timeout=_LOCAL
+        )
+        if result.code != 0:
+            raise WorkspaceBroken(f"The agent's commits cannot be read: {last_lines(result.complaint)}")
+        return read_ref(self.folder, _RESULT_REF)
+
+    async def changes(self, base: str | None, head: str) -> Changes:
+        """Return the files and the patch between two commits, both bounded; what cannot be told is left out."""
+        between = (base or _EMPTY_TREE, head)
+        names = await self._compare("--name-only", "--no-renames", "-z", *between)
+        if names is None:
+            return Changes([], b"", truncated=False, left_out=_NO_PATCH)
+        paths = names.output.decode(errors="replace").split("\0")[:-1]
+        files = [path[:_LONGEST_PATH] for path in paths[:_MOST_FILES]]
+        if patch := await self._compare("--binary", "--full-index", *between):
+            return _changes(files, patch)
+        large = await self._large_files(between)
+        if large and (rest := await self._compare("--binary", "--full-index", *between, "--", ".", *large)):
+            return replace(_changes(files, rest), left_out=_NO_LARGE_FILES)
+        return Changes(files, b"", truncated=False, left_out=_NO_PATCH)
+
+    async def _large_files(self, between: tuple[str, str]) -> list[str]:
+        """Return what leaves large files out of a comparison; nothing if there are more than can be named."""
+        raw = await self._compare("--raw", "--no-renames", "--no-abbrev", "-z", *between)
+        fields = raw.output.decode(errors="surrogateescape").split("\0")[:-1] if raw else []
+        changed = [(entry.split()[2:4], path) for entry, path in zip(fields[::2], fields[1::2], strict=False)]
+        wanted = "".join(f"{blob}\n" for blobs, _ in changed for blob in blobs).encode()
+        told = await self._git.run("cat-file", "--batch-check=%(objectsize)", timeout=_COMPARING, text=wanted)
+        sizes = [int(size) if size.isdigit() else 0 for size in told.text().splitlines()]
+        large = [
+            f":(exclude,literal){path}"
+            for (_, path), *both in zip(changed, sizes[::2], sizes[1::2], strict=False)
+            if max(both) > _LARGE
+        ]
+        return large if len("".join(large)) < _LONGEST_LIST else []
+
+    async def _compare(self, *arguments: str) -> Result | None:
+        """Return what `git diff` says; None if it cannot within its limits of memory and time."""
+        try:
+            result = await self._git.run(
+                *("diff", "--no-color", "--no-ext-diff", "--no-textconv", *arguments),
+                timeout=_COMPARING,
+                limit=_PATCH_LIMIT,
+                memory=_COMPARING_MEMORY,
+            )
+        except RepositoryUnreachable:
+            return None
+        return result if result.code == 0 or result.truncated else None
+
+    async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
+        """Push a commit as the branch of this work. Raises PushRejected or another RepositoryError.
+
+        Repeatable: the branch of an earlier attempt or run is moved if nobody has touched it since this one began.
+        """
+        ref = f"refs/heads/{branch}"
+        if branch == base.branch:
+            raise PushRejected(
+                f"The branch '{branch}' is the one the work started from; it is never pushed to."
+            )
+        result = await self._git.run(
+            "push",
+            "--porcelain",
+            "--no-verify",
+            f"--force-with-lease={ref}:{base.leftover}",
+            "--",
+            remote.url,
+            f"{head}:{ref}",
+            timeout=TRANSFER,
+            remote=remote,
+        )
+        if result.code == 0:
+            return
+        refusal = re.search(r"^!\t\S+\t(.+)$", result.output.decode(errors="replace"), re.MULTILINE)
+        if refusal is None:
+            refuse(result, remote, f"did not take the branch '{branch}'", PushRejected)
+        said = remote.redact(last_lines(result.complaint))
+        raise PushRejected(f"{remote.url} did not take the branch '{branch}': {refusal[1]}\n{said}")
+
+
+def _changes(files: list[str], patch: Result) -> Changes:
+    content = patch.output
+    if patch.truncated:
+        content = content[: content.rfind(b"\n") + 1] + _PATCH_CUT % _PATCH_LIMIT
+    return Changes(files, content, truncated=patch.truncated)
+
+
+def _exclude_own_folder(git_folder: Path) -> None:
+    """Have a repository pass over `.taskbeacon/`, whatever its own .gitignore says of it or not."""
+    exclude = git_folder / "info/exclude"
+    exclude.parent.mkdir(exist_ok=True)
+    exclude.write_text("/.taskbeacon/\n")
+
+
+def _borrow(git_folder: Path, objects: Path, shallow: bytes) -> None:
+    """Have a repository read objects that lie elsewhere; `shallow` says where the history ends there."""
+    alternates = git_folder / "objects/info/alternates"
+    alternates.parent.mkdir(parents=True, exist_ok=True)
+    alternates.write_text(f"{objects}\n")
+    if shallow:
+        (git_folder / "shallow").write_bytes(shallow)
+
+
+async def _copy_objects(repository: Path, git_folder: Path) -> None:
+    """Have a repository hold what another holds; nothing is shared between them."""
+    shallow = repository / "shallow"
+    if shallow.exists():
+        (git_folder / "shallow").write_bytes(shallow.read_bytes())
+    # By a program, which can be ended: it may be a lot.
+    process = await spawn(
+        *("cp", "-R", "--", f"{repository}/objects/.", str(git_folder / "objects")),
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(TRANSFER.total_seconds()):
+            complaint, _ = await read_bounded(process.stderr, _COMPLAINT_LIMIT)
+            code = await process.wait()
+    except TimeoutError:
+        raise RepositoryError(f"Copying the clone took over {TRANSFER.total_seconds():.0f} s.") from None
+    finally:
+        await end_session(process)
+    if code != 0:
+        raise RepositoryError(f"The clone cannot be copied: {last_lines(complaint.decode(errors='replace'))}")
+
+
+async def _mark_partial(git: Git, url: str) -> None:
+    """Have a repository know that files of the history are missing on purpose."""
+    for key, value in (
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.url", url),
+        ("remote.origin.promisor", "true"),
+    ):
+        await git.output("config", key, value, timeout=_LOCAL)

@@ -1,0 +1,1 @@
+"""Finds out which agents answer and which walls hold on this machine."""

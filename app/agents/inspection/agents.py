@@ -1,0 +1,101 @@
+"""Looks at the agents of a machine: which are there, and which answer a handshake in the sandbox.
+
+Asks no model anything and needs no key.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from acp.schema import InitializeResponse
+
+from app.agents.adapters.adapter import Adapter, Wishes
+from app.agents.adapters.installation import Installed, find_installed
+from app.agents.errors import AgentError, AgentNotInstalled
+from app.agents.sandbox.policy import Confinement
+from app.agents.sandbox.sandbox import Sandbox, confined_environment
+from app.agents.session.session import AgentSession, Answer, Question
+from app.agents.session.transport import LINE_LIMIT, Message
+from app.enums import AgentNetwork
+from app.shielded import shielded
+
+__all__ = ["Finding", "inspect_agent"]
+
+_HANDSHAKE_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What was found of one agent."""
+
+    name: str
+    program: str | None = None  # None: not installed
+    version: str | None = None  # as the agent says
+    answers: bool = False
+    problem: str | None = None  # why it is not there, or does not answer
+
+
+async def inspect_agent(
+    adapter: Adapter, sandbox: Sandbox, environment: Mapping[str, str], agents: Path | None
+) -> Finding:
+    """Find an agent and shake hands with it, within half a minute; `agents` is the folder of `make agents`."""
+    try:
+        installed = find_installed(adapter, environment, agents)
+    except AgentNotInstalled as error:
+        return Finding(name=adapter.name, problem=error.message)
+    found = Finding(name=adapter.name, program=installed.program)
+    try:
+        async with asyncio.timeout(_HANDSHAKE_SECONDS):
+            answer = await _shake_hands(adapter, installed, sandbox, environment)
+    except AgentError as error:
+        return _with_problem(found, error.message)
+    except TimeoutError:
+        return _with_problem(found, f"It did not answer within {_HANDSHAKE_SECONDS} seconds.")
+    version = answer.agent_info.version if answer.agent_info else None
+    return Finding(name=found.name, program=found.program, version=version, answers=True)
+
+
+def _with_problem(found: Finding, problem: str) -> Finding:
+    return Finding(name=found.name, program=found.program, problem=problem)
+
+
+async def _shake_hands(
+    adapter: Adapter, installed: Installed, sandbox: Sandbox, environment: Mapping[str, str]
+) -> InitializeResponse:
+    with TemporaryDirectory(prefix="taskbeacon-agent-") as name:
+        confinement = _furnish(Path(name), (*adapter.readable, *installed.folders))
+        process = await sandbox.start(
+            installed.command,
+            confinement,
+            confined_environment(environment, confinement) | adapter.variables(Wishes(), {}),
+            network=AgentNetwork.NONE,
+            stdin=asyncio.subprocess.PIPE,
+            limit=LINE_LIMIT,
+        )
+        session = AgentSession(
+            process, confinement.directory, name=adapter.name, emit=_ignore, decide=_refuse
+        )
+        try:
+            return await session.shake_hands()
+        finally:
+            with suppress(TimeoutError):
+                await shielded(session.close(at_once=True))
+
+
+def _furnish(root: Path, readable: tuple[Path, ...]) -> Confinement:
+    root = root.resolve()
+    for place in ("work", "home", "tmp"):
+        (root / place).mkdir()
+    return Confinement(directory=root / "work", home=root / "home", temporary=root / "tmp", readable=readable)
+
+
+async def _ignore(_entry: Message) -> None:
+    """Nothing is done, so nothing is told."""
+
+
+async def _refuse(_question: Question) -> Answer | None:
+    """Nothing is allowed."""
+    return None

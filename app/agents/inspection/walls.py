@@ -1,0 +1,174 @@
+"""Finds out which walls of a sandbox hold on this machine, by trying each from inside (wall_trial.py)."""
+
+import asyncio
+import ctypes
+import json
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+
+from typing_extensions import override
+
+from app.agents.errors import SandboxUnavailable
+from app.agents.inspection.wall_trial import ATTEMPTS, CHANGE_MODES, READ_PRIVATE, READ_SHARED
+from app.agents.sandbox.policy import Confinement
+from app.agents.sandbox.sandbox import TEMPORARY, Sandbox, confined_environment
+from app.enums import SandboxKind
+from app.processes.reading import last_lines
+from app.processes.spawning import PLAIN_ENVIRONMENT, spawn, wait_for_end
+from app.shielded import shielded
+
+__all__ = ["Wall", "try_walls"]
+
+_TRIAL = Path(__file__).with_name("wall_trial.py")
+_PYTHON = os.path.realpath(sys.executable)
+_SECONDS = 60
+_PRIVATE = Path("/etc/shadow")
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - that very folder
+_IPC_CREAT, _IPC_EXCL, _IPC_RMID = 0o1000, 0o2000, 0
+# What a sandbox does not promise, and why. One that is not here promises everything.
+_NOT_PROMISED = {
+    SandboxKind.LANDLOCK: {
+        CHANGE_MODES: "Landlock does not know modes: where the worker owns a file, so do agents",
+    },
+    SandboxKind.NONE: dict.fromkeys(ATTEMPTS, "there is no sandbox"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wall:
+    """One thing that an agent must not do, and whether it can."""
+
+    name: str
+    obstacle: str | None  # what it met; None: it got through
+    excuse: str | None  # why the sandbox does not promise to hold it; None: it does
+
+    @property
+    def is_breached(self) -> bool:
+        """Whether the sandbox does not hold what it promises."""
+        return self.obstacle is None and self.excuse is None
+
+
+async def try_walls(sandbox: Sandbox) -> list[Wall]:
+    """Try all walls of a sandbox. Raises SandboxUnavailable if the trial itself fails."""
+    with TemporaryDirectory(prefix="taskbeacon-walls-", dir=TEMPORARY) as name:
+        root = Path(name)
+        for place in ("work", "home", "tmp", "service"):
+            (root / place).mkdir(mode=0o700)
+        async with _service(root / "service") as world:
+            results = await _try(sandbox, root, world)
+    excuses = _NOT_PROMISED.get(sandbox.kind, {})
+    return [
+        Wall(name=name, obstacle=results.get(name), excuse=excuses.get(name))
+        for name in ATTEMPTS
+        if name in results
+    ]
+
+
+async def _try(sandbox: Sandbox, root: Path, world: dict[str, str]) -> dict[str, str | None]:
+    confinement = Confinement(
+        directory=root / "work",
+        home=root / "home",
+        temporary=root / "tmp",
+        readable=(Path(sys.base_prefix), _TRIAL),
+    )
+    process = await sandbox.start(
+        [_PYTHON, "-I", "-S", str(_TRIAL), json.dumps(world)],
+        confinement,
+        confined_environment({}, confinement),
+    )
+    try:
+        async with asyncio.timeout(_SECONDS):
+            said, complaint = await process.communicate()
+    except TimeoutError:
+        raise SandboxUnavailable(f"Trying the walls took over {_SECONDS} s.") from None
+    finally:
+        await shielded(process.stop())
+    try:
+        results: dict[str, str | None] = json.loads(said)
+    except ValueError:
+        reason = last_lines(complaint.decode(errors="replace"))
+        raise SandboxUnavailable(f"The walls cannot be tried: {reason}") from None
+    for needed, name in (("private", READ_PRIVATE), ("shm", READ_SHARED)):
+        if not world[needed]:
+            del results[name]  # there is nothing of that kind here, or the worker cannot read it either
+    return results
+
+
+@asynccontextmanager
+async def _service(folder: Path) -> AsyncIterator[dict[str, str]]:
+    """Set up what stands for the service: a process with a secret, files, servers and shared memory."""
+    secret = secrets.token_hex(16)
+    (folder / "file").write_text(secret)
+    async with AsyncExitStack() as stack:
+        process = await spawn("sleep", str(10 * _SECONDS), env={**PLAIN_ENVIRONMENT, "SECRET": secret})
+        stack.push_async_callback(_end, process)
+        ports = await stack.enter_async_context(await asyncio.start_server(_answer, "127.0.0.1", 0))
+        await stack.enter_async_context(await asyncio.start_unix_server(_answer, str(folder / "socket")))
+        await stack.enter_async_context(await asyncio.start_unix_server(_answer, f"\0taskbeacon-{secret}"))
+        datagrams, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            _Echo, local_addr=("127.0.0.1", 0)
+        )
+        stack.callback(datagrams.close)
+        yield {
+            "secret": secret,
+            "pid": str(process.pid),
+            "file": str(folder / "file"),
+            "private": str(_PRIVATE) if os.access(_PRIVATE, os.R_OK) else "",
+            "shm": stack.enter_context(_shared_file(secret)),
+            "segment": str(stack.enter_context(_segment())),
+            "socket": str(folder / "socket"),
+            "abstract": f"taskbeacon-{secret}",
+            "port": str(ports.sockets[0].getsockname()[1]),
+            "datagrams": str(datagrams.get_extra_info("sockname")[1]),
+        }
+
+
+@contextmanager
+def _shared_file(content: str) -> Iterator[str]:
+    if not os.access(_SHARED_MEMORY, os.W_OK):
+        yield ""
+        return
+    with NamedTemporaryFile("w", dir=_SHARED_MEMORY, prefix="taskbeacon-walls-") as file:
+        file.write(content)
+        file.flush()
+        yield file.name
+
+
+@contextmanager
+def _segment() -> Iterator[int]:
+    """Yield the key of a System V segment."""
+    libc = ctypes.CDLL(None)
+    key = secrets.randbelow(2**30) + 1
+    segment = libc.shmget(key, 4096, _IPC_CREAT | _IPC_EXCL | 0o600)
+    try:
+        yield key
+    finally:
+        libc.shmctl(segment, _IPC_RMID, None)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    await wait_for_end(process)
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    writer.write(b"!")
+    writer.close()
+
+
+class _Echo(asyncio.DatagramProtocol):
+    @override
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override] # as documented
+        self._transport = transport
+
+    @override
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._transport.sendto(data, addr)

@@ -1,0 +1,1 @@
+"""A run's network: the egress proxy and its domains."""

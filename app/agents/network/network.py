@@ -1,0 +1,149 @@
+"""What one agent reaches over the network, and by which way; the levels are those of `AgentNetwork`.
+
+    none        nothing: the sandbox has an empty network of its own
+    model-only  the host of the agent's model, through the proxy of the run (proxy.py)
+    trusted     that, and the hosts on a list
+    full        the machine's own network
+
+The proxy is the only way out where the sandbox has a network of its own, which bubblewrap gives it. Elsewhere nothing
+makes an agent use it, so those levels are refused unless the operator accepts that (`unenforced`).
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.agents.errors import SandboxUnavailable
+from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Report, Service
+from app.agents.sandbox.policy import Gateway
+from app.enums import AgentNetwork, SandboxKind
+from app.shielded import shielded
+
+__all__ = ["Network", "NetworkRules", "open_network"]
+
+_SOCKET = "egress"
+_PROXY_PORT = 3128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRules:
+    """What a run may reach."""
+
+    level: AgentNetwork = AgentNetwork.NONE
+    domains: Sequence[str] = ()  # host names, for TRUSTED
+    services: Sequence[Service] = ()  # of the operator, for TRUSTED
+    unenforced: bool = False  # the operator accepts a sandbox that cannot hold agents to it
+    note: str = ""  # for whoever follows the run
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What the sandbox is to give an agent."""
+
+    level: AgentNetwork
+    gateway: Gateway | None = None
+
+
+@asynccontextmanager
+async def open_network(
+    rules: NetworkRules, *, model_url: str | None, kind: SandboxKind, folder: Path, report: Report
+) -> AsyncIterator[Network]:
+    """Open the way out for one agent, and close it afterwards with every connection.
+
+    `folder` is the run's own; nothing of it but the socket is shown to the agent. `report` takes what people should
+    know, refusals too. Raises SandboxUnavailable.
+    """
+    if rules.note:
+        await report(rules.note)
+    allowance = _allowance(rules, model_url)
+    if allowance is None:
+        level = AgentNetwork.FULL if rules.level is AgentNetwork.FULL else AgentNetwork.NONE
+        await report(_described(level, kind))
+        yield Network(level)
+        return
+    if kind is not SandboxKind.BUBBLEWRAP:
+        await _require_consent(rules, kind, report)
+    hosts = [service.host for service in allowance.services[:1]] if model_url else []
+    listed = len(allowance.domains) + len(allowance.services) - len(hosts)
+    await report(
+        f"Network: {rules.level}, through a proxy: "
+        + " and ".join([f"{host} (the model)" for host in hosts] + [f"{listed} listed hosts"] * bool(listed))
+    )
+    egress = Egress(allowance, report)
+    listener, gateway = _open_door(kind, folder, allowance.services)
+    server = await _start_server(egress, listener)
+    try:
+        yield Network(rules.level, gateway)
+    finally:
+        server.close()
+        await shielded(egress.aclose())
+    if egress.refused:
+        await report(f"{egress.refused} attempts to reach other hosts were refused.")
+
+
+def _allowance(rules: NetworkRules, model_url: str | None) -> Allowance | None:
+    """Return what the proxy lets pass; None if there is nothing for a proxy to do."""
+    model = [Service.parse(model_url)] if model_url else []
+    match rules.level:
+        case AgentNetwork.TRUSTED:
+            return Allowance(domains=rules.domains, services=(*model, *rules.services))
+        case AgentNetwork.MODEL_ONLY if model:
+            return Allowance(services=model)
+        case _:
+            return None
+
+
+def _described(level: AgentNetwork, kind: SandboxKind) -> str:
+    if level is AgentNetwork.FULL:
+        return "Network: full, everything that the worker reaches"
+    match kind:
+        case SandboxKind.NONE:
+            return "Network: none asked for, but without a sandbox nothing keeps the agent from it"
+        case SandboxKind.LANDLOCK:
+            return "Network: none; this sandbox needs Linux 6.7 to keep the agent from TCP"
+        case _:
+            return "Network: none"
+
+
+async def _require_consent(rules: NetworkRules, kind: SandboxKind, report: Report) -> None:
+    lack = {
+        SandboxKind.LANDLOCK: "the sandbox 'landlock' knows ports only, not hosts",
+    }.get(kind, "without a sandbox nothing keeps agents from the network")
+    if not rules.unenforced:
+        raise SandboxUnavailable(
+            f"The network level '{rules.level}' cannot be enforced on this worker: {lack}. Install bubblewrap, or "
+            "let the operator accept that (TASKBEACON_AGENT_NETWORK_UNENFORCED)."
+        )
+    await report(f"The network level '{rules.level}' is not enforced: {lack}.")
+
+
+def _open_door(kind: SandboxKind, folder: Path, services: Sequence[Service]) -> tuple[socket.socket, Gateway]:
+    """Listen where only this agent gets, if its sandbox has such a place."""
+    local = {service.port: service.authority for service in services if service.is_loopback}
+    if kind is not SandboxKind.BUBBLEWRAP:
+        listener = socket.create_server(("127.0.0.1", 0))
+        # What is on the loopback is on that of the agent too.
+        return listener, Gateway(port=listener.getsockname()[1], open_ports=tuple(local))
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # The path of a socket has 107 characters at most, and a workspace's may have more.
+        listener.bind(f"/proc/self/fd/{descriptor}/{_SOCKET}")
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.close(descriptor)
+    port = next(port for port in range(_PROXY_PORT, 2**16) if port not in local)
+    return listener, Gateway(port=port, socket=folder / _SOCKET, tunnels=local)
+
+
+async def _start_server(egress: Egress, listener: socket.socket) -> asyncio.Server:
+    if listener.family is socket.AF_UNIX:
+        return await asyncio.start_unix_server(egress.accept, sock=listener, limit=HEAD_BYTES)
+    return await asyncio.start_server(egress.accept, sock=listener, limit=HEAD_BYTES)

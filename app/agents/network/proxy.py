@@ -1,0 +1,348 @@
+"""The way out of a sandbox that has no network of its own: an HTTP proxy that serves one run and lets few hosts pass.
+
+Runs in the worker, outside the sandbox. Names are looked up here and nowhere else, and what is connected to is the
+address that was checked, so a name that changes its mind between two look-ups gains nothing. What it cannot see is
+inside TLS: who has a server behind the address of an allowed host could be talked to through it.
+
+                        hosts on the list           services that the operator named (the agent's model)
+ports                   80 and 443                  the one of the service
+addresses               public ones                 any, also of this machine
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import structlog
+from typing_extensions import override
+
+from app.addresses import is_public
+from app.agents.network.domains import covers
+
+__all__ = ["HEAD_BYTES", "Allowance", "Egress", "Outside", "Report", "Service", "SystemOutside"]
+
+Report = Callable[[str], Awaitable[None]]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+_LOGGER = structlog.get_logger(__name__)
+_PORTS = frozenset({80, 443})
+_SECURE_PORT = 443
+HEAD_BYTES = 32 * 1024  # of a request: the limit of the readers that `accept` is given
+_CHUNK_BYTES = 64 * 1024
+_HEAD_SECONDS = 20
+_CONNECT_SECONDS = 15
+# Models think for minutes without a word.
+_IDLE_SECONDS = 15 * 60
+_CONNECTIONS = 128
+_BYTES = 50 * 2**30
+_ADDRESSES_TRIED = 4
+_REPORTS = 50
+_NAME_LENGTH = 253
+# Headers between a client and its proxy (RFC 9110, 7.6.1 and 11.7); a connection carries one request only.
+_HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "upgrade"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A server that the operator named: the one port of it, wherever it is."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Service":
+        """Return the server of a URL, of `host:port`, or of `host` (its port is 443). Raises ValueError."""
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+        if parts.hostname is None:
+            raise ValueError(f"'{text}' names no host")
+        return cls(_normal(parts.hostname), parts.port or (80 if parts.scheme == "http" else _SECURE_PORT))
+
+    @property
+    def authority(self) -> str:
+        """How it stands in a request."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is on this machine, where a name is given as one that means just that."""
+        with suppress(ValueError):
+            return ip_address(self.host).is_loopback
+        return self.host == "localhost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What may be reached."""
+
+    domains: Sequence[str] = ()
+    services: Sequence[Service] = ()
+
+    def refusal(self, host: str, port: int) -> str | None:
+        """Return why a host may not be reached; None if it may, as far as its name goes."""
+        if Service(host, port) in self.services:
+            return None
+        if not covers(self.domains, host):
+            return "it is not among the hosts that this run may reach"
+        if port not in _PORTS:
+            return "only the ports 80 and 443 may be reached"
+        return None
+
+    def admits(self, host: str, port: int, address: str) -> bool:
+        """Tell whether a host that was not refused may be reached at this address."""
+        return Service(host, port) in self.services or is_public(address)
+
+
+class Outside(Protocol):
+    """The real network, as far as a proxy needs it."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses of a host. Raises OSError."""
+
+    async def connect(self, address: str, port: int) -> Streams:
+        """Connect to an address, which is never a name. Raises OSError."""
+
+    def close(self) -> None:
+        """Give back what looking up needs."""
+
+
+class SystemOutside(Outside):
+    """Names by the system's resolver. Its threads are its own: slow names must not keep others from theirs."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="egress-names")
+
+    @override
+    async def resolve(self, host: str, port: int) -> Sequence[str]:
+        found = await asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        )
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    @override
+    async def connect(self, address: str, port: int) -> Streams:
+        return await asyncio.open_connection(address, port)
+
+    @override
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _Refused(Exception):
+    """A request that is answered here; `told` goes to the run's log too."""
+
+    def __init__(self, status: str, reason: str, *, told: bool = False) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.told = told
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    host: str
+    port: int
+    head: bytes  # to send on; b"" for a tunnel
+
+
+class Egress:
+    """The proxy of one run; `accept` takes the connections of its sandbox."""
+
+    def __init__(self, allowance: Allowance, report: Report, *, outside: Outside | None = None) -> None:
+        self._allowance = allowance
+        self._report = report
+        self._outside = outside or SystemOutside()
+        self._connections: set[asyncio.Task[None]] = set()
+        self._carried = 0
+        self._told: set[str] = set()
+        self.refused = 0
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take a connection; more than are served at a time get an answer, and many more get none."""
+        if len(self._connections) >= 2 * _CONNECTIONS:
+            writer.close()
+            return
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Handle one connection to its end; whatever goes wrong ends this connection and no more."""
+        try:
+            await self._handle(reader, writer)
+        except _Refused as refused:
+            await self._tell(refused)
+            await _answer(writer, refused)
+        except (OSError, ValueError, asyncio.IncompleteReadError) as error:  # TimeoutError is an OSError
+            _LOGGER.debug("egress.connection_failed", error=type(error).__name__)
+        except Exception:
+            _LOGGER.exception("egress.unexpected_error")
+        finally:
+            await _close(writer)
+
+    async def aclose(self) -> None:
+        """End all connections."""
+        tasks = list(self._connections)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._outside.close()
+
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._connections) > _CONNECTIONS:
+            async with asyncio.timeout(1):
+                await reader.read(HEAD_BYTES)  # or the answer would get lost
+            raise _Refused("503 Service Unavailable", "too many connections at a time")
+        request = _parse(await _read_head(reader))
+        remote_reader, remote_writer = await self._connect(request)
+        try:
+            if request.head:
+                remote_writer.write(request.head)
+            else:
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await self._relay((reader, writer), (remote_reader, remote_writer))
+        finally:
+            await _close(remote_writer)
+
+    async def _connect(self, request: _Request) -> Streams:
+        host, port = request.host, request.port
+        place = f"{host}:{port}"
+        refusal = self._allowance.refusal(host, port)
+        if refusal is not None:
+            raise _Refused("403 Forbidden", f"{place} was refused: {refusal}.", told=True)
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                found = await self._outside.resolve(host, port)
+                addresses = [address for address in found if self._allowance.admits(host, port, address)]
+                if not addresses:
+                    reason = "its name leads to an address that is not public"
+                    raise _Refused("403 Forbidden", f"{place} was refused: {reason}.", told=True)
+                return await self._first(addresses[:_ADDRESSES_TRIED], port)
+        except (OSError, UnicodeError):  # TimeoutError is one
+            raise _Refused("502 Bad Gateway", f"{place} cannot be reached.", told=True) from None
+
+    async def _first(self, addresses: Sequence[str], port: int) -> Streams:
+        for address in addresses[:-1]:
+            with suppress(OSError):
+                return await self._outside.connect(address, port)
+        return await self._outside.connect(addresses[-1], port)
+
+    async def _relay(self, inside: Streams, remote: Streams) -> None:
+        """Carry bytes both ways until the remote side has ended, or nothing moves any more."""
+        async with asyncio.timeout(_IDLE_SECONDS) as idle:
+            upwards = asyncio.create_task(self._pump(inside[0], remote[1], idle))
+            try:
+                await self._pump(remote[0], inside[1], idle)
+            finally:
+                upwards.cancel()
+                await asyncio.gather(upwards, return_exceptions=True)
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle: asyncio.Timeout
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        while chunk := await reader.read(_CHUNK_BYTES):
+            self._carried += len(chunk)
+            if self._carried > _BYTES:
+                raise OSError("the run has carried more than its share")
+            writer.write(chunk)
+            await writer.drain()
+            if not idle.expired():
+                idle.reschedule(loop.time() + _IDLE_SECONDS)
+        if writer.can_write_eof():
+            writer.write_eof()
+
+    async def _tell(self, refused: _Refused) -> None:
+        """Report a refusal, each once, and at most so many that an agent cannot fill the log with them."""
+        if not refused.told:
+            return
+        self.refused += refused.status.startswith("4")  # the others are nobody's will
+        if refused.reason in self._told or len(self._told) > _REPORTS:
+            return
+        self._told.add(refused.reason)
+        full = len(self._told) > _REPORTS
+        await self._report("Further refusals are not reported." if full else refused.reason)
+
+
+async def _read_head(reader: asyncio.StreamReader) -> bytes:
+    try:
+        async with asyncio.timeout(_HEAD_SECONDS):
+            return await reader.readuntil(b"\r\n\r\n")
+    except asyncio.LimitOverrunError:
+        raise _Refused(
+            "431 Request Header Fields Too Large", "the head of the request is too large"
+        ) from None
+
+
+def _parse(head: bytes) -> _Request:
+    """Return what a client of the proxy wants (RFC 9112, 3.2.2 and 3.2.3)."""
+    first, *lines = head[:-4].decode("latin-1").split("\r\n")
+    words = first.split(" ")
+    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not first.isprintable():  # noqa: PLR2004
+        raise _Refused("400 Bad Request", "this is an HTTP/1.1 proxy")
+    method, target, _ = words
+    if method == "CONNECT":
+        host, port = _authority(target, default_port=None)
+        return _Request(host, port, b"")
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() != "http":
+        raise _Refused("400 Bad Request", "this proxy takes CONNECT, and http:// URLs")
+    authority, slash, path = rest.partition("/")
+    host, port = _authority(authority, default_port=80)
+    kept = [f"Host: {authority}"]
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or name != name.strip() or "\n" in line or "\r" in line:
+            raise _Refused("400 Bad Request", "a header is malformed")
+        if name.lower() == "host":
+            if value.strip().lower() != authority.lower():
+                raise _Refused(
+                    "400 Bad Request", f"{host}:{port} was refused: the Host header names another.", told=True
+                )
+        elif name.lower() not in _HOP_BY_HOP:
+            kept.append(line)
+    kept.append("Connection: close")
+    text = "\r\n".join((f"{method} {slash}{path} HTTP/1.1" if slash else f"{method} / HTTP/1.1", *kept))
+    return _Request(host, port, f"{text}\r\n\r\n".encode("latin-1"))
+
+
+def _authority(text: str, *, default_port: int | None) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or "]" in port:
+        host, port = text, str(default_port or "")
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 2**16):
+        raise _Refused("400 Bad Request", "the target needs a host and a port")
+    name = _normal(host.removeprefix("[").removesuffix("]"))
+    if (
+        not name
+        or len(name) > _NAME_LENGTH
+        or not all(letter.isalnum() or letter in ".-_:" for letter in name)
+    ):
+        raise _Refused("400 Bad Request", "the host is none")
+    return name, int(port)
+
+
+def _normal(host: str) -> str:
+    return host.lower().removesuffix(".")
+
+
+async def _answer(writer: asyncio.StreamWriter, refused: _Refused) -> None:
+    body = f"Taskbeacon: {refused.reason}\n".encode()
+    head = f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
+    with suppress(OSError):
+        writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
+        await writer.drain()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(1):
+            await writer.wait_closed()

@@ -1,0 +1,1 @@
+"""The sandbox of a run: policy, launch and limits."""

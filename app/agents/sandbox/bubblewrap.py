@@ -1,0 +1,100 @@
+"""The arguments that make bubblewrap build the small world an agent lives in.
+
+Pure but for looking at which paths exist. The world starts empty: what is not bound here is not there, so a
+secret needs no rule to be hidden, and a forgotten rule shows as a missing file, not as a leak.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from app.agents.sandbox.policy import SYSTEM_FOLDERS, Confinement, Gateway
+
+__all__ = ["DOOR", "INSIDE_UID", "bubblewrap_arguments"]
+
+# Some agents refuse to work as root, and nothing inside should believe that it is.
+INSIDE_UID = 1000
+# Where the socket of the run's proxy is, inside.
+DOOR = "/run/taskbeacon-egress"
+_SCRATCH_BYTES = str(2**20)
+_SHARED_MEMORY_BYTES = str(256 * 2**20)
+
+_NAMESPACES = (
+    "--unshare-all",
+    "--unshare-user",
+    "--disable-userns",
+    "--uid",
+    str(INSIDE_UID),
+    "--gid",
+    str(INSIDE_UID),
+)
+_MANNERS = ("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "agent")
+_KERNEL_FILES = ("--proc", "/proc", "--dev", "/dev", "--size", _SHARED_MEMORY_BYTES, "--tmpfs", "/dev/shm")  # noqa: S108
+# /proc too: the files below /proc/sys belong to root, and root needs no capability to write what it owns.
+_SEAL = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
+_TEMPORARY = Path("/tmp")  # noqa: S108
+
+
+def bubblewrap_arguments(
+    program: Path,
+    confinement: Confinement,
+    *,
+    network: bool,
+    gateway: Gateway | None,
+    private: Sequence[Path],
+    info_descriptor: int,
+    filter_descriptor: int | None,
+) -> list[str]:
+    """Return the command line up to the command; `private` are places of the system to leave out.
+
+    The descriptors: one that takes what bubblewrap tells of its world, and one of a filter of system calls (seccomp.py).
+    """
+    arguments = [str(program), *_NAMESPACES, *_MANNERS, "--info-fd", str(info_descriptor)]
+    if filter_descriptor is not None:
+        arguments += ["--seccomp", str(filter_descriptor)]
+    if network:
+        arguments.append("--share-net")
+    arguments += _KERNEL_FILES
+    for _depth, mount in sorted(_mounts(confinement, network=network, private=private), key=lambda m: m[0]):
+        arguments += mount
+    arguments += ["--symlink", str(_TEMPORARY), "/var/tmp"]  # noqa: S108
+    if gateway is not None and gateway.socket is not None:
+        arguments += ["--ro-bind", str(gateway.socket), DOOR]
+    return [*arguments, *_SEAL, "--"]
+
+
+def _mounts(
+    confinement: Confinement, *, network: bool, private: Sequence[Path]
+) -> Iterable[tuple[int, list[str]]]:
+    """Yield mounts with their depth: applied from the root downwards, the deeper one decides."""
+    readable = [*SYSTEM_FOLDERS, *confinement.visible, *_resolver(network=network)]
+    for path in readable:
+        if path.is_symlink() and path in SYSTEM_FOLDERS:
+            yield _depth(path), ["--symlink", os.readlink(path), str(path)]  # noqa: PTH115 - Path loses "usr/bin/"
+        elif path.exists():
+            yield _depth(path), ["--ro-bind", str(path), str(path)]
+    shown = frozenset(readable)
+    for path in (*private, *confinement.hidden):
+        if path in shown or not shown.isdisjoint(path.parents):
+            yield _depth(path), _cover(path)
+    # Programs that hard-code the temporary folder get the run's own; memory would have no limit there.
+    yield _depth(_TEMPORARY), ["--bind", str(confinement.temporary), str(_TEMPORARY)]
+    for path in confinement.changeable:
+        yield _depth(path), ["--bind", str(path), str(path)]
+
+
+def _cover(path: Path) -> list[str]:
+    if path.is_dir():
+        return ["--size", _SCRATCH_BYTES, "--perms", "0555", "--tmpfs", str(path)]
+    return ["--ro-bind", os.devnull, str(path)] if path.exists() else []
+
+
+def _resolver(*, network: bool) -> Iterable[Path]:
+    """Yield where names are looked up, if that file is only linked from /etc."""
+    resolver = Path("/etc/resolv.conf")
+    if network and resolver.is_symlink():
+        yield resolver.resolve()
+
+
+def _depth(path: Path) -> int:
+    return len(path.parts)

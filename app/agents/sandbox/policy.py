@@ -1,0 +1,142 @@
+"""What a confined process may touch, in words that every means of confinement understands.
+
+Only describes; bubblewrap.py and launcher.py do. The rule behind it: an agent sees what an ordinary user of
+the machine sees of the system, its own workspace, and nothing of the service or of other runs.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.enums import SandboxKind
+
+__all__ = ["SYSTEM_FOLDERS", "Confinement", "Gateway", "SandboxPolicy", "private_parts", "public_parts"]
+
+_MIB = 2**20
+_LEAST_PROCESSES = 4096
+_OPEN_FOLDER = stat.S_IROTH | stat.S_IXOTH
+
+SYSTEM_FOLDERS = tuple(
+    Path(path)
+    for path in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxPolicy:
+    """What the operator decided for every run of this worker.
+
+    Memory, files and time of a processor are limits of each process, which the kernel takes; memory, processes and
+    disk are limits of a run as well, which are watched (limits.py).
+    """
+
+    kind: SandboxKind = SandboxKind.AUTO
+    memory_bytes: int = 4096 * _MIB
+    file_bytes: int = 2048 * _MIB
+    cpu_seconds: int = 4 * 3600
+    open_files: int = 4096
+    processes: int = 2048  # and threads
+    disk_bytes: int = 10 * 1024 * _MIB  # of the run's folder
+
+    def limits(self) -> dict[str, int]:
+        """Return the limits by their names in resource.h, less the prefix."""
+        return {
+            # Not RLIMIT_AS: Node reserves tens of gigabytes of address space that it never touches.
+            "DATA": self.memory_bytes,
+            "FSIZE": self.file_bytes,
+            "CPU": self.cpu_seconds,
+            "NOFILE": self.open_files,
+            # Of the whole user, so of all runs at a time; the kernel does not hold root to it.
+            "NPROC": max(_LEAST_PROCESSES, 2 * self.processes),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confinement:
+    """The places of one process; all paths are absolute and mean the same inside and outside."""
+
+    directory: Path  # where it starts
+    directory_writable: bool = True
+    home: Path
+    temporary: Path
+    writable: tuple[Path, ...] = ()  # beside the three above
+    readable: tuple[Path, ...] = ()  # beside the system
+    hidden: tuple[Path, ...] = ()  # not even where something above holds them
+
+    @property
+    def changeable(self) -> tuple[Path, ...]:
+        """All that the process may write to."""
+        own = (self.directory,) if self.directory_writable else ()
+        return (*own, self.home, self.temporary, *self.writable)
+
+    @property
+    def visible(self) -> tuple[Path, ...]:
+        """All that it may read beside the system and what it may write to."""
+        return self.readable if self.directory_writable else (*self.readable, self.directory)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The one way out of a process, to a proxy (proxy.py)."""
+
+    port: int  # where the process finds the proxy, on its loopback
+    socket: Path | None = None  # where the proxy listens, if the process has a network of its own
+    # Ports of its loopback that lead through the proxy to servers of the operator that are on ours.
+    tunnels: Mapping[int, str] = field(default_factory=dict)
+    open_ports: tuple[
+        int, ...
+    ] = ()  # ports of a shared loopback that may be connected to, beside the proxy's
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What tells programs to use the proxy; each knows another one of these."""
+        url = f"http://127.0.0.1:{self.port}"
+        names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+        # An agent's own servers are on its loopback.
+        direct = dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
+        proxied = {name: url for upper in names for name in (upper, upper.lower())}
+        return proxied | direct | {"NODE_USE_ENV_PROXY": "1"}
+
+
+def private_parts(folder: Path) -> list[Path]:
+    """Return what below a folder is not for everyone to read, in order, without going into it.
+
+    Root owns such files and could read them even without a single capability (/etc/shadow is one). Every start of a
+    command waits for this: it makes no more objects and asks no more of the kernel than it must.
+    """
+    found: list[Path] = []
+    waiting = [str(folder)]
+    while waiting:
+        try:
+            entries = list(os.scandir(waiting.pop()))
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.is_symlink():
+                continue
+            try:
+                mode = entry.stat(follow_symlinks=False).st_mode
+            except OSError:
+                continue
+            if not stat.S_ISDIR(mode):
+                if not mode & stat.S_IROTH:
+                    found.append(Path(entry.path))
+            elif mode & _OPEN_FOLDER == _OPEN_FOLDER:
+                waiting.append(entry.path)
+            else:
+                found.append(Path(entry.path))
+    return sorted(found)
+
+
+def public_parts(folder: Path, private: Iterable[Path]) -> Iterator[Path]:
+    """Yield the largest subtrees of a folder that hold nothing private."""
+    inside = [path for path in private if path == folder or folder in path.parents]
+    if folder in inside:
+        return
+    if not inside:
+        yield folder
+        return
+    for child in sorted(folder.iterdir()):
+        yield from public_parts(child, inside)

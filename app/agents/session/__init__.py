@@ -1,0 +1,1 @@
+"""One live agent over the Agent Client Protocol."""

@@ -1,0 +1,141 @@
+"""Holds an agent to what its task may use: asks it to wrap up at nine tenths, and stops it at the end.
+
+The protocol has no way to tell an agent something while it works, so its turn is cancelled and it is given another
+one, in which it knows what it did. What a stopped agent did is kept like that of any failed run.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from acp.helpers import ContentBlock, text_block
+
+from app.agents.errors import AgentError, BudgetSpent
+from app.agents.session.session import AgentSession
+from app.agents.session.spending import Spent
+from app.agents.session.usage import UsageMeter
+
+__all__ = ["Budget", "Spender"]
+
+_WRAP_UP_AT = 0.9
+# How long an agent may take to leave a turn.
+_GRACE_SECONDS = 10.0
+_WRAP_UP = (
+    "You have used nine tenths of what this task may use. Wrap up now: finish the step that you are at, leave the "
+    "files in a state that works, and say in a few words what is left to do. Begin nothing new."
+)
+
+Tell = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What all runs of a task together may use. None: no limit."""
+
+    tokens: int | None = None
+    cost: float | None = None  # in US dollars
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is any limit."""
+        return self.tokens is not None or self.cost is not None
+
+    def share(self, spent: Spent) -> float:
+        """Return how much of the budget is used; 1 = all of it."""
+        shares = [0.0]
+        if self.tokens is not None:
+            shares.append(spent.tokens / self.tokens)
+        if self.cost is not None:
+            shares.append(spent.cost / self.cost)
+        return max(shares)
+
+    def describe(self, spent: Spent) -> str:
+        """Say what was used, of what."""
+        parts = []
+        if self.tokens is not None:
+            parts.append(f"{spent.tokens} of {self.tokens} tokens")
+        if self.cost is not None:
+            parts.append(f"{spent.cost:.2f} of {self.cost:.2f} US dollars")
+        return " and ".join(parts)
+
+
+class Spender:
+    """Gives prompts to an agent as long as there is something left to spend."""
+
+    def __init__(self, budget: Budget, meter: UsageMeter, tell: Tell) -> None:
+        self._budget = budget
+        self._meter = meter
+        self._tell = tell
+        self._is_wrapping_up = False
+
+    async def prompt(
+        self,
+        session: AgentSession,
+        blocks: Sequence[ContentBlock],
+        *,
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> str:
+        """Do what `session.prompt` does, within the budget; `is_cancelled` tells of somebody else's wish to stop.
+
+        Raises BudgetSpent, and what `session.prompt` raises.
+        """
+        self._require_some_left()
+        if self._share >= _WRAP_UP_AT and not self._is_wrapping_up:
+            blocks = [*blocks, text_block(_WRAP_UP)]
+            await self._begin_to_wrap_up()
+        wrapped_up_before = self._is_wrapping_up
+        stop_reason = await self._take_turn(session, blocks)
+        if stop_reason != "cancelled" or is_cancelled():
+            return stop_reason
+        self._require_some_left()
+        if self._is_wrapping_up and not wrapped_up_before:
+            stop_reason = await self._take_turn(session, [text_block(_WRAP_UP)])
+            if stop_reason == "cancelled" and not is_cancelled():
+                self._require_some_left()
+        return stop_reason
+
+    @property
+    def _share(self) -> float:
+        return self._budget.share(self._meter.all_runs)
+
+    @property
+    def _spent(self) -> str:
+        return self._budget.describe(self._meter.all_runs)
+
+    def _require_some_left(self) -> None:
+        if self._share >= 1:
+            raise BudgetSpent(
+                f"The task has used up its budget: {self._spent}. Raise the budget of tasks, or make a new task of "
+                "what is left to do."
+            )
+
+    async def _begin_to_wrap_up(self) -> None:
+        self._is_wrapping_up = True
+        await self._tell(f"Nine tenths of the task's budget are used ({self._spent}).")
+
+    async def _take_turn(self, session: AgentSession, blocks: Sequence[ContentBlock]) -> str:
+        self._meter.begin_turn()
+        watching = asyncio.create_task(self._watch(session))
+        try:
+            stop_reason = await session.prompt(blocks)
+        except AgentError:
+            self._require_some_left()  # we ended it
+            raise
+        finally:
+            self._meter.end_turn(session.last_usage)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        return stop_reason
+
+    async def _watch(self, session: AgentSession) -> None:
+        """Have the agent leave its turn when the budget says so; end it if it does not."""
+        while self._share < 1:
+            if self._share >= _WRAP_UP_AT and not self._is_wrapping_up:
+                await self._begin_to_wrap_up()
+                await session.cancel()
+            await self._meter.changed.wait()
+            self._meter.changed.clear()
+        await self._tell(f"The task's budget is used up ({self._spent}).")
+        await session.cancel()
+        await asyncio.sleep(_GRACE_SECONDS)
+        await session.close(at_once=True)

@@ -1,0 +1,143 @@
+"""What an agent may ask of us while it works (the client's side of the Agent Client Protocol)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from acp import RequestError
+from acp.schema import (
+    AllowedOutcome,
+    DeniedOutcome,
+    PermissionOption,
+    ReadTextFileResponse,
+    RequestPermissionResponse,
+    ToolCallUpdate,
+    WriteTextFileResponse,
+)
+
+from app.agents.base import safe_paths
+from app.agents.errors import PathRefused
+from app.agents.session.terminals import Terminals
+from app.agents.session.transport import Message
+
+__all__ = ["Answer", "Decide", "Desk", "Question"]
+
+_FILE_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An agent asks whether it may do something."""
+
+    tool_call: Message  # as it was sent
+    options: Sequence[PermissionOption]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The option to take; `meta` goes along as it is."""
+
+    option_id: str
+    meta: Message | None = None
+
+
+Decide = Callable[[Question], Awaitable[Answer | None]]  # None cancels the question
+
+
+class Desk:
+    """Answers an agent's requests. Files are read and written below the workspace only.
+
+    Not a subclass of the protocol's Client: that would claim more than there is, which agents then use. What it does
+    not have itself it has from its terminals, if there are any.
+    """
+
+    def __init__(
+        self,
+        work: Path,
+        writable: Path,
+        decide: Decide,
+        *,
+        before_question: Callable[[str, Message], Awaitable[None]],
+        terminals: Terminals | None = None,
+    ) -> None:
+        self._work = work
+        self._writable = writable
+        self._decide = decide
+        self._before_question = before_question
+        if terminals is not None:
+            self.create_terminal = terminals.create_terminal
+            self.terminal_output = terminals.terminal_output
+            self.wait_for_terminal_exit = terminals.wait_for_terminal_exit
+            self.kill_terminal = terminals.kill_terminal
+            self.release_terminal = terminals.release_terminal
+
+    async def request_permission(
+        self,
+        session_id: str,
+        tool_call: ToolCallUpdate,
+        options: list[PermissionOption],
+        **_meta: Any,
+    ) -> RequestPermissionResponse:
+        """Return what was decided on the agent's question."""
+        question = Question(tool_call.model_dump(mode="json", by_alias=True, exclude_none=True), options)
+        # What it said up to here, and of what it speaks, belongs before the question.
+        await self._before_question(session_id, question.tool_call)
+        answer = await self._decide(question)
+        if answer is None:
+            return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
+        return RequestPermissionResponse(
+            outcome=AllowedOutcome(outcome="selected", option_id=answer.option_id), field_meta=answer.meta
+        )
+
+    async def read_text_file(
+        self,
+        session_id: str,  # noqa: ARG002 - the protocol's signature
+        path: str,
+        line: int | None = None,
+        limit: int | None = None,
+        **_meta: Any,
+    ) -> ReadTextFileResponse:
+        """Return a file of the workspace, or lines of it. Raises RequestError, also for a file of over 4 MiB."""
+        try:
+            content = await asyncio.to_thread(safe_paths.read_file, self._work, path, _FILE_BYTES + 1)
+        except FileNotFoundError:
+            raise RequestError.resource_not_found(path) from None
+        except (PathRefused, OSError) as error:
+            raise RequestError.invalid_params({"details": str(error)}) from None
+        if len(content) > _FILE_BYTES:
+            # Half of it would be taken for the whole, and written back as that.
+            raise RequestError.invalid_params({"details": f"The file is larger than {_FILE_BYTES} bytes."})
+        part = await asyncio.to_thread(_lines, content, max((line or 1) - 1, 0), limit or None)
+        return ReadTextFileResponse(content=part.decode(errors="replace"))
+
+    async def write_text_file(
+        self,
+        session_id: str,  # noqa: ARG002
+        path: str,
+        content: str,
+        **_meta: Any,
+    ) -> WriteTextFileResponse:
+        """Write a file of the workspace. Raises RequestError."""
+        try:
+            target = str(self._work / path)
+            await asyncio.to_thread(
+                safe_paths.write_file, self._writable, target, content.encode(errors="replace")
+            )
+        except (PathRefused, OSError) as error:
+            raise RequestError.invalid_params({"details": str(error)}) from None
+        return WriteTextFileResponse()
+
+
+def _lines(content: bytes, first: int, count: int | None) -> bytes:
+    """Return some lines of a text, by default all from the first on, without taking all of it apart."""
+    start = _end_of_lines(content, 0, first)
+    return content[start:] if count is None else content[start : _end_of_lines(content, start, count)]
+
+
+def _end_of_lines(content: bytes, start: int, count: int) -> int:
+    while count > 0 and start < len(content):
+        start = content.find(b"\n", start) + 1 or len(content)
+        count -= 1
+    return start

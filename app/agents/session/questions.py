@@ -1,0 +1,181 @@
+"""Asks the people who follow a run what its agent asks, one question at a time, and waits for them with a limit."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any  # JSON
+
+import orjson
+
+from app.agents.session.commands import Command, Mailbox
+from app.agents.session.permissions import refuse
+from app.agents.session.run_clock import WorkingTime
+from app.agents.session.session import Answer, Question
+from app.agents.session.transcript import Emit, notification
+from app.clock import utcnow
+from app.ids import new_hex_id
+from app.masking import Masker
+
+__all__ = ["Questions"]
+
+# Of what an agent asks, in the state of a run; its log has all of it.
+_TOOL_CALL_BYTES = 16 * 2**10
+_TEXT_CHARACTERS = 500
+_MAX_OPTIONS = 50
+_OPTION_ID_CHARACTERS = 255
+# Further questions are refused while as many wait for their turn.
+_MAX_WAITING = 20
+
+
+class _Asked:
+    """A question that somebody may answer."""
+
+    def __init__(self) -> None:
+        self.id = new_hex_id()
+        self.is_over = asyncio.Event()
+        self.answer: Command | None = None
+
+
+class Questions:
+    """The questions of one agent."""
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        emit: Emit,
+        time: WorkingTime,
+        masker: Masker,
+        *,
+        patience: timedelta,
+        catch_up: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._mailbox = mailbox
+        self._emit = emit
+        self._time = time
+        self._masker = masker
+        self._patience = patience
+        self._catch_up = catch_up
+        self._turn = 0
+        self._waiting = 0
+        self._one_at_a_time = asyncio.Lock()
+        self._asked: _Asked | None = None
+
+    async def ask(self, question: Question) -> Answer | None:
+        """Return what a person answers; a refusal if nobody does in time, None if the turn was cancelled."""
+        if self._waiting >= _MAX_WAITING:
+            return _refusal(question)
+        turn = self._turn
+        self._waiting += 1
+        try:
+            async with self._one_at_a_time:
+                return await self._ask(question) if turn == self._turn else None
+        finally:
+            self._waiting -= 1
+
+    def give_up(self) -> None:
+        """Cancel all questions that are not answered: what they were about is over."""
+        self._turn += 1
+        if self._asked is not None:
+            self._asked.is_over.set()
+
+    def take(self, command: Command) -> bool:
+        """Take an answer; False if it is not about the question that is asked now."""
+        asked = self._asked
+        if asked is None or asked.id != command.params["request_id"] or asked.answer is not None:
+            return False
+        asked.answer = command
+        asked.is_over.set()
+        return True
+
+    async def _ask(self, question: Question) -> Answer | None:
+        turn, asked = self._turn, _Asked()
+        tool_call = self._masker.value(_storable(question.tool_call))
+        options = _offered(question)
+        if not options:
+            return _refusal(question)
+        # Before anybody can know of it: the answer may be fetched before the next line runs.
+        self._asked = asked
+        try:
+            await self._mailbox.await_answer(
+                {
+                    "kind": "permission",
+                    "request_id": asked.id,
+                    "tool_call": _shortened(tool_call),
+                    "options": options,
+                    "since": utcnow().isoformat(),
+                }
+            )
+            about = {"requestId": asked.id, "toolCallId": tool_call.get("toolCallId")}
+            await self._emit(
+                notification(
+                    "_posthog/permission_request", {**about, "toolCall": tool_call, "options": options}
+                )
+            )
+            await self._wait_for(asked)
+        finally:
+            self._asked = None
+        answer = _answer(asked.answer) if asked.answer else _refusal(question)
+        if turn != self._turn:
+            answer = None
+        await self._emit(
+            notification(
+                "_posthog/permission_resolved",
+                about if answer is None else {**about, "optionId": answer.option_id},
+            )
+        )
+        return answer
+
+    async def _wait_for(self, asked: _Asked) -> None:
+        with self._time.waiting(self._patience) as seconds, suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asked.is_over.wait()
+        if asked.answer is None and not await self._mailbox.withdraw(asked.id):
+            # The first answer counts, also one that came at this very moment.
+            await self._catch_up()
+
+
+def _answer(command: Command) -> Answer:
+    meta = {
+        wire: command.params[key]
+        for key, wire in (("custom_input", "customInput"), ("answers", "answers"))
+        if key in command.params
+    }
+    return Answer(command.params["option_id"], meta or None)
+
+
+def _refusal(question: Question) -> Answer | None:
+    option_id = refuse(question.options)
+    return None if option_id is None else Answer(option_id)
+
+
+def _offered(question: Question) -> list[dict[str, Any]]:
+    """Return the options as they are offered to people; what is beyond all measure is not."""
+    return [
+        {"optionId": option.option_id, "name": _storable(option.name)[:_TEXT_CHARACTERS], "kind": option.kind}
+        for option in question.options[:_MAX_OPTIONS]
+        if len(option.option_id) <= _OPTION_ID_CHARACTERS and _storable(option.option_id) == option.option_id
+    ]
+
+
+def _shortened(tool_call: dict[str, Any]) -> dict[str, Any]:
+    if len(orjson.dumps(tool_call)) <= _TOOL_CALL_BYTES:
+        return tool_call
+    return {
+        key: value[:_TEXT_CHARACTERS]
+        for key in ("toolCallId", "title", "kind", "status")
+        if isinstance(value := tool_call.get(key), str)
+    }
+
+
+def _storable(value: Any) -> Any:
+    """Return JSON that the database takes: without NUL, and without halves of characters."""
+    match value:
+        case str():
+            return value.replace("\0", "").encode(errors="replace").decode()
+        case dict():
+            return {_storable(key): _storable(item) for key, item in value.items()}
+        case list():
+            return [_storable(item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,352 @@
+"""Drives one live agent over the Agent Client Protocol: start, prompt (again), cancel, close.
+
+Knows nothing of runs, repositories or results. What the agent tells becomes log entries (transcript.py); what it
+asks is answered from the workspace and by the permission policy, which a caller may replace.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import structlog
+from acp import PROTOCOL_VERSION, Client, RequestError
+from acp.client.connection import ClientSideConnection
+from acp.helpers import ContentBlock
+from acp.schema import (
+    ClientCapabilities,
+    FileSystemCapabilities,
+    Implementation,
+    InitializeResponse,
+    LoadSessionResponse,
+    NewSessionResponse,
+    PromptCapabilities,
+    PromptResponse,
+    ResumeSessionResponse,
+    SessionConfigOptionBoolean,
+    SessionConfigOptionSelect,
+    SetSessionConfigOptionResponse,
+    Usage,
+)
+from pydantic import ValidationError
+
+from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed, SessionLost
+from app.agents.sandbox.sandbox import ConfinedProcess
+from app.agents.session.client import Answer, Decide, Desk, Question
+from app.agents.session.terminals import StartCommand, Terminals
+from app.agents.session.transcript import Emit, Transcript
+from app.agents.session.transport import BrokenWire, Wire
+from app.agents.session.usage import usage_in_meta
+from app.processes.reading import Tail, last_lines, read_bounded
+
+__all__ = ["AgentSession", "Answer", "Decide", "Question"]
+
+ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
+
+_START_SECONDS = 120
+_CLOSE_SECONDS = 2.0
+# For an agent that somebody wants to see stop.
+_HURRIED_SECONDS = 0.4
+_COMPLAINT_BYTES = 8 * 2**10
+_INVALID_PARAMS = -32602
+_REASON_CHARACTERS = 2000
+_STEP_CHARACTERS = 20_000
+_LOGGER = structlog.get_logger(__name__)
+
+
+class AgentSession:
+    """One conversation with one agent process."""
+
+    def __init__(
+        self,
+        process: ConfinedProcess,
+        work: Path,
+        *,
+        name: str,
+        emit: Emit,
+        decide: Decide,
+        writable: Path | None = None,
+        start_command: StartCommand | None = None,
+        file_requests: bool = True,
+        usage_meta: str | None = None,
+    ) -> None:
+        """Take over a process.
+
+        `writable` is where in the workspace it may write, by default anywhere; `start_command` runs what it wants
+        run in terminals, by default nothing; `file_requests` and `usage_meta` are those of its adapter.
+        """
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("the agent's standard input and output must be pipes")
+        self._process = process
+        self._work = work
+        self._name = name
+        self._transcript = Transcript(emit)
+        self._wire = Wire(process.stdout, process.stdin, self._transcript.add, self._transcript.note)
+        self._terminals = Terminals(start_command) if start_command else None
+        desk = Desk(
+            work,
+            writable or work,
+            decide,
+            before_question=self._transcript.introduce,
+            terminals=self._terminals,
+        )
+        self._connection = ClientSideConnection(cast("Client", desk), self._wire)
+        self._complaints = Tail(_COMPLAINT_BYTES)
+        self._listener = asyncio.create_task(self._complaints.follow(process.stderr))
+        self._session_id = ""
+        self._modes: frozenset[str] = frozenset()
+        self._options: Sequence[ConfigOption] = ()
+        self._takes = PromptCapabilities()
+        self._can_load = False
+        self._can_resume = False
+        self._usage: Usage | None = None
+        self._files = FileSystemCapabilities(read_text_file=file_requests, write_text_file=file_requests)
+        self._usage_meta = usage_meta
+
+    @property
+    def name(self) -> str:
+        """What people call the agent."""
+        return self._name
+
+    @property
+    def session_id(self) -> str:
+        """The agent's own id of the conversation; "" before it has started."""
+        return self._session_id
+
+    @property
+    def last_usage(self) -> Usage | None:
+        """What the last turn took, as far as the agent's answer to the prompt says."""
+        return self._usage
+
+    @property
+    def last_message(self) -> str:
+        """What the agent said last, whole."""
+        return self._transcript.last_message
+
+    @property
+    def can_be_taken_up(self) -> bool:
+        """Whether the agent says that it can go on with a conversation that it has kept in its home."""
+        return self._can_load or self._can_resume
+
+    async def start(self, *, authenticate: str | None = None, take_up: str | None = None) -> bool:
+        """Shake hands, authenticate by a method if one is given, and open a session.
+
+        With `take_up`, the id of a conversation that the agent finds in its home, that one is gone on with if the
+        agent can; returns whether it is. What it tells of it again is not told on.
+
+        Raises SessionLost, AgentCrashed or AgentFailed.
+        """
+        await self.shake_hands()
+        if authenticate is not None:
+            await self._ask(self._connection.authenticate(authenticate), within=_START_SECONDS)
+        if take_up is not None and self.can_be_taken_up and await self._take_up(take_up):
+            return True
+        opened: NewSessionResponse = await self._ask(
+            self._connection.new_session(str(self._work)), within=_START_SECONDS
+        )
+        self._note_session(opened.session_id, opened)
+        return False
+
+    async def _take_up(self, session_id: str) -> bool:
+        """Go on with a conversation; False if the agent will not."""
+        take_up = self._connection.resume_session if self._can_resume else self._connection.load_session
+        self._transcript.is_replay = True
+        try:
+            opened: LoadSessionResponse | ResumeSessionResponse = await self._ask(
+                take_up(cwd=str(self._work), session_id=session_id, mcp_servers=[]), within=_START_SECONDS
+            )
+        except AgentFailed as error:
+            _LOGGER.info("agent.session_not_taken_up", agent=self._name, reason=error.message)
+            return False
+        except AgentCrashed as error:
+            raise SessionLost(error.message) from error
+        finally:
+            self._transcript.is_replay = False
+        self._note_session(session_id, opened)
+        return True
+
+    def _note_session(
+        self, session_id: str, opened: NewSessionResponse | LoadSessionResponse | ResumeSessionResponse
+    ) -> None:
+        self._session_id = session_id
+        if opened.modes:
+            self._modes = frozenset(mode.id for mode in opened.modes.available_modes)
+        self._options = opened.config_options or ()
+
+    async def shake_hands(self) -> InitializeResponse:
+        """Begin the conversation and return what the agent says of itself. Raises AgentCrashed or AgentFailed."""
+        answered: InitializeResponse = await self._ask(
+            self._connection.initialize(
+                PROTOCOL_VERSION,
+                ClientCapabilities(
+                    fs=self._files,
+                    terminal=self._terminals is not None,
+                ),
+                Implementation(name="taskbeacon", version="1"),
+            ),
+            within=_START_SECONDS,
+        )
+        if answered.protocol_version != PROTOCOL_VERSION:
+            raise AgentCrashed(
+                f"The agent '{self._name}' speaks version {answered.protocol_version} of the protocol; "
+                f"this worker speaks {PROTOCOL_VERSION}."
+            )
+        if capabilities := answered.agent_capabilities:
+            self._takes = capabilities.prompt_capabilities or self._takes
+            self._can_load = bool(capabilities.load_session)
+            offers = capabilities.session_capabilities
+            self._can_resume = offers is not None and offers.resume is not None
+        return answered
+
+    def takes(self, block: ContentBlock) -> bool:
+        """Tell whether the agent says that it understands such a block in a prompt."""
+        match block.type:
+            case "image":
+                return bool(self._takes.image)
+            case "audio":
+                return bool(self._takes.audio)
+            case "resource":
+                return bool(self._takes.embedded_context)
+            case "text" | "resource_link":
+                return True
+
+    def offers(self, category: str) -> bool:
+        """Tell whether the agent lets itself be told a value of a category (`mode`, `model`, `thought_level`)."""
+        is_mode = category == "mode" and bool(self._modes)
+        return is_mode or any(option.category == category for option in self._options)
+
+    async def choose(self, category: str, value: str) -> bool:
+        """Set the option of a category (`mode`, `model`, `thought_level`); return whether the agent took the value.
+
+        Raises AgentCrashed, or AgentFailed if it cannot.
+        """
+        if category == "mode" and value in self._modes:
+            await self._ask(self._connection.set_session_mode(self._session_id, value), within=_START_SECONDS)
+            return True
+        for option in self._options:
+            if isinstance(option, SessionConfigOptionSelect) and option.category == category:
+                return await self._try_option(option.id, value)
+        return False
+
+    async def configure(self, option_id: str, value: str | bool) -> str | None:
+        """Set an option that the agent offers by this id, or in this category.
+
+        Returns the category, "" where it has none, or None if the agent does not take that. Raises as `choose`.
+        """
+        for option in self._options:
+            if option.id == option_id:
+                is_switch = isinstance(option, SessionConfigOptionBoolean)
+                is_set = isinstance(value, bool) == is_switch and await self._try_option(option.id, value)
+                return str(option.category or "") if is_set else None
+        is_set = isinstance(value, str) and await self.choose(option_id, value)
+        return option_id if is_set else None
+
+    async def _try_option(self, option: str, value: str | bool) -> bool:
+        """Set an option. The agent decides: some understand more names of models than they list."""
+        try:
+            answered: SetSessionConfigOptionResponse = await self._ask(
+                self._connection.set_config_option(option, self._session_id, value), within=_START_SECONDS
+            )
+        except AgentFailed as error:
+            if isinstance(error.__cause__, RequestError) and error.__cause__.code == _INVALID_PARAMS:
+                return False
+            raise
+        # One option may decide which others there are.
+        self._options = answered.config_options or self._options
+        return True
+
+    async def prompt(self, blocks: Sequence[ContentBlock]) -> str:
+        """Send a prompt, wait until the agent is done with it, and return the protocol's stop reason.
+
+        One prompt at a time. Raises AgentFailed, AgentStepFailed or AgentCrashed.
+        """
+        self._usage = None
+        try:
+            answered: PromptResponse = await self._ask(
+                self._connection.prompt(self._session_id, list(blocks))
+            )
+        finally:
+            await self._transcript.flush()
+        self._usage = answered.usage or usage_in_meta(answered.field_meta, self._usage_meta)
+        return str(answered.stop_reason)
+
+    async def cancel(self) -> None:
+        """Ask the agent to leave the current prompt; `prompt` then returns "cancelled". Harmless otherwise."""
+        with suppress(ConnectionError):
+            await self._connection.cancel(self._session_id)
+
+    async def ended(self) -> NoReturn:
+        """Wait for the process to end, while nothing else is asked of it. Raises AgentCrashed then."""
+        await self._process.wait()
+        await self._explain_end()
+
+    async def close(self, *, at_once: bool = False) -> None:
+        """End the conversation and every process of the agent, `at_once` within a second. Repeatable."""
+        patience = _HURRIED_SECONDS if at_once else _CLOSE_SECONDS
+        try:
+            with suppress(ConnectionError):
+                await self._connection.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._process.wait()
+        finally:
+            # A process counts as running until its output was read to the end, and the agent may be talking still.
+            _, _, _, _ = await asyncio.gather(
+                self._close_terminals(patience),
+                self._process.stop(patience),
+                self._listener,
+                read_bounded(self._process.stdout, 0),
+            )
+
+    async def _close_terminals(self, patience: float) -> None:
+        if self._terminals is not None:
+            await self._terminals.close(patience)
+
+    async def _ask(
+        self, request: Awaitable[Any], within: float | None = None
+    ) -> Any:  # Any: the library's models
+        try:
+            async with asyncio.timeout(within):
+                return await request
+        except RequestError as error:
+            raise _failure(self._name, error) from error
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise AgentCrashed(
+                f"The agent '{self._name}' broke the protocol: in its answer, {where or 'all'} is wrong "
+                f"({first['msg'][:_REASON_CHARACTERS]})."
+            ) from None
+        except ConnectionError:
+            await self._explain_end()
+        except TimeoutError:
+            said = last_lines(self._complaints.text())
+            raise AgentCrashed(
+                f"The agent '{self._name}' did not start in time. It said last:\n{said}"
+            ) from None
+
+    async def _explain_end(self) -> NoReturn:
+        """Say why the line is dead: our own side gave it up, or the process ended."""
+        failure = self._wire.failure
+        if isinstance(failure, BrokenWire):
+            raise AgentCrashed(f"The agent '{self._name}' broke the protocol: {failure}.")
+        if failure is not None:
+            raise failure
+        with suppress(TimeoutError):  # an agent that only closed its output has not ended, and is ended
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._process.wait()
+        code = await self._process.stop()
+        await self._listener
+        raise AgentCrashed(
+            f"The agent '{self._name}' ended unexpectedly (exit status {code}). "
+            f"It said last:\n{last_lines(self._complaints.text())}"
+        )
+
+
+def _failure(name: str, error: RequestError) -> AgentFailed:
+    details = error.data.get("details") if isinstance(error.data, dict) else error.data
+    if error.code == STEP_FAILED:
+        return AgentStepFailed(str(error)[:_STEP_CHARACTERS])
+    reason = f"{error}: {details}" if details else str(error)
+    return AgentFailed(f"The agent '{name}' reported an error: {reason[:_REASON_CHARACTERS]}")

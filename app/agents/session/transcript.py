@@ -1,0 +1,93 @@
+"""The log of a conversation: an agent's updates as entries (contract 13.4), and the pieces of its messages made whole.
+
+Decides nothing, and asks nobody.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from app.agents.session.transport import Message
+from app.clock import utcnow
+
+__all__ = ["Emit", "Transcript", "notification"]
+
+Emit = Callable[[Message], Awaitable[None]]  # takes one log entry
+
+_MESSAGE_CHARACTERS = 2**20
+_REMEMBERED_TOOL_CALLS = 1000
+
+
+def notification(method: str, params: Message) -> Message:
+    """Return a log entry that holds a JSON-RPC notification (contract 13.4)."""
+    return {
+        "type": "notification",
+        "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "notification": {"jsonrpc": "2.0", "method": method, "params": params},
+    }
+
+
+class Transcript:
+    """Turns updates into log entries, and the pieces of a message into the message."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._pieces: list[str] = []
+        self._length = 0
+        self._message_id: object = None
+        self._session_id: object = None
+        self.last_message = ""
+        self._tool_calls: deque[object] = deque(maxlen=_REMEMBERED_TOOL_CALLS)
+        # The agent tells again what earlier runs have logged.
+        self.is_replay = False
+
+    async def add(self, message: Message) -> None:
+        """Log an update."""
+        if self.is_replay:
+            return
+        params = message.get("params")
+        update = params.get("update") if isinstance(params, dict) else None
+        if not isinstance(params, dict) or not isinstance(update, dict):
+            return
+        piece = _text_of(update) if update.get("sessionUpdate") == "agent_message_chunk" else None
+        if piece is None or update.get("messageId") != self._message_id:
+            await self.flush()
+        if update.get("sessionUpdate") == "tool_call":
+            self._tool_calls.append(update.get("toolCallId"))
+        await self._emit(notification("session/update", params))
+        if piece is not None:
+            self._message_id = update.get("messageId")
+            self._session_id = params.get("sessionId")
+            room = _MESSAGE_CHARACTERS - self._length
+            self._pieces.append(piece[:room])
+            self._length += len(piece[:room])
+
+    async def note(self, message: str) -> None:
+        """Log what is to be said of the agent rather than by it."""
+        if not self.is_replay:
+            await self._emit(notification("_taskbeacon/progress", {"step": "agent", "message": message}))
+
+    async def introduce(self, session_id: str, tool_call: Message) -> None:
+        """Log what the agent asks about, unless it is known: some tell of a tool call by their question only."""
+        await self.flush()
+        if tool_call.get("toolCallId") not in self._tool_calls:
+            update = {"sessionUpdate": "tool_call", "title": "", **tool_call}
+            await self.add({"params": {"sessionId": session_id, "update": update}})
+
+    async def flush(self) -> None:
+        """Log the message that its pieces made, once."""
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        self._length = 0
+        if not text:
+            return
+        self.last_message = text
+        update: Message = {"sessionUpdate": "agent_message", "content": {"type": "text", "text": text}}
+        if self._message_id is not None:
+            update["messageId"] = self._message_id
+        await self._emit(notification("session/update", {"sessionId": self._session_id, "update": update}))
+
+
+def _text_of(update: Message) -> str | None:
+    content = update.get("content")
+    text = content.get("text") if isinstance(content, dict) else None
+    return text if isinstance(text, str) else None

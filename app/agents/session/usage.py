@@ -1,0 +1,153 @@
+"""Counts what an agent says it has used: tokens, and money where it tells (state key `usage` of a run).
+
+The protocol tells exact tokens at the end of a turn only. Until then each request to the model is taken for what its
+context came to; a request is over when a tool has run. Whichever is more counts, since some agents tell of their last
+request only.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any  # JSON
+
+from acp.schema import Usage
+
+from app.agents.session.spending import Spent
+from app.agents.session.transport import Message
+
+__all__ = ["UsageMeter", "usage_in_meta"]
+
+_KINDS = ("input_tokens", "output_tokens", "cached_read_tokens", "cached_write_tokens", "thought_tokens")
+_CURRENCY = "USD"
+_ENDED = frozenset({"completed", "failed"})
+
+
+class UsageMeter:
+    """What one run has used, over all attempts at it, and beside it what the other runs of its task have."""
+
+    def __init__(self, earlier: Mapping[str, Any] | None = None, *, others: Spent | None = None) -> None:
+        """Begin with what an earlier attempt noted; a malformed note counts as none."""
+        earlier = earlier if isinstance(earlier, Mapping) else {}
+        self._told = earlier != {}
+        self._kinds = {kind: _count(earlier.get(kind)) for kind in _KINDS}
+        self._finished = _count(earlier.get("total_tokens"))
+        self._turn = _Turn()
+        cost = earlier.get("cost")
+        self._earlier_cost = _amount(cost) or 0.0
+        self._cost = 0.0  # of this conversation, as the agent adds it up itself
+        self._context: Message = {}
+        self._others = others or Spent()
+        # Set at every change; whoever waits for it clears it.
+        self.changed = asyncio.Event()
+
+    @property
+    def total_tokens(self) -> int:
+        """All tokens so far."""
+        return self._finished + self._turn.estimate
+
+    @property
+    def cost(self) -> float:
+        """What the agent says that all of it cost, in US dollars."""
+        return self._earlier_cost + self._cost
+
+    @property
+    def all_runs(self) -> Spent:
+        """What all runs of the task have used together, as far as it is known here."""
+        return Spent(self._others.tokens + self.total_tokens, self._others.cost + self.cost)
+
+    def see_others(self, others: Spent) -> None:
+        """Take in what the other runs of the task have used by now."""
+        if others != self._others:
+            self._others = others
+            self.changed.set()
+
+    def begin_turn(self) -> None:
+        """Expect the updates of a new turn."""
+        self._turn = _Turn()
+
+    def see(self, update: Message) -> None:
+        """Take in an update of the agent."""
+        kind = update.get("sessionUpdate")
+        status = update.get("status")
+        if kind == "tool_call_update" and isinstance(status, str) and status in _ENDED:
+            self._turn.end_request()
+        if kind != "usage_update":
+            return
+        used, size, cost = update.get("used"), update.get("size"), update.get("cost")
+        self._turn.see(_count(used))
+        self._context = {"context_tokens": _count(used), "context_size": _count(size)}
+        if (amount := _amount(cost)) is not None:
+            self._cost = max(self._cost, amount)
+        self._note()
+
+    def end_turn(self, usage: Usage | None) -> None:
+        """Take in what the agent's answer says of the turn."""
+        total = self._turn.estimate
+        if usage is not None:
+            total = max(total, _count(usage.total_tokens))
+            for kind in _KINDS:
+                self._kinds[kind] += _count(getattr(usage, kind))
+        self._finished += total
+        self._turn = _Turn()
+        if total:
+            self._note()
+
+    def report(self) -> Message | None:
+        """Return the run's `usage`; None as long as the agent has told nothing."""
+        if not self._told:
+            return None
+        report: Message = {"total_tokens": self.total_tokens, **self._kinds, **self._context}
+        if self.cost:
+            report["cost"] = {"amount": round(self.cost, 6), "currency": _CURRENCY}
+        return report
+
+    def _note(self) -> None:
+        self._told = True
+        self.changed.set()
+
+
+class _Turn:
+    """The requests of a turn that is under way."""
+
+    def __init__(self) -> None:
+        self._ended = 0
+        self._request = 0
+        self._is_over = False
+
+    @property
+    def estimate(self) -> int:
+        return self._ended + self._request
+
+    def end_request(self) -> None:
+        self._is_over = True
+
+    def see(self, used: int) -> None:
+        if self._is_over:
+            self._ended += self._request
+            self._request, self._is_over = 0, False
+        self._request = max(self._request, used)
+
+
+def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:
+    """Return what an agent tells of a turn in a place of its own; None if there is nothing."""
+    found: Any = meta if path else None
+    for key in path.split(".") if path else ():
+        found = found.get(key) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping):
+        return None
+    taken, given = _count(found.get("input_tokens")), _count(found.get("output_tokens"))
+    return (
+        Usage(input_tokens=taken, output_tokens=given, total_tokens=taken + given) if taken + given else None
+    )
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53 else 0
+
+
+def _amount(cost: Any) -> float | None:
+    """Return a cost in US dollars; None for what is none, or in another currency."""
+    value = cost.get("amount") if isinstance(cost, Mapping) else None
+    if isinstance(cost, Mapping) and cost.get("currency", _CURRENCY) != _CURRENCY:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53
+    return float(value) if is_number and value is not None else None

@@ -1,0 +1,1 @@
+"""A run's working folder and what is collected from it."""

@@ -1,0 +1,64 @@
+"""The structured output of a run: how it is asked for, and how it is read."""
+
+import json
+from pathlib import Path
+from typing import Any, Never  # Any: JSON
+
+import orjson
+
+from app.agents.base import safe_paths
+from app.agents.base.attachments import OUTPUT_PATH
+from app.agents.errors import OutputInvalid, PathRefused
+from app.unicode import storable
+
+__all__ = ["MISSING", "output_correction", "output_instructions", "read_output"]
+
+MISSING = object()
+_LIMIT = 2**20
+
+
+def output_instructions(schema: Any) -> str:
+    """Return what to tell an agent that is expected to give structured output."""
+    return (
+        f"When you are done, write the result of this task to the file {OUTPUT_PATH} in the workspace. It must be "
+        f"one JSON document that is valid against this JSON schema: {json.dumps(schema)}"
+    )
+
+
+def output_correction(problem: str) -> str:
+    """Return what to tell an agent whose structured output does not do."""
+    return (
+        f"{problem} Write the file {OUTPUT_PATH} in the workspace again, as the task asked: one JSON document that is "
+        "valid against the JSON schema that you were given. Change nothing else."
+    )
+
+
+def read_output(work: Path) -> Any:
+    """Return what the agent gave, MISSING if it gave nothing. Raises OutputInvalid."""
+    try:
+        content = safe_paths.read_file(work, OUTPUT_PATH, _LIMIT + 1)
+    except FileNotFoundError:
+        return MISSING
+    except (PathRefused, OSError) as error:
+        raise OutputInvalid(f"The structured output cannot be read. {error}") from None
+    if len(content) > _LIMIT:
+        raise OutputInvalid(f"The structured output is longer than {_LIMIT} bytes.")
+    try:
+        output = json.loads(content, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise OutputInvalid(f"The structured output ({OUTPUT_PATH}) is not JSON: {error}") from None
+    _require_storable(output)
+    return output
+
+
+def _require_storable(output: Any) -> None:
+    try:
+        text = orjson.dumps(output)
+    except TypeError as error:  # too deep, an integer of more than 64 bits, half a character
+        raise OutputInvalid(f"The structured output cannot be stored: {error}.") from None
+    if b"\\u0000" in text and storable(output) != output:
+        raise OutputInvalid("The structured output cannot be stored: it holds a NUL character.")
+
+
+def _no_constant(name: str) -> Never:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,63 @@
+"""Whether a structured output is what its task's JSON schema asks for; as a program, `python -m app.agents.workspace.schema_check`.
+
+Only a process that may be ended should check what strangers wrote: see `output_check.py`, which starts this one. The
+program reads `[output, schema]` from its standard input and prints what is wrong.
+"""
+
+import json
+import sys
+from typing import Any  # JSON
+
+import jsonschema
+from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from app.agents.errors import OutputInvalid
+
+__all__ = ["check_output"]
+
+
+def check_output(output: Any, schema: Any) -> None:
+    """Check an output against the task's schema; references to other documents are not fetched.
+
+    Raises OutputInvalid, also when the schema is not one or refers to what is not in it.
+    """
+    if not isinstance(schema, dict | bool):
+        raise OutputInvalid(
+            "The task's JSON schema is not a valid schema: it is neither an object nor a boolean."
+        )
+    try:
+        kind = validator_for(schema, default=jsonschema.Draft202012Validator)
+        if isinstance(schema, dict):
+            kind.check_schema(schema)
+        validator: Validator = kind(schema, registry=Registry())
+        error = jsonschema.exceptions.best_match(validator.iter_errors(output))
+    except SchemaError as broken:
+        raise OutputInvalid(f"The task's JSON schema is not a valid schema: {_where(broken)}") from None
+    except Unresolvable as missing:
+        raise OutputInvalid(
+            f"The task's JSON schema refers to {missing.ref!r}, which is not in it."
+        ) from None
+    except (RecursionError, TypeError, ValueError, AttributeError) as broken:
+        raise OutputInvalid(f"The task's JSON schema cannot be applied: {broken}") from None
+    if error is not None:
+        raise OutputInvalid(f"The structured output does not match the task's JSON schema: {_where(error)}")
+
+
+def _where(error: ValidationError | SchemaError) -> str:
+    return f"{error.message[:500]} (at {error.json_path})"
+
+
+def _main() -> None:
+    output, schema = json.load(sys.stdin)
+    try:
+        check_output(output, schema)
+    except OutputInvalid as error:
+        sys.stdout.write(error.message)
+
+
+if __name__ == "__main__":
+    _main()

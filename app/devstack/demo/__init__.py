@@ -1,0 +1,1 @@
+"""`make demo`: one task, end to end."""

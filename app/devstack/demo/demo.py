@@ -1,0 +1,243 @@
+"""`make demo`: the main job on real input, in a development stack of its own that leaves nothing behind.
+
+It is a client like any other: everything goes over HTTP, except the `git log` at the end.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.devstack.api_client import (
+    REQUEST_SECONDS,
+    explained,
+    project_client,
+    read_patch,
+    request,
+    show_patch,
+    show_result,
+)
+from app.devstack.console import Console
+from app.devstack.demo.push import Phone, show_notification
+from app.devstack.demo.repository import DemoRepository
+from app.devstack.errors import DevstackError, StopRequested
+from app.devstack.run_log import RunLog
+from app.devstack.stack import Plan, Stack, stop_on_signals
+from app.enums import TERMINAL_STATUSES, RunStatus
+
+__all__ = ["run_demo"]
+
+_INTERRUPTED = 130
+_RUN_SECONDS = 180.0
+_POLL_SECONDS = 0.25
+# How agents are confined is worth trying out; every other setting belongs to a stack that is not this one.
+_PASSED_ON = frozenset({"TASKBEACON_AGENT_SANDBOX", "TASKBEACON_AGENT_NETWORK"})
+
+_ATTACHMENT = b"# The modules of this service\n"
+_RUNBOOK = '''\
+Add a map of the modules to the documentation, and a check that keeps it whole.
+
+```say
+I will write docs/module-map.md from the modules' own docstrings, below the heading that was attached.
+```
+
+```python
+# Describe each module by the first line of its docstring.
+import ast
+from pathlib import Path
+
+rows = []
+for path in sorted(Path("app").rglob("*.py")):
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    if docstring:
+        rows.append(f"| `{path}` | {docstring.splitlines()[0]} |")
+Path("docs").mkdir(exist_ok=True)
+attached = list(Path(".taskbeacon/attachments").glob("*/heading.md"))
+heading = attached[0].read_text(encoding="utf-8").strip() if attached else "# Modules"
+text = "\\n".join([heading, "", "| module | purpose |", "|---|---|", *rows, ""])
+Path("docs/module-map.md").write_text(text, encoding="utf-8")
+print(f"{len(rows)} modules described")
+```
+
+```file path=docs/check_module_map.py
+"""Fails when docs/module-map.md misses a module that has a docstring."""
+
+import ast
+import sys
+from pathlib import Path
+
+MAP = Path("docs/module-map.md").read_text(encoding="utf-8")
+documented = [
+    path
+    for path in sorted(Path("app").rglob("*.py"))
+    if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+]
+missing = [str(path) for path in documented if f"`{path}`" not in MAP]
+print(f"{len(documented)} modules checked, {len(missing)} missing")
+sys.exit(bool(missing))
+```
+
+```sh timeout=60
+# Test what was written.
+python3 docs/check_module_map.py
+git status --short
+cp docs/module-map.md .taskbeacon/artifacts/
+```
+
+```say
+The module map is written, and its check passes.
+```
+'''
+
+
+def run_demo() -> int:
+    """Run the demo and return an exit status. Main thread only."""
+    console = Console()
+    folder = Path(tempfile.mkdtemp(prefix="taskbeacon-demo-"))
+    repository = DemoRepository(folder / "git")
+    stack = Stack(_plan(folder / "home", repository.base_url), console)
+    stack.supervisor.remove_if_killed(folder)
+    console.title("Taskbeacon demo: a task on a real git repository, done by an agent")
+    with stop_on_signals(stack.supervisor):
+        try:
+            _demonstrate(console, stack, repository)
+        except StopRequested:
+            console.line()  # the terminal has echoed ^C
+            console.line("Stopped before the end.")
+            return _INTERRUPTED
+        except DevstackError as error:
+            console.line()
+            print(console.style(f"error: {error}", "red"), file=sys.stderr)
+            return 1
+        finally:
+            with console.step("Stopping everything"):
+                stack.stop()
+                shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _plan(home: Path, git_base_url: str) -> Plan:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TASKBEACON_") or name in _PASSED_ON
+    }
+    environment |= {
+        "TASKBEACON_GIT_BASE_URL": git_base_url,
+        "TASKBEACON_THROTTLE_PER_MINUTE": "0",
+        "TASKBEACON_THROTTLE_PER_HOUR": "0",
+        "TASKBEACON_WORKER_DRAIN_SECONDS": "1",
+    }
+    return Plan(home=home, environment=environment, durable=False)
+
+
+def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> None:
+    started = time.monotonic()
+    with console.step(f"Making {repository.base_url}/{repository.name}"):
+        source = repository.create()
+    console.styled(f"    a bare repository with {source}", "dim")
+    account = stack.start()
+    with (
+        project_client(stack.base_url, account.project_id, account.api_key) as client,
+        httpx.Client(timeout=REQUEST_SECONDS, trust_env=False) as plain,
+    ):
+        task = request(
+            client,
+            "POST",
+            "tasks/",
+            title="Add a module map",
+            description=_RUNBOOK,
+            repository=repository.name,
+        )
+        console.line()
+        console.title(f"Task {task['slug']}: {task['title']}")
+        console.styled(f"  {stack.base_url}/api/projects/{account.project_id}/tasks/{task['id']}", "dim")
+        attached = _attach(console, client, plain, f"tasks/{task['id']}/staged_artifacts/")
+        phone = Phone(client, stack.base_url, task["id"])
+        phone.show_task()
+        console.styled("  a phone shows the task", "dim")
+        run = request(client, "POST", f"tasks/{task['id']}/run/", pending_user_artifact_ids=[attached])[
+            "latest_run"
+        ]
+        console.title(f"Run {run['id']}")
+        run = _follow(console, stack, client, plain, phone, f"tasks/{task['id']}/runs/{run['id']}/")
+        show_result(console, run)
+        if run["status"] != RunStatus.COMPLETED:
+            raise DevstackError(f"the run ended as {run['status']}: {run['error_message']}")
+        patch = read_patch(client, plain, run, f"tasks/{task['id']}/runs/{run['id']}/")
+        if patch is None:
+            raise DevstackError("the run left no patch")
+        show_patch(console, *patch)
+        _show_branch(console, repository, run["output"]["head_branch"])
+        _show_pushes(console, stack, client, phone, run)
+    console.line()
+    console.title(f"Done in {time.monotonic() - started:.0f} s. `make run` starts a stack to stay.")
+
+
+def _attach(console: Console, client: httpx.Client, plain: httpx.Client, path: str) -> str:
+    """Upload a file for the run, straight to the object store, and return its id."""
+    item = {"name": "heading.md", "type": "user_attachment", "content_type": "text/markdown"}
+    wanted = [item | {"size": len(_ATTACHMENT)}]
+    prepared = request(client, "POST", f"{path}prepare_upload/", artifacts=wanted)["artifacts"][0]
+    form = prepared["presigned_post"]
+    with explained("the file cannot be uploaded"):
+        sent = plain.post(form["url"], data=form["fields"], files={"file": _ATTACHMENT})
+        sent.raise_for_status()
+    uploaded = [item | {"id": prepared["id"], "storage_path": prepared["storage_path"]}]
+    finished = request(client, "POST", f"{path}finalize_upload/", artifacts=uploaded)["artifacts"][0]
+    console.styled(f"  attached {finished['name']} ({finished['size']} bytes)", "dim")
+    return str(finished["id"])
+
+
+def _follow(
+    console: Console, stack: Stack, client: httpx.Client, plain: httpx.Client, phone: Phone, path: str
+) -> dict[str, Any]:
+    """Print the run's log as it grows; return the run in its end. Raises DevstackError when it does not end."""
+    log = RunLog(console)
+    run: dict[str, Any] = {}
+
+    def has_ended() -> bool:
+        phone.show_task()
+        run.update(request(client, "GET", path))
+        if run["log_url"]:
+            log.show_new(plain, run["log_url"])
+        return run["status"] in TERMINAL_STATUSES
+
+    stack.supervisor.wait(has_ended, what="the run's end", timeout=_RUN_SECONDS, every=_POLL_SECONDS)
+    return run
+
+
+def _show_branch(console: Console, repository: DemoRepository, branch: str) -> None:
+    console.line()
+    console.title(f"Pushed branch {branch}")
+    for line in repository.show_branch(branch).splitlines():
+        console.line(f"  {line}")
+
+
+def _show_pushes(
+    console: Console, stack: Stack, client: httpx.Client, phone: Phone, watched_run: dict[str, Any]
+) -> None:
+    """Show that the phone was spared the push for the run it watched, and gets the one for the next run."""
+    console.line()
+    console.title("Pushes")
+    show_notification(console, _notification(stack, phone, watched_run["id"]))
+    phone.leave_task()
+    console.styled("  the phone shows the task no longer; one more run", "dim")
+    started = request(client, "POST", f"tasks/{watched_run['task']}/run/")["latest_run"]
+    show_notification(console, _notification(stack, phone, started["id"]))
+
+
+def _notification(stack: Stack, phone: Phone, run_id: str) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+
+    def is_decided() -> bool:
+        row.update(phone.notification(run_id))
+        return bool(row)
+
+    stack.supervisor.wait(is_decided, what="the push", timeout=_RUN_SECONDS, every=_POLL_SECONDS)
+    return row

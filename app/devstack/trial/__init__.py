@@ -1,0 +1,1 @@
+"""`taskbeacon try`: an agent on your own repository."""

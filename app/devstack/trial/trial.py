@@ -1,0 +1,149 @@
+"""`taskbeacon try`: an agent works on a repository of the reader's, in the development stack that runs.
+
+A client of the API like any other. The work comes back as a branch of the reader's repository.
+"""
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from app.devstack.api_client import (
+    REQUEST_SECONDS,
+    project_client,
+    read_patch,
+    request,
+    show_patch,
+    show_result,
+)
+from app.devstack.console import Console
+from app.devstack.errors import DevstackError
+from app.devstack.run_log import RunLog
+from app.devstack.trial.repository import TrialRepository
+from app.enums import TERMINAL_STATUSES, RunStatus
+
+__all__ = ["DEFAULT_PROMPT", "MODELS", "RunningStack", "Trial", "run_trial"]
+
+_INTERRUPTED = 130
+_POLL_SECONDS = 0.3
+_TITLE_LENGTH = 80
+# Models that are named for the reader; every agent takes others by --model.
+MODELS = {"claude": "claude-sonnet-4-6", "codex": "gpt-5.5"}
+
+DEFAULT_PROMPT = """\
+Write a map of the repository: how many files of which kind lie in which folder.
+
+```sh
+# Count the files by folder and kind.
+{
+    echo "# Map of the repository"
+    echo
+    git ls-files | awk -F/ '{
+        folder = NF > 1 ? $1 "/" : "(top)"
+        kind = match($NF, /\\.[^.]+$/) ? substr($NF, RSTART) : "(none)"
+        count[folder " " kind]++
+    } END { for (place in count) printf "- %s: %d\\n", place, count[place] }' | sort
+} > REPOSITORY-MAP.md
+head -20 REPOSITORY-MAP.md
+```
+
+```say
+REPOSITORY-MAP.md is written.
+```
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningStack:
+    """Where the stack answers, and to whom."""
+
+    base_url: str
+    api_key: str
+    project_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What is to be done."""
+
+    prompt: str
+    adapter: str | None = None  # None: the built-in one
+    model: str | None = None
+
+
+def run_trial(stack: RunningStack, repository: TrialRepository, trial: Trial, console: Console) -> int:
+    """Have an agent do it, show its work as it goes on, and bring back its branch; return an exit status."""
+    try:
+        return _perform(stack, repository, trial, console)
+    except DevstackError as error:
+        console.line()
+        print(console.style(f"error: {error}", "red"), file=sys.stderr)
+        return 1
+
+
+def _perform(stack: RunningStack, repository: TrialRepository, trial: Trial, console: Console) -> int:
+    with console.step(f"Copying {repository.source}"):
+        branch = repository.copy()
+    if repository.has_changes():
+        console.styled("    Changes that are not committed stay out of it.", "dim")
+    with (
+        project_client(stack.base_url, stack.project_id, stack.api_key) as client,
+        httpx.Client(timeout=REQUEST_SECONDS, trust_env=False) as plain,
+    ):
+        task = request(
+            client,
+            "POST",
+            "tasks/",
+            title=_title(trial.prompt),
+            description=trial.prompt,
+            repository=repository.name,
+        )
+        options = {"runtime_adapter": trial.adapter, "model": trial.model, "branch": branch}
+        given = {name: value for name, value in options.items() if value is not None}
+        run = request(client, "POST", f"tasks/{task['id']}/run/", **given)["latest_run"]
+        path = f"tasks/{task['id']}/runs/{run['id']}/"
+        console.title(f"Task {task['slug']}: {task['title']}")
+        console.styled(f"  {client.base_url}{path}", "dim")
+        try:
+            run = _follow(console, client, plain, path)
+        except KeyboardInterrupt:
+            request(client, "PATCH", path, status=RunStatus.CANCELLED)
+            console.line("Stopped; the run is cancelled.")
+            return _INTERRUPTED
+        patch = read_patch(client, plain, run, path)
+        if patch is not None and patch[1]:
+            show_patch(console, *patch)
+    return _show_end(console, repository, run)
+
+
+def _title(prompt: str) -> str:
+    return next((line.strip()[:_TITLE_LENGTH] for line in prompt.splitlines() if line.strip()), "")
+
+
+def _follow(console: Console, client: httpx.Client, plain: httpx.Client, path: str) -> dict[str, Any]:
+    """Print the run's log as it grows; return the run in its end. The service ends every run."""
+    log = RunLog(console)
+    while True:
+        run = request(client, "GET", path)
+        if run["log_url"]:
+            log.show_new(plain, run["log_url"])
+        if run["status"] in TERMINAL_STATUSES:
+            return run
+        time.sleep(_POLL_SECONDS)
+
+
+def _show_end(console: Console, repository: TrialRepository, run: dict[str, Any]) -> int:
+    show_result(console, run)
+    if run["error_message"]:
+        console.line(f"  {run['error_message']}")
+    branch = (run["output"] or {}).get("head_branch")
+    if branch is not None:
+        hint = repository.bring_back(branch)
+        console.line()
+        console.title(f"Branch {branch}" + (f" is in {repository.source}" if repository.checkout else ""))
+        console.line(f"  {hint}")
+    elif run["status"] == RunStatus.COMPLETED:
+        console.line("  No file was changed.")
+    return 0 if run["status"] == RunStatus.COMPLETED else 1

@@ -1,0 +1,1 @@
+"""Starts, reads and ends programs."""

@@ -1,0 +1,117 @@
+"""Starts and ends programs, by asyncio's own means.
+
+Python's loop starts a program by `vfork`, which shares the worker's memory with it until it begins; the worker runs on
+that loop. uvloop forks, which copies the page tables of the whole process.
+"""
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import Process
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+from app.shielded import shielded
+
+__all__ = ["LINE_LIMIT", "PLAIN_ENVIRONMENT", "end_session", "spawn", "wait_for_end"]
+
+LINE_LIMIT = 2**16
+# All that a program outside the sandbox has of an environment, unless it needs more: nothing of the service's.
+PLAIN_ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+_LOGGER = structlog.get_logger(__name__)
+_CHUNK = 2**16
+_READ_SECONDS = 2.0
+_END_SECONDS = 30.0
+
+
+async def spawn(
+    *command: str,
+    cwd: Path | None = None,
+    env: Mapping[str, str] = PLAIN_ENVIRONMENT,
+    stdin: int | IO[bytes] | None = None,
+    stdout: int | IO[bytes] | None = None,
+    stderr: int | IO[bytes] | None = None,
+    limit: int = LINE_LIMIT,
+    start_new_session: bool = False,
+    pass_fds: Sequence[int] = (),
+) -> Process:
+    """Start a program, as `asyncio.create_subprocess_exec` does; `limit` bounds a line of its output.
+
+    Raises OSError where it cannot be started. A start that is cancelled leaves neither a process nor a pipe.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command,
+            cwd=cwd,
+            env=env,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            limit=limit,
+            start_new_session=start_new_session,
+            pass_fds=pass_fds,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await shielded(_abandon(starting, in_session=start_new_session))
+        raise
+
+
+async def _abandon(starting: "asyncio.Future[Process]", *, in_session: bool) -> None:
+    try:
+        process = await starting
+    except OSError:
+        return
+    _kill(process, in_session=in_session)
+    if process.stdin is not None:
+        process.stdin.close()
+    await wait_for_end(process)
+
+
+async def end_session(process: Process) -> None:
+    """End a program that has a session of its own, and its helpers; what they still print is dropped."""
+    _kill(process, in_session=True)
+    await _end(process)
+
+
+async def wait_for_end(process: Process) -> int:
+    """Wait for a program that was sent SIGKILL, and return its exit status; whoever reads its output gets all of it.
+
+    Python before 3.12.4 waits for the end of the output too, which comes only if it is read: what nobody has read
+    after a moment is dropped. A program that the kernel cannot end (it waits for a dead disk) counts as killed.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_READ_SECONDS):
+            return await process.wait()
+    return await _end(process)
+
+
+def _kill(process: Process, *, in_session: bool) -> None:
+    with suppress(ProcessLookupError):
+        if in_session:
+            os.killpg(process.pid, signal.SIGKILL)  # also what a leader that has ended left behind
+        elif process.returncode is None:
+            process.kill()
+
+
+async def _end(process: Process) -> int:
+    try:
+        async with asyncio.timeout(_END_SECONDS):
+            _, _, code = await asyncio.gather(_drop(process.stdout), _drop(process.stderr), process.wait())
+            return code
+    except TimeoutError:
+        # No traceback tells more.
+        _LOGGER.error("program.not_ended", pid=process.pid, seconds=_END_SECONDS)  # noqa: TRY400
+        return -signal.SIGKILL if process.returncode is None else process.returncode
+
+
+async def _drop(stream: asyncio.StreamReader | None) -> None:
+    with suppress(RuntimeError):  # it is being read
+        while stream is not None and await stream.read(_CHUNK):
+            pass

@@ -1,0 +1,182 @@
+"""What a process owns: one pool, one client of each kind. The API and the worker open it alike."""
+
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Self
+
+import httpx
+from typing_extensions import override
+
+from app.agents.adapters.catalog import Catalog, load_catalog
+from app.clients.event_hub import EventHub
+from app.clients.http_client import create_http_client
+from app.clients.object_store import Storage
+from app.clients.pace import NoPace, RedisPace
+from app.clients.push import PushSender
+from app.clients.queue import ArqQueue, JobQueue
+from app.clients.redis import RedisClient, create_redis
+from app.clients.run_event_publisher import RedisRunEvents
+from app.clients.run_events import RunEvents
+from app.clients.s3 import S3Store
+from app.config import Settings
+from app.db import SessionFactory, create_engine, create_session_factory
+from app.enums import Platform
+from app.security import Cipher
+from app.services.access.cache import CallerCache
+from app.services.access.visibility import Principal
+from app.services.notifications.stream_presence import StreamPresence
+from app.services.output.stream import find_last_words
+from app.services.rate_limits import Budgets
+from app.services.tasks.list_memory import ListMemory
+from app.services.usage_gates import UsageGate, open_gates
+
+__all__ = ["ProcessContext", "open_process"]
+
+# Pushes to browsers go to few hosts, again and again: connections are worth keeping.
+_HTTP_LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=60)
+_EXPO_PACE = "push:pace:expo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessContext:
+    """The settings and the opened clients of this process."""
+
+    settings: Settings
+    sessions: SessionFactory
+    redis: RedisClient
+    queue: JobQueue
+    store: Storage
+    events: RunEvents
+    # Those who follow runs through this process, and the devices that they do it with.
+    hub: EventHub
+    watchers: StreamPresence
+    # Who brings pushes to which devices; a platform without one is not configured.
+    push: Mapping[Platform, PushSender]
+    # The agents that runs may ask for; default: those of this release.
+    catalog: Catalog = field(default_factory=load_catalog)
+    # Who may object to another cloud run of a project.
+    gates: Sequence[UsageGate] = ()
+    # What this process remembers for a moment.
+    callers: CallerCache[Principal] = field(default_factory=CallerCache)
+    budgets: Budgets = field(default_factory=Budgets)
+    lists: ListMemory = field(default_factory=ListMemory)
+
+    @property
+    def cipher(self) -> Cipher:
+        """What encrypts the secrets that the service must read back."""
+        return Cipher(self.settings.secret_keys)
+
+
+@asynccontextmanager
+async def open_process(
+    settings: Settings, *, name: str, plan_once: bool = False
+) -> AsyncGenerator[ProcessContext, None]:
+    """Open what a process needs and close it in reverse order. Connects to nothing before the first use.
+
+    `plan_once` is for a process that sends the same short statements all day (`db.create_engine`).
+
+    Raises:
+        CatalogInvalid: the operator's catalog of adapters is not valid.
+        UsageGateInvalid: the operator's usage gate cannot be loaded.
+
+    """
+    catalog = load_catalog(settings.agent_catalog)
+    engine = create_engine(settings, application_name=f"taskbeacon-{name}", plan_once=plan_once)
+    redis = create_redis(settings.redis_url)
+    queue = ArqQueue(settings.redis_url)
+    sessions = create_session_factory(engine)
+    events = RedisRunEvents(redis)
+    hub = EventHub(redis, partial(find_last_words, sessions))
+    try:
+        async with (
+            S3Store(settings) as store,
+            _LateSenders(settings, redis) as senders,
+            open_gates(settings, sessions) as gates,
+        ):
+            yield ProcessContext(
+                settings=settings,
+                sessions=sessions,
+                redis=redis,
+                queue=queue,
+                store=store,
+                events=events,
+                hub=hub,
+                watchers=StreamPresence(sessions),
+                push=senders,
+                catalog=catalog,
+                gates=gates,
+            )
+    finally:
+        await hub.aclose()
+        await events.aclose()
+        await queue.aclose()
+        await redis.aclose()
+        await engine.dispose()
+
+
+class _LateSenders(Mapping[Platform, PushSender]):
+    """The push services, with their clients made at the first push: an API hardly ever sends one."""
+
+    def __init__(self, settings: Settings, redis: RedisClient) -> None:
+        self._settings = settings
+        self._redis = redis
+        self._stack = AsyncExitStack()
+        self._senders: Mapping[Platform, PushSender] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @override
+    def __getitem__(self, platform: Platform) -> PushSender:
+        return self._made()[platform]
+
+    @override
+    def __iter__(self) -> Iterator[Platform]:
+        return iter(self._made())
+
+    @override
+    def __len__(self) -> int:
+        return len(self._made())
+
+    def _made(self) -> Mapping[Platform, PushSender]:
+        if self._senders is None:
+            self._senders = _create_senders(self._settings, self._redis, self._stack)
+        return self._senders
+
+
+def _create_senders(
+    settings: Settings, redis: RedisClient, stack: AsyncExitStack
+) -> Mapping[Platform, PushSender]:
+    """Return the push services that are configured; `stack` closes their clients."""
+    # They bring HTTP clients of their own with them; most processes go without.
+    from app.clients.expo import ExpoClient, open_http  # noqa: PLC0415
+
+    pace = (
+        RedisPace(redis, _EXPO_PACE, per_second=settings.expo_messages_per_second)
+        if settings.expo_messages_per_second
+        else NoPace()
+    )
+    http = open_http(settings.expo_base_url)
+    stack.push_async_callback(http.close)
+    expo = ExpoClient(
+        http, base_url=settings.expo_base_url, access_token=settings.expo_access_token, pace=pace
+    )
+    senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
+    if settings.vapid_private_key is not None:
+        from app.clients.web_push import VapidKey, WebPushClient  # noqa: PLC0415
+
+        browsers = create_http_client(limits=_HTTP_LIMITS)
+        stack.push_async_callback(browsers.aclose)
+        senders[Platform.WEB] = WebPushClient(
+            browsers,
+            key=VapidKey(settings.vapid_private_key),
+            subject=settings.vapid_subject,
+            hosts=settings.web_push_hosts,
+            allow_http=settings.development,
+        )
+    return senders

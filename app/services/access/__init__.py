@@ -1,0 +1,1 @@
+"""Who asks, what of a project they see, and what they may do."""

@@ -1,0 +1,241 @@
+"""Organizations, projects, their members, and users: made and unmade by an operator.
+
+These functions ask for no caller: they serve the command line, not the API. Look-ups for a caller are in users.py and
+access.py.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.clock import utcnow
+from app.errors import InvalidInput, NotFound
+from app.ids import new_id
+from app.models import Membership, Organization, Project, TaskCounter, User
+from app.security import new_project_token
+from app.services.accounts.fields import clean_email, clean_label, clean_name
+
+__all__ = [
+    "DEFAULT_ORGANIZATION",
+    "add_member",
+    "create_organization",
+    "create_project",
+    "create_user",
+    "deactivate_user",
+    "delete_user",
+    "remove_member",
+    "rename_project",
+    "require_organizations",
+    "require_projects",
+    "require_user",
+]
+
+DEFAULT_ORGANIZATION = "Default organization"
+
+Key = TypeVar("Key", int, UUID)
+
+_PERSON_NAME_LENGTH = 150
+_REFERENCES_AT_ONCE = 100
+_DEFAULT_ORGANIZATION_LOCK = 0x7A5C_0001
+
+
+async def create_organization(session: AsyncSession, name: str) -> Organization:
+    """Add an organization. Names need not be unique: a second call makes a second one."""
+    organization = Organization(id=new_id(), name=clean_name(name, attr="name"), created_at=utcnow())
+    session.add(organization)
+    await session.flush()
+    return organization
+
+
+async def create_project(session: AsyncSession, name: str, *, organization_id: UUID | None = None) -> Project:
+    """Add a project with its token and its counter of task numbers.
+
+    Without an organization it goes to the one called `DEFAULT_ORGANIZATION`, made at the first need: never to one
+    that somebody named for themselves, whose keys would then reach the new project. Raises NotFound for an unknown
+    organization.
+    """
+    name = clean_name(name, attr="name")
+    if organization_id is None:
+        organization_id = await _default_organization_id(session)
+    else:
+        await require_organizations(session, [organization_id])
+    project = Project(
+        uuid=new_id(),
+        organization_id=organization_id,
+        name=name,
+        api_token=new_project_token(),
+        timezone="UTC",
+        created_at=utcnow(),
+    )
+    session.add(project)
+    await session.flush()
+    session.add(TaskCounter(project_id=project.id))
+    await session.flush()
+    return project
+
+
+async def rename_project(session: AsyncSession, project_id: int, name: str) -> Project:
+    """Give a project another name, and its tasks other slugs with it (contract 10.1). Raises NotFound."""
+    project: Project | None = await session.scalar(
+        update(Project)
+        .where(Project.id == project_id)
+        .values(name=clean_name(name, attr="name"))
+        .returning(Project)
+    )
+    if project is None:
+        raise _unknown("Project", project_id)
+    return project
+
+
+async def create_user(
+    session: AsyncSession,
+    email: str,
+    *,
+    first_name: str = "",
+    last_name: str = "",
+    is_staff: bool = False,
+    project_ids: Sequence[int] = (),
+) -> User:
+    """Add a user who is a member of the projects; the first of them becomes their current one (`@current`).
+
+    Raises NotFound for an unknown project, InvalidInput when an account has this address in any letter case. Of two
+    concurrent calls with one address the second waits for the first and then fails.
+    """
+    email = clean_email(email)
+    project_ids = tuple(dict.fromkeys(project_ids))
+    await require_projects(session, project_ids)
+    uuid, now = new_id(), utcnow()
+    user: User | None = await session.scalar(
+        insert(User)
+        .values(
+            uuid=uuid,
+            distinct_id=str(uuid),
+            email=email,
+            first_name=clean_label(first_name, attr="first_name", limit=_PERSON_NAME_LENGTH),
+            last_name=clean_label(last_name, attr="last_name", limit=_PERSON_NAME_LENGTH),
+            is_staff=is_staff,
+            current_project_id=project_ids[0] if project_ids else None,
+            date_joined=now,
+        )
+        .on_conflict_do_nothing(index_elements=[func.lower(User.email)])
+        .returning(User)
+    )
+    if user is None:
+        raise InvalidInput(f"A user with the address {email} exists already.", code="unique", attr="email")
+    session.add_all(
+        Membership(user_id=user.id, project_id=project_id, created_at=now) for project_id in project_ids
+    )
+    await session.flush()
+    return user
+
+
+async def add_member(session: AsyncSession, *, project_id: int, user_id: int) -> None:
+    """Make a user a member of a project, and the project current if they have none. Twice is once. Raises NotFound."""
+    await require_projects(session, [project_id])
+    await require_user(session, user_id)
+    await session.execute(
+        insert(Membership)
+        .values(user_id=user_id, project_id=project_id, created_at=utcnow())
+        .on_conflict_do_nothing()
+    )
+    await session.execute(
+        update(User)
+        .where(User.id == user_id, User.current_project_id.is_(None))
+        .values(current_project_id=project_id)
+    )
+
+
+async def remove_member(session: AsyncSession, *, project_id: int, user_id: int) -> None:
+    """End a membership; the project stops being the user's current one, and none takes its place.
+
+    Their tasks stay. Removing somebody who is no member changes nothing. Raises NotFound.
+    """
+    await require_projects(session, [project_id])
+    await require_user(session, user_id)
+    await session.execute(
+        delete(Membership).where(Membership.project_id == project_id, Membership.user_id == user_id)
+    )
+    await session.execute(
+        update(User)
+        .where(User.id == user_id, User.current_project_id == project_id)
+        .values(current_project_id=None)
+    )
+
+
+async def deactivate_user(session: AsyncSession, user_id: int) -> None:
+    """Close an account: its keys stop working (contract 2.2), its data stays. Twice is once. Raises NotFound."""
+    found = await session.scalar(
+        update(User).where(User.id == user_id).values(is_active=False).returning(User.id)
+    )
+    if found is None:
+        raise _unknown("User", user_id)
+
+
+async def delete_user(session: AsyncSession, user_id: int) -> None:
+    """Remove an account with its keys and memberships; its tasks stay, for the whole project to see (contract 4).
+
+    Raises NotFound, at a second call too.
+    """
+    found = await session.scalar(delete(User).where(User.id == user_id).returning(User.id))
+    if found is None:
+        raise _unknown("User", user_id)
+
+
+async def require_user(session: AsyncSession, user_id: int) -> User:
+    """Return a user, who stays until this transaction ends. Raises NotFound."""
+    user = await session.scalar(
+        select(User).where(User.id == user_id).with_for_update(read=True, key_share=True)
+    )
+    if user is None:
+        raise _unknown("User", user_id)
+    return user
+
+
+async def require_projects(session: AsyncSession, project_ids: Sequence[int]) -> None:
+    """Check that all projects exist, and keep them until this transaction ends.
+
+    Raises NotFound for the first that is missing, InvalidInput for a list too long.
+    """
+    await _require_all(session, Project.id, project_ids, name="project")
+
+
+async def require_organizations(session: AsyncSession, organization_ids: Sequence[UUID]) -> None:
+    """Do for organizations what `require_projects` does for projects."""
+    await _require_all(session, Organization.id, organization_ids, name="organization")
+
+
+async def _require_all(
+    session: AsyncSession, key: InstrumentedAttribute[Key], wanted: Sequence[Key], *, name: str
+) -> None:
+    if len(wanted) > _REFERENCES_AT_ONCE:
+        raise InvalidInput(
+            f"Ensure this field has no more than {_REFERENCES_AT_ONCE} elements.",
+            code="max_length",
+            attr=name,
+        )
+    locked = select(key).where(key.in_(wanted)).order_by(key).with_for_update(read=True, key_share=True)
+    found = set(await session.scalars(locked))
+    for identifier in wanted:
+        if identifier not in found:
+            raise _unknown(name.capitalize(), identifier)
+
+
+async def _default_organization_id(session: AsyncSession) -> UUID:
+    # No constraint makes names unique, so the first two callers take turns.
+    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _DEFAULT_ORGANIZATION_LOCK})
+    found = await session.scalar(
+        select(Organization.id)
+        .where(Organization.name == DEFAULT_ORGANIZATION)
+        .order_by(Organization.created_at, Organization.id)
+        .limit(1)
+    )
+    return found or (await create_organization(session, DEFAULT_ORGANIZATION)).id
+
+
+def _unknown(what: str, identifier: object) -> NotFound:
+    return NotFound(f"{what} {identifier} does not exist.")

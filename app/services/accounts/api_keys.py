@@ -1,0 +1,119 @@
+"""Personal API keys: issue, find and revoke. Checking one is the business of access.py."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import Scope
+from app.errors import InvalidInput, NotFound
+from app.ids import new_id
+from app.models import ApiKey
+from app.security import hash_api_key, mask_api_key, new_api_key
+from app.services.accounts.accounts import require_organizations, require_projects, require_user
+from app.services.accounts.fields import clean_label
+
+__all__ = ["IssuedKey", "create_api_key", "find_by_mask", "revoke_api_key"]
+
+_LABEL_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A new key. `value` exists here only: the database keeps its hash."""
+
+    id: UUID
+    mask: str
+    scopes: tuple[Scope, ...]
+    value: str = field(repr=False)
+
+
+async def create_api_key(
+    session: AsyncSession,
+    *,
+    user_id: int,
+    scopes: Sequence[str],
+    label: str = "",
+    project_ids: Sequence[int] = (),
+    organization_ids: Sequence[UUID] = (),
+    expires_at: datetime | None = None,
+) -> IssuedKey:
+    """Issue a key to a user, limited to the projects and organizations if any are given (contract 2.3).
+
+    Raises NotFound for an unknown user, project or organization, InvalidInput for a scope word that does not exist,
+    for no scope at all, and for a key that would not work: of a deactivated user, or expired already.
+    """
+    granted = _known_scopes(scopes)
+    label = clean_label(label, attr="label", limit=_LABEL_LENGTH)
+    project_ids, organization_ids = tuple(dict.fromkeys(project_ids)), tuple(dict.fromkeys(organization_ids))
+    if not (await require_user(session, user_id)).is_active:
+        raise InvalidInput(f"User {user_id} is deactivated.", attr="user")
+    await require_projects(session, project_ids)
+    await require_organizations(session, organization_ids)
+    if expires_at is not None and expires_at <= utcnow():
+        raise InvalidInput("A key must expire in the future.", attr="expires")
+    value = new_api_key()
+    key = ApiKey(
+        id=new_id(),
+        user_id=user_id,
+        label=label,
+        secret_hash=hash_api_key(value),
+        mask=mask_api_key(value),
+        scopes=[scope.value for scope in granted],
+        scoped_teams=list(project_ids),
+        scoped_organizations=list(organization_ids),
+        created_at=utcnow(),
+        expires_at=expires_at,
+    )
+    session.add(key)
+    await session.flush()
+    return IssuedKey(id=key.id, mask=key.mask, scopes=granted, value=value)
+
+
+async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
+    """Return the one key that is not revoked and has this mask.
+
+    Raises NotFound if there is none, and InvalidInput if there are several.
+    """
+    found = list(
+        await session.scalars(
+            select(ApiKey.id).where(ApiKey.mask == mask, ApiKey.revoked_at.is_(None)).limit(2)
+        )
+    )
+    if not found:
+        raise NotFound(f"No key that is not revoked looks like {mask}.")
+    if len(found) > 1:
+        raise InvalidInput(f"Several keys look like {mask}; name one by its id (list-keys).", attr="mask")
+    return found[0]
+
+
+async def revoke_api_key(session: AsyncSession, key_id: UUID) -> None:
+    """End a key for good; a second call keeps the first one's time. Raises NotFound."""
+    found = await session.scalar(
+        update(ApiKey)
+        .where(ApiKey.id == key_id)
+        .values(revoked_at=func.coalesce(ApiKey.revoked_at, utcnow()))
+        .returning(ApiKey.id)
+    )
+    if found is None:
+        raise NotFound(f"Key {key_id} does not exist.")
+
+
+def _known_scopes(words: Sequence[str]) -> tuple[Scope, ...]:
+    if not words:
+        raise InvalidInput("This list may not be empty.", code="empty", attr="scope")
+    scopes: dict[Scope, None] = {}
+    for word in words:
+        try:
+            scopes[Scope(word)] = None
+        except ValueError as error:
+            raise InvalidInput(
+                f'"{word}" is not a valid choice; choose from {", ".join(Scope)}.',
+                code="invalid_choice",
+                attr="scope",
+            ) from error
+    return tuple(scopes)

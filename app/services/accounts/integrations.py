@@ -1,0 +1,145 @@
+"""What a task may point to outside itself (contract 11, 24), entered by an operator. Secrets are kept encrypted."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.errors import InvalidInput
+from app.ids import new_id
+from app.models import Integration, SignalReport, UserIntegration
+from app.security import Cipher
+from app.services.accounts.accounts import require_projects, require_user
+from app.services.accounts.fields import (
+    clean_app_number,
+    clean_label,
+    clean_private_key,
+    clean_token,
+    clean_url,
+)
+
+__all__ = [
+    "KINDS",
+    "AppInstallation",
+    "create_integration",
+    "create_signal_report",
+    "create_user_integration",
+]
+
+KINDS = ("github",)
+
+_TITLE_LENGTH = 255
+_API_SCHEMES = frozenset({"http", "https"})
+_GIT_SCHEMES = frozenset({"http", "https", "file"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppInstallation:
+    """A GitHub App where a project has installed it; it is given tokens of one hour."""
+
+    app_id: str
+    installation_id: str
+    private_key: str  # PEM
+
+
+async def create_integration(
+    session: AsyncSession,
+    cipher: Cipher,
+    *,
+    project_id: int,
+    kind: str,
+    token: str | None = None,
+    installation: AppInstallation | None = None,
+    webhook_secret: str | None = None,
+    api_url: str | None = None,
+    git_url: str | None = None,
+) -> Integration:
+    """Give a project access to a code host. A project may have several of a kind.
+
+    Args:
+        session: the unit of work.
+        cipher: encrypts the secrets.
+        project_id: whose access it is.
+        kind: one of `KINDS`.
+        token: what to act with.
+        installation: a GitHub App to act as, in place of a token.
+        webhook_secret: what the host signs its webhooks with.
+        api_url: base of the host's API; None: the public one, or that of the host of `git_url`.
+        git_url: where repositories are cloned from; None: `GIT_BASE_URL`.
+
+    Raises:
+        NotFound: there is no such project.
+        InvalidInput: a value cannot be what it is given for, or both a token and an installation are given.
+
+    """
+    if token is not None and installation is not None:
+        raise InvalidInput("Give a token or an App installation, not both.", attr="token")
+    integration = Integration(
+        project_id=project_id,
+        kind=_known_kind(kind),
+        encrypted_token=_encrypt(cipher, token),
+        **_installation_columns(cipher, installation),
+        encrypted_webhook_secret=_encrypt(cipher, webhook_secret, attr="webhook_secret"),
+        api_url=None if api_url is None else clean_url(api_url, attr="api_url", schemes=_API_SCHEMES),
+        git_url=None if git_url is None else clean_url(git_url, attr="git_url", schemes=_GIT_SCHEMES),
+        created_at=utcnow(),
+    )
+    await require_projects(session, [project_id])
+    session.add(integration)
+    await session.flush()
+    return integration
+
+
+async def create_user_integration(
+    session: AsyncSession, cipher: Cipher, *, user_id: int, kind: str, token: str | None = None
+) -> UserIntegration:
+    """Give a user access of their own to a code host. Raises NotFound, InvalidInput."""
+    integration = UserIntegration(
+        id=new_id(),
+        user_id=user_id,
+        kind=_known_kind(kind),
+        encrypted_token=_encrypt(cipher, token),
+        created_at=utcnow(),
+    )
+    await require_user(session, user_id)
+    session.add(integration)
+    await session.flush()
+    return integration
+
+
+async def create_signal_report(session: AsyncSession, *, project_id: int, title: str = "") -> SignalReport:
+    """Add a report that tasks can be made for. Raises NotFound, InvalidInput."""
+    report = SignalReport(
+        id=new_id(),
+        project_id=project_id,
+        title=clean_label(title, attr="title", limit=_TITLE_LENGTH),
+        created_at=utcnow(),
+    )
+    await require_projects(session, [project_id])
+    session.add(report)
+    await session.flush()
+    return report
+
+
+def _known_kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise InvalidInput(
+            f'"{kind}" is not a valid choice; choose from {", ".join(KINDS)}.',
+            code="invalid_choice",
+            attr="kind",
+        )
+    return kind
+
+
+def _encrypt(cipher: Cipher, token: str | None, *, attr: str = "token") -> str | None:
+    return None if token is None else cipher.encrypt(clean_token(token, attr=attr))
+
+
+def _installation_columns(cipher: Cipher, installation: AppInstallation | None) -> dict[str, str]:
+    if installation is None:
+        return {}
+    return {
+        "app_id": clean_app_number(installation.app_id, attr="app_id"),
+        "installation_id": clean_app_number(installation.installation_id, attr="installation_id"),
+        "encrypted_private_key": cipher.encrypt(clean_private_key(installation.private_key)),
+    }

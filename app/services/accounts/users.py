@@ -1,0 +1,78 @@
+"""The caller's own profile, and the projects they may use (contract 6.6, 6.7)."""
+
+from typing import Any
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import Organization, Project, User
+from app.schemas.users import OrganizationOut, ProjectOut, UserOut
+from app.services.access.visibility import Principal, visible_projects
+
+__all__ = ["list_projects", "retrieve_caller"]
+
+_PROJECT_COLUMNS = (
+    Project.id,
+    Project.uuid,
+    Project.organization_id,
+    Project.api_token,
+    Project.name,
+    Project.timezone,
+)
+
+
+async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
+    """Return the caller with their current project and the organizations they belong to."""
+    user = (await session.execute(select(User).where(User.id == caller.user_id))).scalar_one()
+    rows = await session.execute(
+        select(*_PROJECT_COLUMNS, Organization.name.label("organization_name"))
+        .join(Organization, Organization.id == Project.organization_id)
+        .where(visible_projects(caller))
+        .order_by(Project.id)
+    )
+    team: ProjectOut | None = None
+    organizations: dict[Any, OrganizationOut] = {}
+    for row in rows:
+        organizations[row.organization_id] = {"id": row.organization_id, "name": row.organization_name}
+        if row.id == user.current_project_id:
+            team = _project_out(row)
+    return {
+        "id": user.id,
+        "uuid": user.uuid,
+        "distinct_id": user.distinct_id,
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "email": user.email,
+        "is_staff": user.is_staff,
+        "is_email_verified": user.is_email_verified,
+        "date_joined": user.date_joined,
+        "hedgehog_config": user.hedgehog_config,
+        "role_at_organization": user.role_at_organization,
+        "team": team,
+        "organization": organizations[team["organization"]] if team else None,
+        "organizations": list(organizations.values()),
+    }
+
+
+async def list_projects(
+    session: AsyncSession, caller: Principal, *, limit: int, offset: int
+) -> tuple[int, list[ProjectOut]]:
+    """Return how many projects the caller may use through this key, and a page of them."""
+    usable = visible_projects(caller)
+    count = await session.scalar(select(func.count()).select_from(Project).where(usable)) or 0
+    rows = await session.execute(
+        select(*_PROJECT_COLUMNS).where(usable).order_by(Project.id).limit(limit).offset(offset)
+    )
+    return count, [_project_out(row) for row in rows]
+
+
+def _project_out(row: Row[*tuple[Any, ...]]) -> ProjectOut:
+    return {
+        "id": row.id,
+        "uuid": row.uuid,
+        "organization": row.organization_id,
+        "project_id": row.id,
+        "api_token": row.api_token,
+        "name": row.name,
+        "timezone": row.timezone,
+    }

@@ -1,0 +1,340 @@
+"""The manifest of a run: files that belong to it, how they get there and how they are read (contract 3.4, 6.4, 8.1).
+
+An object is stored first and its entry written afterwards, so that every entry has its object; what a failure leaves
+behind is nobody's and goes with the sweeper. No transaction is open while the store is asked.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.object_store import KEPT_DAYS, ObjectStore
+from app.clock import utcnow
+from app.db import release
+from app.enums import ArtifactType
+from app.errors import ArtifactNotFound, InvalidInput, NotFound, StateRefused
+from app.ids import new_hex_id
+from app.models import Run, Task
+from app.schemas.run_artifacts import ContentEncoding, InlineIn, InlineItem, SignedUrlOut
+from app.schemas.runs import ArtifactOut
+from app.schemas.staged_artifacts import FinalizeIn, FinalizeItem, PreparedOut, PrepareIn
+from app.services.access.visibility import Principal, visible_task
+from app.services.artifacts import uploads as artifact_uploads
+from app.services.artifacts.rules import (
+    DOWNLOAD_LIFETIME,
+    content_disposition,
+    served_content_type,
+    size_error,
+    tags,
+)
+from app.services.artifacts.uploads import Upload
+from app.services.resume_chain import resume_chain
+from app.services.storage_keys import is_run_path, run_artifact_key, safe_name
+
+__all__ = [
+    "DownloadableFile",
+    "add_inline",
+    "finalize_uploads",
+    "find_download",
+    "prepare_uploads",
+    "presign_download",
+    "store_run_artifact",
+]
+
+# Entries of one manifest; it is read and written with its run.
+_MAX_ARTIFACTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadableFile:
+    """A file of a run, by what an answer has to say of it."""
+
+    storage_path: str
+    content_type: str
+    disposition: str
+
+
+async def prepare_uploads(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    body: PrepareIn,
+    *,
+    store: ObjectStore,
+) -> list[PreparedOut]:
+    """Return an upload form for each file; nothing is stored.
+
+    Raises:
+        InvalidInput: a file is too large for what it is.
+        NotFound: there is no such run for this caller.
+        StateRefused: the forms cannot be signed.
+
+    """
+    artifact_uploads.require_sizes(body.artifacts)
+    await _manifest(session, caller, task_id, run_id)
+    await release(session)
+
+    def key_of(artifact_id: str, name: str) -> str:
+        return run_artifact_key(caller.project.id, task_id, run_id, artifact_id=artifact_id, name=name)
+
+    return await artifact_uploads.prepare_uploads(store, body.artifacts, key_of)
+
+
+async def finalize_uploads(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    body: FinalizeIn,
+    *,
+    store: ObjectStore,
+) -> list[ArtifactOut]:
+    """Verify uploads and enter them into the manifest; all of them, or none. Repeating changes nothing but sizes.
+
+    Raises:
+        NotFound: there is no such run for this caller.
+        ObjectStoreUnavailable: the store did not answer; nothing has changed.
+        StateRefused: an upload is not there, not this run's, or too large; or the run has too many files.
+
+    """
+    known = {entry["storage_path"] for entry in await _manifest(session, caller, task_id, run_id)}
+    await release(session)
+
+    def is_path(item: FinalizeItem) -> bool:
+        return is_run_path(item.storage_path, caller.project.id, task_id, run_id, artifact_id=item.id)
+
+    uploads = await artifact_uploads.measure_uploads(
+        store,
+        body.artifacts,
+        is_path=is_path,
+        wrong_path="Artifact storage path is invalid for this run",
+        claimed=known,
+    )
+    paths = [upload.item.storage_path for upload in uploads]
+    await artifact_uploads.tag_objects(store, paths, tags(KEPT_DAYS, caller.project.id))
+    manifest = await _enter(session, caller, task_id, run_id, [_uploaded_entry(upload) for upload in uploads])
+    entries = {entry["storage_path"]: entry for entry in manifest}
+    return [entries[path] for path in paths]
+
+
+async def add_inline(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    body: InlineIn,
+    *,
+    store: ObjectStore,
+) -> list[ArtifactOut]:
+    """Store files that came in the body and return the whole manifest; all of them are entered, or none.
+
+    Raises:
+        InvalidInput: a file is no base64, or too large for what it is.
+        NotFound: there is no such run for this caller.
+        ObjectStoreUnavailable: the store did not answer; the manifest has not changed.
+        StateRefused: the run has too many files.
+
+    """
+    contents = [_content(index, item) for index, item in enumerate(body.artifacts)]
+    await _manifest(session, caller, task_id, run_id)
+    await release(session)
+    entries = [
+        await store_run_artifact(
+            store,
+            project_id=caller.project.id,
+            task_id=task_id,
+            run_id=run_id,
+            name=item.name,
+            content=content,
+            content_type=item.content_type or "",
+            type_=item.type,
+            source=item.source,
+        )
+        for item, content in zip(body.artifacts, contents, strict=True)
+    ]
+    return await _enter(session, caller, task_id, run_id, entries)
+
+
+async def presign_download(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    storage_path: str,
+    *,
+    store: ObjectStore,
+) -> SignedUrlOut:
+    """Return a URL of one of the run's files that needs no key.
+
+    Raises:
+        ArtifactNotFound: the file is not one of this run.
+        NotFound: there is no such run for this caller.
+
+    """
+    manifest = await _manifest(session, caller, task_id, run_id)
+    entry = next((entry for entry in manifest if entry["storage_path"] == storage_path), None)
+    if entry is None:
+        raise ArtifactNotFound
+    await release(session)
+    file = _downloadable(entry)
+    url = await store.signed_download(
+        file.storage_path,
+        disposition=file.disposition,
+        content_type=file.content_type,
+        lifetime=DOWNLOAD_LIFETIME,
+    )
+    return {"url": url, "expires_in": int(DOWNLOAD_LIFETIME.total_seconds())}
+
+
+async def find_download(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, storage_path: str
+) -> DownloadableFile:
+    """Return a file of the run or of one that it resumes (contract 9.2).
+
+    Raises:
+        ArtifactNotFound: none of them has it.
+        NotFound: there is no such run for this caller.
+
+    """
+    await _manifest(session, caller, task_id, run_id)
+    chain = resume_chain(task_id, run_id, Run.artifacts)
+    entry = func.jsonb_array_elements(chain.c.artifacts, type_=JSONB).column_valued(
+        "entry", joins_implicitly=True
+    )
+    statement = (
+        select(entry)
+        .select_from(chain)
+        .where(entry["storage_path"].astext == storage_path)
+        .order_by(chain.c.depth)
+        .limit(1)
+    )
+    found: ArtifactOut | None = await session.scalar(statement)
+    if found is None:
+        raise ArtifactNotFound
+    return _downloadable(found)
+
+
+async def store_run_artifact(
+    store: ObjectStore,
+    *,
+    project_id: int,
+    task_id: UUID,
+    run_id: UUID,
+    name: str,
+    content: bytes | Path,
+    content_type: str,
+    type_: ArtifactType,
+    source: str,
+) -> ArtifactOut:
+    """Store a file and return its entry for the run's manifest; the caller writes the entry.
+
+    Raises:
+        ObjectStoreUnavailable: the store did not answer.
+
+    """
+    artifact_id = new_hex_id()
+    key = run_artifact_key(project_id, task_id, run_id, artifact_id=artifact_id, name=name)
+    # The store's own type is read by whoever holds a signed URL, and may be any text that a client sent.
+    stored_type = served_content_type(content_type)
+    await store.put(key, content, content_type=stored_type, tags=tags(KEPT_DAYS, project_id))
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size  # noqa: ASYNC240 - a local file
+    return {
+        "id": artifact_id,
+        "name": safe_name(name),
+        "type": type_,
+        "source": source,
+        "size": size,
+        "content_type": content_type,
+        "storage_path": key,
+        "uploaded_at": utcnow().isoformat(),
+    }
+
+
+def _content(index: int, item: InlineItem) -> bytes:
+    attr = f"artifacts__{index}__content"
+    if item.content_encoding is ContentEncoding.BASE64:
+        try:
+            content = base64.b64decode(item.content, validate=True)
+        except (binascii.Error, ValueError):
+            raise InvalidInput("Invalid base64 content", attr=attr) from None
+    else:
+        content = item.content.encode()
+    error = size_error(item.name, len(content), type_=item.type, content_type=item.content_type or "")
+    if error is not None:
+        raise InvalidInput(error, attr=attr)
+    return content
+
+
+def _uploaded_entry(upload: Upload) -> ArtifactOut:
+    item = upload.item
+    return {
+        "id": item.id,
+        "name": upload.name,
+        "type": item.type,
+        "source": item.source,
+        "size": upload.size,
+        "content_type": upload.content_type,
+        "storage_path": item.storage_path,
+        "uploaded_at": utcnow().isoformat(),
+    }
+
+
+def _downloadable(entry: ArtifactOut) -> DownloadableFile:
+    content_type = served_content_type(entry["content_type"])
+    return DownloadableFile(
+        storage_path=entry["storage_path"],
+        content_type=content_type,
+        disposition=content_disposition(entry["name"], content_type),
+    )
+
+
+def _visible_manifest(caller: Principal, task_id: UUID, run_id: UUID) -> Select[Any]:
+    return (
+        select(Run.artifacts)
+        .join(Task, Task.id == Run.task_id)
+        .where(Run.id == run_id, Run.task_id == task_id, visible_task(caller))
+    )
+
+
+async def _manifest(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
+) -> list[ArtifactOut]:
+    return _required((await session.execute(_visible_manifest(caller, task_id, run_id))).scalar_one_or_none())
+
+
+async def _enter(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, entries: Sequence[ArtifactOut]
+) -> list[ArtifactOut]:
+    """Add entries to the manifest under the lock of the run's row, and return all of it.
+
+    A file that is in it already keeps its entry and its time; only what was measured anew is taken over.
+    """
+    locked = _visible_manifest(caller, task_id, run_id).with_for_update(of=Run, key_share=True)
+    manifest = _required((await session.execute(locked)).scalar_one_or_none())
+    merged = {entry["storage_path"]: entry for entry in manifest}
+    for entry in entries:
+        known = merged.get(entry["storage_path"])
+        merged[entry["storage_path"]] = {**known, "size": entry["size"]} if known else entry
+    if len(merged) > max(_MAX_ARTIFACTS, len(manifest)):
+        raise StateRefused(f"A run has at most {_MAX_ARTIFACTS} artifacts")
+    result = list(merged.values())
+    if result != manifest:
+        await session.execute(
+            update(Run).where(Run.id == run_id).values(artifacts=result, updated_at=utcnow())
+        )
+    return result
+
+
+def _required(manifest: list[ArtifactOut] | None) -> list[ArtifactOut]:
+    if manifest is None:
+        raise NotFound
+    return manifest

@@ -1,0 +1,192 @@
+"""Staged artifacts: prepare, finalise, and hand over to a run (contract 5.9, 6.1, 8.3).
+
+Nothing is stored for a prepared file; a finalised one is a row that lives for a day and that exactly one run can take.
+No transaction is open while the store is asked.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, delete, func, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ObjectStore
+from app.clock import utcnow
+from app.db import after_commit, release
+from app.errors import RunRefused
+from app.models import Run, StagedArtifact
+from app.schemas.runs import ArtifactOut
+from app.schemas.staged_artifacts import FinalizeIn, FinalizeItem, PreparedOut, PrepareIn
+from app.services.access.visibility import Principal, lock_task, require_task
+from app.services.artifacts import uploads as artifact_uploads
+from app.services.artifacts.rules import STAGED_LIFETIME, tags
+from app.services.artifacts.uploads import Upload
+from app.services.storage_keys import is_staged_path, staged_key
+
+__all__ = ["finalize_uploads", "keep_artifacts", "prepare_uploads", "take_artifacts"]
+
+
+async def prepare_uploads(
+    session: AsyncSession, caller: Principal, task_id: UUID, body: PrepareIn, *, store: ObjectStore
+) -> list[PreparedOut]:
+    """Return an upload form for each file; nothing is stored.
+
+    Raises:
+        InvalidInput: a file is too large for what it is.
+        NotFound: there is no such task for this caller.
+        StateRefused: the forms cannot be signed.
+
+    """
+    artifact_uploads.require_sizes(body.artifacts)
+    await require_task(session, caller, task_id)
+    await release(session)
+
+    def key_of(artifact_id: str, name: str) -> str:
+        return staged_key(caller.project.id, task_id, artifact_id=artifact_id, name=name)
+
+    return await artifact_uploads.prepare_uploads(store, body.artifacts, key_of)
+
+
+async def finalize_uploads(
+    session: AsyncSession, caller: Principal, task_id: UUID, body: FinalizeIn, *, store: ObjectStore
+) -> list[ArtifactOut]:
+    """Verify uploads and remember them for the next run; all of them, or none. Repeating renews their day.
+
+    Raises:
+        NotFound: there is no such task for this caller.
+        ObjectStoreUnavailable: the store did not answer; nothing has changed.
+        StateRefused: an upload is not there, not this task's, or too large.
+
+    """
+    await require_task(session, caller, task_id)
+    waiting, attached = await _waiting_paths(session, task_id), await _attached_paths(session, task_id)
+    await release(session)
+
+    def is_path(item: FinalizeItem) -> bool:
+        return is_staged_path(item.storage_path, caller.project.id, task_id, artifact_id=item.id)
+
+    uploads = await artifact_uploads.measure_uploads(
+        store,
+        body.artifacts,
+        is_path=is_path,
+        wrong_path="Artifact storage path is invalid for this task",
+        claimed=waiting | attached,
+    )
+    paths = [upload.item.storage_path for upload in uploads]
+    # Before a run can take them: it tags them for longer, and must have the last word.
+    fresh = [path for path in paths if path not in attached]
+    await artifact_uploads.tag_objects(store, fresh, tags(STAGED_DAYS, caller.project.id))
+    await lock_task(session, caller, task_id)
+    answer = await _remember(session, task_id, uploads)
+    attached = await _attached_paths(session, task_id)
+    # A run may have taken a file while it was finalised again (contract 11 #18).
+    _tag_after_commit(session, store, caller.project.id, [path for path in paths if path in attached])
+    return answer
+
+
+async def _waiting_paths(session: AsyncSession, task_id: UUID) -> set[str]:
+    statement = select(StagedArtifact.storage_path).where(
+        StagedArtifact.task_id == task_id, StagedArtifact.expires_at > utcnow()
+    )
+    return set(await session.scalars(statement))
+
+
+async def _attached_paths(session: AsyncSession, task_id: UUID) -> set[str]:
+    entry = func.jsonb_array_elements(Run.artifacts, type_=JSONB).column_valued(
+        "entry", joins_implicitly=True
+    )
+    statement = select(entry["storage_path"].astext).select_from(Run).where(Run.task_id == task_id)
+    return set(await session.scalars(statement))
+
+
+async def _remember(session: AsyncSession, task_id: UUID, uploads: Sequence[Upload]) -> list[ArtifactOut]:
+    now = utcnow()
+    rows = [
+        _row(task_id, upload) | {"uploaded_at": now, "expires_at": now + STAGED_LIFETIME}
+        for upload in uploads
+    ]
+    # One statement cannot write a row twice: of an id that the request repeats the last one counts.
+    distinct = {row["artifact_id"]: row for row in rows}
+    statement = upsert(StagedArtifact).values(list(distinct.values()))
+    key = {"task_id", "artifact_id"}
+    written = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    await session.execute(statement.on_conflict_do_update(index_elements=sorted(key), set_=written))
+    return [_entry(row) for row in rows]
+
+
+def _row(task_id: UUID, upload: Upload) -> dict[str, Any]:
+    return {
+        "task_id": task_id,
+        "artifact_id": upload.item.id,
+        "name": upload.name,
+        "type": upload.item.type,
+        "source": upload.item.source,
+        "size": upload.size,
+        "content_type": upload.content_type,
+        "storage_path": upload.item.storage_path,
+    }
+
+
+def _entry(row: dict[str, Any]) -> ArtifactOut:
+    return {
+        "id": row["artifact_id"],
+        "name": row["name"],
+        "type": row["type"],
+        "source": row["source"],
+        "size": row["size"],
+        "content_type": row["content_type"],
+        "storage_path": row["storage_path"],
+        "uploaded_at": row["uploaded_at"].isoformat(),
+    }
+
+
+async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str]) -> list[ArtifactOut]:
+    """Take staged files for a run, in the order of `ids`; the caller holds the lock on the task (contract 5.8, 8.3).
+
+    Of two runs that want the same file, the one that gets the lock first has it. A rollback gives everything back.
+
+    Raises:
+        RunRefused: some are unknown, expired or another task's; it names them.
+
+    """
+    wanted = list(dict.fromkeys(ids))
+    if not wanted:
+        return []
+    taken: dict[str, Row[Any]] = {
+        row.artifact_id: row
+        for row in await session.execute(
+            delete(StagedArtifact)
+            .where(
+                StagedArtifact.task_id == task_id,
+                StagedArtifact.artifact_id.in_(wanted),
+                StagedArtifact.expires_at > utcnow(),
+            )
+            .returning(*StagedArtifact.__table__.columns)
+        )
+    }
+    missing = [artifact_id for artifact_id in wanted if artifact_id not in taken]
+    if missing:
+        raise RunRefused(
+            "Some pending_user_artifact_ids are invalid or expired", missing_artifact_ids=missing
+        )
+    return [_entry(dict(taken[artifact_id]._mapping)) for artifact_id in wanted]  # noqa: SLF001 - public, by its documentation
+
+
+def keep_artifacts(
+    session: AsyncSession, store: ObjectStore, project_id: int, artifacts: Sequence[ArtifactOut]
+) -> None:
+    """Have the store keep these files for longer, once the run that took them is committed."""
+    _tag_after_commit(session, store, project_id, [artifact["storage_path"] for artifact in artifacts])
+
+
+def _tag_after_commit(
+    session: AsyncSession, store: ObjectStore, project_id: int, paths: Sequence[str]
+) -> None:
+    async def tag() -> None:
+        await artifact_uploads.tag_objects(store, paths, tags(KEPT_DAYS, project_id))
+
+    if paths:
+        after_commit(session, tag)

@@ -1,0 +1,175 @@
+"""The end of life of files: removes what nobody can reach any more (contract 8.3), beside the bucket's own rules.
+
+    expired      staged files whose day is over
+    deleted      files of a task that was deleted more than a week ago, once none of its runs is live
+    unclaimed    uploads a day old that were never finalised, or whose run never took them up
+
+The bucket is read page by page; for each page the database is asked what refers to it, and only then is anything
+removed. Nothing that a run of an existing task lists is ever removed, nor anything of a live run. A file can not come
+back to life in between: finalising refuses uploads as old as the ones that go (services/artifacts/uploads.py).
+Repeatable, and safe beside other sweepers.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.object_store import (
+    KEPT_DAYS,
+    STAGED_DAYS,
+    Bucket,
+    ListedObject,
+    ObjectStoreUnavailable,
+)
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.enums import TERMINAL_STATUSES
+from app.models import Run, StagedArtifact, Task
+from app.services.artifacts.rules import UNCLAIMED_LIFETIME
+from app.services.storage_keys import ARTIFACTS_PREFIX, owner_of_key
+
+__all__ = ["DELETED_LIFETIME", "Reason", "Sweep", "Swept", "sweep_artifacts", "write_lifecycle"]
+
+# How long a deleted task's files can still be rescued by hand.
+DELETED_LIFETIME = timedelta(days=7)
+
+log = structlog.get_logger(__name__)
+
+
+class Reason(StrEnum):
+    """Why a file goes."""
+
+    EXPIRED = "expired"
+    DELETED = "deleted"
+    UNCLAIMED = "unclaimed"
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """A file that goes, or would go."""
+
+    key: str
+    size: int
+    reason: Reason
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What one sweep came to."""
+
+    expired_entries: int = 0
+    objects: list[Swept] = field(default_factory=list)
+    removed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database says of the tasks of one page."""
+
+    tasks: dict[UUID, datetime | None]  # when each was deleted
+    live: frozenset[UUID]  # tasks with a run that is not over
+    waiting: frozenset[str]  # staged and not expired
+    expired: frozenset[str]
+    attached: frozenset[str]
+
+
+async def write_lifecycle(bucket: Bucket) -> None:
+    """Have the bucket expire what is tagged, as far as it can; an outage or a refusal is logged (contract 8.3)."""
+    try:
+        if await bucket.write_lifecycle((STAGED_DAYS, KEPT_DAYS)):
+            log.info("artifacts.lifecycle_written")
+    except ObjectStoreUnavailable as error:
+        log.warning("artifacts.lifecycle_not_written", error=repr(error.__cause__ or error))
+
+
+async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: bool) -> Sweep:
+    """Remove what has reached its end; a dry run only tells what that would be.
+
+    Raises:
+        ObjectStoreUnavailable: the store did not answer; what was removed until then stays removed.
+
+    """
+    sweep = Sweep()
+    async for page in _pages(bucket):
+        async with unit_of_work(sessions) as session:
+            known = await _known(session, page)
+        going = [swept for listed in page if (swept := _judge(listed, known)) is not None]
+        sweep.objects += going
+        if going and not dry_run:
+            sweep.removed += await bucket.delete([swept.key for swept in going])
+    # Last: their paths say why the objects go.
+    sweep.expired_entries = await _expire_entries(sessions, dry_run=dry_run)
+    if not dry_run and (sweep.removed or sweep.expired_entries):
+        log.info("artifacts.swept", objects=sweep.removed, expired_entries=sweep.expired_entries)
+    return sweep
+
+
+async def _pages(bucket: Bucket) -> AsyncIterator[Sequence[ListedObject]]:
+    async for page in bucket.pages(ARTIFACTS_PREFIX):
+        # What does not look like ours is somebody else's.
+        ours = [listed for listed in page if owner_of_key(listed.key) is not None]
+        if ours:
+            yield ours
+
+
+async def _expire_entries(sessions: SessionFactory, *, dry_run: bool) -> int:
+    expired = StagedArtifact.expires_at <= utcnow()
+    async with unit_of_work(sessions) as session:
+        if dry_run:
+            count = select(func.count()).select_from(StagedArtifact).where(expired)
+            return await session.scalar(count) or 0
+        statement = delete(StagedArtifact).where(expired).returning(StagedArtifact.artifact_id)
+        return len((await session.scalars(statement)).all())
+
+
+async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
+    owners = {owner[1] for listed in page if (owner := owner_of_key(listed.key)) is not None}
+    tasks = await session.execute(select(Task.id, Task.deleted, Task.deleted_at).where(Task.id.in_(owners)))
+    live = await session.scalars(
+        select(Run.task_id).where(Run.task_id.in_(owners), Run.status.not_in(TERMINAL_STATUSES))
+    )
+    staged = (
+        await session.execute(
+            select(StagedArtifact.storage_path, StagedArtifact.expires_at).where(
+                StagedArtifact.task_id.in_(owners)
+            )
+        )
+    ).all()
+    entry = func.jsonb_array_elements(Run.artifacts, type_=JSONB).column_valued(
+        "entry", joins_implicitly=True
+    )
+    attached = await session.scalars(
+        select(entry["storage_path"].astext).select_from(Run).where(Run.task_id.in_(owners))
+    )
+    now = utcnow()
+    return _Known(
+        tasks={row.id: (row.deleted_at or now) if row.deleted else None for row in tasks},
+        live=frozenset(live),
+        waiting=frozenset(row.storage_path for row in staged if row.expires_at > now),
+        expired=frozenset(row.storage_path for row in staged if row.expires_at <= now),
+        attached=frozenset(attached),
+    )
+
+
+def _judge(listed: ListedObject, known: _Known) -> Swept | None:
+    """Decide on one object."""
+    owner = owner_of_key(listed.key)
+    assert owner is not None
+    task_id, now = owner[1], utcnow()
+    deleted_at = known.tasks.get(task_id)
+    if deleted_at is not None and deleted_at <= now - DELETED_LIFETIME and task_id not in known.live:
+        return Swept(listed.key, listed.size, Reason.DELETED)
+    if listed.key in known.attached or listed.key in known.waiting:
+        return None
+    if listed.modified_at > now - UNCLAIMED_LIFETIME:
+        # It may be on its way: uploaded, and finalised in a moment.
+        return None
+    reason = Reason.EXPIRED if listed.key in known.expired else Reason.UNCLAIMED
+    return Swept(listed.key, listed.size, reason)

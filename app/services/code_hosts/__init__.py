@@ -1,0 +1,1 @@
+"""GitHub: accounts that runs act with, pull requests and webhooks."""

@@ -1,0 +1,244 @@
+"""Where the repository of a run lives, and by whose credential it is reached (contract 5.8 step 6, 9.1, 13.3).
+
+    authorship `user`   the token that came with the run, or the GitHub account that its person has linked
+    otherwise           the task's integration: its token, or a token of its App installation
+    no integration      `GIT_BASE_URL`, without a credential
+
+Secrets are decrypted when they are used, by the worker, and held by nothing that is printed.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlsplit
+from uuid import UUID
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.errors import RepositoryAccessDenied, RepositoryNotFound, RepositoryUnreachable
+from app.agents.git.askpass import Credential
+from app.agents.git.command import TOKEN_USER
+from app.clients.github import GitHub, GitHubError, GitHubUnavailable
+from app.clock import utcnow
+from app.enums import PrAuthorshipMode
+from app.models import Integration, Run, RunCredential, Task, UserIntegration
+from app.security import Cipher, DecryptionError
+from app.services.access.visibility import active_member
+from app.services.code_hosts.retry import PAUSES_SECONDS, HostPatience
+from app.services.runs.authority import as_asked, person_of
+from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE
+from app.services.tasks.references import GITHUB
+
+__all__ = ["CodeHost", "CodeHosts", "HostAccess", "clone_url", "is_member_still", "read_code_host"]
+
+# A token that expires while git works with it would fail the run at its end.
+_MARGIN = timedelta(minutes=10)
+_PUBLIC_HOST = "github.com"
+_PUBLIC_API = "https://api.github.com"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _App:
+    app_id: str
+    installation_id: str
+    encrypted_private_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeHost:
+    """The host of one run, as the rows say."""
+
+    git_url: str
+    # None: a host without an API.
+    api_url: str | None
+    integration_id: int | None = None
+    encrypted_token: str | None = field(default=None, repr=False)
+    app: _App | None = None
+    # The run was promised a token that is not there any more.
+    token_is_gone: bool = False
+    # Whose credential it is, and where they must be a member for it to be used; a project's own has neither.
+    person_id: int | None = None
+    project_id: int | None = None
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether the credential is one person's."""
+        return self.project_id is not None
+
+    @property
+    def has_credential(self) -> bool:
+        """Whether somebody is known there."""
+        return self.encrypted_token is not None or self.app is not None
+
+
+async def read_code_host(
+    session: AsyncSession, *, git_base_url: str, run_id: UUID, state: Mapping[str, Any]
+) -> CodeHost:
+    """Return the host of a run, and the one credential that the run is to act by."""
+    columns: list[Any] = [
+        Task.project_id,
+        person_of().label("person_id"),
+        as_asked(Task.github_user_integration_id),
+        Integration.id.label("integration_id"),
+        Integration.encrypted_token,
+        Integration.app_id,
+        Integration.installation_id,
+        Integration.encrypted_private_key,
+        Integration.api_url,
+        Integration.git_url,
+    ]
+    source = select(*columns).join(Run, Run.task_id == Task.id)
+    source = source.outerjoin(Integration, Integration.id == as_asked(Task.github_integration_id))
+    row = (await session.execute(source.where(Run.id == run_id))).one()
+    git_url = row.git_url or git_base_url
+    place: dict[str, Any] = {
+        "git_url": git_url,
+        "api_url": row.api_url or _api_url(git_url),
+        "integration_id": row.integration_id,
+    }
+    if state.get("pr_authorship_mode") != PrAuthorshipMode.USER:
+        return CodeHost(**place, encrypted_token=row.encrypted_token, app=_app(row))
+    place["person_id"], place["project_id"] = row.person_id, row.project_id
+    if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN:
+        kept = select(RunCredential.encrypted_token).where(RunCredential.run_id == run_id)
+        token = await session.scalar(kept)
+        return CodeHost(**place, encrypted_token=token, token_is_gone=token is None)
+    return CodeHost(**place, encrypted_token=await _linked_token(session, row))
+
+
+async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
+    """Tell whether the person whose credential this is may still use the project; a project's own is always there."""
+    if not host.is_personal:
+        return True
+    return bool(await session.scalar(select(active_member(host.person_id, host.project_id))))
+
+
+async def _linked_token(session: AsyncSession, task: Row[Any]) -> str | None:
+    """Return the token of the account that the task names, or of the first one that the run's person has linked."""
+    token: str | None = await session.scalar(
+        select(UserIntegration.encrypted_token)
+        .where(
+            UserIntegration.user_id == task.person_id,
+            active_member(task.person_id, task.project_id),
+            UserIntegration.kind == GITHUB,
+            UserIntegration.encrypted_token.is_not(None),
+        )
+        .order_by(
+            (UserIntegration.id == task.github_user_integration_id).desc().nulls_last(),
+            UserIntegration.created_at,
+            UserIntegration.id,
+        )
+        .limit(1)
+    )
+    return token
+
+
+def _app(row: Row[Any]) -> _App | None:
+    if row.app_id is None:
+        return None
+    return _App(
+        app_id=row.app_id,
+        installation_id=row.installation_id,
+        encrypted_private_key=row.encrypted_private_key,
+    )
+
+
+def _api_url(git_url: str) -> str | None:
+    """Return where the API of a git host is by convention; a folder has none."""
+    parts = urlsplit(git_url)
+    if parts.scheme not in ("http", "https"):
+        return None
+    return _PUBLIC_API if parts.hostname == _PUBLIC_HOST else f"{parts.scheme}://{parts.netloc}/api/v3"
+
+
+def clone_url(base_url: str, repository: str) -> str:
+    """Return where `organization/repository` is cloned from.
+
+    Raises:
+        RepositoryNotFound: such a name could leave the base URL, or be read as an option.
+
+    """
+    parts = repository.split("/")
+    if any(part.startswith((".", "-")) or part != part.strip() for part in parts):
+        raise RepositoryNotFound(f"The repository {repository} does not exist.")
+    return f"{base_url.rstrip('/')}/{'/'.join(quote(part) for part in parts)}"
+
+
+class CodeHosts:
+    """The code hosts of a worker process: decrypts, and keeps installation tokens until shortly before their end."""
+
+    def __init__(self, github: GitHub, cipher: Cipher, *, pauses: Sequence[float] = PAUSES_SECONDS) -> None:
+        self.github = github
+        self._cipher = cipher
+        self._pauses = pauses
+        self._kept: dict[tuple[str, str, str], tuple[str, datetime]] = {}
+
+    def access(self, host: CodeHost, is_member_still: Callable[[], Awaitable[bool]]) -> "HostAccess":
+        """Return the access of one run; a person's token is taken only while they are a member still."""
+        return HostAccess(self, host, is_member_still)
+
+    def decrypt(self, value: str) -> str:
+        """Return a stored secret. Raises RepositoryAccessDenied, in words for an operator."""
+        try:
+            return self._cipher.decrypt(value)
+        except DecryptionError as error:
+            raise RepositoryAccessDenied(
+                "The stored GitHub credential cannot be decrypted: the key that it was stored under is missing from "
+                "the service's secret keys."
+            ) from error
+
+    async def installation_token(self, api_url: str, app: _App) -> str:
+        """Return a token of an installation that is valid for a while yet. Raises a RepositoryError."""
+        key, now = (api_url, app.app_id, app.installation_id), utcnow()
+        token, expires_at = self._kept.get(key, ("", now))
+        if token and expires_at - now > _MARGIN:
+            return token
+        private_key = self.decrypt(app.encrypted_private_key)
+        try:
+            fresh = await HostPatience(self._pauses).ask(
+                lambda: self.github.create_installation_token(
+                    api_url,
+                    app_id=app.app_id,
+                    installation_id=app.installation_id,
+                    private_key=private_key,
+                )
+            )
+        except GitHubUnavailable as error:
+            raise RepositoryUnreachable(f"No token for the GitHub App: {error.message}") from error
+        except GitHubError as error:
+            raise RepositoryAccessDenied(f"No token for the GitHub App: {error.message}") from error
+        self._kept = {place: kept for place, kept in self._kept.items() if kept[1] > now}
+        self._kept[key] = (fresh.token, fresh.expires_at)
+        return fresh.token
+
+
+@dataclass(frozen=True, slots=True)
+class HostAccess:
+    """How one run gets at its host, now: tokens are asked for when they are used, for some live only an hour."""
+
+    hosts: CodeHosts
+    host: CodeHost
+    is_member_still: Callable[[], Awaitable[bool]]
+
+    async def token(self) -> str | None:
+        """Return the token, None for a host where nobody is known. Raises a RepositoryError."""
+        host = self.host
+        if host.is_personal and not await self.is_member_still():
+            raise RepositoryAccessDenied(
+                "The person whose GitHub account this run acts with is no active member of the project any more. "
+                "Start a new run."
+            )
+        if host.token_is_gone:
+            raise RepositoryAccessDenied(
+                "The GitHub token that came with this run was used and is forgotten. Start a new run with a token."
+            )
+        if host.app is not None and host.api_url is not None:
+            return await self.hosts.installation_token(host.api_url, host.app)
+        return None if host.encrypted_token is None else self.hosts.decrypt(host.encrypted_token)
+
+    async def credential(self) -> Credential | None:
+        """Return what git answers with, None for a host where nobody is known. Raises a RepositoryError."""
+        token = await self.token()
+        return None if token is None else Credential(TOKEN_USER, token)

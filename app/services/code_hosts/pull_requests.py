@@ -1,0 +1,176 @@
+"""Opens a draft pull request for what a run pushed, or brings the text of an open one up to date.
+
+Never fails a run: its branch and its patch are safe by now, so what goes wrong here is told beside them. Repeatable:
+an open pull request from the branch is looked for first, so that a crash cannot lead to a second one.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from app.agents.errors import AgentError
+from app.agents.execution.execution import Emit, RunResult
+from app.agents.session.transcript import notification
+from app.clients.github import (
+    GitHub,
+    GitHubAccess,
+    GitHubError,
+    GitHubRefused,
+    NewPullRequest,
+    PullRequest,
+)
+from app.services.code_hosts.credentials import HostAccess
+from app.services.code_hosts.retry import PAUSES_SECONDS, HostPatience
+
+__all__ = ["Outcome", "Subject", "open_pull_request"]
+
+_TITLE_LENGTH = 200
+_SUMMARY_LENGTH = 10_000
+_MOST_FILES = 50
+_PATH_LENGTH = 200
+_MARK, _END = "<!-- taskbeacon -->", "<!-- /taskbeacon -->"
+_OURS = re.compile(re.escape(_MARK) + ".*?" + re.escape(_END), re.DOTALL)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What the pull request is about."""
+
+    repository: str
+    title: str
+    slug: str
+    # Where people see the task; empty where there is no such place.
+    task_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of it: the pull request, or why there is none."""
+
+    pull_request: PullRequest | None = None
+    error: str | None = None
+
+    def output(self) -> dict[str, Any]:
+        """Return the keys that a run's output gets."""
+        if self.pull_request is not None:
+            return {"pr_url": self.pull_request.url}
+        return {"pr_error": self.error} if self.error else {}
+
+
+async def open_pull_request(
+    github: GitHub,
+    access: HostAccess,
+    subject: Subject,
+    result: RunResult,
+    emit: Emit,
+    *,
+    pauses: Sequence[float] = PAUSES_SECONDS,
+) -> Outcome:
+    """Open the pull request of a run that pushed, or update the open one; the run's log tells what came of it.
+
+    Nothing is done where nothing was pushed, or where the host has no API or knows nobody.
+    """
+    api_url = access.host.api_url
+    if result.head_branch is None or result.base_branch is None or api_url is None:
+        return Outcome()
+    try:
+        token = await access.token()
+        if token is None:
+            return Outcome()
+        pull_request = await _publish(_Patient(github, GitHubAccess(api_url, token), pauses), subject, result)
+    except (AgentError, GitHubError) as error:
+        log.warning("pull_request.failed", reason=type(error).__name__)
+        message = f"The branch {result.head_branch} is pushed, but has no pull request: {error.message}"
+        await _tell(emit, message)
+        return Outcome(error=message)
+    await _tell(emit, f"Pull request: {pull_request.url}")
+    return Outcome(pull_request)
+
+
+async def _tell(emit: Emit, message: str) -> None:
+    await emit(notification("_taskbeacon/progress", {"step": "pull_request", "message": message}))
+
+
+class _Patient:
+    """A host that is asked again while it decides nothing."""
+
+    def __init__(self, github: GitHub, access: GitHubAccess, pauses: Sequence[float]) -> None:
+        self._github = github
+        self._access = access
+        self._patience = HostPatience(pauses)
+
+    async def find(self, repository: str, branch: str) -> PullRequest | None:
+        return await self._patience.ask(
+            lambda: self._github.find_pull_request(self._access, repository, branch)
+        )
+
+    async def create(self, repository: str, wanted: NewPullRequest) -> PullRequest:
+        async def attempt() -> PullRequest:
+            # The answer to an earlier attempt may have been lost on its way.
+            found = await self._github.find_pull_request(self._access, repository, wanted.head)
+            return found or await self._github.create_pull_request(self._access, repository, wanted)
+
+        return await self._patience.ask(attempt)
+
+    async def update(self, repository: str, number: int, body: str) -> PullRequest:
+        return await self._patience.ask(
+            lambda: self._github.update_pull_request(self._access, repository, number, body=body)
+        )
+
+
+async def _publish(host: _Patient, subject: Subject, result: RunResult) -> PullRequest:
+    assert result.head_branch is not None
+    assert result.base_branch is not None
+    section = _section(subject, result)
+    found = await host.find(subject.repository, result.head_branch)
+    if found is not None:
+        # What people wrote around our part stays; if they took it out, it stays out.
+        body = _OURS.sub(lambda _: section, found.body, count=1)
+        return found if body == found.body else await host.update(subject.repository, found.number, body)
+    wanted = NewPullRequest(
+        title=_one_line(subject.title or subject.slug, _TITLE_LENGTH),
+        body=section,
+        head=result.head_branch,
+        base=result.base_branch,
+    )
+    try:
+        return await host.create(subject.repository, wanted)
+    except GitHubRefused as error:
+        if "draft" not in error.message.lower():
+            raise
+    # Some plans have no drafts for private repositories.
+    ready = NewPullRequest(
+        title=wanted.title, body=wanted.body, head=wanted.head, base=wanted.base, draft=False
+    )
+    return await host.create(subject.repository, ready)
+
+
+def _section(subject: Subject, result: RunResult) -> str:
+    """Return our part of the text: the summary, the files, and where it comes from; all of it bounded."""
+    summary = result.summary[:_SUMMARY_LENGTH].replace("<!--", "&lt;!--").strip()
+    files = [f"- `{_one_line(path, _PATH_LENGTH)}`" for path in result.files_changed[:_MOST_FILES]]
+    left_out = len(result.files_changed) - len(files)
+    if left_out > 0:
+        files.append(f"- and {left_out} more")
+    task = f"[{subject.slug}]({subject.task_url})" if subject.task_url else subject.slug
+    count = len(result.files_changed)
+    parts = [
+        _MARK,
+        summary or "The agent left no summary.",
+        f"<details><summary>{count} file{'' if count == 1 else 's'} changed</summary>\n\n"
+        + "\n".join(files)
+        + "\n</details>",
+        f"Made by an agent for the task {task}.",
+        _END,
+    ]
+    return "\n\n".join(parts)
+
+
+def _one_line(text: str, limit: int) -> str:
+    line = " ".join(text.replace("`", "'").split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

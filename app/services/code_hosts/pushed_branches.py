@@ -1,0 +1,62 @@
+"""Which run pushed which branch: what a later run goes on from, and what a webhook speaks of."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.github import PullRequest
+from app.clock import utcnow
+from app.models import PushedBranch, Run
+from app.services.resume_chain import resume_chain
+
+__all__ = ["Pushed", "branch_to_resume", "record_push"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """What one run left at its host."""
+
+    repository: str
+    integration_id: int | None
+    branch: str
+    base_branch: str | None
+    head_sha: str
+    pull_request: PullRequest | None = None
+
+
+async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pushed: Pushed) -> None:
+    """Keep what a run pushed; a run that is performed again replaces it."""
+    values = {
+        "task_id": task_id,
+        "integration_id": pushed.integration_id,
+        "repository": pushed.repository.lower(),
+        "branch": pushed.branch,
+        "base_branch": pushed.base_branch,
+        "head_sha": pushed.head_sha,
+        "pull_request_number": pushed.pull_request.number if pushed.pull_request else None,
+        "pull_request_url": pushed.pull_request.url if pushed.pull_request else None,
+        "created_at": utcnow(),
+    }
+    await session.execute(
+        upsert(PushedBranch)
+        .values(run_id=run_id, **values)
+        .on_conflict_do_update(index_elements=[PushedBranch.run_id], set_=values)
+    )
+
+
+async def branch_to_resume(
+    session: AsyncSession, *, task_id: UUID, run_id: UUID, repository: str
+) -> str | None:
+    """Return the branch that a run goes on with: what the nearest run that it resumes, or it itself, has pushed."""
+    chain = resume_chain(task_id, run_id, Run.id)
+    branch: str | None = await session.scalar(
+        select(PushedBranch.branch)
+        .join(chain, chain.c.id == PushedBranch.run_id)
+        .where(PushedBranch.repository == repository.lower())
+        .order_by(chain.c.depth)
+        .limit(1)
+    )
+    return branch

@@ -1,0 +1,133 @@
+"""Push tokens: which devices a user has (contract 6.5). The value of a token never leaves this table but to be sent to."""
+
+import hashlib
+from typing import NoReturn
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.config import Settings
+from app.enums import Platform
+from app.errors import InvalidInput, NotFound, PermissionDenied
+from app.ids import new_id
+from app.models import Presence, PushToken, User
+from app.schemas.push_tokens import DeviceOut, PushTokenIn
+from app.services.access.visibility import Principal
+
+__all__ = [
+    "MAX_DEVICES",
+    "hash_token",
+    "list_devices",
+    "refuse_other_users",
+    "register",
+    "unregister",
+    "vapid_public_key",
+]
+
+MAX_DEVICES = 20
+
+_MAX_TOKEN_LENGTH = 512
+
+
+async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) -> DeviceOut:
+    """Remember a device, or that it was seen again; a token that another user had moves to the caller.
+
+    Beyond 20 devices the least recently seen are forgotten. Concurrent calls of one user take turns.
+
+    Raises:
+        InvalidInput: the token is longer than its platform allows.
+
+    """
+    if body.platform is not Platform.WEB and len(body.token) > _MAX_TOKEN_LENGTH:
+        text = f"Ensure this field has no more than {_MAX_TOKEN_LENGTH} characters."
+        raise InvalidInput(text, code="max_length", attr="token")
+    await session.execute(select(User.id).where(User.id == caller.user_id).with_for_update(key_share=True))
+    now = utcnow()
+    upsert = insert(PushToken).values(
+        id=new_id(),
+        user_id=caller.user_id,
+        token=body.token,
+        token_hash=hash_token(body.token),
+        platform=body.platform,
+        created_at=now,
+        last_seen_at=now,
+    )
+    statement = upsert.on_conflict_do_update(
+        index_elements=[PushToken.token_hash],
+        set_={"user_id": caller.user_id, "platform": body.platform, "last_seen_at": now},
+    ).returning(PushToken.id, PushToken.created_at)
+    row = (await session.execute(statement)).one()
+    await _forget_former_owner(session, caller, row.id)
+    await _evict(session, caller, keep=row.id)
+    return {"id": row.id, "platform": body.platform, "created_at": row.created_at, "last_seen_at": now}
+
+
+async def _forget_former_owner(session: AsyncSession, caller: Principal, device_id: UUID) -> None:
+    """End the presence that the device claimed for somebody else."""
+    await session.execute(
+        delete(Presence).where(Presence.push_token_id == device_id, Presence.user_id != caller.user_id)
+    )
+
+
+async def _evict(session: AsyncSession, caller: Principal, *, keep: UUID) -> None:
+    surplus = (
+        select(PushToken.id)
+        .where(PushToken.user_id == caller.user_id, PushToken.id != keep)
+        .order_by(PushToken.last_seen_at.desc(), PushToken.id.desc())
+        .offset(MAX_DEVICES - 1)
+    )
+    await session.execute(delete(PushToken).where(PushToken.id.in_(surplus)))
+
+
+async def unregister(session: AsyncSession, caller: Principal, token: str) -> None:
+    """Forget the caller's device with this token; nothing happens if there is none, or it is somebody else's."""
+    await session.execute(
+        delete(PushToken).where(
+            PushToken.token_hash == hash_token(token), PushToken.user_id == caller.user_id
+        )
+    )
+
+
+async def list_devices(session: AsyncSession, caller: Principal) -> list[DeviceOut]:
+    """Return the caller's devices, the most recently seen first."""
+    rows = await session.execute(
+        select(PushToken.id, PushToken.platform, PushToken.created_at, PushToken.last_seen_at)
+        .where(PushToken.user_id == caller.user_id)
+        .order_by(PushToken.last_seen_at.desc(), PushToken.id.desc())
+    )
+    return [
+        {
+            "id": row.id,
+            "platform": Platform(row.platform),
+            "created_at": row.created_at,
+            "last_seen_at": row.last_seen_at,
+        }
+        for row in rows
+    ]
+
+
+def vapid_public_key(settings: Settings) -> str:
+    """Return the key by which browsers subscribe to web push.
+
+    Raises:
+        NotFound: web push is not configured.
+
+    """
+    if settings.vapid_private_key is None:
+        raise NotFound("Web push is not configured.")
+    from app.clients.web_push import VapidKey  # noqa: PLC0415 - dear, and loaded at the start where configured
+
+    return VapidKey(settings.vapid_private_key).public_key
+
+
+def refuse_other_users() -> NoReturn:
+    """Refuse a path that names a user, whoever it is (contract 6.5)."""
+    raise PermissionDenied("Push tokens can only be managed via the `@me` path.")
+
+
+def hash_token(token: str) -> bytes:
+    """Return what makes a token unique: a subscription is too long for an index."""
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,187 @@
+"""Presence: a device says that it shows a task, and counts as watching for 60 seconds (contract 7.1).
+
+Whoever else learns that a device is watching, such as an open stream, calls `beat` too.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, bindparam, delete, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.errors import InvalidInput, NotFound
+from app.models import Presence, PushToken, Task
+from app.schemas.presence import PresenceLeaveIn, PresenceLeaveQuery
+from app.services.access.visibility import VISIBLE_TASK, Principal, visibility, visible_task
+from app.statements import Prepared
+
+__all__ = ["TIME_TO_LIVE", "Watching", "beat", "leave", "leaving_device", "sweep_expired", "watching"]
+
+TIME_TO_LIVE = timedelta(seconds=60)
+
+_NOT_THE_CALLERS = "device_id does not match a push token registered by the caller"
+_SWEEP_BATCH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """A device that shows a task, and when it last said so."""
+
+    device_id: UUID
+    beat_at: datetime
+
+
+async def beat(session: AsyncSession, caller: Principal, task_id: UUID, device_id: UUID) -> datetime:
+    """Let the caller's device count as watching the task from now on, in one statement and no read before it.
+
+    Concurrent beats of one device leave one row with the latest expiry. Returns until when this beat reaches.
+
+    Raises:
+        NotFound: the task is not visible, or the device is not one of the caller's.
+
+    """
+    expires_at = utcnow() + TIME_TO_LIVE
+    values: dict[str, Any] = {
+        "task": task_id,
+        "device": device_id,
+        "expires": expires_at,
+        **visibility(caller),
+    }
+    try:
+        seen = await _BEAT.first_alone(session, values)
+    except IntegrityError as error:
+        # Task or device was removed between our look at it and our row.
+        raise NotFound(_NOT_THE_CALLERS) from error
+    assert seen is not None
+    if not seen["task"]:
+        raise NotFound
+    if not seen["device"]:
+        raise NotFound(_NOT_THE_CALLERS)
+    return expires_at
+
+
+def _beat_statement() -> Select[Any]:
+    user_id = bindparam("visible_user_id", type_=Presence.user_id.type)
+    task = select(Task.id, Task.project_id).where(Task.id == bindparam("task"), VISIBLE_TASK).cte("task")
+    device = (
+        select(PushToken.id)
+        .where(PushToken.id == bindparam("device"), PushToken.user_id == user_id)
+        .cte("device")
+    )
+    row = select(
+        task.c.id,
+        device.c.id,
+        task.c.project_id,
+        user_id,
+        bindparam("expires", type_=Presence.expires_at.type),
+    ).join_from(task, device, literal(value=True))
+    columns = ["task_id", "push_token_id", "project_id", "user_id", "expires_at"]
+    upsert = insert(Presence).from_select(columns, row)
+    written = (
+        upsert.on_conflict_do_update(
+            index_elements=[Presence.task_id, Presence.push_token_id],
+            set_={
+                "user_id": upsert.excluded.user_id,
+                # Beats that overtake each other, on replicas whose clocks differ, must not shorten it.
+                "expires_at": func.greatest(Presence.expires_at, upsert.excluded.expires_at),
+            },
+        )
+        .returning(Presence.task_id)
+        .cte("written")
+    )
+    return select(
+        select(task.c.id).exists().label("task"),
+        select(device.c.id).exists().label("device"),
+        # A beat is worth nothing after a crash, so its commit need not wait for the disk.
+        func.set_config("synchronous_commit", "off", True),  # noqa: FBT003 - SQL's third argument: this transaction
+    ).add_cte(written)
+
+
+_BEAT = Prepared(_beat_statement())
+
+
+def leaving_device(body: PresenceLeaveIn, query: PresenceLeaveQuery) -> UUID:
+    """Return which device leaves: the body says it, or else the query (contract 5.7).
+
+    Raises:
+        InvalidInput: neither does.
+
+    """
+    device_id = body.device_id or query.device_id
+    if device_id is None:
+        raise InvalidInput("This field is required.", code="required", attr="device_id")
+    return device_id
+
+
+async def leave(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    device_id: UUID,
+    *,
+    up_to: datetime | None = None,
+) -> None:
+    """End the caller's presence on the task with this device, if there is one (contract 5.7).
+
+    With `up_to`, one that somebody renewed to expire later stays.
+
+    Raises:
+        NotFound: the task is not visible.
+
+    """
+    task = select(Task.id).where(Task.id == task_id, visible_task(caller)).cte("task")
+    gone = (
+        delete(Presence)
+        .where(
+            Presence.task_id == task.c.id,
+            Presence.push_token_id == device_id,
+            Presence.user_id == caller.user_id,
+            *([] if up_to is None else [Presence.expires_at <= up_to]),
+        )
+        .returning(Presence.task_id)
+        .cte("gone")
+    )
+    if not await session.scalar(select(select(task.c.id).exists()).add_cte(gone)):
+        raise NotFound
+
+
+async def watching(
+    session: AsyncSession, *, task_ids: Collection[UUID], user_ids: Collection[int], now: datetime
+) -> dict[tuple[UUID, int], Watching]:
+    """Return, by task and user, the device that was heard of last among those that are watching.
+
+    A row at its expiry instant counts no more (contract 11 #30), swept up or not.
+    """
+    rows = await session.execute(
+        select(Presence.task_id, Presence.user_id, Presence.push_token_id, Presence.expires_at)
+        .where(Presence.task_id.in_(task_ids), Presence.user_id.in_(user_ids), Presence.expires_at > now)
+        .order_by(Presence.expires_at)
+    )
+    return {
+        (row.task_id, row.user_id): Watching(row.push_token_id, row.expires_at - TIME_TO_LIVE) for row in rows
+    }
+
+
+async def sweep_expired(session: AsyncSession) -> int:
+    """Delete rows that expired, a bounded number at a time; return how many. Reads never depend on this."""
+    expired = (
+        select(Presence.task_id, Presence.push_token_id)
+        .where(Presence.expires_at <= utcnow())
+        .order_by(Presence.expires_at)
+        .limit(_SWEEP_BATCH)
+        # A device that comes back at this moment keeps its row.
+        .with_for_update(skip_locked=True)
+        .cte("expired")
+    )
+    gone = await session.execute(
+        delete(Presence)
+        .where(Presence.task_id == expired.c.task_id, Presence.push_token_id == expired.c.push_token_id)
+        .returning(Presence.task_id)
+    )
+    return len(gone.all())

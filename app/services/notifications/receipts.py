@@ -1,0 +1,133 @@
+"""What became of pushes after the push service took them: many dead tokens are visible only here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.push import Accepted, DeadToken, PushOutcome
+from app.clock import utcnow
+from app.enums import NotificationDecision
+from app.models import Notification, PushToken
+from app.services.notifications.delivery import RECEIPT_AFTER
+
+__all__ = ["BATCH", "Ticket", "claim_receipts", "settle_receipts", "sweep_history"]
+
+BATCH = 1000
+# Expo forgets a receipt after a day.
+FORGOTTEN_AFTER = timedelta(hours=24)
+# How long people can look up why a push did not come.
+HISTORY = timedelta(days=30)
+
+_SWEEP_BATCH = 10_000
+_RECEIPTS = Counter(
+    "taskbeacon_push_receipts_total", "Receipts of pushes, by outcome.", ["outcome", "reason"]
+)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A push that was taken, and whose end is not known."""
+
+    notification_id: UUID
+    ticket_id: str
+    device_id: UUID
+    user_id: int
+    sent_at: datetime
+
+
+async def claim_receipts(session: AsyncSession) -> list[Ticket]:
+    """Take at most 1000 tickets whose receipts are due; those that are not settled come up again after a while.
+
+    Concurrent calls take different ones. Tickets of which nothing was heard for a day are let go.
+    """
+    now = utcnow()
+    await session.execute(
+        update(Notification)
+        .where(Notification.receipt_due_at <= now, Notification.sent_at <= now - FORGOTTEN_AFTER)
+        .values(receipt_due_at=None, settled_at=now, reason="NoReceipt")
+        .execution_options(synchronize_session=False)
+    )
+    due = (
+        select(Notification.id)
+        .where(Notification.receipt_due_at <= now)
+        .order_by(Notification.receipt_due_at, Notification.id)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    rows = await session.execute(
+        update(Notification)
+        .where(Notification.id == due.c.id)
+        .values(receipt_due_at=now + RECEIPT_AFTER)
+        .returning(
+            Notification.id,
+            Notification.ticket_id,
+            Notification.device_id,
+            Notification.user_id,
+            Notification.sent_at,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return [Ticket(row.id, row.ticket_id, row.device_id, row.user_id, row.sent_at) for row in rows]
+
+
+async def settle_receipts(
+    session: AsyncSession, tickets: Sequence[Ticket], receipts: Mapping[str, PushOutcome]
+) -> None:
+    """Write down the receipts that there are, and forget tokens that are dead, unless they were registered since."""
+    now = utcnow()
+    endings: dict[tuple[NotificationDecision, str | None], list[UUID]] = {}
+    for ticket in tickets:
+        outcome = receipts.get(ticket.ticket_id)
+        if outcome is None:
+            continue
+        decided = isinstance(outcome, Accepted)
+        reason = None if isinstance(outcome, Accepted) else outcome.reason
+        decision = NotificationDecision.DELIVERED if decided else NotificationDecision.REJECTED
+        endings.setdefault((decision, reason), []).append(ticket.notification_id)
+        _RECEIPTS.labels(type(outcome).__name__, reason or "").inc()
+    for (decision, reason), ids in endings.items():
+        await session.execute(
+            update(Notification)
+            .where(Notification.id.in_(ids), Notification.receipt_due_at.is_not(None))
+            .values(decision=decision, reason=reason, receipt_due_at=None, settled_at=now)
+            .execution_options(synchronize_session=False)
+        )
+    await _remove_dead(session, [t for t in tickets if isinstance(receipts.get(t.ticket_id), DeadToken)])
+
+
+async def _remove_dead(session: AsyncSession, dead: Sequence[Ticket]) -> None:
+    for ticket in dead:
+        log.info("push.token_dead", device_id=str(ticket.device_id))
+        await session.execute(
+            delete(PushToken).where(
+                PushToken.id == ticket.device_id,
+                PushToken.user_id == ticket.user_id,
+                PushToken.last_seen_at <= ticket.sent_at,
+            )
+        )
+
+
+async def sweep_history(session: AsyncSession) -> int:
+    """Delete notifications that are too old to be asked about, a bounded number at a time; return how many."""
+    old = (
+        select(Notification.id)
+        .where(Notification.created_at <= utcnow() - HISTORY)
+        .order_by(Notification.created_at)
+        .limit(_SWEEP_BATCH)
+    )
+    gone = await session.execute(
+        delete(Notification)
+        .where(Notification.id.in_(old))
+        .returning(Notification.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(gone.all())

@@ -1,0 +1,107 @@
+"""Open streams count as presence (contract 7.1): the server beats for the device, and leaves for it at the end.
+
+A device may follow a task through several streams, and may beat by itself as well. So the last stream of this process
+takes back only what it said itself: a row that anybody has renewed since stays, and lapses by itself.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from contextvars import Context
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.errors import NotFound
+from app.services.access.visibility import Principal
+from app.services.notifications import presence
+
+__all__ = ["StreamPresence", "Watcher"]
+
+BEAT_SECONDS = presence.TIME_TO_LIVE.total_seconds() * 5 / 12
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """A device that shows a task, and until when it counts as watching by its first beat."""
+
+    caller: Principal
+    task_id: UUID
+    device_id: UUID
+    expires_at: datetime
+
+
+@dataclass(slots=True)
+class _Watch:
+    watcher: Watcher
+    # Until when our own last beat reaches.
+    expires_at: datetime
+    streams: int = 0
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    beating: asyncio.Task[None] | None = None
+
+
+class StreamPresence:
+    """The devices that follow something through this process."""
+
+    def __init__(self, sessions: SessionFactory, *, beat_seconds: float = BEAT_SECONDS) -> None:
+        self._sessions = sessions
+        self._beat_seconds = beat_seconds
+        self._watches: dict[tuple[UUID, UUID], _Watch] = {}
+
+    @asynccontextmanager
+    async def watching(self, watcher: Watcher) -> AsyncGenerator[None, None]:
+        """Beat for the device while the block lasts; the last such block takes the presence back."""
+        key = (watcher.task_id, watcher.device_id)
+        watch = self._watches.get(key)
+        if watch is None:
+            watch = self._watches[key] = _Watch(watcher, watcher.expires_at)
+            watch.beating = asyncio.create_task(self._beat(watch), context=Context())
+        watch.expires_at = max(watch.expires_at, watcher.expires_at)
+        watch.streams += 1
+        try:
+            yield
+        finally:
+            watch.streams -= 1
+            if not watch.streams:
+                del self._watches[key]
+                await self._leave(watch)
+
+    async def _beat(self, watch: _Watch) -> None:
+        watcher = watch.watcher
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._beat_seconds):
+                    await watch.left.wait()
+                    return
+            try:
+                async with unit_of_work(self._sessions) as session:
+                    watch.expires_at = await presence.beat(
+                        session, watcher.caller, watcher.task_id, watcher.device_id
+                    )
+            except NotFound:
+                # The task is not the caller's to see any more, or the device is not theirs.
+                return
+            except DatabaseUnavailable as error:
+                log.warning("stream_presence.not_beaten", error=repr(error))
+
+    async def _leave(self, watch: _Watch) -> None:
+        watch.left.set()
+        assert watch.beating is not None
+        # A beat that is under way may not come after its leave.
+        await watch.beating
+        watcher = watch.watcher
+        try:
+            async with unit_of_work(self._sessions) as session:
+                await presence.leave(
+                    session, watcher.caller, watcher.task_id, watcher.device_id, up_to=watch.expires_at
+                )
+        except NotFound:
+            return
+        except DatabaseUnavailable as error:
+            log.warning("stream_presence.not_left", error=repr(error))

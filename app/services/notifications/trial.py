@@ -1,0 +1,104 @@
+"""The test push that a user sends to one of their own devices, to see whether it arrives."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.deadline import Deadline
+from app.clients.push import Accepted, PushSender
+from app.clock import utcnow
+from app.db import release
+from app.enums import NotificationDecision, NotificationKind, Platform
+from app.errors import NotFound
+from app.ids import new_id
+from app.models import Notification, PushToken, Task
+from app.schemas.notifications import PushTestIn, PushTestOut
+from app.services.access.visibility import Principal, visible_task
+from app.services.notifications.delivery import LEASE, SEND_WITHIN, Delivery, end_of, send, settle
+from app.services.notifications.dispatch import message_body
+
+__all__ = ["send_test"]
+
+
+async def send_test(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    body: PushTestIn,
+    *,
+    senders: Mapping[Platform, PushSender],
+    title: str,
+) -> PushTestOut:
+    """Push a test message to one of the caller's devices at once, and return what the push service said.
+
+    Presence, cooldown and preferences are not asked: who tests wants to see it arrive. If the service cannot take it
+    now, it is tried again like any other push.
+
+    Raises:
+        NotFound: the task is not visible, or the device is not one of the caller's.
+
+    """
+    delivery = await _open_test(session, caller, task_id, body.device_id)
+    await release(session)
+    deadline = Deadline(SEND_WITHIN.total_seconds())
+    outcomes = await send(senders, [delivery], title=title, deadline=deadline)
+    await settle(session, [delivery], outcomes)
+    outcome = outcomes[delivery.id]
+    end = end_of(delivery, outcome, utcnow())
+    return {
+        "id": delivery.id,
+        "device": delivery.device_id,
+        "platform": Platform(delivery.platform),
+        "decision": end.decision,
+        "reason": end.reason,
+        "ticket": outcome.ticket if isinstance(outcome, Accepted) else None,
+    }
+
+
+async def _open_test(
+    session: AsyncSession, caller: Principal, task_id: UUID, device_id: UUID | None
+) -> Delivery:
+    title = await session.scalar(select(Task.title).where(Task.id == task_id, visible_task(caller)))
+    if title is None:
+        raise NotFound
+    devices = select(PushToken.id, PushToken.platform, PushToken.token).where(
+        PushToken.user_id == caller.user_id
+    )
+    if device_id is not None:
+        devices = devices.where(PushToken.id == device_id)
+    newest = devices.order_by(PushToken.last_seen_at.desc(), PushToken.id.desc()).limit(1)
+    device = (await session.execute(newest)).one_or_none()
+    if device is None:
+        raise NotFound("The caller has no such device.")
+    now = utcnow()
+    delivery = Delivery(
+        id=new_id(),
+        attempts=1,
+        user_id=caller.user_id,
+        device_id=device.id,
+        platform=device.platform,
+        body=message_body(NotificationKind.TEST, title),
+        task_id=task_id,
+        run_id=None,
+        created_at=now,
+        token=device.token,
+    )
+    await session.execute(
+        insert(Notification).values(
+            id=delivery.id,
+            task_id=task_id,
+            user_id=caller.user_id,
+            kind=NotificationKind.TEST,
+            body=delivery.body,
+            device_id=delivery.device_id,
+            platform=delivery.platform,
+            decision=NotificationDecision.PENDING,
+            created_at=now,
+            # As claimed: a worker sends it only if this process does not live to.
+            due_at=now + LEASE,
+            attempts=delivery.attempts,
+        )
+    )
+    return delivery

@@ -1,0 +1,1 @@
+"""A run's output: its log and its live stream."""

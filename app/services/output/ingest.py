@@ -1,0 +1,200 @@
+"""Takes the events of an agent outside our workers: numbered from 1, each taken once, however often it is sent.
+
+What has the form of a log entry goes to the log, and everything to those who follow the run (contract 6.4, 13.4). The
+agent says by a last line that its events are complete. While it sends, it counts as alive.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from sqlalchemy import DateTime, bindparam, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.clients.object_store import ObjectStore
+from app.clients.run_events import RunEvents
+from app.clock import utcnow
+from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.enums import TERMINAL_STATUSES
+from app.errors import AppError, EventsMissing, StateRefused
+from app.models import Run, RunLogState
+from app.schemas.run_ingest import PositionOut
+from app.services.output.event_ids import LogEvent
+from app.services.output.events import tell_entries
+from app.services.output.log_writer import LogRef, append_numbered, is_chunk
+from app.statements import Prepared
+
+__all__ = ["COMPLETE_TYPE", "Completion", "NumberedEvent", "take_events"]
+
+COMPLETE_TYPE = "_posthog/stream_complete"
+
+# Far more often than the shortest silence that ends a run.
+_SIGN_OF_LIFE_SECONDS = 15.0
+
+_HEARD = Prepared(
+    upsert(RunLogState)
+    .values(run_id=bindparam("run"), heard_at=bindparam("now", type_=DateTime(timezone=True)))
+    .on_conflict_do_update(
+        index_elements=[RunLogState.run_id],
+        set_={"heard_at": bindparam("now", type_=DateTime(timezone=True))},
+    )
+)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedEvent:
+    """An event and its number among those of its run."""
+
+    seq: int
+    event: Mapping[str, Any]
+
+    @property
+    def for_log(self) -> LogEvent:
+        """The event with its line of the log; none if it does not belong there."""
+        is_entry = self.event.get("type") == "notification" and isinstance(
+            self.event.get("notification"), Mapping
+        )
+        line = orjson.dumps(self.event) + b"\n" if is_entry and not is_chunk(self.event) else b""
+        return LogEvent(self.event, line)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The agent's word that its events are complete up to this number, and that it sends no more."""
+
+    final_seq: int
+
+
+Batch = Sequence[NumberedEvent | Completion]
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """How far the events of a run were taken, and whether it is over."""
+
+    seq: int
+    status: str
+
+    def require_running(self) -> None:
+        if self.status in TERMINAL_STATUSES:
+            raise StateRefused(f"Run is already {self.status}")
+
+
+async def take_events(
+    run: LogRef,
+    batches: AsyncGenerator[Batch, None],
+    *,
+    sessions: SessionFactory,
+    store: ObjectStore,
+    events: RunEvents,
+) -> PositionOut:
+    """Take events as they come, and return the number of the last one; what was taken stays, whatever comes after it.
+
+    A run that is over takes nothing new. Events that it has, and the word that they are complete, are answered as before,
+    so that an agent which did not hear the answer can stop.
+
+    Raises:
+        AppError: whatever `batches` fails with; its words then also say how far the events were taken.
+        EventsMissing: a number does not follow the one before; those before it were taken.
+        ObjectStoreUnavailable, Unavailable: the log could not be written; this batch was not taken.
+        StateRefused: the run is over.
+
+    """
+    seq, is_answered = 0, False
+    try:
+        async with _alive(sessions, run.run_id), aclosing(batches):
+            position = await _look(sessions, run.run_id)
+            seq = position.seq
+            async for batch in batches:
+                seq = await _take(run, batch, sessions=sessions, store=store, events=events)
+                is_answered = True
+            if not is_answered:
+                position.require_running()
+    except AppError as error:
+        error.detail = f"{error.detail} Events up to number {seq} were taken."
+        raise
+    return {"last_accepted_seq": seq}
+
+
+@asynccontextmanager
+async def _alive(sessions: SessionFactory, run_id: UUID) -> AsyncGenerator[None, None]:
+    """Note at once and again and again, until the block ends, that the agent of a run is alive."""
+
+    async def note() -> None:
+        async with unit_of_work(sessions) as session:
+            await _HEARD.perform(session, {"run": run_id, "now": utcnow()})
+
+    async def keep_noting() -> None:
+        while True:
+            await asyncio.sleep(_SIGN_OF_LIFE_SECONDS)
+            try:
+                await note()
+            except DatabaseUnavailable as error:
+                log.warning("run_ingest.sign_of_life_not_noted", run_id=str(run_id), error=repr(error))
+
+    await note()
+    noting = asyncio.create_task(keep_noting())
+    try:
+        yield
+    finally:
+        noting.cancel()
+        await asyncio.gather(noting, return_exceptions=True)
+
+
+async def _look(sessions: SessionFactory, run_id: UUID) -> _Position:
+    statement = (
+        select(Run.status, RunLogState.accepted_seq)
+        .outerjoin(RunLogState, RunLogState.run_id == Run.id)
+        .where(Run.id == run_id)
+    )
+    async with unit_of_work(sessions) as session:
+        row = (await session.execute(statement)).one()
+    return _Position(row.accepted_seq or 0, row.status)
+
+
+async def _take(
+    run: LogRef, batch: Batch, *, sessions: SessionFactory, store: ObjectStore, events: RunEvents
+) -> int:
+    position = await _look(sessions, run.run_id)
+    after = position.seq
+    numbered = [each for each in batch if isinstance(each, NumberedEvent)]
+    if any(each.seq > position.seq for each in numbered):
+        position.require_running()
+        after, new = await append_numbered(
+            sessions, store, run, [(each.seq, each.for_log) for each in numbered]
+        )
+        tell_entries(events, run.run_id, new)
+    for each in batch:
+        last = each.final_seq if isinstance(each, Completion) else each.seq
+        if last > after:
+            await events.settle()
+            raise EventsMissing(after)
+        if isinstance(each, Completion) and await _complete(sessions, run.run_id, after):
+            tell_entries(events, run.run_id, [{"type": COMPLETE_TYPE, "final_seq": after}])
+    # What the client sends next, perhaps to another process, must not overtake them.
+    await events.settle()
+    return after
+
+
+async def _complete(sessions: SessionFactory, run_id: UUID, seq: int) -> bool:
+    """Note that the events are complete up to a number; False if that was noted before, or the run is over."""
+    completing = (
+        update(RunLogState)
+        .where(
+            RunLogState.run_id == run_id,
+            or_(RunLogState.completed_seq.is_(None), RunLogState.completed_seq < seq),
+            Run.id == RunLogState.run_id,
+            Run.status.not_in(TERMINAL_STATUSES),
+        )
+        .values(completed_seq=seq)
+        .returning(RunLogState.run_id)
+    )
+    async with unit_of_work(sessions) as session:
+        return await session.scalar(completing) is not None

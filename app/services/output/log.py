@@ -1,0 +1,317 @@
+"""What clients do with a run's log: add to it, read it whole, read it in pages (contract 6.4, 13.4).
+
+A reader gets the logs of the runs that its run goes on from too, oldest first, and of each only what counts: an append
+that was refused may have left lines in the store. Nothing is ever whole in memory.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.object_store import ObjectMissing, ObjectStore
+from app.clients.run_events import RunEvents
+from app.db import SessionFactory, release, unit_of_work
+from app.models import Run, RunLogState
+from app.schemas.run_logs import LogQuery, parse_timestamp
+from app.schemas.runs import RelayIn, RelayOut, RunOut
+from app.services.access.visibility import Principal, require_run
+from app.services.output.event_ids import carries_ids
+from app.services.output.events import own_entry, tell_entries, tell_gap
+from app.services.output.log_writer import LogRef, append_events, log_event
+from app.services.resume_chain import resume_chain
+from app.services.views.runs import retrieve_run
+
+__all__ = ["LogPage", "append_log", "read_page", "read_text", "relay_message"]
+
+# A page ends here, however few entries it holds; the one that fills it is still in.
+_PAGE_BYTES = 16 * 1024 * 1024
+
+_FOLLOWERS_FIRST_SECONDS = 0.001
+
+
+async def append_log(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    entries: Sequence[Mapping[str, Any]],
+    *,
+    sessions: SessionFactory,
+    store: ObjectStore,
+    events: RunEvents,
+) -> RunOut:
+    """Add entries to the end of a run's log, whoever else writes to it, tell followers, and return the run.
+
+    Followers are told while the store is still at it, and of a gap if that fails (ADR 28).
+
+    Raises:
+        NotFound: there is no such run for this caller.
+        ObjectStoreUnavailable: the store did not answer; nothing was added.
+        Unavailable: others kept the log busy; nothing was added.
+
+    """
+    run: RunOut | None = None
+
+    async def read() -> None:
+        """Read the answer before anything is kept: what fails afterwards would refuse what was added."""
+        nonlocal run
+        run = await retrieve_run(session, caller, task_id, run_id, store=store)
+        await release(session)
+
+    await release(session)
+    ref = LogRef(caller.project.id, task_id, run_id)
+    await _append(sessions, store, events, ref, entries, caller, before_storing=read)
+    assert run is not None
+    return run
+
+
+async def relay_message(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    body: RelayIn,
+    *,
+    sessions: SessionFactory,
+    store: ObjectStore,
+    events: RunEvents,
+) -> RelayOut:
+    """Keep an agent's message on the run's log and stream; there is no chat to relay it to (contract 13.7).
+
+    Raises:
+        NotFound, ObjectStoreUnavailable, Unavailable: as `append_log`.
+
+    """
+    await release(session)
+    entry = own_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
+    await _append(sessions, store, events, LogRef(caller.project.id, task_id, run_id), [entry], caller)
+    return {"status": "skipped"}
+
+
+async def _append(
+    sessions: SessionFactory,
+    store: ObjectStore,
+    events: RunEvents,
+    ref: LogRef,
+    entries: Sequence[Mapping[str, Any]],
+    caller: Principal,
+    *,
+    before_storing: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Add entries to a log, and tell followers as soon as their place in it is certain.
+
+    If they are not kept then, followers hear of a gap, and read the log, which is without them. Raises as
+    `append_events`.
+    """
+    is_told = False
+
+    async def tell(new: Sequence[Mapping[str, Any]]) -> None:
+        nonlocal is_told
+        is_told = True
+        tell_entries(events, ref.run_id, new)
+        # Asking the store keeps this process busy for longer than it takes to serve those who follow the run in it.
+        await events.settle()
+        await asyncio.sleep(_FOLLOWERS_FIRST_SECONDS)
+        if before_storing is not None:
+            await before_storing()
+
+    given = [log_event(entry) for entry in entries]
+    if not any(event.line for event in given) and not carries_ids(given):
+        # Chunks of messages only: no log has a place for them.
+        async with unit_of_work(sessions) as session:
+            await require_run(session, caller, ref.task_id, ref.run_id)
+        await tell(entries)
+        return
+    try:
+        await append_events(sessions, store, ref, given, caller=caller, at_turn=tell)
+    except BaseException:
+        if is_told:
+            tell_gap(events, ref.run_id)
+        raise
+
+
+async def read_text(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectStore
+) -> AsyncGenerator[bytes, None]:
+    """Return the whole log as it is stored, in pieces; what can go wrong at its beginning is raised here.
+
+    Raises:
+        NotFound: there is no such run for this caller.
+        ObjectStoreUnavailable: the store did not answer.
+
+    """
+    logs = await _chain_logs(session, caller, task_id, run_id)
+    await release(session)
+    pieces = _pieces(store, logs)
+    first = await anext(pieces, b"")
+
+    async def text() -> AsyncGenerator[bytes, None]:
+        async with aclosing(pieces):
+            yield first
+            async for piece in pieces:
+                yield piece
+
+    return text()
+
+
+@dataclass(slots=True)
+class LogPage:
+    """A page of entries as they are stored, and how many there are."""
+
+    total: int = 0
+    matching: int = 0
+    entries: list[bytes] = field(default_factory=list)
+    _bytes: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether another entry would make the answer too large."""
+        return self._bytes >= _PAGE_BYTES
+
+    @property
+    def body(self) -> bytes:
+        """The entries as a JSON array."""
+        return b"[" + b",".join(self.entries) + b"]"
+
+    def add(self, line: bytes) -> None:
+        """Take an entry."""
+        self.entries.append(line)
+        self._bytes += len(line)
+
+
+async def read_page(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    query: LogQuery,
+    *,
+    store: ObjectStore,
+) -> LogPage:
+    """Return the entries that a query asks for, in one pass over the log; lines that are no JSON do not count.
+
+    Raises:
+        NotFound: there is no such run for this caller.
+        ObjectStoreUnavailable: the store did not answer.
+
+    """
+    logs = await _chain_logs(session, caller, task_id, run_id)
+    await release(session)
+    page, matches = LogPage(), _Filter(query)
+    async with aclosing(_lines(store, logs)) as lines:
+        async for line in lines:
+            entry = _parse(line)
+            if entry is None:
+                continue
+            page.total += 1
+            if not matches(entry):
+                continue
+            wanted = query.offset <= page.matching < query.offset + query.limit
+            page.matching += 1
+            # Once a page is full nothing further may be in it: the next one goes on from its end.
+            if wanted and not page.is_full:
+                page.add(line)
+    return page
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+class _Filter:
+    """Which entries a query asks for."""
+
+    def __init__(self, query: LogQuery) -> None:
+        self._after = query.after
+        self._wanted = _words(query.event_types)
+        self._unwanted = _words(query.exclude_types)
+
+    def __call__(self, entry: Mapping[str, Any]) -> bool:
+        kind = _kind(entry)
+        if (self._wanted and kind not in self._wanted) or kind in self._unwanted:
+            return False
+        if self._after is None:
+            return True
+        moment = parse_timestamp(entry.get("timestamp"))
+        return moment is not None and moment > self._after
+
+
+def _words(comma_list: str | None) -> frozenset[str]:
+    return frozenset(word.strip() for word in (comma_list or "").split(",") if word.strip())
+
+
+def _kind(entry: Mapping[str, Any]) -> object:
+    notification_ = entry.get("notification")
+    method = notification_.get("method") if isinstance(notification_, Mapping) else None
+    kind = entry.get("type") if method is None else method
+    return kind if isinstance(kind, str) else None
+
+
+class _StoredLog(NamedTuple):
+    """Where a log is stored, and how much of the object counts; None: all of it."""
+
+    key: str
+    size: int | None
+
+    @property
+    def byte_range(self) -> str | None:
+        return None if self.size is None else f"bytes=0-{self.size - 1}"
+
+
+async def _chain_logs(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
+) -> list[_StoredLog]:
+    """Return the logs of the run and of those it goes on from, oldest first."""
+    await require_run(session, caller, task_id, run_id)
+    chain = resume_chain(task_id, run_id, Run.id)
+    rows = await session.execute(
+        select(chain.c.id, RunLogState.size)
+        .outerjoin(RunLogState, RunLogState.run_id == chain.c.id)
+        .order_by(chain.c.depth.desc())
+    )
+    # A run that goes on from itself, by way of others, is read once.
+    return list(
+        dict.fromkeys(_StoredLog(LogRef(caller.project.id, task_id, id_).key, size) for id_, size in rows)
+    )
+
+
+async def _pieces(store: ObjectStore, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
+    for stored in logs:
+        if stored.size == 0:
+            continue
+        last = b"\n"
+        try:
+            async with store.open(stored.key, byte_range=stored.byte_range) as content:
+                async for piece in content.chunks:
+                    if piece:
+                        last = piece[-1:]
+                        yield piece
+        except ObjectMissing:
+            continue
+        if last != b"\n":
+            yield b"\n"
+
+
+async def _lines(store: ObjectStore, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
+    rest: list[bytes] = []
+    async with aclosing(_pieces(store, logs)) as pieces:
+        async for piece in pieces:
+            first, *others = piece.split(b"\n")
+            rest.append(first)
+            for other in others:
+                if line := b"".join(rest).strip():
+                    yield line
+                rest = [other]
+    if line := b"".join(rest).strip():
+        yield line

@@ -1,0 +1,1 @@
+"""Runs: start, steer, queue, recover and end."""

@@ -1,0 +1,290 @@
+"""What clients change about a run that exists (contract 6.4, 13.1, 13.2): its fields, its output, who performs it.
+
+Each change locks the run's row and writes with expressions over the row, so that no concurrent one is lost.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, RowMapping, Text, case, cast, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.errors import OutputInvalid
+from app.agents.workspace.output_check import check_given
+from app.api_limits import RUN_OUTPUT_BYTES, RUN_STATE_BYTES
+from app.clients.object_store import ObjectStore
+from app.clients.queue import JobQueue
+from app.clients.redis import RedisClient
+from app.clients.run_events import RunEvents
+from app.clock import utcnow
+from app.db import release
+from app.enums import TERMINAL_STATUSES, Environment, RunStatus
+from app.errors import RunRefused, StateRefused, Throttled
+from app.fair_slots import QueueFull
+from app.models import Run, Task
+from app.schemas.runs import RunOut, RunUpdateIn, StartIn
+from app.schemas.tasks import TaskOut
+from app.services.access.visibility import Principal, lock_run, require_run
+from app.services.jobs import announce_change, request_delivery, request_run
+from app.services.output.events import STATE_COLUMNS, announce_state
+from app.services.runs import authority as run_authority
+from app.services.runs import inbox as run_inbox
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.authority import Way, authorize
+from app.services.runs.usage import USAGE, reported_usage
+from app.services.tasks.tasks import retrieve_task
+from app.services.usage_gates import UsageGate
+from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
+from app.services.views.runs import retrieve_run
+
+__all__ = ["PROTECTED_STATE", "resume_in_cloud", "set_output", "start_run", "update_run"]
+
+# What clients cannot set or remove (contract 6.4): how the run is authorized, and what its worker relies on.
+PROTECTED_STATE = frozenset(
+    {
+        "github_credential_source",
+        "pr_authorship_mode",
+        "sandbox_environment_id",
+        "sandbox_id",
+        "ci_follow_up",
+        USAGE,
+        run_lifecycle.AGENT_STARTED,
+        run_inbox.AGENT_ENDED,
+        run_inbox.WAITING_FOR,
+        run_lifecycle.RECOVERY,
+        run_lifecycle.NOT_STORED,
+        ATTEMPTS,
+        QUEUE_POSITION,
+        "left_out",
+    }
+)
+_CHECKED_AGAIN_SECONDS = 10
+_PLAIN_FIELDS = ("branch", "stage", "error_message")
+# How large they are once the statement has written them; other writers wait for its transaction.
+_STATE_BYTES = func.octet_length(cast(Run.state, Text)).label("state_bytes")
+_OUTPUT_BYTES = func.octet_length(cast(Run.output, Text)).label("output_bytes")
+_STARTABLE = frozenset({RunStatus.QUEUED, RunStatus.NOT_STARTED})
+
+
+async def update_run(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    body: RunUpdateIn,
+    *,
+    store: ObjectStore,
+    redis: RedisClient,
+    queue: JobQueue,
+    events: RunEvents,
+    gates: Sequence[UsageGate],
+) -> RunOut:
+    """Write the given fields and no others; `output` and `state` are merged, one level deep.
+
+    Raises:
+        InvalidInput: the change steers a run that acts with another member's GitHub account.
+        NotFound: there is no such run for this caller.
+        StateRefused: the run is over, with another status than the given one, its state or output would be too large,
+            or the change steers a run that is in another member's private environment; nothing has changed.
+        UsageLimitExceeded: workers are to perform the run from the beginning, and the project is over its limit.
+
+    """
+    if body.status is RunStatus.QUEUED and gates and await _is_workers(session, run_id):
+        await run_authority.require_allowance(session, caller, task_id, gates=gates, run_id=run_id)
+    run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
+    if _steers(body):
+        await authorize(session, run_authority.ask_of(Way.STEER, caller.user_id, run))
+    row = await _write(session, run_id, _changes(body))
+    # Last, so that whoever is told of the change reads all of it.
+    if body.status is None or not await run_lifecycle.set_status(session, run_id, body.status, events=events):
+        announce_state(session, events, row)
+    if body.status in TERMINAL_STATUSES:
+        request_delivery(session, queue, run_id)
+    announce_change(session, redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=store)
+
+
+async def _is_workers(session: AsyncSession, run_id: UUID) -> bool:
+    """Tell whether a worker was asked for: such a run is performed as soon as it is queued."""
+    asked = select(Run.id).where(Run.id == run_id, Run.dispatch_requested_at.is_not(None))
+    return await session.scalar(asked) is not None
+
+
+def _steers(body: RunUpdateIn) -> bool:
+    """Tell whether a change reaches what an agent does, now or when the run begins; anybody may end a run."""
+    keys = {*(body.state or ()), *(body.state_remove_keys or ())}
+    begins = body.status is not None and body.status not in TERMINAL_STATUSES
+    return begins or body.given("branch") or not keys <= PROTECTED_STATE
+
+
+async def _write(session: AsyncSession, run_id: UUID, values: dict[str, Any]) -> RowMapping:
+    """Write these columns and return the row; raise StateRefused if what clients may fill has become too large."""
+    sizes: list[ColumnElement[int]] = []
+    if "state" in values:
+        sizes.append(_STATE_BYTES)
+    if "output" in values:
+        sizes.append(_OUTPUT_BYTES)
+    changed = await session.execute(
+        update(Run).where(Run.id == run_id).values(values).returning(*STATE_COLUMNS, *sizes)
+    )
+    row = changed.mappings().one()
+    if (row.get("state_bytes") or 0) > RUN_STATE_BYTES:
+        raise StateRefused(f"Run state exceeds the limit of {RUN_STATE_BYTES} bytes")
+    if (row.get("output_bytes") or 0) > RUN_OUTPUT_BYTES:
+        raise StateRefused(f"Run output exceeds the limit of {RUN_OUTPUT_BYTES} bytes")
+    return row
+
+
+def _changes(body: RunUpdateIn) -> dict[str, Any]:
+    values: dict[str, Any] = {"updated_at": utcnow()}
+    values |= {name: getattr(body, name) for name in _PLAIN_FIELDS if body.given(name)}
+    if body.given("output"):
+        values["output"] = None if body.output is None else _merged_output(body.output)
+    added = {key: value for key, value in (body.state or {}).items() if key not in PROTECTED_STATE}
+    removed = [key for key in body.state_remove_keys or () if key not in PROTECTED_STATE]
+    if added or removed:
+        # A key that is both removed and set is set.
+        values["state"] = Run.state.op("-")(cast(removed, ARRAY(Text))).op("||")(
+            literal(added, Run.state.type)
+        )
+        if (usage := reported_usage(added)) is not None:
+            values["state"] = values["state"].op("||")(usage)
+    return values
+
+
+def _merged_output(added: dict[str, Any]) -> Any:
+    """Return the output with these keys set; one that is no object has no keys and is replaced."""
+    is_object = func.jsonb_typeof(Run.output) == "object"
+    new = literal(added, Run.output.type)
+    return case((is_object, Run.output.op("||")(new)), else_=new)
+
+
+async def set_output(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    output: Any,
+    *,
+    store: ObjectStore,
+    redis: RedisClient,
+    events: RunEvents,
+) -> RunOut:
+    """Replace the output, if it satisfies the schema of the task (contract 6.4, 13.11).
+
+    Raises:
+        NotFound: there is no such run for this caller.
+        StateRefused: the output is too large, or does not satisfy the schema, or the schema is none.
+        Throttled: as many outputs of the project wait to be checked as may.
+
+    """
+    await require_run(session, caller, task_id, run_id)
+    schema = await session.scalar(select(Task.json_schema).where(Task.id == task_id))
+    if schema is not None:
+        await release(session)
+        try:
+            await check_given(output, schema, project_id=caller.project.id)
+        except QueueFull:
+            raise Throttled(_CHECKED_AGAIN_SECONDS) from None
+        except OutputInvalid as error:
+            raise StateRefused(f"Output validation error: {error.message}") from error
+        await require_run(session, caller, task_id, run_id)
+    row = await _write(session, run_id, {"output": output, "updated_at": utcnow()})
+    announce_state(session, events, row)
+    announce_change(session, redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=store)
+
+
+async def start_run(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    body: StartIn,
+    *,
+    store: ObjectStore,
+    queue: JobQueue,
+    events: RunEvents,
+    gates: Sequence[UsageGate],
+) -> TaskOut:
+    """Ask for a worker for a cloud run that was created before, and return the task with its latest run.
+
+    Safe to repeat until a worker has begun. The run does what the task says now, with what is the caller's to use.
+
+    Raises:
+        InvalidInput: the run would act with another member's GitHub account.
+        NotFound: there is no such run for this caller.
+        RunRefused: a file is not one of the run's, or its environment is not the caller's to use.
+        StateRefused: the run is not the cloud's, or begun already, or its state would be too large.
+        UsageLimitExceeded: the project is over its usage limit.
+
+    """
+    await run_authority.require_allowance(session, caller, task_id, gates=gates, run_id=run_id)
+    run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
+    if run.environment != Environment.CLOUD:
+        raise StateRefused("Only cloud runs can be started via this endpoint")
+    if run.status not in _STARTABLE:
+        raise StateRefused(
+            f"Only queued or not_started cloud runs can be started (current status: {run.status})"
+        )
+    authority = await authorize(session, run_authority.ask_of(Way.PERFORM, caller.user_id, run))
+    given = _start_state(body, {artifact["id"] for artifact in run.artifacts})
+    await run_authority.record(session, run_id, task_id, authority)
+    if given:
+        await _write(session, run_id, {"state": Run.state.op("||")(given)})
+    await run_lifecycle.request_worker(session, run_id, events=events)
+    request_run(session, queue, run_id)
+    return await retrieve_task(session, caller, task_id, store=store)
+
+
+def _start_state(body: StartIn, known: set[str]) -> dict[str, Any]:
+    wanted = list(dict.fromkeys(body.pending_user_artifact_ids))
+    missing = [artifact_id for artifact_id in wanted if artifact_id not in known]
+    if missing:
+        raise RunRefused(
+            "Some pending_user_artifact_ids are invalid for this run", missing_artifact_ids=missing
+        )
+    state: dict[str, Any] = {}
+    if body.pending_user_message is not None:
+        state["pending_user_message"] = body.pending_user_message
+    if wanted:
+        state["pending_user_artifact_ids"] = wanted
+    return state
+
+
+async def resume_in_cloud(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    *,
+    store: ObjectStore,
+    queue: JobQueue,
+    redis: RedisClient,
+    events: RunEvents,
+    gates: Sequence[UsageGate],
+) -> RunOut:
+    """Have a worker perform a run again that is over, or that a client performed until now.
+
+    It does what the task says now, with what is the caller's to use.
+
+    Raises:
+        InvalidInput: the run would act with another member's GitHub account.
+        NotFound: there is no such run for this caller.
+        RunRefused: the run's environment is not the caller's to use.
+        StateRefused: the cloud has the run, and it is not over.
+        UsageLimitExceeded: the project is over its usage limit.
+
+    """
+    await run_authority.require_allowance(session, caller, task_id, gates=gates, run_id=run_id)
+    run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
+    if run.environment == Environment.CLOUD and run.status not in TERMINAL_STATUSES:
+        raise StateRefused("Run is already active in cloud")
+    authority = await authorize(session, run_authority.ask_of(Way.PERFORM, caller.user_id, run))
+    await run_authority.record(session, run_id, task_id, authority)
+    await run_lifecycle.reopen(session, run_id, events=events)
+    request_run(session, queue, run_id)
+    announce_change(session, redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=store)

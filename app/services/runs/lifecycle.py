@@ -1,0 +1,476 @@
+"""The only writer of a run's status, lease and `completed_at`.
+
+Every change is one conditional UPDATE, so a race is decided by the database and both sides learn who won:
+
+    claim against claim        one job gets the run, the other the next that waits in the project, or none; with a
+                               limit on the project's runs, the other counts the first
+    finish against cancel      whoever commits first has the status; to a cancelled run the worker still brings what
+                               its agent left: artifacts, and an output if there is none
+    finish after a lapsed lease  refused: the run is another job's, or was failed as lost
+    hand back against cancel   the cancel stays
+    PATCH against PATCH        the row is locked: both statuses are set in turn, until one of them is terminal
+    start against start        one job: its id is the run's
+    start against claim        the run is in progress: the start is refused
+
+The task's copy of its latest run's status is written by the same statement. Who follows the run is told after the
+commit (services/output/events.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Interval,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.run_events import RunEvents
+from app.clock import utcnow
+from app.enums import TERMINAL_STATUSES, Environment, NotificationKind, RunStatus
+from app.errors import StateRefused
+from app.ids import new_id
+from app.models import Run, RunLogState, Task
+from app.services.notifications import dispatch as notifications
+from app.services.output.events import STATE_COLUMNS, announce_entries, announce_state
+from app.services.runs import credentials as run_credentials
+from app.services.runs import inbox as run_inbox
+from app.services.runs import metrics as run_metrics
+from app.services.runs import queue as run_queue
+from app.services.runs.holding import held_by
+from app.services.views.queue import is_waiting
+from app.statements import Fields, Prepared
+from app.unicode import storable
+
+__all__ = [
+    "AGENT_STARTED",
+    "LEASE",
+    "MAX_ATTEMPTS",
+    "NOT_STORED",
+    "RECOVERY",
+    "TRANSITIONS",
+    "claim",
+    "extend_lease",
+    "fail_silent",
+    "finish",
+    "hand_back",
+    "mark_agent_started",
+    "open_run",
+    "recover_lapsed",
+    "reopen",
+    "request_worker",
+    "set_status",
+]
+
+# Without a heartbeat for this long, a run's worker counts as lost.
+LEASE = timedelta(seconds=60)
+# Claims before a run that never reaches its agent is given up.
+MAX_ATTEMPTS = 3
+
+# From each status to those that may follow. Clients that run agents themselves may set any status while the run is
+# not over (contract 13.2); nothing follows a terminal one, unless the run is reopened (`reopen`).
+TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.NOT_STARTED: frozenset(RunStatus) - {RunStatus.NOT_STARTED},
+    RunStatus.QUEUED: frozenset(RunStatus) - {RunStatus.QUEUED},
+    RunStatus.IN_PROGRESS: frozenset(RunStatus) - {RunStatus.IN_PROGRESS},
+    RunStatus.COMPLETED: frozenset(),
+    RunStatus.FAILED: frozenset(),
+    RunStatus.CANCELLED: frozenset(),
+}
+
+# Keys of a run's state that are written here.
+AGENT_STARTED = "agent_started_at"
+RECOVERY = "recovery"
+NOT_STORED = "not_stored"
+_WORKER_LOST = "The worker that performed this run was lost. Start the run again."
+
+log = structlog.get_logger(__name__)
+
+
+async def open_run(
+    session: AsyncSession,
+    *,
+    task_id: UUID,
+    project_id: int,
+    environment: Environment,
+    branch: str | None,
+    state: dict[str, Any],
+    dispatch: bool,
+    events: RunEvents,
+    artifacts: Sequence[Mapping[str, Any]] = (),
+    sandbox_environment_id: UUID | None = None,
+    asked_by_id: int | None = None,
+    asked_task: ColumnElement[Any] | None = None,
+) -> UUID:
+    """Insert a queued run and make it the task's latest; `dispatch` asks for a worker (contract 13.1).
+
+    The caller holds the lock on the task's row, which puts concurrent runs of one task in order.
+    """
+    run_id = new_id()
+    # Later than the run before it, so that the order of time is the order in which they were asked for, also where
+    # clocks are read in one microsecond or are not quite at one (contract 9.4).
+    just_later = (
+        select(Run.created_at + literal(timedelta(microseconds=1), Interval()))
+        .join(Task, Task.latest_run_id == Run.id)
+        .where(Task.id == task_id)
+    )
+    now = utcnow()
+    created_at = func.greatest(literal(now, Run.created_at.type), just_later.scalar_subquery())
+    opened = await session.execute(
+        insert(Run)
+        .values(
+            id=run_id,
+            task_id=task_id,
+            project_id=project_id,
+            status=RunStatus.QUEUED,
+            environment=environment,
+            branch=branch,
+            state=state,
+            artifacts=list(artifacts),
+            sandbox_environment_id=sandbox_environment_id,
+            asked_by_id=asked_by_id,
+            asked_task=asked_task,
+            created_at=created_at,
+            updated_at=created_at,
+            dispatch_requested_at=now if dispatch else None,
+        )
+        .returning(*STATE_COLUMNS)
+    )
+    announce_state(session, events, opened.mappings().one(), opened=True)
+    await session.execute(
+        update(Task)
+        .where(Task.id == task_id)
+        .values(latest_run_id=run_id, latest_run_status=RunStatus.QUEUED)
+    )
+    return run_id
+
+
+async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents) -> bool:
+    """Set what a client says of a run whose row it has locked (contract 13.2); a worker that holds it loses it.
+
+    Returns False for the status that the run has already, which changes nothing.
+
+    Raises:
+        StateRefused: the run is over, with another status.
+
+    """
+    if await _transition(session, events, status, Run.id == run_id, reason="client"):
+        return True
+    current = await session.scalar(select(Run.status).where(Run.id == run_id))
+    if current != status:
+        raise StateRefused(f"Run is already {current}")
+    return False
+
+
+async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
+    """Ask for a worker for a run that is not begun and whose row is locked (contract 13.1).
+
+    Asked for again, it keeps its place among those that wait.
+    """
+    await _transition(
+        session, events, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED
+    )
+    now = utcnow()
+    await session.execute(
+        update(Run)
+        .where(Run.id == run_id, Run.status == RunStatus.QUEUED)
+        .values(dispatch_requested_at=func.coalesce(Run.dispatch_requested_at, now), updated_at=now)
+    )
+
+
+async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
+    """Queue a run for a worker, whatever its status; its row is locked. The one way out of a terminal status.
+
+    It has not ended any more: its next end stamps it, and tells people, as if it were the first.
+    """
+    await _move(
+        session,
+        events,
+        RunStatus.QUEUED,
+        Run.id == run_id,
+        environment=Environment.CLOUD,
+        dispatch_requested_at=utcnow(),
+        completed_at=None,
+        error_message=None,
+        attempts=0,
+        state=Run.state.op("-")(AGENT_STARTED).op("-")(RECOVERY).op("-")(NOT_STORED),
+    )
+
+
+async def claim(
+    session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents, limit: int = 0
+) -> Fields | None:
+    """Take a run for the job `owner`: the one that has waited longest in the project of `run_id`, be it this or not.
+
+    There is a job for each run that waits, so whichever comes first takes whichever has waited longest. Returns the
+    run's columns; None when no run waits, or when workers perform `limit` runs of the project already (0: no limit).
+    """
+    now = utcnow()
+    values = {"asked_for": run_id, "owner": owner, "now": now, "until": now + LEASE}
+    if limit:
+        await run_queue.lock_room(session, run_id)
+        claimed = await _CLAIM_WITHIN.first(session, values | {"limit": limit})
+    else:
+        claimed = await _CLAIM.first(session, values)
+    if claimed is not None:
+        _tell(session, events, [claimed])
+        run_metrics.count_started(session, claimed)
+    return claimed
+
+
+async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
+    """Prove that the job is alive; False means that the run is no longer its own and the agent must stop."""
+    values = {"run": run_id, "owner": owner, "until": utcnow() + LEASE}
+    return await _EXTEND.first_alone(session, values) is not None
+
+
+async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
+    """Note that the agent may act: from here on a lost worker fails the run instead of repeating it.
+
+    False means that the run is no longer the job's own, and no agent may be started. The first note stands.
+    """
+    values = {"run": run_id, "owner": owner, "started": {AGENT_STARTED: utcnow().isoformat()}}
+    return await _MARK_STARTED.first_alone(session, values) is not None
+
+
+async def finish(
+    session: AsyncSession,
+    run_id: UUID,
+    *,
+    owner: str,
+    status: RunStatus,
+    events: RunEvents,
+    output: Any = None,
+    error_message: str | None = None,
+    artifacts: list[dict[str, Any]] | None = None,
+    state: Mapping[str, Any] | None = None,
+) -> bool:
+    """End a run that `owner` holds, once; False when somebody else ended it or took it over.
+
+    A cancelled run keeps its status and gets what the agent left. What agents and servers said may hold characters
+    that cannot be stored; those are replaced.
+    """
+    assert status in TERMINAL_STATUSES
+    output = storable(output)
+    values: dict[str, Any] = {"output": output, "error_message": storable(error_message)}
+    if artifacts:
+        values["artifacts"] = Run.artifacts.op("||")(artifacts)
+    if state:
+        values["state"] = Run.state.op("||")(storable(dict(state)))
+    if await _transition(session, events, status, *held_by(run_id, owner), reason="agent ended", **values):
+        return True
+    remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
+    remains |= {key: values[key] for key in ("artifacts", "state") if key in values}
+    # A first try that was committed, but not heard of, has brought them.
+    brought = [Run.artifacts.contains([{"id": artifact["id"]}]) for artifact in artifacts or ()]
+    left = await session.execute(
+        update(Run)
+        .where(Run.id == run_id, Run.status == RunStatus.CANCELLED, not_(or_(false(), *brought)))
+        .values(remains | {"updated_at": utcnow()})
+        .returning(*STATE_COLUMNS)
+    )
+    if (row := left.mappings().one_or_none()) is not None:
+        announce_state(session, events, row)
+    return False
+
+
+async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:
+    """Give a run back to the queue, for a worker that is being stopped; False when it is not the owner's.
+
+    The worker has ended the agent and removed its workspace, so the next one starts from nothing, and is told again
+    what people told this one. The run has waited before and keeps its place.
+    """
+    # Only its owner notes that; it is asked for before the note goes.
+    had_agent = await session.scalar(select(Run.state.has_key(AGENT_STARTED)).where(Run.id == run_id))
+    returned = await _transition(
+        session,
+        events,
+        RunStatus.QUEUED,
+        *held_by(run_id, owner),
+        state=_recovered("queued again", "worker stopped").op("-")(AGENT_STARTED),
+    )
+    if returned:
+        await run_inbox.requeue(session, [run_id], had_agent=bool(had_agent))
+    return bool(returned)
+
+
+async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
+    """Decide on runs whose lease lapsed; return those queued again and those failed as lost.
+
+    A run whose agent had not started is repeated, up to `MAX_ATTEMPTS` claims, and keeps its place; otherwise it
+    fails, since its agent may have acted already.
+    """
+    now = utcnow()
+    lapsed = (Run.status == RunStatus.IN_PROGRESS, Run.lease_expires_at <= now)
+    untouched = (~Run.state.has_key(AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
+    again, given_up = (_recovered(decision, "worker lost") for decision in ("queued again", "failed"))
+    requeued = await _transition(session, events, RunStatus.QUEUED, *lapsed, *untouched, state=again)
+    if requeued:
+        await run_inbox.requeue(session, [row["id"] for row in requeued], had_agent=False)
+    failed = await _transition(
+        session,
+        events,
+        RunStatus.FAILED,
+        *lapsed,
+        reason="worker lost",
+        error_message=_WORKER_LOST,
+        state=given_up,
+    )
+    if lost := len(requeued) + len(failed):
+        run_metrics.count_lost_leases(session, lost)
+    return [row["id"] for row in requeued], [row["id"] for row in failed]
+
+
+async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunEvents) -> list[UUID]:
+    """Fail runs whose agent is outside our workers and gave no sign of life for `silence`; return them.
+
+    A local run whose client has never used `event_stream` is left alone: it may wait for its user for days.
+    """
+    heard_at = (
+        select(RunLogState.heard_at).where(RunLogState.run_id == Run.id).correlate(Run).scalar_subquery()
+    )
+    since = utcnow() - silence
+    failed = await _transition(
+        session,
+        events,
+        RunStatus.FAILED,
+        Run.status == RunStatus.IN_PROGRESS,
+        Run.lease_expires_at.is_(None),
+        Run.updated_at <= since,
+        or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
+        reason="agent silent",
+        error_message=f"The agent of this run was silent for {silence.total_seconds():.0f} seconds.",
+        state=_recovered("failed", "agent silent"),
+    )
+    return [row["id"] for row in failed]
+
+
+def _recovered(decision: str, reason: str) -> ColumnElement[Any]:
+    """Return the state with what was decided about a run whose worker did not end it, for people to see."""
+    return Run.state.op("||")(
+        {RECOVERY: {"decision": decision, "reason": reason, "at": utcnow().isoformat()}}
+    )
+
+
+async def _transition(
+    session: AsyncSession,
+    events: RunEvents,
+    to: RunStatus,
+    *conditions: ColumnElement[bool],
+    reason: str = "",
+    **values: Any,
+) -> Sequence[RowMapping]:
+    """Move the runs that satisfy `conditions` to a status they may go to; return those that moved.
+
+    `reason` is that of an end, for the metrics.
+    """
+    sources = [status for status in RunStatus if to in TRANSITIONS[status]]
+    return await _move(session, events, to, Run.status.in_(sources), *conditions, reason=reason, **values)
+
+
+async def _move(
+    session: AsyncSession,
+    events: RunEvents,
+    to: RunStatus,
+    *conditions: ColumnElement[bool],
+    reason: str = "",
+    **values: Any,
+) -> Sequence[RowMapping]:
+    rows = list((await session.execute(_moving(to, *conditions, now=utcnow(), **values))).mappings())
+    ids = [row["id"] for row in rows]
+    is_end = rows and to in TERMINAL_STATUSES
+    if is_end:
+        # Told before the end, behind which nobody listens any more.
+        dropped = await run_inbox.drop_open(session, ids, reason=f"The run is {to.value}.")
+        announce_entries(session, events, dropped)
+    _tell(session, events, rows)
+    if is_end:
+        run_metrics.count_ended(session, rows, reason)
+        await run_credentials.forget_tokens(session, ids)
+        await notifications.request(session, NotificationKind(to.value), ids)
+    return rows
+
+
+def _tell(session: AsyncSession, events: RunEvents, rows: Sequence[Fields | RowMapping]) -> None:
+    for row in rows:
+        log.info("run.status_changed", run_id=str(row["id"]), status=str(row["status"]))
+        announce_state(session, events, row)
+
+
+def _moving(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **values: Any) -> Select[Any]:
+    """Return the statement that moves runs, and returns those that moved."""
+    values |= {"status": to, "updated_at": now}
+    if to in TERMINAL_STATUSES:
+        values["completed_at"] = func.coalesce(Run.completed_at, now)
+    if to is not RunStatus.IN_PROGRESS:
+        values |= {"lease_owner": None, "lease_expires_at": None}
+        values["state"] = values.get("state", Run.state).op("-")(run_inbox.WAITING_FOR)
+    moved = (
+        update(Run)
+        .where(*conditions)
+        .values(values)
+        .returning(
+            *STATE_COLUMNS,
+            Run.project_id,
+            Run.state,
+            Run.attempts,
+            Run.created_at,
+            Run.dispatch_requested_at,
+        )
+        .cte("moved")
+    )
+    mirrored = (
+        update(Task)
+        .where(Task.id == moved.c.task_id, Task.latest_run_id == moved.c.id)
+        .values(latest_run_status=moved.c.status)
+        .returning(Task.id)
+        .cte("mirrored")
+    )
+    return select(moved).add_cte(mirrored)
+
+
+def _claiming(*conditions: ColumnElement[bool]) -> Prepared:
+    # A run that waits is queued, from where this is a step that it may take.
+    assert RunStatus.IN_PROGRESS in TRANSITIONS[RunStatus.QUEUED]
+    return Prepared(
+        _moving(
+            RunStatus.IN_PROGRESS,
+            Run.id == run_queue.longest_waiting(bindparam("asked_for", type_=Run.id.type)),
+            is_waiting(),
+            *conditions,
+            now=bindparam("now", type_=Run.updated_at.type),
+            lease_owner=bindparam("owner", type_=Run.lease_owner.type),
+            lease_expires_at=bindparam("until", type_=Run.lease_expires_at.type),
+            attempts=Run.attempts + 1,
+            # Another agent's end is not this one's.
+            state=Run.state.op("-")(run_inbox.AGENT_ENDED),
+        )
+    )
+
+
+_CLAIM = _claiming()
+_CLAIM_WITHIN = _claiming(run_queue.has_room(bindparam("limit", type_=BigInteger())))
+_HELD = held_by(bindparam("run", type_=Run.id.type), bindparam("owner", type_=Run.lease_owner.type))
+_EXTEND = Prepared(update(Run).where(*_HELD).values(lease_expires_at=bindparam("until")).returning(Run.id))
+_MARK_STARTED = Prepared(
+    update(Run)
+    .where(*_HELD)
+    .values(state=bindparam("started", type_=Run.state.type).op("||")(Run.state))
+    .returning(Run.id)
+)

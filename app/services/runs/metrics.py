@@ -1,0 +1,110 @@
+"""Prometheus metrics of runs: how many wait and for how long, how they begin and end, and what they use.
+
+Each process counts what it does itself; add them up over all processes. The gauges say what the database says, so that
+every API process shows the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+from sqlalchemy import RowMapping, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.db import DatabaseUnavailable, SessionFactory, after_commit, unit_of_work
+from app.models import Run
+from app.services.views.queue import is_waiting
+from app.statements import Fields
+
+__all__ = ["count_ended", "count_lost_leases", "count_started", "measure_queue"]
+
+# From an answer at once to a queue of hours; from a step of a runbook to a day of work.
+_START_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400)
+_END_SECONDS = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+
+_QUEUED = Gauge("taskbeacon_runs_queued", "Runs that wait for a worker, by the database.")
+_OLDEST = Gauge("taskbeacon_runs_queued_oldest_seconds", "How long the oldest of them has waited.")
+_STARTED = Counter("taskbeacon_runs_started_total", "Runs that a worker began.")
+_UNTIL_START = Histogram(
+    "taskbeacon_run_start_seconds", "From the request for a worker to its claim.", buckets=_START_SECONDS
+)
+_ENDED = Counter("taskbeacon_runs_ended_total", "Runs that came to a final status.", ["status", "reason"])
+_UNTIL_END = Histogram(
+    "taskbeacon_run_end_seconds", "From the making of a run to its end.", ["status"], buckets=_END_SECONDS
+)
+_TOKENS = Counter("taskbeacon_run_tokens_total", "Tokens that ended runs used, where agents report them.")
+_COST = Counter(
+    "taskbeacon_run_cost_dollars_total", "US dollars that ended runs cost, where agents report them."
+)
+_LOST = Counter("taskbeacon_run_leases_lost_total", "Runs whose worker was lost.")
+
+# What a process says of the queue that has not asked, as workers do not.
+_UNKNOWN = float("nan")
+_QUEUED.set(_UNKNOWN)
+_OLDEST.set(_UNKNOWN)
+
+log = structlog.get_logger(__name__)
+
+Rows = Sequence[Fields | RowMapping]
+
+
+def count_started(session: AsyncSession, row: Fields) -> None:
+    """Count a run that was claimed, once this transaction is committed."""
+    asked_at, now = row["dispatch_requested_at"], row["updated_at"]
+
+    async def count() -> None:
+        _STARTED.inc()
+        # Claimed again after a lost worker, it has not waited all that time.
+        if row["attempts"] == 1 and asked_at is not None:
+            _UNTIL_START.observe((now - asked_at).total_seconds())
+
+    after_commit(session, count)
+
+
+def count_ended(session: AsyncSession, rows: Rows, reason: str) -> None:
+    """Count runs that came to a final status, once this transaction is committed."""
+
+    async def count() -> None:
+        for row in rows:
+            _ENDED.labels(str(row["status"]), reason).inc()
+            _UNTIL_END.labels(str(row["status"])).observe(
+                (row["completed_at"] - row["created_at"]).total_seconds()
+            )
+            usage = row["state"].get("usage")
+            usage = usage if isinstance(usage, Mapping) else {}
+            cost = usage.get("cost")
+            _TOKENS.inc(_amount(usage.get("total_tokens")))
+            _COST.inc(_amount(cost.get("amount")) if isinstance(cost, Mapping) else 0)
+
+    after_commit(session, count)
+
+
+def count_lost_leases(session: AsyncSession, number: int) -> None:
+    """Count runs whose lease lapsed, once this transaction is committed."""
+
+    async def count() -> None:
+        _LOST.inc(number)
+
+    after_commit(session, count)
+
+
+async def measure_queue(sessions: SessionFactory) -> None:
+    """Set the gauges; while the database is away they are not a number."""
+    statement = select(func.count(), func.min(Run.dispatch_requested_at)).where(is_waiting())
+    try:
+        async with unit_of_work(sessions) as session:
+            count, oldest = (await session.execute(statement)).one()
+    except DatabaseUnavailable as error:
+        log.warning("run_metrics.not_measured", error=repr(error))
+        _QUEUED.set(_UNKNOWN)
+        _OLDEST.set(_UNKNOWN)
+        return
+    _QUEUED.set(count)
+    _OLDEST.set((utcnow() - oldest).total_seconds() if oldest else 0)
+
+
+def _amount(value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return float(value) if is_number else 0.0

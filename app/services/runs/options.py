@@ -1,0 +1,131 @@
+"""Pure rules about how a run may be asked for (contract 9): adapter, model, effort, permissions, inheritance."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.agents.adapters.catalog import Catalog
+from app.enums import PrAuthorshipMode, RunSource
+from app.errors import InvalidInput
+from app.schemas.runs import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
+
+__all__ = [
+    "inherited_state",
+    "requested_state",
+    "require_consistent",
+    "require_effort",
+    "token_budget",
+    "with_provider",
+]
+
+_NEEDED = "This field is required when selecting a cloud runtime."
+
+# What a run takes over from the one it resumes, where the request is silent (contract 9.2); the sandbox environment
+# only if it is still the caller's to use (runs.py).
+_INHERITED = (
+    "pr_authorship_mode",
+    "run_source",
+    "signal_report_id",
+    "runtime_adapter",
+    "model",
+    "reasoning_effort",
+    "pr_base_branch",
+    "snapshot_external_id",
+    "sandbox_environment_id",
+)
+
+
+def require_consistent(body: RunIn, catalog: Catalog) -> None:
+    """Check the rules that join fields of the request (contract 9.3).
+
+    Raises:
+        InvalidInput: naming the field that is missing or does not fit.
+
+    """
+    adapter = catalog.choice(body.runtime_adapter)
+    if body.runtime_adapter is not None and adapter is None:
+        raise InvalidInput(
+            f'"{body.runtime_adapter}" is not a valid choice.', code="invalid_choice", attr="runtime_adapter"
+        )
+    if body.runtime_adapter or body.model or body.reasoning_effort:
+        if body.runtime_adapter is None:
+            raise InvalidInput(_NEEDED, attr="runtime_adapter")
+        if body.model is None:
+            raise InvalidInput(_NEEDED, attr="model")
+    mode = body.initial_permission_mode
+    if mode is None:
+        return
+    if adapter is None:
+        raise InvalidInput("This field requires runtime_adapter to be set.", attr="initial_permission_mode")
+    if mode not in adapter.permission_modes:
+        values = ", ".join(f"'{value}'" for value in adapter.permission_modes) or "none"
+        raise InvalidInput(
+            f"Invalid choice '{mode}' for runtime_adapter '{adapter.name}'. Supported values: {values}.",
+            attr="initial_permission_mode",
+        )
+
+
+def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run takes over from the state of the one it resumes; malformed values count as absent."""
+    inherited = {
+        key: previous[key] for key in _INHERITED if isinstance(previous.get(key), str) and previous[key]
+    }
+    # A client may have written into the state what no request could ask for.
+    if len(inherited.get("pr_base_branch", "")) > LONGEST_BRANCH:
+        del inherited["pr_base_branch"]
+    budget = token_budget(previous)
+    return inherited if budget is None else inherited | {"token_budget": budget}
+
+
+def token_budget(state: Mapping[str, Any]) -> int | None:
+    """Return how many tokens a run's task may use as far as its own state says; a malformed value counts as absent."""
+    value = state.get("token_budget")
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 < value <= MAX_TOKEN_BUDGET else None
+
+
+def requested_state(body: RunIn) -> dict[str, Any]:
+    """Return the keys of `state` that the request itself asks for (contract 9.1); what it omits is absent."""
+    values: dict[str, Any] = {
+        "pr_base_branch": body.branch,
+        "pending_user_message": body.pending_user_message,
+        "initial_permission_mode": body.initial_permission_mode,
+        "resume_from_run_id": str(body.resume_from_run_id) if body.resume_from_run_id else None,
+        "sandbox_environment_id": str(body.sandbox_environment_id) if body.sandbox_environment_id else None,
+        "pr_authorship_mode": body.pr_authorship_mode,
+        "run_source": body.run_source,
+        "signal_report_id": body.signal_report_id,
+        "runtime_adapter": body.runtime_adapter,
+        "model": body.model,
+        "reasoning_effort": body.reasoning_effort,
+        "token_budget": body.token_budget,
+    }
+    if body.run_source is RunSource.SIGNAL_REPORT:
+        values["pr_authorship_mode"] = PrAuthorshipMode.BOT
+    return {"mode": body.mode} | {key: value for key, value in values.items() if value is not None}
+
+
+def with_provider(state: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
+    """Return `state` with the provider that its adapter implies."""
+    adapter = catalog.choice(state.get("runtime_adapter"))
+    return state | {"provider": adapter.provider} if adapter and adapter.provider else state
+
+
+def require_effort(state: Mapping[str, Any], catalog: Catalog) -> None:
+    """Check the effort against the adapter and model it is merged with (contract 5.8, step 5).
+
+    Raises:
+        InvalidInput: the model does not know this effort.
+
+    """
+    effort, model = state.get("reasoning_effort"), state.get("model")
+    adapter = catalog.choice(state.get("runtime_adapter"))
+    if effort is None or adapter is None or model is None:
+        return
+    known = adapter.supported_efforts(model)
+    if effort not in known:
+        raise InvalidInput(
+            f"Reasoning effort '{effort}' is not supported for runtime_adapter '{adapter.name}' and model '{model}'. "
+            f"Supported values: {', '.join(known) or 'none'}.",
+            attr="reasoning_effort",
+        )

@@ -1,0 +1,223 @@
+"""Runs: create them, begun in the cloud or not, list and read them (contract 5.8, 6.4, 9)."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import BigInteger, bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.adapters.catalog import Catalog
+from app.api_limits import RUN_STATE_BYTES
+from app.clients.object_store import ObjectStore
+from app.clients.queue import JobQueue
+from app.clients.run_events import RunEvents
+from app.enums import Environment
+from app.errors import RunRefused
+from app.models import Run, Task
+from app.schemas.fields import parse_uuid
+from app.schemas.runs import RunCreateIn, RunIn, RunOut
+from app.schemas.tasks import TaskOut
+from app.security import Cipher
+from app.services.access.visibility import Principal, lock_task, require_task
+from app.services.artifacts.staged import keep_artifacts, take_artifacts
+from app.services.jobs import request_run
+from app.services.runs import authority as run_authority
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs import options as run_options
+from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE, keep_token
+from app.services.tasks.tasks import retrieve_task
+from app.services.usage_gates import UsageGate
+from app.services.views.runs import RUN_COLUMNS, retrieve_run, run_out, runs_within_page
+from app.statements import Prepared
+
+__all__ = ["create_run", "list_runs", "require_allowance", "start_cloud_run"]
+
+
+async def require_allowance(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    body: RunIn,
+    environment: Environment,
+    *,
+    catalog: Catalog,
+    gates: Sequence[UsageGate],
+) -> None:
+    """Return if the project may have this run (contract 5.8 steps 1 to 3, 6.4); come here before the run is made.
+
+    Apart from that, since gates may ask the outside: the session's transaction may be over afterwards.
+
+    Raises:
+        InvalidInput: the options do not go together.
+        NotFound: there is no such task for this caller.
+        UsageLimitExceeded: the project is over its usage limit.
+
+    """
+    if environment is not Environment.CLOUD or not gates:
+        return
+    run_options.require_consistent(body, catalog)
+    await run_authority.require_allowance(session, caller, task_id, gates=gates)
+
+
+async def start_cloud_run(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    body: RunIn,
+    *,
+    store: ObjectStore,
+    queue: JobQueue,
+    events: RunEvents,
+    catalog: Catalog,
+    cipher: Cipher,
+) -> TaskOut:
+    """Create a queued cloud run, ask for a worker after the commit, and return the task with it (contract 5.8).
+
+    A second run while one is active is allowed. If the queue does not answer, the run waits for the sweeper.
+
+    Raises:
+        InvalidInput: the options do not go together, or the caller may not author the run.
+        NotFound: there is no such task for this caller.
+        RunRefused: a run, environment or artifact that the request names is not there, or the state is too large.
+
+    """
+    run_id = await _create(
+        session,
+        caller,
+        task_id,
+        body,
+        Environment.CLOUD,
+        dispatch=True,
+        store=store,
+        events=events,
+        catalog=catalog,
+        cipher=cipher,
+    )
+    request_run(session, queue, run_id)
+    return await retrieve_task(session, caller, task_id, store=store)
+
+
+async def create_run(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    body: RunCreateIn,
+    *,
+    store: ObjectStore,
+    events: RunEvents,
+    catalog: Catalog,
+    cipher: Cipher,
+) -> RunOut:
+    """Create a queued run and ask nobody to perform it: the client does, or starts it later (contract 6.4, 13.1).
+
+    Raises:
+        InvalidInput, NotFound, RunRefused: as `start_cloud_run`.
+
+    """
+    run_id = await _create(
+        session,
+        caller,
+        task_id,
+        body,
+        body.environment,
+        dispatch=False,
+        store=store,
+        events=events,
+        catalog=catalog,
+        cipher=cipher,
+    )
+    return await retrieve_run(session, caller, task_id, run_id, store=store)
+
+
+async def _create(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    body: RunIn,
+    environment: Environment,
+    *,
+    dispatch: bool,
+    store: ObjectStore,
+    events: RunEvents,
+    catalog: Catalog,
+    cipher: Cipher,
+) -> UUID:
+    run_options.require_consistent(body, catalog)
+    task = await lock_task(session, caller, task_id)
+    state = await _state(session, task, body, catalog)
+    run_options.require_effort(state, catalog)
+    wanted = parse_uuid(state.pop("sandbox_environment_id", None))
+    ask = run_authority.ask_of_new(caller, task, body, state, wanted)
+    authority = await run_authority.authorize(session, ask)
+    state |= authority.account
+    if authority.environment_id is not None:
+        state["sandbox_environment_id"] = str(authority.environment_id)
+    artifacts = await take_artifacts(session, task.id, body.pending_user_artifact_ids)
+    if artifacts:
+        state["pending_user_artifact_ids"] = [artifact["id"] for artifact in artifacts]
+    if len(orjson.dumps(state)) > RUN_STATE_BYTES:
+        raise RunRefused(f"Run state exceeds the limit of {RUN_STATE_BYTES} bytes")
+    run_id = await run_lifecycle.open_run(
+        session,
+        task_id=task.id,
+        project_id=task.project_id,
+        environment=environment,
+        branch=state.get("pr_base_branch"),
+        state=state,
+        artifacts=artifacts,
+        sandbox_environment_id=authority.environment_id,
+        asked_by_id=authority.asker_id,
+        asked_task=run_authority.task_now(task.id) if authority.is_personal else None,
+        dispatch=dispatch,
+        events=events,
+    )
+    if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN and environment is Environment.CLOUD:
+        assert body.github_user_token is not None
+        await keep_token(session, cipher, run_id, body.github_user_token)
+    keep_artifacts(session, store, task.project_id, artifacts)
+    return run_id
+
+
+async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalog) -> dict[str, Any]:
+    """Return the state of the new run: what it inherits, below what the request asks for (contract 9.1, 9.2)."""
+    state: dict[str, Any] = {}
+    if body.resume_from_run_id is not None:
+        previous = (
+            await session.execute(
+                select(Run.state).where(Run.id == body.resume_from_run_id, Run.task_id == task.id)
+            )
+        ).one_or_none()
+        if previous is None:
+            raise RunRefused("Invalid resume_from_run_id")
+        state = run_options.inherited_state(previous.state)
+    state |= run_options.requested_state(body)
+    return run_options.with_provider(state, catalog)
+
+
+async def list_runs(
+    session: AsyncSession, caller: Principal, task_id: UUID, *, limit: int, offset: int, store: ObjectStore
+) -> tuple[int, list[RunOut]]:
+    """Return how many runs a visible task has, and a page of them, newest first.
+
+    Raises:
+        NotFound: there is no such task for this caller.
+
+    """
+    await require_task(session, caller, task_id)
+    page = {"task_id": task_id, "limit": limit, "offset": offset}
+    (counted,) = await _COUNT.all(session, page)
+    rows = await _PAGE.all(session, page) if offset < counted["count"] else []
+    return counted["count"], [await run_out(row, store) for row in rows]
+
+
+_COUNT = Prepared(select(func.count().label("count")).where(Run.task_id == bindparam("task_id")))
+_NEWEST = (
+    select(Run.id)
+    .where(Run.task_id == bindparam("task_id"))
+    .order_by(Run.created_at.desc(), Run.id.desc())
+    .limit(bindparam("limit", type_=BigInteger))
+    .offset(bindparam("offset", type_=BigInteger))
+)
+_PAGE = Prepared(runs_within_page(select(*RUN_COLUMNS).where(Run.id.in_(_NEWEST))))

@@ -1,0 +1,170 @@
+"""Tokens by which somebody who has no key may reach one run (contract 6.4): signed, and valid for a day.
+
+The key pair is made when it is first needed and kept encrypted in the database, so that all processes sign and check
+with the same one and nobody has to configure it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import SecretStr
+from sqlalchemy import Row, and_, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.db import release
+from app.errors import NotFound, RunTokenInvalid
+from app.ids import new_hex_id
+from app.models import Membership, Run, SigningKey, Task, User
+from app.models.tasks import EVERYONE
+from app.schemas.runs import ConnectionTokenOut
+from app.security import Cipher
+from app.services.access.visibility import CURRENT_PROJECT, Principal, require_run
+from app.services.output.log_writer import LogRef
+
+__all__ = ["ALGORITHM", "AUDIENCE", "authenticate_run", "issue_token"]
+
+ALGORITHM = "RS256"
+AUDIENCE = "taskbeacon:run_connection"
+_LIFETIME = timedelta(hours=24)
+_PURPOSE = "run_connection"
+_KEY_BITS = 2048
+_PUBLIC_EXPONENT = 65537
+_CLAIMS = ["aud", "exp", "run_id", "task_id", "team_id", "user_id"]
+
+
+async def issue_token(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, secrets: Sequence[SecretStr]
+) -> ConnectionTokenOut:
+    """Return a token for a run that the caller sees; `secrets` encrypt the key it is signed with.
+
+    Raises:
+        NotFound: there is no such run for this caller.
+
+    """
+    await require_run(session, caller, task_id, run_id)
+    cipher = Cipher(secrets)
+    kept = await _kept_key(session) or await _make_key(session, cipher)
+    now = utcnow()
+    claims = {
+        "aud": AUDIENCE,
+        "iat": now,
+        "exp": now + _LIFETIME,
+        "run_id": str(run_id),
+        "task_id": str(task_id),
+        "team_id": caller.project.id,
+        "user_id": caller.user_id,
+    }
+    key = _load(cipher.decrypt(kept.private_key))
+    return {"token": jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": kept.key_id})}
+
+
+async def authenticate_run(
+    session: AsyncSession,
+    token: str,
+    *,
+    project: int | str,
+    task_id: UUID,
+    run_id: UUID,
+    secrets: Sequence[SecretStr],
+) -> LogRef:
+    """Return the run of the path, whose token this is; what its user may see no longer, nobody may by the token.
+
+    Args:
+        session: a unit of work.
+        token: as it was sent.
+        project: id of the project in the path, or `CURRENT_PROJECT`: the token's.
+        task_id: the task in the path.
+        run_id: the run in the path.
+        secrets: they encrypt the key of the tokens.
+
+    Raises:
+        NotFound: the token is for another run, or the run is not visible any more.
+        RunTokenInvalid: it is no token of ours, or it has expired.
+
+    """
+    claims = await _read_claims(session, token, secrets)
+    named = claims["team_id"] if project == CURRENT_PROJECT else project
+    if (claims["run_id"], claims["task_id"], claims["team_id"]) != (str(run_id), str(task_id), named):
+        raise NotFound
+    user_id = claims["user_id"]
+    statement = (
+        select(Run.id)
+        .join(Task, Task.id == Run.task_id)
+        .join(Membership, and_(Membership.project_id == Task.project_id, Membership.user_id == user_id))
+        .join(User, User.id == Membership.user_id)
+        .where(
+            Run.id == run_id,
+            Run.task_id == task_id,
+            Task.project_id == named,
+            Task.audience.in_((EVERYONE, user_id)),
+            ~Task.deleted,
+            User.is_active,
+        )
+    )
+    if await session.scalar(statement) is None:
+        raise NotFound
+    return LogRef(claims["team_id"], task_id, run_id)
+
+
+async def _read_claims(session: AsyncSession, token: str, secrets: Sequence[SecretStr]) -> dict[str, Any]:
+    kept = await _kept_key(session)
+    if kept is None:
+        raise RunTokenInvalid
+    key = _load(Cipher(secrets).decrypt(kept.private_key)).public_key()
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            audience=AUDIENCE,
+            # By the service's own clock, below.
+            options={"require": _CLAIMS, "verify_exp": False, "verify_iat": False},
+        )
+    except jwt.InvalidTokenError as error:
+        raise RunTokenInvalid from error
+    if claims["exp"] <= utcnow().timestamp():
+        raise RunTokenInvalid
+    return claims
+
+
+async def _kept_key(session: AsyncSession) -> Row[str, str] | None:
+    statement = select(SigningKey.key_id, SigningKey.private_key).where(SigningKey.purpose == _PURPOSE)
+    return (await session.execute(statement)).one_or_none()
+
+
+async def _make_key(session: AsyncSession, cipher: Cipher) -> Row[str, str]:
+    """Make the key, unless another process did so meanwhile, and return the one that is kept."""
+    await release(session)
+    pem = await asyncio.to_thread(_new_private_key)
+    await session.execute(
+        upsert(SigningKey)
+        .values(purpose=_PURPOSE, key_id=new_hex_id(), private_key=cipher.encrypt(pem), created_at=utcnow())
+        .on_conflict_do_nothing()
+    )
+    kept = await _kept_key(session)
+    assert kept is not None
+    return kept
+
+
+def _new_private_key() -> str:
+    key = rsa.generate_private_key(_PUBLIC_EXPONENT, _KEY_BITS)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+@lru_cache(maxsize=2)
+def _load(pem: str) -> rsa.RSAPrivateKey:
+    # Reading a key checks its primes, which takes longer than signing with it.
+    key = serialization.load_pem_private_key(pem.encode(), password=None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key

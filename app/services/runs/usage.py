@@ -1,0 +1,86 @@
+"""What runs use, as their agents tell: noted on the run while it lasts (state key `usage`), added up for its task."""
+
+from collections.abc import Mapping
+from typing import Any  # JSON
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Numeric, and_, bindparam, case, cast, func, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.session.spending import Spent
+from app.enums import RunStatus
+from app.models import Run
+from app.services.runs.holding import held_by
+from app.statements import Prepared
+
+__all__ = ["USAGE", "note_usage", "reported_usage", "spent_by_others"]
+
+USAGE = "usage"
+# The key of the state under which agents outside our workers report theirs, and its words for ours.
+_REPORTED = "token_usage"
+_KINDS = {
+    "total_tokens": "total_tokens",
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cached_read_tokens": "cache_read_tokens",
+    "cached_write_tokens": "cache_write_tokens",
+    "thought_tokens": "thought_tokens",
+}
+_MOST = 2**53
+_TOKENS = (USAGE, "total_tokens")
+_COST = (USAGE, "cost", "amount")
+
+
+async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, Any], *, owner: str) -> bool:
+    """Write what a run has used so far; False when the job `owner` does not hold it, and it was not cancelled."""
+    noted = await session.execute(
+        update(Run)
+        .where(
+            Run.id == run_id,
+            or_(and_(*held_by(run_id, owner)), Run.status == RunStatus.CANCELLED),
+        )
+        .values(state=Run.state.op("||")({USAGE: dict(usage)}))
+        .returning(Run.id)
+    )
+    return noted.one_or_none() is not None
+
+
+def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
+    """Return the number at a path of the state, NULL where there is none."""
+    value = Run.state[path]
+    return case((func.jsonb_typeof(value) == "number", cast(value.astext, Numeric)))
+
+
+def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
+    """Return what to add to a run's state for the token usage that its client reports there; None if it reports none.
+
+    The reported totals are those of the whole run. They count only for a run that no worker of ours performs, and never
+    take anything back: budgets of the task rely on them.
+    """
+    reported = state.get(_REPORTED)
+    if not isinstance(reported, Mapping):
+        return None
+    usage = {ours: _count(reported.get(theirs)) for ours, theirs in _KINDS.items()}
+    usage["total_tokens"] = max(usage["total_tokens"], usage["input_tokens"] + usage["output_tokens"])
+    counts = and_(Run.attempts == 0, func.coalesce(_number(_TOKENS), 0) < usage["total_tokens"])
+    type_ = Run.state.type
+    return case((counts, literal({USAGE: usage}, type_)), else_=literal({}, type_))
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MOST else 0
+
+
+_SPENT = Prepared(
+    select(
+        func.coalesce(func.sum(_number(_TOKENS)), 0).label("tokens"),
+        func.coalesce(func.sum(_number(_COST)), 0).label("cost"),
+    ).where(Run.task_id == bindparam("task"), Run.id != bindparam("but"))
+)
+
+
+async def spent_by_others(session: AsyncSession, task_id: UUID, run_id: UUID) -> Spent:
+    """Return what the other runs of a task have used."""
+    row = await _SPENT.first(session, {"task": task_id, "but": run_id})
+    assert row is not None
+    return Spent(int(row["tokens"]), float(row["cost"]))

@@ -1,0 +1,113 @@
+"""The keys of objects in the store, and the file names in them (contract 8.1)."""
+
+import re
+import unicodedata
+from uuid import UUID
+
+__all__ = [
+    "ARTIFACTS_PREFIX",
+    "is_run_path",
+    "is_staged_path",
+    "log_key",
+    "owner_of_key",
+    "run_artifact_key",
+    "safe_name",
+    "session_key",
+    "staged_key",
+]
+
+# Below it, and nowhere else, is everything that this module names.
+ARTIFACTS_PREFIX = "tasks/artifacts/"
+_FALLBACK_NAME = "artifact"
+# A file system takes no longer name than this, and a key leaves room for it.
+_MAX_NAME_BYTES = 255
+_MAX_SUFFIX_BYTES = 16
+_SHORT_ID_LENGTH = 8
+_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+# Joiners are part of ordinary words and emoji; every other format character only changes how a name looks.
+_JOINERS = frozenset("\u200c\u200d")
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_OWNER = re.compile(r"tasks/artifacts/team_(\d{1,19})/task_([0-9a-f-]{36})/(?:staged|run_[0-9a-f-]{36})/.+")
+
+
+def safe_name(name: str) -> str:
+    """Return the last segment of a name as it may stand in a key, in a folder and on the wire (contract 8.1).
+
+    Control and direction characters are dropped, a name of more than 255 bytes keeps its suffix. Repeatable.
+    """
+    segment = name.rpartition("/")[2]
+    visible = "".join(
+        character
+        for character in segment
+        if character in _JOINERS or unicodedata.category(character) not in _INVISIBLE
+    ).strip()
+    # Stores replace this with a name of the uploader's choice.
+    visible = visible.replace("${", "$_")
+    shortened = _shortened(visible, _MAX_NAME_BYTES)
+    return _FALLBACK_NAME if shortened in {"", ".", ".."} else shortened
+
+
+def _shortened(name: str, limit: int) -> str:
+    if len(name.encode()) <= limit:
+        return name
+    stem, dot, suffix = name.rpartition(".")
+    kept = f"{dot}{suffix}" if stem and len(suffix.encode()) <= _MAX_SUFFIX_BYTES else ""
+    stem = stem if kept else name
+    room = limit - len(kept.encode())
+    return (stem.encode()[:room].decode(errors="ignore").strip() + kept).strip()
+
+
+def log_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
+    """Return the key of a run's log, one JSON object a line."""
+    return f"tasks/logs/team_{project_id}/task_{task_id}/run_{run_id}.jsonl"
+
+
+def session_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
+    """Return the key of what an agent keeps of its conversation in a run; no client is ever given it."""
+    return f"tasks/sessions/team_{project_id}/task_{task_id}/run_{run_id}.json.gz"
+
+
+def staged_key(project_id: int, task_id: UUID, *, artifact_id: str, name: str) -> str:
+    """Return the key of a file that waits for a run of its task."""
+    return f"{_staged_prefix(project_id, task_id)}{artifact_id}/{safe_name(name)}"
+
+
+def run_artifact_key(project_id: int, task_id: UUID, run_id: UUID, *, artifact_id: str, name: str) -> str:
+    """Return the key of an artifact that belongs to a run."""
+    prefix = f"{artifact_id[:_SHORT_ID_LENGTH]}_"
+    # Stores that are file systems know no longer name: the whole segment must fit.
+    name = _shortened(safe_name(name), _MAX_NAME_BYTES - len(prefix))
+    return f"{_run_prefix(project_id, task_id, run_id)}{prefix}{name}"
+
+
+def is_staged_path(path: str, project_id: int, task_id: UUID, *, artifact_id: str) -> bool:
+    """Tell whether a path is one that was handed out for this artifact of this task (contract 5.9, step 1)."""
+    return _is_handed_out(path, f"{_staged_prefix(project_id, task_id)}{artifact_id}/", artifact_id)
+
+
+def is_run_path(path: str, project_id: int, task_id: UUID, run_id: UUID, *, artifact_id: str) -> bool:
+    """Tell whether a path is one that was handed out for this artifact of this run (contract 6.4)."""
+    prefix = f"{_run_prefix(project_id, task_id, run_id)}{artifact_id[:_SHORT_ID_LENGTH]}_"
+    return _is_handed_out(path, prefix, artifact_id)
+
+
+def _is_handed_out(path: str, prefix: str, artifact_id: str) -> bool:
+    name = path.removeprefix(prefix)
+    return _ID.fullmatch(artifact_id) is not None and path == prefix + name and name == safe_name(name)
+
+
+def owner_of_key(key: str) -> tuple[int, UUID] | None:
+    """Return project and task that a key of an artifact belongs to; None for what is no such key."""
+    match = _OWNER.fullmatch(key)
+    try:
+        return (int(match[1]), UUID(match[2])) if match else None
+    except ValueError:
+        return None
+
+
+def _staged_prefix(project_id: int, task_id: UUID) -> str:
+    return f"tasks/artifacts/team_{project_id}/task_{task_id}/staged/"
+
+
+def _run_prefix(project_id: int, task_id: UUID, run_id: UUID) -> str:
+    return f"tasks/artifacts/team_{project_id}/task_{task_id}/run_{run_id}/"

@@ -1,0 +1,1 @@
+"""Tasks: create, list, search, change and delete."""

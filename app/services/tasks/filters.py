@@ -1,0 +1,229 @@
+"""Which tasks a list holds: a query as the shape of a statement, built once, and the values of this request.
+
+Pure: nothing here asks the database. The index that answers each condition stands in `app/models/tasks.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    false,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.models import Run, Task, TaskCount
+from app.models.tasks import EVERYONE, REPOSITORY_NAME, REPOSITORY_OWNER
+from app.schemas.tasks import Archived, TaskListQuery
+from app.services.access.visibility import VISIBLE_TASK, Principal, visibility
+from app.services.tasks.counts import tasks_counted, version
+from app.services.tasks.text import escape_like, searched_number
+from app.services.views.tasks import select_tasks, tasks_within_page
+from app.statements import Prepared
+
+__all__ = [
+    "TaskFilter",
+    "first_page_statement",
+    "is_dense",
+    "known_page_statement",
+    "look_up_statement",
+    "task_filter",
+]
+
+_MAX_BIGINT = 2**63 - 1
+# There are more shapes than anybody asks for.
+_SHAPES_KEPT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """The names of the conditions, which make the statement, and the values of its parameters."""
+
+    shape: tuple[str, ...]
+    values: Mapping[str, Any]
+
+
+def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
+    """Return what a query leaves of the tasks that the caller sees (contract 5.1)."""
+    # Only staff may ask for internal tasks; anyone else's wish is ignored, not refused.
+    shape = ["internal" if query.internal and caller.is_staff else "not internal"]
+    values: dict[str, Any] = visibility(caller)
+    if query.archived is not Archived.ALL:
+        shape.append("archived" if query.archived is Archived.ONLY else "not archived")
+
+    given = {
+        "created_by": query.created_by,
+        "origin_product": query.origin_product,
+        "organization": query.organization and query.organization.lower(),
+        "status": query.status,
+        "stage": query.stage,
+    }
+    if query.repository is not None:
+        # Stored in lower case, with exactly one slash.
+        given["repository" if "/" in query.repository else "repository_name"] = query.repository.lower()
+    for name, value in given.items():
+        if isinstance(value, int) and abs(value) > _MAX_BIGINT:
+            # A number that no user can have.
+            shape.append("nothing")
+        elif value is not None:
+            shape.append(name)
+            values[name] = value
+    if query.search is not None:
+        values["pattern"] = f"%{escape_like(query.search)}%"
+        number = searched_number(query.search)
+        if number is None:
+            shape.append("words")
+        else:
+            shape.append("number")
+            values["number"] = number
+    return TaskFilter(tuple(shape), values)
+
+
+_WORDS = or_(
+    Task.title.ilike(bindparam("pattern"), escape="\\"),
+    Task.description.ilike(bindparam("pattern"), escape="\\"),
+)
+# Flags are bare or negated: partial indexes are not matched by `IS true`.
+_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
+    "internal": Task.internal.expression,
+    "not internal": ~Task.internal,
+    "archived": Task.archived.expression,
+    "not archived": ~Task.archived,
+    "nothing": false(),
+    "created_by": Task.created_by_id == bindparam("created_by"),
+    "origin_product": Task.origin_product == bindparam("origin_product"),
+    "organization": and_(Task.repository.is_not(None), bindparam("organization") == REPOSITORY_OWNER),
+    "repository": and_(Task.repository.is_not(None), Task.repository == bindparam("repository")),
+    "repository_name": and_(Task.repository.is_not(None), bindparam("repository_name") == REPOSITORY_NAME),
+    "status": Task.latest_run_status == bindparam("status"),
+    "stage": Task.id.in_(
+        select(Run.task_id).where(
+            Run.project_id == bindparam("visible_project_id"), Run.stage == bindparam("stage")
+        )
+    ),
+    "words": _WORDS,
+    "number": or_(_WORDS, Task.task_number == bindparam("number")),
+}
+# The same flags of what is counted.
+_FLAGS: Mapping[str, ColumnElement[bool]] = {
+    "internal": TaskCount.internal.expression,
+    "not internal": ~TaskCount.internal,
+    "archived": TaskCount.archived.expression,
+    "not archived": ~TaskCount.archived,
+}
+
+
+@lru_cache(maxsize=_SHAPES_KEPT)
+def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
+    """Return the statement that brings the newest tasks of a filter that `is_dense`, each row with the `count` of all.
+
+    It has no parameter but those of its filter: the planner knows how few rows are wanted, and need not plan again.
+    """
+    return Prepared(_shown(_newest(shape, limit)).add_columns(_counted(shape).label("count")))
+
+
+@lru_cache(maxsize=_SHAPES_KEPT)
+def known_page_statement(shape: tuple[str, ...]) -> Prepared:
+    """Return the statement that brings those tasks of `ids` that the caller sees, newest first.
+
+    Each row has the `version` of what the caller sees, and the `count` of a filter by flags alone: for other filters it
+    is null, nobody knows it without looking. Without any task it is one row of these two.
+    """
+    count = _counted(shape) if _by_flags(shape) else null()
+    return _beside(
+        select(version().label("version"), count.label("count")),
+        tasks_within_page(
+            select_tasks().where(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
+        ),
+    )
+
+
+@lru_cache(maxsize=_SHAPES_KEPT)
+def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared:
+    """Return the statement that brings a page, newest first, each row with the `version` of their snapshot.
+
+    With `counting` it also brings the `count` of what the filter leaves. An empty page is one row without a task. It
+    takes `offset`, and in `end` the sum of `limit` and `offset`.
+    """
+    looked_at = [version().label("version")]
+    if counting:
+        conditions = (_CONDITIONS[name] for name in shape)
+        count = select(func.count()).select_from(Task).where(VISIBLE_TASK, *conditions).scalar_subquery()
+        looked_at.append(count.label("count"))
+    return _beside(select(*looked_at), _shown(_newest(shape, limit, first=False)).order_by(None))
+
+
+def is_dense(shape: tuple[str, ...]) -> bool:
+    """Tell whether a filter leaves most tasks, so that the newest of them are found by looking at few."""
+    return {"not internal", "not archived"} >= set(shape)
+
+
+def _beside(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]) -> Prepared:
+    """Return the statement that brings tasks, newest first, each beside what was looked at in the same snapshot."""
+    seen, page = looked_at.subquery("seen"), tasks.subquery("page")
+    return Prepared(
+        select(seen, page)
+        .select_from(seen)
+        .outerjoin(page, true())
+        .order_by(page.c.created_at.desc(), page.c.id.desc())
+    )
+
+
+def _by_flags(shape: tuple[str, ...]) -> bool:
+    """Tell whether a filter asks for nothing but flags, by which tasks are counted as they change."""
+    return _FLAGS.keys() >= set(shape)
+
+
+def _counted(shape: tuple[str, ...]) -> ColumnElement[int]:
+    return tasks_counted(*(_FLAGS[name] for name in shape))
+
+
+def _shown(page: Select[Any]) -> Select[Any]:
+    found = page.subquery()
+    return tasks_within_page(select_tasks().join(found, found.c.id == Task.id))
+
+
+def _newest(shape: tuple[str, ...], limit: int, *, first: bool = True) -> Select[Any]:
+    """Return the ids of one page: each audience read in the order of its index, the two merged.
+
+    `audience IN (…)` would give up the order of the index and sort everything the caller sees.
+    """
+    end = _literal(limit) if first else bindparam("end", type_=BigInteger)
+    branches = [
+        select(Task.id, Task.created_at)
+        .where(
+            Task.project_id == bindparam("visible_project_id"),
+            Task.audience == audience,
+            ~Task.deleted,
+            *(_CONDITIONS[name] for name in shape),
+        )
+        .order_by(Task.created_at.desc(), Task.id.desc())
+        .limit(end)
+        for audience in (_literal(EVERYONE), bindparam("visible_user_id"))
+    ]
+    merged = union_all(*branches).subquery()
+    page = (
+        select(merged.c.id, merged.c.created_at)
+        .order_by(merged.c.created_at.desc(), merged.c.id.desc())
+        .limit(_literal(limit))
+    )
+    return page if first else page.offset(bindparam("offset", type_=BigInteger))
+
+
+def _literal(number: int) -> ColumnElement[int]:
+    return literal_column(str(number), BigInteger)

@@ -1,0 +1,109 @@
+"""What a task may point to: it must exist, and belong to the project or to the caller (contract 5.2)."""
+
+from sqlalchemy import ColumnElement, ScalarSelect, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.enums import OriginProduct
+from app.errors import InvalidInput
+from app.models import Integration, SignalReport, UserIntegration
+from app.schemas.tasks import TaskIn
+from app.services.access.visibility import Principal
+from app.statements import Fields, Prepared
+
+__all__ = ["GITHUB", "default_github_integration", "require_references", "require_team_integration"]
+
+GITHUB = "github"
+_MAX_BIGINT = 2**63 - 1
+
+
+async def require_references(
+    session: AsyncSession, caller: Principal, body: TaskIn, *, updating: bool = False
+) -> None:
+    """Check everything the body points to, with one statement at most, in the order of the fields.
+
+    Raises:
+        InvalidInput: a reference is unknown, foreign, or does not go with the origin.
+
+    """
+    owners = await _owners(session, body)
+    for field, owner, refusal in (
+        ("github_integration", caller.project.id, "Integration must belong to the same team"),
+        ("github_user_integration", caller.user_id, "User integration must belong to the authenticated user"),
+        ("signal_report", caller.project.id, "Signal report must belong to the same team"),
+    ):
+        key = getattr(body, field)
+        if key is None:
+            continue
+        if owners[field] is None:
+            raise InvalidInput(
+                f'Invalid pk "{key}" - object does not exist.', code="does_not_exist", attr=field
+            )
+        if owners[field] != owner:
+            raise InvalidInput(refusal, attr=field)
+    if not updating:
+        _require_origin(body)
+
+
+def _require_origin(body: TaskIn) -> None:
+    """Check the rules that join fields that only a new task is given: an update ignores them."""
+    from_report = body.origin_product is OriginProduct.SIGNAL_REPORT
+    if body.signal_report_task_relationship is not None:
+        if body.signal_report is None:
+            raise InvalidInput("Requires signal_report when set.", attr="signal_report_task_relationship")
+        if not from_report:
+            raise InvalidInput(
+                "Requires origin_product signal_report when set.", attr="signal_report_task_relationship"
+            )
+    require_team_integration(body, body.origin_product)
+
+
+def require_team_integration(body: TaskIn, origin: str) -> None:
+    """Refuse an integration of the caller's own for a task that comes from a signal report (contract 5.2)."""
+    if origin == OriginProduct.SIGNAL_REPORT and body.github_user_integration is not None:
+        raise InvalidInput(
+            "Signal report tasks use the team GitHub integration.", attr="github_user_integration"
+        )
+
+
+_OWNERS = Prepared(
+    select(
+        select(Integration.project_id)
+        .where(Integration.id == bindparam("github_integration"))
+        .scalar_subquery()
+        .label("github_integration"),
+        select(UserIntegration.user_id)
+        .where(UserIntegration.id == bindparam("github_user_integration"))
+        .scalar_subquery()
+        .label("github_user_integration"),
+        select(SignalReport.project_id)
+        .where(SignalReport.id == bindparam("signal_report"))
+        .scalar_subquery()
+        .label("signal_report"),
+    )
+)
+
+
+async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
+    """Return who owns each thing the body points to, None for what does not exist."""
+    integration = body.github_integration
+    wanted = {
+        # No integration has a number beyond those of the column.
+        "github_integration": None if integration is None or abs(integration) > _MAX_BIGINT else integration,
+        "github_user_integration": body.github_user_integration,
+        "signal_report": body.signal_report,
+    }
+    if not any(key is not None for key in wanted.values()):
+        return dict.fromkeys(wanted)
+    (owners,) = await _OWNERS.all(session, wanted)
+    return owners
+
+
+def default_github_integration(project_id: ColumnElement[int]) -> ScalarSelect[int]:
+    """Return the first GitHub integration of a project, for tasks that name none."""
+    return (
+        select(Integration.id)
+        .where(Integration.project_id == project_id, Integration.kind == GITHUB)
+        .order_by(Integration.id)
+        .limit(1)
+        .scalar_subquery()
+    )

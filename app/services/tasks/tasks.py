@@ -1,0 +1,336 @@
+"""Tasks: list, create, read, change, delete, and what is asked about many of them (contract 5.1 to 5.5, 6.2, 6.3)."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Select,
+    Uuid,
+    any_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from app.clients.object_store import ObjectStore
+from app.clock import utcnow
+from app.enums import Environment, OriginProduct, RunStatus, SignalReportRelationship
+from app.errors import InvalidInput, NotFound
+from app.ids import new_id
+from app.models import Run, SignalReportTask, Task, TaskCounter
+from app.schemas.tasks import SummaryOut, TaskIn, TaskListQuery, TaskOut
+from app.services.access.visibility import VISIBLE_TASK, Principal, require_task, visibility
+from app.services.tasks.filters import first_page_statement, is_dense, task_filter
+from app.services.tasks.list_memory import ListMemory
+from app.services.tasks.pages import find_page
+from app.services.tasks.references import (
+    default_github_integration,
+    require_references,
+    require_team_integration,
+)
+from app.services.tasks.text import title_from_description
+from app.services.views.tasks import select_tasks, task_out, tasks_out
+from app.statements import Prepared
+
+__all__ = [
+    "create_task",
+    "delete_task",
+    "list_repositories",
+    "list_tasks",
+    "retrieve_task",
+    "summarize_tasks",
+    "update_task",
+]
+
+# What an update writes; origin and report decide who sees a task and are fixed at creation (contract 11 #31).
+_COLUMN_OF_FIELD = {
+    "title": "title",
+    "title_manually_set": "title_manually_set",
+    "description": "description",
+    "repository": "repository",
+    "github_integration": "github_integration_id",
+    "github_user_integration": "github_user_integration_id",
+    "json_schema": "json_schema",
+    "internal": "internal",
+    "ci_prompt": "ci_prompt",
+}
+_WRITTEN_AT_CREATION = (
+    "id",
+    "project_id",
+    "created_by_id",
+    "origin_product",
+    "signal_report_id",
+    "archived",
+    "archived_at",
+    *_COLUMN_OF_FIELD.values(),
+)
+# There are more sets of fields than clients send.
+_UPDATES_KEPT = 256
+
+
+async def list_tasks(
+    session: AsyncSession,
+    caller: Principal,
+    query: TaskListQuery,
+    *,
+    limit: int,
+    offset: int,
+    store: ObjectStore,
+    lists: ListMemory,
+) -> tuple[int, list[TaskOut]]:
+    """Return how many visible tasks the filters leave, and a page of them, newest first (contract 2.6, 5.1).
+
+    The count is exact. What polls ask for, the newest tasks and their number, is one statement whose cost does not
+    depend on how many tasks there are. Anything else is found out once, and again when something has changed.
+    """
+    wanted = task_filter(caller, query)
+    if offset == 0 and is_dense(wanted.shape):
+        rows = await first_page_statement(wanted.shape, limit).all(session, wanted.values)
+        return rows[0]["count"] if rows else 0, await tasks_out(rows, caller.project, store)
+    count, rows = await find_page(session, wanted, limit=limit, offset=offset, lists=lists)
+    return count, await tasks_out(rows, caller.project, store)
+
+
+async def retrieve_task(
+    session: AsyncSession, caller: Principal, task_id: UUID, *, store: ObjectStore
+) -> TaskOut:
+    """Return a task that the caller sees.
+
+    Raises:
+        NotFound: there is no such task, or not for this caller.
+
+    """
+    row = await _TASK.first(session, {"task_id": task_id, **visibility(caller)})
+    if row is None:
+        raise NotFound
+    return await task_out(row, caller.project, store)
+
+
+_TASK = Prepared(select_tasks().where(Task.id == bindparam("task_id"), VISIBLE_TASK))
+
+
+async def create_task(
+    session: AsyncSession, caller: Principal, body: TaskIn, *, store: ObjectStore
+) -> TaskOut:
+    """Create a task; its number is the project's next one, consecutive under any concurrency (contract 10.1).
+
+    Raises:
+        InvalidInput: something it refers to is not there or not the caller's to use.
+
+    """
+    await require_references(session, caller, body)
+    now = utcnow()
+    by_hand = body.title_manually_set if body.given("title_manually_set") else bool(body.title)
+    relationship = None
+    if body.signal_report and body.origin_product is OriginProduct.SIGNAL_REPORT:
+        relationship = body.signal_report_task_relationship or SignalReportRelationship.IMPLEMENTATION
+    (row,) = await _CREATE.all(
+        session,
+        {
+            "id": new_id(),
+            "project_id": caller.project.id,
+            "created_by_id": caller.user_id,
+            "title": body.title or title_from_description(body.description),
+            "title_manually_set": by_hand,
+            "description": body.description,
+            "origin_product": body.origin_product,
+            "repository": body.repository,
+            "github_integration_id": body.github_integration,
+            "github_user_integration_id": body.github_user_integration,
+            "signal_report_id": body.signal_report,
+            "json_schema": body.json_schema,
+            "internal": body.internal,
+            "archived": body.archived,
+            "archived_at": now if body.archived else None,
+            "ci_prompt": body.ci_prompt,
+            "created_at": now,
+            "updated_at": now,
+            "link_id": new_id(),
+            "relationship": relationship,
+        },
+    )
+    return await task_out(row, caller.project, store)
+
+
+def _create_statement() -> Select[Any]:
+    """Return one statement that takes the project's next number, inserts the task, links it, and shows it.
+
+    The counter's row stays locked until commit: who comes next waits, and a rollback gives the number back.
+    """
+    columns = {
+        name: bindparam(name, type_=Task.__table__.c[name].type)
+        for name in (*_WRITTEN_AT_CREATION, "created_at", "updated_at")
+    }
+    project_id = columns["project_id"]
+    counter = upsert(TaskCounter).from_select(
+        ["project_id", "next_number"], select(project_id, literal_column("1", TaskCounter.next_number.type))
+    )
+    numbered = (
+        counter.on_conflict_do_update(
+            index_elements=[TaskCounter.project_id], set_={"next_number": TaskCounter.next_number + 1}
+        )
+        .returning((TaskCounter.next_number - 1).label("task_number"))
+        .cte("numbered")
+    )
+    integration = func.coalesce(columns["github_integration_id"], default_github_integration(project_id))
+    source = select(
+        *({**columns, "github_integration_id": integration}).values(),
+        numbered.c.task_number,
+    )
+    inserted = (
+        insert(Task).from_select([*columns, "task_number"], source).returning(Task.__table__).cte("inserted")
+    )
+    relationship = bindparam("relationship", type_=SignalReportTask.relationship.type)
+    linked = (
+        insert(SignalReportTask)
+        .from_select(
+            ["id", "report_id", "task_id", "relationship", "created_at"],
+            select(
+                bindparam("link_id", type_=SignalReportTask.id.type),
+                inserted.c.signal_report_id,
+                inserted.c.id,
+                relationship,
+                inserted.c.created_at,
+            ).where(relationship.is_not(None)),
+        )
+        .returning(SignalReportTask.id)
+        .cte("linked")
+    )
+    return select_tasks(aliased(Task, inserted)).add_cte(linked)
+
+
+_CREATE = Prepared(_create_statement())
+
+
+async def update_task(
+    session: AsyncSession, caller: Principal, task_id: UUID, body: TaskIn, *, store: ObjectStore
+) -> TaskOut:
+    """Write the given fields and no others, so that concurrent updates of different fields both last.
+
+    Raises:
+        NotFound: there is no such task, or not for this caller; whatever else is wrong.
+        InvalidInput: something it refers to is not there or not the caller's to use.
+
+    """
+    try:
+        await require_references(session, caller, body, updating=True)
+    except InvalidInput:
+        await require_task(session, caller, task_id)
+        raise
+    now = utcnow()
+    values: dict[str, Any] = {"updated_at": now}
+    for field, column in _COLUMN_OF_FIELD.items():
+        if body.given(field):
+            values[column] = getattr(body, field)
+    if body.given("title") and not body.given("title_manually_set"):
+        values["title_manually_set"] = True
+    if body.given("archived"):
+        values["archived"] = body.archived
+    statement = _update_statement(tuple(values))
+    row = await statement.first(session, {"task_id": task_id, **visibility(caller), **values})
+    if row is None:
+        raise NotFound
+    require_team_integration(body, row["origin_product"])
+    return await task_out(row, caller.project, store)
+
+
+@lru_cache(maxsize=_UPDATES_KEPT)
+def _update_statement(columns: tuple[str, ...]) -> Prepared:
+    """Return one statement that writes these columns of a task and shows it."""
+    values: dict[str, Any] = {name: bindparam(name, type_=Task.__table__.c[name].type) for name in columns}
+    if "archived" in values:
+        # The first stamp stays when an archived task is archived again.
+        stamp = func.coalesce(Task.archived_at, values["updated_at"])
+        values["archived_at"] = case((values["archived"], stamp))
+    changed = (
+        update(Task)
+        .where(Task.id == bindparam("task_id"), VISIBLE_TASK)
+        .values(values)
+        .returning(Task.__table__)
+        .cte("changed")
+    )
+    return Prepared(select_tasks(aliased(Task, changed)))
+
+
+async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
+    """Hide a task for good; its runs and logs stay, its number is not used again (contract 5.5).
+
+    Raises:
+        NotFound: there is no such task for this caller, or no longer.
+
+    """
+    values = {"task_id": task_id, "deleted_at": utcnow(), **visibility(caller)}
+    if await _DELETE.first(session, values) is None:
+        raise NotFound
+
+
+_DELETE = Prepared(
+    update(Task)
+    .where(Task.id == bindparam("task_id"), VISIBLE_TASK)
+    .values(deleted=True, deleted_at=bindparam("deleted_at", type_=Task.deleted_at.type))
+    .returning(Task.id)
+)
+
+
+async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:
+    """Return the distinct repositories of visible tasks, sorted (contract 6.2)."""
+    return [row["repository"] for row in await _REPOSITORIES.all(session, visibility(caller))]
+
+
+_REPOSITORIES = Prepared(
+    select(Task.repository)
+    .distinct()
+    .where(VISIBLE_TASK, ~Task.internal, Task.repository.is_not(None), Task.repository != "")
+    .order_by(Task.repository)
+)
+
+
+async def summarize_tasks(
+    session: AsyncSession, caller: Principal, ids: Sequence[UUID], *, limit: int, offset: int
+) -> tuple[int, list[SummaryOut]]:
+    """Return how many of these tasks the caller sees, and a page of them in short (contract 6.3)."""
+    values = {"ids": list(ids), "limit": limit, "offset": offset, **visibility(caller)}
+    counted = await _SUMMARIES_COUNT.first(session, values)
+    count: int = counted["count"] if counted else 0
+    if offset >= count:
+        return count, []
+    summaries: list[SummaryOut] = [
+        {
+            "id": row["id"],
+            "title": row["title"],
+            "repository": row["repository"],
+            "created_at": row["created_at"],
+            "updated_at": row["updated_at"],
+            "latest_run": None
+            if row["status"] is None
+            else {"status": RunStatus(row["status"]), "environment": Environment(row["environment"])},
+        }
+        for row in await _SUMMARIES.all(session, values)
+    ]
+    return count, summaries
+
+
+# One array parameter: a list of parameters would make another statement of every length.
+_ASKED_FOR = (Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
+_SUMMARIES_COUNT = Prepared(select(func.count().label("count")).select_from(Task).where(*_ASKED_FOR))
+_SUMMARIES = Prepared(
+    select(
+        Task.id, Task.title, Task.repository, Task.created_at, Task.updated_at, Run.status, Run.environment
+    )
+    .outerjoin(Run, Run.id == Task.latest_run_id)
+    .where(*_ASKED_FOR)
+    .order_by(Task.created_at.desc(), Task.id.desc())
+    .limit(bindparam("limit", type_=BigInteger))
+    .offset(bindparam("offset", type_=BigInteger))
+)

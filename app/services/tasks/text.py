@@ -1,0 +1,34 @@
+"""Pure rules about the words of a task: its title, and what a search asks for (contract 5.1, 10.2)."""
+
+import re
+
+__all__ = ["escape_like", "searched_number", "title_from_description"]
+
+_TITLE_LENGTH = 60
+_ELLIPSIS = "..."
+_TASK_NUMBER = re.compile(r"(?:.*-)?([0-9]+)", re.ASCII | re.DOTALL)
+_MAX_BIGINT = 2**63 - 1
+
+
+def title_from_description(description: str) -> str:
+    """Return the first line of a description, shortened to 60 characters (contract 10.2)."""
+    first_line = description.strip().partition("\n")[0].strip()
+    if len(first_line) <= _TITLE_LENGTH:
+        return first_line
+    return first_line[: _TITLE_LENGTH - len(_ELLIPSIS)] + _ELLIPSIS
+
+
+def searched_number(search: str) -> int | None:
+    """Return the task number that a search may mean: its digits, or those after its last hyphen."""
+    match = _TASK_NUMBER.fullmatch(search)
+    if match is None:
+        return None
+    # More digits than any number has would only cost time to read.
+    digits = match[1].lstrip("0") or "0"
+    number = int(digits) if len(digits) <= len(str(_MAX_BIGINT)) else _MAX_BIGINT + 1
+    return number if number <= _MAX_BIGINT else None
+
+
+def escape_like(text: str) -> str:
+    r"""Return `text` so that LIKE reads it literally; the escape character is `\`."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

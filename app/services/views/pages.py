@@ -1,0 +1,38 @@
+"""Pages of rows that stop at a number of bytes, measured in the database."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal_column, select
+
+from app.api_limits import PAGE_BYTES
+
+__all__ = ["json_bytes", "text_bytes", "within_page"]
+
+_LITTLE_BYTES: ColumnElement[int] = literal_column("1024")
+
+
+def text_bytes(column: Any) -> ColumnElement[int]:
+    """Return the size of a text, in bytes."""
+    return func.coalesce(func.octet_length(column), 0)
+
+
+def json_bytes(column: Any) -> ColumnElement[int]:
+    """Return the size of a document; of one that is small in the table, as there: compressed it may be much larger."""
+    stored = func.pg_column_size(column)
+    whole = func.octet_length(cast(column, Text))
+    return func.coalesce(case((stored > _LITTLE_BYTES, whole), else_=stored), 0)
+
+
+def within_page(rows: Select[Any], of: Any, size: ColumnElement[int]) -> Select[Any]:
+    """Return the statement without the rows before which others make `PAGE_BYTES`; the first one always stays.
+
+    Texts are measured without being fetched.
+    """
+    order = (of.created_at.desc(), of.id.desc())
+    before = func.coalesce(func.sum(size).over(order_by=order, rows=(None, -1)), 0).label("bytes_before")
+    measured = rows.add_columns(before).subquery()
+    return (
+        select(*(column for column in measured.c if column.name != before.name))
+        .where(measured.c.bytes_before < literal_column(str(PAGE_BYTES)))
+        .order_by(measured.c.created_at.desc(), measured.c.id.desc())
+    )

@@ -1,0 +1,106 @@
+"""Runs as the API shows them (contract 3.3)."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.object_store import ObjectStore
+from app.errors import NotFound
+from app.models import Run, Task
+from app.schemas.runs import RunOut
+from app.services.access.visibility import VISIBLE_RUN, Principal, visibility
+from app.services.storage_keys import log_key
+from app.services.views.pages import json_bytes, text_bytes, within_page
+from app.services.views.queue import ATTEMPTS, QUEUE_POSITION, position
+from app.statements import Prepared
+
+__all__ = ["RUN_COLUMNS", "SHOWN_COLUMNS", "retrieve_run", "run_bytes", "run_out", "runs_within_page"]
+
+SHOWN_COLUMNS = (
+    Run.id,
+    Run.task_id,
+    Run.project_id,
+    Run.stage,
+    Run.branch,
+    Run.status,
+    Run.environment,
+    Run.error_message,
+    Run.output,
+    Run.state,
+    Run.artifacts,
+    Run.created_at,
+    Run.updated_at,
+    Run.completed_at,
+    Run.attempts,
+)
+RUN_COLUMNS = (*SHOWN_COLUMNS, position(Run).label(QUEUE_POSITION))
+
+
+async def retrieve_run(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectStore
+) -> RunOut:
+    """Return a run of a visible task.
+
+    Raises:
+        NotFound: the task is not visible, or the run is not one of its runs.
+
+    """
+    row = await _RUN.first(session, {"task_id": task_id, "run_id": run_id, **visibility(caller)})
+    if row is None:
+        raise NotFound
+    return await run_out(row, store)
+
+
+_RUN = Prepared(select(*RUN_COLUMNS).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN))
+
+
+def run_bytes(run: Any) -> ColumnElement[int]:
+    """Return the size of what varies in a run, in bytes."""
+    documents = json_bytes(run.output) + json_bytes(run.state) + json_bytes(run.artifacts)
+    return text_bytes(run.error_message) + documents
+
+
+def runs_within_page(rows: Select[Any]) -> Select[Any]:
+    """Return the page that `rows` makes of `RUN_COLUMNS`, newest first, without what exceeds `PAGE_BYTES`."""
+    return within_page(rows, Run, run_bytes(Run))
+
+
+async def run_out(values: Mapping[Any, Any], store: ObjectStore, *, prefix: str = "") -> RunOut:
+    """Return a run as it is shown (contract 3.3), from the mapping of a row that holds `RUN_COLUMNS`."""
+    state = values[prefix + "state"]
+    run_id, task_id = values[prefix + "id"], values[prefix + "task_id"]
+    key = log_key(values[prefix + "project_id"], task_id, run_id)
+    return {
+        "id": run_id,
+        "task": task_id,
+        "stage": values[prefix + "stage"],
+        "branch": values[prefix + "branch"],
+        "status": values[prefix + "status"],
+        "environment": values[prefix + "environment"],
+        "runtime_adapter": _text(state, "runtime_adapter"),
+        "provider": _text(state, "provider"),
+        "model": _text(state, "model"),
+        "reasoning_effort": _text(state, "reasoning_effort"),
+        "log_url": await store.signed_url(key),
+        "error_message": values[prefix + "error_message"],
+        "output": values[prefix + "output"],
+        "state": state | _dispatch_state(values, prefix),
+        "artifacts": values[prefix + "artifacts"],
+        "created_at": values[prefix + "created_at"],
+        "updated_at": values[prefix + "updated_at"],
+        "completed_at": values[prefix + "completed_at"],
+    }
+
+
+def _dispatch_state(values: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
+    """Return what the state of a run says of its wait and its workers, as far as there is anything to say."""
+    return {name: value for name in (QUEUE_POSITION, ATTEMPTS) if (value := values[prefix + name])}
+
+
+def _text(state: Mapping[str, Any], key: str) -> str | None:
+    # State is written by clients too: what is no text there is nothing here.
+    value = state.get(key)
+    return value if isinstance(value, str) else None

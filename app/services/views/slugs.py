@@ -1,0 +1,22 @@
+"""The slugs of tasks (contract 10.1)."""
+
+from functools import lru_cache
+
+__all__ = ["slug", "slug_prefix"]
+
+_PREFIX_LENGTH = 3
+_FALLBACK_PREFIX = "TSK"
+
+
+@lru_cache(maxsize=1024)
+def slug_prefix(project_name: str) -> str:
+    """Return the prefix that a project's name gives its slugs (contract 10.1)."""
+    letters = [character for character in project_name if character.isalnum()]
+    capitals = [character for character in letters if character.isupper()]
+    chosen = capitals if len(capitals) >= _PREFIX_LENGTH else letters
+    return "".join(chosen[:_PREFIX_LENGTH]).upper() or _FALLBACK_PREFIX
+
+
+def slug(prefix: str, task_number: int | None) -> str:
+    """Return the slug of a task; rows from before numbering have none."""
+    return "" if task_number is None else f"{prefix}-{task_number}"

@@ -1,0 +1,223 @@
+"""What the published description says in words: the guide, the tags, parameters, and the errors of a route.
+
+Data and prose only; `document.py` puts them into the document.
+"""
+
+from typing import Any
+
+from app.api_limits import BODY_BYTES, PAGE_DEFAULT, PAGE_MAXIMUM
+from app.schemas.errors import ErrorOut, UsageLimitOut
+
+__all__ = [
+    "CONTACT",
+    "DESCRIPTION",
+    "PARAMETERS",
+    "PUBLIC_PATHS",
+    "RUN_SCHEME",
+    "RUN_SCHEME_NAME",
+    "SECURITY_SCHEME",
+    "SECURITY_SCHEME_NAME",
+    "SUMMARY",
+    "TAGS",
+    "WRONG_METHOD",
+    "errors",
+]
+
+# Paths that answer without a key. Whatever is not listed here must state its scope in its signature.
+PUBLIC_PATHS = frozenset(
+    {"/", "/livez", "/readyz", "/metrics", "/docs", "/docs/static", "/openapi.json", "/api/webhooks/github"}
+)
+
+SUMMARY = "Tasks done by coding agents: create, run, follow, collect the result."
+
+DESCRIPTION = f"""\
+Taskbeacon keeps *tasks* for code repositories and has coding agents perform them.
+
+1. **Create** a task: what is to be done (`description`), and in which `repository`.
+2. **Run** it: the run is queued, a worker clones the repository and lets an agent work on it in a sandbox.
+3. **Follow** it: the run's `stream` tells live what happens; `latest_run` of the task shows `status` and `log_url`.
+4. **Steer** it with `command`: send messages, answer what its agent asks (`state.waiting_for`), cancel or close.
+5. **Collect** the result: `output`, the patch among the run's `artifacts`, and the pushed branch.
+
+The built-in agent `runbook` needs no model: it performs the fenced blocks of the description, step by step. Open
+*Create a task* below, pick the example "A runbook task", execute it, and run the task that you get.
+
+## Authentication
+
+Send a personal API key as `Authorization: Bearer phx_…`; use the **Authorize** button here. Where no header can be
+set, the JSON field or the query parameter `personal_api_key` works too. A key has scopes; `write` implies `read`, and
+`*` allows everything. Each operation names the scope it needs. A key may be limited to projects or organizations.
+
+`@current` in place of a project id stands for the caller's current project.
+
+## Errors
+
+Every failure answers `{{"type": …, "code": …, "detail": …, "attr": …}}`: `code` is for programs, `detail` for people,
+and `attr` names the field at fault (nested keys joined by `__`) or is null. Only the first error is reported. What the
+caller may not see does not exist: it answers 404, not 403. A missing or unknown key answers 403 on the routes of a
+project, 401 elsewhere. Exceptions to the shape: what cannot be done to a run or a file may answer with `detail` or with
+`error` alone; the operations concerned show it.
+
+## Lists
+
+Lists take `limit` (default {PAGE_DEFAULT}, at most {PAGE_MAXIMUM}) and `offset`, are ordered newest first, and answer
+`count`, `next`, `previous` and `results`. `next` and `previous` are complete URLs that keep all other parameters.
+
+## Rate limits
+
+Answers to a key carry `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds) of the budget that ends
+first. Beyond it requests answer 429 with `Retry-After`.
+
+## Conventions
+
+A trailing slash is optional on every path and changes nothing. Bodies are JSON of at most
+{BODY_BYTES // 2**20} MB; unknown and read-only keys are ignored, an empty body is `{{}}`. Times are UTC in
+ISO 8601 with `Z`. Every answer carries `X-Request-Id`, which the service's logs know too.
+"""
+
+CONTACT = {"name": "The operators of this server"}
+
+TAGS = [
+    {"name": "tasks", "description": "What is to be done: create, find, change, put away."},
+    {
+        "name": "runs",
+        "description": "One performance of a task by an agent: start it, follow it, read its result.",
+    },
+    {
+        "name": "artifacts",
+        "description": "Files that go into a run and files that come out of it.",
+    },
+    {
+        "name": "sandbox environments",
+        "description": "What agents reach over the network and which variables they get; runs name one.",
+    },
+    {
+        "name": "push",
+        "description": "Devices, presence, and pushes: who is told when a run ends, and why or why not.",
+    },
+    {"name": "projects", "description": "Where tasks live, and who sees them."},
+    {"name": "users", "description": "Whose key this is."},
+    {
+        "name": "operations",
+        "description": "Health and metrics, for those who run the service. No key needed.",
+    },
+]
+
+SECURITY_SCHEME_NAME = "personalApiKey"
+SECURITY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "phx_…",
+    "description": "A personal API key. `taskbeacon admin create-key` makes one; `make run` prints one.",
+}
+
+RUN_SCHEME_NAME = "runToken"
+RUN_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The token of one run, as its `connection_token` answers it.",
+}
+
+# Read by dependencies that take them as they come, so that FastAPI sees plain strings or nothing at all.
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "project_id": {
+        "name": "project_id",
+        "in": "path",
+        "required": True,
+        "description": "Id of the project, or `@current`: the caller's current project.",
+        "schema": {"type": "string", "pattern": "^([0-9]+|@current)$"},
+        "example": "@current",
+    },
+    "task_id": {
+        "name": "task_id",
+        "in": "path",
+        "required": True,
+        "description": "Id of the task. One that the caller does not see is not found.",
+        "schema": {"type": "string", "format": "uuid"},
+    },
+    "run_id": {
+        "name": "run_id",
+        "in": "path",
+        "required": True,
+        "description": "Id of a run of that task.",
+        "schema": {"type": "string", "format": "uuid"},
+    },
+    "environment_id": {
+        "name": "environment_id",
+        "in": "path",
+        "required": True,
+        "description": "Id of the sandbox environment. A private one of somebody else is not found.",
+        "schema": {"type": "string", "format": "uuid"},
+    },
+    "limit": {
+        "name": "limit",
+        "in": "query",
+        "required": False,
+        "description": f"Page size. More than {PAGE_MAXIMUM} is {PAGE_MAXIMUM}; what is no positive number is the default.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": PAGE_MAXIMUM, "default": PAGE_DEFAULT},
+    },
+    "offset": {
+        "name": "offset",
+        "in": "query",
+        "required": False,
+        "description": "How many to skip. What is no positive number is 0.",
+        "schema": {"type": "integer", "minimum": 0, "default": 0},
+    },
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "A text of yours, new for each wish. The same request with the same key is performed once and "
+        "answered alike for 24 hours (then with `Idempotent-Replayed: true`).",
+        "schema": {"type": "string", "maxLength": 255},
+    },
+}
+
+
+_MEANING = {
+    400: "The body or the query breaks a rule; `attr` names the field.",
+    401: "The key is missing, unknown or revoked.",
+    403: "The key is missing, unknown or revoked, lacks the scope, or may not use this project.",
+    404: "There is no such thing, or it is not visible to the caller.",
+    405: "The path takes another method; `Allow` names it.",
+    409: "The request contradicts the state of what it is about.",
+    413: f"The body is larger than {BODY_BYTES // 2**20} MB.",
+    415: "The body is not JSON.",
+    429: "The budget of requests is used up; `Retry-After` says for how many seconds.",
+    500: "Something that nobody expected. The log has more under the answer's `X-Request-Id`.",
+    503: "A server that the service depends on does not answer.",
+}
+_OVER_LIMIT = 429
+_OVER_LIMIT_MEANING = (
+    "The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage "
+    "limit."
+)
+# What any route that needs a key can answer, whatever its gates.
+_ALWAYS = (500, 503)
+
+
+# What a probe can be refused for: it takes no key, no body and no parameter.
+WRONG_METHOD: dict[int | str, dict[str, Any]] = {405: {"model": ErrorOut, "description": _MEANING[405]}}
+
+
+def errors(
+    *statuses: int, refusal: Any = None, refusal_status: int = 400, usage_gate: bool = False
+) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route: these statuses, each with the envelope (contract 2.4).
+
+    Args:
+        statuses: what the route's gates and rules can answer; 500 and 503 are added.
+        refusal: the body that an answer of `refusal_status` may have instead of the envelope.
+        refusal_status: the one status that can have another body.
+        usage_gate: whether the project may be over its usage limit, which has a body of its own too.
+
+    """
+    documented: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorOut, "description": _MEANING[status]} for status in (*statuses, *_ALWAYS)
+    }
+    if refusal is not None:
+        documented[refusal_status]["model"] = ErrorOut | refusal
+    if usage_gate:
+        documented[_OVER_LIMIT] = {"model": ErrorOut | UsageLimitOut, "description": _OVER_LIMIT_MEANING}
+    return documented

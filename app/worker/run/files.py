@@ -1,0 +1,163 @@
+"""The files of a run on the worker's side: attachments from the store to a folder, artifacts from a folder to it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+
+from app.agents.base.attachments import Attachment
+from app.agents.errors import AgentError
+from app.agents.workspace.workspace import open_folder
+from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
+from app.enums import ArtifactType
+from app.schemas.runs import ArtifactOut
+from app.schemas.staged_artifacts import MAX_BYTES
+from app.services.artifacts.manifest import store_run_artifact
+from app.services.artifacts.rules import guess_content_type, tags
+from app.services.artifacts.uploads import tag_objects
+from app.services.output.log_writer import LogRef
+from app.services.storage_keys import safe_name
+from app.worker.run.store_retry import StorePatience
+
+__all__ = [
+    "AttachmentUnavailable",
+    "Exchange",
+    "Stored",
+    "fetch_attachments",
+    "open_exchange",
+    "store_artifacts",
+]
+
+_PAUSES_SECONDS = (1, 2, 4, 8)
+_SOURCE = "agent"
+_PATCH_NAME = "changes.patch"
+
+log = structlog.get_logger(__name__)
+
+
+class AttachmentUnavailable(AgentError):
+    """A file that people attached cannot be given to the agent, which would work on half of what was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Folders of one run, outside its workspace."""
+
+    inbox: Path
+    outbox: Path
+    # What the agent keeps of its conversation (sessions.py).
+    session: Path
+    # What of the log is not stored yet, and what is (log_recorder.py).
+    log: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store has taken of a run's files, and the names of those that it has not."""
+
+    artifacts: tuple[ArtifactOut, ...]
+    missing: tuple[str, ...]
+
+
+@asynccontextmanager
+async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, None]:
+    """Yield empty folders below that of the workspaces; they are removed afterwards.
+
+    Those of a worker that was killed are removed by the next that starts (`workspace.reclaim`).
+    """
+    async with open_folder(root, run_id) as place:
+        exchange = Exchange(
+            inbox=place / "inbox",
+            outbox=place / "outbox",
+            session=place / "session.json.gz",
+            log=place / "log.jsonl",
+        )
+        exchange.inbox.mkdir()
+        exchange.outbox.mkdir()
+        yield exchange
+
+
+async def fetch_attachments(
+    store: ObjectStore, artifacts: Sequence[ArtifactOut], inbox: Path, *, project_id: int
+) -> list[Attachment]:
+    """Copy the attached files from the store, and make sure that it keeps them. An outage is waited for shortly.
+
+    Raises:
+        AttachmentUnavailable: a file is gone or too large, or the store stayed away.
+
+    """
+    attachments = [await _fetch_patiently(store, artifact, inbox) for artifact in artifacts]
+    paths = [artifact["storage_path"] for artifact in artifacts]
+    # The request that attached them could not wait for the store to do it.
+    await tag_objects(store, paths, tags(KEPT_DAYS, project_id))
+    return attachments
+
+
+async def _fetch_patiently(store: ObjectStore, artifact: ArtifactOut, inbox: Path) -> Attachment:
+    for pause in _PAUSES_SECONDS:
+        try:
+            return await _fetch(store, artifact, inbox)
+        except ObjectStoreUnavailable as error:
+            log.warning("attachment.not_fetched", retry_in_seconds=pause, error=repr(error))
+            await asyncio.sleep(pause)
+    try:
+        return await _fetch(store, artifact, inbox)
+    except ObjectStoreUnavailable as error:
+        raise AttachmentUnavailable(
+            f"The attached file {artifact['name']} cannot be read: the object store does not answer. "
+            "Start the run again."
+        ) from error
+
+
+async def _fetch(store: ObjectStore, artifact: ArtifactOut, inbox: Path) -> Attachment:
+    name, path, size = safe_name(artifact["name"]), inbox / artifact["id"], 0
+    try:
+        async with store.open(artifact["storage_path"]) as content:
+            with path.open("wb") as file:
+                async for chunk in content.chunks:
+                    size += file.write(chunk)
+                    if size > MAX_BYTES:
+                        # Replaced after it was measured, by the form that was still valid.
+                        raise AttachmentUnavailable(f"The attached file {name} is larger than it may be.")
+    except ObjectMissing:
+        raise AttachmentUnavailable(f"The attached file {name} does not exist any more.") from None
+    return Attachment(artifact["id"], name, artifact["content_type"], size, path)
+
+
+async def store_artifacts(
+    store: ObjectStore, outbox: Path, patch: bytes, *, ref: LogRef, patience: StorePatience
+) -> Stored:
+    """Store what the agent handed over and what it changed; an outage is waited for as long as `patience` has it."""
+    contents: list[tuple[str, bytes | Path, str, ArtifactType]] = []
+    for path in sorted(outbox.glob("*/*")):  # noqa: ASYNC240 - a local folder of bounded size
+        # Names of files are bytes; those that are no text keep what can be read of them.
+        name = path.name.encode(errors="surrogateescape").decode(errors="replace")
+        contents.append((name, path, guess_content_type(name), ArtifactType.ARTIFACT))
+    if patch:
+        contents.append((_PATCH_NAME, patch, "text/x-patch", ArtifactType.OUTPUT))
+    stored: list[ArtifactOut] = []
+    missing: list[str] = []
+    for name, content, content_type, type_ in contents:
+        put = partial(
+            store_run_artifact,
+            store,
+            project_id=ref.project_id,
+            task_id=ref.task_id,
+            run_id=ref.run_id,
+            name=name,
+            content=content,
+            content_type=content_type,
+            type_=type_,
+            source=_SOURCE,
+        )
+        try:
+            stored.append(await patience.call(put))
+        except ObjectStoreUnavailable as error:
+            log.warning("artifact.not_stored", name=name, error=repr(error))
+            missing.append(name)
+    return Stored(tuple(stored), tuple(missing))

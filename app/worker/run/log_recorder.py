@@ -1,0 +1,150 @@
+"""The log of a run in progress, on its worker's side: gathered in a local file, and sent to the log in batches."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+import structlog
+
+from app.clients.object_store import ObjectStore
+from app.clients.run_events import RunEvents
+from app.db import SessionFactory
+from app.services.output.log_writer import MAX_LOG_BYTES, LogRef, append_lines, is_chunk
+from app.worker.run.store_retry import OUTAGES, StorePatience
+
+__all__ = ["RunLog", "open_log"]
+
+# How long lines are gathered, one more second for each of these many bytes, and how much is sent at a time.
+_GATHER_SECONDS = 0.5
+_BYTES_PER_SECOND = 16 * 1024 * 1024
+_BATCH_BYTES = 8 * 1024 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+class RunLog:
+    """The log of a run in progress, as its worker writes it: gathered in a local file, stored as it grows.
+
+    Followers get each entry at once.
+    """
+
+    def __init__(
+        self, tell: Callable[[bytes], None], send: Callable[[bytes], Awaitable[None]], file: IO[bytes]
+    ) -> None:
+        self._tell = tell
+        self._send = send
+        self._file = file.fileno()
+        self._size = 0
+        self._sent = 0
+        self._changed = asyncio.Event()
+        self._closing = asyncio.Event()
+        # False once an entry is lost: the disk was full, or the store stayed away.
+        self.is_whole = True
+
+    async def append(self, entry: Mapping[str, Any]) -> None:
+        """Add an entry; chunks are only told, and so is everything beyond the log's limit."""
+        line = orjson.dumps(entry)
+        self._tell(line)
+        self._keep(entry, line)
+
+    async def record(self, entry: Mapping[str, Any]) -> None:
+        """Add an entry that followers were told of by somebody else."""
+        self._keep(entry, orjson.dumps(entry))
+
+    def _keep(self, entry: Mapping[str, Any], line: bytes) -> None:
+        if is_chunk(entry) or self._size > MAX_LOG_BYTES:
+            return
+        line += b"\n"
+        try:
+            written = os.pwrite(self._file, line, self._size)
+        except OSError as error:
+            log.warning("run_log.not_written", error=repr(error))
+            written = 0
+        if written < len(line):
+            # The disk is full. What is there of the line is overwritten by the next that finds room.
+            self.is_whole = False
+            return
+        self._size += written
+        self._changed.set()
+
+    async def keep_sending(self) -> None:
+        """Gather what is new and send it, again and again, until `close` is called. An outage only delays it."""
+        while not self._closing.is_set():
+            await self._changed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GATHER_SECONDS + self._size / _BYTES_PER_SECOND):
+                    await self._closing.wait()
+            self._changed.clear()
+            if self._closing.is_set():
+                return
+            try:
+                await self._send_rest()
+            except OUTAGES as error:
+                log.warning("run_log.not_stored", error=repr(error))
+                self._changed.set()
+
+    async def close(self, sending: asyncio.Task[None], patience: StorePatience) -> None:
+        """Send what is left; `is_whole` is False afterwards if store or database stayed away for too long.
+
+        The task that sends is not cancelled: what the store has begun to write it would finish at any time.
+        """
+        self._closing.set()
+        self._changed.set()
+        await sending
+        patience.allow_last_words()
+        try:
+            await patience.call(self._send_rest)
+        except OUTAGES as error:
+            log.warning("run_log.cut_off", bytes=self._size - self._sent, error=repr(error))
+            self.is_whole = False
+
+    async def _send_rest(self) -> None:
+        while self._sent < self._size:
+            lines = self._next_lines()
+            await self._send(lines)
+            self._sent += len(lines)
+
+    def _next_lines(self) -> bytes:
+        """Return a batch of whole lines that are not sent; one long line is a batch of its own."""
+        unsent = self._size - self._sent
+        batch = os.pread(self._file, min(unsent, _BATCH_BYTES), self._sent)
+        if end := batch.rfind(b"\n") + 1:
+            return batch[:end]
+        return os.pread(self._file, unsent, self._sent)
+
+
+@asynccontextmanager
+async def open_log(
+    sessions: SessionFactory,
+    store: ObjectStore,
+    ref: LogRef,
+    *,
+    events: RunEvents,
+    file: Path,
+    patience: StorePatience,
+) -> AsyncGenerator[RunLog, None]:
+    """Yield the log of a run, gathered in `file`; leaving the block stores the rest, and waits for that.
+
+    A block that fails, or is cancelled, waits only briefly.
+    """
+
+    def tell(line: bytes) -> None:
+        events.put(ref.run_id, line)
+
+    async def send(lines: bytes) -> None:
+        await append_lines(sessions, store, ref, lines)
+
+    with file.open("x+b") as gathered:
+        run_log = RunLog(tell, send, gathered)
+        sending = asyncio.create_task(run_log.keep_sending())
+        try:
+            yield run_log
+        except BaseException:
+            patience.shorten()
+            raise
+        finally:
+            await run_log.close(sending, patience)

@@ -1,0 +1,119 @@
+"""From a run's sandbox environment, and the operator's settings, to what its agent reaches and gets (contract 5.8)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy import and_, or_
+
+from app.agents.errors import EnvironmentUnavailable
+from app.agents.network.domains import TRUSTED_DOMAINS
+from app.agents.network.network import NetworkRules
+from app.agents.network.proxy import Service
+from app.config import Settings
+from app.enums import AgentNetwork, NetworkAccessLevel
+from app.models import Run, SandboxEnvironment
+from app.security import Cipher, DecryptionError
+from app.services.access.visibility import active_member
+from app.services.runs.authority import person_of
+from app.services.sandbox_environments import effective_domains
+from app.statements import Fields
+
+__all__ = ["ENVIRONMENT_COLUMNS", "ENVIRONMENT_OF_RUN", "RunSandbox", "run_sandbox"]
+
+_LEVELS = {
+    NetworkAccessLevel.NONE: AgentNetwork.NONE,
+    NetworkAccessLevel.MODEL_ONLY: AgentNetwork.MODEL_ONLY,
+    NetworkAccessLevel.TRUSTED: AgentNetwork.TRUSTED,
+    NetworkAccessLevel.CUSTOM: AgentNetwork.TRUSTED,
+    NetworkAccessLevel.FULL: AgentNetwork.FULL,
+}
+
+# For an outer join beside the task; the column and not `state`, which clients write. A private one that is not, or not
+# any more, at the disposal of the run's person is as good as gone.
+ENVIRONMENT_OF_RUN = and_(
+    SandboxEnvironment.id == Run.sandbox_environment_id,
+    SandboxEnvironment.project_id == Run.project_id,
+    or_(
+        ~SandboxEnvironment.private,
+        and_(
+            SandboxEnvironment.created_by_id == person_of(),
+            active_member(SandboxEnvironment.created_by_id, SandboxEnvironment.project_id),
+        ),
+    ),
+)
+ENVIRONMENT_COLUMNS = (
+    Run.sandbox_environment_id,
+    SandboxEnvironment.network_access_level,
+    SandboxEnvironment.allowed_domains,
+    SandboxEnvironment.include_default_domains,
+    SandboxEnvironment.encrypted_variables,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSandbox:
+    """What a run was given of a sandbox environment, as that is when the run is claimed."""
+
+    environment_id: UUID | None = None  # None: the run names none
+    level: NetworkAccessLevel | None = None  # None although it names one: that one is gone
+    domains: tuple[str, ...] = ()
+    encrypted_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def network(self, settings: Settings) -> NetworkRules:
+        """Return what the agent may reach: what the environment asks for, and no more than the operator allows.
+
+        Raises:
+            EnvironmentUnavailable: the environment is gone for this run; without it the run could reach more.
+
+        """
+        if self.environment_id is None:
+            asked, domains = settings.agent_network, TRUSTED_DOMAINS
+        elif self.level is None:
+            raise EnvironmentUnavailable(
+                "The sandbox environment of this run was deleted, or is another person's own. Start the run again with "
+                "another one."
+            )
+        else:
+            asked, domains = _LEVELS[self.level], self.domains
+        level = asked.at_most(settings.network_ceiling)
+        capped = f"The run's environment asks for the network level '{asked}'; this service gives '{level}' at most."
+        return NetworkRules(
+            level=level,
+            # Capped from `full`, it has no list of its own.
+            domains=domains if asked is not AgentNetwork.FULL else TRUSTED_DOMAINS,
+            services=[Service.parse(text) for text in settings.agent_network_services],
+            unenforced=settings.agent_network_unenforced,
+            note=capped if level is not asked else "",
+        )
+
+    def variables(self, cipher: Cipher) -> dict[str, str]:
+        """Return the variables of the environment in clear, for the agent alone.
+
+        Raises:
+            EnvironmentUnavailable: a value cannot be decrypted.
+
+        """
+        try:
+            return {name: cipher.decrypt(value) for name, value in self.encrypted_variables.items()}
+        except DecryptionError:
+            raise EnvironmentUnavailable(
+                "The variables of the run's sandbox environment cannot be decrypted: the secret that they were kept "
+                "with is not among TASKBEACON_SECRET_KEYS any more. Enter them again."
+            ) from None
+
+
+def run_sandbox(row: Fields) -> RunSandbox:
+    """Return what a row that holds `ENVIRONMENT_COLUMNS` gives a run."""
+    if row["network_access_level"] is None:
+        return RunSandbox(environment_id=row["sandbox_environment_id"])
+    level = NetworkAccessLevel(row["network_access_level"])
+    domains = effective_domains(
+        level, row["allowed_domains"], include_defaults=row["include_default_domains"]
+    )
+    return RunSandbox(
+        environment_id=row["sandbox_environment_id"],
+        level=level,
+        domains=tuple(domains),
+        encrypted_variables=row["encrypted_variables"],
+    )
