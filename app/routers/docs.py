@@ -6,7 +6,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from app.web.openapi.published import publish
-from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
@@ -17,7 +16,7 @@ _CONTENT_SECURITY_POLICY = (
     "img-src 'self' data:; worker-src blob:; connect-src 'self'"
 )
 
-router = APIRouter(route_class=PlannedRoute)
+router = APIRouter()
 
 
 @router.get("/", include_in_schema=False)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 
 from app.api_limits import WEBHOOK_BYTES
 from app.schemas.webhooks import WebhookOut
@@ -10,29 +10,19 @@ from app.services.code_hosts import webhooks
 from app.services.code_hosts.webhooks import Delivery
 from app.web.answers import Json
 from app.web.body import read_bytes
-from app.web.dependencies import ProcessDep, SessionDep
-from app.web.openapi.groups import errors
-from app.web.routes import PlannedRoute
+from app.web.dependencies import process_of, session_of
+from app.web.openapi.errors import errors
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=PlannedRoute)
+router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=UnitRoute)
 
 _MAX_BIGINT = 2**63 - 1
 
 
-@router.post(
-    "/github",
-    operation_id="webhooks_github_create",
-    summary="Tell of an event at GitHub",
-    response_description="What came of it.",
-    response_model=WebhookOut,
-    responses=errors(400, 403, 413, usage_gate=True),
-)
-async def receive_github(
+async def _read_delivery(
     request: Request,
-    session: SessionDep,
-    process: ProcessDep,
     integration: Annotated[
         int | None, Query(ge=1, le=_MAX_BIGINT, description="Integration whose webhook secret signed this.")
     ] = None,
@@ -48,22 +38,31 @@ async def receive_github(
             alias="X-Hub-Signature-256", max_length=200, description="`sha256=` and the HMAC of the body."
         ),
     ] = "",
-) -> Json:
+) -> Delivery:
+    body = await read_bytes(request, limit=WEBHOOK_BYTES)
+    return Delivery(
+        delivery_id=delivery, event=event, signature=signature, body=body, integration_id=integration
+    )
+
+
+@router.post(
+    "/github",
+    operation_id="webhooks_github_create",
+    summary="Tell of an event at GitHub",
+    response_description="What came of it.",
+    response_model=WebhookOut,
+    responses=errors(400, 403, 413, usage_gate=True),
+)
+async def receive_github(request: Request, sent: Annotated[Delivery, Depends(_read_delivery)]) -> Json:
     """Take in a webhook of GitHub; everything but a failed check on a branch of ours is ignored.
 
     A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's
     `ci_prompt`, at most three times for a branch. Signed with the webhook secret of `integration`, or with that of the
     service where none is named.
     """
-    sent = Delivery(
-        delivery_id=delivery,
-        event=event,
-        signature=signature,
-        body=await read_bytes(request, limit=WEBHOOK_BYTES),
-        integration_id=integration,
-    )
+    process = process_of(request)
     answer = await webhooks.receive_github(
-        session,
+        session_of(request),
         sent,
         cipher=process.cipher,
         secret=process.settings.github_webhook_secret,

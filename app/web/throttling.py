@@ -3,6 +3,8 @@
 While Redis is away requests pass: a budget is not worth an outage.
 """
 
+from functools import cache
+
 import structlog
 from fastapi import Request
 from redis.exceptions import RedisError
@@ -21,6 +23,11 @@ _HOUR = 3600
 log = structlog.get_logger(__name__)
 
 
+@cache
+def _budgets(per_minute: int, per_hour: int) -> list[Budget]:
+    return [Budget(window, limit) for window, limit in ((_MINUTE, per_minute), (_HOUR, per_hour)) if limit]
+
+
 async def throttle(
     request: Request, process: ProcessContext, principal: Principal, *, in_project: bool
 ) -> None:
@@ -30,12 +37,7 @@ async def throttle(
         Throttled: the budget of this window is used up.
 
     """
-    settings = process.settings
-    budgets = [
-        Budget(window, limit)
-        for window, limit in ((_MINUTE, settings.throttle_per_minute), (_HOUR, settings.throttle_per_hour))
-        if limit
-    ]
+    budgets = _budgets(process.settings.throttle_per_minute, process.settings.throttle_per_hour)
     if not budgets:
         return
     bucket = f"project:{principal.project.id}" if in_project else f"user:{principal.user_id}"
@@ -46,10 +48,10 @@ async def throttle(
         log.warning("throttle.unavailable", error=repr(error))
         return
     left = process.budgets.left(bucket, budgets, now=now)
-    request.state.rate_limit = {
-        "RateLimit-Limit": str(left.limit),
-        "RateLimit-Remaining": str(left.remaining),
-        "RateLimit-Reset": str(left.reset),
-    }
+    request.state.rate_limit = [
+        (b"ratelimit-limit", b"%d" % left.limit),
+        (b"ratelimit-remaining", b"%d" % left.remaining),
+        (b"ratelimit-reset", b"%d" % left.reset),
+    ]
     if retry_after is not None:
         raise Throttled(retry_after=retry_after)
