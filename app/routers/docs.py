@@ -16,6 +16,16 @@ _CONTENT_SECURITY_POLICY = (
     "img-src 'self' data:; worker-src blob:; connect-src 'self'"
 )
 
+_EXPLORER = {
+    "persistAuthorization": True,
+    "tryItOutEnabled": True,
+    "displayRequestDuration": True,
+    "filter": True,
+    "defaultModelsExpandDepth": 0,
+    # The badge of an outside validator.
+    "validatorUrl": None,
+}
+
 router = APIRouter()
 
 
@@ -41,15 +51,7 @@ async def explore(request: Request) -> HTMLResponse:
         swagger_js_url=f"{root}/docs/static/swagger-ui-bundle.js",
         swagger_css_url=f"{root}/docs/static/swagger-ui.css",
         swagger_favicon_url=f"{root}/docs/static/favicon.png",
-        swagger_ui_parameters={
-            "persistAuthorization": True,
-            "tryItOutEnabled": True,
-            "displayRequestDuration": True,
-            "filter": True,
-            "defaultModelsExpandDepth": 0,
-            # The badge of an outside validator.
-            "validatorUrl": None,
-        },
+        swagger_ui_parameters=_EXPLORER,
     )
     page.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
     return page

@@ -163,12 +163,15 @@ async def read_session_logs(
     page = await run_logs.read_page(
         call.session, call.caller, task_id, run_id, query, store=call.process.store
     )
-    headers = {
+    headers = _counts(page, query.offset) | timer.header("read")
+    return Response(page.body, media_type=Json.media_type, headers=headers)
+
+
+def _counts(page: run_logs.LogPage, offset: int) -> dict[str, str]:
+    return {
         "X-Total-Count": str(page.total),
         "X-Filtered-Count": str(page.matching),
         "X-Matching-Count": str(page.matching),
-        "X-Has-More": "true" if page.matching > query.offset + len(page.entries) else "false",
+        "X-Has-More": "true" if page.matching > offset + len(page.entries) else "false",
         "Cache-Control": "no-cache",
-        **timer.header("read"),
     }
-    return Response(page.body, media_type=Json.media_type, headers=headers)

@@ -23,6 +23,7 @@ router = APIRouter(
     prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=UnitRoute
 )
 
+Where = Annotated[StreamQuery, Query()]
 LastEventId = Annotated[
     str | None,
     Header(
@@ -69,11 +70,7 @@ _LINES: dict[str, Any] = {
     responses=_STREAM | errors(400, 403, 404, 429),
 )
 async def follow_run(
-    call: TaskRead,
-    query: Annotated[StreamQuery, Query()],
-    task_id: TaskId,
-    run_id: RunId,
-    last_event_id: LastEventId = None,
+    call: TaskRead, query: Where, task_id: TaskId, run_id: RunId, last_event_id: LastEventId = None
 ) -> EventStream:
     """Send what happened in the run and then what happens, as server-sent events.
 
@@ -83,14 +80,11 @@ async def follow_run(
     seconds, and `gap` where events are missing, with how many (`lost`, null: not known) and where the whole log is.
     """
     run = await run_stream.open_stream(call.session, call.caller, task_id, run_id, device_id=query.device_id)
+    start = run_stream.start_of(last_event_id or query.last_event_id, query.start)
+    process, pace = call.process, run_stream.Pace.of(call.process.settings)
     return EventStream(
         run_stream.follow(
-            run,
-            run_stream.start_of(last_event_id or query.last_event_id, query.start),
-            hub=call.process.hub,
-            redis=call.process.redis,
-            watchers=call.process.watchers,
-            pace=run_stream.Pace.of(call.process.settings),
+            run, start, hub=process.hub, redis=process.redis, watchers=process.watchers, pace=pace
         )
     )
 

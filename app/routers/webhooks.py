@@ -21,23 +21,25 @@ router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=Unit
 _MAX_BIGINT = 2**63 - 1
 
 
+Integration = Annotated[
+    int | None, Query(ge=1, le=_MAX_BIGINT, description="Integration whose webhook secret signed this.")
+]
+Event = Annotated[str, Header(alias="X-GitHub-Event", max_length=100, description="What it tells of.")]
+DeliveryId = Annotated[
+    str, Header(alias="X-GitHub-Delivery", max_length=100, description="GitHub's id of it.")
+]
+Signature = Annotated[
+    str,
+    Header(alias="X-Hub-Signature-256", max_length=200, description="`sha256=` and the HMAC of the body."),
+]
+
+
 async def _read_delivery(
     request: Request,
-    integration: Annotated[
-        int | None, Query(ge=1, le=_MAX_BIGINT, description="Integration whose webhook secret signed this.")
-    ] = None,
-    event: Annotated[
-        str, Header(alias="X-GitHub-Event", max_length=100, description="What it tells of.")
-    ] = "",
-    delivery: Annotated[
-        str, Header(alias="X-GitHub-Delivery", max_length=100, description="GitHub's id of it.")
-    ] = "",
-    signature: Annotated[
-        str,
-        Header(
-            alias="X-Hub-Signature-256", max_length=200, description="`sha256=` and the HMAC of the body."
-        ),
-    ] = "",
+    integration: Integration = None,
+    event: Event = "",
+    delivery: DeliveryId = "",
+    signature: Signature = "",
 ) -> Delivery:
     body = await read_bytes(request, limit=WEBHOOK_BYTES)
     return Delivery(
