@@ -161,7 +161,7 @@ class Settings(BaseSettings):
     )
 
     agent_catalog: Path | None = Field(
-        default=None, description="TOML or JSON file of further agents; README.md tells what it holds."
+        default=None, description="TOML or JSON file of further agents; docs/guide/agents.md describes it."
     )
     agents: Path | None = Field(
         default=None, description="Folder that `make agents` fills; default: `agents` in the home folder."
