@@ -52,7 +52,7 @@ async def _lane(process: ProcessContext, lanes: asyncio.Semaphore, more: asyncio
         async with lanes:
             deadline = Deadline(delivery.SEND_WITHIN.total_seconds())
             work = _claim_send_settle(process, deadline, more)
-            taken, is_last = await shielded(work, told=deadline.expire)
+            taken, is_last = await shielded(work, on_cancel=deadline.expire)
         total += taken
     return total
 
