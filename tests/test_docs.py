@@ -94,8 +94,9 @@ def test_make_targets_that_documents_name_exist() -> None:
     assert {"demo", "test", "run"} <= named
 
 
-def test_readme_is_short() -> None:
-    assert len(_text("README.md").splitlines()) <= 150
+@pytest.mark.parametrize(("document", "lines"), [("README.md", 150), ("ARCHITECTURE.md", 110)])
+def test_overview_is_short(document: str, lines: int) -> None:
+    assert len(_text(document).splitlines()) <= lines
 
 
 def test_every_page_of_the_guide_is_in_its_index() -> None:
