@@ -64,7 +64,6 @@ print(json.dumps({"found": found, "frozen": frozen, "enabled": gc.isenabled()}))
         ("app.agents.sandbox.launcher", _SMALL),
         ("app.agents.sandbox.entry", _SMALL),
         ("app.agents.workspace.schema_check", _MODELS),
-        ("app.agents.lfs.filter", _SMALL),
     ],
 )
 def test_program_does_not_load(module: str, unneeded: frozenset[str]) -> None:
