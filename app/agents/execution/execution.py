@@ -305,12 +305,9 @@ class _Run:
         found = self._workspace.large_files
         if found is None:
             if await asyncio.to_thread(uses_lfs, self._workspace.work):
-                is_missing = self._spec.git_lfs and find_git_lfs(self._spec.environment) is None
-                reason = (
-                    "git-lfs is not installed on this worker"
-                    if is_missing
-                    else "this worker does not fetch them"
-                )
+                reason = "this worker does not fetch them"
+                if self._spec.git_lfs and find_git_lfs(self._spec.environment) is None:
+                    reason = "git-lfs is not installed on this worker"
                 await self._progress("clone", f"Files of Git LFS are left as pointers: {reason}")
             return
         if found.requested:
