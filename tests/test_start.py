@@ -19,7 +19,6 @@ _SELDOM = frozenset(
         "pywebpush",
         "requests",
         "jsonschema",
-        "alembic",
         "acp",
         "app.agents.execution.execution",
         "app.devstack.stack",
@@ -38,7 +37,6 @@ _STEPS = {
         "aioboto3",
         "requests",
         "jsonschema",
-        "alembic",
         "app.devstack.stack",
     },
 }
