@@ -39,10 +39,10 @@ __all__ = ["S3Objects", "failures"]
 
 _ANSWER_SECONDS = 5.0
 _SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
-# S3 takes no smaller part than this, but for the last one.
 _STREAMS = 100
 # Open downloads hold a connection each; some must be left for the small calls.
 _CONNECTIONS = _STREAMS + 50
+# S3 takes no smaller part than this, but for the last one.
 _SMALLEST_PART = 5 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _RULE_PREFIX = "taskbeacon-ttl-"
