@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     git_lfs: bool = Field(
         default=False,
         description="Fetch the files of Git LFS before an agent starts and store its own before a push; else agents "
-        "see pointers.",
+        "see pointers. Needs git-lfs.",
     )
     git_mirrors_max_mb: int = Field(
         default=20480,

@@ -28,7 +28,7 @@ from app.services.access.cache import CallerCache
 from app.services.access.visibility import Principal
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.output.stream import find_last_words
-from app.services.rate_limits import Budgets
+from app.services.rate_limits import RateLimiter
 from app.services.tasks.list_memory import ListMemory
 from app.services.usage_gates import UsageGate, open_gates
 
@@ -60,7 +60,7 @@ class ProcessContext:
     gates: Sequence[UsageGate] = ()
     # What this process remembers for a moment.
     callers: CallerCache[Principal] = field(default_factory=CallerCache)
-    budgets: Budgets = field(default_factory=Budgets)
+    rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     lists: ListMemory = field(default_factory=ListMemory)
 
     @property

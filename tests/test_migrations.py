@@ -12,18 +12,11 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import CheckConstraint
 
 from app.models import Base
-from app.services.schema import Revision, expected_revision, revisions_between
-from app.services.schema_upgrade import migration_config
+from app.services.schema import migration_config
 from tests.fixtures.database import Databases
 
 _REVISIONS = list(ScriptDirectory.from_config(migration_config("")).walk_revisions())
 _LITERAL = re.compile(r"'([^']*)'")
-
-
-def test_revisions_are_known_as_alembic_knows_them() -> None:
-    """A process reads them by itself at its start."""
-    known = revisions_between(None, expected_revision())
-    assert list(known) == [Revision(script.revision, script.doc) for script in reversed(_REVISIONS)]
 
 
 @pytest.fixture

@@ -193,7 +193,6 @@ async def _outcome(
             environment=worker.environment,
             access=_access(worker, orders),
             mirrors=worker.mirrors,
-            http=worker.http,
             attachments=attachments,
             outbox=exchange.outbox,
             memory=await _memory(worker, orders),

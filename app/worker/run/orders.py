@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -132,7 +131,6 @@ class Orders:
         environment: Mapping[str, str],
         access: HostAccess,
         mirrors: Mirrors | None,
-        http: httpx.AsyncClient,
         attachments: Sequence[Attachment] = (),
         outbox: Path | None = None,
         memory: str | None = None,
@@ -166,7 +164,7 @@ class Orders:
             clone_filter=settings.git_clone_filter,
             mirrors=mirrors,
             submodules_below=self.host.git_url if settings.git_submodules else None,
-            lfs_http=http if settings.git_lfs else None,
+            git_lfs=settings.git_lfs,
             author=self.author,
             model=self._wish("model"),
             reasoning_effort=self._wish("reasoning_effort"),

@@ -1,4 +1,4 @@
-"""The runbook agent's own end of the line: what the protocol's library, as its client, never sends."""
+"""The runbook agent's end of the connection: what the protocol's library, as its client, never sends."""
 
 import asyncio
 import json
