@@ -114,7 +114,7 @@ async def test_session_that_ends_while_a_push_is_decided_costs_neither_run_nor_p
     async def finish() -> bool:
         async with unit_of_work(sessions) as own:
             return await run_lifecycle.finish(
-                own, run.id, owner="w", status=RunStatus.COMPLETED, events=events
+                own, run.id, run_lifecycle.RunEnd(status=RunStatus.COMPLETED), owner="w", events=events
             )
 
     async with failing_once(engine, "push_cooldowns"):

@@ -62,13 +62,5 @@ async def receive_github(
         body=await read_bytes(request, limit=WEBHOOK_BYTES),
         integration_id=integration,
     )
-    answer = await webhooks.receive_github(
-        session,
-        sent,
-        cipher=process.cipher,
-        secret=process.settings.github_webhook_secret,
-        queue=process.queue,
-        events=process.events,
-        gates=process.gates,
-    )
-    return Json(answer)
+    secret = process.settings.github_webhook_secret
+    return Json(await webhooks.receive_github(session, sent, process, secret=secret))

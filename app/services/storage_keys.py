@@ -2,10 +2,12 @@
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from uuid import UUID
 
 __all__ = [
     "ARTIFACTS_PREFIX",
+    "RunRef",
     "is_run_path",
     "is_staged_path",
     "log_key",
@@ -55,6 +57,20 @@ def _shortened(name: str, limit: int) -> str:
     stem = stem if kept else name
     room = limit - len(kept.encode())
     return (stem.encode()[:room].decode(errors="ignore").strip() + kept).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """A run with its task and project: what its keys are made of."""
+
+    project_id: int
+    task_id: UUID
+    run_id: UUID
+
+    @property
+    def log_key(self) -> str:
+        """Where its log is stored."""
+        return log_key(self.project_id, self.task_id, self.run_id)
 
 
 def log_key(project_id: int, task_id: UUID, run_id: UUID) -> str:

@@ -17,8 +17,8 @@ from app.errors import AppError, AuthenticationError, NotAuthenticated
 from app.runtime import ProcessContext
 from app.services.access import visibility as access
 from app.services.access.visibility import Principal
-from app.services.output.log_writer import LogRef
 from app.services.runs import tokens as connection_tokens
+from app.services.storage_keys import RunRef
 from app.web.body import read_json
 from app.web.dependencies import EnvironmentId, ProcessDep, RunId, SessionDep, TaskId
 from app.web.throttling import throttle
@@ -140,7 +140,7 @@ class RunTokenGate:
 
     async def __call__(
         self, request: Request, task_id: TaskId, run_id: RunId, session: SessionDep, process: ProcessDep
-    ) -> LogRef:
+    ) -> RunRef:
         """Return the run; no connection is held from here on, however long the request is."""
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
         try:
@@ -161,7 +161,7 @@ class RunTokenGate:
         return run
 
 
-RunHolder = Annotated[LogRef, Depends(RunTokenGate())]
+RunHolder = Annotated[RunRef, Depends(RunTokenGate())]
 
 
 def _gate(

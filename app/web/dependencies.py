@@ -63,7 +63,7 @@ async def _lists(process: ProcessDep) -> ListMemory:
 
 
 async def _cipher(process: ProcessDep) -> Cipher:
-    return Cipher(process.settings.secret_keys)
+    return process.cipher
 
 
 CipherDep = Annotated[Cipher, Depends(_cipher)]

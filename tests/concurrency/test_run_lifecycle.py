@@ -16,6 +16,7 @@ from app.enums import TERMINAL_STATUSES, RunStatus
 from app.errors import StateRefused
 from app.models import Project, Run, Task, User
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.lifecycle import RunEnd
 from tests.concurrency.races import race
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
@@ -71,7 +72,7 @@ def cancel(run: Run) -> Callable[[AsyncSession], Awaitable[bool]]:
 
 def finish(run: Run, owner: str = OWNER, **more: Any) -> Callable[[AsyncSession], Awaitable[bool]]:
     values = {"status": RunStatus.COMPLETED, "output": {"summary": "done"}} | more
-    return lambda session: run_lifecycle.finish(session, run.id, owner=owner, events=EVENTS, **values)
+    return lambda session: run_lifecycle.finish(session, run.id, RunEnd(**values), owner=owner, events=EVENTS)
 
 
 class TestStatuses:
@@ -159,7 +160,8 @@ class TestStatuses:
             pytest.param(run_lifecycle.mark_agent_started, id="mark-agent-started"),
             pytest.param(hand_back, id="hand-back"),
             pytest.param(
-                partial(run_lifecycle.finish, status=RunStatus.COMPLETED, events=EVENTS), id="finish"
+                partial(run_lifecycle.finish, end=RunEnd(status=RunStatus.COMPLETED), events=EVENTS),
+                id="finish",
             ),
         ],
     )

@@ -88,7 +88,7 @@ async def test_run_whose_worker_is_lost_in_the_clone_is_performed_by_the_next(
     async with unit_of_work(workshop.sessions) as session:
         await session.execute(update(Run).where(Run.id == run.id).values(lease_expires_at=utcnow()))
 
-    await recover_runs(workshop.sessions, process.queue, events=process.events, store=process.store)
+    await recover_runs(process)
 
     waiting = await workshop.read(run)
     assert (waiting.status, waiting.attempts, waiting.error_message) == (RunStatus.QUEUED, 1, None)

@@ -337,7 +337,7 @@ class TestCancelAndClose:
         async with unit_of_work(workshop.sessions) as session:
             await session.execute(update(Run).values(lease_expires_at=utcnow()))
         for _ in range(2):
-            await recover_runs(workshop.sessions, process.queue, events=process.events, store=process.store)
+            await recover_runs(process)
 
         dropped = ("user_message", "dropped", "The run is failed.")
         assert await pilot.statuses() == ["dropped", "dropped"]
@@ -364,7 +364,7 @@ class TestCancelAndClose:
                 )
             else:
                 await session.execute(update(Run).values(lease_expires_at=utcnow()))
-        await recover_runs(workshop.sessions, process.queue, events=process.events, store=process.store)
+        await recover_runs(process)
         assert await pilot.statuses() == ["accepted"]
         await pilot.start()
 

@@ -37,10 +37,11 @@ from app.services.artifacts.rules import (
 )
 from app.services.artifacts.uploads import Upload
 from app.services.resume_chain import resume_chain
-from app.services.storage_keys import is_run_path, run_artifact_key, safe_name
+from app.services.storage_keys import RunRef, is_run_path, run_artifact_key, safe_name
 
 __all__ = [
     "DownloadableFile",
+    "NewArtifact",
     "add_inline",
     "finalize_uploads",
     "find_download",
@@ -147,17 +148,10 @@ async def add_inline(
     contents = [_content(index, item) for index, item in enumerate(body.artifacts)]
     await _manifest(session, caller, task_id, run_id)
     await release(session)
+    ref = RunRef(caller.project.id, task_id, run_id)
     entries = [
         await store_run_artifact(
-            store,
-            project_id=caller.project.id,
-            task_id=task_id,
-            run_id=run_id,
-            name=item.name,
-            content=content,
-            content_type=item.content_type or "",
-            type_=item.type,
-            source=item.source,
+            store, ref, NewArtifact(item.name, content, item.content_type or "", item.type, item.source)
         )
         for item, content in zip(body.artifacts, contents, strict=True)
     ]
@@ -223,18 +217,18 @@ async def find_download(
     return _downloadable(found)
 
 
-async def store_run_artifact(
-    store: ObjectStore,
-    *,
-    project_id: int,
-    task_id: UUID,
-    run_id: UUID,
-    name: str,
-    content: bytes | Path,
-    content_type: str,
-    type_: ArtifactType,
-    source: str,
-) -> ArtifactOut:
+@dataclass(frozen=True, slots=True)
+class NewArtifact:
+    """A file that a run is to have."""
+
+    name: str
+    content: bytes | Path
+    content_type: str
+    type: ArtifactType
+    source: str
+
+
+async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact) -> ArtifactOut:
     """Store a file and return its entry for the run's manifest; the caller writes the entry.
 
     Raises:
@@ -242,18 +236,19 @@ async def store_run_artifact(
 
     """
     artifact_id = new_hex_id()
-    key = run_artifact_key(project_id, task_id, run_id, artifact_id=artifact_id, name=name)
+    key = run_artifact_key(ref.project_id, ref.task_id, ref.run_id, artifact_id=artifact_id, name=file.name)
     # The store's own type is read by whoever holds a signed URL, and may be any text that a client sent.
-    stored_type = served_content_type(content_type)
-    await store.put(key, content, content_type=stored_type, tags=tags(KEPT_DAYS, project_id))
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size  # noqa: ASYNC240 - a local file
+    stored_type = served_content_type(file.content_type)
+    content = file.content
+    await store.put(key, content, content_type=stored_type, tags=tags(KEPT_DAYS, ref.project_id))
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
     return {
         "id": artifact_id,
-        "name": safe_name(name),
-        "type": type_,
-        "source": source,
+        "name": safe_name(file.name),
+        "type": file.type,
+        "source": file.source,
         "size": size,
-        "content_type": content_type,
+        "content_type": file.content_type,
         "storage_path": key,
         "uploaded_at": utcnow().isoformat(),
     }

@@ -20,8 +20,6 @@ from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.queue import JobQueue
-from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.db import release
 from app.enums import TERMINAL_STATUSES, Environment, RunMode
@@ -32,6 +30,7 @@ from app.schemas.webhooks import WebhookOut
 from app.security import Cipher, DecryptionError
 from app.services import usage_gates
 from app.services.code_hosts.webhook_events import FailedCheck, read_failed_check
+from app.services.effects import Effects
 from app.services.jobs import request_run
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
@@ -79,12 +78,9 @@ class Delivery:
 async def receive_github(
     session: AsyncSession,
     delivery: Delivery,
+    effects: Effects,
     *,
-    cipher: Cipher,
     secret: SecretStr | None,
-    queue: JobQueue,
-    events: RunEvents,
-    gates: Sequence[UsageGate],
 ) -> WebhookOut:
     """Take in a delivery and return what came of it; the same one again, also at the same time, is ignored.
 
@@ -95,7 +91,7 @@ async def receive_github(
         UsageLimitExceeded: the project is over its limit; the delivery is not noted and may come again.
 
     """
-    await _require_signature(session, delivery, cipher, secret)
+    await _require_signature(session, delivery, effects.cipher, secret)
     if not 0 < len(delivery.delivery_id) <= _LONGEST_ID:
         raise InvalidInput("This header is required.", code="required", attr="X-GitHub-Delivery")
     try:
@@ -105,10 +101,10 @@ async def receive_github(
     check = read_failed_check(delivery.event, payload)
     if check is None:
         return _ignored("The event does not tell of a failed check on a branch of ours.")
-    await _require_allowance(session, check, delivery.integration_id, gates)
+    await _require_allowance(session, check, delivery.integration_id, effects.gates)
     if not await _is_new(session, delivery.delivery_id):
         return _ignored("This delivery was received before.")
-    return await _follow_up(session, check, delivery.integration_id, queue=queue, events=events)
+    return await _follow_up(session, check, delivery.integration_id, effects)
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
@@ -182,9 +178,7 @@ async def _follow_up(
     session: AsyncSession,
     check: FailedCheck,
     integration_id: int | None,
-    *,
-    queue: JobQueue,
-    events: RunEvents,
+    effects: Effects,
 ) -> WebhookOut:
     pushed = await _pushed(session, check, integration_id)
     if pushed is None or pushed.head_sha != check.head_sha:
@@ -202,7 +196,7 @@ async def _follow_up(
         session, check, integration_id
     ):
         return _ignored("A run of the task is under way.")
-    return await _decide(session, check, pushed, task, queue=queue, events=events)
+    return await _decide(session, check, pushed, task, effects)
 
 
 async def _decide(
@@ -210,9 +204,7 @@ async def _decide(
     check: FailedCheck,
     pushed: Row[Any],
     task: Row[Any],
-    *,
-    queue: JobQueue,
-    events: RunEvents,
+    effects: Effects,
 ) -> WebhookOut:
     count = await session.scalar(
         select(func.count())
@@ -243,7 +235,7 @@ async def _decide(
     )
     if failure is None:
         return _ignored("Another failure of this commit has been acted upon.")
-    run_id = await _start(session, check, pushed.run_id, task, told, queue=queue, events=events)
+    run_id = await _start(session, check, pushed.run_id, task, told, effects)
     await session.execute(update(CiFailure).where(CiFailure.id == failure).values(follow_up_run_id=run_id))
     log.info("webhook.follow_up", run_id=str(run_id), number=number)
     return {"status": "started", "reason": f"Follow-up run {number} of {MAX_FOLLOW_UPS}.", "run": run_id}
@@ -270,9 +262,7 @@ async def _start(
     previous_id: UUID,
     task: Row[Any],
     told: dict[str, Any],
-    *,
-    queue: JobQueue,
-    events: RunEvents,
+    effects: Effects,
 ) -> UUID:
     columns = (Run.state, *HOLDINGS, Task.ci_prompt, as_asked(Task.ci_prompt).label("asked_ci_prompt"))
     source = select(*columns).join(Task, Task.id == Run.task_id)
@@ -283,7 +273,6 @@ async def _start(
     # As a request that is silent about everything but what is said here (contract 9.2).
     state = run_options.inherited_state(previous.state)
     state.pop("sandbox_environment_id", None)
-    state |= authority.account
     state |= {
         "mode": RunMode.BACKGROUND,
         "resume_from_run_id": str(previous_id),
@@ -292,22 +281,18 @@ async def _start(
     }
     if isinstance(previous.state.get("provider"), str):
         state["provider"] = previous.state["provider"]
-    if authority.environment_id is not None:
-        state["sandbox_environment_id"] = str(authority.environment_id)
-    run_id = await run_lifecycle.open_run(
-        session,
+    state |= authority.state
+    new = run_lifecycle.NewRun(
         task_id=task.id,
         project_id=task.project_id,
         environment=Environment.CLOUD,
-        branch=state.get("pr_base_branch"),
         state=state,
         sandbox_environment_id=authority.environment_id,
         asked_by_id=authority.asker_id,
         asked_task=task_as_asked(previous_id, task.id) if authority.is_personal else None,
-        dispatch=True,
-        events=events,
     )
-    request_run(session, queue, run_id)
+    run_id = await run_lifecycle.open_run(session, new, dispatch=True, events=effects.events)
+    request_run(session, effects.queue, run_id)
     return run_id
 
 

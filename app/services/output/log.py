@@ -16,16 +16,17 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectMissing, ObjectStore
-from app.clients.run_events import RunEvents
-from app.db import SessionFactory, release, unit_of_work
+from app.db import release, unit_of_work
 from app.models import Run, RunLogState
 from app.schemas.run_logs import LogQuery, parse_timestamp
 from app.schemas.runs import RelayIn, RelayOut, RunOut
 from app.services.access.visibility import Principal, require_run
+from app.services.effects import Effects
 from app.services.output.event_ids import carries_ids
 from app.services.output.events import own_entry, tell_entries, tell_gap
-from app.services.output.log_writer import LogRef, append_events, log_event
+from app.services.output.log_writer import append_events, log_event
 from app.services.resume_chain import resume_chain
+from app.services.storage_keys import RunRef
 from app.services.views.runs import retrieve_run
 
 __all__ = ["LogPage", "append_log", "read_page", "read_text", "relay_message"]
@@ -42,10 +43,7 @@ async def append_log(
     task_id: UUID,
     run_id: UUID,
     entries: Sequence[Mapping[str, Any]],
-    *,
-    sessions: SessionFactory,
-    store: ObjectStore,
-    events: RunEvents,
+    effects: Effects,
 ) -> RunOut:
     """Add entries to the end of a run's log, whoever else writes to it, tell followers, and return the run.
 
@@ -62,12 +60,12 @@ async def append_log(
     async def read() -> None:
         """Read the answer before anything is kept: what fails afterwards would refuse what was added."""
         nonlocal run
-        run = await retrieve_run(session, caller, task_id, run_id, store=store)
+        run = await retrieve_run(session, caller, task_id, run_id, store=effects.store)
         await release(session)
 
     await release(session)
-    ref = LogRef(caller.project.id, task_id, run_id)
-    await _append(sessions, store, events, ref, entries, caller, before_storing=read)
+    ref = RunRef(caller.project.id, task_id, run_id)
+    await _append(effects, ref, entries, caller, before_storing=read)
     assert run is not None
     return run
 
@@ -78,10 +76,7 @@ async def relay_message(
     task_id: UUID,
     run_id: UUID,
     body: RelayIn,
-    *,
-    sessions: SessionFactory,
-    store: ObjectStore,
-    events: RunEvents,
+    effects: Effects,
 ) -> RelayOut:
     """Keep an agent's message on the run's log and stream; there is no chat to relay it to (contract 13.7).
 
@@ -91,15 +86,13 @@ async def relay_message(
     """
     await release(session)
     entry = own_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
-    await _append(sessions, store, events, LogRef(caller.project.id, task_id, run_id), [entry], caller)
+    await _append(effects, RunRef(caller.project.id, task_id, run_id), [entry], caller)
     return {"status": "skipped"}
 
 
 async def _append(
-    sessions: SessionFactory,
-    store: ObjectStore,
-    events: RunEvents,
-    ref: LogRef,
+    effects: Effects,
+    ref: RunRef,
     entries: Sequence[Mapping[str, Any]],
     caller: Principal,
     *,
@@ -110,6 +103,7 @@ async def _append(
     If they are not kept then, followers hear of a gap, and read the log, which is without them. Raises as
     `append_events`.
     """
+    sessions, events = effects.sessions, effects.events
     is_told = False
 
     async def tell(new: Sequence[Mapping[str, Any]]) -> None:
@@ -130,7 +124,7 @@ async def _append(
         await tell(entries)
         return
     try:
-        await append_events(sessions, store, ref, given, caller=caller, at_turn=tell)
+        await append_events(sessions, effects.store, ref, given, caller=caller, at_turn=tell)
     except BaseException:
         if is_told:
             tell_gap(events, ref.run_id)
@@ -282,7 +276,7 @@ async def _chain_logs(
     )
     # A run that goes on from itself, by way of others, is read once.
     return list(
-        dict.fromkeys(_StoredLog(LogRef(caller.project.id, task_id, id_).key, size) for id_, size in rows)
+        dict.fromkeys(_StoredLog(RunRef(caller.project.id, task_id, id_).log_key, size) for id_, size in rows)
     )
 
 

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
-from uuid import UUID
 
 import orjson
 import structlog
@@ -26,13 +25,12 @@ from app.ids import new_hex_id
 from app.models import Run, RunLogState, Task
 from app.services.access.visibility import VISIBLE_RUN, Principal, require_run, visibility
 from app.services.output.event_ids import LogEvent, NewEvents, carries_ids, note_ids, select_new
-from app.services.storage_keys import log_key
+from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
 __all__ = [
     "CONTENT_TYPE",
     "MAX_LOG_BYTES",
-    "LogRef",
     "append_events",
     "append_lines",
     "append_numbered",
@@ -103,20 +101,6 @@ _GIVE_BACK = Prepared(
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class LogRef:
-    """The run whose log is meant."""
-
-    project_id: int
-    task_id: UUID
-    run_id: UUID
-
-    @property
-    def key(self) -> str:
-        """Where the log is stored."""
-        return log_key(self.project_id, self.task_id, self.run_id)
-
-
 def log_event(entry: Mapping[str, Any]) -> LogEvent:
     """Return a log entry with its line; none for a chunk of a message that follows whole."""
     return LogEvent(entry, b"" if is_chunk(entry) else orjson.dumps(entry) + b"\n")
@@ -140,7 +124,7 @@ def is_chunk(entry: Mapping[str, Any]) -> bool:
 async def append_lines(
     sessions: SessionFactory,
     store: ObjectStore,
-    ref: LogRef,
+    ref: RunRef,
     lines: bytes,
     *,
     caller: Principal | None = None,
@@ -171,7 +155,7 @@ async def append_lines(
 async def append_events(
     sessions: SessionFactory,
     store: ObjectStore,
-    ref: LogRef,
+    ref: RunRef,
     events: Sequence[LogEvent],
     *,
     caller: Principal,
@@ -193,7 +177,7 @@ async def append_events(
 
 
 async def append_numbered(
-    sessions: SessionFactory, store: ObjectStore, ref: LogRef, numbered: Sequence[tuple[int, LogEvent]]
+    sessions: SessionFactory, store: ObjectStore, ref: RunRef, numbered: Sequence[tuple[int, LogEvent]]
 ) -> tuple[int, Sequence[Mapping[str, Any]]]:
     """Add the lines of numbered events to the end of a log, each event once, whoever else sends the same ones.
 
@@ -220,7 +204,7 @@ async def append_numbered(
     return after, new.published
 
 
-async def _select_new(sessions: SessionFactory, ref: LogRef, events: Sequence[LogEvent]) -> NewEvents:
+async def _select_new(sessions: SessionFactory, ref: RunRef, events: Sequence[LogEvent]) -> NewEvents:
     if not carries_ids(events):
         return NewEvents([event.event for event in events], [event.line for event in events])
     async with unit_of_work(sessions) as session:
@@ -228,7 +212,7 @@ async def _select_new(sessions: SessionFactory, ref: LogRef, events: Sequence[Lo
 
 
 async def _write(
-    sessions: SessionFactory, store: ObjectStore, ref: LogRef, turn: "_Turn", lines: bytes
+    sessions: SessionFactory, store: ObjectStore, ref: RunRef, turn: "_Turn", lines: bytes
 ) -> None:
     if not lines:
         return
@@ -241,7 +225,7 @@ async def _write(
                     await _NOTE_SIZE.perform(session, {"run": ref.run_id, "known_size": turn.size})
             turn.size = await _extend(store, ref, turn.size, _within_limit(turn.size, lines))
     except TimeoutError:
-        raise ObjectStoreUnavailable(f"could not extend {ref.key} in time") from None
+        raise ObjectStoreUnavailable(f"could not extend {ref.log_key} in time") from None
 
 
 def _within_limit(size: int, lines: bytes) -> bytes:
@@ -251,19 +235,19 @@ def _within_limit(size: int, lines: bytes) -> bytes:
     return note if size + len(note) <= MAX_LOG_BYTES else b""
 
 
-async def _stored_size(store: ObjectStore, ref: LogRef) -> int:
-    info = await store.head(ref.key)
+async def _stored_size(store: ObjectStore, ref: RunRef) -> int:
+    info = await store.head(ref.log_key)
     return (info.size or 0) if info else 0
 
 
-async def _extend(store: ObjectStore, ref: LogRef, size: int, lines: bytes) -> int:
+async def _extend(store: ObjectStore, ref: RunRef, size: int, lines: bytes) -> int:
     if not lines:
         return size
     try:
-        await store.extend(ref.key, size, lines, content_type=CONTENT_TYPE, tags=LOG_TAGS)
+        await store.extend(ref.log_key, size, lines, content_type=CONTENT_TYPE, tags=LOG_TAGS)
     except ObjectMissing:
         # Its life is over, or somebody removed it: the log goes on with what is new.
-        await store.put(ref.key, lines, content_type=CONTENT_TYPE, tags=LOG_TAGS)
+        await store.put(ref.log_key, lines, content_type=CONTENT_TYPE, tags=LOG_TAGS)
         return len(lines)
     return size + len(lines)
 
@@ -283,7 +267,7 @@ class _Turn:
 
 @asynccontextmanager
 async def _turn(
-    sessions: SessionFactory, ref: LogRef, caller: Principal | None
+    sessions: SessionFactory, ref: RunRef, caller: Principal | None
 ) -> AsyncGenerator[_Turn, None]:
     """Wait for the turn and give it back, with the size that it left.
 
@@ -302,7 +286,7 @@ async def _turn(
         await _give_back(sessions, ref, turn, writer)
 
 
-async def _give_back(sessions: SessionFactory, ref: LogRef, turn: _Turn, writer: str) -> None:
+async def _give_back(sessions: SessionFactory, ref: RunRef, turn: _Turn, writer: str) -> None:
     """Say how much of the log counts now, and let the next writer write.
 
     Repeated while the database is away: one try may have been committed without an answer, and what the caller is told
@@ -341,7 +325,7 @@ async def _give_back(sessions: SessionFactory, ref: LogRef, turn: _Turn, writer:
 
 
 async def _wait_for_turn(
-    sessions: SessionFactory, ref: LogRef, caller: Principal | None, writer: str
+    sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str
 ) -> _Turn:
     pause = _FIRST_PAUSE_SECONDS
     try:
@@ -355,7 +339,7 @@ async def _wait_for_turn(
 
 
 async def _take_turn(
-    sessions: SessionFactory, ref: LogRef, caller: Principal | None, writer: str
+    sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str
 ) -> _Turn | None:
     asked, now = asyncio.get_running_loop().time(), utcnow()
     values: dict[str, Any] = {"run_id": ref.run_id, "own": writer, "until": now + _TURN, "now": now}

@@ -131,6 +131,14 @@ class Authority:
     # Whether the run gets something that is the asker's alone.
     is_personal: bool = False
 
+    @property
+    def state(self) -> dict[str, str]:
+        """What the state of a new run says of it."""
+        environment = (
+            {} if self.environment_id is None else {"sandbox_environment_id": str(self.environment_id)}
+        )
+        return {**self.account, **environment}
+
 
 async def require_allowance(
     session: AsyncSession,

@@ -21,8 +21,8 @@ from app.schemas.runs import ArtifactOut
 from app.services.jobs import request_delivery
 from app.services.notifications import dispatch as notifications
 from app.services.output.events import own_entry
-from app.services.output.log_writer import LogRef
 from app.services.runs.holding import held_by
+from app.services.storage_keys import RunRef
 
 __all__ = [
     "AGENT_ENDED",
@@ -189,7 +189,7 @@ def _dropped(row: Row[Any]) -> dict[str, Any]:
 
 async def receipts_since(
     session: AsyncSession, run_ids: Collection[UUID], moment: datetime
-) -> dict[LogRef, list[dict[str, Any]]]:
+) -> dict[RunRef, list[dict[str, Any]]]:
     """Return the receipts of what was dropped in these runs from a moment on, by the logs that they belong to."""
     statement = (
         select(Run.project_id, Run.task_id, RunCommand.run_id, *_RECEIPT_COLUMNS)
@@ -201,9 +201,9 @@ async def receipts_since(
         )
         .order_by(RunCommand.position)
     )
-    receipts: dict[LogRef, list[dict[str, Any]]] = {}
+    receipts: dict[RunRef, list[dict[str, Any]]] = {}
     for row in (await session.execute(statement)).all():
-        receipts.setdefault(LogRef(row.project_id, row.task_id, row.run_id), []).append(_dropped(row))
+        receipts.setdefault(RunRef(row.project_id, row.task_id, row.run_id), []).append(_dropped(row))
     return receipts
 
 

@@ -17,6 +17,7 @@ commit (services/output/events.py).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -65,6 +66,8 @@ __all__ = [
     "NOT_STORED",
     "RECOVERY",
     "TRANSITIONS",
+    "NewRun",
+    "RunEnd",
     "claim",
     "extend_lease",
     "fail_silent",
@@ -103,21 +106,33 @@ _WORKER_LOST = "The worker that performed this run was lost. Start the run again
 log = structlog.get_logger(__name__)
 
 
-async def open_run(
-    session: AsyncSession,
-    *,
-    task_id: UUID,
-    project_id: int,
-    environment: Environment,
-    branch: str | None,
-    state: dict[str, Any],
-    dispatch: bool,
-    events: RunEvents,
-    artifacts: Sequence[Mapping[str, Any]] = (),
-    sandbox_environment_id: UUID | None = None,
-    asked_by_id: int | None = None,
-    asked_task: ColumnElement[Any] | None = None,
-) -> UUID:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to be: its columns."""
+
+    task_id: UUID
+    project_id: int
+    environment: Environment
+    state: dict[str, Any]
+    artifacts: Sequence[Mapping[str, Any]] = ()
+    sandbox_environment_id: UUID | None = None
+    asked_by_id: int | None = None
+    asked_task: ColumnElement[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """What the end of a run leaves: its last status, and what its agent made."""
+
+    status: RunStatus
+    output: Any = None
+    error_message: str | None = None
+    artifacts: Sequence[Mapping[str, Any]] = ()
+    # Keys that the run's state gets.
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events: RunEvents) -> UUID:
     """Insert a queued run and make it the task's latest; `dispatch` asks for a worker (contract 13.1).
 
     The caller holds the lock on the task's row, which puts concurrent runs of one task in order.
@@ -128,7 +143,7 @@ async def open_run(
     just_later = (
         select(Run.created_at + literal(timedelta(microseconds=1), Interval()))
         .join(Task, Task.latest_run_id == Run.id)
-        .where(Task.id == task_id)
+        .where(Task.id == new.task_id)
     )
     now = utcnow()
     created_at = func.greatest(literal(now, Run.created_at.type), just_later.scalar_subquery())
@@ -136,16 +151,16 @@ async def open_run(
         insert(Run)
         .values(
             id=run_id,
-            task_id=task_id,
-            project_id=project_id,
+            task_id=new.task_id,
+            project_id=new.project_id,
             status=RunStatus.QUEUED,
-            environment=environment,
-            branch=branch,
-            state=state,
-            artifacts=list(artifacts),
-            sandbox_environment_id=sandbox_environment_id,
-            asked_by_id=asked_by_id,
-            asked_task=asked_task,
+            environment=new.environment,
+            branch=new.state.get("pr_base_branch"),
+            state=new.state,
+            artifacts=list(new.artifacts),
+            sandbox_environment_id=new.sandbox_environment_id,
+            asked_by_id=new.asked_by_id,
+            asked_task=new.asked_task,
             created_at=created_at,
             updated_at=created_at,
             dispatch_requested_at=now if dispatch else None,
@@ -155,7 +170,7 @@ async def open_run(
     announce_state(session, events, opened.mappings().one(), opened=True)
     await session.execute(
         update(Task)
-        .where(Task.id == task_id)
+        .where(Task.id == new.task_id)
         .values(latest_run_id=run_id, latest_run_status=RunStatus.QUEUED)
     )
     return run_id
@@ -249,36 +264,27 @@ async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str)
     return await _MARK_STARTED.first_alone(session, values) is not None
 
 
-async def finish(
-    session: AsyncSession,
-    run_id: UUID,
-    *,
-    owner: str,
-    status: RunStatus,
-    events: RunEvents,
-    output: Any = None,
-    error_message: str | None = None,
-    artifacts: list[dict[str, Any]] | None = None,
-    state: Mapping[str, Any] | None = None,
-) -> bool:
+async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str, events: RunEvents) -> bool:
     """End a run that `owner` holds, once; False when somebody else ended it or took it over.
 
     A cancelled run keeps its status and gets what the agent left. What agents and servers said may hold characters
     that cannot be stored; those are replaced.
     """
-    assert status in TERMINAL_STATUSES
-    output = storable(output)
-    values: dict[str, Any] = {"output": output, "error_message": storable(error_message)}
-    if artifacts:
-        values["artifacts"] = Run.artifacts.op("||")(artifacts)
-    if state:
-        values["state"] = Run.state.op("||")(storable(dict(state)))
-    if await _transition(session, events, status, *held_by(run_id, owner), reason="agent ended", **values):
+    assert end.status in TERMINAL_STATUSES
+    output = storable(end.output)
+    values: dict[str, Any] = {"output": output, "error_message": storable(end.error_message)}
+    if end.artifacts:
+        values["artifacts"] = Run.artifacts.op("||")(list(end.artifacts))
+    if end.state:
+        values["state"] = Run.state.op("||")(storable(dict(end.state)))
+    if await _transition(
+        session, events, end.status, *held_by(run_id, owner), reason="agent ended", **values
+    ):
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
     remains |= {key: values[key] for key in ("artifacts", "state") if key in values}
     # A first try that was committed, but not heard of, has brought them.
-    brought = [Run.artifacts.contains([{"id": artifact["id"]}]) for artifact in artifacts or ()]
+    brought = [Run.artifacts.contains([{"id": artifact["id"]}]) for artifact in end.artifacts]
     left = await session.execute(
         update(Run)
         .where(Run.id == run_id, Run.status == RunStatus.CANCELLED, not_(or_(false(), *brought)))

@@ -28,7 +28,7 @@ from app.models.tasks import EVERYONE
 from app.schemas.runs import ConnectionTokenOut
 from app.security import Cipher
 from app.services.access.visibility import CURRENT_PROJECT, Principal, require_run
-from app.services.output.log_writer import LogRef
+from app.services.storage_keys import RunRef
 
 __all__ = ["ALGORITHM", "AUDIENCE", "authenticate_run", "issue_token"]
 
@@ -75,7 +75,7 @@ async def authenticate_run(
     task_id: UUID,
     run_id: UUID,
     secrets: Sequence[SecretStr],
-) -> LogRef:
+) -> RunRef:
     """Return the run of the path, whose token this is; what its user may see no longer, nobody may by the token.
 
     Args:
@@ -112,7 +112,7 @@ async def authenticate_run(
     )
     if await session.scalar(statement) is None:
         raise NotFound
-    return LogRef(claims["team_id"], task_id, run_id)
+    return RunRef(claims["team_id"], task_id, run_id)
 
 
 async def _read_claims(session: AsyncSession, token: str, secrets: Sequence[SecretStr]) -> dict[str, Any]:

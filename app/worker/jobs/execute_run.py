@@ -28,6 +28,7 @@ from app.services.code_hosts.pushed_branches import record_push
 from app.services.jobs import ask_for_next, request_delivery, request_run, withdraw_run
 from app.services.output.events import own_entry
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.lifecycle import RunEnd
 from app.services.runs.usage import USAGE
 from app.shielded import shielded
 from app.worker.context import WorkerContext, worker_context
@@ -117,10 +118,9 @@ async def _read_orders(worker: WorkerContext, run_id: UUID, owner: str) -> Order
             await run_lifecycle.finish(
                 session,
                 run_id,
+                RunEnd(status=RunStatus.FAILED, error_message=UNEXPECTED),
                 owner=owner,
-                status=RunStatus.FAILED,
                 events=worker.process.events,
-                error_message=UNEXPECTED,
             )
 
     try:
@@ -289,13 +289,15 @@ async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending
             return await run_lifecycle.finish(
                 session,
                 orders.run_id,
+                RunEnd(
+                    status=ending.status,
+                    output=ending.output,
+                    error_message=ending.error_message,
+                    artifacts=ending.files,
+                    state=ending.state,
+                ),
                 owner=owner,
-                status=ending.status,
                 events=worker.process.events,
-                output=ending.output,
-                error_message=ending.error_message,
-                artifacts=[dict(artifact) for artifact in ending.files],
-                state=ending.state,
             )
 
     if not await until_database_answers(finish):

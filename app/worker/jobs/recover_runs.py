@@ -13,10 +13,7 @@ async def recover_runs(ctx: Mapping[str, Any]) -> None:
     """Sweep once."""
     process = worker_context(ctx).process
     await recover(
-        process.sessions,
-        process.queue,
-        events=process.events,
-        store=process.store,
+        process,
         limit=process.settings.project_concurrency,
         silence=process.settings.outside_agent_silence,
     )

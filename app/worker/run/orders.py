@@ -32,12 +32,12 @@ from app.security import Cipher
 from app.services.code_hosts import pull_requests
 from app.services.code_hosts.credentials import CodeHost, HostAccess, clone_url, read_code_host
 from app.services.code_hosts.pushed_branches import Pushed, branch_to_resume
-from app.services.output.log_writer import LogRef
 from app.services.resume_chain import resumes
 from app.services.runs.authority import as_asked, person_of
 from app.services.runs.lifecycle import NOT_STORED
 from app.services.runs.options import token_budget
 from app.services.runs.usage import spent_by_others
+from app.services.storage_keys import RunRef
 from app.services.views.slugs import slug, slug_prefix
 from app.statements import Fields, Prepared
 from app.worker.run.memory import Earlier, earlier_runs
@@ -84,9 +84,9 @@ class Orders:
     follow_up: str | None = None
 
     @property
-    def log(self) -> LogRef:
+    def log(self) -> RunRef:
         """The log that the agent's updates go to."""
-        return LogRef(self.project_id, self.task_id, self.run_id)
+        return RunRef(self.project_id, self.task_id, self.run_id)
 
     @property
     def push_branch(self) -> str:
