@@ -64,6 +64,8 @@ class Run(Base):
     error_message: Mapped[str | None] = mapped_column(Text)
     output: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     state: Mapped[JsonObject] = mapped_column(JSONB, server_default=text("'{}'"))
+    # What only the service writes, shown in the wire's `state` (services/runs/facts.py).
+    facts: Mapped[JsonObject] = mapped_column(JSONB, server_default=text("'{}'"))
     artifacts: Mapped[list[JsonObject]] = mapped_column(JSONB, server_default=text("'[]'"))
     # Beside `state`, which clients write: this one was checked against who started the run. No foreign key: a run
     # whose environment was deleted must not become one that never had any.

@@ -16,6 +16,7 @@ from app.enums import TERMINAL_STATUSES, RunStatus
 from app.errors import StateRefused
 from app.models import Project, Run, Task, User
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.facts import AGENT_STARTED, RECOVERY
 from app.services.runs.lifecycle import RunEnd
 from tests.concurrency.races import race
 from tests.support.clock import MovableClock
@@ -184,7 +185,7 @@ class TestStatuses:
             async with unit_of_work(sessions) as session:
                 assert await run_lifecycle.mark_agent_started(session, claimed.id, owner=OWNER)
             clock.advance(seconds=1)
-        assert (await stored(sessions, claimed)).state[run_lifecycle.AGENT_STARTED] == started_at
+        assert (await stored(sessions, claimed)).state[AGENT_STARTED] == started_at
 
     async def test_older_run_does_not_change_the_tasks_latest_status(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
@@ -222,7 +223,7 @@ class TestLapsedLease:
         assert (row.status, row.latest_run_status, row.lease_owner) == ("queued", "queued", None)
         assert row.dispatch_requested_at == claimed.dispatch_requested_at
         decision = {"decision": "queued again", "reason": "worker lost", "at": clock.now.isoformat()}
-        assert row.state[run_lifecycle.RECOVERY] == decision
+        assert row.state[RECOVERY] == decision
 
     async def test_run_whose_agent_had_started_fails(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
@@ -236,7 +237,7 @@ class TestLapsedLease:
         assert (row.status, row.completed_at) == ("failed", clock.now)
         assert row.error_message
         decision = {"decision": "failed", "reason": "worker lost", "at": clock.now.isoformat()}
-        assert row.state[run_lifecycle.RECOVERY] == decision
+        assert row.state[RECOVERY] == decision
 
     async def test_run_is_given_up_after_the_last_attempt(
         self, sessions: SessionFactory, queued: Run, clock: MovableClock

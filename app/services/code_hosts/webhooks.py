@@ -44,12 +44,12 @@ from app.services.runs.authority import (
     person_of,
     task_as_asked,
 )
+from app.services.runs.facts import CI_FOLLOW_UP, with_fact
 from app.services.tasks.references import GITHUB
 from app.services.usage_gates import UsageGate
 
-__all__ = ["CI_FOLLOW_UP", "MAX_FOLLOW_UPS", "Delivery", "receive_github", "sweep_deliveries"]
+__all__ = ["MAX_FOLLOW_UPS", "Delivery", "receive_github", "sweep_deliveries"]
 
-CI_FOLLOW_UP: Final = "ci_follow_up"
 MAX_FOLLOW_UPS: Final = 3
 # GitHub offers to deliver again for three days.
 _REMEMBERED = timedelta(days=7)
@@ -277,7 +277,6 @@ async def _start(
         "mode": RunMode.BACKGROUND,
         "resume_from_run_id": str(previous_id),
         "pending_user_message": prompt,
-        CI_FOLLOW_UP: told,
     }
     if isinstance(previous.state.get("provider"), str):
         state["provider"] = previous.state["provider"]
@@ -287,6 +286,7 @@ async def _start(
         project_id=task.project_id,
         environment=Environment.CLOUD,
         state=state,
+        facts={CI_FOLLOW_UP: told},
         sandbox_environment_id=authority.environment_id,
         asked_by_id=authority.asker_id,
         asked_task=task_as_asked(previous_id, task.id) if authority.is_personal else None,
@@ -298,7 +298,5 @@ async def _start(
 
 async def _tell(session: AsyncSession, run_id: UUID, told: dict[str, Any]) -> None:
     await session.execute(
-        update(Run)
-        .where(Run.id == run_id)
-        .values(state=Run.state.op("||")({CI_FOLLOW_UP: told}), updated_at=utcnow())
+        update(Run).where(Run.id == run_id).values(facts=with_fact(CI_FOLLOW_UP, told), updated_at=utcnow())
     )

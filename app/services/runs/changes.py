@@ -26,10 +26,10 @@ from app.services.effects import Effects
 from app.services.jobs import announce_change, request_delivery, request_run
 from app.services.output.events import STATE_COLUMNS, announce_state
 from app.services.runs import authority as run_authority
-from app.services.runs import inbox as run_inbox
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.authority import Way, authorize
-from app.services.runs.usage import USAGE, reported_usage
+from app.services.runs.facts import FACTS
+from app.services.runs.usage import reported_usage
 from app.services.tasks.tasks import retrieve_task
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
 from app.services.views.runs import retrieve_run
@@ -37,24 +37,14 @@ from app.services.views.runs import retrieve_run
 __all__ = ["PROTECTED_STATE", "resume_in_cloud", "set_output", "start_run", "update_run"]
 
 # What clients cannot set or remove (contract 6.4): how the run is authorized, and what its worker relies on.
-PROTECTED_STATE = frozenset(
-    {
-        "github_credential_source",
-        "pr_authorship_mode",
-        "sandbox_environment_id",
-        "sandbox_id",
-        "ci_follow_up",
-        USAGE,
-        run_lifecycle.AGENT_STARTED,
-        run_inbox.AGENT_ENDED,
-        run_inbox.WAITING_FOR,
-        run_lifecycle.RECOVERY,
-        run_lifecycle.NOT_STORED,
-        ATTEMPTS,
-        QUEUE_POSITION,
-        "left_out",
-    }
-)
+PROTECTED_STATE = FACTS | {
+    "github_credential_source",
+    "pr_authorship_mode",
+    "sandbox_environment_id",
+    "sandbox_id",
+    ATTEMPTS,
+    QUEUE_POSITION,
+}
 _CHECKED_AGAIN_SECONDS = 10
 _PLAIN_FIELDS = ("branch", "stage", "error_message")
 # How large they are once the statement has written them; other writers wait for its transaction.
@@ -142,7 +132,7 @@ def _changes(body: RunUpdateIn) -> dict[str, Any]:
             literal(added, Run.state.type)
         )
         if (usage := reported_usage(added)) is not None:
-            values["state"] = values["state"].op("||")(usage)
+            values["facts"] = Run.facts.op("||")(usage)
     return values
 
 

@@ -22,7 +22,8 @@ from app.services.access.visibility import Principal, lock_run
 from app.services.jobs import announce_change
 from app.services.runs import authority as run_authority
 from app.services.runs.authority import Way, ask_of
-from app.services.runs.inbox import AGENT_ENDED, OPEN, WAITING_FOR
+from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, without_fact
+from app.services.runs.inbox import OPEN
 
 __all__ = ["MAX_OPEN", "send_command"]
 
@@ -57,8 +58,8 @@ async def send_command(
             another member's private environment.
 
     """
-    waiting_for = Run.state[WAITING_FOR].label("waiting_for")
-    ended = Run.state.has_key(AGENT_ENDED).label("ended")
+    waiting_for = Run.facts[WAITING_FOR].label("waiting_for")
+    ended = Run.facts.has_key(AGENT_ENDED).label("ended")
     columns = (waiting_for, ended, Run.lease_expires_at, *run_authority.HOLDINGS)
     run = await lock_run(session, caller, task_id, run_id, *columns)
     if not _is_live(run):
@@ -74,9 +75,7 @@ async def send_command(
     await _keep(session, caller, run_id, body)
     if _is_awaited(body.method, run.waiting_for):
         await session.execute(
-            update(Run)
-            .where(Run.id == run_id)
-            .values(state=Run.state.op("-")(WAITING_FOR), updated_at=utcnow())
+            update(Run).where(Run.id == run_id).values(facts=without_fact(WAITING_FOR), updated_at=utcnow())
         )
     announce_change(session, redis, run_id)
     is_answer = body.method is CommandMethod.PERMISSION_RESPONSE

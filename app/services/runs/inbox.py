@@ -21,13 +21,12 @@ from app.schemas.runs import ArtifactOut
 from app.services.jobs import request_delivery
 from app.services.notifications import dispatch as notifications
 from app.services.output.events import own_entry
+from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, with_fact, without_fact
 from app.services.runs.holding import held_by
 from app.services.storage_keys import RunRef
 
 __all__ = [
-    "AGENT_ENDED",
     "OPEN",
-    "WAITING_FOR",
     "Attempt",
     "drop_open",
     "end_agent",
@@ -41,10 +40,6 @@ __all__ = [
     "start_waiting",
     "stop_waiting",
 ]
-
-# Keys of a run's state. From the first on no command reaches the agent any more; the second says what it waits for.
-AGENT_ENDED = "agent_ended_at"
-WAITING_FOR = "waiting_for"
 
 OPEN: ColumnElement[bool] = RunCommand.status.in_([CommandStatus.ACCEPTED, CommandStatus.DELIVERED])
 _RECEIPT_COLUMNS = (RunCommand.id, RunCommand.method, RunCommand.rpc_id, RunCommand.reason)
@@ -121,7 +116,7 @@ async def start_waiting(
     await session.execute(
         update(Run)
         .where(Run.id == run_id)
-        .values(state=Run.state.op("||")({WAITING_FOR: waiting_for}), updated_at=utcnow())
+        .values(facts=with_fact(WAITING_FOR, waiting_for), updated_at=utcnow())
     )
     await notifications.request(session, NotificationKind.AWAITING, [run_id])
     request_delivery(session, queue, run_id)
@@ -132,8 +127,8 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
     """Take back that an agent waits for the answer to a request; False when somebody has answered before."""
     taken_back = await session.execute(
         update(Run)
-        .where(*held_by(run_id, owner), Run.state[WAITING_FOR]["request_id"].astext == request_id)
-        .values(state=Run.state.op("-")(WAITING_FOR), updated_at=utcnow())
+        .where(*held_by(run_id, owner), Run.facts[WAITING_FOR]["request_id"].astext == request_id)
+        .values(facts=without_fact(WAITING_FOR), updated_at=utcnow())
         .returning(Run.id)
     )
     return taken_back.one_or_none() is not None
@@ -148,8 +143,8 @@ async def end_agent(
     """
     attempt = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if attempt is Attempt.DONE:
-        ended = Run.state.op("-")(WAITING_FOR).op("||")({AGENT_ENDED: utcnow().isoformat()})
-        await session.execute(update(Run).where(Run.id == run_id).values(state=ended))
+        ended = without_fact(WAITING_FOR).op("||")({AGENT_ENDED: utcnow().isoformat()})
+        await session.execute(update(Run).where(Run.id == run_id).values(facts=ended))
         await drop_open(session, [run_id], reason=reason)
     return attempt
 

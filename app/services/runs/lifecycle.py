@@ -54,17 +54,24 @@ from app.services.runs import credentials as run_credentials
 from app.services.runs import inbox as run_inbox
 from app.services.runs import metrics as run_metrics
 from app.services.runs import queue as run_queue
+from app.services.runs.facts import (
+    AGENT_ENDED,
+    AGENT_STARTED,
+    FACTS,
+    NOT_STORED,
+    RECOVERY,
+    WAITING_FOR,
+    with_fact,
+    without_fact,
+)
 from app.services.runs.holding import held_by
 from app.services.views.queue import is_waiting
 from app.statements import Fields, Prepared
 from app.unicode import storable
 
 __all__ = [
-    "AGENT_STARTED",
     "LEASE",
     "MAX_ATTEMPTS",
-    "NOT_STORED",
-    "RECOVERY",
     "TRANSITIONS",
     "NewRun",
     "RunEnd",
@@ -97,10 +104,6 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.CANCELLED: frozenset(),
 }
 
-# Keys of a run's state that are written here.
-AGENT_STARTED = "agent_started_at"
-RECOVERY = "recovery"
-NOT_STORED = "not_stored"
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
 
 log = structlog.get_logger(__name__)
@@ -118,6 +121,7 @@ class NewRun:
     sandbox_environment_id: UUID | None = None
     asked_by_id: int | None = None
     asked_task: ColumnElement[Any] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +132,7 @@ class RunEnd:
     output: Any = None
     error_message: str | None = None
     artifacts: Sequence[Mapping[str, Any]] = ()
-    # Keys that the run's state gets.
+    # What is shown in the run's state; names of `FACTS` become facts.
     state: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -157,6 +161,7 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
             environment=new.environment,
             branch=new.state.get("pr_base_branch"),
             state=new.state,
+            facts=dict(new.facts),
             artifacts=list(new.artifacts),
             sandbox_environment_id=new.sandbox_environment_id,
             asked_by_id=new.asked_by_id,
@@ -224,7 +229,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         completed_at=None,
         error_message=None,
         attempts=0,
-        state=Run.state.op("-")(AGENT_STARTED).op("-")(RECOVERY).op("-")(NOT_STORED),
+        facts=without_fact(AGENT_STARTED, RECOVERY, NOT_STORED),
     )
 
 
@@ -276,13 +281,15 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
     if end.artifacts:
         values["artifacts"] = Run.artifacts.op("||")(list(end.artifacts))
     if end.state:
-        values["state"] = Run.state.op("||")(storable(dict(end.state)))
+        state = storable(dict(end.state))
+        facts = {name: state.pop(name) for name in FACTS & state.keys()}
+        values |= {"state": Run.state.op("||")(state), "facts": Run.facts.op("||")(facts)}
     if await _transition(
         session, events, end.status, *held_by(run_id, owner), reason="agent ended", **values
     ):
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
-    remains |= {key: values[key] for key in ("artifacts", "state") if key in values}
+    remains |= {key: values[key] for key in ("artifacts", "state", "facts") if key in values}
     # A first try that was committed, but not heard of, has brought them.
     brought = [Run.artifacts.contains([{"id": artifact["id"]}]) for artifact in end.artifacts]
     left = await session.execute(
@@ -303,13 +310,13 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
     what people told this one. The run has waited before and keeps its place.
     """
     # Only its owner notes that; it is asked for before the note goes.
-    had_agent = await session.scalar(select(Run.state.has_key(AGENT_STARTED)).where(Run.id == run_id))
+    had_agent = await session.scalar(select(Run.facts.has_key(AGENT_STARTED)).where(Run.id == run_id))
     returned = await _transition(
         session,
         events,
         RunStatus.QUEUED,
         *held_by(run_id, owner),
-        state=_recovered("queued again", "worker stopped").op("-")(AGENT_STARTED),
+        facts=_recovered("queued again", "worker stopped").op("-")(AGENT_STARTED),
     )
     if returned:
         await run_inbox.requeue(session, [run_id], had_agent=bool(had_agent))
@@ -324,9 +331,9 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     """
     now = utcnow()
     lapsed = (Run.status == RunStatus.IN_PROGRESS, Run.lease_expires_at <= now)
-    untouched = (~Run.state.has_key(AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
+    untouched = (~Run.facts.has_key(AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
     again, given_up = (_recovered(decision, "worker lost") for decision in ("queued again", "failed"))
-    requeued = await _transition(session, events, RunStatus.QUEUED, *lapsed, *untouched, state=again)
+    requeued = await _transition(session, events, RunStatus.QUEUED, *lapsed, *untouched, facts=again)
     if requeued:
         await run_inbox.requeue(session, [row["id"] for row in requeued], had_agent=False)
     failed = await _transition(
@@ -336,7 +343,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
         *lapsed,
         reason="worker lost",
         error_message=_WORKER_LOST,
-        state=given_up,
+        facts=given_up,
     )
     if lost := len(requeued) + len(failed):
         run_metrics.count_lost_leases(session, lost)
@@ -362,16 +369,14 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
         or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
         reason="agent silent",
         error_message=f"The agent of this run was silent for {silence.total_seconds():.0f} seconds.",
-        state=_recovered("failed", "agent silent"),
+        facts=_recovered("failed", "agent silent"),
     )
     return [row["id"] for row in failed]
 
 
 def _recovered(decision: str, reason: str) -> ColumnElement[Any]:
-    """Return the state with what was decided about a run whose worker did not end it, for people to see."""
-    return Run.state.op("||")(
-        {RECOVERY: {"decision": decision, "reason": reason, "at": utcnow().isoformat()}}
-    )
+    """Return the facts with what was decided about a run whose worker did not end it, for people to see."""
+    return with_fact(RECOVERY, {"decision": decision, "reason": reason, "at": utcnow().isoformat()})
 
 
 async def _transition(
@@ -426,7 +431,7 @@ def _moving(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **values:
         values["completed_at"] = func.coalesce(Run.completed_at, now)
     if to is not RunStatus.IN_PROGRESS:
         values |= {"lease_owner": None, "lease_expires_at": None}
-        values["state"] = values.get("state", Run.state).op("-")(run_inbox.WAITING_FOR)
+        values["facts"] = values.get("facts", Run.facts).op("-")(WAITING_FOR)
     moved = (
         update(Run)
         .where(*conditions)
@@ -434,7 +439,7 @@ def _moving(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **values:
         .returning(
             *STATE_COLUMNS,
             Run.project_id,
-            Run.state,
+            Run.facts,
             Run.attempts,
             Run.created_at,
             Run.dispatch_requested_at,
@@ -465,7 +470,7 @@ def _claiming(*conditions: ColumnElement[bool]) -> Prepared:
             lease_expires_at=bindparam("until", type_=Run.lease_expires_at.type),
             attempts=Run.attempts + 1,
             # Another agent's end is not this one's.
-            state=Run.state.op("-")(run_inbox.AGENT_ENDED),
+            facts=without_fact(AGENT_ENDED),
         )
     )
 
@@ -477,6 +482,6 @@ _EXTEND = Prepared(update(Run).where(*_HELD).values(lease_expires_at=bindparam("
 _MARK_STARTED = Prepared(
     update(Run)
     .where(*_HELD)
-    .values(state=bindparam("started", type_=Run.state.type).op("||")(Run.state))
+    .values(facts=bindparam("started", type_=Run.facts.type).op("||")(Run.facts))
     .returning(Run.id)
 )

@@ -34,7 +34,7 @@ from app.services.code_hosts.credentials import CodeHost, HostAccess, clone_url,
 from app.services.code_hosts.pushed_branches import Pushed, branch_to_resume
 from app.services.resume_chain import resumes
 from app.services.runs.authority import as_asked, person_of
-from app.services.runs.lifecycle import NOT_STORED
+from app.services.runs.facts import LEFT_OUT, NOT_STORED
 from app.services.runs.options import token_budget
 from app.services.runs.usage import spent_by_others
 from app.services.storage_keys import RunRef
@@ -47,7 +47,6 @@ __all__ = ["UNEXPECTED", "Ending", "Orders", "ending_of", "read_orders"]
 
 _SHORT_ID_LENGTH = 8
 _LONGEST_WISH = 1000
-_LEFT_OUT = "left_out"
 _LEFT_OUT_CHARACTERS = 2000
 _NAMED_FILES = 10
 UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."
@@ -237,7 +236,7 @@ _ORDERS = Prepared(
         Run.task_id,
         Run.project_id,
         Run.branch,
-        Run.state,
+        Run.state.op("||")(Run.facts).label("state"),
         Run.artifacts,
         as_asked(Task.title),
         as_asked(Task.description),
@@ -343,7 +342,7 @@ def ending_of(
 
 def _left_out(result: RunResult) -> dict[str, str]:
     """Return what the state says of work that could not be kept, or is not in the patch."""
-    return {_LEFT_OUT: result.left_out[:_LEFT_OUT_CHARACTERS]} if result.left_out else {}
+    return {LEFT_OUT: result.left_out[:_LEFT_OUT_CHARACTERS]} if result.left_out else {}
 
 
 def _least(*limits: int | None) -> int | None:
