@@ -28,7 +28,7 @@ from app.services.effects import Effects
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.output.stream import find_last_words
 from app.services.rate_limits import Budgets
-from app.services.tasks.list_memory import ListMemory
+from app.services.tasks.pages import KnownLists
 from app.services.usage_gates import open_gates
 
 __all__ = ["ProcessContext", "open_process"]
@@ -51,7 +51,7 @@ class ProcessContext(Effects):
     # What this process remembers for a moment.
     callers: CallerCache[Principal] = field(default_factory=CallerCache)
     budgets: Budgets = field(default_factory=Budgets)
-    lists: ListMemory = field(default_factory=ListMemory)
+    lists: KnownLists = field(default_factory=KnownLists)
 
 
 @asynccontextmanager
