@@ -27,8 +27,8 @@ from app.enums import RunStatus
 from app.models import Project, PushCooldown, Run, Task, User
 from app.outages import is_outage, is_value_refused
 from app.runtime import ProcessContext
+from app.services.retries import until_database_answers
 from app.services.runs import lifecycle as run_lifecycle
-from app.worker.retries import until_database_answers
 from app.worker.run.lease import Lease
 from tests.support.assertions import assert_error, assert_invalid
 from tests.support.callers import Caller

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import release
 from app.enums import Scope
 from app.errors import AppError, AuthenticationError, NotAuthenticated
+from app.ids import MAX_BIGINT
 from app.runtime import ProcessContext
 from app.services.access import visibility as access
 from app.services.access.visibility import Principal
@@ -44,7 +45,6 @@ UNAUTHENTICATED_STATUS_IN_PROJECT = 403
 
 _MAX_SECRET_LENGTH = 512
 _MAX_TOKEN_LENGTH = 4096
-_MAX_BIGINT = 2**63 - 1
 _PROJECT_ID = re.compile(r"[0-9]{1,19}")
 _NO_PROJECT = 0
 
@@ -89,7 +89,7 @@ def _project_of(request: Request) -> int | str:
         return access.CURRENT_PROJECT
     # What is no id of a project names none: the same 404 as an unknown one.
     number = int(text) if _PROJECT_ID.fullmatch(text) else _NO_PROJECT
-    return number if number <= _MAX_BIGINT else _NO_PROJECT
+    return number if number <= MAX_BIGINT else _NO_PROJECT
 
 
 async def _credential(request: Request) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from app.db import (
 from app.models import Project, Run, RunLogState, User
 from app.services.output import log_writer as run_log_writer
 from app.services.output.log_writer import MAX_LOG_BYTES, _within_limit, append_lines, encode_entries
+from app.services.retries import LOG_TURN
 from app.services.storage_keys import RunRef
 from app.worker.run.log_recorder import open_log
 from app.worker.run.store_retry import StorePatience
@@ -183,7 +185,7 @@ async def test_turn_that_could_not_be_given_back_keeps_nobody_out_for_longer_tha
     clock: MovableClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run_log_writer, "_GIVE_BACK_DELAYS_SECONDS", ())
+    monkeypatch.setattr(run_log_writer, "LOG_TURN", replace(LOG_TURN, delays=()))
     async with (
         database_in_between(settings) as (cut_off, between),
         HookedStore(settings, between.refuse) as hooked,

@@ -15,10 +15,10 @@ from app.config import Settings
 from app.db import DatabaseUnavailable, create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run
+from app.services import retries
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.recovery import recover_runs
 from app.services.storage_keys import log_key
-from app.worker import retries
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run import store_retry as store_patience
 from tests.fixtures.worker import Repositories, Workshop
@@ -138,7 +138,7 @@ async def test_run_whose_worker_cannot_note_the_start_of_the_agent_is_left_to_th
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(retries, "_DELAYS_SECONDS", ())
+    monkeypatch.setattr(retries, "DATABASE", replace(retries.DATABASE, delays=()))
     monkeypatch.setattr(store_patience, "_BRIEFLY_SECONDS", 0)
     run = await workshop.queued_run(WORK, repository="acme/app")
     async with interruptible(settings.database_url) as between:

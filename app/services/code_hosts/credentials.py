@@ -7,7 +7,7 @@
 Secrets are decrypted when they are used, by the worker, and held by nothing that is printed.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ from app.enums import PrAuthorshipMode
 from app.models import Integration, Run, RunCredential, Task, UserIntegration
 from app.security import Cipher, DecryptionError
 from app.services.access.visibility import active_member
-from app.services.code_hosts.retry import PAUSES_SECONDS, HostPatience
+from app.services.retries import CODE_HOST, RetryBudget
 from app.services.runs.authority import as_asked, person_of
 from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.tasks.references import GITHUB
@@ -169,10 +169,9 @@ def clone_url(base_url: str, repository: str) -> str:
 class CodeHosts:
     """The code hosts of a worker process: decrypts, and keeps installation tokens until shortly before their end."""
 
-    def __init__(self, github: GitHub, cipher: Cipher, *, pauses: Sequence[float] = PAUSES_SECONDS) -> None:
+    def __init__(self, github: GitHub, cipher: Cipher) -> None:
         self.github = github
         self._cipher = cipher
-        self._pauses = pauses
         self._kept: dict[tuple[str, str, str], tuple[str, datetime]] = {}
 
     def access(self, host: CodeHost, is_member_still: Callable[[], Awaitable[bool]]) -> "HostAccess":
@@ -197,7 +196,7 @@ class CodeHosts:
             return token
         private_key = self.decrypt(app.encrypted_private_key)
         try:
-            fresh = await HostPatience(self._pauses).ask(
+            fresh = await RetryBudget(CODE_HOST).call(
                 lambda: self.github.create_installation_token(
                     api_url,
                     app_id=app.app_id,

@@ -19,12 +19,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.clients.object_store import LOG_TAGS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from app.clock import utcnow
-from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.db import SessionFactory, unit_of_work
 from app.errors import Unavailable
 from app.ids import new_hex_id
 from app.models import Run, RunLogState, Task
 from app.services.access.visibility import VISIBLE_RUN, Principal, require_run, visibility
 from app.services.output.event_ids import LogEvent, NewEvents, carries_ids, note_ids, select_new
+from app.services.retries import LOG_TURN, RetryBudget
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
@@ -49,8 +50,6 @@ _TURN = timedelta(seconds=15)
 _SLOWEST_COPY = 8 * 1024 * 1024  # bytes a second
 _MARGIN_SECONDS = 5
 _WAIT_SECONDS = 20
-# Between tries to give a turn back. While it lasts nobody else can have taken it.
-_GIVE_BACK_DELAYS_SECONDS = (0.1, 0.3, 1, 2, 4)
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.1
 
@@ -310,15 +309,7 @@ async def _give_back(sessions: SessionFactory, ref: RunRef, turn: _Turn, writer:
                 await note_ids(session, ref.run_id, turn.event_ids)
             return is_given
 
-    for delay in _GIVE_BACK_DELAYS_SECONDS:
-        try:
-            is_given = await give_back()
-            break
-        except DatabaseUnavailable as error:
-            log.warning("run_log.turn_not_given_back", retry_in_seconds=delay, error=repr(error))
-            await asyncio.sleep(delay)
-    else:
-        is_given = await give_back()
+    is_given = await RetryBudget(LOG_TURN).call(give_back)
     if not is_given and asyncio.get_running_loop().time() >= turn.ends_at:
         # It lapsed, and others went on from what counted before.
         raise Unavailable("The log of this run is busy. Please try again in a moment.")

@@ -15,7 +15,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
-from sqlalchemy import Row, and_, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,12 +23,12 @@ from app.clock import utcnow
 from app.db import release
 from app.errors import NotFound, RunTokenInvalid
 from app.ids import new_hex_id
-from app.models import Membership, Run, SigningKey, Task, User
-from app.models.tasks import EVERYONE
+from app.models import Run, SigningKey, Task
 from app.schemas.runs import ConnectionTokenOut
 from app.security import Cipher
-from app.services.access.visibility import CURRENT_PROJECT, Principal, require_run
+from app.services.access.visibility import CURRENT_PROJECT, VISIBLE_RUN, Principal, active_member, require_run
 from app.services.storage_keys import RunRef
+from app.statements import Prepared
 
 __all__ = ["ALGORITHM", "AUDIENCE", "authenticate_run", "issue_token"]
 
@@ -95,24 +95,17 @@ async def authenticate_run(
     named = claims["team_id"] if project == CURRENT_PROJECT else project
     if (claims["run_id"], claims["task_id"], claims["team_id"]) != (str(run_id), str(task_id), named):
         raise NotFound
-    user_id = claims["user_id"]
-    statement = (
-        select(Run.id)
-        .join(Task, Task.id == Run.task_id)
-        .join(Membership, and_(Membership.project_id == Task.project_id, Membership.user_id == user_id))
-        .join(User, User.id == Membership.user_id)
-        .where(
-            Run.id == run_id,
-            Run.task_id == task_id,
-            Task.project_id == named,
-            Task.audience.in_((EVERYONE, user_id)),
-            ~Task.deleted,
-            User.is_active,
-        )
-    )
-    if await session.scalar(statement) is None:
+    seen = {"visible_project_id": named, "visible_user_id": claims["user_id"]}
+    if await _VISIBLE_TO_MEMBER.first(session, {"run_id": run_id, "task_id": task_id, **seen}) is None:
         raise NotFound
     return RunRef(claims["team_id"], task_id, run_id)
+
+
+_VISIBLE_TO_MEMBER = Prepared(
+    select(Run.id)
+    .join(Task, Task.id == Run.task_id)
+    .where(VISIBLE_RUN, active_member(bindparam("visible_user_id"), bindparam("visible_project_id")))
+)
 
 
 async def _read_claims(session: AsyncSession, token: str, secrets: Sequence[SecretStr]) -> dict[str, Any]:

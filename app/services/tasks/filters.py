@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from app.ids import MAX_BIGINT
 from app.models import Run, Task, TaskCount
 from app.models.tasks import EVERYONE, REPOSITORY_NAME, REPOSITORY_OWNER
 from app.schemas.tasks import Archived, TaskListQuery
@@ -45,7 +46,6 @@ __all__ = [
     "task_filter",
 ]
 
-_MAX_BIGINT = 2**63 - 1
 # There are more shapes than anybody asks for.
 _SHAPES_KEPT = 512
 
@@ -77,7 +77,7 @@ def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
         # Stored in lower case, with exactly one slash.
         given["repository" if "/" in query.repository else "repository_name"] = query.repository.lower()
     for name, value in given.items():
-        if isinstance(value, int) and abs(value) > _MAX_BIGINT:
+        if isinstance(value, int) and abs(value) > MAX_BIGINT:
             # A number that no user can have.
             shape.append("nothing")
         elif value is not None:

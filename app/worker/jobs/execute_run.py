@@ -27,12 +27,12 @@ from app.services.code_hosts.pull_requests import Outcome, open_pull_request
 from app.services.code_hosts.pushed_branches import record_push
 from app.services.jobs import ask_for_next, request_delivery, request_run, withdraw_run
 from app.services.output.events import own_entry
+from app.services.retries import until_database_answers
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.facts import USAGE
 from app.services.runs.lifecycle import RunEnd
 from app.shielded import shielded
 from app.worker.context import WorkerContext, worker_context
-from app.worker.retries import until_database_answers
 from app.worker.run.files import (
     AttachmentUnavailable,
     Exchange,

@@ -1,6 +1,5 @@
 """The files of a run on the worker's side: attachments from the store to a folder, artifacts from a folder to it."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from app.schemas.staged_artifacts import MAX_BYTES
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.artifacts.rules import guess_content_type, tags
 from app.services.artifacts.uploads import tag_objects
+from app.services.retries import ATTACHMENT, RetryBudget
 from app.services.storage_keys import RunRef, safe_name
 from app.worker.run.store_retry import StorePatience
 
@@ -32,7 +32,6 @@ __all__ = [
     "store_artifacts",
 ]
 
-_PAUSES_SECONDS = (1, 2, 4, 8)
 _SOURCE = "agent"
 _PATCH_NAME = "changes.patch"
 
@@ -98,14 +97,8 @@ async def fetch_attachments(
 
 
 async def _fetch_patiently(store: ObjectStore, artifact: ArtifactOut, inbox: Path) -> Attachment:
-    for pause in _PAUSES_SECONDS:
-        try:
-            return await _fetch(store, artifact, inbox)
-        except ObjectStoreUnavailable as error:
-            log.warning("attachment.not_fetched", retry_in_seconds=pause, error=repr(error))
-            await asyncio.sleep(pause)
     try:
-        return await _fetch(store, artifact, inbox)
+        return await RetryBudget(ATTACHMENT).call(partial(_fetch, store, artifact, inbox))
     except ObjectStoreUnavailable as error:
         raise AttachmentUnavailable(
             f"The attached file {artifact['name']} cannot be read: the object store does not answer. "
