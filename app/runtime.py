@@ -23,7 +23,7 @@ from app.db import create_engine, create_session_factory
 from app.enums import Platform
 from app.security import Cipher
 from app.services.access.cache import CallerCache
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 from app.services.effects import Effects
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.output.stream import find_last_words

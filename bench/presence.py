@@ -26,7 +26,7 @@ from app.ids import new_hex_id, new_id
 from app.main import create_app
 from app.models import PushToken, Task
 from app.runtime import ProcessContext, open_process
-from app.services.access import visibility as access
+from app.services.access.authenticate import authenticate
 from app.services.accounts import accounts, api_keys
 from app.services.notifications import presence
 from app.services.notifications.devices import hash_token
@@ -68,7 +68,7 @@ async def _measure(process: ProcessContext) -> dict[str, float]:
         session.add(task)
         session.add_all(devices)
         await session.flush()
-        caller = await access.authenticate(session, key.value, place="", project=project.id)
+        caller = await authenticate(session, key.value, place="", project=project.id)
     ids = [device.id for device in devices]
 
     async def service(number: int) -> None:

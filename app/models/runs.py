@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.enums import Environment, RunStatus
 from app.models.base import Base, JsonObject, one_of
 
-__all__ = ["Run"]
+__all__ = ["Run", "RunCredential"]
 
 
 class Run(Base):
@@ -85,3 +85,16 @@ class Run(Base):
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_expires_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class RunCredential(Base):
+    """The token of one run, from the request to the run's end; services/runs/credentials.py writes and forgets it."""
+
+    __tablename__ = "run_credentials"
+    # What the sweep looks for.
+    __table_args__ = (Index(None, "created_at"),)
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    # Encrypted by `security.Cipher`.
+    encrypted_token: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]

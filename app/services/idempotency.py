@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.errors import IdempotencyConflict
 from app.models import IdempotencyKey
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 
 __all__ = ["LIFETIME", "KeptAnswer", "claim_key", "find_answer", "keep_answer", "sweep_keys"]
 

@@ -19,7 +19,8 @@ from app.schemas.sandbox_environments import (
     SandboxEnvironmentUpdateIn,
 )
 from app.security import Cipher
-from app.services.access.visibility import Principal, visible_environment
+from app.services.access.principal import Principal
+from app.services.access.visibility import visible_environment
 from app.services.views.users import CREATOR_COLUMNS, user_basic
 
 __all__ = [

@@ -17,7 +17,8 @@ from app.errors import AppError, AuthenticationError, NotAuthenticated
 from app.ids import MAX_BIGINT
 from app.runtime import ProcessContext
 from app.services.access import visibility as access
-from app.services.access.visibility import Principal
+from app.services.access.authenticate import authenticate
+from app.services.access.principal import CURRENT_PROJECT, Principal, require_project, require_scope
 from app.services.runs import tokens as connection_tokens
 from app.services.storage_keys import RunRef
 from app.web.body import read_json
@@ -61,8 +62,8 @@ class ScopeGate:
         """Authenticate, check project, scope and budget; return the caller."""
         principal = await self._authenticate(request, session, process)
         if self.in_project:
-            access.require_project(principal)
-        access.require_scope(principal, self.scope)
+            require_project(principal)
+        require_scope(principal, self.scope)
         if self.is_throttled:
             await throttle(request, process, principal, in_project=self.in_project)
         request.state.principal = principal
@@ -74,9 +75,7 @@ class ScopeGate:
         project = _project_of(request) if self.in_project else None
         try:
             secret, place = await _credential(request)
-            return await access.authenticate(
-                session, secret, place=place, project=project, cache=process.callers
-            )
+            return await authenticate(session, secret, place=place, project=project, cache=process.callers)
         except AuthenticationError as error:
             if self.in_project:
                 error.status = UNAUTHENTICATED_STATUS_IN_PROJECT
@@ -85,8 +84,8 @@ class ScopeGate:
 
 def _project_of(request: Request) -> int | str:
     text = request.path_params["project_id"]
-    if text == access.CURRENT_PROJECT:
-        return access.CURRENT_PROJECT
+    if text == CURRENT_PROJECT:
+        return CURRENT_PROJECT
     # What is no id of a project names none: the same 404 as an unknown one.
     number = int(text) if _PROJECT_ID.fullmatch(text) else _NO_PROJECT
     return number if number <= MAX_BIGINT else _NO_PROJECT

@@ -23,7 +23,7 @@ from app.db import (
     unit_of_work,
 )
 from app.models import Project, Run, RunLogState, User
-from app.services.output import log_writer as run_log_writer
+from app.services.output import turns
 from app.services.output.log_writer import MAX_LOG_BYTES, _within_limit, append_lines, encode_entries
 from app.services.retries import LOG_TURN
 from app.services.storage_keys import RunRef
@@ -185,7 +185,7 @@ async def test_turn_that_could_not_be_given_back_keeps_nobody_out_for_longer_tha
     clock: MovableClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run_log_writer, "LOG_TURN", replace(LOG_TURN, delays=()))
+    monkeypatch.setattr(turns, "LOG_TURN", replace(LOG_TURN, delays=()))
     async with (
         database_in_between(settings) as (cut_off, between),
         HookedStore(settings, between.refuse) as hooked,
@@ -196,7 +196,7 @@ async def test_turn_that_could_not_be_given_back_keeps_nobody_out_for_longer_tha
     async with sessions() as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until is not None
-    assert until - clock.now < timedelta(seconds=run_log_writer._WAIT_SECONDS)
+    assert until - clock.now < timedelta(seconds=turns._WAIT_SECONDS)
     clock.now = until
     # The caller was refused, and sends its line again.
     await append_lines(sessions, store, ref, lines(1))
@@ -209,7 +209,7 @@ async def test_turn_at_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_i
     await append_lines(sessions, store, ref, lines(1))
     async with unit_of_work(sessions) as session:
         await session.execute(update(RunLogState).values(size=MAX_LOG_BYTES))
-    async with run_log_writer._turn(sessions, ref, None), sessions() as session:
+    async with turns.take_turn(sessions, ref, None), sessions() as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until == clock.now + timedelta(seconds=15 + 25)
 

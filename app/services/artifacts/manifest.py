@@ -26,7 +26,8 @@ from app.models import Run, Task
 from app.schemas.run_artifacts import ContentEncoding, InlineIn, InlineItem, SignedUrlOut
 from app.schemas.runs import ArtifactOut
 from app.schemas.staged_artifacts import FinalizeIn, FinalizeItem, PreparedOut, PrepareIn
-from app.services.access.visibility import Principal, visible_task
+from app.services.access.principal import Principal
+from app.services.access.visibility import visible_task
 from app.services.artifacts import uploads as artifact_uploads
 from app.services.artifacts.rules import (
     DOWNLOAD_LIFETIME,

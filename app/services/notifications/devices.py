@@ -15,7 +15,7 @@ from app.errors import InvalidInput, NotFound, PermissionDenied
 from app.ids import new_id
 from app.models import Presence, PushToken, User
 from app.schemas.push_tokens import DeviceOut, PushTokenIn
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 
 __all__ = [
     "MAX_DEVICES",

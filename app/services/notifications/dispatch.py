@@ -32,7 +32,8 @@ from app.models import (
 )
 from app.outages import is_outage
 from app.schemas.notifications import NotificationOut, WatchedBy
-from app.services.access.visibility import Principal, require_task
+from app.services.access.principal import Principal
+from app.services.access.visibility import require_task
 from app.services.notifications import presence
 from app.services.notifications.presence import Watching
 

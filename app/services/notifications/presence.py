@@ -18,7 +18,8 @@ from app.clock import utcnow
 from app.errors import InvalidInput, NotFound
 from app.models import Presence, PushToken, Task
 from app.schemas.presence import PresenceLeaveIn, PresenceLeaveQuery
-from app.services.access.visibility import VISIBLE_TASK, Principal, visibility, visible_task
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
 from app.statements import Prepared
 
 __all__ = ["TIME_TO_LIVE", "Watching", "beat", "leave", "leaving_device", "sweep_expired", "watching"]

@@ -20,7 +20,8 @@ from app.db import release, unit_of_work
 from app.models import Run, RunLogState
 from app.schemas.run_logs import LogQuery, parse_timestamp
 from app.schemas.runs import RelayIn, RelayOut, RunOut
-from app.services.access.visibility import Principal, require_run
+from app.services.access.principal import Principal
+from app.services.access.visibility import require_run
 from app.services.effects import Effects
 from app.services.output.event_ids import carries_ids
 from app.services.output.events import own_entry, tell_entries, tell_gap

@@ -26,7 +26,8 @@ from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES
 from app.errors import NotFound
 from app.models import Run, Task
-from app.services.access.visibility import Principal, visible_task
+from app.services.access.principal import Principal
+from app.services.access.visibility import visible_task
 from app.services.notifications import presence
 from app.services.notifications.stream_presence import StreamPresence, Watcher
 from app.services.output.events import STATE_COLUMNS, state_event

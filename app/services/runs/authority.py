@@ -44,13 +44,8 @@ from app.errors import InvalidInput, RunRefused, StateRefused
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
 from app.schemas.runs import RunIn
 from app.services import usage_gates
-from app.services.access.visibility import (
-    Principal,
-    active_member,
-    require_run,
-    require_task,
-    usable_environment,
-)
+from app.services.access.principal import Principal
+from app.services.access.visibility import active_member, require_run, require_task, usable_environment
 from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE, LINKED_ACCOUNT
 from app.services.tasks.references import GITHUB
 from app.services.usage_gates import UsageGate

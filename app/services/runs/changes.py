@@ -21,7 +21,8 @@ from app.fair_slots import QueueFull
 from app.models import Run, Task
 from app.schemas.runs import RunOut, RunUpdateIn, StartIn
 from app.schemas.tasks import TaskOut
-from app.services.access.visibility import Principal, lock_run, require_run
+from app.services.access.principal import Principal
+from app.services.access.visibility import lock_run, require_run
 from app.services.effects import Effects
 from app.services.jobs import announce_change, request_delivery, request_run
 from app.services.output.events import STATE_COLUMNS, announce_state

@@ -18,7 +18,8 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunCommand
 from app.schemas.run_commands import CommandIn, CommandOut, RpcError
-from app.services.access.visibility import Principal, lock_run
+from app.services.access.principal import Principal
+from app.services.access.visibility import lock_run
 from app.services.jobs import announce_change
 from app.services.runs import authority as run_authority
 from app.services.runs.authority import Way, ask_of

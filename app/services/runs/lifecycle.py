@@ -1,4 +1,4 @@
-"""The only writer of a run's status, lease and `completed_at`.
+"""The life of a run: every change of its status, its lease and `completed_at`, and who wins each race.
 
 Every change is one conditional UPDATE, so a race is decided by the database and both sides learn who won:
 
@@ -22,13 +22,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Interval,
-    RowMapping,
-    Select,
     and_,
     bindparam,
     false,
@@ -44,13 +41,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, Environment, NotificationKind, RunStatus
+from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunLogState, Task
-from app.services.notifications import dispatch as notifications
-from app.services.output.events import STATE_COLUMNS, announce_entries, announce_state
-from app.services.runs import credentials as run_credentials
+from app.services.output.events import STATE_COLUMNS, announce_state
 from app.services.runs import inbox as run_inbox
 from app.services.runs import metrics as run_metrics
 from app.services.runs import queue as run_queue
@@ -60,11 +55,11 @@ from app.services.runs.facts import (
     FACTS,
     NOT_STORED,
     RECOVERY,
-    WAITING_FOR,
     with_fact,
     without_fact,
 )
 from app.services.runs.holding import held_by
+from app.services.runs.transitions import TRANSITIONS, move, moving, publish_status, transition
 from app.services.views.queue import is_waiting
 from app.statements import Fields, Prepared
 from app.unicode import storable
@@ -72,7 +67,6 @@ from app.unicode import storable
 __all__ = [
     "LEASE",
     "MAX_ATTEMPTS",
-    "TRANSITIONS",
     "NewRun",
     "RunEnd",
     "claim",
@@ -93,20 +87,7 @@ LEASE = timedelta(seconds=60)
 # Claims before a run that never reaches its agent is given up.
 MAX_ATTEMPTS = 3
 
-# From each status to those that may follow. Clients that run agents themselves may set any status while the run is
-# not over (contract 13.2); nothing follows a terminal one, unless the run is reopened (`reopen`).
-TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
-    RunStatus.NOT_STARTED: frozenset(RunStatus) - {RunStatus.NOT_STARTED},
-    RunStatus.QUEUED: frozenset(RunStatus) - {RunStatus.QUEUED},
-    RunStatus.IN_PROGRESS: frozenset(RunStatus) - {RunStatus.IN_PROGRESS},
-    RunStatus.COMPLETED: frozenset(),
-    RunStatus.FAILED: frozenset(),
-    RunStatus.CANCELLED: frozenset(),
-}
-
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +171,7 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
         StateRefused: the run is over, with another status.
 
     """
-    if await _transition(session, events, status, Run.id == run_id, reason="client"):
+    if await transition(session, events, status, Run.id == run_id, reason="client"):
         return True
     current = await session.scalar(select(Run.status).where(Run.id == run_id))
     if current != status:
@@ -203,9 +184,7 @@ async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEven
 
     Asked for again, it keeps its place among those that wait.
     """
-    await _transition(
-        session, events, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED
-    )
+    await transition(session, events, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED)
     now = utcnow()
     await session.execute(
         update(Run)
@@ -219,7 +198,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
 
     It has not ended any more: its next end stamps it, and tells people, as if it were the first.
     """
-    await _move(
+    await move(
         session,
         events,
         RunStatus.QUEUED,
@@ -249,7 +228,7 @@ async def claim(
     else:
         claimed = await _CLAIM.first(session, values)
     if claimed is not None:
-        _tell(session, events, [claimed])
+        publish_status(session, events, [claimed])
         run_metrics.count_started(session, claimed)
     return claimed
 
@@ -284,9 +263,7 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
         state = storable(dict(end.state))
         facts = {name: state.pop(name) for name in FACTS & state.keys()}
         values |= {"state": Run.state.op("||")(state), "facts": Run.facts.op("||")(facts)}
-    if await _transition(
-        session, events, end.status, *held_by(run_id, owner), reason="agent ended", **values
-    ):
+    if await transition(session, events, end.status, *held_by(run_id, owner), reason="agent ended", **values):
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
     remains |= {key: values[key] for key in ("artifacts", "state", "facts") if key in values}
@@ -311,7 +288,7 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
     """
     # Only its owner notes that; it is asked for before the note goes.
     had_agent = await session.scalar(select(Run.facts.has_key(AGENT_STARTED)).where(Run.id == run_id))
-    returned = await _transition(
+    returned = await transition(
         session,
         events,
         RunStatus.QUEUED,
@@ -333,10 +310,10 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     lapsed = (Run.status == RunStatus.IN_PROGRESS, Run.lease_expires_at <= now)
     untouched = (~Run.facts.has_key(AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
     again, given_up = (_recovered(decision, "worker lost") for decision in ("queued again", "failed"))
-    requeued = await _transition(session, events, RunStatus.QUEUED, *lapsed, *untouched, facts=again)
+    requeued = await transition(session, events, RunStatus.QUEUED, *lapsed, *untouched, facts=again)
     if requeued:
         await run_inbox.requeue(session, [row["id"] for row in requeued], had_agent=False)
-    failed = await _transition(
+    failed = await transition(
         session,
         events,
         RunStatus.FAILED,
@@ -359,7 +336,7 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
         select(RunLogState.heard_at).where(RunLogState.run_id == Run.id).correlate(Run).scalar_subquery()
     )
     since = utcnow() - silence
-    failed = await _transition(
+    failed = await transition(
         session,
         events,
         RunStatus.FAILED,
@@ -379,88 +356,11 @@ def _recovered(decision: str, reason: str) -> ColumnElement[Any]:
     return with_fact(RECOVERY, {"decision": decision, "reason": reason, "at": utcnow().isoformat()})
 
 
-async def _transition(
-    session: AsyncSession,
-    events: RunEvents,
-    to: RunStatus,
-    *conditions: ColumnElement[bool],
-    reason: str = "",
-    **values: Any,
-) -> Sequence[RowMapping]:
-    """Move the runs that satisfy `conditions` to a status they may go to; return those that moved.
-
-    `reason` is that of an end, for the metrics.
-    """
-    sources = [status for status in RunStatus if to in TRANSITIONS[status]]
-    return await _move(session, events, to, Run.status.in_(sources), *conditions, reason=reason, **values)
-
-
-async def _move(
-    session: AsyncSession,
-    events: RunEvents,
-    to: RunStatus,
-    *conditions: ColumnElement[bool],
-    reason: str = "",
-    **values: Any,
-) -> Sequence[RowMapping]:
-    rows = list((await session.execute(_moving(to, *conditions, now=utcnow(), **values))).mappings())
-    ids = [row["id"] for row in rows]
-    is_end = rows and to in TERMINAL_STATUSES
-    if is_end:
-        # Told before the end, behind which nobody listens any more.
-        dropped = await run_inbox.drop_open(session, ids, reason=f"The run is {to.value}.")
-        announce_entries(session, events, dropped)
-    _tell(session, events, rows)
-    if is_end:
-        run_metrics.count_ended(session, rows, reason)
-        await run_credentials.forget_tokens(session, ids)
-        await notifications.request(session, NotificationKind(to.value), ids)
-    return rows
-
-
-def _tell(session: AsyncSession, events: RunEvents, rows: Sequence[Fields | RowMapping]) -> None:
-    for row in rows:
-        log.info("run.status_changed", run_id=str(row["id"]), status=str(row["status"]))
-        announce_state(session, events, row)
-
-
-def _moving(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **values: Any) -> Select[Any]:
-    """Return the statement that moves runs, and returns those that moved."""
-    values |= {"status": to, "updated_at": now}
-    if to in TERMINAL_STATUSES:
-        values["completed_at"] = func.coalesce(Run.completed_at, now)
-    if to is not RunStatus.IN_PROGRESS:
-        values |= {"lease_owner": None, "lease_expires_at": None}
-        values["facts"] = values.get("facts", Run.facts).op("-")(WAITING_FOR)
-    moved = (
-        update(Run)
-        .where(*conditions)
-        .values(values)
-        .returning(
-            *STATE_COLUMNS,
-            Run.project_id,
-            Run.facts,
-            Run.attempts,
-            Run.created_at,
-            Run.dispatch_requested_at,
-        )
-        .cte("moved")
-    )
-    mirrored = (
-        update(Task)
-        .where(Task.id == moved.c.task_id, Task.latest_run_id == moved.c.id)
-        .values(latest_run_status=moved.c.status)
-        .returning(Task.id)
-        .cte("mirrored")
-    )
-    return select(moved).add_cte(mirrored)
-
-
 def _claiming(*conditions: ColumnElement[bool]) -> Prepared:
     # A run that waits is queued, from where this is a step that it may take.
     assert RunStatus.IN_PROGRESS in TRANSITIONS[RunStatus.QUEUED]
     return Prepared(
-        _moving(
+        moving(
             RunStatus.IN_PROGRESS,
             Run.id == run_queue.longest_waiting(bindparam("asked_for", type_=Run.id.type)),
             is_waiting(),

@@ -16,7 +16,8 @@ from app.models import Run, Task
 from app.schemas.fields import parse_uuid
 from app.schemas.runs import RunCreateIn, RunIn, RunOut
 from app.schemas.tasks import TaskOut
-from app.services.access.visibility import Principal, lock_task, require_task
+from app.services.access.principal import Principal
+from app.services.access.visibility import lock_task, require_task
 from app.services.artifacts.staged import keep_artifacts, take_artifacts
 from app.services.effects import Effects
 from app.services.jobs import request_run

@@ -26,7 +26,8 @@ from app.ids import new_hex_id
 from app.models import Run, SigningKey, Task
 from app.schemas.runs import ConnectionTokenOut
 from app.security import Cipher
-from app.services.access.visibility import CURRENT_PROJECT, VISIBLE_RUN, Principal, active_member, require_run
+from app.services.access.principal import CURRENT_PROJECT, Principal
+from app.services.access.visibility import VISIBLE_RUN, active_member, require_run
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 

@@ -31,7 +31,8 @@ from app.ids import MAX_BIGINT
 from app.models import Run, Task, TaskCount
 from app.models.tasks import EVERYONE, REPOSITORY_NAME, REPOSITORY_OWNER
 from app.schemas.tasks import Archived, TaskListQuery
-from app.services.access.visibility import VISIBLE_TASK, Principal, visibility
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_TASK, visibility
 from app.services.tasks.counts import tasks_counted, version
 from app.services.tasks.text import escape_like, searched_number
 from app.services.views.tasks import select_tasks, tasks_within_page

@@ -8,7 +8,7 @@ from app.errors import InvalidInput
 from app.ids import MAX_BIGINT
 from app.models import Integration, SignalReport, UserIntegration
 from app.schemas.tasks import TaskIn
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 from app.statements import Fields, Prepared
 
 __all__ = ["GITHUB", "default_github_integration", "require_references", "require_team_integration"]

@@ -30,7 +30,8 @@ from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import Run, SignalReportTask, Task, TaskCounter
 from app.schemas.tasks import SummaryOut, TaskIn, TaskListQuery, TaskOut
-from app.services.access.visibility import VISIBLE_TASK, Principal, require_task, visibility
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
 from app.services.tasks.filters import first_page_statement, is_dense, task_filter
 from app.services.tasks.pages import KnownLists, find_page
 from app.services.tasks.references import (

@@ -11,7 +11,8 @@ from app.clients.object_store import ObjectStore
 from app.errors import NotFound
 from app.models import Run, Task
 from app.schemas.runs import RunOut
-from app.services.access.visibility import VISIBLE_RUN, Principal, visibility
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_RUN, visibility
 from app.services.storage_keys import log_key
 from app.services.views.pages import json_bytes, text_bytes, within_page
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION, position

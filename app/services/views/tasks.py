@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 from app.clients.object_store import ObjectStore
 from app.models import Run, Task, User
 from app.schemas.tasks import TaskOut
-from app.services.access.visibility import ProjectRef
+from app.services.access.principal import ProjectRef
 from app.services.views.pages import json_bytes, text_bytes, within_page
 from app.services.views.queue import QUEUE_POSITION, position
 from app.services.views.runs import SHOWN_COLUMNS, run_bytes, run_out
