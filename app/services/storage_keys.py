@@ -45,11 +45,11 @@ def safe_name(name: str) -> str:
     ).strip()
     # Stores replace this with a name of the uploader's choice.
     visible = visible.replace("${", "$_")
-    shortened = _shortened(visible, _MAX_NAME_BYTES)
+    shortened = _shorten(visible, _MAX_NAME_BYTES)
     return _FALLBACK_NAME if shortened in {"", ".", ".."} else shortened
 
 
-def _shortened(name: str, limit: int) -> str:
+def _shorten(name: str, limit: int) -> str:
     if len(name.encode()) <= limit:
         return name
     stem, dot, suffix = name.rpartition(".")
@@ -92,7 +92,7 @@ def run_artifact_key(project_id: int, task_id: UUID, run_id: UUID, *, artifact_i
     """Return the key of an artifact that belongs to a run."""
     prefix = f"{artifact_id[:_SHORT_ID_LENGTH]}_"
     # Stores that are file systems know no longer name: the whole segment must fit.
-    name = _shortened(safe_name(name), _MAX_NAME_BYTES - len(prefix))
+    name = _shorten(safe_name(name), _MAX_NAME_BYTES - len(prefix))
     return f"{_run_prefix(project_id, task_id, run_id)}{prefix}{name}"
 
 

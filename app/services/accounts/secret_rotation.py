@@ -59,7 +59,7 @@ async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Colum
             rows = (await session.execute(statement)).all()
             for *key, value in rows:
                 try:
-                    fresh = _rotated(cipher, value)
+                    fresh = _rotate_value(cipher, value)
                 except DecryptionError:
                     done["unreadable"] += 1
                     continue
@@ -74,7 +74,7 @@ async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Colum
         statement = page.where(tuple_(*keys) > tuple_(*rows[-1][:-1]))
 
 
-def _rotated(cipher: Cipher, value: str | dict[str, str]) -> str | dict[str, str]:
+def _rotate_value(cipher: Cipher, value: str | dict[str, str]) -> str | dict[str, str]:
     if isinstance(value, str):
         return cipher.rotate(value)
     return {name: cipher.rotate(text) for name, text in value.items()}

@@ -304,7 +304,7 @@ def _visible_manifest(caller: Principal, task_id: UUID, run_id: UUID) -> Select[
 async def _manifest(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
 ) -> list[ArtifactOut]:
-    return _required((await session.execute(_visible_manifest(caller, task_id, run_id))).scalar_one_or_none())
+    return _require((await session.execute(_visible_manifest(caller, task_id, run_id))).scalar_one_or_none())
 
 
 async def _enter(
@@ -315,7 +315,7 @@ async def _enter(
     A file that is in it already keeps its entry and its time; only what was measured anew is taken over.
     """
     locked = _visible_manifest(caller, task_id, run_id).with_for_update(of=Run, key_share=True)
-    manifest = _required((await session.execute(locked)).scalar_one_or_none())
+    manifest = _require((await session.execute(locked)).scalar_one_or_none())
     merged = {entry["storage_path"]: entry for entry in manifest}
     for entry in entries:
         known = merged.get(entry["storage_path"])
@@ -330,7 +330,7 @@ async def _enter(
     return result
 
 
-def _required(manifest: list[ArtifactOut] | None) -> list[ArtifactOut]:
+def _require(manifest: list[ArtifactOut] | None) -> list[ArtifactOut]:
     if manifest is None:
         raise NotFound
     return manifest

@@ -35,7 +35,7 @@ from app.models import Run, StagedArtifact, Task
 from app.services.artifacts.rules import UNCLAIMED_LIFETIME
 from app.services.storage_keys import ARTIFACTS_PREFIX, owner_of_key
 
-__all__ = ["DELETED_LIFETIME", "Reason", "Sweep", "Swept", "sweep_artifacts", "write_lifecycle"]
+__all__ = ["DELETED_LIFETIME", "Reason", "Sweep", "SweptObject", "sweep_artifacts", "write_lifecycle"]
 
 # How long a deleted task's files can still be rescued by hand.
 DELETED_LIFETIME = timedelta(days=7)
@@ -52,7 +52,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweptObject:
     """A file that goes, or would go."""
 
     key: str
@@ -65,7 +65,7 @@ class Sweep:
     """What one sweep came to."""
 
     expired_entries: int = 0
-    objects: list[Swept] = field(default_factory=list)
+    objects: list[SweptObject] = field(default_factory=list)
     removed: int = 0
 
 
@@ -158,18 +158,18 @@ async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
     )
 
 
-def _judge(listed: ListedObject, known: _Known) -> Swept | None:
+def _judge(listed: ListedObject, known: _Known) -> SweptObject | None:
     """Decide on one object."""
     owner = owner_of_key(listed.key)
     assert owner is not None
     task_id, now = owner[1], utcnow()
     deleted_at = known.tasks.get(task_id)
     if deleted_at is not None and deleted_at <= now - DELETED_LIFETIME and task_id not in known.live:
-        return Swept(listed.key, listed.size, Reason.DELETED)
+        return SweptObject(listed.key, listed.size, Reason.DELETED)
     if listed.key in known.attached or listed.key in known.waiting:
         return None
     if listed.modified_at > now - UNCLAIMED_LIFETIME:
         # It may be on its way: uploaded, and finalised in a moment.
         return None
     reason = Reason.EXPIRED if listed.key in known.expired else Reason.UNCLAIMED
-    return Swept(listed.key, listed.size, reason)
+    return SweptObject(listed.key, listed.size, reason)

@@ -83,13 +83,13 @@ async def open_pull_request(
     except (AgentError, GitHubError) as error:
         log.warning("pull_request.failed", reason=type(error).__name__)
         message = f"The branch {result.head_branch} is pushed, but has no pull request: {error.message}"
-        await _tell(emit, message)
+        await _report(emit, message)
         return Outcome(error=message)
-    await _tell(emit, f"Pull request: {pull_request.url}")
+    await _report(emit, f"Pull request: {pull_request.url}")
     return Outcome(pull_request)
 
 
-async def _tell(emit: Emit, message: str) -> None:
+async def _report(emit: Emit, message: str) -> None:
     await emit(notification("_taskbeacon/progress", {"step": "pull_request", "message": message}))
 
 

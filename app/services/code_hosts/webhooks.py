@@ -100,10 +100,10 @@ async def receive_github(
         raise MalformedBody(f"JSON parse error - {error}") from None
     check = read_failed_check(delivery.event, payload)
     if check is None:
-        return _ignored("The event does not tell of a failed check on a branch of ours.")
+        return _ignore("The event does not tell of a failed check on a branch of ours.")
     await _require_allowance(session, check, delivery.integration_id, effects.gates)
     if not await _is_new(session, delivery.delivery_id):
-        return _ignored("This delivery was received before.")
+        return _ignore("This delivery was received before.")
     return await _follow_up(session, check, delivery.integration_id, effects)
 
 
@@ -127,7 +127,7 @@ async def _require_signature(
                 Integration.id == delivery.integration_id, Integration.kind == GITHUB
             )
         )
-        key = _decrypted(cipher, stored)
+        key = _decrypt(cipher, stored)
     # One answer, whatever is wrong. Without a key a fresh one is compared with, which nothing fits.
     expected = hmac.new((key or new_id().hex).encode(), delivery.body, hashlib.sha256).hexdigest()
     given = delivery.signature.removeprefix(_SIGNATURE).encode()
@@ -135,7 +135,7 @@ async def _require_signature(
         raise PermissionDenied("The signature does not fit.")
 
 
-def _decrypted(cipher: Cipher, stored: str | None) -> str | None:
+def _decrypt(cipher: Cipher, stored: str | None) -> str | None:
     try:
         return None if stored is None else cipher.decrypt(stored)
     except DecryptionError:
@@ -147,7 +147,7 @@ async def _require_allowance(
     session: AsyncSession, check: FailedCheck, integration_id: int | None, gates: Sequence[UsageGate]
 ) -> None:
     """Return if no gate objects to the follow-up run that this failure would start."""
-    pushed = await _pushed(session, check, integration_id) if gates else None
+    pushed = await _find_push(session, check, integration_id) if gates else None
     if pushed is None or pushed.head_sha != check.head_sha:
         return
     columns: list[Any] = [Run.project_id, person_of().label("person_id")]
@@ -170,7 +170,7 @@ async def _is_new(session: AsyncSession, delivery_id: str) -> bool:
     return kept.one_or_none() is not None
 
 
-def _ignored(reason: str) -> WebhookOut:
+def _ignore(reason: str) -> WebhookOut:
     return {"status": "ignored", "reason": reason, "run": None}
 
 
@@ -180,9 +180,9 @@ async def _follow_up(
     integration_id: int | None,
     effects: Effects,
 ) -> WebhookOut:
-    pushed = await _pushed(session, check, integration_id)
+    pushed = await _find_push(session, check, integration_id)
     if pushed is None or pushed.head_sha != check.head_sha:
-        return _ignored("No run pushed this commit, or a later one has moved the branch on.")
+        return _ignore("No run pushed this commit, or a later one has moved the branch on.")
     # Locked: two deliveries about one task are decided in turn.
     columns: list[Any] = [Task.id, Task.project_id, Task.latest_run_status]
     alive = (Task.id == pushed.task_id, ~Task.deleted, ~Task.archived)
@@ -190,12 +190,12 @@ async def _follow_up(
         await session.execute(select(*columns).where(*alive).with_for_update(key_share=True))
     ).one_or_none()
     if task is None:
-        return _ignored("The task is deleted or put away.")
+        return _ignore("The task is deleted or put away.")
     # Asked again under the lock: a run may have pushed and ended meanwhile.
-    if task.latest_run_status not in TERMINAL_STATUSES or pushed != await _pushed(
+    if task.latest_run_status not in TERMINAL_STATUSES or pushed != await _find_push(
         session, check, integration_id
     ):
-        return _ignored("A run of the task is under way.")
+        return _ignore("A run of the task is under way.")
     return await _decide(session, check, pushed, task, effects)
 
 
@@ -219,8 +219,8 @@ async def _decide(
     told = {"number": number, "limit": MAX_FOLLOW_UPS, "check": check.name, "head_sha": check.head_sha}
     if number > MAX_FOLLOW_UPS:
         reason = f"The branch had {MAX_FOLLOW_UPS} follow-up runs already."
-        await _tell(session, pushed.run_id, {**told, "number": MAX_FOLLOW_UPS, "refused": reason})
-        return _ignored(reason)
+        await _note_follow_up(session, pushed.run_id, {**told, "number": MAX_FOLLOW_UPS, "refused": reason})
+        return _ignore(reason)
     failure = await session.scalar(
         upsert(CiFailure)
         .values(
@@ -234,14 +234,16 @@ async def _decide(
         .returning(CiFailure.id)
     )
     if failure is None:
-        return _ignored("Another failure of this commit has been acted upon.")
+        return _ignore("Another failure of this commit has been acted upon.")
     run_id = await _start(session, check, pushed.run_id, task, told, effects)
     await session.execute(update(CiFailure).where(CiFailure.id == failure).values(follow_up_run_id=run_id))
     log.info("webhook.follow_up", run_id=str(run_id), number=number)
     return {"status": "started", "reason": f"Follow-up run {number} of {MAX_FOLLOW_UPS}.", "run": run_id}
 
 
-async def _pushed(session: AsyncSession, check: FailedCheck, integration_id: int | None) -> Row[Any] | None:
+async def _find_push(
+    session: AsyncSession, check: FailedCheck, integration_id: int | None
+) -> Row[Any] | None:
     """Return the latest push of a branch; a delivery signed for an integration speaks of its branches only."""
     columns: list[Any] = [PushedBranch.run_id, PushedBranch.task_id, PushedBranch.head_sha]
     statement = (
@@ -296,7 +298,7 @@ async def _start(
     return run_id
 
 
-async def _tell(session: AsyncSession, run_id: UUID, told: dict[str, Any]) -> None:
+async def _note_follow_up(session: AsyncSession, run_id: UUID, told: dict[str, Any]) -> None:
     await session.execute(
         update(Run).where(Run.id == run_id).values(facts=with_fact(CI_FOLLOW_UP, told), updated_at=utcnow())
     )

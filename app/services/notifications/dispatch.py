@@ -138,7 +138,7 @@ async def request(session: AsyncSession, kind: NotificationKind, run_ids: Collec
     """
     try:
         async with session.begin_nested():
-            rows = await _decided(session, kind, run_ids)
+            rows = await _decide_all(session, kind, run_ids)
             if rows:
                 await session.execute(insert(Notification), rows)
     except Exception as error:
@@ -158,7 +158,7 @@ async def request(session: AsyncSession, kind: NotificationKind, run_ids: Collec
         )
 
 
-async def _decided(
+async def _decide_all(
     session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID]
 ) -> list[dict[str, Any]]:
     now = utcnow()

@@ -22,9 +22,9 @@ __all__ = [
     "announce_state",
     "is_reserved",
     "own_entry",
+    "publish_entries",
+    "publish_gap",
     "state_event",
-    "tell_entries",
-    "tell_gap",
 ]
 
 STATE_TYPE = "task_run_state"
@@ -121,14 +121,14 @@ def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def tell_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[str, Any]]) -> None:
+def publish_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[str, Any]]) -> None:
     """Send log entries to the followers of a run, chunks of messages too; without waiting."""
     for entry in entries:
         if not is_reserved(entry):
             events.put(run_id, orjson.dumps(entry))
 
 
-def tell_gap(events: RunEvents, run_id: UUID) -> None:
+def publish_gap(events: RunEvents, run_id: UUID) -> None:
     """Send followers to the log: what they were told is not what it holds."""
     events.put(run_id, orjson.dumps({"type": "gap", "lost": None}), kind=EventKind.GAP)
 

@@ -24,7 +24,7 @@ from app.models import Run, RunLogState
 from app.schemas.run_ingest import PositionOut
 from app.services.effects import Effects
 from app.services.output.event_ids import LogEvent
-from app.services.output.events import tell_entries
+from app.services.output.events import publish_entries
 from app.services.output.log_writer import append_numbered, is_chunk
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
@@ -162,14 +162,14 @@ async def _take(run: RunRef, batch: Batch, effects: Effects) -> int:
         after, new = await append_numbered(
             sessions, effects.store, run, [(each.seq, each.for_log) for each in numbered]
         )
-        tell_entries(events, run.run_id, new)
+        publish_entries(events, run.run_id, new)
     for each in batch:
         last = each.final_seq if isinstance(each, Completion) else each.seq
         if last > after:
             await events.settle()
             raise EventsMissing(after)
         if isinstance(each, Completion) and await _complete(sessions, run.run_id, after):
-            tell_entries(events, run.run_id, [{"type": COMPLETE_TYPE, "final_seq": after}])
+            publish_entries(events, run.run_id, [{"type": COMPLETE_TYPE, "final_seq": after}])
     # What the client sends next, perhaps to another process, must not overtake them.
     await events.settle()
     return after

@@ -24,7 +24,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.effects import Effects
 from app.services.output.event_ids import carries_ids
-from app.services.output.events import own_entry, tell_entries, tell_gap
+from app.services.output.events import own_entry, publish_entries, publish_gap
 from app.services.output.log_writer import append_events, log_event
 from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef
@@ -110,7 +110,7 @@ async def _append(
     async def tell(new: Sequence[Mapping[str, Any]]) -> None:
         nonlocal is_told
         is_told = True
-        tell_entries(events, ref.run_id, new)
+        publish_entries(events, ref.run_id, new)
         # Asking the store keeps this process busy for longer than it takes to serve those who follow the run in it.
         await events.settle()
         await asyncio.sleep(_FOLLOWERS_FIRST_SECONDS)
@@ -128,7 +128,7 @@ async def _append(
         await append_events(sessions, effects.store, ref, given, caller=caller, at_turn=tell)
     except BaseException:
         if is_told:
-            tell_gap(events, ref.run_id)
+            publish_gap(events, ref.run_id)
         raise
 
 

@@ -41,7 +41,7 @@ _MINE = {
 _COPYING = func.make_interval(0, 0, 0, 0, 0, 0, func.coalesce(RunLogState.size, 0) / float(_SLOWEST_COPY))
 
 
-def _taking(whose: Insert) -> Prepared:
+def _take_statement(whose: Insert) -> Prepared:
     """Return the statement that takes the turn of the run that `whose` would insert, unless somebody has it."""
     return Prepared(
         whose.on_conflict_do_update(
@@ -52,9 +52,9 @@ def _taking(whose: Insert) -> Prepared:
     )
 
 
-_TAKE = _taking(upsert(RunLogState).values(run_id=bindparam("run_id"), **_MINE))
+_TAKE = _take_statement(upsert(RunLogState).values(run_id=bindparam("run_id"), **_MINE))
 # For those who may not see the run: whether they do is asked on the way, since followers wait for it.
-_TAKE_IF_SEEN = _taking(
+_TAKE_IF_SEEN = _take_statement(
     # Into the table, not the class: the ORM would take the values of a transaction for rows to insert.
     upsert(cast("Table", RunLogState.__table__)).from_select(
         ["run_id", *_MINE],

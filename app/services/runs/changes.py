@@ -24,7 +24,7 @@ from app.schemas.tasks import TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run, require_run
 from app.services.effects import Effects
-from app.services.jobs import announce_change, request_delivery, request_run
+from app.services.jobs import enqueue_push_delivery, request_run, wake_run_worker
 from app.services.output.events import STATE_COLUMNS, announce_state
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
@@ -77,15 +77,15 @@ async def update_run(
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
     if _steers(body):
         await authorize(session, run_authority.ask_of(Way.STEER, caller.user_id, run))
-    row = await _write(session, run_id, _changes(body))
+    row = await _write(session, run_id, _read_changes(body))
     # Last, so that whoever is told of the change reads all of it.
     if body.status is None or not await run_lifecycle.set_status(
         session, run_id, body.status, events=effects.events
     ):
         announce_state(session, effects.events, row)
     if body.status in TERMINAL_STATUSES:
-        request_delivery(session, effects.queue, run_id)
-    announce_change(session, effects.redis, run_id)
+        enqueue_push_delivery(session, effects.queue, run_id)
+    wake_run_worker(session, effects.redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=effects.store)
 
 
@@ -120,11 +120,11 @@ async def _write(session: AsyncSession, run_id: UUID, values: dict[str, Any]) ->
     return row
 
 
-def _changes(body: RunUpdateIn) -> dict[str, Any]:
+def _read_changes(body: RunUpdateIn) -> dict[str, Any]:
     values: dict[str, Any] = {"updated_at": utcnow()}
     values |= {name: getattr(body, name) for name in _PLAIN_FIELDS if body.given(name)}
     if body.given("output"):
-        values["output"] = None if body.output is None else _merged_output(body.output)
+        values["output"] = None if body.output is None else _merge_output(body.output)
     added = {key: value for key, value in (body.state or {}).items() if key not in PROTECTED_STATE}
     removed = [key for key in body.state_remove_keys or () if key not in PROTECTED_STATE]
     if added or removed:
@@ -137,7 +137,7 @@ def _changes(body: RunUpdateIn) -> dict[str, Any]:
     return values
 
 
-def _merged_output(added: dict[str, Any]) -> Any:
+def _merge_output(added: dict[str, Any]) -> Any:
     """Return the output with these keys set; one that is no object has no keys and is replaced."""
     is_object = func.jsonb_typeof(Run.output) == "object"
     new = literal(added, Run.output.type)
@@ -173,7 +173,7 @@ async def set_output(
         await require_run(session, caller, task_id, run_id)
     row = await _write(session, run_id, {"output": output, "updated_at": utcnow()})
     announce_state(session, effects.events, row)
-    announce_change(session, effects.redis, run_id)
+    wake_run_worker(session, effects.redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=effects.store)
 
 
@@ -257,5 +257,5 @@ async def resume_in_cloud(
     await run_authority.record(session, run_id, task_id, authority)
     await run_lifecycle.reopen(session, run_id, events=effects.events)
     request_run(session, effects.queue, run_id)
-    announce_change(session, effects.redis, run_id)
+    wake_run_worker(session, effects.redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=effects.store)

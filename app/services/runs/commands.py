@@ -20,7 +20,7 @@ from app.models import Run, RunCommand
 from app.schemas.run_commands import CommandIn, CommandOut, RpcError
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run
-from app.services.jobs import announce_change
+from app.services.jobs import wake_run_worker
 from app.services.runs import authority as run_authority
 from app.services.runs.authority import Way, ask_of
 from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, without_fact
@@ -78,7 +78,7 @@ async def send_command(
         await session.execute(
             update(Run).where(Run.id == run_id).values(facts=without_fact(WAITING_FOR), updated_at=utcnow())
         )
-    announce_change(session, redis, run_id)
+    wake_run_worker(session, redis, run_id)
     is_answer = body.method is CommandMethod.PERMISSION_RESPONSE
     return _response(body, result={"resolved" if is_answer else "queued": True})
 

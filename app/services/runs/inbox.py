@@ -18,7 +18,7 @@ from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, NotificationKind
 from app.models import Run, RunCommand
 from app.schemas.runs import ArtifactOut
-from app.services.jobs import request_delivery
+from app.services.jobs import enqueue_push_delivery
 from app.services.notifications import dispatch as notifications
 from app.services.output.events import own_entry
 from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, with_fact, without_fact
@@ -119,7 +119,7 @@ async def start_waiting(
         .values(facts=with_fact(WAITING_FOR, waiting_for), updated_at=utcnow())
     )
     await notifications.request(session, NotificationKind.AWAITING, [run_id])
-    request_delivery(session, queue, run_id)
+    enqueue_push_delivery(session, queue, run_id)
     return attempt
 
 
@@ -163,7 +163,7 @@ async def drop_open(
         .returning(RunCommand.run_id, RunCommand.position, *_RECEIPT_COLUMNS)
     )
     rows = sorted(dropped.all(), key=lambda row: row.position)
-    return [(row.run_id, _dropped(row)) for row in rows]
+    return [(row.run_id, _drop_receipt(row)) for row in rows]
 
 
 def receipt(
@@ -178,7 +178,7 @@ def receipt(
     return own_entry("_taskbeacon/command", told)
 
 
-def _dropped(row: Row[Any]) -> dict[str, Any]:
+def _drop_receipt(row: Row[Any]) -> dict[str, Any]:
     return receipt(row.id, row.method, CommandStatus.DROPPED, reason=row.reason, rpc_id=row.rpc_id)
 
 
@@ -198,7 +198,7 @@ async def receipts_since(
     )
     receipts: dict[RunRef, list[dict[str, Any]]] = {}
     for row in (await session.execute(statement)).all():
-        receipts.setdefault(RunRef(row.project_id, row.task_id, row.run_id), []).append(_dropped(row))
+        receipts.setdefault(RunRef(row.project_id, row.task_id, row.run_id), []).append(_drop_receipt(row))
     return receipts
 
 

@@ -59,7 +59,7 @@ from app.services.runs.facts import (
     without_fact,
 )
 from app.services.runs.holding import held_by
-from app.services.runs.transitions import TRANSITIONS, move, moving, publish_status, transition
+from app.services.runs.transitions import TRANSITIONS, move, move_statement, publish_status, transition
 from app.services.views.queue import is_waiting
 from app.statements import Fields, Prepared
 from app.unicode import storable
@@ -293,7 +293,7 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
         events,
         RunStatus.QUEUED,
         *held_by(run_id, owner),
-        facts=_recovered("queued again", "worker stopped").op("-")(AGENT_STARTED),
+        facts=_note_recovery("queued again", "worker stopped").op("-")(AGENT_STARTED),
     )
     if returned:
         await run_inbox.requeue(session, [run_id], had_agent=bool(had_agent))
@@ -309,7 +309,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     now = utcnow()
     lapsed = (Run.status == RunStatus.IN_PROGRESS, Run.lease_expires_at <= now)
     untouched = (~Run.facts.has_key(AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
-    again, given_up = (_recovered(decision, "worker lost") for decision in ("queued again", "failed"))
+    again, given_up = (_note_recovery(decision, "worker lost") for decision in ("queued again", "failed"))
     requeued = await transition(session, events, RunStatus.QUEUED, *lapsed, *untouched, facts=again)
     if requeued:
         await run_inbox.requeue(session, [row["id"] for row in requeued], had_agent=False)
@@ -346,21 +346,21 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
         or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
         reason="agent silent",
         error_message=f"The agent of this run was silent for {silence.total_seconds():.0f} seconds.",
-        facts=_recovered("failed", "agent silent"),
+        facts=_note_recovery("failed", "agent silent"),
     )
     return [row["id"] for row in failed]
 
 
-def _recovered(decision: str, reason: str) -> ColumnElement[Any]:
+def _note_recovery(decision: str, reason: str) -> ColumnElement[Any]:
     """Return the facts with what was decided about a run whose worker did not end it, for people to see."""
     return with_fact(RECOVERY, {"decision": decision, "reason": reason, "at": utcnow().isoformat()})
 
 
-def _claiming(*conditions: ColumnElement[bool]) -> Prepared:
+def _claim_statement(*conditions: ColumnElement[bool]) -> Prepared:
     # A run that waits is queued, from where this is a step that it may take.
     assert RunStatus.IN_PROGRESS in TRANSITIONS[RunStatus.QUEUED]
     return Prepared(
-        moving(
+        move_statement(
             RunStatus.IN_PROGRESS,
             Run.id == run_queue.longest_waiting(bindparam("asked_for", type_=Run.id.type)),
             is_waiting(),
@@ -375,8 +375,8 @@ def _claiming(*conditions: ColumnElement[bool]) -> Prepared:
     )
 
 
-_CLAIM = _claiming()
-_CLAIM_WITHIN = _claiming(run_queue.has_room(bindparam("limit", type_=BigInteger())))
+_CLAIM = _claim_statement()
+_CLAIM_WITHIN = _claim_statement(run_queue.has_room(bindparam("limit", type_=BigInteger())))
 _HELD = held_by(bindparam("run", type_=Run.id.type), bindparam("owner", type_=Run.lease_owner.type))
 _EXTEND = Prepared(update(Run).where(*_HELD).values(lease_expires_at=bindparam("until")).returning(Run.id))
 _MARK_STARTED = Prepared(

@@ -17,7 +17,7 @@ from app.clock import utcnow
 from app.db import DatabaseUnavailable, unit_of_work
 from app.errors import Unavailable
 from app.services.effects import Effects
-from app.services.jobs import enqueue_run, request_delivery
+from app.services.jobs import enqueue_push_delivery, enqueue_run
 from app.services.output.log_writer import append_lines, encode_entries
 from app.services.runs import inbox as run_inbox
 from app.services.runs.lifecycle import fail_silent, recover_lapsed
@@ -46,7 +46,7 @@ async def recover_runs(effects: Effects, *, limit: int = 0, silence: timedelta |
         silent = await fail_silent(session, silence=silence, events=events) if silence else []
         failed += silent
         for run_id in failed:
-            request_delivery(session, effects.queue, run_id)
+            enqueue_push_delivery(session, effects.queue, run_id)
         receipts = await run_inbox.receipts_since(session, failed, begun) if failed else {}
         waiting: list[UUID] = list(await session.scalars(_forgotten(limit)))
     if lost := len(requeued) + len(failed) - len(silent):

@@ -22,7 +22,7 @@ from app.services.runs import metrics as run_metrics
 from app.services.runs.facts import WAITING_FOR
 from app.statements import Fields
 
-__all__ = ["TRANSITIONS", "move", "moving", "publish_status", "transition"]
+__all__ = ["TRANSITIONS", "move", "move_statement", "publish_status", "transition"]
 
 # From each status to those that may follow. Clients that run agents themselves may set any status while the run is
 # not over (contract 13.2); nothing follows a terminal one, unless the run is reopened (`reopen`).
@@ -63,7 +63,7 @@ async def move(
     **values: Any,
 ) -> Sequence[RowMapping]:
     """Move runs as `transition` does, whatever status they have."""
-    rows = list((await session.execute(moving(to, *conditions, now=utcnow(), **values))).mappings())
+    rows = list((await session.execute(move_statement(to, *conditions, now=utcnow(), **values))).mappings())
     ids = [row["id"] for row in rows]
     is_end = rows and to in TERMINAL_STATUSES
     if is_end:
@@ -85,7 +85,7 @@ def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fiel
         announce_state(session, events, row)
 
 
-def moving(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **values: Any) -> Select[Any]:
+def move_statement(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **values: Any) -> Select[Any]:
     """Return the statement that moves runs, and returns those that moved."""
     values |= {"status": to, "updated_at": now}
     if to in TERMINAL_STATUSES:

@@ -135,7 +135,7 @@ def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
 
     It has no parameter but those of its filter: the planner knows how few rows are wanted, and need not plan again.
     """
-    return Prepared(_shown(_newest(shape, limit)).add_columns(_counted(shape).label("count")))
+    return Prepared(_show(_select_newest(shape, limit)).add_columns(_count(shape).label("count")))
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
@@ -145,8 +145,8 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
     Each row has the `version` of what the caller sees, and the `count` of a filter by flags alone: for other filters it
     is null, nobody knows it without looking. Without any task it is one row of these two.
     """
-    count = _counted(shape) if _by_flags(shape) else null()
-    return _beside(
+    count = _count(shape) if _by_flags(shape) else null()
+    return _join_snapshot(
         select(version().label("version"), count.label("count")),
         tasks_within_page(
             select_tasks().where(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
@@ -166,7 +166,7 @@ def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> 
         conditions = (_CONDITIONS[name] for name in shape)
         count = select(func.count()).select_from(Task).where(VISIBLE_TASK, *conditions).scalar_subquery()
         looked_at.append(count.label("count"))
-    return _beside(select(*looked_at), _shown(_newest(shape, limit, first=False)).order_by(None))
+    return _join_snapshot(select(*looked_at), _show(_select_newest(shape, limit, first=False)).order_by(None))
 
 
 def is_dense(shape: tuple[str, ...]) -> bool:
@@ -174,7 +174,7 @@ def is_dense(shape: tuple[str, ...]) -> bool:
     return {"not internal", "not archived"} >= set(shape)
 
 
-def _beside(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]) -> Prepared:
+def _join_snapshot(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]) -> Prepared:
     """Return the statement that brings tasks, newest first, each beside what was looked at in the same snapshot."""
     seen, page = looked_at.subquery("seen"), tasks.subquery("page")
     return Prepared(
@@ -190,16 +190,16 @@ def _by_flags(shape: tuple[str, ...]) -> bool:
     return _FLAGS.keys() >= set(shape)
 
 
-def _counted(shape: tuple[str, ...]) -> ColumnElement[int]:
+def _count(shape: tuple[str, ...]) -> ColumnElement[int]:
     return tasks_counted(*(_FLAGS[name] for name in shape))
 
 
-def _shown(page: Select[Any]) -> Select[Any]:
+def _show(page: Select[Any]) -> Select[Any]:
     found = page.subquery()
     return tasks_within_page(select_tasks().join(found, found.c.id == Task.id))
 
 
-def _newest(shape: tuple[str, ...], limit: int, *, first: bool = True) -> Select[Any]:
+def _select_newest(shape: tuple[str, ...], limit: int, *, first: bool = True) -> Select[Any]:
     """Return the ids of one page: each audience read in the order of its index, the two merged.
 
     `audience IN (…)` would give up the order of the index and sort everything the caller sees.

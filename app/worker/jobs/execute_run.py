@@ -25,7 +25,7 @@ from app.enums import RunStatus
 from app.services.code_hosts.credentials import HostAccess, is_member_still
 from app.services.code_hosts.pull_requests import Outcome, open_pull_request
 from app.services.code_hosts.pushed_branches import record_push
-from app.services.jobs import ask_for_next, request_delivery, request_run, withdraw_run
+from app.services.jobs import enqueue_next_run, enqueue_push_delivery, request_run, withdraw_run
 from app.services.output.events import own_entry
 from app.services.retries import until_database_answers
 from app.services.runs import lifecycle as run_lifecycle
@@ -90,7 +90,7 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
         raise
     if worker.process.settings.project_concurrency:
         # One that waits because of the limit has no job any more.
-        await ask_for_next(worker.process.queue, claimed)
+        await enqueue_next_run(worker.process.queue, claimed)
 
 
 async def _claim(worker: WorkerContext, run_id: UUID, owner: str) -> UUID | None:
@@ -114,7 +114,7 @@ async def _read_orders(worker: WorkerContext, run_id: UUID, owner: str) -> Order
 
     async def fail() -> None:
         async with unit_of_work(worker.process.sessions) as session:
-            request_delivery(session, worker.process.queue, run_id)
+            enqueue_push_delivery(session, worker.process.queue, run_id)
             await run_lifecycle.finish(
                 session,
                 run_id,
@@ -283,7 +283,7 @@ async def _mark_agent_started(worker: WorkerContext, orders: Orders, owner: str)
 async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending) -> None:
     async def finish() -> bool:
         async with unit_of_work(worker.process.sessions) as session:
-            request_delivery(session, worker.process.queue, orders.run_id)
+            enqueue_push_delivery(session, worker.process.queue, orders.run_id)
             if ending.pushed is not None:
                 await record_push(session, task_id=orders.task_id, run_id=orders.run_id, pushed=ending.pushed)
             return await run_lifecycle.finish(

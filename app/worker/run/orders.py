@@ -31,7 +31,7 @@ from app.schemas.runs import ArtifactOut
 from app.security import Cipher
 from app.services.code_hosts import pull_requests
 from app.services.code_hosts.credentials import CodeHost, HostAccess, clone_url, read_code_host
-from app.services.code_hosts.pushed_branches import Pushed, branch_to_resume
+from app.services.code_hosts.pushed_branches import PushRecord, branch_to_resume
 from app.services.resume_chain import resumes
 from app.services.runs.authority import as_asked, person_of
 from app.services.runs.facts import LEFT_OUT, NOT_STORED
@@ -109,11 +109,11 @@ class Orders:
             task_url=url.replace("{task_id}", str(self.task_id)),
         )
 
-    def pushed(self, result: RunResult, outcome: pull_requests.Outcome) -> Pushed | None:
+    def pushed(self, result: RunResult, outcome: pull_requests.Outcome) -> PushRecord | None:
         """Return what is kept of what the run left at its host, None if it pushed nothing."""
         if self.repository is None or result.head_branch is None or result.head_sha is None:
             return None
-        return Pushed(
+        return PushRecord(
             repository=self.repository,
             integration_id=self.host.integration_id,
             branch=result.head_branch,
@@ -203,7 +203,7 @@ class Ending:
     # What is stored.
     files: tuple[ArtifactOut, ...] = ()
     # What is at the code host now.
-    pushed: Pushed | None = None
+    pushed: PushRecord | None = None
     # Keys that the run's state gets.
     state: Mapping[str, Any] = field(default_factory=dict)
 
