@@ -43,7 +43,7 @@ __all__ = ["Settings", "get_settings", "unknown_variables"]
 
 _DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
 _MINIMUM_SECRET_LENGTH = 32
-# Those of compose.yaml and .env.example: good enough where nobody else can connect.
+# Those of compose.yaml and .env.example: good enough where no other machine can connect.
 _LOOPBACK = r"(?:localhost|127\.[0-9.]+|\[::1\])(?:[:/]|$)"
 _DEVELOPMENT_PASSWORD = re.compile(rf"://[^/@]*:taskbeacon@(?!{_LOOPBACK})", re.ASCII)
 _DEVELOPMENT_S3_SECRETS = frozenset({"taskbeacon-secret", "taskbeacon-development"})
@@ -173,11 +173,11 @@ class Settings(BaseSettings):
     git_mirrors_max_mb: int = Field(
         default=20480,
         ge=0,
-        description="Disk for the mirrors that make further clones fast, in MiB; 0 = clone anew.",
+        description="Disk for the mirrors that make further clones fast, in MiB; 0 = always clone in full.",
     )
 
     agent_catalog: Path | None = Field(
-        default=None, description="TOML or JSON file of further agents; README.md tells what it holds."
+        default=None, description="TOML or JSON file of further agents; README.md describes it."
     )
     agents: Path | None = Field(
         default=None, description="Folder that `make agents` fills; default: `agents` in the home folder."
@@ -251,7 +251,7 @@ class Settings(BaseSettings):
     task_cost_budget: float = Field(
         default=0,
         ge=0,
-        description="US dollars that all runs of a task together may cost, where agents tell; 0 = no limit.",
+        description="US dollars that all runs of a task together may cost, where agents report it; 0 = no limit.",
     )
     run_timeout_seconds: int = Field(
         default=3600, ge=1, description="Wall-clock limit of a run; waiting for people does not count."
@@ -373,7 +373,7 @@ class Settings(BaseSettings):
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
-    """Return the variables with our prefix that no setting reads, each with the setting whose name is nearest."""
+    """Return the variables with our prefix that no setting reads, each with the setting of the most similar name."""
     known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
     unknown = (
         name

@@ -1,6 +1,6 @@
 """Types of single settings, and their checks: each raises ValueError with what the setting takes.
 
-No message repeats the text, which may hold a password. What a server behind a URL answers is nobody's business here.
+No message repeats the text, which may hold a password. No server behind a URL is contacted.
 """
 
 import base64

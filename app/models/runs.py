@@ -68,9 +68,9 @@ class Run(Base):
     facts: Mapped[JsonObject] = mapped_column(JSONB, server_default=text("'{}'"))
     artifacts: Mapped[list[JsonObject]] = mapped_column(JSONB, server_default=text("'[]'"))
     # Beside `state`, which clients write: this one was checked against who started the run. No foreign key: a run
-    # whose environment was deleted must not become one that never had any.
+    # with a deleted environment must not become one that never had any.
     sandbox_environment_id: Mapped[UUID | None]
-    # Who had the run performed last. No foreign key: an account that was deleted must not become nobody.
+    # Who had the run performed last. No foreign key: a deleted account must stay apart from none.
     asked_by_id: Mapped[int | None] = mapped_column(BigInteger)
     # The task as it stood then, of a run that acts with something of that person's own (services/runs/authority.py).
     asked_task: Mapped[JsonObject | None]

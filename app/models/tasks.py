@@ -165,7 +165,7 @@ class TaskCount(Base):
     """A part of two sums over the tasks of an audience (ADR 30).
 
     Triggers on `tasks` and `runs` add a row for each change, in its transaction: writers never wait for each other, and
-    a rollback takes the row along. Nobody changes a row; `services/tasks/counts.py` puts many in place of which stands
+    a rollback takes the row along. Rows are never changed; `services/tasks/counts.py` replaces many by
     one with the same sums.
     """
 

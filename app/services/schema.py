@@ -64,7 +64,7 @@ async def database_revision(session: AsyncSession) -> str | None:
 
 
 async def schema_is_current(session: AsyncSession) -> bool:
-    """Tell whether this release can work with the database: it lacks none of the revisions known here.
+    """Return whether this release can work with the database: it lacks none of the revisions known here.
 
     A revision that is unknown here comes from a later release. It counts as current: releases run side by side
     during a deploy, and a migration stays compatible with the release before it (migrations/README.md).

@@ -97,12 +97,12 @@ def run_artifact_key(project_id: int, task_id: UUID, run_id: UUID, *, artifact_i
 
 
 def is_staged_path(path: str, project_id: int, task_id: UUID, *, artifact_id: str) -> bool:
-    """Tell whether a path is one that was handed out for this artifact of this task (contract 5.9, step 1)."""
+    """Return whether a path is one that was handed out for this artifact of this task (contract 5.9, step 1)."""
     return _is_handed_out(path, f"{_staged_prefix(project_id, task_id)}{artifact_id}/", artifact_id)
 
 
 def is_run_path(path: str, project_id: int, task_id: UUID, run_id: UUID, *, artifact_id: str) -> bool:
-    """Tell whether a path is one that was handed out for this artifact of this run (contract 6.4)."""
+    """Return whether a path is one that was handed out for this artifact of this run (contract 6.4)."""
     prefix = f"{_run_prefix(project_id, task_id, run_id)}{artifact_id[:_SHORT_ID_LENGTH]}_"
     return _is_handed_out(path, prefix, artifact_id)
 

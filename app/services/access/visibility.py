@@ -46,7 +46,7 @@ def visible_projects(principal: Principal) -> ColumnElement[bool]:
 
 
 def visible_audiences(principal: Principal) -> tuple[int, int]:
-    """Return the audiences whose tasks the caller sees: everyone's and their own (contract 4, rule 3)."""
+    """Return the audiences that the caller belongs to: everyone's and their own (contract 4, rule 3)."""
     return (EVERYONE, principal.user_id)
 
 
@@ -153,7 +153,7 @@ def visible_environment(principal: Principal) -> ColumnElement[bool]:
 
 
 def usable_environment(project_id: int, user_id: int | None) -> ColumnElement[bool]:
-    """Return the same condition for any member of a project; None is nobody in particular."""
+    """Return the same condition for any member of a project; None: no user in particular."""
     return and_(
         SandboxEnvironment.project_id == project_id,
         or_(~SandboxEnvironment.private, SandboxEnvironment.created_by_id == user_id),

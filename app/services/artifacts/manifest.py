@@ -1,7 +1,7 @@
 """The manifest of a run: files that belong to it, how they get there and how they are read (contract 3.4, 6.4, 8.1).
 
 An object is stored first and its entry written afterwards, so that every entry has its object; what a failure leaves
-behind is nobody's and goes with the sweeper. No transaction is open while the store is asked.
+behind belongs to no run and is swept. No transaction is open while the store is asked.
 """
 
 import base64
@@ -238,7 +238,7 @@ async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact)
     """
     artifact_id = new_hex_id()
     key = run_artifact_key(ref.project_id, ref.task_id, ref.run_id, artifact_id=artifact_id, name=file.name)
-    # The store's own type is read by whoever holds a signed URL, and may be any text that a client sent.
+    # The store's own type is read by clients that hold a signed URL, and may be any text that a client sent.
     stored_type = served_content_type(file.content_type)
     content = file.content
     await store.put(key, content, content_type=stored_type, tags=tags(KEPT_DAYS, ref.project_id))
@@ -312,7 +312,7 @@ async def _enter(
 ) -> list[ArtifactOut]:
     """Add entries to the manifest under the lock of the run's row, and return all of it.
 
-    A file that is in it already keeps its entry and its time; only what was measured anew is taken over.
+    A file that is in it already keeps its entry and its time; only new measurements are taken over.
     """
     locked = _visible_manifest(caller, task_id, run_id).with_for_update(of=Run, key_share=True)
     manifest = _require((await session.execute(locked)).scalar_one_or_none())

@@ -1,8 +1,8 @@
-"""The end of life of files: removes what nobody can reach any more (contract 8.3), beside the bucket's own rules.
+"""The end of life of files: removes what no client can reach any more (contract 8.3), beside the bucket's own rules.
 
-    expired      staged files whose day is over
+    expired      staged files after their day
     deleted      files of a task that was deleted more than a week ago, once none of its runs is live
-    unclaimed    uploads a day old that were never finalised, or whose run never took them up
+    unclaimed    uploads a day old that were never finalised, or never taken up by their run
 
 The bucket is read page by page; for each page the database is asked what refers to it, and only then is anything
 removed. Nothing that a run of an existing task lists is ever removed, nor anything of a live run. A file can not come
@@ -90,7 +90,7 @@ async def write_lifecycle(bucket: Bucket) -> None:
 
 
 async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: bool) -> Sweep:
-    """Remove what has reached its end; a dry run only tells what that would be.
+    """Remove what has reached its end; a dry run only returns what that would be.
 
     Raises:
         ObjectStoreUnavailable: the store did not answer; what was removed until then stays removed.
@@ -113,7 +113,7 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: 
 
 async def _pages(bucket: Bucket) -> AsyncIterator[Sequence[ListedObject]]:
     async for page in bucket.pages(ARTIFACTS_PREFIX):
-        # What does not look like ours is somebody else's.
+        # Keys of another form are not ours.
         ours = [listed for listed in page if owner_of_key(listed.key) is not None]
         if ours:
             yield ours

@@ -1,4 +1,4 @@
-"""Where the repository of a run lives, and by whose credential it is reached (contract 5.8 step 6, 9.1, 13.3).
+"""Where the repository of a run lives, and the credential by which it is reached (contract 5.8 step 6, 9.1, 13.3).
 
     authorship `user`   the token that came with the run, or the GitHub account that its person has linked
     otherwise           the task's integration: its token, or a token of its App installation
@@ -58,7 +58,7 @@ class CodeHost:
     app: _App | None = None
     # The run was promised a token that is not there any more.
     token_is_gone: bool = False
-    # Whose credential it is, and where they must be a member for it to be used; a project's own has neither.
+    # The person it belongs to, and where they must be a member for it to be used; a project's own has neither.
     person_id: int | None = None
     project_id: int | None = None
 
@@ -69,7 +69,7 @@ class CodeHost:
 
     @property
     def has_credential(self) -> bool:
-        """Whether somebody is known there."""
+        """Whether there is a credential for the host."""
         return self.encrypted_token is not None or self.app is not None
 
 
@@ -109,7 +109,7 @@ async def read_code_host(
 
 
 async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
-    """Tell whether the person whose credential this is may still use the project; a project's own is always there."""
+    """Return whether the owner of a credential may still use the project; a project's own is always valid."""
     if not host.is_personal:
         return True
     return bool(await session.scalar(select(active_member(host.person_id, host.project_id))))
@@ -222,7 +222,7 @@ class HostAccess:
     is_member_still: Callable[[], Awaitable[bool]]
 
     async def token(self) -> str | None:
-        """Return the token, None for a host where nobody is known. Raises a RepositoryError."""
+        """Return the token, None for a host without a credential. Raises a RepositoryError."""
         host = self.host
         if host.is_personal and not await self.is_member_still():
             raise RepositoryAccessDenied(
@@ -238,6 +238,6 @@ class HostAccess:
         return None if host.encrypted_token is None else self.hosts.decrypt(host.encrypted_token)
 
     async def credential(self) -> Credential | None:
-        """Return what git answers with, None for a host where nobody is known. Raises a RepositoryError."""
+        """Return what git answers with, None for a host without a credential. Raises a RepositoryError."""
         token = await self.token()
         return None if token is None else Credential(TOKEN_USER, token)

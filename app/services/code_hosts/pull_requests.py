@@ -1,6 +1,6 @@
 """Opens a draft pull request for what a run pushed, or brings the text of an open one up to date.
 
-Never fails a run: its branch and its patch are safe by now, so what goes wrong here is told beside them. Repeatable:
+Never fails a run: its branch and its patch are safe by now, so failures are reported beside them. Repeatable:
 an open pull request from the branch is looked for first, so that a crash cannot lead to a second one.
 """
 
@@ -68,9 +68,9 @@ async def open_pull_request(
     result: RunResult,
     emit: Emit,
 ) -> Outcome:
-    """Open the pull request of a run that pushed, or update the open one; the run's log tells what came of it.
+    """Open the pull request of a run that pushed, or update the open one; the result is written to the run's log.
 
-    Nothing is done where nothing was pushed, or where the host has no API or knows nobody.
+    Nothing is done where nothing was pushed, or where the host has no API or no credential.
     """
     api_url = access.host.api_url
     if result.head_branch is None or result.base_branch is None or api_url is None:
@@ -94,7 +94,7 @@ async def _report(emit: Emit, message: str) -> None:
 
 
 class _RetryingHost:
-    """A host whose requests share one budget of retries."""
+    """A host; its requests share one budget of retries."""
 
     def __init__(self, github: GitHub, access: GitHubAccess) -> None:
         self._github = github

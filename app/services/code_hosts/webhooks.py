@@ -1,8 +1,9 @@
 """A failed check of one of our branches starts a follow-up run with the task's `ci_prompt`, at most three times.
 
 Deliveries are signed, come more than once and out of order, and several checks of one commit fail together: the first
-failure of a commit counts, and only while that commit is what the task's latest push left. Whoever asks is the code
-host, so there is no caller: the run goes on as the person of the one that it follows, while they are a member.
+failure of a commit counts, and only while that commit is what the task's latest push left. The request
+comes from the code host, without a caller: the run acts as the person of the one that it follows, while they are a
+member.
 """
 
 import hashlib
@@ -71,7 +72,7 @@ class Delivery:
     event: str
     signature: str = field(repr=False)
     body: bytes = field(repr=False)
-    # Whose secret signed it; None: the service's own.
+    # The integration with the secret that signed it; None: the service's own.
     integration_id: int | None = None
 
 
@@ -108,7 +109,7 @@ async def receive_github(
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
-    """Forget deliveries that nobody will repeat; return how many."""
+    """Forget deliveries that will not be repeated; return how many."""
     swept = await session.execute(
         delete(WebhookDelivery)
         .where(WebhookDelivery.received_at <= utcnow() - _REMEMBERED)
@@ -216,10 +217,12 @@ async def _decide(
         )
     )
     number = (count or 0) + 1
-    told = {"number": number, "limit": MAX_FOLLOW_UPS, "check": check.name, "head_sha": check.head_sha}
+    follow_up = {"number": number, "limit": MAX_FOLLOW_UPS, "check": check.name, "head_sha": check.head_sha}
     if number > MAX_FOLLOW_UPS:
         reason = f"The branch had {MAX_FOLLOW_UPS} follow-up runs already."
-        await _note_follow_up(session, pushed.run_id, {**told, "number": MAX_FOLLOW_UPS, "refused": reason})
+        await _note_follow_up(
+            session, pushed.run_id, {**follow_up, "number": MAX_FOLLOW_UPS, "refused": reason}
+        )
         return _ignore(reason)
     failure = await session.scalar(
         upsert(CiFailure)
@@ -235,7 +238,7 @@ async def _decide(
     )
     if failure is None:
         return _ignore("Another failure of this commit has been acted upon.")
-    run_id = await _start(session, check, pushed.run_id, task, told, effects)
+    run_id = await _start(session, check, pushed.run_id, task, follow_up, effects)
     await session.execute(update(CiFailure).where(CiFailure.id == failure).values(follow_up_run_id=run_id))
     log.info("webhook.follow_up", run_id=str(run_id), number=number)
     return {"status": "started", "reason": f"Follow-up run {number} of {MAX_FOLLOW_UPS}.", "run": run_id}
@@ -263,7 +266,7 @@ async def _start(
     check: FailedCheck,
     previous_id: UUID,
     task: Row[Any],
-    told: dict[str, Any],
+    follow_up: dict[str, Any],
     effects: Effects,
 ) -> UUID:
     columns = (Run.state, *HOLDINGS, Task.ci_prompt, as_asked(Task.ci_prompt).label("asked_ci_prompt"))
@@ -288,7 +291,7 @@ async def _start(
         project_id=task.project_id,
         environment=Environment.CLOUD,
         state=state,
-        facts={CI_FOLLOW_UP: told},
+        facts={CI_FOLLOW_UP: follow_up},
         sandbox_environment_id=authority.environment_id,
         asked_by_id=authority.asker_id,
         asked_task=task_as_asked(previous_id, task.id) if authority.is_personal else None,
@@ -298,7 +301,9 @@ async def _start(
     return run_id
 
 
-async def _note_follow_up(session: AsyncSession, run_id: UUID, told: dict[str, Any]) -> None:
+async def _note_follow_up(session: AsyncSession, run_id: UUID, follow_up: dict[str, Any]) -> None:
     await session.execute(
-        update(Run).where(Run.id == run_id).values(facts=with_fact(CI_FOLLOW_UP, told), updated_at=utcnow())
+        update(Run)
+        .where(Run.id == run_id)
+        .values(facts=with_fact(CI_FOLLOW_UP, follow_up), updated_at=utcnow())
     )

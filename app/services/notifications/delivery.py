@@ -69,7 +69,7 @@ BATCH = 100
 CLAIM = 3 * BATCH
 LEASE = timedelta(seconds=60)
 # Nothing is begun later after its claim: any request is answered and settled in the twenty seconds that are left, so
-# that nobody sends what somebody is still sending.
+# that no push is sent twice at the same time.
 SEND_WITHIN = LEASE - timedelta(seconds=20)
 # By then Expo knows what Apple and Google made of a message.
 RECEIPT_AFTER = timedelta(minutes=15)
@@ -256,7 +256,7 @@ def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
 
 
 def _settle_values(those: Sequence[_Outcome], end: End, now: datetime) -> dict[str, Any]:
-    """Return the values for `_SETTLE`: once what all have in common, the rest as lists whose places belong together."""
+    """Return the values for `_SETTLE`: once what all have in common, the rest as lists of the same order."""
     is_sent = end.decision is NotificationDecision.SENT
     return {
         "decision": end.decision,

@@ -1,6 +1,6 @@
 """Presence: a device says that it shows a task, and counts as watching for 60 seconds (contract 7.1).
 
-Whoever else learns that a device is watching, such as an open stream, calls `beat` too.
+Code that learns otherwise that a device is watching, such as an open stream, calls `beat` too.
 """
 
 from collections.abc import Collection
@@ -89,7 +89,7 @@ def _beat_statement() -> Select[Any]:
             index_elements=[Presence.task_id, Presence.push_token_id],
             set_={
                 "user_id": upsert.excluded.user_id,
-                # Beats that overtake each other, on replicas whose clocks differ, must not shorten it.
+                # Beats that overtake each other, on replicas with different clocks, must not shorten it.
                 "expires_at": func.greatest(Presence.expires_at, upsert.excluded.expires_at),
             },
         )
@@ -130,7 +130,7 @@ async def leave(
 ) -> None:
     """End the caller's presence on the task with this device, if there is one (contract 5.7).
 
-    With `up_to`, one that somebody renewed to expire later stays.
+    With `up_to`, one that was renewed to expire later stays.
 
     Raises:
         NotFound: the task is not visible.

@@ -1,6 +1,6 @@
 """What clients do with a run's log: add to it, read it whole, read it in pages (contract 6.4, 13.4).
 
-A reader gets the logs of the runs that its run goes on from too, oldest first, and of each only what counts: an append
+A reader gets the logs of the runs that its run resumes too, oldest first, and of each only what counts: an append
 that was refused may have left lines in the store. Nothing is ever whole in memory.
 """
 
@@ -46,9 +46,9 @@ async def append_log(
     entries: Sequence[Mapping[str, Any]],
     effects: Effects,
 ) -> RunOut:
-    """Add entries to the end of a run's log, whoever else writes to it, tell followers, and return the run.
+    """Add entries to the end of a run's log, alongside other writers, publish them, and return the run.
 
-    Followers are told while the store is still at it, and of a gap if that fails (ADR 28).
+    Entries are published while the store is still at it, and a gap if that fails (ADR 28).
 
     Raises:
         NotFound: there is no such run for this caller.
@@ -99,17 +99,17 @@ async def _append(
     *,
     before_storing: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Add entries to a log, and tell followers as soon as their place in it is certain.
+    """Add entries to a log, and publish them as soon as their place in it is certain.
 
     If they are not kept then, followers hear of a gap, and read the log, which is without them. Raises as
     `append_events`.
     """
     sessions, events = effects.sessions, effects.events
-    is_told = False
+    is_published = False
 
-    async def tell(new: Sequence[Mapping[str, Any]]) -> None:
-        nonlocal is_told
-        is_told = True
+    async def publish(new: Sequence[Mapping[str, Any]]) -> None:
+        nonlocal is_published
+        is_published = True
         publish_entries(events, ref.run_id, new)
         # Asking the store keeps this process busy for longer than it takes to serve those who follow the run in it.
         await events.settle()
@@ -122,12 +122,12 @@ async def _append(
         # Chunks of messages only: no log has a place for them.
         async with unit_of_work(sessions) as session:
             await require_run(session, caller, ref.task_id, ref.run_id)
-        await tell(entries)
+        await publish(entries)
         return
     try:
-        await append_events(sessions, effects.store, ref, given, caller=caller, at_turn=tell)
+        await append_events(sessions, effects.store, ref, given, caller=caller, at_turn=publish)
     except BaseException:
-        if is_told:
+        if is_published:
             publish_gap(events, ref.run_id)
         raise
 
@@ -210,7 +210,7 @@ async def read_page(
                 continue
             wanted = query.offset <= page.matching < query.offset + query.limit
             page.matching += 1
-            # Once a page is full nothing further may be in it: the next one goes on from its end.
+            # Once a page is full nothing further may be in it: the next one begins at its end.
             if wanted and not page.is_full:
                 page.add(line)
     return page
@@ -267,7 +267,7 @@ class _StoredLog(NamedTuple):
 async def _chain_logs(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
 ) -> list[_StoredLog]:
-    """Return the logs of the run and of those it goes on from, oldest first."""
+    """Return the logs of the run and of those it resumes, oldest first."""
     await require_run(session, caller, task_id, run_id)
     chain = resume_chain(task_id, run_id, Run.id)
     rows = await session.execute(
@@ -275,7 +275,7 @@ async def _chain_logs(
         .outerjoin(RunLogState, RunLogState.run_id == chain.c.id)
         .order_by(chain.c.depth.desc())
     )
-    # A run that goes on from itself, by way of others, is read once.
+    # A run that resumes itself, by way of others, is read once.
     return list(
         dict.fromkeys(_StoredLog(RunRef(caller.project.id, task_id, id_).log_key, size) for id_, size in rows)
     )

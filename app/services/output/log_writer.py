@@ -76,7 +76,7 @@ async def append_lines(
     Args:
         sessions: where the row of the turn is written.
         store: where the log is kept.
-        ref: whose log is meant.
+        ref: the run of the log.
         lines: what to add.
         caller: who asks; None for the service itself, which writes to any log.
 
@@ -119,7 +119,7 @@ async def append_events(
 async def append_numbered(
     sessions: SessionFactory, store: ObjectStore, ref: RunRef, numbered: Sequence[tuple[int, LogEvent]]
 ) -> tuple[int, Sequence[Mapping[str, Any]]]:
-    """Add the lines of numbered events to the end of a log, each event once, whoever else sends the same ones.
+    """Add the lines of numbered events to the end of a log, each event once, also if other requests send the same ones.
 
     Events that were taken before are passed over, by their number or their `event_id`; those behind a missing number
     are left. An event without a line counts too. Returns the number that was taken last, and the events that are new.
@@ -184,7 +184,7 @@ async def _extend(store: ObjectStore, ref: RunRef, size: int, lines: bytes) -> i
     try:
         await store.extend(ref.log_key, size, lines, content_type=CONTENT_TYPE, tags=LOG_TAGS)
     except ObjectMissing:
-        # Its life is over, or somebody removed it: the log goes on with what is new.
+        # It expired, or was removed: the log continues with what is new.
         await store.put(ref.log_key, lines, content_type=CONTENT_TYPE, tags=LOG_TAGS)
         return len(lines)
     return size + len(lines)

@@ -41,10 +41,10 @@ _MINE = {
 _COPYING = func.make_interval(0, 0, 0, 0, 0, 0, func.coalesce(RunLogState.size, 0) / float(_SLOWEST_COPY))
 
 
-def _take_statement(whose: Insert) -> Prepared:
-    """Return the statement that takes the turn of the run that `whose` would insert, unless somebody has it."""
+def _take_statement(insert_run: Insert) -> Prepared:
+    """Return the statement that takes the turn of the run that `insert_run` would insert, unless it is taken."""
     return Prepared(
-        whose.on_conflict_do_update(
+        insert_run.on_conflict_do_update(
             index_elements=[RunLogState.run_id],
             set_=_MINE | {"writer_until": _MINE["writer_until"] + _COPYING},
             where=or_(RunLogState.writer_until.is_(None), RunLogState.writer_until <= bindparam("now")),
@@ -61,7 +61,7 @@ _TAKE_IF_SEEN = _take_statement(
         select(Run.id, *_MINE.values()).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN),
     )
 )
-# The writer stays: one that did not hear the answer gives back again, as long as nobody has taken the turn.
+# The writer stays: one that did not hear the answer gives back again, as long as no other has taken the turn.
 _GIVE_BACK = Prepared(
     update(RunLogState)
     .where(RunLogState.run_id == bindparam("run"), RunLogState.writer == bindparam("own"))
@@ -80,7 +80,7 @@ _GIVE_BACK = Prepared(
 class Turn:
     """The right to write, and what the row shall say when it is given back."""
 
-    # What counts of the object; None if nobody noted it yet.
+    # What counts of the object; None if it was not noted yet.
     size: int | None
     accepted_seq: int
     # By the clock of the event loop.
@@ -113,8 +113,8 @@ async def take_turn(
 async def _give_back(sessions: SessionFactory, ref: RunRef, turn: Turn, writer: str) -> None:
     """Say how much of the log counts now, and let the next writer write.
 
-    Repeated while the database is away: one try may have been committed without an answer, and what the caller is told
-    must be what counts.
+    Repeated while the database is away: one try may have been committed without an answer, and the caller must
+    get what counts.
     """
     values = {
         "run": ref.run_id,
@@ -164,7 +164,7 @@ async def _try_turn(
     async with unit_of_work(sessions) as session:
         row = await (_TAKE if caller is None else _TAKE_IF_SEEN).first(session, values)
         if row is None and caller is not None:
-            # Somebody has the turn, or there is nothing to be seen.
+            # The turn is taken, or there is nothing to be seen.
             await require_run(session, caller, ref.task_id, ref.run_id)
     if row is None:
         return None

@@ -78,7 +78,7 @@ async def update_run(
     if _steers(body):
         await authorize(session, run_authority.ask_of(Way.STEER, caller.user_id, run))
     row = await _write(session, run_id, _read_changes(body))
-    # Last, so that whoever is told of the change reads all of it.
+    # Last, so that followers read all of the change.
     if body.status is None or not await run_lifecycle.set_status(
         session, run_id, body.status, events=effects.events
     ):
@@ -90,13 +90,13 @@ async def update_run(
 
 
 async def _is_workers(session: AsyncSession, run_id: UUID) -> bool:
-    """Tell whether a worker was asked for: such a run is performed as soon as it is queued."""
+    """Return whether a worker was asked for: such a run is performed as soon as it is queued."""
     asked = select(Run.id).where(Run.id == run_id, Run.dispatch_requested_at.is_not(None))
     return await session.scalar(asked) is not None
 
 
 def _steers(body: RunUpdateIn) -> bool:
-    """Tell whether a change reaches what an agent does, now or when the run begins; anybody may end a run."""
+    """Return whether a change reaches what an agent does, now or when the run begins; any member may end a run."""
     keys = {*(body.state or ()), *(body.state_remove_keys or ())}
     begins = body.status is not None and body.status not in TERMINAL_STATUSES
     return begins or body.given("branch") or not keys <= PROTECTED_STATE

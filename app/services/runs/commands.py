@@ -128,7 +128,7 @@ def _refuse_answer(params: Mapping[str, Any], waiting_for: Mapping[str, Any] | N
 
 
 async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:
-    """Tell whether the command says nothing new."""
+    """Return whether the command says nothing new."""
     if method not in _STOPS:
         return False
     same = select(RunCommand.id).where(
@@ -156,7 +156,7 @@ async def _keep(session: AsyncSession, caller: Principal, run_id: UUID, body: Co
 
 
 def _is_awaited(method: CommandMethod, waiting_for: Mapping[str, Any] | None) -> bool:
-    """Tell whether the agent stops waiting because of this command."""
+    """Return whether the agent stops waiting because of this command."""
     kind = None if waiting_for is None else waiting_for.get("kind")
     match method:
         case CommandMethod.USER_MESSAGE:

@@ -1,7 +1,7 @@
-"""The worker's side of commands: read what people told the agent of a run, settle it, say that the agent waits.
+"""The worker's side of commands: read what people sent to a run's agent, settle it, note that the agent waits.
 
 Each function is one step of the worker that holds the run; one that lost it changes nothing. Steps that depend on
-nothing new having come lock the run's row first, as those do who tell the agent something (services/runs/commands.py).
+nothing new having come lock the run's row first, as those do that send a command (services/runs/commands.py).
 """
 
 from collections.abc import Collection, Sequence
@@ -44,8 +44,8 @@ __all__ = [
 OPEN: ColumnElement[bool] = RunCommand.status.in_([CommandStatus.ACCEPTED, CommandStatus.DELIVERED])
 _RECEIPT_COLUMNS = (RunCommand.id, RunCommand.method, RunCommand.rpc_id, RunCommand.reason)
 _BATCH = 1000
-# What an agent that starts from nothing must be told again.
-_TOLD_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, CommandMethod.CLOSE)
+# What an agent that starts from nothing must be sent again.
+_SENT_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, CommandMethod.CLOSE)
 
 
 class Attempt(Enum):
@@ -124,7 +124,7 @@ async def start_waiting(
 
 
 async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, owner: str) -> bool:
-    """Take back that an agent waits for the answer to a request; False when somebody has answered before."""
+    """Take back that an agent waits for the answer to a request; False when it was answered before."""
     taken_back = await session.execute(
         update(Run)
         .where(*held_by(run_id, owner), Run.facts[WAITING_FOR]["request_id"].astext == request_id)
@@ -152,9 +152,9 @@ async def end_agent(
 async def drop_open(
     session: AsyncSession, run_ids: Collection[UUID], *, reason: str
 ) -> list[tuple[UUID, dict[str, Any]]]:
-    """Settle what was told to agents of runs that are over, by whoever ended them; part of that transaction.
+    """Settle the open commands of runs that are over, in the transaction that ends them.
 
-    Returns the receipts of what was dropped, each with its run, in the order in which it had been told.
+    Returns the receipts of what was dropped, each with its run, in the order in which they were sent.
     """
     dropped = await session.execute(
         update(RunCommand)
@@ -169,13 +169,13 @@ async def drop_open(
 def receipt(
     command_id: UUID, method: str, status: CommandStatus, *, reason: str | None = None, rpc_id: Any = None
 ) -> dict[str, Any]:
-    """Return the log entry that tells how far a command has come, with the id that its caller gave it."""
-    told: dict[str, Any] = {"command_id": str(command_id), "method": method, "status": status}
+    """Return the log entry that reports how far a command has come, with the id that its caller gave it."""
+    params: dict[str, Any] = {"command_id": str(command_id), "method": method, "status": status}
     if reason is not None:
-        told["reason"] = reason
+        params["reason"] = reason
     if rpc_id is not None:
-        told["id"] = rpc_id
-    return own_entry("_taskbeacon/command", told)
+        params["id"] = rpc_id
+    return own_entry("_taskbeacon/command", params)
 
 
 def _drop_receipt(row: Row[Any]) -> dict[str, Any]:
@@ -220,15 +220,15 @@ async def read_dropped(
 
 
 async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
-    """Have the next agent of these runs told what this one was, which ends with all that it knows.
+    """Have the next agent of these runs sent what this one was, which ends with all that it knows.
 
     What was consumed before there was an agent was to end the run, and still is.
     """
-    again = RunCommand.method.in_(_TOLD_AGAIN) if had_agent else true()
-    told = (RunCommand.status == CommandStatus.CONSUMED) & again
+    again = RunCommand.method.in_(_SENT_AGAIN) if had_agent else true()
+    sent = (RunCommand.status == CommandStatus.CONSUMED) & again
     await session.execute(
         update(RunCommand)
-        .where(RunCommand.run_id.in_(run_ids), (RunCommand.status == CommandStatus.DELIVERED) | told)
+        .where(RunCommand.run_id.in_(run_ids), (RunCommand.status == CommandStatus.DELIVERED) | sent)
         .values(status=CommandStatus.ACCEPTED, settled_at=None)
     )
 

@@ -4,7 +4,7 @@ Every change is one conditional UPDATE, so a race is decided by the database and
 
     claim against claim        one job gets the run, the other the next that waits in the project, or none; with a
                                limit on the project's runs, the other counts the first
-    finish against cancel      whoever commits first has the status; to a cancelled run the worker still brings what
+    finish against cancel      the first commit has the status; to a cancelled run the worker still brings what
                                its agent left: artifacts, and an output if there is none
     finish after a lapsed lease  refused: the run is another job's, or was failed as lost
     hand back against cancel   the cancel stays
@@ -12,7 +12,7 @@ Every change is one conditional UPDATE, so a race is decided by the database and
     start against start        one job: its id is the run's
     start against claim        the run is in progress: the start is refused
 
-The task's copy of its latest run's status is written by the same statement. Who follows the run is told after the
+The task's copy of its latest run's status is written by the same statement. Followers get it after the
 commit (services/output/events.py).
 """
 
@@ -163,7 +163,7 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
 
 
 async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents) -> bool:
-    """Set what a client says of a run whose row it has locked (contract 13.2); a worker that holds it loses it.
+    """Set the status that a client reports, with the run's row locked (contract 13.2); a worker that holds it loses it.
 
     Returns False for the status that the run has already, which changes nothing.
 
@@ -180,7 +180,7 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
 
 
 async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Ask for a worker for a run that is not begun and whose row is locked (contract 13.1).
+    """Ask for a worker for a run that is not begun; its row is locked (contract 13.1).
 
     Asked for again, it keeps its place among those that wait.
     """
@@ -196,7 +196,7 @@ async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEven
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
     """Queue a run for a worker, whatever its status; its row is locked. The one way out of a terminal status.
 
-    It has not ended any more: its next end stamps it, and tells people, as if it were the first.
+    It has not ended any more: its next end stamps it, and notifies people, as if it were the first.
     """
     await move(
         session,
@@ -249,7 +249,7 @@ async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str)
 
 
 async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str, events: RunEvents) -> bool:
-    """End a run that `owner` holds, once; False when somebody else ended it or took it over.
+    """End a run that `owner` holds, once; False when it was ended or taken over by another.
 
     A cancelled run keeps its status and gets what the agent left. What agents and servers said may hold characters
     that cannot be stored; those are replaced.
@@ -283,8 +283,8 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:
     """Give a run back to the queue, for a worker that is being stopped; False when it is not the owner's.
 
-    The worker has ended the agent and removed its workspace, so the next one starts from nothing, and is told again
-    what people told this one. The run has waited before and keeps its place.
+    The worker has ended the agent and removed its workspace. The next one starts from nothing, and is sent the same
+    commands again. The run has waited before and keeps its place.
     """
     # Only its owner notes that; it is asked for before the note goes.
     had_agent = await session.scalar(select(Run.facts.has_key(AGENT_STARTED)).where(Run.id == run_id))
@@ -301,9 +301,9 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
 
 
 async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
-    """Decide on runs whose lease lapsed; return those queued again and those failed as lost.
+    """Decide on runs with a lapsed lease; return those queued again and those failed as lost.
 
-    A run whose agent had not started is repeated, up to `MAX_ATTEMPTS` claims, and keeps its place; otherwise it
+    Without a started agent a run is repeated, up to `MAX_ATTEMPTS` claims, and keeps its place; otherwise it
     fails, since its agent may have acted already.
     """
     now = utcnow()
@@ -328,9 +328,9 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
 
 
 async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunEvents) -> list[UUID]:
-    """Fail runs whose agent is outside our workers and gave no sign of life for `silence`; return them.
+    """Fail runs of agents outside our workers that gave no sign of life for `silence`; return them.
 
-    A local run whose client has never used `event_stream` is left alone: it may wait for its user for days.
+    A local run that never used `event_stream` is left alone: it may wait for its user for days.
     """
     heard_at = (
         select(RunLogState.heard_at).where(RunLogState.run_id == Run.id).correlate(Run).scalar_subquery()
@@ -352,7 +352,7 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
 
 
 def _note_recovery(decision: str, reason: str) -> ColumnElement[Any]:
-    """Return the facts with what was decided about a run whose worker did not end it, for people to see."""
+    """Return the facts with the decision about a run that its worker did not end, for people to see."""
     return with_fact(RECOVERY, {"decision": decision, "reason": reason, "at": utcnow().isoformat()})
 
 

@@ -83,7 +83,7 @@ def count_ended(session: AsyncSession, rows: Rows, reason: str) -> None:
 
 
 def count_lost_leases(session: AsyncSession, number: int) -> None:
-    """Count runs whose lease lapsed, once this transaction is committed."""
+    """Count lapsed leases, once this transaction is committed."""
 
     async def count() -> None:
         _LOST.inc(number)

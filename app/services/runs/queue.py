@@ -29,7 +29,7 @@ _LOCK_NAME = "taskbeacon:project-runs:"
 def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
     """Return the id of the run that is next in the project of `run_id`, locked; NULL if none waits.
 
-    Whoever finds the row locked waits and takes the next, so that concurrent claims get different runs.
+    A claim that finds the row locked waits and takes the next, so that concurrent claims get different runs.
     """
     waiting, named = aliased(Run), aliased(Run)
     return (

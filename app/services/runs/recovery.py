@@ -1,7 +1,7 @@
 """What the sweeper does so that no run is ever stuck: the queued row is the outbox of its job.
 
-A run whose job was lost (Redis away or emptied, a crash between commit and enqueue) is queued again; a run whose
-worker went silent is repeated or failed. Safe to call from any number of workers at any time.
+A run without its job (Redis away or emptied, a crash between commit and enqueue) is queued again; one without its
+worker is repeated or failed. Safe to call from any number of workers at any time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,9 +36,9 @@ log = structlog.get_logger(__name__)
 async def recover_runs(effects: Effects, *, limit: int = 0, silence: timedelta | None = None) -> int:
     """Bring every run back to life that needs it; return how many jobs were missing.
 
-    With `silence`, runs are failed whose agent is outside our workers and gave no sign of life for that long.
-    A run that waits because workers perform `limit` runs of its project already is left waiting. What people told
-    the agent of a run that was lost is dropped; their receipts go to its stream and its log.
+    With `silence`, runs of agents outside our workers fail that gave no sign of life for that long.
+    A run that waits because workers perform `limit` runs of its project already is left waiting. Open
+    commands of a lost run are dropped; their receipts go to its stream and its log.
     """
     begun, events = utcnow(), effects.events
     async with unit_of_work(effects.sessions) as session:
@@ -64,7 +64,7 @@ async def recover_runs(effects: Effects, *, limit: int = 0, silence: timedelta |
 
 
 async def _keep(effects: Effects, ref: RunRef, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write receipts to the log of a run that has no worker to do it; followers were told of them."""
+    """Write receipts to the log of a run that has no worker to do it; followers have got them."""
     try:
         await append_lines(effects.sessions, effects.store, ref, encode_entries(entries))
     except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:

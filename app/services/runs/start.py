@@ -88,7 +88,7 @@ async def create_run(
     body: RunCreateIn,
     effects: Effects,
 ) -> RunOut:
-    """Create a queued run and ask nobody to perform it: the client does, or starts it later (contract 6.4, 13.1).
+    """Create a queued run without asking for a worker: the client does, or starts it later (contract 6.4, 13.1).
 
     Raises:
         InvalidInput, NotFound, RunRefused: as `start_cloud_run`.

@@ -1,7 +1,7 @@
-"""Tokens by which somebody who has no key may reach one run (contract 6.4): signed, and valid for a day.
+"""Tokens for one run, for programs that have no key (contract 6.4): signed, and valid for a day.
 
 The key pair is made when it is first needed and kept encrypted in the database, so that all processes sign and check
-with the same one and nobody has to configure it.
+with the same one and no operator has to configure it.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ async def authenticate_run(
     run_id: UUID,
     secrets: Sequence[SecretStr],
 ) -> RunRef:
-    """Return the run of the path, whose token this is; what its user may see no longer, nobody may by the token.
+    """Return the run of the path, which the token is for; it opens only what its user may still see.
 
     Args:
         session: a unit of work.

@@ -67,7 +67,7 @@ async def move(
     ids = [row["id"] for row in rows]
     is_end = rows and to in TERMINAL_STATUSES
     if is_end:
-        # Told before the end, behind which nobody listens any more.
+        # Published before the end, after which followers leave.
         dropped = await run_inbox.drop_open(session, ids, reason=f"The run is {to.value}.")
         announce_entries(session, events, dropped)
     publish_status(session, events, rows)
@@ -79,7 +79,7 @@ async def move(
 
 
 def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fields | RowMapping]) -> None:
-    """Tell followers the new status of these runs, once this transaction is committed."""
+    """Publish the new status of these runs, once this transaction is committed."""
     for row in rows:
         log.info("run.status_changed", run_id=str(row["id"]), status=str(row["status"]))
         announce_state(session, events, row)

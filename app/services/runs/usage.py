@@ -1,4 +1,4 @@
-"""What runs use, as their agents tell: noted on the run while it lasts (state key `usage`), added up for its task."""
+"""What runs use, as their agents report: noted on the run while it lasts (fact `usage`), added up for its task."""
 
 from collections.abc import Mapping
 from typing import Any  # JSON

@@ -143,7 +143,7 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
     """Return the statement that brings those tasks of `ids` that the caller sees, newest first.
 
     Each row has the `version` of what the caller sees, and the `count` of a filter by flags alone: for other filters it
-    is null, nobody knows it without looking. Without any task it is one row of these two.
+    is null, it takes a look-up. Without any task it is one row of these two.
     """
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(
@@ -170,7 +170,7 @@ def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> 
 
 
 def is_dense(shape: tuple[str, ...]) -> bool:
-    """Tell whether a filter leaves most tasks, so that the newest of them are found by looking at few."""
+    """Return whether a filter leaves most tasks, so that the newest of them are found by looking at few."""
     return {"not internal", "not archived"} >= set(shape)
 
 
@@ -186,7 +186,7 @@ def _join_snapshot(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any
 
 
 def _by_flags(shape: tuple[str, ...]) -> bool:
-    """Tell whether a filter asks for nothing but flags, by which tasks are counted as they change."""
+    """Return whether a filter asks for nothing but flags, by which tasks are counted as they change."""
     return _FLAGS.keys() >= set(shape)
 
 

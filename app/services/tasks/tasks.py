@@ -91,7 +91,7 @@ async def list_tasks(
 ) -> tuple[int, list[TaskOut]]:
     """Return how many visible tasks the filters leave, and a page of them, newest first (contract 2.6, 5.1).
 
-    The count is exact. What polls ask for, the newest tasks and their number, is one statement whose cost does not
+    The count is exact. What polls ask for, the newest tasks and their number, is one statement; its cost does not
     depend on how many tasks there are. Anything else is found out once, and again when something has changed.
     """
     wanted = task_filter(caller, query)

@@ -18,7 +18,7 @@ async def fold_task_counts(ctx: Mapping[str, Any]) -> None:
     """Fold what was written since the last time, a bounded number of rows in each transaction."""
     folded = 0
     rows = FOLDED_AT_ONCE
-    # What is written meanwhile is left for the next time: somebody always writes.
+    # What is written meanwhile is left for the next time: there are always writers.
     while rows >= FOLDED_AT_ONCE:
         async with unit_of_work(worker_context(ctx).process.sessions) as session:
             rows = await fold_counts(session)

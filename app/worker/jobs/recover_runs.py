@@ -1,4 +1,4 @@
-"""Cron: bring back runs whose job was lost, decide on those whose worker was."""
+"""Cron: queue runs again after a lost job, decide on runs after a lost worker."""
 
 from collections.abc import Mapping
 from typing import Any
