@@ -34,10 +34,13 @@ from app.worker.context import WorkerContext
 from app.worker.jobs.deliver_notifications import deliver_notifications
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
-from app.worker.jobs.fold_task_counts import fold_task_counts
-from app.worker.jobs.recover_runs import recover_runs
-from app.worker.jobs.sweep_artifacts import sweep_artifacts
-from app.worker.jobs.sweep_rows import sweep_expired_keys, sweep_push_history
+from app.worker.jobs.upkeep import (
+    fold_task_counts,
+    recover_runs,
+    sweep_artifacts,
+    sweep_expired_keys,
+    sweep_push_history,
+)
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import Places
 

@@ -22,7 +22,7 @@ from app.services.jobs import enqueue_push_delivery
 from app.services.notifications import dispatch as notifications
 from app.services.output.events import own_entry
 from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, with_fact, without_fact
-from app.services.runs.holding import held_by
+from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
 
 __all__ = [

@@ -58,7 +58,7 @@ from app.services.runs.facts import (
     with_fact,
     without_fact,
 )
-from app.services.runs.holding import held_by
+from app.services.runs.queue import held_by
 from app.services.runs.transitions import TRANSITIONS, move, move_statement, publish_status, transition
 from app.services.views.queue import is_waiting
 from app.statements import Fields, Prepared

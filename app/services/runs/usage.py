@@ -11,7 +11,7 @@ from app.agents.session.spending import Spent
 from app.enums import RunStatus
 from app.models import Run
 from app.services.runs.facts import USAGE, with_fact
-from app.services.runs.holding import held_by
+from app.services.runs.queue import held_by
 from app.statements import Prepared
 
 __all__ = ["note_usage", "reported_usage", "spent_by_others"]
