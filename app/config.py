@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port the API listens on; 0 = any free one.")
     forwarded_allow_ips: str = Field(
         default="127.0.0.1",
-        description="Proxies whose X-Forwarded-* headers are believed (comma list, or *).",
+        description="Proxies that may set X-Forwarded-* headers (comma list, or *).",
     )
 
     database_url: DatabaseUrl = Field(

@@ -1,7 +1,7 @@
 """Organizations, projects, their members, and users: made and unmade by an operator.
 
 These functions ask for no caller: they serve the command line, not the API. Look-ups for a caller are in users.py and
-access.py.
+services/access.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Personal API keys: issue, find and revoke. Checking one is the business of access.py."""
+"""Personal API keys: issue, find and revoke. services/access checks them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
