@@ -85,12 +85,14 @@ async def create_integration(
         transaction.session,
         transaction.cipher,
         project_id=project,
-        kind=kind,
-        token=token,
-        installation=_installation(app_id, installation_id, private_key),
-        webhook_secret=webhook_secret,
-        api_url=api_url,
-        git_url=git_url,
+        new=integrations.NewIntegration(
+            kind=kind,
+            token=token,
+            installation=_installation(app_id, installation_id, private_key),
+            webhook_secret=webhook_secret,
+            api_url=api_url,
+            git_url=git_url,
+        ),
     )
     return {"id": integration.id}
 

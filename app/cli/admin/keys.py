@@ -60,9 +60,7 @@ async def create_key(
         user_id=user,
         scopes=scope,
         label=label,
-        project_ids=project,
-        organization_ids=organization,
-        expires_at=expires,
+        limits=api_keys.KeyLimits(project_ids=project, organization_ids=organization, expires_at=expires),
     )
     shown: Answer = {"id": key.id, "value": key.value, "mask": key.mask, "scopes": list(key.scopes)}
     return shown if expires is None else {**shown, "expires_at": expires}

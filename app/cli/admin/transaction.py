@@ -14,6 +14,7 @@ from app.cli.settings import admin_settings
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.errors import AppError
+from app.ids import MAX_BIGINT
 from app.security import Cipher
 
 __all__ = ["ROW_ID", "Answer", "Transaction", "Upkeep", "transactional", "upkeep"]
@@ -21,8 +22,8 @@ __all__ = ["ROW_ID", "Answer", "Transaction", "Upkeep", "transactional", "upkeep
 Options = ParamSpec("Options")
 Answer = dict[str, Any]  # Any: what JSON holds, and UUIDs
 
-# No row has an id beyond PostgreSQL's bigint.
-ROW_ID = click.IntRange(1, 2**63 - 1)
+# An id beyond PostgreSQL's bigint belongs to no row.
+ROW_ID = click.IntRange(1, MAX_BIGINT)
 
 
 @dataclass(frozen=True, slots=True)
