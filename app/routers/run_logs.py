@@ -87,16 +87,7 @@ async def append_log(
     call: TaskWrite, body: AppendBody, task_id: TaskId, run_id: RunId, timer: TimerDep
 ) -> Json:
     """Add entries at the end of the log, all of them or none, whoever else writes to it at the same time."""
-    run = await run_logs.append_log(
-        call.session,
-        call.caller,
-        task_id,
-        run_id,
-        body.entries,
-        sessions=call.process.sessions,
-        store=call.process.store,
-        events=call.process.events,
-    )
+    run = await run_logs.append_log(call.session, call.caller, task_id, run_id, body.entries, call.process)
     return Json(run, headers=timer.header("append"))
 
 
@@ -110,17 +101,7 @@ async def append_log(
 )
 async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_id: RunId) -> Json:
     """Keep the message on the log of the run. There is no chat to pass it on to, so it is `skipped` otherwise."""
-    relayed = await run_logs.relay_message(
-        call.session,
-        call.caller,
-        task_id,
-        run_id,
-        body,
-        sessions=call.process.sessions,
-        store=call.process.store,
-        events=call.process.events,
-    )
-    return Json(relayed)
+    return Json(await run_logs.relay_message(call.session, call.caller, task_id, run_id, body, call.process))
 
 
 @router.get(

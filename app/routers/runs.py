@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from app.enums import Environment
 from app.schemas.errors import RunRefusedOut, StateRefusedOut
 from app.schemas.runs import (
     ConnectionTokenOut,
@@ -58,26 +57,8 @@ async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDe
     sandbox. Follow it by its `stream`, or by reading the run.
     """
     return await once(
-        lambda: runs.start_cloud_run(
-            call.session,
-            call.caller,
-            task_id,
-            body,
-            store=call.process.store,
-            queue=call.process.queue,
-            events=call.process.events,
-            catalog=call.process.catalog,
-            cipher=call.process.cipher,
-        ),
-        first=lambda: runs.require_allowance(
-            call.session,
-            call.caller,
-            task_id,
-            body,
-            Environment.CLOUD,
-            catalog=call.process.catalog,
-            gates=call.process.gates,
-        ),
+        lambda: runs.start_cloud_run(call.session, call.caller, task_id, body, call.process),
+        first=lambda: runs.require_allowance(call.session, call.caller, task_id, body, call.process),
     )
 
 
@@ -93,26 +74,9 @@ async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDe
 async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once: OnceDep) -> Response:
     """Create a run and begin nothing: the client performs it (`local`), or starts it later (`cloud`)."""
     return await once(
-        lambda: runs.create_run(
-            call.session,
-            call.caller,
-            task_id,
-            body,
-            store=call.process.store,
-            events=call.process.events,
-            catalog=call.process.catalog,
-            cipher=call.process.cipher,
-        ),
+        lambda: runs.create_run(call.session, call.caller, task_id, body, call.process),
         status_code=201,
-        first=lambda: runs.require_allowance(
-            call.session,
-            call.caller,
-            task_id,
-            body,
-            body.environment,
-            catalog=call.process.catalog,
-            gates=call.process.gates,
-        ),
+        first=lambda: runs.require_allowance(call.session, call.caller, task_id, body, call.process),
     )
 
 
@@ -162,19 +126,7 @@ async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body:
     Where a run acts with somebody's GitHub account or private environment, only they set what its agent goes by:
     `state`, `branch`, a status to begin again from.
     """
-    run = await run_updates.update_run(
-        call.session,
-        call.caller,
-        task_id,
-        run_id,
-        body,
-        store=call.process.store,
-        redis=call.process.redis,
-        queue=call.process.queue,
-        events=call.process.events,
-        gates=call.process.gates,
-    )
-    return Json(run)
+    return Json(await run_updates.update_run(call.session, call.caller, task_id, run_id, body, call.process))
 
 
 @router.patch(
@@ -187,17 +139,9 @@ async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body:
 )
 async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_id: RunId) -> Json:
     """Replace the output; if the task has a `json_schema`, the output must satisfy it."""
-    run = await run_updates.set_output(
-        call.session,
-        call.caller,
-        task_id,
-        run_id,
-        body.output,
-        store=call.process.store,
-        redis=call.process.redis,
-        events=call.process.events,
+    return Json(
+        await run_updates.set_output(call.session, call.caller, task_id, run_id, body.output, call.process)
     )
-    return Json(run)
 
 
 @router.post(
@@ -215,18 +159,7 @@ async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: R
 
     A run that acts with somebody's GitHub account or private environment is started by them alone.
     """
-    task = await run_updates.start_run(
-        call.session,
-        call.caller,
-        task_id,
-        run_id,
-        body,
-        store=call.process.store,
-        queue=call.process.queue,
-        events=call.process.events,
-        gates=call.process.gates,
-    )
-    return Json(task)
+    return Json(await run_updates.start_run(call.session, call.caller, task_id, run_id, body, call.process))
 
 
 @router.post(
@@ -242,18 +175,7 @@ async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Js
 
     A run that acts with somebody's GitHub account or private environment is resumed by them alone.
     """
-    run = await run_updates.resume_in_cloud(
-        call.session,
-        call.caller,
-        task_id,
-        run_id,
-        store=call.process.store,
-        queue=call.process.queue,
-        redis=call.process.redis,
-        events=call.process.events,
-        gates=call.process.gates,
-    )
-    return Json(run)
+    return Json(await run_updates.resume_in_cloud(call.session, call.caller, task_id, run_id, call.process))
 
 
 @router.get(

@@ -13,6 +13,7 @@ from app.schemas.tasks import (
     TaskPage,
 )
 from app.services.tasks import tasks
+from app.services.views.pages import Page
 from app.web.answers import Json, no_content
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
@@ -43,14 +44,9 @@ async def list_tasks(call: TaskRead, page: PageDep, query: Annotated[TaskListQue
 
     All filters apply at once and `count` counts what they leave. Archived and internal tasks are left out by default.
     """
+    wanted = Page(page.limit, page.offset)
     count, results = await tasks.list_tasks(
-        call.session,
-        call.caller,
-        query,
-        limit=page.limit,
-        offset=page.offset,
-        store=call.process.store,
-        lists=call.process.lists,
+        call.session, call.caller, query, wanted, store=call.process.store, lists=call.process.lists
     )
     return Json(page.page(count, results))
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request
 
 from app.api_limits import WEBHOOK_BYTES
+from app.ids import MAX_BIGINT
 from app.schemas.webhooks import WebhookOut
 from app.services.code_hosts import webhooks
 from app.services.code_hosts.webhooks import Delivery
@@ -18,11 +19,9 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=UnitRoute)
 
-_MAX_BIGINT = 2**63 - 1
-
 
 Integration = Annotated[
-    int | None, Query(ge=1, le=_MAX_BIGINT, description="Integration whose webhook secret signed this.")
+    int | None, Query(ge=1, le=MAX_BIGINT, description="Integration whose webhook secret signed this.")
 ]
 Event = Annotated[str, Header(alias="X-GitHub-Event", max_length=100, description="What it tells of.")]
 DeliveryId = Annotated[
@@ -63,13 +62,5 @@ async def receive_github(request: Request, sent: Annotated[Delivery, Depends(_re
     service where none is named.
     """
     process = process_of(request)
-    answer = await webhooks.receive_github(
-        session_of(request),
-        sent,
-        cipher=process.cipher,
-        secret=process.settings.github_webhook_secret,
-        queue=process.queue,
-        events=process.events,
-        gates=process.gates,
-    )
-    return Json(answer)
+    secret = process.settings.github_webhook_secret
+    return Json(await webhooks.receive_github(session_of(request), sent, process, secret=secret))

@@ -13,10 +13,12 @@ from fastapi import Depends, Request
 from app.db import release
 from app.enums import Scope
 from app.errors import AppError, AuthenticationError, NotAuthenticated
+from app.ids import MAX_BIGINT
 from app.services.access import visibility as access
-from app.services.access.visibility import Principal
-from app.services.output.log_writer import LogRef
+from app.services.access.authenticate import authenticate
+from app.services.access.principal import CURRENT_PROJECT, Principal, require_project, require_scope
 from app.services.runs import tokens as connection_tokens
+from app.services.storage_keys import RunRef
 from app.web.body import read_json
 from app.web.dependencies import Call, call_of, path_uuid, process_of, session_of, task_id_of
 from app.web.throttling import throttle
@@ -42,7 +44,6 @@ UNAUTHENTICATED_STATUS_IN_PROJECT = 403
 
 _MAX_SECRET_LENGTH = 512
 _MAX_TOKEN_LENGTH = 4096
-_MAX_BIGINT = 2**63 - 1
 _PROJECT_ID = re.compile(r"[0-9]{1,19}")
 _NO_PROJECT = 0
 
@@ -59,8 +60,8 @@ class ScopeGate:
         """Authenticate, check project, scope and budget; return the call."""
         caller = await self._authenticate(request)
         if self.in_project:
-            access.require_project(caller)
-        access.require_scope(caller, self.scope)
+            require_project(caller)
+        require_scope(caller, self.scope)
         process = process_of(request)
         if self.is_throttled:
             await throttle(request, process, caller, in_project=self.in_project)
@@ -72,7 +73,7 @@ class ScopeGate:
         project = _project_of(request) if self.in_project else None
         try:
             secret, place = await _credential(request)
-            return await access.authenticate(
+            return await authenticate(
                 session_of(request), secret, place=place, project=project, cache=process_of(request).callers
             )
         except AuthenticationError as error:
@@ -83,11 +84,11 @@ class ScopeGate:
 
 def _project_of(request: Request) -> int | str:
     text = request.path_params["project_id"]
-    if text == access.CURRENT_PROJECT:
-        return access.CURRENT_PROJECT
+    if text == CURRENT_PROJECT:
+        return CURRENT_PROJECT
     # What is no id of a project names none: the same 404 as an unknown one.
     number = int(text) if _PROJECT_ID.fullmatch(text) else _NO_PROJECT
-    return number if number <= _MAX_BIGINT else _NO_PROJECT
+    return number if number <= MAX_BIGINT else _NO_PROJECT
 
 
 async def _credential(request: Request) -> tuple[str, str]:
@@ -134,7 +135,7 @@ VisibleRun = Annotated[UUID, Depends(_visible_run)]
 class RunTokenGate:
     """The gate of a route for holders of the token of its run; personal API keys do not open it (contract 6.4)."""
 
-    async def __call__(self, request: Request) -> LogRef:
+    async def __call__(self, request: Request) -> RunRef:
         """Return the run; no connection is held from here on, however long the request is."""
         task_id, run_id = task_id_of(request), path_uuid(request, "run_id")
         session = session_of(request)
@@ -157,7 +158,7 @@ class RunTokenGate:
         return run
 
 
-RunHolder = Annotated[LogRef, Depends(RunTokenGate())]
+RunHolder = Annotated[RunRef, Depends(RunTokenGate())]
 
 
 TaskRead = Annotated[Call, Depends(ScopeGate(Scope.TASK_READ, in_project=True))]

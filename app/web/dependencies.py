@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import MethodNotAllowed, NotFound
 from app.runtime import ProcessContext
 from app.schemas.fields import parse_uuid
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 
 __all__ = [
     "Call",

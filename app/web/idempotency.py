@@ -11,7 +11,7 @@ import orjson
 from fastapi import Depends, Request, Response
 
 from app.errors import InvalidInput
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 from app.services.idempotency import KeptAnswer, claim_key, find_answer, keep_answer
 from app.web.answers import Json
 from app.web.body import read_json

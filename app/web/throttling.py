@@ -12,8 +12,8 @@ from redis.exceptions import RedisError
 from app.clock import utcnow
 from app.errors import Throttled
 from app.runtime import ProcessContext
-from app.services.access.visibility import Principal
-from app.services.rate_limits import Budget
+from app.services.access.principal import Principal
+from app.services.rate_limits import RateLimit
 
 __all__ = ["throttle"]
 
@@ -21,11 +21,6 @@ _MINUTE = 60
 _HOUR = 3600
 
 log = structlog.get_logger(__name__)
-
-
-@cache
-def _budgets(per_minute: int, per_hour: int) -> list[Budget]:
-    return [Budget(window, limit) for window, limit in ((_MINUTE, per_minute), (_HOUR, per_hour)) if limit]
 
 
 async def throttle(
@@ -37,21 +32,25 @@ async def throttle(
         Throttled: the budget of this window is used up.
 
     """
-    budgets = _budgets(process.settings.throttle_per_minute, process.settings.throttle_per_hour)
-    if not budgets:
+    limits = _limits(process.settings.throttle_per_minute, process.settings.throttle_per_hour)
+    if not limits:
         return
     bucket = f"project:{principal.project.id}" if in_project else f"user:{principal.user_id}"
     try:
-        now = utcnow().timestamp()
-        retry_after = await process.budgets.count(process.redis, bucket, budgets, now=now)
+        quota = await process.rate_limiter.hit(process.redis, bucket, limits, now=utcnow().timestamp())
     except (RedisError, OSError) as error:
         log.warning("throttle.unavailable", error=repr(error))
         return
-    left = process.budgets.left(bucket, budgets, now=now)
+    # As `ObservabilityMiddleware` sends them.
     request.state.rate_limit = [
-        (b"ratelimit-limit", b"%d" % left.limit),
-        (b"ratelimit-remaining", b"%d" % left.remaining),
-        (b"ratelimit-reset", b"%d" % left.reset),
+        (b"ratelimit-limit", b"%d" % quota.limit),
+        (b"ratelimit-remaining", b"%d" % quota.remaining),
+        (b"ratelimit-reset", b"%d" % quota.reset),
     ]
-    if retry_after is not None:
-        raise Throttled(retry_after=retry_after)
+    if quota.retry_after is not None:
+        raise Throttled(retry_after=quota.retry_after)
+
+
+@cache
+def _limits(per_minute: int, per_hour: int) -> list[RateLimit]:
+    return [RateLimit(window, limit) for window, limit in ((_MINUTE, per_minute), (_HOUR, per_hour)) if limit]
