@@ -290,8 +290,7 @@ def run_dev(settings: Settings) -> int:
             console.line()  # the terminal has echoed ^C
             return 0
         except DevstackError as error:
-            console.line()
-            print(console.style(f"error: {error}", "red"), file=sys.stderr)
+            console.error(error)
             return 1
         finally:
             if stack.supervisor.children:
