@@ -179,11 +179,12 @@ class RunBench:
         task = await self._client.post(self._url, json={"title": "Bench"})
         return await run_lifecycle.open_run(
             session,
-            task_id=UUID(task.raise_for_status().json()["id"]),
-            project_id=self._project_id,
-            environment=Environment.CLOUD,
-            branch=None,
-            state={"mode": "background"},
+            run_lifecycle.NewRun(
+                task_id=UUID(task.raise_for_status().json()["id"]),
+                project_id=self._project_id,
+                environment=Environment.CLOUD,
+                state={"mode": "background"},
+            ),
             dispatch=True,
             events=events,
         )

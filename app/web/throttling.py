@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from app.clock import utcnow
 from app.errors import Throttled
 from app.runtime import ProcessContext
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 from app.services.rate_limits import RateLimit
 
 __all__ = ["throttle"]

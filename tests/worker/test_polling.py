@@ -286,7 +286,7 @@ async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_an
             await answer.wait()
             finished.append(ctx["job_id"])
 
-        await shielded(finish(), told=lambda: told.append(ctx["job_id"]))
+        await shielded(finish(), on_cancel=lambda: told.append(ctx["job_id"]))
 
     async def are_begun() -> bool:
         return begun == {"hold:cancelled", "hold:waiting"}

@@ -1,14 +1,14 @@
-"""Branches that runs pushed, and the pull requests for them."""
+"""Branches that runs pushed to code hosts, deliveries of their webhooks, and failed checks."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
 
-__all__ = ["PushedBranch"]
+__all__ = ["CiFailure", "PushedBranch", "WebhookDelivery"]
 
 
 class PushedBranch(Base):
@@ -36,4 +36,32 @@ class PushedBranch(Base):
     head_sha: Mapped[str] = mapped_column(String(64))
     pull_request_number: Mapped[int | None] = mapped_column(BigInteger)
     pull_request_url: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class WebhookDelivery(Base):
+    """A delivery that was taken in; hosts deliver again what they believe to be lost."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (Index(None, "received_at"),)
+
+    delivery_id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    received_at: Mapped[datetime]
+
+
+class CiFailure(Base):
+    """A commit of ours that failed its checks. Several checks of one commit are one failure."""
+
+    __tablename__ = "ci_failures"
+    __table_args__ = (
+        UniqueConstraint("task_id", "branch", "head_sha"),
+        Index(None, "follow_up_run_id", postgresql_where=text("follow_up_run_id IS NOT NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    branch: Mapped[str] = mapped_column(String(255))
+    head_sha: Mapped[str] = mapped_column(String(64))
+    # The run that was started for it.
+    follow_up_run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"))
     created_at: Mapped[datetime]
