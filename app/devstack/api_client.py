@@ -29,7 +29,7 @@ _SHOWN_PATCH_LINES = 30
 
 
 def project_client(base_url: str, project_id: int, api_key: str) -> httpx.Client:
-    """Return a client whose paths begin below the project."""
+    """Return a client with paths below the project."""
     return httpx.Client(
         base_url=f"{base_url}/api/projects/{project_id}/",
         headers={"Authorization": f"Bearer {api_key}"},

@@ -19,7 +19,7 @@ def require_git() -> None:
 def run_git(
     *arguments: str, environment: Mapping[str, str], seconds: float, failure: str, cwd: Path | None = None
 ) -> str:
-    """Return what git prints. Raises DevstackError, whose text begins with `failure`."""
+    """Return what git prints. Raises DevstackError with a text that begins with `failure`."""
     try:
         done = subprocess.run(
             ["git", *arguments],  # noqa: S607 - the person's git, wherever it is

@@ -36,7 +36,7 @@ class DemoRepository:
         """
         require_git()
         self._path.mkdir(parents=True)
-        # The checkout may belong to somebody else, and the person's own settings must not matter here.
+        # The checkout may belong to another user, and the person's own settings must not matter here.
         self._config.write_text(
             "[safe]\n\tdirectory = *\n[user]\n\tname = Taskbeacon demo\n\temail = demo@users.noreply.localhost\n"
             "[receive]\n\tshallowUpdate = true\n",

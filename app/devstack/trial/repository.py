@@ -68,7 +68,7 @@ class TrialRepository:
         return branch
 
     def has_changes(self) -> bool:
-        """Tell whether the checkout has changes that are not committed, and so not copied."""
+        """Return whether the checkout has changes that are not committed, and so not copied."""
         if self.checkout is None:
             return False
         status = ("--no-optional-locks", "-C", self.source, "status", "--porcelain", "--ignore-submodules")
