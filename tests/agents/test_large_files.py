@@ -18,9 +18,10 @@ from starlette.routing import Route
 from app.agents.errors import LargeFilesFailed
 from app.agents.git.askpass import Credential
 from app.agents.git.command import TOKEN_USER, Git, Remote
-from app.agents.git.large_files import LargeFileLimits, LargeFiles, find_git_lfs, public_places
+from app.agents.git.large_files import LargeFileLimits, LargeFiles, find_git_lfs
 from app.agents.git.mirrors import Mirrors
 from app.agents.git.pointers import Pointer, committed_pointers
+from app.agents.git.public_places import public_places
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, make_origin
 from tests.support.github import CodeHostService, github_application
 from tests.support.lfs import ATTRIBUTES, LargeFileService, pointer_of
@@ -234,7 +235,7 @@ async def test_public_host_cannot_send_git_lfs_into_a_private_network(
     url = hosted.fields["clone_url"]
     async with public_places(Remote(url), {}) as settings:
         assert settings == (), "this host is in a private network itself"
-    monkeypatch.setattr("app.agents.git.large_files.is_public", lambda _: True)
+    monkeypatch.setattr("app.agents.git.public_places.is_public", lambda _: True)
     async with public_places(Remote(url), {"HTTPS_PROXY": "http://proxy"}) as settings:
         assert settings == (), "the operator's proxy decides"
 

@@ -13,26 +13,22 @@ import asyncio
 import hashlib
 import shlex
 import shutil
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from typing_extensions import override
-
-from app.addresses import is_public
 from app.agents.base.safe_paths import open_file, read_file
 from app.agents.errors import LargeFilesFailed, PathRefused, RepositoryError, RepositoryUnreachable
 from app.agents.git.command import Git, Remote, Result
 from app.agents.git.fetch import TRANSFER
 from app.agents.git.plumbing import add_settings, make_repository
 from app.agents.git.pointers import Entry, Pointer, checked_out_pointers, committed_pointers
-from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Service, SystemOutside
+from app.agents.git.public_places import public_places
 from app.agents.sandbox.policy import SandboxPolicy
 from app.processes.reading import last_lines
 
-__all__ = ["LargeFileLimits", "LargeFiles", "find_git_lfs", "public_places", "uses_lfs"]
+__all__ = ["LargeFileLimits", "LargeFiles", "find_git_lfs", "uses_lfs"]
 
 GitSettings = tuple[tuple[str, str], ...]
 
@@ -42,8 +38,6 @@ _MOST_NAMED = 20
 _LONGEST_PATH = 200
 _ATTRIBUTES_BYTES = 2**16
 _REF = "refs/heads/pointers"
-_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
-_HTTPS = 443
 _TRANSFER_SETTINGS = (
     "lfs.locksVerify=false",
     "lfs.basicTransfersOnly=true",
@@ -279,48 +273,6 @@ class LargeFiles:
                 reason = error.strerror or type(error).__name__
         target.unlink(missing_ok=True)
         return reason
-
-
-class _PublicPlaces(Allowance):
-    """Besides the repository's own host, any host by TLS at a public address."""
-
-    @override
-    def refusal(self, host: str, port: int) -> str | None:
-        is_allowed = port == _HTTPS or Service(host, port) in self.services
-        return None if is_allowed else "objects elsewhere are fetched by https"
-
-
-@asynccontextmanager
-async def public_places(remote: Remote, environment: Mapping[str, str]) -> AsyncIterator[Sequence[str]]:
-    """Yield settings that keep git-lfs out of private networks, where a public host could send it.
-
-    Nothing is kept from a host that is in a private network itself, and nothing where the operator's own proxy decides.
-    """
-    own = Service.parse(remote.url) if remote.is_http else None
-    if own is None or any(environment.get(name) for name in _PROXIES) or not await _has_public_address(own):
-        yield ()
-        return
-    egress = Egress(_PublicPlaces(services=(own,)), _ignore)
-    server = await asyncio.start_server(egress.accept, "127.0.0.1", 0, limit=HEAD_BYTES)
-    try:
-        yield (f"http.proxy=http://127.0.0.1:{server.sockets[0].getsockname()[1]}",)
-    finally:
-        server.close()
-        await egress.aclose()
-
-
-async def _has_public_address(service: Service) -> bool:
-    outside = SystemOutside()
-    try:
-        return any(is_public(address) for address in await outside.resolve(service.host, service.port))
-    except (OSError, UnicodeError):
-        return True
-    finally:
-        outside.close()
-
-
-async def _ignore(_refusal: str) -> None:
-    """git-lfs reports what it could not reach."""
 
 
 async def _check_out(git: Git, entries: Sequence[Entry]) -> None:
