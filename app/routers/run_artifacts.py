@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.run_artifacts import InlineIn, PathIn, SignedUrlOut
@@ -118,10 +118,12 @@ async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId
     response_class=StoredFile,
     responses=_FILE | errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,), refusal_status=404),
 )
-async def download(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId) -> StoredFile:
+async def download(
+    request: Request, call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId
+) -> StoredFile:
     """Send a file of the run, or of a run that it resumes. `Range` asks for a part, `If-Range` for one version's."""
     file = await run_artifacts.find_download(call.session, call.caller, task_id, run_id, body.storage_path)
-    return StoredFile(call.request, call.process.store, file)
+    return StoredFile(request, call.process.store, file)
 
 
 @router.get(
@@ -134,8 +136,8 @@ async def download(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunI
     responses=_FILE | errors(400, 403, 404, 429, refusals=(StateRefusedOut,), refusal_status=404),
 )
 async def download_by_query(
-    call: TaskRead, query: Annotated[PathIn, Query()], task_id: TaskId, run_id: RunId
+    request: Request, call: TaskRead, query: Annotated[PathIn, Query()], task_id: TaskId, run_id: RunId
 ) -> StoredFile:
     """Send a file of the run, or of a run that it resumes. `Range` asks for a part, `If-Range` for one version's."""
     file = await run_artifacts.find_download(call.session, call.caller, task_id, run_id, query.storage_path)
-    return StoredFile(call.request, call.process.store, file)
+    return StoredFile(request, call.process.store, file)

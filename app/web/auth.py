@@ -65,7 +65,7 @@ class ScopeGate:
         process = process_of(request)
         if self.is_throttled:
             await throttle(request, process, caller, in_project=self.in_project)
-        call = Call(caller, session_of(request), process, request)
+        call = Call(caller, session_of(request), process)
         request.state.call = call
         return call
 

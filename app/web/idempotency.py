@@ -29,7 +29,8 @@ _CREDENTIAL = "personal_api_key"
 class Once:
     """Performs the work of a request, or gives again what was answered to the first one with its key."""
 
-    def __init__(self, call: Call, key: str) -> None:
+    def __init__(self, request: Request, call: Call, key: str) -> None:
+        self._request = request
         self._call = call
         self._key = key
 
@@ -53,7 +54,7 @@ class Once:
                 await first()
             return Json(await work(), status_code=status_code)
         session, caller = self._call.session, self._call.caller
-        request_hash = await _hash(self._call.request, caller)
+        request_hash = await _hash(self._request, caller)
         if first is not None:
             kept = await find_answer(session, caller, self._key, request_hash=request_hash)
             if kept is not None:
@@ -101,7 +102,7 @@ async def read_key(request: Request) -> Once:
         )
     if not text.isprintable():
         raise InvalidInput("Not a valid string.", attr=HEADER)
-    return Once(call_of(request), text)
+    return Once(request, call_of(request), text)
 
 
 OnceDep = Annotated[Once, Depends(read_key)]
