@@ -32,7 +32,7 @@ class WorkerContext:
     code_hosts: CodeHosts
     # To code hosts, and to where they keep large files.
     http: httpx.AsyncClient
-    # None: every run clones anew.
+    # None: every run makes a clone of its own.
     mirrors: Mirrors | None
     # The worker's environment, from which an adapter's allow-list picks.
     environment: Mapping[str, str]
