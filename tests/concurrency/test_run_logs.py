@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from typing_extensions import override
 
 from app.clients.object_store import ObjectStoreUnavailable
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.db import (
     DatabaseUnavailable,

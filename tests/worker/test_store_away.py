@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run

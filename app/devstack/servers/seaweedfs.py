@@ -126,7 +126,7 @@ class SeaweedFS:
     def create_bucket(self) -> None:
         """Make the service's bucket, unless it exists. Raises DevstackError."""
         # Loaded here because it takes long, and the servers get ready meanwhile.
-        from app.clients.s3_signing import UrlSigner  # noqa: PLC0415
+        from app.clients.s3.signing import UrlSigner  # noqa: PLC0415
 
         signer = UrlSigner(
             self.url,
