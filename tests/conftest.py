@@ -27,6 +27,7 @@ _FIXTURES = (
     "tests.fixtures.storage",
     "tests.fixtures.app",
     "tests.fixtures.auth",
+    "tests.fixtures.tasks",
     "tests.fixtures.clock",
     "tests.fixtures.push",
     "tests.fixtures.worker",

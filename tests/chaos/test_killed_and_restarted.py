@@ -90,10 +90,7 @@ async def test_run_asked_for_while_redis_is_down_is_performed_when_it_is_back(
             await wait_until_ready(client, api)
             worker = site.start_worker()
 
-            async def started() -> bool:
-                return "worker.started" in worker.log.read_text()
-
-            await eventually(started, within_seconds=600)
+            await eventually(lambda: "worker.started" in worker.log.read_text(), within_seconds=600)
             servers.valkey.stop()
             answer = await client.post(f"/api/projects/{site.project.id}/tasks/{task.id}/run", timeout=30)
             servers.valkey.start()
@@ -133,10 +130,7 @@ async def test_log_written_while_the_object_store_is_away_is_complete_when_it_is
         await between.refuse()
         go_on.touch()
 
-        async def worked_on() -> bool:
-            return done.exists()
-
-        await eventually(worked_on)
+        await eventually(done.exists)
         await between.resume()
         await site.wait_until_over(1)
 

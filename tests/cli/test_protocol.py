@@ -183,10 +183,7 @@ class TestLargeHeads:
         async with connected(application) as (reader, writer):
             writer.write(GET + padded(2 * HEAD_BYTES))
 
-            async def is_asked() -> bool:
-                return len(application.calls) == 1
-
-            await eventually(is_asked)
+            await eventually(lambda: len(application.calls) == 1)
             application.may_answer.set()
             raw = await answers(reader)
         assert raw.startswith(b"HTTP/1.1 200 ")
@@ -244,10 +241,7 @@ class TestPipelines:
         async with connected(application) as (reader, writer):
             writer.write(GET * 1000)
 
-            async def is_asked() -> bool:
-                return len(application.calls) == 1
-
-            await eventually(is_asked)
+            await eventually(lambda: len(application.calls) == 1)
             application.may_answer.set()
             raw = await answers(reader)
         assert raw.count(b"HTTP/1.1 200 ") == 1 + PIPELINED_REQUESTS
@@ -271,16 +265,10 @@ class TestPipelines:
         async with connected(application) as (_, writer):
             writer.write(GET * 5)
 
-            async def is_asked() -> bool:
-                return len(application.told) == 1
-
-            await eventually(is_asked)
+            await eventually(lambda: len(application.told) == 1)
             writer.transport.abort()
 
-            async def is_gone() -> bool:
-                return application.told[1:] == [{"type": "http.disconnect"}]
-
-            await eventually(is_gone)
+            await eventually(lambda: application.told[1:] == [{"type": "http.disconnect"}])
         assert len(application.calls) == 1
         assert [record for record in caplog.records if record.exc_info] == []
 
@@ -296,10 +284,7 @@ async def test_broken_body_ends_its_request(application: Application) -> None:
     async with connected(application) as (reader, writer):
         writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
 
-        async def is_asked() -> bool:
-            return len(application.calls) == 1
-
-        await eventually(is_asked)
+        await eventually(lambda: len(application.calls) == 1)
         writer.write(b"no size\r\n")
         assert_refused(await answers(reader), 400, "parse_error")
     assert application.told[-1] == {"type": "http.disconnect"}

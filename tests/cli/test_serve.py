@@ -43,10 +43,7 @@ async def test_processes_of_one_service_share_its_port_and_end_with_it(
     )
     assert len(children) >= 2
 
-    async def none_left() -> bool:
-        return not any(_runs(child) for child in children)
-
-    await eventually(none_left)
+    await eventually(lambda: not any(_runs(child) for child in children))
 
 
 def _children(process: ServiceProcess) -> list[str]:

@@ -99,10 +99,7 @@ async def subscriptions(redis: RedisClient, run_id: UUID) -> int:
 
 
 async def until_lost(server: Interruptible) -> None:
-    async def has_lost() -> bool:
-        return server.has_lost
-
-    await eventually(has_lost)
+    await eventually(lambda: server.has_lost)
 
 
 async def test_followers_get_the_same_events_in_the_same_order(
@@ -180,10 +177,7 @@ async def test_follower_is_cut_off_by_size_too(hub: EventHub, events: RedisRunEv
         await start(slow)
         await say(events, run_id, *range(40), size=60_000)
 
-        async def is_over() -> bool:
-            return slow.is_over
-
-        await eventually(is_over)
+        await eventually(lambda: slow.is_over)
 
 
 class TestOutage:

@@ -218,14 +218,11 @@ async def test_no_more_sends_are_under_way_than_the_service_wants(
 ) -> None:
     push_service.may_answer.clear()
 
-    async def are_open() -> bool:
-        return push_service.open_sends >= MAX_PARALLEL_SENDS
-
     async with asyncio.TaskGroup() as group:
         sending = [
             group.create_task(wire.send([message()], Deadline())) for _ in range(MAX_PARALLEL_SENDS + 3)
         ]
-        await eventually(are_open)
+        await eventually(lambda: push_service.open_sends >= MAX_PARALLEL_SENDS)
         # What had been sent beside them would have arrived before this.
         await wire.receipts(["ticket"])
         push_service.may_answer.set()

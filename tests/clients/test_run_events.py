@@ -250,10 +250,7 @@ class TestOutage:
         events.put(other, line(0))
         await server.resume()
 
-        async def told() -> bool:
-            return bool(await all_of(redis, other))
-
-        await eventually(told)
+        await eventually(lambda: all_of(redis, other))
         events.put(run_id, line(99))
         await events.settle()
 

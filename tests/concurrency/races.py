@@ -10,8 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import SessionFactory, unit_of_work
 from tests.support.waiting import eventually
 
-__all__ = ["race"]
-
 First = TypeVar("First")
 Second = TypeVar("Second")
 
@@ -21,16 +19,18 @@ _WAITING = text(
 )
 
 
+async def perform(sessions: SessionFactory, step: Callable[[AsyncSession], Awaitable[First]]) -> First:
+    """Perform one step in a transaction of its own."""
+    async with unit_of_work(sessions) as session:
+        return await step(session)
+
+
 async def race(
     sessions: SessionFactory,
     first: Callable[[AsyncSession], Awaitable[First]],
     second: Callable[[AsyncSession], Awaitable[Second]],
 ) -> tuple[First, Second]:
     """Return what both come to, when `second` began before `first` committed."""
-
-    async def contend() -> Second:
-        async with unit_of_work(sessions) as session:
-            return await second(session)
 
     async def is_waiting() -> bool:
         async with sessions() as session:
@@ -40,6 +40,6 @@ async def race(
         # Some of what is raced is one statement, which would otherwise stand for itself and be over.
         _ = await session.connection()
         outcome = await first(session)
-        contender = group.create_task(contend())
+        contender = group.create_task(perform(sessions, second))
         await eventually(is_waiting, within_seconds=10)
     return outcome, contender.result()

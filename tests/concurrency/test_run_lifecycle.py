@@ -19,15 +19,15 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.facts import AGENT_STARTED, RECOVERY
 from app.services.runs.lifecycle import RunEnd
 from app.services.runs.transitions import TRANSITIONS
-from tests.concurrency.races import race
+from tests.concurrency.races import perform, race
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 from tests.support.fakes import RecordingEvents
 
 OWNER = "job-1"
 OTHER = "job-2"
-ACTIVE = [status for status in RunStatus if status not in TERMINAL_STATUSES]
 MakeRun = Callable[..., Awaitable[Run]]
+Step = Callable[[AsyncSession], Awaitable[Any]]
 
 EVENTS = RecordingEvents()
 claim = partial(run_lifecycle.claim, events=EVENTS)
@@ -56,8 +56,7 @@ async def queued(make: MakeRun) -> Run:
 @pytest.fixture
 async def claimed(sessions: SessionFactory, queued: Run) -> Run:
     """A run that OWNER performs."""
-    async with unit_of_work(sessions) as session:
-        assert await claim(session, queued.id, owner=OWNER) is not None
+    assert await perform(sessions, partial(claim, run_id=queued.id, owner=OWNER)) is not None
     return queued
 
 
@@ -68,13 +67,17 @@ async def stored(sessions: SessionFactory, run: Run) -> Row[Any]:
         return (await session.execute(statement.where(Run.id == run.id))).one()
 
 
-def cancel(run: Run) -> Callable[[AsyncSession], Awaitable[bool]]:
+def cancel(run: Run) -> Step:
     return lambda session: set_status(session, run.id, RunStatus.CANCELLED)
 
 
-def finish(run: Run, owner: str = OWNER, **more: Any) -> Callable[[AsyncSession], Awaitable[bool]]:
+def finish(run: Run, owner: str = OWNER, **more: Any) -> Step:
     values = {"status": RunStatus.COMPLETED, "output": {"summary": "done"}} | more
     return lambda session: run_lifecycle.finish(session, run.id, RunEnd(**values), owner=owner, events=EVENTS)
+
+
+def mark_agent_started(run: Run) -> Step:
+    return partial(run_lifecycle.mark_agent_started, run_id=run.id, owner=OWNER)
 
 
 class TestStatuses:
@@ -88,13 +91,11 @@ class TestStatuses:
         clock.advance(minutes=1)
         if source in TERMINAL_STATUSES and to is not source:
             with pytest.raises(StateRefused) as refusal:
-                async with unit_of_work(sessions) as session:
-                    await set_status(session, run.id, to)
+                await perform(sessions, partial(set_status, run_id=run.id, status=to))
             assert refusal.value.body == {"error": f"Run is already {source}"}
             to = source
         else:
-            async with unit_of_work(sessions) as session:
-                await set_status(session, run.id, to)
+            await perform(sessions, partial(set_status, run_id=run.id, status=to))
         row = await stored(sessions, run)
         assert (row.status, row.latest_run_status) == (to, to)
         if source in TERMINAL_STATUSES:
@@ -109,24 +110,21 @@ class TestStatuses:
             expected = set() if source in TERMINAL_STATUSES else set(RunStatus) - {source}
             assert TRANSITIONS[source] == expected
 
-    @pytest.mark.parametrize("source", [status for status in RunStatus if status is not RunStatus.QUEUED])
-    async def test_only_a_queued_run_is_claimed(
-        self, sessions: SessionFactory, make: MakeRun, source: RunStatus
+    @pytest.mark.parametrize(
+        "made",
+        [
+            *({"status": status} for status in RunStatus if status is not RunStatus.QUEUED),
+            # Contract 13.1: its client performs it.
+            {"dispatch_requested_at": None},
+        ],
+    )
+    async def test_only_a_queued_run_that_asked_for_a_worker_is_claimed(
+        self, sessions: SessionFactory, make: MakeRun, made: dict[str, Any]
     ) -> None:
-        run = await make(status=source)
-        async with unit_of_work(sessions) as session:
-            assert await claim(session, run.id, owner=OWNER) is None
+        run = await make(**made)
+        assert await perform(sessions, partial(claim, run_id=run.id, owner=OWNER)) is None
         row = await stored(sessions, run)
-        assert (row.status, row.lease_owner, row.attempts) == (source, None, 0)
-
-    async def test_run_that_asked_for_no_worker_is_not_claimed(
-        self, sessions: SessionFactory, make: MakeRun
-    ) -> None:
-        """Contract 13.1: its client performs it."""
-        run = await make(dispatch_requested_at=None)
-        async with unit_of_work(sessions) as session:
-            assert await claim(session, run.id, owner=OWNER) is None
-        assert (await stored(sessions, run)).status == RunStatus.QUEUED
+        assert (row.status, row.lease_owner, row.attempts) == (run.status, None, 0)
 
     async def test_claim_takes_a_lease(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
@@ -141,8 +139,7 @@ class TestStatuses:
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock, status: RunStatus
     ) -> None:
         clock.advance(minutes=1)
-        async with unit_of_work(sessions) as session:
-            assert await finish(claimed, status=status, error_message="why")(session) is True
+        assert await perform(sessions, finish(claimed, status=status, error_message="why")) is True
         row = await stored(sessions, claimed)
         assert (row.status, row.latest_run_status, row.completed_at) == (status, status, clock.now)
         assert (row.output, row.error_message) == ({"summary": "done"}, "why")
@@ -171,11 +168,9 @@ class TestStatuses:
         self, sessions: SessionFactory, claimed: Run, act: Callable[..., Awaitable[bool]]
     ) -> None:
         before = await stored(sessions, claimed)
-        async with unit_of_work(sessions) as session:
-            assert await act(session, claimed.id, owner=OTHER) is False
+        assert await perform(sessions, partial(act, run_id=claimed.id, owner=OTHER)) is False
         assert await stored(sessions, claimed) == before
-        async with unit_of_work(sessions) as session:
-            assert await act(session, claimed.id, owner=OWNER) is True
+        assert await perform(sessions, partial(act, run_id=claimed.id, owner=OWNER)) is True
         assert await stored(sessions, claimed) != before or act is run_lifecycle.extend_lease
 
     async def test_first_note_of_the_agents_start_stands(
@@ -183,8 +178,7 @@ class TestStatuses:
     ) -> None:
         started_at = clock.now.isoformat()
         for _ in range(2):
-            async with unit_of_work(sessions) as session:
-                assert await run_lifecycle.mark_agent_started(session, claimed.id, owner=OWNER)
+            assert await perform(sessions, mark_agent_started(claimed))
             clock.advance(seconds=1)
         assert (await stored(sessions, claimed)).state[AGENT_STARTED] == started_at
 
@@ -201,25 +195,18 @@ class TestStatuses:
 
 
 class TestLapsedLease:
-    async def lapse(self, clock: MovableClock) -> None:
-        clock.now += run_lifecycle.LEASE
-
-    async def recover(self, sessions: SessionFactory) -> tuple[list[Any], list[Any]]:
-        async with unit_of_work(sessions) as session:
-            return await recover_lapsed(session)
-
     async def test_live_lease_is_left_alone(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
         clock.now += run_lifecycle.LEASE / 2
-        assert await self.recover(sessions) == ([], [])
+        assert await perform(sessions, recover_lapsed) == ([], [])
         assert (await stored(sessions, claimed)).lease_owner == OWNER
 
     async def test_run_whose_agent_had_not_started_is_repeated(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
-        await self.lapse(clock)
-        assert await self.recover(sessions) == ([claimed.id], [])
+        clock.now += run_lifecycle.LEASE
+        assert await perform(sessions, recover_lapsed) == ([claimed.id], [])
         row = await stored(sessions, claimed)
         assert (row.status, row.latest_run_status, row.lease_owner) == ("queued", "queued", None)
         assert row.dispatch_requested_at == claimed.dispatch_requested_at
@@ -230,10 +217,9 @@ class TestLapsedLease:
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
         """The agent may have acted already."""
-        async with unit_of_work(sessions) as session:
-            assert await run_lifecycle.mark_agent_started(session, claimed.id, owner=OWNER)
-        await self.lapse(clock)
-        assert await self.recover(sessions) == ([], [claimed.id])
+        assert await perform(sessions, mark_agent_started(claimed))
+        clock.now += run_lifecycle.LEASE
+        assert await perform(sessions, recover_lapsed) == ([], [claimed.id])
         row = await stored(sessions, claimed)
         assert (row.status, row.completed_at) == ("failed", clock.now)
         assert row.error_message
@@ -245,155 +231,111 @@ class TestLapsedLease:
     ) -> None:
         decisions = []
         for attempt in range(run_lifecycle.MAX_ATTEMPTS):
-            async with unit_of_work(sessions) as session:
-                assert await claim(session, queued.id, owner=f"job-{attempt}") is not None
-            await self.lapse(clock)
-            decisions.append(await self.recover(sessions))
+            claiming = partial(claim, run_id=queued.id, owner=f"job-{attempt}")
+            assert await perform(sessions, claiming) is not None
+            clock.now += run_lifecycle.LEASE
+            decisions.append(await perform(sessions, recover_lapsed))
         assert decisions[:-1] == [([queued.id], [])] * (run_lifecycle.MAX_ATTEMPTS - 1)
         assert decisions[-1] == ([], [queued.id])
         assert (await stored(sessions, queued)).status == "failed"
 
 
+# What a job does with the run that OWNER performs, by its name.
+STEPS: dict[str, Callable[[Run], Step]] = {
+    "claim": lambda run: partial(claim, run_id=run.id, owner=OWNER),
+    "claim by another": lambda run: partial(claim, run_id=run.id, owner=OTHER),
+    "cancel": cancel,
+    "finish": finish,
+    "finish with a patch": partial(finish, artifacts=[{"id": "patch"}]),
+    "finish late": partial(finish, status=RunStatus.FAILED, output={"summary": "late"}),
+    "heartbeat": lambda run: partial(run_lifecycle.extend_lease, run_id=run.id, owner=OWNER),
+    "hand back": lambda run: partial(hand_back, run_id=run.id, owner=OWNER),
+    "recover": lambda _: recover_lapsed,
+}
+OVER = {"error": "Run is already completed"}
+DONE = {"output": {"summary": "done"}}
+RECOVERED, NONE_LAPSED = "recovered", "none lapsed"
+
+
 class TestRaces:
-    """Named in the docstring of services/runs/lifecycle.py."""
+    """Named in the docstring of services/runs/lifecycle.py: the steps, what they return, and what the row then holds."""
 
-    async def test_claim_against_claim(self, sessions: SessionFactory, queued: Run) -> None:
-        first, second = await race(
-            sessions,
-            partial(claim, run_id=queued.id, owner=OWNER),
-            partial(claim, run_id=queued.id, owner=OTHER),
-        )
-        assert first is not None
-        assert second is None
-        row = await stored(sessions, queued)
-        assert (row.lease_owner, row.attempts) == (OWNER, 1)
-
-    async def test_claim_against_cancel(self, sessions: SessionFactory, queued: Run) -> None:
-        _, second = await race(sessions, cancel(queued), partial(claim, run_id=queued.id, owner=OWNER))
-        assert second is None
-        row = await stored(sessions, queued)
-        assert (row.status, row.lease_owner) == ("cancelled", None)
-
-    async def test_finish_against_cancel_when_the_cancel_is_first(
-        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
+    @pytest.mark.parametrize(
+        ("run", "first", "second", "outcome", "left"),
+        [
+            ("queued", "claim", "claim by another", (True, False), {"lease_owner": OWNER, "attempts": 1}),
+            ("queued", "cancel", "claim", (True, False), {"status": "cancelled", "lease_owner": None}),
+            # The status stays; what the agent left is kept.
+            (
+                *("claimed", "cancel", "finish with a patch", (True, False)),
+                {"status": "cancelled", "latest_run_status": "cancelled", "completed_at": MovableClock().now}
+                | DONE
+                | {"artifacts": [{"id": "patch"}]},
+            ),
+            ("claimed", "finish", "cancel", (True, OVER), {"status": "completed"}),
+            # The same job twice, as a queue may deliver it.
+            ("claimed", "finish", "finish late", (True, False), {"status": "completed"} | DONE),
+            ("lapsed", "recover", "finish", (RECOVERED, False), {"status": "queued"}),
+            ("lapsed", "finish", "recover", (True, NONE_LAPSED), {"status": "completed"}),
+            # A heartbeat in the last moment saves the run; one after it has the job stop.
+            ("lapsed", "heartbeat", "recover", (True, NONE_LAPSED), {"lease_owner": OWNER}),
+            ("lapsed", "recover", "heartbeat", (RECOVERED, False), {"status": "queued"}),
+            ("lapsed", "recover", "recover", (RECOVERED, NONE_LAPSED), {"status": "queued"}),
+            ("claimed", "cancel", "hand back", (True, False), {"status": "cancelled"}),
+            ("claimed", "hand back", "cancel", (True, True), {"status": "cancelled", "lease_owner": None}),
+        ],
+        indirect=["run"],
+    )
+    async def test_of_two_steps_at_once(
+        self,
+        sessions: SessionFactory,
+        run: Run,
+        first: str,
+        second: str,
+        outcome: tuple[object, object],
+        left: dict[str, object],
     ) -> None:
-        """The status stays; what the agent left is kept."""
-        made = [{"id": "patch"}]
-        _, ended = await race(sessions, cancel(claimed), finish(claimed, artifacts=made))
-        assert ended is False
-        row = await stored(sessions, claimed)
-        assert (row.status, row.latest_run_status, row.completed_at) == ("cancelled", "cancelled", clock.now)
-        assert (row.output, row.artifacts) == ({"summary": "done"}, made)
+        def outcome_of(name: str) -> Step:
+            async def step(session: AsyncSession) -> object:
+                try:
+                    returned = await STEPS[name](run)(session)
+                except StateRefused as refused:
+                    return refused.body
+                if name == "recover":
+                    return {(run.id,): RECOVERED, (): NONE_LAPSED}[tuple(returned[0])]
+                # A claim returns the run, or None.
+                return returned if isinstance(returned, bool) else returned is not None
 
-    async def test_finish_against_cancel_when_the_finish_is_first(
-        self, sessions: SessionFactory, claimed: Run
-    ) -> None:
-        async def refused(session: AsyncSession) -> dict[str, Any]:
-            with pytest.raises(StateRefused) as refusal:
-                await cancel(claimed)(session)
-            return refusal.value.body
+            return step
 
-        ended, refusal = await race(sessions, finish(claimed), refused)
-        assert ended is True
-        assert refusal == {"error": "Run is already completed"}
-        assert (await stored(sessions, claimed)).status == "completed"
+        assert await race(sessions, outcome_of(first), outcome_of(second)) == outcome
+        row = await stored(sessions, run)
+        assert {name: getattr(row, name) for name in left} == left
 
-    async def test_finish_against_finish(self, sessions: SessionFactory, claimed: Run) -> None:
-        """The same job twice, as a queue may deliver it."""
-        outcome = await race(
-            sessions, finish(claimed), finish(claimed, status=RunStatus.FAILED, output={"summary": "late"})
-        )
-        assert outcome == (True, False)
-        row = await stored(sessions, claimed)
-        assert (row.status, row.output) == ("completed", {"summary": "done"})
+    @pytest.fixture
+    async def run(self, request: pytest.FixtureRequest, make: MakeRun, clock: MovableClock) -> Run:
+        """A run that waits, or that OWNER performs, or whose lease has lapsed since."""
+        run = await make()
+        if request.param != "queued":
+            await perform(request.getfixturevalue("sessions"), STEPS["claim"](run))
+        if request.param == "lapsed":
+            clock.now += run_lifecycle.LEASE
+        return run
 
     async def test_end_that_is_repeated_since_it_was_not_heard_brings_nothing_twice(
         self, sessions: SessionFactory, claimed: Run
     ) -> None:
         artifact = {"id": "1" * 32, "name": "changes.patch"}
         ending = finish(claimed, status=RunStatus.CANCELLED, artifacts=[artifact])
-        for first in (True, False):
-            async with unit_of_work(sessions) as session:
-                assert await ending(session) is first
+        assert [await perform(sessions, ending) for _ in range(2)] == [True, False]
         assert (await stored(sessions, claimed)).artifacts == [artifact]
-
-    async def test_finish_after_a_lapsed_lease(
-        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
-    ) -> None:
-        clock.now += run_lifecycle.LEASE
-        recovered, ended = await race(sessions, recover_lapsed, finish(claimed))
-        assert recovered == ([claimed.id], [])
-        assert ended is False
-        assert (await stored(sessions, claimed)).status == "queued"
 
     async def test_finish_after_another_job_took_the_run_over(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
         clock.now += run_lifecycle.LEASE
-        async with unit_of_work(sessions) as session:
-            await recover_lapsed(session)
-        async with unit_of_work(sessions) as session:
-            assert await claim(session, claimed.id, owner=OTHER) is not None
-        async with unit_of_work(sessions) as session:
-            assert await finish(claimed)(session) is False
+        await perform(sessions, recover_lapsed)
+        assert await perform(sessions, STEPS["claim by another"](claimed)) is not None
+        assert await perform(sessions, finish(claimed)) is False
         row = await stored(sessions, claimed)
         assert (row.status, row.lease_owner, row.output) == ("in_progress", OTHER, None)
-
-    async def test_recovery_against_finish(
-        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
-    ) -> None:
-        clock.now += run_lifecycle.LEASE
-        ended, recovered = await race(sessions, finish(claimed), recover_lapsed)
-        assert ended is True
-        assert recovered == ([], [])
-        assert (await stored(sessions, claimed)).status == "completed"
-
-    async def test_recovery_against_heartbeat(
-        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
-    ) -> None:
-        """A heartbeat in the last moment saves the run."""
-        clock.now += run_lifecycle.LEASE
-        kept, recovered = await race(
-            sessions,
-            partial(run_lifecycle.extend_lease, run_id=claimed.id, owner=OWNER),
-            recover_lapsed,
-        )
-        assert kept is True
-        assert recovered == ([], [])
-        assert (await stored(sessions, claimed)).lease_owner == OWNER
-
-    async def test_heartbeat_against_recovery(
-        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
-    ) -> None:
-        """A heartbeat after the last moment tells the job to stop."""
-        clock.now += run_lifecycle.LEASE
-        recovered, kept = await race(
-            sessions,
-            recover_lapsed,
-            partial(run_lifecycle.extend_lease, run_id=claimed.id, owner=OWNER),
-        )
-        assert recovered == ([claimed.id], [])
-        assert kept is False
-
-    async def test_recovery_against_recovery(
-        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
-    ) -> None:
-        clock.now += run_lifecycle.LEASE
-        outcome = await race(sessions, recover_lapsed, recover_lapsed)
-        assert outcome == (([claimed.id], []), ([], []))
-        assert (await stored(sessions, claimed)).status == "queued"
-
-    async def test_hand_back_against_cancel(self, sessions: SessionFactory, claimed: Run) -> None:
-        _, returned = await race(
-            sessions, cancel(claimed), partial(hand_back, run_id=claimed.id, owner=OWNER)
-        )
-        assert returned is False
-        assert (await stored(sessions, claimed)).status == "cancelled"
-
-    async def test_cancel_against_hand_back(self, sessions: SessionFactory, claimed: Run) -> None:
-        returned, _ = await race(
-            sessions, partial(hand_back, run_id=claimed.id, owner=OWNER), cancel(claimed)
-        )
-        assert returned is True
-        row = await stored(sessions, claimed)
-        assert (row.status, row.lease_owner) == ("cancelled", None)

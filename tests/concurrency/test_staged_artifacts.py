@@ -3,65 +3,40 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
 from app.clients.object_store import ObjectContent, ObjectInfo
 from app.clients.s3.store import S3Store
-from app.clock import utcnow
 from app.config import Settings
-from app.db import SessionFactory, unit_of_work
+from app.db import SessionFactory
 from app.ids import new_hex_id
-from app.models import Project, Run, StagedArtifact, Task, User
+from app.models import Run, StagedArtifact, Task
 from app.services.storage_keys import staged_key
-from tests.support.factories import make_task
+from tests.support.factories import make_staged_artifact
 from tests.support.uploads import upload_and_finalize
 
 ROUNDS = 5
 RACERS = 4
 
 
-@pytest.fixture
-async def task(sessions: SessionFactory, project: Project, owner: User) -> Task:
-    async with unit_of_work(sessions) as session:
-        return await make_task(session, project=project, created_by=owner)
-
-
-@pytest.fixture
-def task_url(tasks_url: str, task: Task) -> str:
-    return f"{tasks_url}/{task.id}"
-
-
-async def stage(sessions: SessionFactory, task: Task) -> str:
+async def stage(session: AsyncSession, task: Task) -> str:
     artifact_id = new_hex_id()
-    async with unit_of_work(sessions) as session:
-        session.add(
-            StagedArtifact(
-                task_id=task.id,
-                artifact_id=artifact_id,
-                name="a.txt",
-                type="user_attachment",
-                source="",
-                size=5,
-                content_type="",
-                storage_path=staged_key(task.project_id, task.id, artifact_id=artifact_id, name="a.txt"),
-                uploaded_at=utcnow(),
-                expires_at=utcnow() + timedelta(hours=24),
-            )
-        )
+    path = staged_key(task.project_id, task.id, artifact_id=artifact_id, name="a.txt")
+    await make_staged_artifact(session, task=task, path=path)
     return artifact_id
 
 
 async def test_exactly_one_of_several_runs_gets_a_file_and_the_others_create_nothing(
-    client: httpx.AsyncClient, task_url: str, task: Task, sessions: SessionFactory
+    client: httpx.AsyncClient, task_url: str, task: Task, session: AsyncSession
 ) -> None:
     for finished in range(1, ROUNDS + 1):
-        wanted, extra = await stage(sessions, task), await stage(sessions, task)
+        wanted, extra = await stage(session, task), await stage(session, task)
         # In both orders: the locks must not depend on it.
         bodies = [[wanted, extra], [extra, wanted]] * (RACERS // 2)
         answers = await asyncio.gather(
@@ -73,9 +48,8 @@ async def test_exactly_one_of_several_runs_gets_a_file_and_the_others_create_not
                 assert [entry["id"] for entry in answer.json()["latest_run"]["artifacts"]] == ids
             else:
                 assert answer.json()["missing_artifact_ids"] == ids
-        async with sessions() as session:
-            assert await session.scalar(select(func.count()).select_from(Run)) == finished
-            assert await session.scalar(select(func.count()).select_from(StagedArtifact)) == 0
+        assert await session.scalar(select(func.count()).select_from(Run)) == finished
+        assert await session.scalar(select(func.count()).select_from(StagedArtifact)) == 0
 
 
 async def test_files_added_to_a_run_at_once_are_all_in_its_manifest(

@@ -4,16 +4,14 @@ import asyncio
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, Task, TaskCount, User
 from app.services.tasks.counts import fold_counts
 from tests.support.assertions import assert_page
-from tests.support.callers import bearer
-from tests.support.factories import make_key, make_task
+from tests.support.factories import make_task
 from tests.support.queries import recorded
 
 WRITERS = 6
@@ -39,7 +37,6 @@ async def test_sums_are_right_after_writers_and_folders_met(
 
     async with unit_of_work(sessions) as session:
         await fold_counts(session)
-    async with sessions() as session:
         rows = await session.execute(
             select(TaskCount.archived, func.sum(TaskCount.tasks))
             .where(TaskCount.project_id == project.id, TaskCount.audience == owner.id)
@@ -50,52 +47,35 @@ async def test_sums_are_right_after_writers_and_folders_met(
 
 @pytest.mark.parametrize("query", ["", "?search=found", "?archived=all&offset=1"])
 async def test_list_shows_each_write_at_once_while_others_ask(
-    application: FastAPI,
-    sessions: SessionFactory,
-    project: Project,
-    owner: User,
-    tasks_url: str,
-    query: str,
+    client: httpx.AsyncClient, tasks_url: str, query: str
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        key = await make_key(session, user=owner)
-        await make_task(session, project=project, created_by=owner, title="found")
-    transport = httpx.ASGITransport(application)
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://testserver", headers=bearer(key)
-    ) as client:
-        created = await client.post(tasks_url, json={"title": "found too"})
-        for number in range(3, 6):
-            (created, *_) = await asyncio.gather(
-                client.post(tasks_url, json={"title": f"found {number}"}),
-                *(client.get(tasks_url + query) for _ in range(3)),
-            )
-            assert created.status_code == 201
-            rows = assert_page(await client.get(tasks_url + query), count=number)
-            assert len(rows) == number - query.count("offset")
-        gone = await client.delete(f"{tasks_url}/{created.json()['id']}")
-        assert gone.status_code == 204
-        assert (await client.get(tasks_url + query)).json()["count"] == 4
+    await client.post(tasks_url, json={"title": "found"})
+    created = await client.post(tasks_url, json={"title": "found too"})
+    for number in range(3, 6):
+        (created, *_) = await asyncio.gather(
+            client.post(tasks_url, json={"title": f"found {number}"}),
+            *(client.get(tasks_url + query) for _ in range(3)),
+        )
+        assert created.status_code == 201
+        rows = assert_page(await client.get(tasks_url + query), count=number)
+        assert len(rows) == number - query.count("offset")
+    gone = await client.delete(f"{tasks_url}/{created.json()['id']}")
+    assert gone.status_code == 204
+    assert (await client.get(tasks_url + query)).json()["count"] == 4
 
 
 async def test_of_many_who_ask_for_pages_of_a_search_one_counts(
-    application: FastAPI,
+    client: httpx.AsyncClient,
     engine: AsyncEngine,
-    sessions: SessionFactory,
+    session: AsyncSession,
     project: Project,
     owner: User,
     tasks_url: str,
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        key = await make_key(session, user=owner)
-        for number in range(3):
-            await make_task(session, project=project, created_by=owner, title=f"found {number}")
+    for number in range(3):
+        await make_task(session, project=project, created_by=owner, title=f"found {number}")
     pages = ["", "", "&limit=1", "&limit=1&offset=1", "&limit=1&offset=1", "&offset=3"]
-    transport = httpx.ASGITransport(application)
-    async with (
-        httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=bearer(key)) as client,
-        recorded(engine) as statements,
-    ):
+    async with recorded(engine) as statements:
         answers = await asyncio.gather(*(client.get(f"{tasks_url}?search=found{page}") for page in pages))
     shown = [[task["title"] for task in assert_page(answer, count=3)] for answer in answers]
     every = ["found 2", "found 1", "found 0"]

@@ -5,25 +5,14 @@ import asyncio
 import httpx
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import SessionFactory, unit_of_work
 from app.models import Project, Run, Task, User
 from tests.support.assertions import assert_page
 from tests.support.callers import bearer
 from tests.support.clock import MovableClock
-from tests.support.factories import make_key, make_task, make_user
+from tests.support.factories import make_key, make_user
 from tests.support.fakes import RecordingQueue
-
-
-@pytest.fixture
-async def task(sessions: SessionFactory, project: Project, owner: User) -> Task:
-    async with unit_of_work(sessions) as session:
-        return await make_task(session, project=project, created_by=owner)
-
-
-@pytest.fixture
-def task_url(tasks_url: str, task: Task) -> str:
-    return f"{tasks_url}/{task.id}"
 
 
 async def test_fifty_parallel_creates_get_fifty_consecutive_numbers(
@@ -37,11 +26,10 @@ async def test_fifty_parallel_creates_get_fifty_consecutive_numbers(
 
 
 async def test_parallel_creates_of_several_callers_share_the_numbers(
-    client: httpx.AsyncClient, sessions: SessionFactory, project: Project, tasks_url: str
+    client: httpx.AsyncClient, session: AsyncSession, project: Project, tasks_url: str
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        users = [await make_user(session, projects=[project]) for _ in range(4)]
-        keys = [await make_key(session, user=user) for user in users]
+    users = [await make_user(session, projects=[project]) for _ in range(4)]
+    keys = [await make_key(session, user=user) for user in users]
     responses = await asyncio.gather(
         *(client.post(tasks_url, json={}, headers=bearer(key)) for key in keys for _ in range(5))
     )
@@ -89,7 +77,7 @@ async def test_one_of_parallel_deletes_finds_the_task(client: httpx.AsyncClient,
 
 
 async def test_update_never_brings_a_deleted_task_back(
-    client: httpx.AsyncClient, sessions: SessionFactory, task: Task, task_url: str
+    client: httpx.AsyncClient, session: AsyncSession, task: Task, task_url: str
 ) -> None:
     responses = await asyncio.gather(
         client.delete(task_url), *(client.patch(task_url, json={"title": "late"}) for _ in range(5))
@@ -97,21 +85,19 @@ async def test_update_never_brings_a_deleted_task_back(
     assert responses[0].status_code == 204
     assert {response.status_code for response in responses[1:]} <= {200, 404}
     assert (await client.get(task_url)).status_code == 404
-    async with sessions() as session:
-        assert await session.scalar(select(Task.deleted).where(Task.id == task.id)) is True
+    assert await session.scalar(select(Task.deleted).where(Task.id == task.id)) is True
 
 
 async def test_latest_of_parallel_runs_is_the_greatest(
-    client: httpx.AsyncClient, sessions: SessionFactory, task: Task, task_url: str, queue: RecordingQueue
+    client: httpx.AsyncClient, session: AsyncSession, task: Task, task_url: str, queue: RecordingQueue
 ) -> None:
     """Contract 9.4, and each run is asked for once."""
     responses = await asyncio.gather(*(client.post(f"{task_url}/run", json={}) for _ in range(10)))
     assert {response.status_code for response in responses} == {200}
     rows = assert_page(await client.get(f"{task_url}/runs"), count=10)
-    async with sessions() as session:
-        newest = select(Run.id).where(Run.task_id == task.id).order_by(Run.created_at.desc(), Run.id.desc())
-        expected = await session.scalar(newest.limit(1))
-        latest = await session.scalar(select(Task.latest_run_id).where(Task.id == task.id))
+    newest = select(Run.id).where(Run.task_id == task.id).order_by(Run.created_at.desc(), Run.id.desc())
+    expected = await session.scalar(newest.limit(1))
+    latest = await session.scalar(select(Task.latest_run_id).where(Task.id == task.id))
     assert latest == expected
     assert sorted(job.arguments["run_id"] for job in queue.jobs) == sorted(row["id"] for row in rows)
 
@@ -132,21 +118,17 @@ async def test_next_run_is_the_latest_also_by_a_clock_that_stands_or_went_back(
 
 
 async def test_parallel_first_uses_of_a_key_all_pass(
-    client: httpx.AsyncClient, sessions: SessionFactory, owner: User, tasks_url: str
+    client: httpx.AsyncClient, session: AsyncSession, owner: User, tasks_url: str
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        key = await make_key(session, user=owner)
+    key = await make_key(session, user=owner)
     responses = await asyncio.gather(*(client.get(tasks_url, headers=bearer(key)) for _ in range(10)))
     assert {response.status_code for response in responses} == {200}
 
 
 async def test_task_numbers_are_unique_in_the_database(
-    client: httpx.AsyncClient, sessions: SessionFactory, project: Project, tasks_url: str
+    client: httpx.AsyncClient, session: AsyncSession, project: Project, tasks_url: str
 ) -> None:
     """The constraint holds what the counter promises."""
     await asyncio.gather(*(client.post(tasks_url, json={}) for _ in range(5)))
-    async with sessions() as session:
-        counts = select(func.count(), func.count(Task.task_number.distinct())).where(
-            Task.project_id == project.id
-        )
-        assert (await session.execute(counts)).one() == (5, 5)
+    counts = select(func.count(), func.count(Task.task_number.distinct()))
+    assert (await session.execute(counts.where(Task.project_id == project.id))).one() == (5, 5)

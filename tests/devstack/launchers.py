@@ -11,8 +11,6 @@ from pathlib import Path
 from app.devstack.watchdog import snapshot
 from tests.support.waiting import patient
 
-__all__ = ["clean_environment", "ended", "launcher", "run_source", "wait_for"]
-
 _POLL_SECONDS = 0.05
 _RUN_SECONDS = 200
 

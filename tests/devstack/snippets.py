@@ -6,8 +6,6 @@ from pathlib import Path
 
 from tests.devstack.launchers import clean_environment
 
-__all__ = ["GUIDE", "PAGES", "run_snippets", "snippets"]
-
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs/guide"
 PAGES = [

@@ -19,8 +19,6 @@ from tests.support.clients import socket_client
 from tests.support.factories import make_key, make_project, make_user
 from tests.support.processes import ServiceProcess, address_of, service_process, wait_until_ready
 
-__all__ = ["Api", "Service"]
-
 
 class Api:
     """An API process, and where it listens."""

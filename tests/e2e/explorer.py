@@ -12,8 +12,6 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.wait import WebDriverWait
 
-__all__ = ["Explorer", "exploring"]
-
 _WAIT_SECONDS = 100
 _POLL_SECONDS = 0.1
 _FLAGS = (

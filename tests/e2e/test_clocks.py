@@ -128,11 +128,7 @@ async def test_machine_whose_clock_could_sign_nothing_is_refused_in_one_line(
 ) -> None:
     log = tmp_path / "process.log"
     with service_process(command, settings=settings, log=log, program=taskbeacon_ahead(-901)) as process:
-
-        async def is_gone() -> bool:
-            return not process.is_running
-
-        await eventually(is_gone, within_seconds=60)
+        await eventually(lambda: not process.is_running, within_seconds=60)
     said = log.read_text().splitlines()[-1]
     assert said.startswith(
         "Error: the clock of this machine is 901 s behind that of the database; at most 300 s"

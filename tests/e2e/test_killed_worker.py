@@ -97,27 +97,18 @@ async def test_stopped_worker_waits_for_what_is_on_the_wire_and_gives_back_the_r
     push_service.may_answer.clear()
     log = tmp_path / "worker.log"
 
-    async def wire_is_full() -> bool:
-        return push_service.open_sends == MAX_PARALLEL_SENDS
-
-    async def is_stopping() -> bool:
-        return "worker.chores_stopping" in log.read_text(encoding="utf-8")
-
     environment = {
         "TASKBEACON_EXPO_BASE_URL": expo_url,
         "TASKBEACON_EXPO_MESSAGES_PER_SECOND": "0",
         "TASKBEACON_HOME": str(tmp_path / "home"),
     }
     with service_process("worker", settings=settings, log=log, **environment) as worker:
-        await eventually(wire_is_full, within_seconds=60)
+        await eventually(lambda: push_service.open_sends == MAX_PARALLEL_SENDS, within_seconds=60)
         worker.ask_to_stop()
-        await eventually(is_stopping)
+        await eventually(lambda: "worker.chores_stopping" in log.read_text(encoding="utf-8"))
         push_service.may_answer.set()
 
-        async def is_gone() -> bool:
-            return not worker.is_running
-
-        await eventually(is_gone)
+        await eventually(lambda: not worker.is_running)
 
     assert push_service.batches == [BATCH] * MAX_PARALLEL_SENDS
     async with sessions() as session:

@@ -52,9 +52,5 @@ async def test_files_and_log_of_a_killed_worker_are_removed_by_the_next(
 
     log = tmp_path / "next.log"
     with service_process("worker", settings=settings, log=log, **environment):
-
-        async def started() -> bool:
-            return "worker.started" in log.read_text()
-
-        await eventually(started, within_seconds=60)
+        await eventually(lambda: "worker.started" in log.read_text(), within_seconds=60)
         assert list(workspaces.iterdir()) == []

@@ -96,16 +96,15 @@ async def test_environment_of_api_and_worker_shows_no_secret(
             mark = f"held-{tmp_path.name}"
             await start_run(client, f"```bash\n(exec -a {mark} tail -f /dev/null) & wait\n```")
 
-            async def agent_works() -> bool:
-                return any(mark.encode() in shown(pid) for pid in family(worker.pid))
-
-            await eventually(agent_works, within_seconds=60)
-
-            async def nothing_is_shown() -> bool:
-                return not secrets_shown(api.pid, secrets) and not secrets_shown(worker.pid, secrets)
+            await eventually(
+                lambda: any(mark.encode() in shown(pid) for pid in family(worker.pid)), within_seconds=60
+            )
 
             # A process shows what it was given in its first moment, also one of the API's that was started again.
-            await eventually(nothing_is_shown, within_seconds=60)
+            await eventually(
+                lambda: not secrets_shown(api.pid, secrets) and not secrets_shown(worker.pid, secrets),
+                within_seconds=60,
+            )
             # The API's two processes, and a chain of programs before the agent.
             assert (len(family(api.pid)) > 2, len(family(worker.pid)) > 3) == (True, True)
             maps = Path(f"/proc/{worker.pid}/maps").read_text()  # noqa: ASYNC240 - no disk

@@ -73,19 +73,13 @@ async def test_run_that_is_cancelled_over_http_ends_its_agent_and_keeps_what_it_
     steps = f"```file path=half.txt\nhalf done\n```\n```bash\ntrap '' TERM; (exec -a {mark} sleep 300) & wait\n```"
     task_id = await start_run(client, steps)
 
-    async def agent_works() -> bool:
-        return is_running(mark)
-
-    async def is_gone() -> bool:
-        return not is_running(mark)
-
-    await eventually(agent_works)
+    await eventually(lambda: is_running(mark))
     run_url = f"/{task_id}/runs/{(await client.get(f'/{task_id}')).json()['latest_run']['id']}"
 
     cancelled = await client.patch(run_url, json={"status": "cancelled"})
 
     assert cancelled.json()["status"] == "cancelled"
-    await eventually(is_gone)
+    await eventually(lambda: not is_running(mark))
 
     async def brought() -> bool:
         return bool((await client.get(run_url)).json()["artifacts"])

@@ -18,10 +18,7 @@ async def test_stop_ends_agents_and_streams_and_gives_runs_back(
     mark = f"stopped-{tmp_path.name}"
     task_id = await start_run(client, f"```bash\nexec -a {mark} sleep 300\n```")
 
-    async def agent_works() -> bool:
-        return is_running(mark)
-
-    await eventually(agent_works)
+    await eventually(lambda: is_running(mark))
     assert "server" not in (await client.get(f"/{task_id}")).headers
 
     assert worker.stop() == 0

@@ -14,11 +14,11 @@ from app.config import Settings
 from app.db import SessionFactory
 from app.enums import RunStatus
 from app.ids import new_hex_id, new_id
-from app.models import Project, Run, StagedArtifact, Task, User
+from app.models import Run, StagedArtifact, Task
 from app.services.artifacts.sweep import DELETED_LIFETIME, Reason, sweep_artifacts, write_lifecycle
 from app.services.storage_keys import log_key, run_artifact_key, staged_key
 from tests.support.clock import MovableClock
-from tests.support.factories import make_run, make_task
+from tests.support.factories import make_run, make_staged_artifact
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -46,11 +46,6 @@ def _now(clock: MovableClock) -> None:
     clock.now = datetime.now(UTC)
 
 
-@pytest.fixture
-async def task(session: AsyncSession, project: Project, owner: User) -> Task:
-    return await make_task(session, project=project, created_by=owner)
-
-
 async def put(bucket: S3Store, key: str) -> str:
     await bucket.put(key, b"hello", content_type="text/plain", tags={})
     return key
@@ -64,24 +59,6 @@ def run_path(run: Run) -> str:
     return run_artifact_key(run.project_id, run.task_id, run.id, artifact_id=new_hex_id(), name="a.txt")
 
 
-async def stage(session: AsyncSession, task: Task, path: str, *, expires_in: timedelta) -> None:
-    session.add(
-        StagedArtifact(
-            task_id=task.id,
-            artifact_id=path.split("/")[-2],
-            name="a.txt",
-            type="plan",
-            source="",
-            size=5,
-            content_type="",
-            storage_path=path,
-            uploaded_at=utcnow(),
-            expires_at=utcnow() + expires_in,
-        )
-    )
-    await session.flush()
-
-
 async def list_keys(bucket: S3Store) -> set[str]:
     return {listed.key async for page in bucket.pages("") for listed in page}
 
@@ -90,7 +67,7 @@ async def test_expired_entry_goes_with_its_object(
     bucket: S3Store, sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     path = await put(bucket, staged_path(task))
-    await stage(session, task, path, expires_in=timedelta(hours=24))
+    await make_staged_artifact(session, task=task, path=path)
 
     assert (await sweep_artifacts(sessions, bucket, dry_run=False)).objects == []
     clock.advance(hours=25)
@@ -108,7 +85,7 @@ async def test_staged_file_that_waits_stays_however_old_its_object_is(
 ) -> None:
     path = await put(bucket, staged_path(task))
     clock.advance(days=3)
-    await stage(session, task, path, expires_in=timedelta(hours=1))
+    await make_staged_artifact(session, task=task, path=path, lifetime=timedelta(hours=1))
 
     sweep = await sweep_artifacts(sessions, bucket, dry_run=False)
 
@@ -147,7 +124,7 @@ async def test_attached_file_is_never_taken(
 ) -> None:
     path = await put(bucket, staged_path(task))
     # Finalised once more after the run took it, and expired since.
-    await stage(session, task, path, expires_in=timedelta(hours=24))
+    await make_staged_artifact(session, task=task, path=path)
     await make_run(session, task=task, status=status, artifacts=[{"storage_path": path}])
     clock.advance(days=100)
 
@@ -201,7 +178,7 @@ async def test_dry_run_tells_what_would_go_and_removes_nothing(
     bucket: S3Store, sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     path = await put(bucket, staged_path(task))
-    await stage(session, task, path, expires_in=timedelta(hours=24))
+    await make_staged_artifact(session, task=task, path=path)
     clock.advance(hours=25)
 
     sweep = await sweep_artifacts(sessions, bucket, dry_run=True)

@@ -4,27 +4,20 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import update
 
 from app.clients.run_events import RunEvents
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
-from app.models import Project, Run, Task, User
+from app.models import Run, Task
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from app.services.runs.metrics import measure_queue
 from tests.support.clock import MovableClock
-from tests.support.factories import make_run, make_task
+from tests.support.factories import make_run
 
 Growth = Callable[[], float]
-
-
-@pytest.fixture
-async def task(sessions: SessionFactory, project: Project, owner: User) -> Task:
-    async with unit_of_work(sessions) as session:
-        return await make_task(session, project=project, created_by=owner)
 
 
 def growth(name: str, **labels: str) -> Growth:

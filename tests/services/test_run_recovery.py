@@ -11,21 +11,15 @@ from sqlalchemy import select
 from app.clients.run_events import RunEvents
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
-from app.models import Project, Run, Task, User
+from app.models import Run, Task
 from app.runtime import ProcessContext
 from app.services.runs.lifecycle import LEASE, MAX_ATTEMPTS, claim
 from app.services.runs.recovery import recover_runs
 from tests.support.clock import MovableClock
-from tests.support.factories import make_run, make_task
+from tests.support.factories import make_run
 from tests.support.fakes import RecordingQueue
 
 Recover = Callable[..., Awaitable[int]]
-
-
-@pytest.fixture
-async def task(sessions: SessionFactory, project: Project, owner: User) -> Task:
-    async with unit_of_work(sessions) as session:
-        return await make_task(session, project=project, created_by=owner)
 
 
 @pytest.fixture

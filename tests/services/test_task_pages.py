@@ -58,12 +58,8 @@ async def test_next_request_looks_up_when_the_first_goes_away(
 ) -> None:
     lists = KnownLists()
     async with lists.of(wanted).lock, recorded(engine) as statements:
-
-        async def have_asked() -> bool:
-            return len(statements) == 2
-
         gone, waiting = (asyncio.create_task(found(sessions, wanted, lists)) for _ in range(2))
-        await eventually(have_asked)
+        await eventually(lambda: len(statements) == 2)
         gone.cancel()
         with suppress(asyncio.CancelledError):
             await gone

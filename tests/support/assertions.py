@@ -6,16 +6,6 @@ from typing import Any
 
 import httpx
 
-__all__ = [
-    "assert_error",
-    "assert_invalid",
-    "assert_not_found",
-    "assert_page",
-    "assert_parse_error",
-    "assert_permission_denied",
-    "concerning",
-]
-
 
 def assert_error(
     response: httpx.Response,

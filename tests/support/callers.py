@@ -11,8 +11,6 @@ from app.enums import Scope
 from app.models import Organization, Project, User
 from tests.support.factories import make_key, make_organization, make_project, make_user
 
-__all__ = ["Caller", "CallerKind", "Cast", "bearer", "make_caller", "make_cast"]
-
 
 class CallerKind(StrEnum):
     """Who calls, with regard to the project of the request."""

@@ -8,8 +8,6 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-__all__ = ["in_process_client", "socket_client"]
-
 
 def in_process_client(application: FastAPI, *, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
     """Return a client that calls the application without a socket, so that there is nothing to close."""

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["run_taskbeacon"]
-
 _CHECKOUT = Path(__file__).parents[2]
 _TIMEOUT_SECONDS = 200
 

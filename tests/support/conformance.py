@@ -7,8 +7,6 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from jsonschema import Draft202012Validator
 
-__all__ = ["Description"]
-
 _JSON = "application/json"
 
 

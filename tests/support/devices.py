@@ -14,15 +14,6 @@ from app.models import Notification, Presence, PushToken, Task, User
 from app.services.notifications.devices import hash_token
 from app.services.notifications.presence import TIME_TO_LIVE
 
-__all__ = [
-    "expo_token",
-    "make_device",
-    "make_many_pending",
-    "make_pending",
-    "make_presence",
-    "notifications_of",
-]
-
 
 def expo_token() -> str:
     """Return a token that Expo could have given."""

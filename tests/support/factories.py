@@ -4,7 +4,7 @@ What a test does not name gets a value that cannot collide with another test's.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,25 +25,13 @@ from app.models import (
     Run,
     SandboxEnvironment,
     SignalReport,
+    StagedArtifact,
     Task,
     TaskCounter,
     User,
     UserIntegration,
 )
 from app.security import hash_api_key, mask_api_key, new_api_key, new_project_token
-
-__all__ = [
-    "make_integration",
-    "make_key",
-    "make_organization",
-    "make_project",
-    "make_run",
-    "make_sandbox_environment",
-    "make_signal_report",
-    "make_task",
-    "make_user",
-    "make_user_integration",
-]
 
 # Constants, which are put together but once: tests make thousands of tasks and runs.
 _COUNTERS = Base.metadata.tables[TaskCounter.__tablename__]
@@ -244,6 +232,19 @@ async def make_sandbox_environment(
     session.add(environment)
     await session.flush()
     return environment
+
+
+async def make_staged_artifact(
+    session: AsyncSession, *, task: Task, path: str, lifetime: timedelta = timedelta(hours=24)
+) -> None:
+    """Make the row of a file of five bytes that was uploaded to `path` now."""
+    values = {"name": "a.txt", "type": "user_attachment", "source": "", "size": 5, "content_type": ""}
+    times = {"uploaded_at": utcnow(), "expires_at": utcnow() + lifetime}
+    artifact_id = path.split("/")[-2]
+    session.add(
+        StagedArtifact(task_id=task.id, artifact_id=artifact_id, storage_path=path, **values, **times)
+    )
+    await session.flush()
 
 
 async def make_signal_report(

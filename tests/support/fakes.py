@@ -10,8 +10,6 @@ from typing_extensions import override
 from app.clients.queue import QUEUE_NAME, JobQueue
 from app.clients.run_events import EventKind, RunEvents
 
-__all__ = ["QueuedJob", "RecordingEvents", "RecordingQueue"]
-
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:

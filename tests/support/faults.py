@@ -11,8 +11,6 @@ from starlette.responses import Response
 from app.models import Base
 from app.web.answers import Json
 
-__all__ = ["Planted", "altered", "failing_answers", "failing_commits", "failing_once", "refusing"]
-
 _TABLES = [table.name for table in Base.metadata.sorted_tables]
 _REFUSE = """
 CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'planted'; END $$;

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from app.agents.git.plumbing import add_settings, make_repository
 
-__all__ = ["Commit", "submodule_files", "write_commits", "write_origin"]
-
 _AUTHOR = "Ada <ada@example.com> now"
 
 

@@ -21,8 +21,6 @@ from app.clock import utcnow
 from app.ids import new_hex_id
 from tests.support.lfs import LargeFileService, large_file_routes
 
-__all__ = ["Answer", "CodeHostService", "github_application"]
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:

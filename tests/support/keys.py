@@ -5,8 +5,6 @@ from functools import cache
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-__all__ = ["rsa_key", "rsa_pem"]
-
 
 @cache
 def rsa_key() -> rsa.RSAPrivateKey:

@@ -19,8 +19,6 @@ from tests.support.push import PushService
 from tests.support.site import ARTIFACT, PATCHED, Site
 from tests.support.waiting import eventually
 
-__all__ = ["Ledger", "take_stock", "wait_for_pushes"]
-
 _RESULT = sorted([ARTIFACT, "changes.patch"])
 _WORDS = ("Starting the agent", '"first words"', '"last words"')
 # The first and the last entry of the log of a run that completed.
@@ -93,10 +91,7 @@ async def take_stock(
 async def wait_for_pushes(pushes: PushService, count: int) -> None:
     """Return once so many messages arrived, which is after the runs they tell of are over."""
 
-    async def arrived() -> bool:
-        return len(pushes.received) >= count
-
-    await eventually(arrived, within_seconds=120)
+    await eventually(lambda: len(pushes.received) >= count, within_seconds=120)
 
 
 def _check_end(ledger: Ledger, run: Run) -> None:

@@ -12,8 +12,6 @@ from starlette.routing import Route
 from app.agents.git.pointers import Pointer
 from app.ids import new_hex_id
 
-__all__ = ["ATTRIBUTES", "LargeFileService", "large_file_routes", "pointer_of"]
-
 ATTRIBUTES = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
 
 

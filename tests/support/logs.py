@@ -6,8 +6,6 @@ from contextlib import contextmanager
 
 import structlog
 
-__all__ = ["kept_logging"]
-
 
 @contextmanager
 def kept_logging() -> Generator[None, None, None]:

@@ -24,8 +24,6 @@ from starlette.routing import Mount, Route
 from app.ids import new_hex_id
 from tests.support.serving import serving
 
-__all__ = ["Asked", "ModelServer", "Refuse", "Say", "Shell", "Step", "Write", "model_server"]
-
 Json = dict[str, Any]
 
 # How each agent calls its tool that runs a command, and the command in it.

@@ -5,8 +5,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-__all__ = ["Interruptible", "behind", "interruptible"]
-
 _BLOCK = 64 * 1024
 
 

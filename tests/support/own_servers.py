@@ -13,8 +13,6 @@ from app.devstack.servers.postgres import Postgres
 from app.devstack.servers.valkey import Valkey
 from app.services.schema import upgrade_schema
 
-__all__ = ["OwnServer", "OwnServers", "own_servers"]
-
 _START_SECONDS = 180.0
 
 

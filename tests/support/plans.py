@@ -9,8 +9,6 @@ import asyncpg
 
 from tests.support.queries import Statement
 
-__all__ = ["Plan", "custom_plan", "generic_plan"]
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:

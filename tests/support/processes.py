@@ -15,8 +15,6 @@ import httpx
 from app.config import Settings
 from tests.support.waiting import eventually
 
-__all__ = ["ServiceProcess", "address_of", "free_port", "service_process", "wait_until_ready"]
-
 _STOP_SECONDS = 60
 # A start takes a second, and many times that where all processors are busy.
 _START_SECONDS = 180

@@ -28,8 +28,6 @@ from app.clients.push import (
 )
 from app.ids import new_hex_id
 
-__all__ = ["Fault", "PushService", "ScriptedSender", "expo_application"]
-
 
 @dataclass(frozen=True, slots=True)
 class Fault:

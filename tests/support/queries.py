@@ -10,8 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.waiting import next_round
 
-__all__ = ["Statement", "recorded"]
-
 # What begins and ends transactions, and what the driver asks for of itself about a type.
 _NOT_OURS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 _INTROSPECTION = ("current_setting('jit')", "typeinfo_tree")

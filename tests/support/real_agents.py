@@ -11,8 +11,6 @@ from app.agents.errors import AgentNotInstalled
 from app.config import Settings
 from app.devstack.agents import USUAL_AGENTS
 
-__all__ = ["agents_folder", "note_agents_folder", "require_agent"]
-
 _NOTED = "TASKBEACON_TEST_AGENTS"
 
 

@@ -7,17 +7,6 @@ from typing_extensions import override
 
 from app.enums import Scope
 
-__all__ = [
-    "BODY_ROUTES",
-    "GATED_PROJECT_ROUTES",
-    "GATED_ROUTES",
-    "GATED_TASK_ROUTES",
-    "PROJECT_ROUTES",
-    "ROUTES",
-    "TASK_ROUTES",
-    "Route",
-]
-
 JSON = dict[str, Any]
 
 

@@ -4,8 +4,6 @@ from typing import Any
 
 import httpx
 
-__all__ = ["CLAUDE", "CODEX", "UNKNOWN", "started"]
-
 UNKNOWN = "11111111-1111-4111-8111-111111111111"
 CLAUDE = {"runtime_adapter": "claude", "model": "claude-opus-4-6"}
 CODEX = {"runtime_adapter": "codex", "model": "gpt-5.5"}

@@ -10,8 +10,6 @@ from typing_extensions import override
 
 from tests.support.waiting import eventually
 
-__all__ = ["serving"]
-
 
 class _Server(uvicorn.Server):
     """A server inside the event loop of a test, which leaves the signals of the process alone."""
@@ -39,11 +37,8 @@ async def serving(
     server = _Server(config)
     running = asyncio.create_task(server.serve())
 
-    async def started() -> bool:
-        return server.started
-
     try:
-        await eventually(started)
+        await eventually(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
     finally:

@@ -28,8 +28,6 @@ from tests.support.fakes import RecordingEvents
 from tests.support.processes import ServiceProcess, address_of, service_process, wait_until_ready
 from tests.support.waiting import eventually
 
-__all__ = ["ARTIFACT", "PATCHED", "Site", "let_go_on", "read_log", "work"]
-
 # What every run of `work` leaves behind.
 ARTIFACT, PATCHED = "report.txt", "a.txt"
 _OVER_SECONDS = 600
@@ -152,10 +150,7 @@ class Site:
     async def wait_until_empty(self) -> None:
         """Return once the folders of workspaces and the temporary folder hold nothing."""
 
-        async def is_empty() -> bool:
-            return not self.files_left()
-
-        await eventually(is_empty, within_seconds=120)
+        await eventually(lambda: not self.files_left(), within_seconds=120)
 
     def files_left(self) -> list[str]:
         """Return what lies in the temporary folder and among workspaces."""
@@ -188,18 +183,14 @@ class Site:
     async def wait_until_logged(self, worker: ServiceProcess, words: str, *, times: int = 1) -> None:
         """Return once a process has written these words to its log so often."""
 
-        async def written() -> bool:
-            return worker.log.read_text(errors="replace").count(words) >= times
-
-        await eventually(written, within_seconds=_OVER_SECONDS)
+        await eventually(
+            lambda: worker.log.read_text(errors="replace").count(words) >= times, within_seconds=_OVER_SECONDS
+        )
 
     async def wait_until_gone(self, worker: ServiceProcess) -> None:
         """Return once a process has ended."""
 
-        async def gone() -> bool:
-            return not worker.is_running
-
-        await eventually(gone, within_seconds=120)
+        await eventually(lambda: not worker.is_running, within_seconds=120)
 
     async def let_the_grace_pass(self) -> None:
         """Make runs that wait so old that the sweeper takes their jobs for lost."""

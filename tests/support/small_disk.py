@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["fill", "small_disk"]
-
 _BLOCK = bytes(64 * 1024)
 
 

@@ -9,8 +9,6 @@ from typing import Any
 import httpx
 import orjson
 
-__all__ = ["StreamReader", "Told", "following"]
-
 _WAIT_SECONDS = 100
 
 

@@ -6,8 +6,6 @@ import httpx
 
 from tests.support.clients import socket_client
 
-__all__ = ["finalize_item", "prepare", "upload", "upload_and_finalize"]
-
 JSON = dict[str, Any]
 
 

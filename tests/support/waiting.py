@@ -1,11 +1,11 @@
 """The one place where tests wait: for a condition, with a deadline, never for a length of time."""
 
 import asyncio
+import inspect
 import os
 import types
-from collections.abc import Awaitable, Callable, Generator
-
-__all__ = ["eventually", "next_round", "patient"]
+from collections.abc import Callable, Generator
+from contextlib import suppress
 
 _PAUSE_SECONDS = 0.05
 
@@ -15,19 +15,20 @@ def patient(seconds: float) -> float:
     return seconds * max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], *, within_seconds: float = 20) -> None:
-    """Return once `holds` does; for what gives no event to wait for, such as a row or another process."""
+async def eventually(holds: Callable[[], object], *, within_seconds: float = 20) -> None:
+    """Return once `holds` returns, or its coroutine does, what is true.
+
+    For what gives no event to wait for, such as a row or another process.
+    """
     nothing = asyncio.Event()
     async with asyncio.timeout(patient(within_seconds)):
-        while not await holds():
-            try:
+        while not (await answer if inspect.isawaitable(answer := holds()) else answer):
+            with suppress(TimeoutError):
                 async with asyncio.timeout(_PAUSE_SECONDS):
                     await nothing.wait()
-            except TimeoutError:
-                continue
 
 
 @types.coroutine
 def next_round() -> Generator[None, None, None]:
-    """Let everybody else who is ready go on first: one round of the loop, and no time."""
+    """Let every other task that is ready run: one round of the loop, and no time."""
     yield
