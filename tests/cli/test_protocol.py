@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-LARGE = 32 * 2**20
+LARGE = 16 * 2**20
 
 
 class Protocol(StreamingProtocol):
@@ -78,7 +78,7 @@ async def connected(
 
 @asynccontextmanager
 async def connected_to(url: str) -> AsyncGenerator[Streams, None]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port, limit=2**20)
     try:
         yield reader, writer
     finally:

@@ -1,8 +1,8 @@
 """Setting up `.venv` from the lock: by uv, which fetches from where pip would, else by pip."""
 
+import ensurepip
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -145,24 +145,46 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 @pytest.fixture(scope="module")
-def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with nothing but pip, to be copied: making it takes seconds."""
-    folder = tmp_path_factory.mktemp("bare") / ".venv"
-    venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)
+def pip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pip that new environments get, unpacked and compiled once: an environment takes seconds to get its own."""
+    folder = tmp_path_factory.mktemp("pip")
+    bundled = Path(ensurepip.__file__).parent / "_bundled"
+    with zipfile.ZipFile(next(bundled.glob("pip-*.whl"))) as wheel:
+        wheel.extractall(folder)
     return folder
 
 
 @pytest.fixture
-def prepared(checkout: Checkout, bare_environment: Path) -> Checkout:
-    shutil.copytree(bare_environment, checkout.folder / ".venv", symlinks=True)
+def prepared(checkout: Checkout, pip_folder: Path) -> Checkout:
+    """A checkout whose environment holds nothing but pip."""
+    environment = checkout.folder / ".venv"
+    venv.EnvBuilder(symlinks=True).create(environment)
+    (packages,) = environment.glob("lib/*/site-packages")
+    for part in pip_folder.iterdir():
+        (packages / part.name).symlink_to(part)
     return checkout
 
 
-def test_life_of_an_environment(checkout: Checkout) -> None:
-    status, output = checkout.set_up("run")
+def test_life_of_an_environment_whose_first_set_up_is_interrupted_while_a_second_one_waits(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    sign = tmp_path / "sign"
+    with checkout.start("run", UV_HANGS=str(sign)) as first:
+        wait_for(sign.exists, seconds=SECONDS, what="uv")
+        with checkout.start("run") as second:
+            assert second.stdout is not None
+            assert "waiting for it" in second.stdout.readline()
+            os.killpg(first.pid, signal.SIGINT)
+            told, _ = first.communicate(timeout=SECONDS)
+            assert not (checkout.folder / ".venv" / ".installed-run").exists()
+            output = second.stdout.read()
 
-    assert status == 0, output
+    assert first.returncode == 130
+    assert "The next make goes on" in told
+    assert "Traceback" not in told
+    assert second.returncode == 0, output
     assert "2 packages, about 400 MB of disk" in output
+    assert "Making it" in output
     assert "with uv" in output
     assert checkout.installed() == {"alpha", "beta", "checkout"}
     assert checkout.set_up("run") == (0, "")
@@ -205,28 +227,6 @@ def test_package_with_another_hash_is_refused(prepared: Checkout, package: str) 
         assert status != 0
         assert "hash" in output.lower()
         assert not (prepared.folder / ".venv" / ".installed-run").exists()
-
-
-def test_second_set_up_waits_for_the_first_and_makes_again_what_that_was_interrupted_in(
-    checkout: Checkout, tmp_path: Path
-) -> None:
-    sign = tmp_path / "sign"
-    with checkout.start("run", UV_HANGS=str(sign)) as first:
-        wait_for(sign.exists, seconds=SECONDS, what="uv")
-        with checkout.start("run") as second:
-            assert second.stdout is not None
-            assert "waiting for it" in second.stdout.readline()
-            os.killpg(first.pid, signal.SIGINT)
-            told, _ = first.communicate(timeout=SECONDS)
-            assert not (checkout.folder / ".venv" / ".installed-run").exists()
-            output = second.stdout.read()
-
-    assert first.returncode == 130
-    assert "The next make goes on" in told
-    assert "Traceback" not in told
-    assert second.returncode == 0, output
-    assert "Making it" in output
-    assert checkout.installed() == {"alpha", "beta", "checkout"}
 
 
 def test_machine_without_a_network_is_told_so_once(prepared: Checkout) -> None:

@@ -25,13 +25,15 @@ FLAGS = [(archived, internal) for archived in (False, True) for internal in (Fal
 def counted(session: AsyncSession, project: Project) -> Counted:
     """Return how many tasks a user sees, by whether they are archived and internal."""
 
+    counts = [
+        tasks_counted(TaskCount.archived == archived, TaskCount.internal == internal).label(f"{number}")
+        for number, (archived, internal) in enumerate(FLAGS)
+    ]
+
     async def counted(user: User) -> dict[tuple[bool, bool], int]:
-        found = {}
-        for archived, internal in FLAGS:
-            count = tasks_counted(TaskCount.archived == archived, TaskCount.internal == internal)
-            seen = {"visible_project_id": project.id, "visible_user_id": user.id}
-            found[archived, internal] = (await session.execute(select(count), seen)).scalar_one()
-        return found
+        seen = {"visible_project_id": project.id, "visible_user_id": user.id}
+        row = (await session.execute(select(*counts), seen)).one()
+        return dict(zip(FLAGS, row, strict=True))
 
     return counted
 
