@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from sqlalchemy import bindparam, case, column, func, select, table, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import app
 from app.config import Settings
@@ -44,6 +44,10 @@ RENAME = Prepared(
     .values(name=bindparam("new_name"))
     .returning(Project.name)
 )
+
+
+async def rename(session: AsyncSession, project_id: int, name: str) -> None:
+    await RENAME.all(session, {"project_id": project_id, "new_name": name})
 
 
 async def name_of(sessions: SessionFactory, project_id: int) -> str:
@@ -122,14 +126,14 @@ async def test_session_joins_the_transaction_of_a_prepared_write(
     """It sees what was written, and all of it is kept or none."""
     with suppress(NotFound):
         async with unit_of_work(sessions) as session:
-            await RENAME.all(session, {"project_id": project_id, "new_name": "After"})
+            await rename(session, project_id, "After")
             project = await session.get_one(Project, project_id)
             assert project.name == "After"
             project.name = "Flushed"
             await session.flush()
             with suppress(Planted):
                 async with session.begin_nested():
-                    await RENAME.all(session, {"project_id": project_id, "new_name": "Nested"})
+                    await rename(session, project_id, "Nested")
                     raise Planted
             assert await name_of(sessions, project_id) == "Before"
             if fails:
@@ -142,29 +146,27 @@ async def test_transaction_that_was_released_is_followed_by_another(
 ) -> None:
     with suppress(NotFound):
         async with unit_of_work(sessions) as session:
-            await RENAME.all(session, {"project_id": project_id, "new_name": "Released"})
+            await rename(session, project_id, "Released")
             assert (await session.get_one(Project, project_id)).name == "Released"
             await release(session)
-            await RENAME.all(session, {"project_id": project_id, "new_name": "After"})
+            await rename(session, project_id, "After")
             raise NotFound
     assert await name_of(sessions, project_id) == "Released"
 
 
+@pytest.mark.parametrize("writes", [False, True])
 @pytest.mark.parametrize("joined", [False, True])
-async def test_session_that_ends_within_a_transaction_leaves_no_trace(
-    sessions: SessionFactory, project_id: int, *, joined: bool
+async def test_session_that_ends_leaves_no_trace(
+    sessions: SessionFactory, project_id: int, *, joined: bool, writes: bool
 ) -> None:
     """Its connection is not given to others."""
-    end = Prepared(select(func.pg_terminate_backend(func.pg_backend_pid())))
+    end = select(func.pg_terminate_backend(func.pg_backend_pid()))
 
     async def fail() -> None:
         async with unit_of_work(sessions) as session:
-            await RENAME.all(session, {"project_id": project_id, "new_name": "After"})
-            await (
-                session.execute(select(func.pg_terminate_backend(func.pg_backend_pid())))
-                if joined
-                else end.all(session, {})
-            )
+            if writes:
+                await rename(session, project_id, "After")
+            await (session.execute(end) if joined else Prepared(end).all(session, {}))
 
     with pytest.raises(DatabaseUnavailable):
         await fail()
@@ -178,7 +180,7 @@ async def test_cancelled_write_is_taken_back(sessions: SessionFactory, project_i
 
     async def write() -> None:
         async with unit_of_work(sessions) as session:
-            await RENAME.all(session, {"project_id": project_id, "new_name": "After"})
+            await rename(session, project_id, "After")
             written.set()
             await slow.all(session, {})
 
@@ -254,14 +256,6 @@ async def test_server_that_is_away_is_told_apart(settings: Settings) -> None:
         with pytest.raises(DatabaseUnavailable):
             await BY_ID.first(session, {"id": 1})
     await engine.dispose()
-
-
-async def test_session_whose_server_ended_it_is_replaced(sessions: SessionFactory, project_id: int) -> None:
-    end = Prepared(select(func.pg_terminate_backend(func.pg_backend_pid())))
-    async with unit_of_work(sessions) as session:
-        with pytest.raises(DatabaseUnavailable):
-            await end.all(session, {})
-    assert await name_of(sessions, project_id) == "Before"
 
 
 async def test_server_that_does_not_answer_in_time_is_away(settings: Settings) -> None:

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import (
@@ -46,12 +45,14 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, make_device, make_presence, notifications_of
-from tests.support.factories import make_organization, make_project, make_run, make_task, make_user
+from tests.support.factories import make_organization, make_project, make_run, make_task
+from tests.support.fakes import RecordingEvents
 from tests.support.faults import altered
 from tests.support.queries import recorded
 
 KINDS = list(COOLDOWNS)
 A_MOMENT = timedelta(microseconds=1)
+EVENTS = RecordingEvents()
 
 
 class Watcher(Enum):
@@ -278,19 +279,20 @@ async def test_every_combination_is_decided_as_the_contract_says(
 
 
 @pytest.fixture
-async def task(sessions: SessionFactory, project: Project, owner: User, clock: MovableClock) -> Task:
-    async with unit_of_work(sessions) as session:
-        return await make_task(
-            session, project=project, created_by=owner, title="Fix it", created_at=clock.now
-        )
+async def task(session: AsyncSession, project: Project, owner: User, clock: MovableClock) -> Task:
+    return await make_task(session, project=project, created_by=owner, title="Fix it", created_at=clock.now)
 
 
 @pytest.fixture
-async def run(sessions: SessionFactory, task: Task) -> Run:
-    async with unit_of_work(sessions) as session:
-        return await make_run(
-            session, task=task, status=RunStatus.IN_PROGRESS, lease_owner="w", lease_expires_at=utcnow()
-        )
+async def run(session: AsyncSession, task: Task) -> Run:
+    return await make_run(
+        session, task=task, status=RunStatus.IN_PROGRESS, lease_owner="w", lease_expires_at=utcnow()
+    )
+
+
+@pytest.fixture
+async def device(session: AsyncSession, owner: User) -> PushToken:
+    return await make_device(session, user=owner)
 
 
 async def trigger(sessions: SessionFactory, run: Run, kind: NotificationKind) -> None:
@@ -303,11 +305,14 @@ async def decisions(sessions: SessionFactory, task: Task) -> list[str]:
 
 
 async def test_suppressed_push_consumes_the_cooldown(
-    sessions: SessionFactory, owner: User, task: Task, run: Run, clock: MovableClock
+    sessions: SessionFactory,
+    session: AsyncSession,
+    device: PushToken,
+    task: Task,
+    run: Run,
+    clock: MovableClock,
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        device = await make_device(session, user=owner)
-        await make_presence(session, task=task, device=device)
+    await make_presence(session, task=task, device=device)
     await trigger(sessions, run, NotificationKind.COMPLETED)
     clock.advance(seconds=61)
 
@@ -316,11 +321,10 @@ async def test_suppressed_push_consumes_the_cooldown(
     assert await decisions(sessions, task) == ["suppressed", "cooled_down"]
 
 
+@pytest.mark.usefixtures("device")
 async def test_cooled_down_trigger_does_not_prolong_the_cooldown(
-    sessions: SessionFactory, owner: User, task: Task, run: Run, clock: MovableClock
+    sessions: SessionFactory, task: Task, run: Run, clock: MovableClock
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        await make_device(session, user=owner)
     for _ in range(3):
         await trigger(sessions, run, NotificationKind.AWAITING)
         clock.advance(seconds=15)
@@ -329,21 +333,24 @@ async def test_cooled_down_trigger_does_not_prolong_the_cooldown(
 
 
 async def test_suppression_names_the_device_that_watches_and_the_age_of_its_beat(
-    sessions: SessionFactory, owner: User, task: Task, run: Run, clock: MovableClock
+    sessions: SessionFactory,
+    session: AsyncSession,
+    owner: User,
+    device: PushToken,
+    task: Task,
+    run: Run,
+    clock: MovableClock,
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        phone = await make_device(session, user=owner)
-        browser = await make_device(session, user=owner, platform=Platform.WEB)
-        await make_presence(session, task=task, device=phone, age=timedelta(seconds=50))
-        await make_presence(session, task=task, device=browser, age=timedelta(seconds=12))
+    browser = await make_device(session, user=owner, platform=Platform.WEB)
+    await make_presence(session, task=task, device=device, age=timedelta(seconds=50))
+    await make_presence(session, task=task, device=browser, age=timedelta(seconds=12))
 
     await trigger(sessions, run, NotificationKind.FAILED)
 
     rows = await notifications_of(sessions, task)
-    assert {row.device_id for row in rows} == {phone.id, browser.id}
-    for row in rows:
-        assert row.watching_device_id == browser.id
-        assert row.watching_beat_at == clock.now - timedelta(seconds=12)
+    assert {row.device_id for row in rows} == {device.id, browser.id}
+    seen = {(row.watching_device_id, row.watching_beat_at) for row in rows}
+    assert seen == {(browser.id, clock.now - timedelta(seconds=12))}
 
 
 @pytest.mark.parametrize(
@@ -360,69 +367,60 @@ def test_texts(kind: NotificationKind, title: str, body: str) -> None:
     assert message_body(kind, title) == body
 
 
+async def finish(session: AsyncSession, run: Run, status: RunStatus = RunStatus.COMPLETED) -> bool:
+    return await run_lifecycle.finish(session, run.id, RunEnd(status=status), owner="w", events=EVENTS)
+
+
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("status", [RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED])
-async def test_end_of_a_run_is_told_once(
-    sessions: SessionFactory, events: RunEvents, owner: User, task: Task, run: Run, status: RunStatus
+async def test_end_of_a_run_is_notified_once(
+    sessions: SessionFactory, task: Task, run: Run, status: RunStatus
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        await make_device(session, user=owner)
     for _ in range(2):
         async with unit_of_work(sessions) as session:
-            await run_lifecycle.finish(session, run.id, RunEnd(status=status), owner="w", events=events)
+            await finish(session, run, status)
 
     [row] = await notifications_of(sessions, task)
 
     assert (row.kind, row.decision, row.run_id) == (status.value, "pending", run.id)
 
 
-@pytest.mark.usefixtures("run")
-async def test_run_failed_by_the_sweeper_is_told(
-    sessions: SessionFactory, events: RunEvents, owner: User, task: Task, clock: MovableClock
+@pytest.mark.usefixtures("run", "device")
+async def test_run_failed_by_the_sweeper_is_notified(
+    sessions: SessionFactory, task: Task, clock: MovableClock
 ) -> None:
     async with unit_of_work(sessions) as session:
-        await make_device(session, user=owner)
         await session.execute(update(Run).values(attempts=run_lifecycle.MAX_ATTEMPTS))
     clock.advance(seconds=120)
 
     async with unit_of_work(sessions) as session:
-        await run_lifecycle.recover_lapsed(session, events=events)
+        await run_lifecycle.recover_lapsed(session, events=EVENTS)
 
     assert [row.kind for row in await notifications_of(sessions, task)] == ["failed"]
 
 
-async def test_rolled_back_end_of_a_run_is_not_told(
-    sessions: SessionFactory, events: RunEvents, owner: User, task: Task, run: Run
+@pytest.mark.usefixtures("device")
+async def test_rolled_back_end_of_a_run_is_not_notified(
+    sessions: SessionFactory, task: Task, run: Run
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        await make_device(session, user=owner)
     async with sessions() as session:
-        assert await run_lifecycle.finish(
-            session, run.id, RunEnd(status=RunStatus.COMPLETED), owner="w", events=events
-        )
+        assert await finish(session, run)
         await session.rollback()
 
     assert await notifications_of(sessions, task) == []
 
 
+@pytest.mark.usefixtures("device")
 async def test_fault_of_the_dispatcher_costs_the_push_and_not_the_status(
-    sessions: SessionFactory,
-    engine: AsyncEngine,
-    events: RunEvents,
-    owner: User,
-    run: Run,
-    caplog: pytest.LogCaptureFixture,
+    sessions: SessionFactory, engine: AsyncEngine, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        await make_device(session, user=owner)
     refused = altered(
         engine,
         "ALTER TABLE notifications ADD CONSTRAINT planted CHECK (body = '')",
         undo="ALTER TABLE notifications DROP CONSTRAINT planted",
     )
     async with refused, unit_of_work(sessions) as session:
-        await run_lifecycle.finish(
-            session, run.id, RunEnd(status=RunStatus.COMPLETED), owner="w", events=events
-        )
+        await finish(session, run)
 
     async with sessions() as session:
         assert await session.scalar(select(Run.status).where(Run.id == run.id)) == "completed"
@@ -431,29 +429,20 @@ async def test_fault_of_the_dispatcher_costs_the_push_and_not_the_status(
     assert "push.not_requested" in caplog.text
 
 
+@pytest.mark.usefixtures("device")
 async def test_number_of_statements_does_not_grow_with_runs(
-    sessions: SessionFactory, project: Project, owner: User, engine: AsyncEngine
+    sessions: SessionFactory, session: AsyncSession, task: Task, engine: AsyncEngine
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        await make_device(session, user=owner)
-        runs = []
-        for _ in range(20):
-            task = await make_task(session, project=project, created_by=owner)
-            runs.append((await make_run(session, task=task)).id)
+    runs = [(await make_run(session, task=task)).id for _ in range(20)]
 
-    async with unit_of_work(sessions) as session, recorded(engine) as statements:
-        await notifications.request(session, NotificationKind.COMPLETED, runs)
+    async with unit_of_work(sessions) as own, recorded(engine) as statements:
+        await notifications.request(own, NotificationKind.COMPLETED, runs)
 
     assert len(statements) == 5
 
 
-async def test_of_two_triggers_at_once_one_is_pushed(sessions: SessionFactory) -> None:
-    async with unit_of_work(sessions) as session:
-        project = await make_project(session)
-        user = await make_user(session, projects=[project])
-        await make_device(session, user=user)
-        task = await make_task(session, project=project, created_by=user)
-        run = await make_run(session, task=task)
+@pytest.mark.usefixtures("device")
+async def test_of_two_triggers_at_once_one_is_pushed(sessions: SessionFactory, task: Task, run: Run) -> None:
     barrier = asyncio.Barrier(4)
 
     async def trigger_at_once() -> None:
