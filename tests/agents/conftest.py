@@ -18,7 +18,7 @@ from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentError
 from app.agents.execution.execution import RunResult, RunSpec, perform
 from app.agents.sandbox.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment, probe
-from app.agents.session.commands import Mailbox
+from app.agents.session.commands import CommandSource
 from app.agents.session.usage import UsageMeter
 from app.enums import AgentNetwork, SandboxKind
 from app.processes.own_program import OWN_PROGRAM
@@ -198,7 +198,12 @@ class Runner:
     spec: RunSpec
 
     async def run(
-        self, prompt: str, *, meter: UsageMeter | None = None, mailbox: Mailbox | None = None, **changes: Any
+        self,
+        prompt: str,
+        *,
+        meter: UsageMeter | None = None,
+        commands: CommandSource | None = None,
+        **changes: Any,
     ) -> Outcome:
         outcome = Outcome()
 
@@ -207,7 +212,7 @@ class Runner:
 
         try:
             outcome.result = await perform(
-                self.prepare(prompt, **changes), emit, meter=meter, mailbox=mailbox
+                self.prepare(prompt, **changes), emit, meter=meter, commands=commands
             )
         except AgentError as error:
             outcome.error = error

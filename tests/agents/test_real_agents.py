@@ -239,7 +239,7 @@ async def test_cancelled_agent_leaves_its_turn(real: RealRunner, model: ModelSer
     model.play(Shell(f"touch begun; sleep {seconds}"), Say("That took long."))
     letters = Letters()
 
-    run = asyncio.create_task(real.run("Wait.", mailbox=letters))
+    run = asyncio.create_task(real.run("Wait.", commands=letters))
     await eventually(lambda: bool(processes_with(f"sleep\0{seconds}")))
     letters.put(CommandMethod.CANCEL)
     outcome = await run

@@ -31,7 +31,7 @@ from app.ids import new_hex_id, new_id
 from app.models import Membership, Project, Run, RunCredential, SandboxEnvironment, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
-from app.services.code_hosts.pushed_branches import Pushed, record_push
+from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from tests.support.assertions import concerning
 from tests.support.callers import bearer
 from tests.support.factories import (
@@ -202,7 +202,7 @@ class Scene:
 
     async def push(self, run: Run, integration_id: int, repository: str) -> None:
         """Note that a run pushed the commit whose checks fail."""
-        pushed = Pushed(
+        pushed = PushRecord(
             repository=repository,
             integration_id=integration_id,
             branch=BRANCH,

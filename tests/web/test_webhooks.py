@@ -20,7 +20,7 @@ from app.ids import new_hex_id
 from app.models import Integration, Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
-from app.services.code_hosts.pushed_branches import Pushed, record_push
+from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.code_hosts.webhook_events import read_failed_check
 from app.services.usage_gates import Limit
 from tests.support.assertions import assert_error, assert_permission_denied
@@ -83,7 +83,7 @@ class Hook:
         return await self.session.get_one(Run, answer.json()["run"])
 
     async def push(self, run: Run, sha: str) -> None:
-        pushed = Pushed(
+        pushed = PushRecord(
             repository="acme/app",
             integration_id=self.integration.id,
             branch=BRANCH,

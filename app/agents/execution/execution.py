@@ -50,8 +50,9 @@ from app.agents.network.network import Network, NetworkRules, open_network
 from app.agents.result import RunResult
 from app.agents.sandbox.sandbox import ConfinedProcess, Sandbox, confined_environment
 from app.agents.session.budget import Budget, Spender
-from app.agents.session.commands import Mailbox, Nobody
-from app.agents.session.conversation import Conversation, Manners, links_to
+from app.agents.session.commands import Channel, CommandSource, NoCommands
+from app.agents.session.conversation import Conversation, TurnPolicy
+from app.agents.session.messages import links_to
 from app.agents.session.observer import Observer
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import AgentSession
@@ -110,7 +111,7 @@ class RunSpec:
     check_seconds: float = CHECK_SECONDS  # how long it may take to find that out
     budget: Budget = field(default_factory=Budget)
     timeout: timedelta  # of the work; waiting for people does not count
-    manners: Manners = field(default_factory=Manners)
+    turns: TurnPolicy = field(default_factory=TurnPolicy)
     sandbox: Sandbox
     environment: Mapping[str, str]  # the worker's; the adapter's allow-list picks from it
     commit_subject: str  # of the commit made for uncommitted work
@@ -129,14 +130,14 @@ async def perform(
     emit: Emit,
     *,
     stop: asyncio.Event | None = None,
-    mailbox: Mailbox | None = None,
+    commands: CommandSource | None = None,
     meter: UsageMeter | None = None,
     before_agent: BeforeAgent | None = None,
 ) -> RunResult:
     """Perform a run; when it returns or raises, its processes and its folder are gone.
 
     Once `stop` is set the agent is ended at once, and what it did so far is collected. What people tell the agent
-    comes in through `mailbox`; what the agent uses is added up in `meter`. `before_agent` is awaited when all that
+    comes in through `commands`; what the agent uses is added up in `meter`. `before_agent` is awaited when all that
     comes before the agent is done: until then nothing has happened that could not happen again.
 
     Raises an AgentError, with what there was in `partial`; CancelledError and what `emit` and `before_agent` raise
@@ -154,7 +155,7 @@ async def perform(
             installed,
             workspace,
             stop=stop or asyncio.Event(),
-            mailbox=mailbox or Nobody(),
+            commands=commands or NoCommands(),
             meter=meter or UsageMeter(),
             before_agent=before_agent,
         )
@@ -180,7 +181,7 @@ class _Run:
         workspace: Workspace,
         *,
         stop: asyncio.Event,
-        mailbox: Mailbox,
+        commands: CommandSource,
         meter: UsageMeter,
         before_agent: BeforeAgent | None,
     ) -> None:
@@ -193,17 +194,13 @@ class _Run:
         self._wishes = Wishes(model=spec.model, effort=spec.reasoning_effort, mode=spec.permission_mode)
         self._workspace = workspace
         self._stop = stop
-        self._observer = Observer(spec.adapter, meter)
         self._shown = Remote.parse(spec.clone_url).url if spec.clone_url else None
         self._time = WorkingTime(spec.timeout)
         self._conversation = Conversation(
-            mailbox,
-            self._emit,
-            self._time,
-            self._observer,
+            Channel(commands, self._emit, self._time, masker),
+            spec.turns,
+            Observer(spec.adapter, meter),
             Spender(spec.budget, meter, self._tell),
-            spec.manners,
-            masker,
             mode=spec.permission_mode,
             review=self._find_fault,
         )
@@ -402,14 +399,12 @@ class _Run:
 
         session = AgentSession(
             process,
+            self._adapter,
             self._workspace.work,
-            name=self._adapter.name,
-            emit=self._observe,
+            emit=self._conversation.record,
             decide=self._conversation.decide,
             start_command=start_command,
             writable=None if confinement.directory_writable else self._workspace.work / OWN_FOLDER,
-            file_requests=self._adapter.file_requests,
-            usage_meta=self._adapter.usage_meta,
         )
         try:
             is_taken_up = await self._start(session)
@@ -423,10 +418,6 @@ class _Run:
             self._keeper.session_id = session.session_id if session.can_be_taken_up else ""
             at_once = self._stop.is_set() or self._conversation.is_cancelled or self._time.is_over
             await shielded(session.close(at_once=at_once))
-
-    async def _observe(self, entry: dict[str, Any]) -> None:
-        self._observer.see(entry)
-        await self._emit(entry)
 
     def _is_read_only(self, mode: ModeRule | None) -> bool:
         read_only = mode is not None and mode.workspace is WorkspaceAccess.READ_ONLY

@@ -75,9 +75,7 @@ async def _shake_hands(
             stdin=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
         )
-        session = AgentSession(
-            process, confinement.directory, name=adapter.name, emit=_ignore, decide=_refuse
-        )
+        session = AgentSession(process, adapter, confinement.directory, emit=_ignore, decide=_refuse)
         try:
             return await session.shake_hands()
         finally:

@@ -1,4 +1,4 @@
-"""What an agent may ask of us while it works (the client's side of the Agent Client Protocol)."""
+"""The client's side of the Agent Client Protocol: answers an agent's requests for files, terminals and permission."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +22,7 @@ from app.agents.errors import PathRefused
 from app.agents.session.terminals import Terminals
 from app.agents.session.transport import Message
 
-__all__ = ["Answer", "Decide", "Desk", "Question"]
+__all__ = ["Answer", "Decide", "Question", "WorkspaceClient"]
 
 _FILE_BYTES = 4 * 2**20
 
@@ -46,7 +46,7 @@ class Answer:
 Decide = Callable[[Question], Awaitable[Answer | None]]  # None cancels the question
 
 
-class Desk:
+class WorkspaceClient:
     """Answers an agent's requests. Files are read and written below the workspace only.
 
     Not a subclass of the protocol's Client: that would claim more than there is, which agents then use. What it does

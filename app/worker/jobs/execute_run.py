@@ -212,7 +212,7 @@ async def _outcome(
                 spec,
                 run_log.append,
                 stop=lease.lost,
-                mailbox=inbox,
+                commands=inbox,
                 meter=meter,
                 before_agent=partial(_mark_agent_started, worker, orders, owner),
             )

@@ -1,4 +1,4 @@
-"""The mailbox of one run in progress: what people tell its agent, read from rows, each step told on the run's log."""
+"""The commands to one running agent: read from rows, with a receipt for each step in the run's log."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentStopped
-from app.agents.session.commands import Command, Mailbox
+from app.agents.session.commands import Command, CommandSource
 from app.agents.session.transcript import Emit, notification
 from app.clock import utcnow
 from app.db import DatabaseUnavailable, unit_of_work
@@ -38,7 +38,7 @@ _ENDS_WAITING = frozenset(
 log = structlog.get_logger(__name__)
 
 
-class Inbox(Mailbox):
+class Inbox(CommandSource):
     """While the block runs, commands are taken; when it ends well, what is still open is dropped, and that told.
 
     A worker that is stopped leaves them to the next one: they stay as they are.

@@ -21,7 +21,7 @@ from app.agents.git.mirrors import Mirrors
 from app.agents.git.repository import Author
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.session.budget import Budget
-from app.agents.session.conversation import Manners
+from app.agents.session.conversation import TurnPolicy
 from app.agents.session.spending import Spent
 from app.agents.workspace.kept_session import KeptSession
 from app.config import Settings
@@ -31,7 +31,7 @@ from app.schemas.runs import ArtifactOut
 from app.security import Cipher
 from app.services.code_hosts import pull_requests
 from app.services.code_hosts.credentials import CodeHost, HostAccess, clone_url, read_code_host
-from app.services.code_hosts.pushed_branches import Pushed, branch_to_resume
+from app.services.code_hosts.pushed_branches import PushRecord, branch_to_resume
 from app.services.output.log_writer import LogRef
 from app.services.resume_chain import resumes
 from app.services.runs.authority import as_asked, person_of
@@ -110,11 +110,11 @@ class Orders:
             task_url=url.replace("{task_id}", str(self.task_id)),
         )
 
-    def pushed(self, result: RunResult, outcome: pull_requests.Outcome) -> Pushed | None:
+    def pushed(self, result: RunResult, outcome: pull_requests.Outcome) -> PushRecord | None:
         """Return what is kept of what the run left at its host, None if it pushed nothing."""
         if self.repository is None or result.head_branch is None or result.head_sha is None:
             return None
-        return Pushed(
+        return PushRecord(
             repository=self.repository,
             integration_id=self.host.integration_id,
             branch=result.head_branch,
@@ -177,9 +177,9 @@ class Orders:
                 cost=settings.task_cost_budget or None,
             ),
             timeout=settings.run_timeout,
-            manners=Manners(
+            turns=TurnPolicy(
                 interactive=self.state.get("mode") == RunMode.INTERACTIVE,
-                patience=settings.run_idle,
+                human_timeout=settings.run_idle,
             ),
             sandbox=sandbox,
             environment=environment,
@@ -204,7 +204,7 @@ class Ending:
     # What is stored.
     files: tuple[ArtifactOut, ...] = ()
     # What is at the code host now.
-    pushed: Pushed | None = None
+    pushed: PushRecord | None = None
     # Keys that the run's state gets.
     state: Mapping[str, Any] = field(default_factory=dict)
 
