@@ -17,7 +17,8 @@ from app.agents.adapters.adapter import Adapter
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentError
 from app.agents.execution.execution import RunResult, RunSpec, perform
-from app.agents.sandbox.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment, probe
+from app.agents.sandbox.probing import probe
+from app.agents.sandbox.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment
 from app.agents.session.commands import CommandSource
 from app.agents.session.usage import UsageMeter
 from app.enums import AgentNetwork, SandboxKind

@@ -19,8 +19,8 @@ from app.agents.errors import (
     WorkspaceBroken,
 )
 from app.agents.execution.execution import perform
-from app.agents.sandbox.limits import measure
-from app.agents.workspace import workspace
+from app.agents.sandbox.measuring import measure
+from app.agents.workspace import gathering
 from app.enums import SandboxKind
 from tests.agents.conftest import (
     Outcome,
@@ -330,7 +330,7 @@ HOLDS = "python3 -c 'import os, signal; kept = bytearray(os.urandom(2**20)) * 90
 async def test_limits_hold_while_the_work_is_gathered(
     limited: Runner, monkeypatch: pytest.MonkeyPatch, program: str, message: str
 ) -> None:
-    monkeypatch.setattr(workspace, "_GATHER", program)
+    monkeypatch.setattr(gathering, "_GATHER", program)
 
     outcome = await limited.run(python("little", "open('f', 'w').write('x')"))
 
@@ -343,7 +343,7 @@ async def test_limits_hold_while_the_work_is_gathered(
 async def test_gathering_takes_no_longer_than_the_run_may(
     limited: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace, "_GATHER", "sleep 600")
+    monkeypatch.setattr(gathering, "_GATHER", "sleep 600")
 
     outcome = await limited.run(python("little", "pass"), timeout=timedelta(seconds=4))
 
@@ -356,7 +356,7 @@ async def test_stop_ends_what_gathers_within_two_seconds(
 ) -> None:
     marker = f"gathering-{os.getpid()}-{tmp_path.name}"
     # Deaf to the polite signal.
-    monkeypatch.setattr(workspace, "_GATHER", f"trap '' TERM; while :; do sleep 60; done; : {marker}")
+    monkeypatch.setattr(gathering, "_GATHER", f"trap '' TERM; while :; do sleep 60; done; : {marker}")
     stop, entries = asyncio.Event(), list[dict[str, Any]]()
 
     async def emit(entry: dict[str, Any]) -> None:

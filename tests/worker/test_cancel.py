@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.workspace import workspace
+from app.agents.workspace import gathering
 from app.clients.run_changes import publish_change
 from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
@@ -101,7 +101,7 @@ async def test_log_and_patch_of_a_cancelled_run_are_kept(workshop: Workshop) -> 
 async def test_cancel_ends_the_gathering_of_work_within_two_seconds(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace, "_GATHER", f"trap '' TERM; sleep {NAP}; sleep {NAP}")
+    monkeypatch.setattr(gathering, "_GATHER", f"trap '' TERM; sleep {NAP}; sleep {NAP}")
     run = await workshop.queued_run("```say\nhi\n```")
     job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
     await until_the_agent_works()

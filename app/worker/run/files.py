@@ -12,7 +12,7 @@ import structlog
 
 from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentError
-from app.agents.workspace.workspace import open_folder
+from app.agents.workspace.folders import open_folder
 from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from app.enums import ArtifactType
 from app.schemas.runs import ArtifactOut
@@ -68,7 +68,7 @@ class Stored:
 async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, None]:
     """Yield empty folders below that of the workspaces; they are removed afterwards.
 
-    Those of a worker that was killed are removed by the next that starts (`workspace.reclaim`).
+    Those of a worker that was killed are removed by the next that starts (`folders.reclaim`).
     """
     async with open_folder(root, run_id) as place:
         exchange = Exchange(
