@@ -16,10 +16,12 @@ import pytest
 from app.agents.adapters.adapter import Adapter
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentError
-from app.agents.execution.execution import RunResult, RunSpec, perform
+from app.agents.execution.context import RunAgent, RunContext, RunEffects, RunFiles, RunLimits, RunRepository
+from app.agents.execution.perform import perform
+from app.agents.result import RunResult
 from app.agents.sandbox.probing import probe
 from app.agents.sandbox.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment
-from app.agents.session.commands import CommandSource
+from app.agents.session.commands import CommandSource, NoCommands
 from app.agents.session.usage import UsageMeter
 from app.enums import AgentNetwork, SandboxKind
 from app.processes.own_program import OWN_PROGRAM
@@ -196,7 +198,7 @@ class Outcome:
 class Runner:
     """Performs runs below a folder of the test."""
 
-    spec: RunSpec
+    context: RunContext
 
     async def run(
         self,
@@ -212,33 +214,40 @@ class Runner:
             outcome.entries.append(entry)
 
         try:
-            outcome.result = await perform(
-                self.prepare(prompt, **changes), emit, meter=meter, commands=commands
-            )
+            effects = RunEffects(emit=emit, meter=meter or UsageMeter(), commands=commands or NoCommands())
+            outcome.result = await perform(self.prepare(prompt, **changes), effects)
         except AgentError as error:
             outcome.error = error
-        assert list(self.spec.root.iterdir()) == [], "the workspace was left behind"
+        assert list(self.context.files.root.iterdir()) == [], "the workspace was left behind"
         return outcome
 
-    def prepare(self, prompt: str, **changes: Any) -> RunSpec:
-        self.spec.root.mkdir(exist_ok=True)
-        return replace(self.spec, run_id=uuid.uuid4(), prompt=prompt, **changes)
+    def prepare(self, prompt: str, **changes: Any) -> RunContext:
+        self.context.files.root.mkdir(exist_ok=True)
+        return changed(self.context, run_id=uuid.uuid4(), prompt=prompt, **changes)
+
+
+def changed(context: RunContext, **changes: Any) -> RunContext:
+    """Return a context with other facts, in whichever of its parts they are."""
+    for name in ("repository", "agent", "limits", "files"):
+        part = getattr(context, name)
+        own = {key: changes.pop(key) for key in list(changes) if hasattr(part, key)}
+        context = replace(context, **{name: replace(part, **own)})
+    return replace(context, **changes)
 
 
 @pytest.fixture
 def runner(tmp_path: Path, origin: GitFolder, sandbox: Sandbox) -> Runner:
     return Runner(
-        RunSpec(
+        RunContext(
             run_id=uuid.uuid4(),
-            adapter=load_catalog().find("runbook"),
-            prompt="",
-            root=tmp_path / "workspaces",
-            push_branch=PUSH_BRANCH,
-            clone_url=origin.url,
-            timeout=timedelta(seconds=60),
+            repository=RunRepository(
+                push_branch=PUSH_BRANCH, clone_url=origin.url, commit_subject="Do the thing"
+            ),
+            agent=RunAgent(adapter=load_catalog().find("runbook"), prompt=""),
+            limits=RunLimits(timeout=timedelta(seconds=60)),
+            files=RunFiles(root=tmp_path / "workspaces"),
             sandbox=sandbox,
             environment=dict(os.environ),
-            commit_subject="Do the thing",
         )
     )
 

@@ -3,7 +3,8 @@
 import json
 
 from app.agents.errors import BudgetSpent
-from app.agents.execution.execution import perform
+from app.agents.execution.context import RunEffects
+from app.agents.execution.perform import perform
 from app.agents.session.budget import Budget
 from app.agents.session.spending import Spent
 from app.agents.session.usage import UsageMeter
@@ -62,7 +63,7 @@ async def test_usage_is_added_up_where_the_caller_sees_it(runner: Runner) -> Non
     async def emit(_entry: object) -> None:
         pass
 
-    await perform(runner.prepare("30 40 done", adapter=SPEND), emit, meter=meter)
+    await perform(runner.prepare("30 40 done", adapter=SPEND), RunEffects(emit=emit, meter=meter))
 
     report = meter.report()
     assert report is not None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.agents.adapters.adapter import Adapter, FailureMark, HomeFile, ModeRule, WorkspaceAccess
+from app.agents.adapters.adapter import Adapter, FailureMark, HomeFile, ModeRule, Wishes, WorkspaceAccess
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import (
     AgentCrashed,
@@ -20,7 +20,8 @@ from app.agents.errors import (
     OutputInvalid,
     SandboxUnavailable,
 )
-from app.agents.execution.execution import perform
+from app.agents.execution.context import RunEffects
+from app.agents.execution.perform import perform
 from app.enums import SandboxKind
 from tests.agents.conftest import (
     PUSH_BRANCH,
@@ -390,7 +391,7 @@ async def test_read_only_mode_keeps_the_workspace_as_it_was(runner: Runner) -> N
         "```sh allow-failure\necho x > file0.txt\n```\n```sh allow-failure\ntouch .git/x && echo broken\n```\n"
         "```sh\ncat file0.txt\ngit status --short\necho 1 > .taskbeacon/output.json\n```",
         adapter=with_read_only_mode(),
-        permission_mode="read-only",
+        wishes=Wishes(mode="read-only"),
     )
 
     assert outcome.done.structured == 1
@@ -403,7 +404,7 @@ async def test_read_only_mode_needs_a_sandbox(runner: Runner) -> None:
     outcome = await runner.run(
         "```sh\necho x > x\n```",
         adapter=with_read_only_mode(),
-        permission_mode="read-only",
+        wishes=Wishes(mode="read-only"),
         sandbox=await find_sandbox(SandboxKind.NONE),
     )
 
@@ -428,7 +429,7 @@ async def test_home_files_and_settings_of_the_adapter_are_there(runner: Runner) 
     outcome = await runner.run(
         "```sh\ncat ~/.x/config > out\necho $A_MODEL ${A_MODE-unset} $SECRET_SAUCE >> out\n```",
         adapter=adapter,
-        model="m1",
+        wishes=Wishes(model="m1"),
         environment=os.environ | {"SECRET_SAUCE": "basil", "OTHER": "hidden"},
     )
 
@@ -466,32 +467,32 @@ async def test_wall_clock_limit_ends_everything_and_keeps_the_work(runner: Runne
 
 async def test_cancelling_leaves_no_process_and_no_folder(runner: Runner, tmp_path: Path) -> None:
     marker = f"86400.{abs(hash(tmp_path)) % 10**9}2"
-    spec = runner.prepare(f"```sh\nsetsid sleep {marker} & sleep {marker}\n```")
+    context = runner.prepare(f"```sh\nsetsid sleep {marker} & sleep {marker}\n```")
 
     async def emit(_entry: dict[str, Any]) -> None:
         pass
 
-    run = asyncio.create_task(perform(spec, emit))
+    run = asyncio.create_task(perform(context, RunEffects(emit=emit)))
     await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 2)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
 
     assert processes_with(marker) == []
-    assert list(spec.root.iterdir()) == []
+    assert list(context.files.root.iterdir()) == []
 
 
 async def test_log_that_cannot_be_written_ends_the_run_with_that_error(runner: Runner) -> None:
-    spec = runner.prepare("```say\nHello.\n```")
+    context = runner.prepare("```say\nHello.\n```")
 
     async def emit(entry: dict[str, Any]) -> None:
         if entry["notification"]["method"] == "session/update":
             raise ConnectionResetError("the log is gone")
 
     with pytest.raises(ConnectionResetError, match="the log is gone"):
-        await perform(spec, emit)
+        await perform(context, RunEffects(emit=emit))
 
-    assert list(spec.root.iterdir()) == []
+    assert list(context.files.root.iterdir()) == []
 
 
 async def test_repeated_run_replaces_the_branch_of_its_earlier_attempt(

@@ -18,7 +18,8 @@ from app.agents.errors import (
     SandboxUnavailable,
     WorkspaceBroken,
 )
-from app.agents.execution.execution import perform
+from app.agents.execution.context import RunEffects
+from app.agents.execution.perform import perform
 from app.agents.sandbox.measuring import measure
 from app.agents.workspace import gathering
 from app.enums import SandboxKind
@@ -44,7 +45,7 @@ async def limited(request: pytest.FixtureRequest, runner: Runner) -> Runner:
     policy = replace(
         sandbox.policy, memory_bytes=256 * MIB, processes=60, disk_bytes=48 * MIB, file_bytes=512 * MIB
     )
-    runner.spec = replace(runner.spec, sandbox=replace(sandbox, policy=policy))
+    runner.context = replace(runner.context, sandbox=replace(sandbox, policy=policy))
     return runner
 
 
@@ -292,12 +293,12 @@ async def test_files_that_are_sent_and_never_received_count(limited: Runner) -> 
 
 
 async def test_shared_memory_that_nothing_maps_counts(limited: Runner) -> None:
-    if limited.spec.sandbox.kind is not SandboxKind.BUBBLEWRAP:
+    if limited.context.sandbox.kind is not SandboxKind.BUBBLEWRAP:
         pytest.skip("that folder is the machine's there")
-    limited.spec = replace(
-        limited.spec,
+    limited.context = replace(
+        limited.context,
         sandbox=replace(
-            limited.spec.sandbox, policy=replace(limited.spec.sandbox.policy, memory_bytes=128 * MIB)
+            limited.context.sandbox, policy=replace(limited.context.sandbox.policy, memory_bytes=128 * MIB)
         ),
     )
     said = await over(
@@ -362,7 +363,9 @@ async def test_stop_ends_what_gathers_within_two_seconds(
     async def emit(entry: dict[str, Any]) -> None:
         entries.append(entry)
 
-    performing = asyncio.create_task(perform(limited.prepare(python("little", "pass")), emit, stop=stop))
+    performing = asyncio.create_task(
+        perform(limited.prepare(python("little", "pass")), RunEffects(emit=emit, stop=stop))
+    )
     await eventually(lambda: processes_with(marker) != [])
     started = time.monotonic()
     stop.set()

@@ -60,8 +60,8 @@ class Exchange:
 class Stored:
     """What the store has taken of a run's files, and the names of those that it has not."""
 
-    artifacts: tuple[ArtifactOut, ...]
-    missing: tuple[str, ...]
+    artifacts: tuple[ArtifactOut, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @asynccontextmanager

@@ -1,8 +1,6 @@
 """The heartbeat of a run: proves that its worker is alive, and stops the work when the run is no longer its own."""
 
 import asyncio
-import os
-import socket
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -13,27 +11,19 @@ import structlog
 from app.clients.run_changes import RunChanges
 from app.clock import utcnow
 from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
-from app.ids import new_hex_id
 from app.services.runs import lifecycle as run_lifecycle
 
-__all__ = ["Lease", "LeaseLost", "new_owner"]
+__all__ = ["Lease", "LeaseLost"]
 
 _BEAT_SECONDS = run_lifecycle.LEASE.total_seconds() / 6
 # For what comes after the agent: collecting and storing what it left.
 _GRACE_SECONDS = 60.0
 
-_LONGEST_HOST_NAME = 20
-
 log = structlog.get_logger(__name__)
 
 
-def new_owner() -> str:
-    """Return a name for a job that is to hold a run; operators read from it which process that is."""
-    return f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
-
-
 class LeaseLost(Exception):
-    """The run was cancelled, or somebody else holds it."""
+    """The run was cancelled, or another worker holds it."""
 
 
 class Lease:
@@ -72,7 +62,7 @@ class Lease:
                 await self._keep(changed)
             log.info("lease.lost")
         except Exception:
-            # Nobody would notice that it is not extended any more: the agent must stop now, not go on unheld.
+            # The lease is not extended any more: the agent must stop now, not work without it.
             log.exception("lease.unexpected_error")
         self.lost.set()
         await asyncio.sleep(_GRACE_SECONDS)

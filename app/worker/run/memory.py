@@ -1,10 +1,10 @@
-"""What an agent that goes on from earlier runs is told of them: the end of what was said and done there.
+"""A summary of earlier runs for an agent that resumes them: the end of each conversation.
 
-Agents keep a conversation in a home that goes with its run; the log of the run is what stays (contract 9.2).
+The agent's home is removed with its run; the log of the run stays (contract 9.2).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any  # JSON
+from typing import Any, NamedTuple  # Any: JSON
 from uuid import UUID
 
 import orjson
@@ -16,7 +16,7 @@ from app.models import Run
 from app.services.output.log_writer import LogRef
 from app.services.resume_chain import resume_chain
 
-__all__ = ["Earlier", "earlier_runs", "recall"]
+__all__ = ["EarlierRun", "earlier_runs", "recall"]
 
 # Of the end of each log.
 _READ_BYTES = 512 * 1024
@@ -27,11 +27,18 @@ _INTRODUCTION = (
     "kept (the files of the workspace are what counts):"
 )
 
-Earlier = tuple[UUID, str, str | None, str | None]
+
+class EarlierRun(NamedTuple):
+    """A run that another one resumes."""
+
+    id: UUID
+    status: str
+    error_message: str | None
+    message: str | None  # the first of its person
 
 
-async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tuple[Earlier, ...]:
-    """Return id, status, error and first message of the runs that a run goes on from, oldest first."""
+async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tuple[EarlierRun, ...]:
+    """Return the runs that a run resumes, oldest first."""
     chain = resume_chain(task_id, run_id, Run.id, Run.status, Run.error_message, Run.state)
     message = chain.c.state["pending_user_message"].astext
     rows = await session.execute(
@@ -39,27 +46,29 @@ async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tu
         .where(chain.c.id != run_id)
         .order_by(chain.c.depth.desc())
     )
-    found = {row[0]: (row[0], str(row[1]), row[2], row[3]) for row in rows}
+    found = {row[0]: EarlierRun(row[0], str(row[1]), row[2], row[3]) for row in rows}
     return tuple(found.values())
 
 
 async def recall(
-    store: ObjectStore, earlier: Sequence[Earlier], *, project_id: int, task_id: UUID
+    store: ObjectStore, earlier: Sequence[EarlierRun], *, project_id: int, task_id: UUID
 ) -> str | None:
-    """Return what to tell the agent; None if there is nothing.
+    """Return the summary for the agent; None if there is nothing to say.
 
     Raises:
         ObjectStoreUnavailable: the store did not answer.
 
     """
-    told: list[str | None] = []
+    lines: list[str | None] = []
     for run_id, status, error, message in earlier:
-        told.append(_line("Person", message))
-        told += [_told_by(entry) for entry in await _end_of(store, LogRef(project_id, task_id, run_id).key)]
-        told.append(_line("The run", f"{status}. {error}" if error else f"{status}."))
+        lines.append(_line("Person", message))
+        lines += [
+            _summary_of(entry) for entry in await _end_of(store, LogRef(project_id, task_id, run_id).key)
+        ]
+        lines.append(_line("The run", f"{status}. {error}" if error else f"{status}."))
     kept: list[str] = []
     room = _MEMORY_CHARACTERS
-    for line in reversed([line for line in told if line is not None]):
+    for line in reversed([line for line in lines if line is not None]):
         room -= len(line) + 1
         if room < 0:
             break
@@ -88,8 +97,8 @@ def _parsed(line: bytes) -> Any:
         return None
 
 
-def _told_by(entry: Any) -> str | None:
-    """Return what an entry tells in one line; None for what is not worth one. Clients write to logs too."""
+def _summary_of(entry: Any) -> str | None:
+    """Return an entry in one line; None if it is not worth one. Clients write to logs too."""
     params = _at(entry, "notification", "params")
     update = _at(params, "update")
     kind = _at(update, "sessionUpdate")

@@ -1,0 +1,118 @@
+"""The context of a run: every fact that decides how it goes, and its effects on the world outside (ADR 52).
+
+Made once, from the rows of a claimed run; all steps read it and none changes it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any  # JSON
+from uuid import UUID
+
+import httpx
+
+from app.agents.adapters.adapter import Adapter, Wishes
+from app.agents.base.attachments import Attachment
+from app.agents.git.askpass import Credential
+from app.agents.git.mirrors import Mirrors
+from app.agents.git.repository import Author
+from app.agents.network.network import NetworkRules
+from app.agents.sandbox.sandbox import Sandbox
+from app.agents.session.budget import Budget
+from app.agents.session.commands import CommandSource, NoCommands
+from app.agents.session.conversation import TurnPolicy
+from app.agents.session.spending import Spent
+from app.agents.session.transcript import Emit
+from app.agents.session.usage import UsageMeter
+from app.agents.workspace.kept_session import KeptSession
+from app.agents.workspace.output_check import CHECK_SECONDS
+
+__all__ = ["RunAgent", "RunContext", "RunEffects", "RunFiles", "RunLimits", "RunRepository"]
+
+CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a RepositoryError
+BeforeAgent = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRepository:
+    """Where the work starts from, and the branch that takes it."""
+
+    push_branch: str
+    resumes: bool = False  # continue the push branch, where the origin has it
+    clone_url: str | None = None  # None: an empty repository
+    credential: CredentialSource | None = None  # called each time that git needs one
+    base_branch: str | None = None  # None: the default branch
+    clone_depth: int = 50  # commits of history; 0 = all
+    clone_filter: str = ""  # of a partial clone
+    submodules_below: str | None = None  # the URL below which submodules are fetched; None: none are
+    commit_subject: str  # of the commit made for uncommitted work
+    author: Author = field(default_factory=Author)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAgent:
+    """The agent, its task and its options."""
+
+    adapter: Adapter
+    programs: Path | None = None  # the folder of `make agents`
+    prompt: str
+    memory: str | None = None  # precedes the prompt: a summary of the earlier runs
+    session: KeptSession | None = None  # the conversation to resume, if the agent can
+    follow_up: str | None = None  # replaces the prompt in a resumed conversation
+    json_schema: Any = None  # when set, the output must be there and valid against it
+    wishes: Wishes = field(default_factory=Wishes)
+    turns: TurnPolicy = field(default_factory=TurnPolicy)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # of this run, for its agent only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimits:
+    """How long a run may take, and what it may cost; the limits of its processes belong to the sandbox."""
+
+    timeout: timedelta  # of the work; waiting for people does not count
+    check_seconds: float = CHECK_SECONDS  # for the check of the structured output
+    budget: Budget = field(default_factory=Budget)  # of all runs of the task
+    used: Mapping[str, Any] | None = None  # by earlier attempts at this run
+    used_by_others: Spent = field(default_factory=Spent)  # by the other runs of the task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFiles:
+    """Files that a run takes in, leaves behind and must not see."""
+
+    root: Path  # the folder that holds all workspaces
+    hidden: Sequence[Path] = ()
+    mirrors: Mirrors | None = None  # None: clone without a mirror
+    lfs_http: httpx.AsyncClient | None = None  # moves files of Git LFS; None: they stay pointers
+    attachments: Sequence[Attachment] = ()
+    # Written also by a run that failed:
+    outbox: Path | None = None  # the agent's artifacts
+    session_file: Path | None = None  # its packed conversation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """Everything that decides how a run goes."""
+
+    run_id: UUID
+    repository: RunRepository
+    agent: RunAgent
+    limits: RunLimits
+    files: RunFiles
+    network: NetworkRules = field(default_factory=NetworkRules)
+    sandbox: Sandbox
+    environment: Mapping[str, str]  # the worker's; the adapter's allow-list picks from it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEffects:
+    """How a run acts on the world outside, and how that acts on the run."""
+
+    emit: Emit  # takes one log entry
+    stop: asyncio.Event = field(default_factory=asyncio.Event)  # set: end the agent at once, keep its work
+    commands: CommandSource = field(default_factory=NoCommands)
+    meter: UsageMeter = field(default_factory=UsageMeter)
+    # Awaited before each start of an agent process: everything before it can safely be repeated.
+    before_agent: BeforeAgent | None = None

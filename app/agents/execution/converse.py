@@ -1,0 +1,123 @@
+"""Second step of a run: a conversation with its agent, in the sandbox, from the first prompt to the end."""
+
+from functools import partial
+
+import structlog
+from acp.helpers import ContentBlock, text_block
+
+from app.agents.adapters.catalog import DEFAULT_ADAPTER
+from app.agents.errors import AgentFailed, SessionLost
+from app.agents.execution.active_run import ActiveRun
+from app.agents.execution.launch import launch
+from app.agents.execution.structured import find_correction
+from app.agents.network.network import Network, open_network
+from app.agents.session.budget import Spender
+from app.agents.session.commands import Channel
+from app.agents.session.conversation import Conversation
+from app.agents.session.messages import links_to
+from app.agents.session.observer import Observer
+from app.agents.session.session import AgentSession
+from app.agents.workspace.output import output_instructions
+from app.shielded import shielded
+
+__all__ = ["converse", "open_conversation"]
+
+_LOGGER = structlog.get_logger(__name__)
+_SUMMARY_CHARACTERS = 10_000
+
+
+def open_conversation(run: ActiveRun) -> Conversation:
+    """Return the conversation of a run, before its agent is there: people may send commands already."""
+    agent, effects = run.context.agent, run.effects
+    return Conversation(
+        Channel(effects.commands, effects.emit, run.time, run.masker),
+        agent.turns,
+        Observer(agent.adapter, effects.meter),
+        Spender(run.context.limits.budget, effects.meter, partial(run.progress, "agent")),
+        mode=agent.wishes.mode,
+        review=partial(find_correction, run),
+    )
+
+
+async def converse(run: ActiveRun, conversation: Conversation) -> None:
+    """Let the agent work, with the network that the run has. Raises an AgentError."""
+    context, adapter = run.context, run.context.agent.adapter
+    service = adapter.model_service
+    async with open_network(
+        context.network,
+        model_url=service.url(context.environment) if service else None,
+        kind=context.sandbox.kind,
+        folder=run.workspace.folder,
+        report=partial(run.progress, "network"),
+    ) as network:
+        try:
+            await _talk(run, conversation, network)
+        except SessionLost as error:
+            _LOGGER.warning("run.session_lost", reason=error.message)
+            run.keeper.forget_earlier()
+            await _talk(run, conversation, network)
+        except AgentFailed as error:
+            if adapter.lacks_key(run.variables):
+                error.message += f"\nThe worker gives it none of {', '.join(adapter.keys)}."
+            raise
+
+
+async def _talk(run: ActiveRun, conversation: Conversation, network: Network) -> None:
+    """Hold the conversation with one agent process."""
+    work = run.workspace.work
+    session = await launch(run, conversation, network)
+    try:
+        is_resumed = await _start(run, session)
+        await _choose(run, session)
+        opening: list[ContentBlock] = [text_block(text) for text in _prompt(run, is_resumed=is_resumed)]
+        opening += links_to(work, run.context.files.attachments)
+        await conversation.hold(session, work, opening)
+    finally:
+        run.summary = session.last_message[:_SUMMARY_CHARACTERS]
+        run.keeper.session_id = session.session_id if session.can_be_taken_up else ""
+        at_once = run.effects.stop.is_set() or conversation.is_cancelled or run.time.is_over
+        await shielded(session.close(at_once=at_once))
+
+
+async def _start(run: ActiveRun, session: AgentSession) -> bool:
+    """Start the session; return whether it resumes the earlier conversation."""
+    agent = run.context.agent
+    rule = agent.adapter.authenticate
+    is_resumed = await session.start(
+        authenticate=rule.method if rule and run.variables.get(rule.needs) else None,
+        take_up=run.keeper.earlier_id,
+    )
+    if is_resumed:
+        await run.progress("agent", "The agent goes on with its conversation of the earlier run.")
+    elif agent.session is not None:
+        await run.progress("agent", "The agent could not take up its earlier conversation; it is told of it.")
+    return is_resumed
+
+
+async def _choose(run: ActiveRun, session: AgentSession) -> None:
+    """Set the options that the run asks for; the log says which of them the agent does not offer."""
+    adapter, wishes = run.context.agent.adapter, run.context.agent.wishes
+    mode = adapter.mode_rule(wishes)
+    options = (
+        ("mode", "mode", mode.mode if mode else None),
+        ("model", "model", wishes.model),
+        ("thought_level", "effort", wishes.effort),
+    )
+    for category, wish, value in options:
+        if value is None or (adapter.conveys(wish) and not session.offers(category)):
+            continue
+        if not await session.choose(category, value):
+            await run.progress(
+                "agent", f"The agent does not offer {category} '{value}'; it works with its default."
+            )
+
+
+def _prompt(run: ActiveRun, *, is_resumed: bool) -> list[str]:
+    agent = run.context.agent
+    if agent.adapter.name == DEFAULT_ADAPTER:
+        return [agent.prompt]  # a program, which takes nothing else
+    after = [output_instructions(agent.json_schema)] if agent.json_schema is not None else []
+    if is_resumed:
+        return [agent.follow_up or agent.prompt, *after]
+    before = [agent.memory] if agent.memory else []
+    return [*before, agent.prompt, *after]

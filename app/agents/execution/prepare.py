@@ -1,0 +1,64 @@
+"""First step of a run: the base of the work, cloned into its workspace, and the attached files."""
+
+import asyncio
+
+from app.agents.base.attachments import place_attachments
+from app.agents.execution.active_run import ActiveRun
+from app.agents.git.command import Remote
+from app.agents.git.fetch import Source
+from app.agents.lfs.large_files import Transfer, uses_lfs
+
+__all__ = ["prepare"]
+
+
+async def prepare(run: ActiveRun) -> None:
+    """Fill the workspace. Raises a RepositoryError."""
+    repository, files, workspace = run.context.repository, run.context.files, run.workspace
+    url = repository.clone_url
+    await run.progress("clone", f"Cloning {Remote.parse(url).url}" if url else "Making an empty repository")
+    await workspace.prepare(
+        await _source(run),
+        repository.push_branch,
+        author=repository.author,
+        mirrors=files.mirrors,
+        submodules_below=repository.submodules_below,
+        transfer=Transfer.within(run.context.sandbox.policy, files.lfs_http) if files.lfs_http else None,
+    )
+    for reason in workspace.submodules.left_out:
+        await run.progress("clone", f"Without the submodule {reason}")
+    await _report_large_files(run)
+    if files.attachments:
+        await asyncio.to_thread(place_attachments, workspace.work, files.attachments)
+    run.is_prepared = True
+    base = workspace.base
+    await run.progress(
+        "clone", f"Working from {base.start} at {base.sha[:12]}" if base.sha else "Working from nothing"
+    )
+
+
+async def _source(run: ActiveRun) -> Source | None:
+    repository, remote = run.context.repository, await run.remote()
+    if remote is None:
+        return None
+    return Source(
+        remote=remote,
+        branch=repository.base_branch,
+        resumes=repository.resumes,
+        depth=repository.clone_depth,
+        filter=repository.clone_filter,
+    )
+
+
+async def _report_large_files(run: ActiveRun) -> None:
+    """Log which files of Git LFS the agent sees, unless there are none."""
+    found = run.workspace.large_files
+    if found is None:
+        if await asyncio.to_thread(uses_lfs, run.workspace.work):
+            await run.progress(
+                "clone", "Files of Git LFS are left as pointers: this worker does not fetch them"
+            )
+        return
+    if found.sought:
+        await run.progress("clone", f"Fetched {found.sought} objects of Git LFS")
+    for reason in found.left_out:
+        await run.progress("clone", f"Without the content of {reason}")
