@@ -17,11 +17,10 @@ from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.session.budget import Budget, Spender
 from app.agents.session.commands import Channel, Command, CommandSource
 from app.agents.session.conversation import Conversation, TurnPolicy
-from app.agents.session.observer import Observer
 from app.agents.session.permissions import is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import Answer, Question
-from app.agents.session.usage import UsageMeter
+from app.agents.session.usage import Observer, UsageMeter
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
 from app.masking import Masker
@@ -248,7 +247,7 @@ async def test_question_is_bounded_and_free_of_secrets(stage: Stage) -> None:
 
     assert answer == Answer("yes", {"customInput": "only now"})
     [request] = room.letters.waiting_for
-    assert request["tool_call"] == {"toolCallId": "t", "title": "Use ***"}
+    assert request["tool_call"] == {"toolCallId": "t", "title": "Use ***\ufffd"}
     assert len(request["options"]) == 25
     assert {option["optionId"] for option in request["options"]} == {"yes"}
     methods = [entry["method"] for entry in room.entries]

@@ -22,10 +22,12 @@ from app.agents.errors import (
 )
 from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
+from app.agents.workspace import output_check
 from app.enums import SandboxKind
 from tests.agents.conftest import (
     PUSH_BRANCH,
     GitFolder,
+    NoCommands,
     Runner,
     eventually,
     find_sandbox,
@@ -194,10 +196,13 @@ async def test_output_that_does_not_fit_fails_the_run(
         raise outcome.failed
 
 
-async def test_check_of_an_output_that_does_not_end_is_ended(runner: Runner, origin: GitFolder) -> None:
+async def test_check_of_an_output_that_does_not_end_is_ended(
+    runner: Runner, origin: GitFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A pattern may keep a process busy for years, so that only its end helps."""
+    monkeypatch.setattr(output_check, "CHECK_SECONDS", 1.5)
     prompt = '```sh\necho kept > kept\n```\n```json output\n"' + "a" * 40 + '!"\n```'
-    outcome = await runner.run(prompt, json_schema={"pattern": "^(a+)+$"}, check_seconds=1.5)
+    outcome = await runner.run(prompt, json_schema={"pattern": "^(a+)+$"})
 
     assert isinstance(outcome.failed, OutputInvalid)
     assert outcome.failed.message.endswith("took over 1.5 s.")
@@ -472,7 +477,7 @@ async def test_cancelling_leaves_no_process_and_no_folder(runner: Runner, tmp_pa
     async def emit(_entry: dict[str, Any]) -> None:
         pass
 
-    run = asyncio.create_task(perform(context, RunEffects(emit=emit)))
+    run = asyncio.create_task(perform(context, RunEffects(emit=emit, commands=NoCommands())))
     await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 2)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -490,7 +495,7 @@ async def test_log_that_cannot_be_written_ends_the_run_with_that_error(runner: R
             raise ConnectionResetError("the log is gone")
 
     with pytest.raises(ConnectionResetError, match="the log is gone"):
-        await perform(context, RunEffects(emit=emit))
+        await perform(context, RunEffects(emit=emit, commands=NoCommands()))
 
     assert list(context.files.root.iterdir()) == []
 

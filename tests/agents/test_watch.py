@@ -24,6 +24,7 @@ from app.agents.sandbox.measuring import measure
 from app.agents.workspace import gathering
 from app.enums import SandboxKind
 from tests.agents.conftest import (
+    NoCommands,
     Outcome,
     Runner,
     eventually,
@@ -364,7 +365,9 @@ async def test_stop_ends_what_gathers_within_two_seconds(
         entries.append(entry)
 
     performing = asyncio.create_task(
-        perform(limited.prepare(python("little", "pass")), RunEffects(emit=emit, stop=stop))
+        perform(
+            limited.prepare(python("little", "pass")), RunEffects(emit=emit, commands=NoCommands(), stop=stop)
+        )
     )
     await eventually(lambda: processes_with(marker) != [])
     started = time.monotonic()

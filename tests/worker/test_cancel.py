@@ -17,7 +17,7 @@ from app.services.jobs import announce_change
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.lease import Lease
+from app.worker.run.lease import hold_lease
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
 
@@ -124,11 +124,12 @@ async def test_heartbeat_that_fails_unexpectedly_ends_the_work(workshop: Worksho
     empty = process.settings.model_copy(update={"database_url": Settings().database_url})
     engine = create_engine(empty, application_name="taskbeacon-tests")
     run_id = new_id()
-    async with Lease(create_session_factory(engine), workshop.context.changes, run_id, owner="job") as lease:
+    sessions, changes = create_session_factory(engine), workshop.context.changes
+    async with hold_lease(sessions, changes, run_id, owner="job") as lost:
         await publish_change(process.redis, run_id)
 
         async def is_lost() -> bool:
-            return lease.lost.is_set()
+            return lost.is_set()
 
         await eventually(is_lost)
     await engine.dispose()

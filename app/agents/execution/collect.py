@@ -2,17 +2,22 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any  # JSON
 
 import structlog
 
+from app.agents.adapters.catalog import DEFAULT_ADAPTER
 from app.agents.base.attachments import take_artifacts
-from app.agents.errors import AgentError
+from app.agents.errors import AgentError, OutputInvalid
 from app.agents.execution.active_run import ActiveRun
 from app.agents.git.repository import Changes
 from app.agents.result import RunResult
+from app.agents.workspace.output import MISSING, output_correction, read_output
+from app.agents.workspace.output_check import check_apart
 from app.agents.workspace.workspace import Collected
+from app.processes.own_program import OWN_PROGRAM
 
-__all__ = ["collect", "keep_files", "salvage"]
+__all__ = ["collect", "find_correction", "keep_files", "read_structured", "salvage"]
 
 _LOGGER = structlog.get_logger(__name__)
 _COLLECT_TIME = timedelta(minutes=5)
@@ -80,3 +85,33 @@ def _result(run: ActiveRun, collected: Collected) -> RunResult:
         patch_truncated=collected.changes.truncated,
         left_out=collected.left_out,
     )
+
+
+async def read_structured(run: ActiveRun) -> Any | None:
+    """Return the structured output, None if there is none. Raises OutputInvalid if it does not match the JSON schema."""
+    context, workspace = run.context, run.workspace
+    schema = context.agent.json_schema
+    output = await asyncio.to_thread(read_output, workspace.work)
+    if schema is not None:
+        await check_apart(
+            context.sandbox,
+            workspace.confinement(readable=OWN_PROGRAM),
+            context.environment,
+            output,
+            schema,
+            watch=workspace.watch,
+        )
+    return None if output is MISSING else output
+
+
+async def find_correction(run: ActiveRun) -> str | None:
+    """Return a prompt that asks the agent to correct its structured output; None if it is valid."""
+    agent = run.context.agent
+    if agent.json_schema is None or agent.adapter.name == DEFAULT_ADAPTER:
+        return None
+    try:
+        await read_structured(run)
+    except OutputInvalid as error:
+        await run.progress("agent", f"{error.message} The agent gets one more turn.")
+        return output_correction(error.message)
+    return None

@@ -16,23 +16,22 @@ import httpx
 from app.agents.adapters.adapter import Adapter, Wishes
 from app.agents.base.attachments import Attachment
 from app.agents.git.askpass import Credential
+from app.agents.git.fetch import Source
 from app.agents.git.mirrors import Mirrors
 from app.agents.git.repository import Author
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.session.budget import Budget
-from app.agents.session.commands import CommandSource, NoCommands
+from app.agents.session.commands import CommandSource
 from app.agents.session.conversation import TurnPolicy
 from app.agents.session.spending import Spent
 from app.agents.session.transcript import Emit
 from app.agents.session.usage import UsageMeter
 from app.agents.workspace.kept_session import KeptSession
-from app.agents.workspace.output_check import CHECK_SECONDS
 
 __all__ = ["RunAgent", "RunContext", "RunEffects", "RunFiles", "RunLimits", "RunRepository"]
 
 CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a RepositoryError
-BeforeAgent = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +39,8 @@ class RunRepository:
     """Where the work starts from, and the branch that takes it."""
 
     push_branch: str
-    resumes: bool = False  # continue the push branch, where the origin has it
-    clone_url: str | None = None  # None: an empty repository
+    source: Source | None = None  # None: an empty repository
     credential: CredentialSource | None = None  # called each time that git needs one
-    base_branch: str | None = None  # None: the default branch
-    clone_depth: int = 50  # commits of history; 0 = all
-    clone_filter: str = ""  # of a partial clone
     submodules_below: str | None = None  # the URL below which submodules are fetched; None: none are
     commit_subject: str  # of the commit made for uncommitted work
     author: Author = field(default_factory=Author)
@@ -72,7 +67,6 @@ class RunLimits:
     """How long a run may take, and what it may cost; the limits of its processes belong to the sandbox."""
 
     timeout: timedelta  # of the work; waiting for people does not count
-    check_seconds: float = CHECK_SECONDS  # for the check of the structured output
     budget: Budget = field(default_factory=Budget)  # of all runs of the task
     used: Mapping[str, Any] | None = None  # by earlier attempts at this run
     used_by_others: Spent = field(default_factory=Spent)  # by the other runs of the task
@@ -112,7 +106,7 @@ class RunEffects:
 
     emit: Emit  # takes one log entry
     stop: asyncio.Event = field(default_factory=asyncio.Event)  # set: end the agent at once, keep its work
-    commands: CommandSource = field(default_factory=NoCommands)
+    commands: CommandSource
     meter: UsageMeter = field(default_factory=UsageMeter)
     # Awaited before each start of an agent process: everything before it can safely be repeated.
-    before_agent: BeforeAgent | None = None
+    before_agent: Callable[[], Awaitable[None]] | None = None

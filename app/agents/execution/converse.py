@@ -1,23 +1,31 @@
 """Second step of a run: a conversation with its agent, in the sandbox, from the first prompt to the end."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any  # standard streams
 
 import structlog
 from acp.helpers import ContentBlock, text_block
 
+from app.agents.adapters.adapter import WorkspaceAccess
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.errors import AgentFailed, SessionLost
+from app.agents.base.attachments import OWN_FOLDER
+from app.agents.base.safe_paths import write_file
+from app.agents.errors import AgentFailed, SandboxUnavailable, SessionLost
 from app.agents.execution.active_run import ActiveRun
-from app.agents.execution.launch import launch
-from app.agents.execution.structured import find_correction
+from app.agents.execution.collect import find_correction
 from app.agents.network.network import Network, open_network
+from app.agents.sandbox.sandbox import ConfinedProcess, confined_environment
 from app.agents.session.budget import Spender
 from app.agents.session.commands import Channel
 from app.agents.session.conversation import Conversation
 from app.agents.session.messages import links_to
-from app.agents.session.observer import Observer
 from app.agents.session.session import AgentSession
+from app.agents.session.transport import LINE_LIMIT
+from app.agents.session.usage import Observer
 from app.agents.workspace.output import output_instructions
+from app.enums import SandboxKind
 from app.shielded import shielded
 
 __all__ = ["converse", "open_conversation"]
@@ -65,7 +73,7 @@ async def converse(run: ActiveRun, conversation: Conversation) -> None:
 async def _talk(run: ActiveRun, conversation: Conversation, network: Network) -> None:
     """Hold the conversation with one agent process."""
     work = run.workspace.work
-    session = await launch(run, conversation, network)
+    session = await _launch(run, conversation, network)
     try:
         is_resumed = await _start(run, session)
         await _choose(run, session)
@@ -77,6 +85,68 @@ async def _talk(run: ActiveRun, conversation: Conversation, network: Network) ->
         run.keeper.session_id = session.session_id if session.can_be_taken_up else ""
         at_once = run.effects.stop.is_set() or conversation.is_cancelled or run.time.is_over
         await shielded(session.close(at_once=at_once))
+
+
+async def _launch(run: ActiveRun, conversation: Conversation, network: Network) -> AgentSession:
+    """Return a session with a new agent process. Raises SandboxUnavailable, and errors of `before_agent`."""
+    context, workspace, adapter = run.context, run.workspace, run.context.agent.adapter
+    confinement = workspace.confinement(
+        readable=(*adapter.readable, *run.installed.folders), read_only=_is_read_only(run)
+    )
+    await asyncio.to_thread(_furnish_home, run)
+    environment = {
+        **confined_environment(context.environment, confinement),
+        **adapter.variables(context.agent.wishes, run.variables),
+        **context.agent.variables,
+    }
+    if run.effects.before_agent is not None:
+        await run.effects.before_agent()
+    await run.progress("agent", f"Starting the agent '{adapter.name}' (sandbox: {context.sandbox.kind})")
+
+    async def start(command: Sequence[str], variables: Mapping[str, str], **streams: Any) -> ConfinedProcess:
+        process = await context.sandbox.start(
+            command,
+            confinement,
+            {**environment, **variables},
+            network=network.level,
+            gateway=network.gateway,
+            **streams,
+        )
+        return await workspace.watch.follow(process)
+
+    async def start_command(command: Sequence[str], variables: Mapping[str, str]) -> ConfinedProcess:
+        return await start(command, variables, stderr=asyncio.subprocess.STDOUT)
+
+    process = await start(run.installed.command, {}, stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT)
+    _LOGGER.info("run.agent_spawned", pid=process.pid)
+    return AgentSession(
+        process,
+        adapter,
+        workspace.work,
+        emit=conversation.record,
+        decide=conversation.decide,
+        start_command=start_command,
+        writable=None if confinement.directory_writable else workspace.work / OWN_FOLDER,
+    )
+
+
+def _is_read_only(run: ActiveRun) -> bool:
+    agent = run.context.agent
+    mode = agent.adapter.mode_rule(agent.wishes)
+    read_only = mode is not None and mode.workspace is WorkspaceAccess.READ_ONLY
+    if read_only and run.context.sandbox.kind is SandboxKind.NONE:
+        raise SandboxUnavailable(
+            f"The permission mode '{agent.wishes.mode}' of the agent '{agent.adapter.name}' needs a "
+            "sandbox that keeps the workspace read-only, and this worker has none."
+        )
+    return read_only
+
+
+def _furnish_home(run: ActiveRun) -> None:
+    run.keeper.lay()
+    agent = run.context.agent
+    for path, content in agent.adapter.home_files(agent.wishes, run.variables).items():
+        write_file(run.workspace.home, path, content.encode())
 
 
 async def _start(run: ActiveRun, session: AgentSession) -> bool:

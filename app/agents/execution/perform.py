@@ -18,11 +18,10 @@ import structlog
 from app.agents.adapters.installation import find_installed
 from app.agents.errors import AgentCancelled, AgentError, AgentOverLimit, AgentStopped, AgentTimedOut
 from app.agents.execution.active_run import ActiveRun
-from app.agents.execution.collect import collect, keep_files, salvage
+from app.agents.execution.collect import collect, keep_files, read_structured, salvage
 from app.agents.execution.context import RunContext, RunEffects
 from app.agents.execution.converse import converse, open_conversation
 from app.agents.execution.prepare import prepare
-from app.agents.execution.structured import read_structured
 from app.agents.result import RunResult
 from app.agents.session.conversation import Conversation
 from app.agents.session.run_clock import WorkingTime
@@ -137,12 +136,12 @@ def _reason_of_end(run: ActiveRun, conversation: Conversation) -> AgentError:
 
 async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResult:
     """Push the work, if there is any, and return the result with the branch. Raises a RepositoryError."""
-    remote = await run.remote() if head is not None else None
-    if remote is None or head is None:
+    source = await run.source() if head is not None else None
+    if source is None or head is None:
         return result
     branch = run.context.repository.push_branch
     await run.progress("push", f"Pushing {branch}")
-    await run.workspace.push(remote, head, branch)
+    await run.workspace.push(source.remote, head, branch)
     return replace(result, head_branch=branch, head_sha=head)
 
 

@@ -4,8 +4,6 @@ import asyncio
 
 from app.agents.base.attachments import place_attachments
 from app.agents.execution.active_run import ActiveRun
-from app.agents.git.command import Remote
-from app.agents.git.fetch import Source
 from app.agents.lfs.large_files import Transfer, uses_lfs
 
 __all__ = ["prepare"]
@@ -14,10 +12,10 @@ __all__ = ["prepare"]
 async def prepare(run: ActiveRun) -> None:
     """Fill the workspace. Raises a RepositoryError."""
     repository, files, workspace = run.context.repository, run.context.files, run.workspace
-    url = repository.clone_url
-    await run.progress("clone", f"Cloning {Remote.parse(url).url}" if url else "Making an empty repository")
+    source = repository.source
+    await run.progress("clone", f"Cloning {source.remote.url}" if source else "Making an empty repository")
     await workspace.prepare(
-        await _source(run),
+        await run.source(),
         repository.push_branch,
         author=repository.author,
         mirrors=files.mirrors,
@@ -33,19 +31,6 @@ async def prepare(run: ActiveRun) -> None:
     base = workspace.base
     await run.progress(
         "clone", f"Working from {base.start} at {base.sha[:12]}" if base.sha else "Working from nothing"
-    )
-
-
-async def _source(run: ActiveRun) -> Source | None:
-    repository, remote = run.context.repository, await run.remote()
-    if remote is None:
-        return None
-    return Source(
-        remote=remote,
-        branch=repository.base_branch,
-        resumes=repository.resumes,
-        depth=repository.clone_depth,
-        filter=repository.clone_filter,
     )
 
 

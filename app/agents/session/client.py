@@ -74,11 +74,7 @@ class WorkspaceClient:
             self.release_terminal = terminals.release_terminal
 
     async def request_permission(
-        self,
-        session_id: str,
-        tool_call: ToolCallUpdate,
-        options: list[PermissionOption],
-        **_meta: Any,
+        self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_meta: Any
     ) -> RequestPermissionResponse:
         """Return what was decided on the agent's question."""
         question = Question(tool_call.model_dump(mode="json", by_alias=True, exclude_none=True), options)
@@ -92,12 +88,7 @@ class WorkspaceClient:
         )
 
     async def read_text_file(
-        self,
-        session_id: str,  # noqa: ARG002 - the protocol's signature
-        path: str,
-        line: int | None = None,
-        limit: int | None = None,
-        **_meta: Any,
+        self, session_id: str, path: str, line: int | None = None, limit: int | None = None, **_meta: Any
     ) -> ReadTextFileResponse:
         """Return a file of the workspace, or lines of it. Raises RequestError, also for a file of over 4 MiB."""
         try:
@@ -113,11 +104,7 @@ class WorkspaceClient:
         return ReadTextFileResponse(content=part.decode(errors="replace"))
 
     async def write_text_file(
-        self,
-        session_id: str,  # noqa: ARG002
-        path: str,
-        content: str,
-        **_meta: Any,
+        self, session_id: str, path: str, content: str, **_meta: Any
     ) -> WriteTextFileResponse:
         """Write a file of the workspace. Raises RequestError."""
         try:

@@ -3,13 +3,10 @@
 A worker implements `CommandSource` on the database. Nothing here knows where commands come from.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol  # Any: JSON
 from uuid import UUID
-
-from typing_extensions import override
 
 from app.agents.base.attachments import Attachment
 from app.agents.session.run_clock import WorkingTime
@@ -17,7 +14,7 @@ from app.agents.session.transcript import Emit
 from app.enums import CommandMethod, CommandStatus
 from app.masking import Masker
 
-__all__ = ["Channel", "Command", "CommandSource", "NoCommands"]
+__all__ = ["Channel", "Command", "CommandSource"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,74 +31,30 @@ class CommandSource(Protocol):
 
     async def news(self) -> None:
         """Wait until there may be new commands."""
-        ...
 
     async def fetch(self) -> list[Command]:
         """Return the commands that came since the last call."""
-        ...
 
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
         """Record the status of a command; False if the command no longer counts."""
-        ...
 
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
         """Return local copies of the files of a message. Raises AgentError."""
-        ...
 
     async def await_message(self) -> bool:
         """Publish that the agent waits for a message; False if there is a command that was not fetched.
 
         Raises AgentStopped when the worker has lost the run; so do the methods below.
         """
-        ...
 
     async def await_answer(self, request: dict[str, Any]) -> None:
         """Publish the agent's question."""
-        ...
 
     async def withdraw(self, request_id: str) -> bool:
         """Publish that the question is closed; False if an answer has come."""
-        ...
 
     async def close(self) -> bool:
         """Accept no more commands; False, with no effect, if there is one that was not fetched."""
-        ...
-
-
-class NoCommands(CommandSource):
-    """The commands of a run that is not steered."""
-
-    @override
-    async def news(self) -> None:
-        await asyncio.Event().wait()
-
-    @override
-    async def fetch(self) -> list[Command]:
-        return []
-
-    @override
-    async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-        return False
-
-    @override
-    async def files(self, ids: Sequence[str]) -> list[Attachment]:
-        return []
-
-    @override
-    async def await_message(self) -> bool:
-        return True
-
-    @override
-    async def await_answer(self, request: dict[str, Any]) -> None:
-        pass
-
-    @override
-    async def withdraw(self, request_id: str) -> bool:
-        return True
-
-    @override
-    async def close(self) -> bool:
-        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStop
 from app.agents.session.budget import Spender
 from app.agents.session.commands import Channel, Command
 from app.agents.session.messages import message_blocks
-from app.agents.session.observer import Observer
 from app.agents.session.permissions import decide, is_for_people
 from app.agents.session.questions import Questions
 from app.agents.session.session import AgentSession, Answer, Question
 from app.agents.session.transcript import notification
 from app.agents.session.transport import Message
+from app.agents.session.usage import Observer
 from app.enums import CommandMethod, CommandStatus
 
 __all__ = ["Conversation", "TurnPolicy"]

@@ -14,6 +14,7 @@ from app.agents.session.session import Answer, Question
 from app.agents.session.transcript import notification
 from app.clock import utcnow
 from app.ids import new_hex_id
+from app.unicode import storable
 
 __all__ = ["Questions"]
 
@@ -79,7 +80,7 @@ class Questions:
 
     async def _ask(self, question: Question) -> Answer | None:
         turn, asked = self._turn, _Asked()
-        tool_call = self._channel.masker.value(_storable(question.tool_call))
+        tool_call = self._channel.masker.value(storable(question.tool_call))
         options = _offered(question)
         if not options:
             return _refusal(question)
@@ -141,9 +142,9 @@ def _refusal(question: Question) -> Answer | None:
 def _offered(question: Question) -> list[dict[str, Any]]:
     """Return the options to show to people, without those of absurd size."""
     return [
-        {"optionId": option.option_id, "name": _storable(option.name)[:_TEXT_CHARACTERS], "kind": option.kind}
+        {"optionId": option.option_id, "name": storable(option.name)[:_TEXT_CHARACTERS], "kind": option.kind}
         for option in question.options[:_MAX_OPTIONS]
-        if len(option.option_id) <= _OPTION_ID_CHARACTERS and _storable(option.option_id) == option.option_id
+        if len(option.option_id) <= _OPTION_ID_CHARACTERS and storable(option.option_id) == option.option_id
     ]
 
 
@@ -155,16 +156,3 @@ def _shortened(tool_call: dict[str, Any]) -> dict[str, Any]:
         for key in ("toolCallId", "title", "kind", "status")
         if isinstance(value := tool_call.get(key), str)
     }
-
-
-def _storable(value: Any) -> Any:
-    """Return JSON without what the database refuses: NUL, and halves of surrogate pairs."""
-    match value:
-        case str():
-            return value.replace("\0", "").encode(errors="replace").decode()
-        case dict():
-            return {_storable(key): _storable(item) for key, item in value.items()}
-        case list():
-            return [_storable(item) for item in value]
-        case _:
-            return value

@@ -197,15 +197,9 @@ class AgentSession:
 
     def takes(self, block: ContentBlock) -> bool:
         """Return whether the agent accepts such a block in a prompt."""
-        match block.type:
-            case "image":
-                return bool(self._takes.image)
-            case "audio":
-                return bool(self._takes.audio)
-            case "resource":
-                return bool(self._takes.embedded_context)
-            case "text" | "resource_link":
-                return True
+        takes = self._takes
+        optional = {"image": takes.image, "audio": takes.audio, "resource": takes.embedded_context}
+        return bool(optional.get(block.type, True))
 
     def offers(self, category: str) -> bool:
         """Return whether the agent has an option of a category (`mode`, `model`, `thought_level`)."""

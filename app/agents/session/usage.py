@@ -11,10 +11,11 @@ from typing import Any  # JSON
 
 from acp.schema import Usage
 
+from app.agents.adapters.adapter import Adapter
 from app.agents.session.spending import Spent
 from app.agents.session.transport import Message
 
-__all__ = ["UsageMeter", "usage_in_meta"]
+__all__ = ["Observer", "UsageMeter", "usage_in_meta", "value_at"]
 
 _KINDS = ("input_tokens", "output_tokens", "cached_read_tokens", "cached_write_tokens", "thought_tokens")
 _CURRENCY = "USD"
@@ -127,17 +128,46 @@ class _Turn:
         self._request = max(self._request, used)
 
 
+class Observer:
+    """Learns from the log entries of one conversation: usage, and whether a turn has failed."""
+
+    def __init__(self, adapter: Adapter, meter: UsageMeter) -> None:
+        self._mark = adapter.failure_mark
+        self._meter = meter
+        self.has_failed = False  # at its last word on this, in the turn under way
+
+    def begin_turn(self) -> None:
+        """Forget what concerned the last turn only."""
+        self.has_failed = False
+
+    def see(self, entry: Message) -> None:
+        """Take in an entry of the log."""
+        update = entry.get("notification", {}).get("params", {}).get("update")
+        if not isinstance(update, dict):
+            return
+        self._meter.see(update)
+        if self._mark is not None:
+            value = value_at(update.get("_meta"), self._mark.meta)
+            if value is not None:
+                self.has_failed = value == self._mark.equals
+
+
 def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:
     """Return what an agent tells of a turn in a place of its own; None if there is nothing."""
-    found: Any = meta if path else None
-    for key in path.split(".") if path else ():
-        found = found.get(key) if isinstance(found, Mapping) else None
+    found = value_at(meta, path) if path else None
     if not isinstance(found, Mapping):
         return None
     taken, given = _count(found.get("input_tokens")), _count(found.get("output_tokens"))
     return (
         Usage(input_tokens=taken, output_tokens=given, total_tokens=taken + given) if taken + given else None
     )
+
+
+def value_at(value: Any, path: str) -> Any:
+    """Return what JSON holds at a path of keys joined by dots; None if there is nothing."""
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _count(value: Any) -> int:

@@ -39,18 +39,14 @@ async def open_folder(root: Path, run_id: UUID) -> AsyncIterator[Path]:
 async def reclaim(root: Path) -> int:
     """Remove the folders of workers that died; return how many. Safe beside working workers, and repeatable."""
     removed = 0
-    for path in _locks(root):
-        lock = _try_lock(path)
+    for path in sorted(root.glob("*.lock")):  # noqa: ASYNC240 - local files
+        # Other files there are not ours.
+        lock = _try_lock(path) if _LOCK_NAME.fullmatch(path.name) and path.is_file() else None
         if lock is None:
             continue
         await shielded(_discard(path.with_suffix(""), lock))
         removed += 1
     return removed
-
-
-def _locks(root: Path) -> list[Path]:
-    # Other files there are not ours.
-    return sorted(path for path in root.glob("*.lock") if _LOCK_NAME.fullmatch(path.name) and path.is_file())
 
 
 def _claim_folder(root: Path, run_id: UUID) -> tuple[Path, int]:
@@ -88,15 +84,11 @@ async def _discard(folder: Path, lock: int) -> None:
 async def remove(folder: Path) -> None:
     """Remove a folder that an agent filled: of any depth, with any permissions."""
     for command in (("rm", "-rf"), ("chmod", "-R", "u+rwX"), ("rm", "-rf")):
-        if not _exists(folder):
+        if not folder.is_dir():  # noqa: ASYNC240 - a local folder
             return
         process = await spawn(
             *command, "--", str(folder), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
         )
         await process.wait()
-    if _exists(folder):
+    if folder.is_dir():  # noqa: ASYNC240
         _LOGGER.error("workspace.not_removed", folder=str(folder))
-
-
-def _exists(folder: Path) -> bool:
-    return folder.is_dir()

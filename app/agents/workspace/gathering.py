@@ -151,9 +151,7 @@ class Gathering:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_NO_LAZY_FETCH": "1",
-            "GIT_AUTHOR_NAME": self.author.name,
-            "GIT_AUTHOR_EMAIL": self.author.email,
-            "GIT_COMMITTER_NAME": self.author.name,
-            "GIT_COMMITTER_EMAIL": self.author.email,
             "LC_ALL": "C.UTF-8",
+            **{f"GIT_{role}_NAME": self.author.name for role in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{role}_EMAIL": self.author.email for role in ("AUTHOR", "COMMITTER")},
         }

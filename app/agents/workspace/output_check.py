@@ -39,11 +39,10 @@ async def check_apart(
     schema: Any,
     *,
     watch: RunWatch,
-    seconds: float = CHECK_SECONDS,
 ) -> None:
     """Do what `schema_check.check_output` does, in the sandbox and as a process of a run.
 
-    Raises OutputInvalid, also when there is no output, and when it takes over `seconds`.
+    Raises OutputInvalid, also when there is no output, and when it takes over `CHECK_SECONDS`.
     """
     if output is MISSING:
         raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
@@ -57,11 +56,11 @@ async def check_apart(
         )
     )
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(CHECK_SECONDS):
             said, complaint = await process.communicate(json.dumps([output, schema]).encode())
     except TimeoutError:
         raise OutputInvalid(
-            f"Checking the structured output against the task's JSON schema took over {seconds:g} s."
+            f"Checking the structured output against the task's JSON schema took over {CHECK_SECONDS:g} s."
         ) from None
     finally:
         await shielded(process.stop(_GRACE_SECONDS))

@@ -16,7 +16,7 @@ from app.services.jobs import ask_for_next, withdraw_run
 from app.shielded import shielded
 from app.worker.context import worker_context
 from app.worker.run.claim import claim_run, hand_back
-from app.worker.run.lease import Lease, LeaseLost
+from app.worker.run.lease import LeaseLost, hold_lease
 from app.worker.run.outcome import end_run
 from app.worker.run.perform import perform_run
 
@@ -42,8 +42,8 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
         return
     structlog.contextvars.bind_contextvars(run_id=str(claim.run_id))
     try:
-        async with Lease(process.sessions, worker.changes, claim.run_id, owner=claim.owner) as lease:
-            await end_run(worker, claim, await perform_run(worker, claim, lease.lost))
+        async with hold_lease(process.sessions, worker.changes, claim.run_id, owner=claim.owner) as lost:
+            await end_run(worker, claim, await perform_run(worker, claim, lost))
     except LeaseLost:
         log.warning("run.lease_lost")
     except asyncio.CancelledError:

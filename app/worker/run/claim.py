@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import AgentStopped
-from app.db import unit_of_work
 from app.ids import new_hex_id
 from app.services.jobs import request_run
 from app.services.output.log_writer import LogRef
 from app.services.runs import lifecycle as run_lifecycle
 from app.worker.context import WorkerContext
-from app.worker.retries import until_database_answers
+from app.worker.retries import in_transaction
 
 __all__ = ["Claim", "claim_run", "hand_back", "mark_agent_started"]
 
@@ -42,29 +42,26 @@ async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
     """Claim the run of this run's project that has waited longest; None if there is none to be had."""
     # Operators read from it which process holds a run.
     owner = f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
-
-    async def claim() -> Claim | None:
-        async with unit_of_work(worker.process.sessions) as session:
-            row = await run_lifecycle.claim(
-                session,
-                run_id,
-                owner=owner,
-                events=worker.process.events,
-                limit=worker.process.settings.project_concurrency,
-            )
-        return None if row is None else Claim(row["id"], row["task_id"], row["project_id"], owner)
-
-    return await until_database_answers(claim)
+    row = await in_transaction(
+        worker.process.sessions,
+        lambda session: run_lifecycle.claim(
+            session,
+            run_id,
+            owner=owner,
+            events=worker.process.events,
+            limit=worker.process.settings.project_concurrency,
+        ),
+    )
+    return None if row is None else Claim(row["id"], row["task_id"], row["project_id"], owner)
 
 
 async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
     """Record that the agent may act from now on. Raises AgentStopped if the run was lost."""
-
-    async def mark() -> bool:
-        async with unit_of_work(worker.process.sessions) as session:
-            return await run_lifecycle.mark_agent_started(session, claim.run_id, owner=claim.owner)
-
-    if not await until_database_answers(mark):
+    is_held = await in_transaction(
+        worker.process.sessions,
+        lambda session: run_lifecycle.mark_agent_started(session, claim.run_id, owner=claim.owner),
+    )
+    if not is_held:
         # As if the heartbeat had noticed it first.
         raise AgentStopped("The run was stopped.")
 
@@ -72,15 +69,14 @@ async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
 async def hand_back(worker: WorkerContext, claim: Claim) -> None:
     """Queue the run again for another worker, if this one still holds it."""
 
-    async def step() -> bool:
-        async with unit_of_work(worker.process.sessions) as session:
-            is_returned = await run_lifecycle.hand_back(
-                session, claim.run_id, owner=claim.owner, events=worker.process.events
-            )
-            if is_returned:
-                request_run(session, worker.process.queue, claim.run_id)
-            return is_returned
+    async def step(session: AsyncSession) -> bool:
+        is_returned = await run_lifecycle.hand_back(
+            session, claim.run_id, owner=claim.owner, events=worker.process.events
+        )
+        if is_returned:
+            request_run(session, worker.process.queue, claim.run_id)
+        return is_returned
 
     # Retried while the database restarts together with the worker: otherwise the run would fail as lost.
-    if await until_database_answers(step):
+    if await in_transaction(worker.process.sessions, step):
         log.info("run.handed_back")

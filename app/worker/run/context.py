@@ -2,20 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any  # JSON
 
 import structlog
 from sqlalchemy import bindparam, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import Wishes
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
 from app.agents.execution.context import RunAgent, RunContext, RunFiles, RunLimits, RunRepository
+from app.agents.git.command import Remote
+from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
 from app.agents.session.budget import Budget
 from app.agents.session.conversation import TurnPolicy
 from app.agents.session.spending import Spent
 from app.clients.object_store import ObjectStoreUnavailable
-from app.db import unit_of_work
 from app.enums import PrAuthorshipMode, RunMode
 from app.models import Project, Run, SandboxEnvironment, Task, User
 from app.schemas.runs import ArtifactOut
@@ -36,13 +39,12 @@ from app.services.runs.usage import USAGE, spent_by_others
 from app.services.views.slugs import slug, slug_prefix
 from app.statements import Fields, Prepared
 from app.worker.context import WorkerContext
-from app.worker.retries import until_database_answers
+from app.worker.retries import in_transaction
 from app.worker.run.claim import Claim
 from app.worker.run.files import Exchange, fetch_attachments
-from app.worker.run.memory import EarlierRun, earlier_runs, recall
-from app.worker.run.publication import Publication
+from app.worker.run.memory import EarlierRun, earlier_runs, fetch_session, recall
+from app.worker.run.outcome import Publication
 from app.worker.run.sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, run_sandbox
-from app.worker.run.sessions import fetch_session
 
 __all__ = ["read_context"]
 
@@ -80,15 +82,11 @@ class _Rows:
     """What the database says of a run."""
 
     run: Fields
+    state: Mapping[str, Any]
     host: CodeHost
     resumed_branch: str | None
     used_by_others: Spent
     earlier: Sequence[EarlierRun]
-
-    @property
-    def state(self) -> Mapping[str, Any]:
-        state: Mapping[str, Any] = self.run["state"]
-        return state
 
     @property
     def slug(self) -> str:
@@ -110,15 +108,13 @@ async def read_context(
 ) -> tuple[RunContext, Publication]:
     """Return the context of a run, and how its work is published; attached files are copied to the exchange.
 
-    Raises:
-        AttachmentUnavailable: a file for the agent is gone, or the store stays away.
-        EnvironmentUnavailable: the run's sandbox environment is gone, or its variables cannot be read.
-        RepositoryNotFound: the task's repository is not a name that can be cloned.
-        UnknownAdapter: the run asks for an agent that is not in the catalog any more.
-
+    Raises AttachmentUnavailable, EnvironmentUnavailable, RepositoryNotFound, or UnknownAdapter for an agent that is not
+    in the catalog any more.
     """
     settings = worker.process.settings
-    rows = await until_database_answers(lambda: _read(worker, claim))
+    rows = await in_transaction(
+        worker.process.sessions, partial(_read, claim=claim, git_base_url=settings.git_base_url)
+    )
     confines = run_sandbox(rows.run)
     access = _access(worker, rows.host)
     attached = _attached(rows.state, rows.run["artifacts"])
@@ -140,7 +136,9 @@ async def read_context(
         limits=RunLimits(
             timeout=settings.run_timeout,
             budget=Budget(
-                tokens=_least(settings.task_token_budget or None, token_budget(rows.state)),
+                tokens=min(
+                    filter(None, (settings.task_token_budget, token_budget(rows.state))), default=None
+                ),
                 cost=settings.task_cost_budget or None,
             ),
             used=rows.state.get(USAGE),
@@ -154,46 +152,49 @@ async def read_context(
     return context, Publication(access, _subject(worker, claim, rows))
 
 
-async def _read(worker: WorkerContext, claim: Claim) -> _Rows:
+async def _read(session: AsyncSession, *, claim: Claim, git_base_url: str) -> _Rows:
     run_id, task_id = claim.run_id, claim.task_id
-    host, resumed = CodeHost(git_url=worker.process.settings.git_base_url, api_url=None), None
-    async with unit_of_work(worker.process.sessions) as session:
-        run = await _RUN.first(session, {"run": run_id})
-        assert run is not None
-        if run["repository"]:
-            host = await read_code_host(session, git_base_url=host.git_url, run_id=run_id, state=run["state"])
-            resumed = await branch_to_resume(
-                session, task_id=task_id, run_id=run_id, repository=run["repository"]
-            )
-        return _Rows(
-            run=run,
-            host=host,
-            resumed_branch=resumed,
-            used_by_others=await spent_by_others(session, task_id, run_id),
-            earlier=await earlier_runs(session, task_id, run_id) if resumes(run["state"]) else (),
-        )
+    run = await _RUN.first(session, {"run": run_id})
+    assert run is not None
+    state, repository = run["state"], run["repository"]
+    host, resumed = CodeHost(git_url=git_base_url, api_url=None), None
+    if repository:
+        host = await read_code_host(session, git_base_url=git_base_url, run_id=run_id, state=state)
+        resumed = await branch_to_resume(session, task_id=task_id, run_id=run_id, repository=repository)
+    return _Rows(
+        run=run,
+        state=state,
+        host=host,
+        resumed_branch=resumed,
+        used_by_others=await spent_by_others(session, task_id, run_id),
+        earlier=await earlier_runs(session, task_id, run_id) if resumes(state) else (),
+    )
 
 
 def _access(worker: WorkerContext, host: CodeHost) -> HostAccess:
-    async def ask() -> bool:
-        async with unit_of_work(worker.process.sessions) as session:
-            return await is_member_still(session, host)
-
-    return worker.code_hosts.access(host, lambda: until_database_answers(ask))
+    return worker.code_hosts.access(
+        host,
+        lambda: in_transaction(worker.process.sessions, lambda session: is_member_still(session, host)),
+    )
 
 
 def _repository(worker: WorkerContext, claim: Claim, rows: _Rows, access: HostAccess) -> RunRepository:
     settings, run, git_url = worker.process.settings, rows.run, rows.host.git_url
     # Random digits: a time-ordered id begins alike for runs of the same minute.
     own_branch = f"taskbeacon/{rows.slug.lower()}-{claim.run_id.hex[-_SHORT_ID_LENGTH:]}"
+    source = None
+    if run["repository"]:
+        source = Source(
+            remote=Remote.parse(clone_url(git_url, run["repository"])),
+            branch=run["branch"],
+            resumes=rows.resumed_branch is not None,
+            depth=settings.git_clone_depth,
+            filter=settings.git_clone_filter,
+        )
     return RunRepository(
         push_branch=rows.resumed_branch or own_branch,
-        resumes=rows.resumed_branch is not None,
-        clone_url=clone_url(git_url, run["repository"]) if run["repository"] else None,
+        source=source,
         credential=access.credential,
-        base_branch=run["branch"],
-        clone_depth=settings.git_clone_depth,
-        clone_filter=settings.git_clone_filter,
         submodules_below=git_url if settings.git_submodules else None,
         commit_subject=run["title"] or rows.slug,
         author=_author(rows),
@@ -258,7 +259,3 @@ def _attached(state: Mapping[str, Any], artifacts: Sequence[ArtifactOut]) -> tup
     known = {artifact["id"]: artifact for artifact in artifacts}
     wanted = [value for value in ids if isinstance(value, str)] if isinstance(ids, list) else []
     return tuple(known[value] for value in dict.fromkeys(wanted) if value in known)
-
-
-def _least(*limits: int | None) -> int | None:
-    return min((limit for limit in limits if limit is not None), default=None)

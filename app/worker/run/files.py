@@ -1,6 +1,5 @@
 """The files of a run on the worker's side: attachments from the store to a folder, artifacts from a folder to it."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from app.services.artifacts.rules import guess_content_type, tags
 from app.services.artifacts.uploads import tag_objects
 from app.services.output.log_writer import LogRef
 from app.services.storage_keys import safe_name
+from app.worker.retries import repeat
 from app.worker.run.store_retry import StorePatience
 
 __all__ = [
@@ -50,9 +50,9 @@ class Exchange:
 
     inbox: Path
     outbox: Path
-    # What the agent keeps of its conversation (sessions.py).
+    # What the agent keeps of its conversation (memory.py).
     session: Path
-    # What of the log is not stored yet, and what is (log_recorder.py).
+    # The log, stored or not (log_recorder.py).
     log: Path
 
 
@@ -99,14 +99,9 @@ async def fetch_attachments(
 
 
 async def _fetch_patiently(store: ObjectStore, artifact: ArtifactOut, inbox: Path) -> Attachment:
-    for pause in _PAUSES_SECONDS:
-        try:
-            return await _fetch(store, artifact, inbox)
-        except ObjectStoreUnavailable as error:
-            log.warning("attachment.not_fetched", retry_in_seconds=pause, error=repr(error))
-            await asyncio.sleep(pause)
+    fetch = partial(_fetch, store, artifact, inbox)
     try:
-        return await _fetch(store, artifact, inbox)
+        return await repeat(fetch, ObjectStoreUnavailable, _PAUSES_SECONDS, "attachment.not_fetched")
     except ObjectStoreUnavailable as error:
         raise AttachmentUnavailable(
             f"The attached file {artifact['name']} cannot be read: the object store does not answer. "

@@ -1,14 +1,15 @@
 """The commands to one running agent: read from rows, with a receipt for each step in the run's log."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
 from app.agents.base.attachments import Attachment
@@ -21,12 +22,15 @@ from app.enums import CommandMethod, CommandStatus
 from app.services.runs import inbox as run_inbox
 from app.services.runs.inbox import Attempt
 from app.worker.context import WorkerContext
-from app.worker.retries import until_database_answers
+from app.worker.retries import in_transaction
 from app.worker.run.claim import Claim
 from app.worker.run.files import fetch_attachments
 from app.worker.run.log_recorder import RunLog
 
 __all__ = ["Inbox"]
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 # Looks for commands as often without being woken, so that an outage of Redis only delays them.
 _LOOK_SECONDS = 10.0
@@ -48,6 +52,8 @@ class Inbox(CommandSource):
     def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog, folder: Path) -> None:
         """Prepare to take commands; the files of messages go to `folder`."""
         self._worker = worker
+        self._sessions = worker.process.sessions
+        self._owner = claim.owner
         self._claim = claim
         self._log = run_log
         self._folder = folder
@@ -79,7 +85,7 @@ class Inbox(CommandSource):
     @override
     async def fetch(self) -> list[Command]:
         try:
-            async with unit_of_work(self._worker.process.sessions) as session:
+            async with unit_of_work(self._sessions) as session:
                 rows = await run_inbox.read_accepted(session, self._claim.run_id, after=self._seen)
         except DatabaseUnavailable as error:
             log.warning("inbox.not_read", error=repr(error))
@@ -97,13 +103,7 @@ class Inbox(CommandSource):
 
     @override
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-        async def step() -> bool:
-            async with unit_of_work(self._worker.process.sessions) as session:
-                return await run_inbox.settle(
-                    session, self._claim.run_id, command.id, status, owner=self._claim.owner, reason=reason
-                )
-
-        is_settled = await until_database_answers(step)
+        is_settled = await self._do(run_inbox.settle, command.id, status, owner=self._owner, reason=reason)
         if is_settled:
             await self._write_receipt(command.id, command.method, status, reason)
         return is_settled
@@ -127,20 +127,13 @@ class Inbox(CommandSource):
         await self._start_waiting(request, seen=None)
 
     async def _start_waiting(self, waiting_for: dict[str, Any], *, seen: int | None) -> bool:
-        async def step() -> Attempt:
-            async with unit_of_work(self._worker.process.sessions) as session:
-                return await run_inbox.start_waiting(
-                    session,
-                    self._claim.run_id,
-                    waiting_for,
-                    owner=self._claim.owner,
-                    seen=seen,
-                    queue=self._worker.process.queue,
-                )
-
         # First: an immediate answer ends the waiting, and must find it begun.
         self._worker.places.leave(self._claim.run_id)
-        is_waiting = _is_done(await until_database_answers(step))
+        queue = self._worker.process.queue
+        attempt = await self._do(
+            run_inbox.start_waiting, waiting_for, owner=self._owner, seen=seen, queue=queue
+        )
+        is_waiting = _is_done(attempt)
         if not is_waiting:
             self._worker.places.take_back(self._claim.run_id)
         else:
@@ -149,14 +142,8 @@ class Inbox(CommandSource):
 
     @override
     async def withdraw(self, request_id: str) -> bool:
-        async def step() -> bool:
-            async with unit_of_work(self._worker.process.sessions) as session:
-                return await run_inbox.stop_waiting(
-                    session, self._claim.run_id, request_id, owner=self._claim.owner
-                )
-
         self._worker.places.take_back(self._claim.run_id)
-        return await until_database_answers(step)
+        return await self._do(run_inbox.stop_waiting, request_id, owner=self._owner)
 
     @override
     async def close(self) -> bool:
@@ -164,13 +151,18 @@ class Inbox(CommandSource):
         return self._is_closed
 
     async def _end_agent(self, *, seen: int | None) -> Attempt:
-        async def step() -> Attempt:
-            async with unit_of_work(self._worker.process.sessions) as session:
-                return await run_inbox.end_agent(
-                    session, self._claim.run_id, owner=self._claim.owner, seen=seen, reason=_OVER
-                )
+        return await self._do(run_inbox.end_agent, owner=self._owner, seen=seen, reason=_OVER)
 
-        return await until_database_answers(step)
+    async def _do(
+        self,
+        step: Callable[Concatenate[AsyncSession, UUID, Parameters], Awaitable[Result]],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Take a step of the run in a transaction, again while the database is away."""
+        return await in_transaction(
+            self._sessions, lambda session: step(session, self._claim.run_id, *args, **kwargs)
+        )
 
     async def _end(self) -> None:
         """Accept no more commands, and write receipts for dropped ones: dropped here, or by the process that ended the run."""
@@ -179,7 +171,7 @@ class Inbox(CommandSource):
         try:
             # The process that ended the run has notified its followers; the log is left to the worker.
             is_dropped_here = self._is_closed or await self._end_agent(seen=None) is Attempt.DONE
-            async with unit_of_work(self._worker.process.sessions) as session:
+            async with unit_of_work(self._sessions) as session:
                 dropped = await run_inbox.read_dropped(
                     session, self._claim.run_id, self._open, after=self._seen
                 )

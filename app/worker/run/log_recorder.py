@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,9 +34,9 @@ class RunLog:
     """
 
     def __init__(
-        self, tell: Callable[[bytes], None], send: Callable[[bytes], Awaitable[None]], file: IO[bytes]
+        self, publish: Callable[[bytes], None], send: Callable[[bytes], Awaitable[None]], file: IO[bytes]
     ) -> None:
-        self._tell = tell
+        self._publish = publish
         self._send = send
         self._file = file.fileno()
         self._size = 0
@@ -46,13 +47,13 @@ class RunLog:
         self.is_whole = True
 
     async def append(self, entry: Mapping[str, Any]) -> None:
-        """Add an entry; chunks are only told, and so is everything beyond the log's limit."""
+        """Add an entry; chunks, and entries beyond the log's limit, are published but not stored."""
         line = orjson.dumps(entry)
-        self._tell(line)
+        self._publish(line)
         self._keep(entry, line)
 
     async def record(self, entry: Mapping[str, Any]) -> None:
-        """Add an entry that followers were told of by somebody else."""
+        """Add an entry that another process has published."""
         self._keep(entry, orjson.dumps(entry))
 
     def _keep(self, entry: Mapping[str, Any], line: bytes) -> None:
@@ -131,15 +132,9 @@ async def open_log(
 
     A block that fails, or is cancelled, waits only briefly.
     """
-
-    def tell(line: bytes) -> None:
-        events.put(ref.run_id, line)
-
-    async def send(lines: bytes) -> None:
-        await append_lines(sessions, store, ref, lines)
-
+    publish, send = partial(events.put, ref.run_id), partial(append_lines, sessions, store, ref)
     with file.open("x+b") as gathered:
-        run_log = RunLog(tell, send, gathered)
+        run_log = RunLog(publish, send, gathered)
         sending = asyncio.create_task(run_log.keep_sending())
         try:
             yield run_log

@@ -1,22 +1,37 @@
-"""A summary of earlier runs for an agent that resumes them: the end of each conversation.
+"""What an agent remembers of earlier runs: its own conversation, or a summary of their logs (contract 9.2).
 
-The agent's home is removed with its run; the log of the run stays (contract 9.2).
+An agent's home is removed with its run. Where it kept a conversation, that is stored for the run that resumes it; whatever
+goes wrong with that costs the agent its own memory, and it gets the summary instead.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple  # Any: JSON
 from uuid import UUID
 
 import orjson
+import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectMissing, ObjectStore, RangeNotSatisfiable
+from app.agents.session.usage import value_at
+from app.agents.workspace.kept_session import MAX_PACKED_BYTES, KeptSession, unpack
+from app.clients.object_store import (
+    KEPT_DAYS,
+    ObjectMissing,
+    ObjectStore,
+    ObjectStoreUnavailable,
+    RangeNotSatisfiable,
+)
 from app.models import Run
+from app.services.artifacts.rules import tags
 from app.services.output.log_writer import LogRef
 from app.services.resume_chain import resume_chain
+from app.services.storage_keys import session_key
+from app.worker.run.store_retry import StorePatience
 
-__all__ = ["EarlierRun", "earlier_runs", "recall"]
+__all__ = ["EarlierRun", "earlier_runs", "fetch_session", "recall", "store_session"]
 
 # Of the end of each log.
 _READ_BYTES = 512 * 1024
@@ -26,6 +41,9 @@ _INTRODUCTION = (
     "This task was worked on before, and you go on from there. What was said and done, oldest first, as far as it is "
     "kept (the files of the workspace are what counts):"
 )
+_CONTENT_TYPE = "application/gzip"
+
+log = structlog.get_logger(__name__)
 
 
 class EarlierRun(NamedTuple):
@@ -99,22 +117,15 @@ def _parsed(line: bytes) -> Any:
 
 def _summary_of(entry: Any) -> str | None:
     """Return an entry in one line; None if it is not worth one. Clients write to logs too."""
-    params = _at(entry, "notification", "params")
-    update = _at(params, "update")
-    kind = _at(update, "sessionUpdate")
+    update = value_at(entry, "notification.params.update")
+    kind = value_at(update, "sessionUpdate")
     if kind == "agent_message":
-        return _line("Agent", _at(update, "content", "text"))
+        return _line("Agent", value_at(update, "content.text"))
     if kind in {"user_message_chunk", "user_message"}:
-        return _line("Person", _at(update, "content", "text"))
+        return _line("Person", value_at(update, "content.text"))
     if kind == "tool_call":
-        return _line("Agent's tool", _at(update, "title"))
+        return _line("Agent's tool", value_at(update, "title"))
     return None
-
-
-def _at(value: Any, *keys: str) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def _line(who: str, text: Any) -> str | None:
@@ -122,3 +133,34 @@ def _line(who: str, text: Any) -> str | None:
         return None
     words = text.strip()
     return f"{who}: {words[:_SAID_CHARACTERS]}{' …' if len(words) > _SAID_CHARACTERS else ''}"
+
+
+async def store_session(store: ObjectStore, file: Path, *, ref: LogRef, patience: StorePatience) -> None:
+    """Store what a run has kept, if it has; an outage of the store that outlasts `patience` is logged."""
+    if not file.exists():  # noqa: ASYNC240 - a local file
+        return
+    key = session_key(ref.project_id, ref.task_id, ref.run_id)
+    put = partial(store.put, key, file, content_type=_CONTENT_TYPE, tags=tags(KEPT_DAYS, ref.project_id))
+    try:
+        await patience.call(put)
+    except ObjectStoreUnavailable as error:
+        log.warning("session.not_stored", error=repr(error))
+
+
+async def fetch_session(
+    store: ObjectStore, *, project_id: int, task_id: UUID, run_id: UUID
+) -> KeptSession | None:
+    """Return what a run has kept; None if that is nothing, nothing that can be read, or the store is away."""
+    packed = b""
+    try:
+        async with store.open(session_key(project_id, task_id, run_id)) as content:
+            async for chunk in content.chunks:
+                packed += chunk
+                if len(packed) > MAX_PACKED_BYTES:
+                    return None
+    except ObjectMissing:
+        return None
+    except ObjectStoreUnavailable as error:
+        log.warning("session.not_fetched", error=repr(error))
+        return None
+    return unpack(packed)

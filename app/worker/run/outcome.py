@@ -5,20 +5,24 @@ from dataclasses import dataclass, field, replace
 from typing import Any  # JSON
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import AgentCancelled, AgentError, is_disk_full
 from app.agents.result import RunResult
-from app.db import unit_of_work
+from app.agents.session.transcript import Emit
+from app.clients.github import GitHub
 from app.enums import RunStatus
+from app.services.code_hosts.credentials import HostAccess
+from app.services.code_hosts.pull_requests import Outcome, Subject, open_pull_request
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.jobs import request_delivery
 from app.services.runs import lifecycle as run_lifecycle
 from app.worker.context import WorkerContext
-from app.worker.retries import until_database_answers
+from app.worker.retries import in_transaction
 from app.worker.run.claim import Claim
 from app.worker.run.files import Stored
 
-__all__ = ["RunReport", "end_run"]
+__all__ = ["Publication", "RunReport", "end_run"]
 
 _LEFT_OUT = "left_out"
 _LEFT_OUT_CHARACTERS = 2000
@@ -27,6 +31,30 @@ _UNEXPECTED = "The worker met an unexpected error while performing this run. Its
 _NO_ROOM = "The disk of the worker is full. Start the run again when there is room."
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """The code host of one run, and the subject of its pull request."""
+
+    access: HostAccess
+    subject: Subject
+
+    async def publish(
+        self, github: GitHub, result: RunResult, emit: Emit
+    ) -> tuple[Outcome, PushRecord | None]:
+        """Open or update the pull request; return it, and what to record of the push if there was one."""
+        outcome = await open_pull_request(github, self.access, self.subject, result, emit)
+        if not self.subject.repository or result.head_branch is None or result.head_sha is None:
+            return outcome, None
+        return outcome, PushRecord(
+            repository=self.subject.repository,
+            integration_id=self.access.host.integration_id,
+            branch=result.head_branch,
+            base_branch=result.base_branch,
+            head_sha=result.head_sha,
+            pull_request=outcome.pull_request,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,24 +92,23 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
     """Decide how the run ends and write that, unless another process has ended it or taken it over."""
     outcome = _with_losses(_decide(report), report.stored.missing, log_is_whole=report.log_is_whole)
 
-    async def finish() -> bool:
-        async with unit_of_work(worker.process.sessions) as session:
-            request_delivery(session, worker.process.queue, claim.run_id)
-            if report.pushed is not None:
-                await record_push(session, task_id=claim.task_id, run_id=claim.run_id, pushed=report.pushed)
-            return await run_lifecycle.finish(
-                session,
-                claim.run_id,
-                owner=claim.owner,
-                status=outcome.status,
-                events=worker.process.events,
-                output=outcome.output,
-                error_message=outcome.error_message,
-                artifacts=[dict(artifact) for artifact in report.stored.artifacts],
-                state=outcome.state,
-            )
+    async def finish(session: AsyncSession) -> bool:
+        request_delivery(session, worker.process.queue, claim.run_id)
+        if report.pushed is not None:
+            await record_push(session, task_id=claim.task_id, run_id=claim.run_id, pushed=report.pushed)
+        return await run_lifecycle.finish(
+            session,
+            claim.run_id,
+            owner=claim.owner,
+            status=outcome.status,
+            events=worker.process.events,
+            output=outcome.output,
+            error_message=outcome.error_message,
+            artifacts=[dict(artifact) for artifact in report.stored.artifacts],
+            state=outcome.state,
+        )
 
-    if not await until_database_answers(finish):
+    if not await in_transaction(worker.process.sessions, finish):
         log.warning("run.ended_by_another", status=outcome.status.value)
 
 

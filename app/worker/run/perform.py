@@ -8,9 +8,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.agents.errors import AgentError
-from app.agents.execution.context import RunContext, RunEffects
+from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
-from app.agents.result import RunResult
 from app.agents.session.usage import UsageMeter
 from app.db import DatabaseUnavailable
 from app.services.output.events import own_entry
@@ -20,8 +19,8 @@ from app.worker.run.context import read_context
 from app.worker.run.files import Exchange, open_exchange, store_artifacts
 from app.worker.run.inbox import Inbox
 from app.worker.run.log_recorder import RunLog, open_log
+from app.worker.run.memory import store_session
 from app.worker.run.outcome import RunReport
-from app.worker.run.sessions import store_session
 from app.worker.run.store_retry import StorePatience
 from app.worker.run.usage import noting_usage
 
@@ -85,7 +84,9 @@ async def _work(
             before_agent=partial(mark_agent_started, worker, claim),
         )
         try:
-            result = await _perform_noting_usage(worker, claim, context, effects)
+            is_shared = context.limits.budget.is_limited
+            async with noting_usage(worker.process.sessions, claim, effects.meter, is_shared=is_shared):
+                result = await perform(context, effects)
         except DatabaseUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the run says that it failed
@@ -97,16 +98,6 @@ async def _work(
         published=pull_request.output(),
         pushed=pushed,
     )
-
-
-async def _perform_noting_usage(
-    worker: WorkerContext, claim: Claim, context: RunContext, effects: RunEffects
-) -> RunResult:
-    shares_with = claim.task_id if context.limits.budget.is_limited else None
-    async with noting_usage(
-        worker.process.sessions, claim.run_id, effects.meter, owner=claim.owner, shares_with=shares_with
-    ):
-        return await perform(context, effects)
 
 
 def _failed(error: Exception) -> RunReport:
