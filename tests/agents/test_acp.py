@@ -230,14 +230,14 @@ async def test_unknown_request_is_refused(stage: Stage) -> None:
 
 async def test_options_are_set_where_the_agent_offers_them(stage: Stage) -> None:
     async with stage.play("options") as talk:
-        wishes = [
+        options = [
             ("mode", "plan"),
             ("mode", "x"),
             ("model", "large"),
             ("model", "x"),
             ("thought_level", "max"),
         ]
-        assert [await talk.session.choose(*wish) for wish in wishes] == [True, False, True, False, False]
+        assert [await talk.session.choose(*wish) for wish in options] == [True, False, True, False, False]
         await talk.prompt()
     assert json.loads(talk.said()[0]) == [
         {"sessionId": "s", "modeId": "plan"},

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from app.agents.adapters.adapter import Adapter, FailureMark, HomeFile, ModeRule, Wishes, WorkspaceAccess
+from app.agents.adapters.adapter import (
+    Adapter,
+    AgentOptions,
+    FailureMark,
+    HomeFile,
+    ModeRule,
+    WorkspaceAccess,
+)
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import (
     AgentCrashed,
@@ -396,7 +403,7 @@ async def test_read_only_mode_keeps_the_workspace_as_it_was(runner: Runner) -> N
         "```sh allow-failure\necho x > file0.txt\n```\n```sh allow-failure\ntouch .git/x && echo broken\n```\n"
         "```sh\ncat file0.txt\ngit status --short\necho 1 > .taskbeacon/output.json\n```",
         adapter=with_read_only_mode(),
-        wishes=Wishes(mode="read-only"),
+        options=AgentOptions(mode="read-only"),
     )
 
     assert outcome.done.structured == 1
@@ -409,7 +416,7 @@ async def test_read_only_mode_needs_a_sandbox(runner: Runner) -> None:
     outcome = await runner.run(
         "```sh\necho x > x\n```",
         adapter=with_read_only_mode(),
-        wishes=Wishes(mode="read-only"),
+        options=AgentOptions(mode="read-only"),
         sandbox=await find_sandbox(SandboxKind.NONE),
     )
 
@@ -434,7 +441,7 @@ async def test_home_files_and_settings_of_the_adapter_are_there(runner: Runner) 
     outcome = await runner.run(
         "```sh\ncat ~/.x/config > out\necho $A_MODEL ${A_MODE-unset} $SECRET_SAUCE >> out\n```",
         adapter=adapter,
-        wishes=Wishes(model="m1"),
+        options=AgentOptions(model="m1"),
         environment=os.environ | {"SECRET_SAUCE": "basil", "OTHER": "hidden"},
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from app.agents.adapters.adapter import Wishes
+from app.agents.adapters.adapter import AgentOptions
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentCancelled, AgentFailed, BudgetSpent
 from app.agents.network.network import NetworkRules
@@ -202,7 +202,7 @@ async def test_claude_is_stopped_when_its_task_has_used_too_much(
 async def test_codex_cannot_write_in_read_only_mode(real: RealRunner, model: ModelServer) -> None:
     model.play(Shell("echo x > file0.txt; cat file0.txt"), Say("I looked."))
 
-    outcome = await real.run("Look.", wishes=Wishes(mode="read-only"))
+    outcome = await real.run("Look.", options=AgentOptions(mode="read-only"))
 
     assert outcome.done.files_changed == []
     assert "Read-only file system" in commands_run(outcome)
@@ -229,7 +229,7 @@ async def test_agent_follows_its_permission_mode(
 ) -> None:
     model.play(Write("x", "x\n"), Say("Done."))
 
-    outcome = await real.run("Make x.", wishes=Wishes(mode=mode))
+    outcome = await real.run("Make x.", options=AgentOptions(mode=mode))
 
     assert outcome.done.files_changed == changed
     assert "does not offer" not in json.dumps(outcome.entries)
@@ -282,7 +282,7 @@ async def test_opencode_works_with_an_operators_own_server_of_chat_completions(
     model.play(Write("new.txt", "hello\n"), Say("Written."))
 
     outcome = await real.run(
-        "Write.", adapter=load_catalog(catalog).find("opencode"), wishes=Wishes(model="own/llama")
+        "Write.", adapter=load_catalog(catalog).find("opencode"), options=AgentOptions(model="own/llama")
     )
 
     assert outcome.done.files_changed == ["new.txt"]
@@ -292,7 +292,7 @@ async def test_opencode_works_with_an_operators_own_server_of_chat_completions(
 async def test_model_and_effort_reach_the_model(real: RealRunner, model: ModelServer, agent: str) -> None:
     model.play(Say("Hello."))
 
-    outcome = await real.run("Say hello.", wishes=Wishes(effort="low"))
+    outcome = await real.run("Say hello.", options=AgentOptions(effort="low"))
 
     assert outcome.done.summary == "Hello."
     first = model.turns[0]

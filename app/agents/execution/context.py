@@ -13,7 +13,7 @@ from uuid import UUID
 
 import httpx
 
-from app.agents.adapters.adapter import Adapter, Wishes
+from app.agents.adapters.adapter import Adapter, AgentOptions
 from app.agents.base.attachments import Attachment
 from app.agents.git.askpass import Credential
 from app.agents.git.fetch import Source
@@ -57,7 +57,7 @@ class RunAgent:
     session: KeptSession | None = None  # the conversation to resume, if the agent can
     follow_up: str | None = None  # replaces the prompt in a resumed conversation
     json_schema: Any = None  # when set, the output must be there and valid against it
-    wishes: Wishes = field(default_factory=Wishes)
+    options: AgentOptions = field(default_factory=AgentOptions)
     turns: TurnPolicy = field(default_factory=TurnPolicy)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # of this run, for its agent only
 
@@ -81,9 +81,8 @@ class RunFiles:
     mirrors: Mirrors | None = None  # None: clone without a mirror
     lfs_http: httpx.AsyncClient | None = None  # moves files of Git LFS; None: they stay pointers
     attachments: Sequence[Attachment] = ()
-    # Written also by a run that failed:
-    outbox: Path | None = None  # the agent's artifacts
-    session_file: Path | None = None  # its packed conversation
+    outbox: Path | None = None  # takes the agent's artifacts, also of a run that failed
+    session_file: Path | None = None  # takes its packed conversation, also of a run that failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ def open_conversation(run: ActiveRun) -> Conversation:
         agent.turns,
         Observer(agent.adapter, effects.meter),
         Spender(run.context.limits.budget, effects.meter, partial(run.progress, "agent")),
-        mode=agent.wishes.mode,
+        mode=agent.options.mode,
         review=partial(find_correction, run),
     )
 
@@ -96,7 +96,7 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
     await asyncio.to_thread(_furnish_home, run)
     environment = {
         **confined_environment(context.environment, confinement),
-        **adapter.variables(context.agent.wishes, run.variables),
+        **adapter.variables(context.agent.options, run.variables),
         **context.agent.variables,
     }
     if run.effects.before_agent is not None:
@@ -132,11 +132,11 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
 
 def _is_read_only(run: ActiveRun) -> bool:
     agent = run.context.agent
-    mode = agent.adapter.mode_rule(agent.wishes)
+    mode = agent.adapter.mode_rule(agent.options)
     read_only = mode is not None and mode.workspace is WorkspaceAccess.READ_ONLY
     if read_only and run.context.sandbox.kind is SandboxKind.NONE:
         raise SandboxUnavailable(
-            f"The permission mode '{agent.wishes.mode}' of the agent '{agent.adapter.name}' needs a "
+            f"The permission mode '{agent.options.mode}' of the agent '{agent.adapter.name}' needs a "
             "sandbox that keeps the workspace read-only, and this worker has none."
         )
     return read_only
@@ -145,7 +145,7 @@ def _is_read_only(run: ActiveRun) -> bool:
 def _furnish_home(run: ActiveRun) -> None:
     run.keeper.lay()
     agent = run.context.agent
-    for path, content in agent.adapter.home_files(agent.wishes, run.variables).items():
+    for path, content in agent.adapter.home_files(agent.options, run.variables).items():
         write_file(run.workspace.home, path, content.encode())
 
 
@@ -166,15 +166,15 @@ async def _start(run: ActiveRun, session: AgentSession) -> bool:
 
 async def _choose(run: ActiveRun, session: AgentSession) -> None:
     """Set the options that the run asks for; the log says which of them the agent does not offer."""
-    adapter, wishes = run.context.agent.adapter, run.context.agent.wishes
-    mode = adapter.mode_rule(wishes)
-    options = (
+    adapter, options = run.context.agent.adapter, run.context.agent.options
+    mode = adapter.mode_rule(options)
+    choices = (
         ("mode", "mode", mode.mode if mode else None),
-        ("model", "model", wishes.model),
-        ("thought_level", "effort", wishes.effort),
+        ("model", "model", options.model),
+        ("thought_level", "effort", options.effort),
     )
-    for category, wish, value in options:
-        if value is None or (adapter.conveys(wish) and not session.offers(category)):
+    for category, name, value in choices:
+        if value is None or (adapter.conveys(name) and not session.offers(category)):
             continue
         if not await session.choose(category, value):
             await run.progress(

@@ -107,6 +107,6 @@ async def _ended(process: int) -> None:
         async with asyncio.timeout(_END_SECONDS):
             await ended.wait()
     except TimeoutError:
-        _LOGGER.error("sandbox.not_ended", seconds=_END_SECONDS)  # noqa: TRY400 - no traceback tells more
+        _LOGGER.error("sandbox.not_ended", seconds=_END_SECONDS)  # noqa: TRY400 - a traceback would say no more
     finally:
         loop.remove_reader(process)

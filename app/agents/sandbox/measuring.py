@@ -128,7 +128,7 @@ def _connections(process: int) -> dict[str, int]:
 
 
 def _sent_files(descriptor: str) -> int:
-    """Return how many files wait in a socket (Linux 5.10 and later tell)."""
+    """Return how many files wait in a socket (since Linux 5.10)."""
     with suppress(OSError, ValueError):
         for line in Path(descriptor.replace("/fd/", "/fdinfo/")).read_bytes().splitlines():
             if line.startswith(b"scm_fds:"):

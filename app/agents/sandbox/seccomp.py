@@ -82,7 +82,7 @@ def _unless(argument: int, *values: int, error: int = errno.EPERM) -> _Check:
     return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument), *compared, _refuse(error)
 
 
-# Larger buffers are memory that no process has. The kernel takes such wishes for less than they say anyway; this is for
+# Larger buffers are memory that no process has. The kernel grants less than is asked for anyway; this is for
 # nothing, and no error, which programs do not expect.
 _KEEP_BUFFERS: _Check = (
     (_LOAD, 0, 0, _ARGUMENTS_AT + 8),
@@ -100,7 +100,7 @@ _EVERYWHERE: dict[str, _Check] = {
     **dict.fromkeys(("bpf", "perf_event_open", "userfaultfd", "setns"), _always()),
     "unshare": _if(_ANY_BIT, 0, _NEW_USER),
     "clone": _if(_ANY_BIT, 0, _NEW_USER),
-    # Its flags are in memory, where no filter looks; the C library goes on with `clone`.
+    # Its flags are in memory, where no filter looks; the C library falls back to `clone`.
     "clone3": _always(errno.ENOSYS),
     "socket": _unless(0, _UNIX, _INET, _INET6, _NETLINK, error=errno.EAFNOSUPPORT),
     **dict.fromkeys(("msgget", "semget"), _always(errno.ENOSPC)),
@@ -114,7 +114,7 @@ _AMONG_OTHERS: dict[str, _Check] = {
     # Nor those of all of one's user.
     "setpriority": (*_if(_EQUAL, 0, _PRIO_USER), *_unless(1, 0)),
     "ioprio_set": (*_if(_EQUAL, 0, _IOPRIO_WHO_USER), *_unless(1, 0)),
-    # A socket that a path leads to belongs to the service as likely as to the agent; Landlock cannot tell.
+    # A socket that a path leads to belongs to the service as likely as to the agent; Landlock cannot see which.
     "socket": _unless(0, _INET, _INET6, _NETLINK, error=errno.EACCES),
     **dict.fromkeys(("shmget", "mq_open"), _always(errno.EACCES)),
 }

@@ -40,12 +40,8 @@ class Budget:
 
     def share(self, spent: Spent) -> float:
         """Return how much of the budget is used; 1 = all of it."""
-        shares = [0.0]
-        if self.tokens is not None:
-            shares.append(spent.tokens / self.tokens)
-        if self.cost is not None:
-            shares.append(spent.cost / self.cost)
-        return max(shares)
+        tokens = spent.tokens / self.tokens if self.tokens is not None else 0.0
+        return max(tokens, spent.cost / self.cost if self.cost is not None else 0.0)
 
     def describe(self, spent: Spent) -> str:
         """Say what was used, of what."""

@@ -1,8 +1,7 @@
-"""Counts what an agent says it has used: tokens, and money where it tells (state key `usage` of a run).
+"""Counts the tokens and money that an agent reports (state key `usage` of a run).
 
-The protocol tells exact tokens at the end of a turn only. Until then each request to the model is taken for what its
-context came to; a request is over when a tool has run. Whichever is more counts, since some agents tell of their last
-request only.
+The protocol has exact tokens at the end of a turn only. Until then each request to the model counts as the size of its
+context; a request is over when a tool has run. The larger count wins, since some agents report their last request only.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ class UsageMeter:
     def __init__(self, earlier: Mapping[str, Any] | None = None, *, others: Spent | None = None) -> None:
         """Begin with what an earlier attempt noted; a malformed note counts as none."""
         earlier = earlier if isinstance(earlier, Mapping) else {}
-        self._told = earlier != {}
+        self._is_reported = earlier != {}
         self._kinds = {kind: _count(earlier.get(kind)) for kind in _KINDS}
         self._finished = _count(earlier.get("total_tokens"))
         self._turn = _Turn()
@@ -37,7 +36,7 @@ class UsageMeter:
         self._cost = 0.0  # of this conversation, as the agent adds it up itself
         self._context: Message = {}
         self._others = others or Spent()
-        # Set at every change; whoever waits for it clears it.
+        # Set at every change; the waiter clears it.
         self.changed = asyncio.Event()
 
     @property
@@ -93,8 +92,8 @@ class UsageMeter:
             self._note()
 
     def report(self) -> Message | None:
-        """Return the run's `usage`; None as long as the agent has told nothing."""
-        if not self._told:
+        """Return the run's `usage`; None as long as the agent has reported nothing."""
+        if not self._is_reported:
             return None
         report: Message = {"total_tokens": self.total_tokens, **self._kinds, **self._context}
         if self.cost:
@@ -102,7 +101,7 @@ class UsageMeter:
         return report
 
     def _note(self) -> None:
-        self._told = True
+        self._is_reported = True
         self.changed.set()
 
 
@@ -153,7 +152,7 @@ class Observer:
 
 
 def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:
-    """Return what an agent tells of a turn in a place of its own; None if there is nothing."""
+    """Return the usage of a turn from an agent's own place in `_meta`; None if there is none."""
     found = value_at(meta, path) if path else None
     if not isinstance(found, Mapping):
         return None

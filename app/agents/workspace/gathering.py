@@ -34,8 +34,8 @@ result=$1 work=$2 own=$3 base=$4 bundle=$5 subject=$6
 shift 6
 set -e
 taken=0
-# Git waits for what it opens, and may open any of these: as one of its own files, or by a name like .gitattributes. Of
-# the output it is told later what it is.
+# Git waits for what it opens, and may open any of these: as one of its own files, or by a name like .gitattributes.
+# The output file is checked later.
 pipes=$(find . "$HOME" "$TMPDIR" ! -path "./$own/output.json" -type p -print -delete 2>/dev/null | tail -n {_MOST_NAMED}) || :
 if [ -n "$pipes" ]; then
     echo "Named pipes stay behind:" $pipes >&2
@@ -58,7 +58,7 @@ git ls-files -z --stage | sed -z -n 's/^160000 [^\t]*\t//p' | xargs -0 -r sh -c 
 git add --all --ignore-errors -- . >/dev/null || taken={_NOT_ALL_TAKEN}
 # A .gitignore of the repository can say otherwise than the exclude file.
 git reset --quiet -- "$own"
-# What was done inside submodules stays there, for nobody pushes it to where they come from. A commit of the agent's own
+# Commits inside submodules stay there: they are not pushed to the origins of these. A commit of the agent's own
 # that moves one is taken as it is.
 for path; do
     there=$(GIT_DIR=$path/.git git rev-parse --verify --quiet HEAD 2>/dev/null) || continue

@@ -1,6 +1,6 @@
 """Checks structured output in a process of its own, because it may have to be ended.
 
-A schema comes from a stranger, and one pattern in it can keep Python's regular expressions busy for years, during
+A schema is untrusted, and one pattern in it can keep Python's regular expressions busy for years, during
 which no other code of the process runs: not in this thread, and not in any other.
 """
 
@@ -79,7 +79,7 @@ async def check_given(output: Any, schema: Any, *, project_id: int, seconds: flo
     async with PLACES.taken(project_id):
         try:
             question = json.dumps([output, schema]).encode()
-            # Its place is taken for as long as its process lives, whoever has stopped waiting for it.
+            # Its slot is taken as long as its process lives, also if the caller has stopped waiting.
             checked = await shielded(asyncio.to_thread(_check, question, seconds))
         except subprocess.TimeoutExpired:
             raise OutputInvalid(

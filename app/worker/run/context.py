@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.adapters.adapter import Wishes
+from app.agents.adapters.adapter import AgentOptions
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
 from app.agents.execution.context import RunAgent, RunContext, RunFiles, RunLimits, RunRepository
 from app.agents.git.command import Remote
@@ -49,7 +49,7 @@ from app.worker.run.sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, run_
 __all__ = ["read_context"]
 
 _SHORT_ID_LENGTH = 8
-_LONGEST_WISH = 1000
+_LONGEST_OPTION = 1000
 
 log = structlog.get_logger(__name__)
 
@@ -97,10 +97,10 @@ class _Rows:
         value = self.state.get(key)
         return value if isinstance(value, str) else None
 
-    def wish(self, key: str) -> str | None:
-        """Return what the state says of how the agent works."""
+    def option(self, key: str) -> str | None:
+        """Return an option for the agent, from the state."""
         value = self.text(key)
-        return None if value is None or len(value) > _LONGEST_WISH else value
+        return None if value is None or len(value) > _LONGEST_OPTION else value
 
 
 async def read_context(
@@ -215,17 +215,17 @@ async def _agent(worker: WorkerContext, claim: Claim, rows: _Rows, variables: Ma
             store, project_id=claim.project_id, task_id=claim.task_id, run_id=rows.earlier[-1].id
         )
     return RunAgent(
-        adapter=worker.process.catalog.find(rows.wish("runtime_adapter") or DEFAULT_ADAPTER),
+        adapter=worker.process.catalog.find(rows.option("runtime_adapter") or DEFAULT_ADAPTER),
         programs=settings.agents_path,
         prompt="\n\n".join(part for part in (run["description"] or run["title"], message) if part),
         memory=memory,
         session=session,
         follow_up=message if message and message.strip() else None,
         json_schema=run["json_schema"],
-        wishes=Wishes(
-            model=rows.wish("model"),
-            effort=rows.wish("reasoning_effort"),
-            mode=rows.wish("initial_permission_mode"),
+        options=AgentOptions(
+            model=rows.option("model"),
+            effort=rows.option("reasoning_effort"),
+            mode=rows.option("initial_permission_mode"),
         ),
         turns=TurnPolicy(
             interactive=rows.state.get("mode") == RunMode.INTERACTIVE, human_timeout=settings.run_idle

@@ -72,10 +72,7 @@ async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, No
     """
     async with open_folder(root, run_id) as place:
         exchange = Exchange(
-            inbox=place / "inbox",
-            outbox=place / "outbox",
-            session=place / "session.json.gz",
-            log=place / "log.jsonl",
+            place / "inbox", place / "outbox", session=place / "session.json.gz", log=place / "log.jsonl"
         )
         exchange.inbox.mkdir()
         exchange.outbox.mkdir()
