@@ -74,8 +74,7 @@ class RealRunner:
         self._name = name
         self._fields: dict[str, Any] = {
             "adapter": load_catalog().find(name),
-            "agents": agents_folder(),
-            "model": MODELS[name],
+            "programs": agents_folder(),
             "sandbox": sandbox,
             "network": NetworkRules(level=AgentNetwork.MODEL_ONLY),
             "environment": os.environ
@@ -90,8 +89,10 @@ class RealRunner:
             },
         }
 
-    async def run(self, prompt: str, **changes: Any) -> Outcome:
-        return await self._runner.run(prompt, **self._fields | changes)
+    async def run(self, prompt: str, *, options: AgentOptions | None = None, **changes: Any) -> Outcome:
+        asked = options or AgentOptions()
+        chosen = asked.model_copy(update={"model": asked.model or MODELS[self._name]})
+        return await self._runner.run(prompt, **self._fields | {"options": chosen} | changes)
 
     def with_models_at(self, url: str) -> dict[str, str]:
         """Return the worker's variables with all models served elsewhere."""
