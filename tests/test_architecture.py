@@ -245,3 +245,19 @@ def test_every_module_says_what_it_is_for() -> None:
     ]
 
     assert silent == []
+
+
+def test_service_functions_take_six_parameters_at_most() -> None:
+    long = [
+        f"{path.stem}.{function.name}"
+        for path in _sources("app/services")
+        for function in ast.walk(_module(path))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        and len([*function.args.args, *function.args.kwonlyargs]) - _is_method(function) > 6
+    ]
+
+    assert long == []
+
+
+def _is_method(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return bool(function.args.args) and function.args.args[0].arg in {"self", "cls"}

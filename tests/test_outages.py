@@ -27,8 +27,8 @@ from app.enums import RunStatus
 from app.models import Project, PushCooldown, Run, Task, User
 from app.outages import is_outage, is_value_refused
 from app.runtime import ProcessContext
+from app.services.retries import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
-from app.worker.retries import in_transaction
 from app.worker.run.lease import hold_lease
 from tests.support.assertions import assert_error, assert_invalid
 from tests.support.callers import Caller
@@ -112,7 +112,9 @@ async def test_session_that_ends_while_a_push_is_decided_costs_neither_run_nor_p
     """The change is rolled back with the decision, and both are repeated."""
 
     async def finish(own: AsyncSession) -> bool:
-        return await run_lifecycle.finish(own, run.id, owner="w", status=RunStatus.COMPLETED, events=events)
+        return await run_lifecycle.finish(
+            own, run.id, run_lifecycle.RunEnd(status=RunStatus.COMPLETED), owner="w", events=events
+        )
 
     async with failing_once(engine, "push_cooldowns"):
         with pytest.raises(DatabaseUnavailable):

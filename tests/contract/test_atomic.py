@@ -263,8 +263,7 @@ async def hear_of_a_failed_check(scene: Scene, path: str) -> Sent:
         scene.session,
         scene.process.cipher,
         project_id=scene.project.id,
-        kind="github",
-        webhook_secret=_SECRET,
+        new=integrations.NewIntegration(kind="github", webhook_secret=_SECRET),
     )
     task = await make_task(scene.session, project=scene.project, created_by=scene.owner, ci_prompt="Mend it.")
     run = await make_run(scene.session, task=task, status=RunStatus.COMPLETED)

@@ -304,7 +304,10 @@ async def test_follow_up_of_a_failed_check_acts_as_the_person_of_the_run_while_t
     anonymous: httpx.AsyncClient, process: ProcessContext, scene: Scene, creator: str
 ) -> None:
     integration = await integrations.create_integration(
-        scene.session, process.cipher, project_id=scene.project.id, kind="github", webhook_secret=SECRET
+        scene.session,
+        process.cipher,
+        project_id=scene.project.id,
+        new=integrations.NewIntegration(kind="github", webhook_secret=SECRET),
     )
     await leave(scene, creator)
     is_there = creator == "creator"
@@ -330,7 +333,10 @@ async def test_follow_up_of_a_run_with_another_members_token_acts_as_nobody(
 ) -> None:
     """The creator's account must not follow from a member's own token."""
     integration = await integrations.create_integration(
-        scene.session, process.cipher, project_id=scene.project.id, kind="github", webhook_secret=SECRET
+        scene.session,
+        process.cipher,
+        project_id=scene.project.id,
+        new=integrations.NewIntegration(kind="github", webhook_secret=SECRET),
     )
     run = await scene.make_run(RunStatus.COMPLETED, "token", "none")
     member = scene.people["member"].id

@@ -109,7 +109,10 @@ async def hook(
     owner: User,
 ) -> Hook:
     integration = await integrations.create_integration(
-        session, process.cipher, project_id=project.id, kind="github", webhook_secret=SECRET
+        session,
+        process.cipher,
+        project_id=project.id,
+        new=integrations.NewIntegration(kind="github", webhook_secret=SECRET),
     )
     task = await make_task(session, project=project, created_by=owner, ci_prompt="Mend it.")
     state = {"mode": "interactive", "pr_base_branch": "main", "pr_authorship_mode": "user"}
@@ -329,7 +332,10 @@ async def test_other_integration_cannot_speak_of_this_branch(
     hook: Hook, process: ProcessContext, project: Project
 ) -> None:
     hook.integration = await integrations.create_integration(
-        hook.session, process.cipher, project_id=project.id, kind="github", webhook_secret=SECRET
+        hook.session,
+        process.cipher,
+        project_id=project.id,
+        new=integrations.NewIntegration(kind="github", webhook_secret=SECRET),
     )
 
     assert (await hook.send(payload())).json()["status"] == "ignored"

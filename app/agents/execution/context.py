@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any  # JSON
 from uuid import UUID
 
-import httpx
-
 from app.agents.adapters.adapter import Adapter, AgentOptions
 from app.agents.base.attachments import Attachment
 from app.agents.git.askpass import Credential
@@ -79,7 +77,7 @@ class RunFiles:
     root: Path  # the folder that holds all workspaces
     hidden: Sequence[Path] = ()
     mirrors: Mirrors | None = None  # None: clone without a mirror
-    lfs_http: httpx.AsyncClient | None = None  # moves files of Git LFS; None: they stay pointers
+    git_lfs: bool = False  # fetch and store files of Git LFS; else they stay pointers
     attachments: Sequence[Attachment] = ()
     outbox: Path | None = None  # takes the agent's artifacts, also of a run that failed
     session_file: Path | None = None  # takes its packed conversation, also of a run that failed

@@ -4,7 +4,7 @@ import asyncio
 
 from app.agents.base.attachments import place_attachments
 from app.agents.execution.active_run import ActiveRun
-from app.agents.lfs.large_files import Transfer, uses_lfs
+from app.agents.git.large_files import LargeFileLimits, find_git_lfs, uses_lfs
 
 __all__ = ["prepare"]
 
@@ -20,7 +20,7 @@ async def prepare(run: ActiveRun) -> None:
         author=repository.author,
         mirrors=files.mirrors,
         submodules_below=repository.submodules_below,
-        transfer=Transfer.within(run.context.sandbox.policy, files.lfs_http) if files.lfs_http else None,
+        large_files=LargeFileLimits.of(run.context.sandbox.policy) if files.git_lfs else None,
     )
     for reason in workspace.submodules.left_out:
         await run.progress("clone", f"Without the submodule {reason}")
@@ -39,11 +39,12 @@ async def _report_large_files(run: ActiveRun) -> None:
     found = run.workspace.large_files
     if found is None:
         if await asyncio.to_thread(uses_lfs, run.workspace.work):
-            await run.progress(
-                "clone", "Files of Git LFS are left as pointers: this worker does not fetch them"
-            )
+            reason = "this worker does not fetch them"
+            if run.context.files.git_lfs and find_git_lfs(run.context.environment) is None:
+                reason = "git-lfs is not installed on this worker"
+            await run.progress("clone", f"Files of Git LFS are left as pointers: {reason}")
         return
-    if found.sought:
-        await run.progress("clone", f"Fetched {found.sought} objects of Git LFS")
+    if found.requested:
+        await run.progress("clone", f"Fetched {found.requested} objects of Git LFS")
     for reason in found.left_out:
         await run.progress("clone", f"Without the content of {reason}")

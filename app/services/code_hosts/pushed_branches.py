@@ -1,4 +1,4 @@
-"""Which run pushed which branch: what a later run goes on from, and what a webhook speaks of."""
+"""Which run pushed which branch: for runs that resume it, and for webhooks about it."""
 
 from dataclasses import dataclass
 from uuid import UUID

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from app.services.jobs import ask_for_next, withdraw_run
+from app.services.jobs import enqueue_next_run, withdraw_run
 from app.shielded import shielded
 from app.worker.context import worker_context
 from app.worker.run.claim import claim_run, hand_back
@@ -51,4 +51,4 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
         raise
     if process.settings.project_concurrency:
         # A run that waits because of the limit has no job any more.
-        await ask_for_next(process.queue, claim.run_id)
+        await enqueue_next_run(process.queue, claim.run_id)

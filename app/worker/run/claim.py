@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.errors import AgentStopped
 from app.ids import new_hex_id
 from app.services.jobs import request_run
-from app.services.output.log_writer import LogRef
+from app.services.retries import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.storage_keys import RunRef
 from app.worker.context import WorkerContext
-from app.worker.retries import in_transaction
 
 __all__ = ["Claim", "claim_run", "hand_back", "mark_agent_started"]
 
@@ -33,9 +33,9 @@ class Claim:
     owner: str
 
     @property
-    def log(self) -> LogRef:
-        """The log of the run."""
-        return LogRef(self.project_id, self.task_id, self.run_id)
+    def ref(self) -> RunRef:
+        """The run, for the keys of what it stores."""
+        return RunRef(self.project_id, self.task_id, self.run_id)
 
 
 async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:

@@ -33,13 +33,14 @@ from app.services.code_hosts.credentials import (
 from app.services.code_hosts.pull_requests import Subject
 from app.services.code_hosts.pushed_branches import branch_to_resume
 from app.services.resume_chain import resumes
+from app.services.retries import in_transaction
 from app.services.runs.authority import as_asked, person_of
+from app.services.runs.facts import USAGE
 from app.services.runs.options import token_budget
-from app.services.runs.usage import USAGE, spent_by_others
+from app.services.runs.usage import spent_by_others
 from app.services.views.slugs import slug, slug_prefix
 from app.statements import Fields, Prepared
 from app.worker.context import WorkerContext
-from app.worker.retries import in_transaction
 from app.worker.run.claim import Claim
 from app.worker.run.files import Exchange, fetch_attachments
 from app.worker.run.memory import EarlierRun, earlier_runs, fetch_session, recall
@@ -56,7 +57,7 @@ log = structlog.get_logger(__name__)
 _RUN = Prepared(
     select(
         Run.branch,
-        Run.state,
+        Run.state.op("||")(Run.facts).label("state"),
         Run.artifacts,
         as_asked(Task.title),
         as_asked(Task.description),
@@ -122,7 +123,7 @@ async def read_context(
         root=settings.workspaces_path,
         hidden=(settings.home.absolute(),),
         mirrors=worker.mirrors,
-        lfs_http=worker.http if settings.git_lfs else None,
+        git_lfs=settings.git_lfs,
         attachments=await fetch_attachments(
             worker.process.store, attached, exchange.inbox, project_id=claim.project_id
         ),

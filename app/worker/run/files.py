@@ -16,12 +16,11 @@ from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, Obje
 from app.enums import ArtifactType
 from app.schemas.runs import ArtifactOut
 from app.schemas.staged_artifacts import MAX_BYTES
-from app.services.artifacts.manifest import store_run_artifact
+from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.artifacts.rules import guess_content_type, tags
 from app.services.artifacts.uploads import tag_objects
-from app.services.output.log_writer import LogRef
-from app.services.storage_keys import safe_name
-from app.worker.retries import repeat
+from app.services.retries import ATTACHMENT, RetryBudget
+from app.services.storage_keys import RunRef, safe_name
 from app.worker.run.store_retry import StorePatience
 
 __all__ = [
@@ -33,7 +32,6 @@ __all__ = [
     "store_artifacts",
 ]
 
-_PAUSES_SECONDS = (1, 2, 4, 8)
 _SOURCE = "agent"
 _PATCH_NAME = "changes.patch"
 
@@ -96,9 +94,8 @@ async def fetch_attachments(
 
 
 async def _fetch_patiently(store: ObjectStore, artifact: ArtifactOut, inbox: Path) -> Attachment:
-    fetch = partial(_fetch, store, artifact, inbox)
     try:
-        return await repeat(fetch, ObjectStoreUnavailable, _PAUSES_SECONDS, "attachment.not_fetched")
+        return await RetryBudget(ATTACHMENT).call(partial(_fetch, store, artifact, inbox))
     except ObjectStoreUnavailable as error:
         raise AttachmentUnavailable(
             f"The attached file {artifact['name']} cannot be read: the object store does not answer. "
@@ -122,7 +119,7 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, inbox: Path) -> Atta
 
 
 async def store_artifacts(
-    store: ObjectStore, outbox: Path, patch: bytes, *, ref: LogRef, patience: StorePatience
+    store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, patience: StorePatience
 ) -> Stored:
     """Store what the agent handed over and what it changed; an outage is waited for as long as `patience` has it."""
     contents: list[tuple[str, bytes | Path, str, ArtifactType]] = []
@@ -135,18 +132,8 @@ async def store_artifacts(
     stored: list[ArtifactOut] = []
     missing: list[str] = []
     for name, content, content_type, type_ in contents:
-        put = partial(
-            store_run_artifact,
-            store,
-            project_id=ref.project_id,
-            task_id=ref.task_id,
-            run_id=ref.run_id,
-            name=name,
-            content=content,
-            content_type=content_type,
-            type_=type_,
-            source=_SOURCE,
-        )
+        file = NewArtifact(name, content, content_type, type_, _SOURCE)
+        put = partial(store_run_artifact, store, ref, file)
         try:
             stored.append(await patience.call(put))
         except ObjectStoreUnavailable as error:

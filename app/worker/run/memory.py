@@ -26,9 +26,8 @@ from app.clients.object_store import (
 )
 from app.models import Run
 from app.services.artifacts.rules import tags
-from app.services.output.log_writer import LogRef
 from app.services.resume_chain import resume_chain
-from app.services.storage_keys import session_key
+from app.services.storage_keys import RunRef, session_key
 from app.worker.run.store_retry import StorePatience
 
 __all__ = ["EarlierRun", "earlier_runs", "fetch_session", "recall", "store_session"]
@@ -81,7 +80,7 @@ async def recall(
     for run_id, status, error, message in earlier:
         lines.append(_line("Person", message))
         lines += [
-            _summary_of(entry) for entry in await _end_of(store, LogRef(project_id, task_id, run_id).key)
+            _summary_of(entry) for entry in await _end_of(store, RunRef(project_id, task_id, run_id).log_key)
         ]
         lines.append(_line("The run", f"{status}. {error}" if error else f"{status}."))
     kept: list[str] = []
@@ -135,7 +134,7 @@ def _line(who: str, text: Any) -> str | None:
     return f"{who}: {words[:_SAID_CHARACTERS]}{' …' if len(words) > _SAID_CHARACTERS else ''}"
 
 
-async def store_session(store: ObjectStore, file: Path, *, ref: LogRef, patience: StorePatience) -> None:
+async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, patience: StorePatience) -> None:
     """Store what a run has kept, if it has; an outage of the store that outlasts `patience` is logged."""
     if not file.exists():  # noqa: ASYNC240 - a local file
         return

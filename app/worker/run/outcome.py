@@ -1,6 +1,6 @@
 """The end of a run: decided here, from what its worker saw, and written once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any  # JSON
 
@@ -15,16 +15,17 @@ from app.enums import RunStatus
 from app.services.code_hosts.credentials import HostAccess
 from app.services.code_hosts.pull_requests import Outcome, Subject, open_pull_request
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
-from app.services.jobs import request_delivery
+from app.services.jobs import enqueue_push_delivery
+from app.services.retries import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.facts import LEFT_OUT, NOT_STORED
+from app.services.runs.lifecycle import RunEnd
 from app.worker.context import WorkerContext
-from app.worker.retries import in_transaction
 from app.worker.run.claim import Claim
 from app.worker.run.files import Stored
 
 __all__ = ["Publication", "RunReport", "end_run"]
 
-_LEFT_OUT = "left_out"
 _LEFT_OUT_CHARACTERS = 2000
 _NAMED_FILES = 10
 _UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."
@@ -77,48 +78,29 @@ class RunReport:
         return self.work if isinstance(self.work, RunResult) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOutcome:
-    """How a run ends; people act on `error_message`."""
-
-    status: RunStatus
-    output: Any = None
-    error_message: str | None = None
-    # Keys to add to the run's state.
-    state: Mapping[str, Any] = field(default_factory=dict)
-
-
 async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> None:
     """Decide how the run ends and write that, unless another process has ended it or taken it over."""
-    outcome = _with_losses(_decide(report), report.stored.missing, log_is_whole=report.log_is_whole)
+    end = _with_losses(_decide(report), report)
 
     async def finish(session: AsyncSession) -> bool:
-        request_delivery(session, worker.process.queue, claim.run_id)
+        enqueue_push_delivery(session, worker.process.queue, claim.run_id)
         if report.pushed is not None:
             await record_push(session, task_id=claim.task_id, run_id=claim.run_id, pushed=report.pushed)
         return await run_lifecycle.finish(
-            session,
-            claim.run_id,
-            owner=claim.owner,
-            status=outcome.status,
-            events=worker.process.events,
-            output=outcome.output,
-            error_message=outcome.error_message,
-            artifacts=[dict(artifact) for artifact in report.stored.artifacts],
-            state=outcome.state,
+            session, claim.run_id, end, owner=claim.owner, events=worker.process.events
         )
 
     if not await in_transaction(worker.process.sessions, finish):
-        log.warning("run.ended_by_another", status=outcome.status.value)
+        log.warning("run.ended_by_another", status=end.status.value)
 
 
-def _decide(report: RunReport) -> RunOutcome:
-    """Return the outcome of the agent's work.
+def _decide(report: RunReport) -> RunEnd:
+    """Return how the run ends by its work.
 
     The output of a task with a JSON schema is the structured output alone.
     """
     work, result = report.work, report.result
-    state = {_LEFT_OUT: result.left_out[:_LEFT_OUT_CHARACTERS]} if result and result.left_out else {}
+    state = {LEFT_OUT: result.left_out[:_LEFT_OUT_CHARACTERS]} if result and result.left_out else {}
     if isinstance(work, RunResult):
         output = {
             "head_branch": work.head_branch,
@@ -127,40 +109,36 @@ def _decide(report: RunReport) -> RunOutcome:
             "files_changed": work.files_changed,
             **report.published,
         }
-        return RunOutcome(
+        return RunEnd(
             status=RunStatus.COMPLETED,
             output=work.structured if report.has_schema else output,
             state={**report.published, **state},
         )
     if isinstance(work, AgentCancelled):
-        return RunOutcome(status=RunStatus.CANCELLED, state=state)
+        return RunEnd(status=RunStatus.CANCELLED, state=state)
     if isinstance(work, AgentError):
-        return RunOutcome(status=RunStatus.FAILED, error_message=work.message, state=state)
+        return RunEnd(status=RunStatus.FAILED, error_message=work.message, state=state)
     message = _NO_ROOM if is_disk_full(work) else _UNEXPECTED
-    return RunOutcome(status=RunStatus.FAILED, error_message=message)
+    return RunEnd(status=RunStatus.FAILED, error_message=message)
 
 
-def _with_losses(outcome: RunOutcome, files: Sequence[str], *, log_is_whole: bool) -> RunOutcome:
-    """Return the outcome if the store did not take these files, or not the end of the log.
+def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
+    """Return the end with what is stored, and what the store did not take.
 
     A run without its files is not completed, however good its work; the agent's own error message stays.
     """
-    if not files and log_is_whole:
-        return outcome
-    words = [outcome.error_message] if outcome.error_message else []
+    end = replace(end, artifacts=report.stored.artifacts)
+    files = report.stored.missing
+    if not files and report.log_is_whole:
+        return end
+    status, words = end.status, [end.error_message] if end.error_message else []
     if files:
         shown = ", ".join(files[:_NAMED_FILES]) + (", …" if len(files) > _NAMED_FILES else "")
         words.append(f"The object store did not answer, so these files of the run are lost: {shown}.")
-    if not log_is_whole:
+    if not report.log_is_whole:
         words.append("The end of the run's log could not be stored.")
-    status = outcome.status
     if files and status is RunStatus.COMPLETED:
         status = RunStatus.FAILED
         words.append("Start the run again.")
-    lost = {"files": list(files[:_NAMED_FILES]), "log_end": not log_is_whole}
-    return replace(
-        outcome,
-        status=status,
-        error_message=" ".join(words),
-        state={**outcome.state, run_lifecycle.NOT_STORED: lost},
-    )
+    lost = {"files": list(files[:_NAMED_FILES]), "log_end": not report.log_is_whole}
+    return replace(end, status=status, error_message=" ".join(words), state={**end.state, NOT_STORED: lost})

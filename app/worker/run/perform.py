@@ -51,17 +51,17 @@ async def _perform(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> 
         async with open_log(
             process.sessions,
             store,
-            claim.log,
+            claim.ref,
             events=process.events,
             file=exchange.log,
             patience=patience,
         ) as run_log:
             report = await _work(worker, claim, exchange, run_log, lost)
             patch = report.result.patch if report.result else b""
-            stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.log, patience=patience)
+            stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.ref, patience=patience)
             if stored.missing:
                 await run_log.append(own_entry("_taskbeacon/not_stored", {"files": list(stored.missing)}))
-        await store_session(store, exchange.session, ref=claim.log, patience=patience)
+        await store_session(store, exchange.session, ref=claim.ref, patience=patience)
     return replace(report, stored=stored, log_is_whole=run_log.is_whole)
 
 
