@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Request
 
 from app.api_limits import PAGE_DEFAULT, PAGE_MAXIMUM
 from app.schemas.fields import parse_integer
 from app.web.middleware import ORIGINAL_PATH
 
-__all__ = ["PageDep", "PageRequest"]
+__all__ = ["PageDep", "PageRequest", "read_page"]
 
 # Beyond any table, within what the database takes as an offset.
 _MAX_OFFSET = 2**62
@@ -45,15 +45,10 @@ class PageRequest:
         return f"{self.base_url}?{urlencode(sorted(parameters, key=lambda pair: pair[0]))}"
 
 
-async def _page(
-    request: Request,
-    limit: Annotated[
-        str | None, Query(description=f"Page size, at most {PAGE_MAXIMUM}.", examples=["50"])
-    ] = None,
-    offset: Annotated[str | None, Query(description="How many to skip.", examples=["0"])] = None,
-) -> PageRequest:
-    asked_limit = parse_integer(limit)
-    asked_offset = parse_integer(offset)
+async def read_page(request: Request) -> PageRequest:
+    """Return which page is asked for; what is no positive number counts as not given."""
+    asked_limit = parse_integer(request.query_params.get("limit"))
+    asked_offset = parse_integer(request.query_params.get("offset"))
     path = request.scope.get(ORIGINAL_PATH, request.url.path)
     return PageRequest(
         limit=min(asked_limit, PAGE_MAXIMUM) if asked_limit and asked_limit > 0 else PAGE_DEFAULT,
@@ -63,4 +58,4 @@ async def _page(
     )
 
 
-PageDep = Annotated[PageRequest, Depends(_page)]
+PageDep = Annotated[PageRequest, Depends(read_page)]
