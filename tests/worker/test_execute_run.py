@@ -64,7 +64,7 @@ async def test_run_that_cannot_be_read_fails(workshop: Workshop) -> None:
     """It would fail at any other worker too, so it is neither repeated nor left to its lease."""
     run = await workshop.queued_run("```say\nhi\n```")
     async with unit_of_work(workshop.sessions) as session:
-        await session.execute(update(Run).where(Run.id == run.id).values(state=[]))
+        await session.execute(update(Run).where(Run.id == run.id).values(artifacts=[{}]))
 
     await execute_run(workshop.arq_context, run_id=str(run.id))
 

@@ -2,8 +2,8 @@
 
 Runs as a script of its own, with the standard library only. The command, its folder and its environment come through a
 descriptor that no program outside reads: one variable could make the dynamic loader or Python run untrusted code out
-there. With them come the limits, and the ports of the loopback here that lead to the proxy of the run, whose Unix socket
-is served there. Arguments: the descriptor of the orders, and one that hangs up when the worker dies.
+there. With them come the limits, and the ports of the loopback here that lead to the proxy of the run by its Unix
+socket. Arguments: the descriptor of the orders, and one that hangs up when the worker dies.
 
 Every agent waits for this program, so it imports only what it needs to begin; what serves the ports loads the rest.
 """

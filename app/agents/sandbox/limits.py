@@ -1,4 +1,4 @@
-"""Ends a run whose processes take more than the run's share of memory, processes or disk.
+"""Ends a run if its processes take more than their share of memory, processes or disk.
 
 The limits that the kernel takes by itself (entry.py) are those of one process, and root is exempt from the one on
 their number; this adds up what the whole run has: its agent, the agent's terminals, the check of its output and the git

@@ -2,7 +2,7 @@
 
 Memory that no process maps counts where it can be seen: in files that a process holds open, in a `/dev/shm` of the run's
 own, and in sockets: each counts as the most that waits in one by default, which no program can raise (seccomp.py), and
-those of TCP, whose buffers grow by themselves, as what waits in them. Segments of System V are few and small
+those of TCP, with buffers that grow by themselves, as what waits in them. Segments of System V are few and small
 (seccomp.py), 64 MiB in all.
 """
 

@@ -1,7 +1,7 @@
 """A filter of system calls for what the walls do not know: a program for the kernel, as bytes.
 
-Paths are the business of bubblewrap and Landlock. This takes away what goes around both: keyrings and io_uring (whose
-requests no filter sees), users of namespaces, odd families of sockets, memory that no limit counts; and under Landlock,
+Paths are the business of bubblewrap and Landlock. This takes away what goes around both: keyrings and io_uring (no
+filter sees its requests), users of namespaces, odd families of sockets, memory that no limit counts; and under Landlock,
 which leaves agents among the other processes of their user, what one process may do to another and shared names.
 Not ptrace, which both hold: debuggers and leak checkers of an agent's own programs need it.
 """

@@ -246,7 +246,7 @@ def _subject(worker: WorkerContext, claim: Claim, rows: _Rows) -> Subject:
 
 
 def _author(rows: _Rows) -> Author:
-    """Return the author of commits: the person in whose name the run acts (contract 5.8)."""
+    """Return the author of commits: the person for whom the run acts (contract 5.8)."""
     run = rows.run
     if rows.state.get("pr_authorship_mode") != PrAuthorshipMode.USER or run["email"] is None:
         return Author()

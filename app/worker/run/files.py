@@ -21,7 +21,7 @@ from app.services.artifacts.rules import guess_content_type, tags
 from app.services.artifacts.uploads import tag_objects
 from app.services.retries import ATTACHMENT, RetryBudget
 from app.services.storage_keys import RunRef, safe_name
-from app.worker.run.store_retry import StorePatience
+from app.worker.run.store_retry import StoreRetryBudget
 
 __all__ = [
     "AttachmentUnavailable",
@@ -119,9 +119,9 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, inbox: Path) -> Atta
 
 
 async def store_artifacts(
-    store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, patience: StorePatience
+    store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
 ) -> Stored:
-    """Store what the agent handed over and what it changed; an outage is waited for as long as `patience` has it."""
+    """Store what the agent handed over and what it changed; an outage is waited for as long as `retry` has it."""
     contents: list[tuple[str, bytes | Path, str, ArtifactType]] = []
     for path in sorted(outbox.glob("*/*")):  # noqa: ASYNC240 - a local folder of bounded size
         # Names of files are bytes; those that are no text keep what can be read of them.
@@ -135,7 +135,7 @@ async def store_artifacts(
         file = NewArtifact(name, content, content_type, type_, _SOURCE)
         put = partial(store_run_artifact, store, ref, file)
         try:
-            stored.append(await patience.call(put))
+            stored.append(await retry.call(put))
         except ObjectStoreUnavailable as error:
             log.warning("artifact.not_stored", name=name, error=repr(error))
             missing.append(name)

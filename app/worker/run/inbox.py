@@ -71,7 +71,7 @@ class Inbox(CommandSource):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._watching.__exit__(kind, error, trace)
-        self._worker.places.take_back(self._claim.run_id)
+        self._worker.slots.take_back(self._claim.run_id)
         if error is None:
             await self._end()
 
@@ -94,7 +94,7 @@ class Inbox(CommandSource):
         for row in rows:
             command = Command(row.id, CommandMethod(row.method), row.params)
             if command.method in _ENDS_WAITING:
-                self._worker.places.take_back(self._claim.run_id)
+                self._worker.slots.take_back(self._claim.run_id)
             self._seen = row.position
             self._open[row.id] = row.rpc_id
             await self._write_receipt(command.id, command.method, CommandStatus.ACCEPTED)
@@ -128,21 +128,21 @@ class Inbox(CommandSource):
 
     async def _start_waiting(self, waiting_for: dict[str, Any], *, seen: int | None) -> bool:
         # First: an immediate answer ends the waiting, and must find it begun.
-        self._worker.places.leave(self._claim.run_id)
+        self._worker.slots.leave(self._claim.run_id)
         queue = self._worker.process.queue
         attempt = await self._do(
             run_inbox.start_waiting, waiting_for, owner=self._owner, seen=seen, queue=queue
         )
         is_waiting = _is_done(attempt)
         if not is_waiting:
-            self._worker.places.take_back(self._claim.run_id)
+            self._worker.slots.take_back(self._claim.run_id)
         else:
             await self._log.append(notification("_taskbeacon/waiting_for", waiting_for))
         return is_waiting
 
     @override
     async def withdraw(self, request_id: str) -> bool:
-        self._worker.places.take_back(self._claim.run_id)
+        self._worker.slots.take_back(self._claim.run_id)
         return await self._do(run_inbox.stop_waiting, request_id, owner=self._owner)
 
     @override

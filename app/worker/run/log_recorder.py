@@ -16,7 +16,7 @@ from app.clients.run_events import RunEvents
 from app.db import SessionFactory
 from app.services.output.log_writer import MAX_LOG_BYTES, append_lines, is_chunk
 from app.services.storage_keys import RunRef
-from app.worker.run.store_retry import OUTAGES, StorePatience
+from app.worker.run.store_retry import OUTAGES, StoreRetryBudget
 
 __all__ = ["RunLog", "open_log"]
 
@@ -89,7 +89,7 @@ class RunLog:
                 log.warning("run_log.not_stored", error=repr(error))
                 self._changed.set()
 
-    async def close(self, sending: asyncio.Task[None], patience: StorePatience) -> None:
+    async def close(self, sending: asyncio.Task[None], retry: StoreRetryBudget) -> None:
         """Send what is left; `is_whole` is False afterwards if store or database stayed away for too long.
 
         The task that sends is not cancelled: what the store has begun to write it would finish at any time.
@@ -97,9 +97,9 @@ class RunLog:
         self._closing.set()
         self._changed.set()
         await sending
-        patience.allow_last_words()
+        retry.allow_last_words()
         try:
-            await patience.call(self._send_rest)
+            await retry.call(self._send_rest)
         except OUTAGES as error:
             log.warning("run_log.cut_off", bytes=self._size - self._sent, error=repr(error))
             self.is_whole = False
@@ -127,7 +127,7 @@ async def open_log(
     *,
     events: RunEvents,
     file: Path,
-    patience: StorePatience,
+    retry: StoreRetryBudget,
 ) -> AsyncGenerator[RunLog, None]:
     """Yield the log of a run, gathered in `file`; leaving the block stores the rest, and waits for that.
 
@@ -140,7 +140,7 @@ async def open_log(
         try:
             yield run_log
         except BaseException:
-            patience.shorten()
+            retry.shorten()
             raise
         finally:
-            await run_log.close(sending, patience)
+            await run_log.close(sending, retry)

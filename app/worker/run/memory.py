@@ -28,7 +28,7 @@ from app.models import Run
 from app.services.artifacts.rules import tags
 from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef, session_key
-from app.worker.run.store_retry import StorePatience
+from app.worker.run.store_retry import StoreRetryBudget
 
 __all__ = ["EarlierRun", "earlier_runs", "fetch_session", "recall", "store_session"]
 
@@ -134,14 +134,14 @@ def _line(who: str, text: Any) -> str | None:
     return f"{who}: {words[:_SAID_CHARACTERS]}{' …' if len(words) > _SAID_CHARACTERS else ''}"
 
 
-async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, patience: StorePatience) -> None:
-    """Store what a run has kept, if it has; an outage of the store that outlasts `patience` is logged."""
+async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: StoreRetryBudget) -> None:
+    """Store what a run has kept, if it has; an outage of the store that outlasts `retry` is logged."""
     if not file.exists():  # noqa: ASYNC240 - a local file
         return
     key = session_key(ref.project_id, ref.task_id, ref.run_id)
     put = partial(store.put, key, file, content_type=_CONTENT_TYPE, tags=tags(KEPT_DAYS, ref.project_id))
     try:
-        await patience.call(put)
+        await retry.call(put)
     except ObjectStoreUnavailable as error:
         log.warning("session.not_stored", error=repr(error))
 

@@ -21,7 +21,7 @@ from app.worker.run.inbox import Inbox
 from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.memory import store_session
 from app.worker.run.outcome import RunReport
-from app.worker.run.store_retry import StorePatience
+from app.worker.run.store_retry import StoreRetryBudget
 from app.worker.run.usage import noting_usage
 
 __all__ = ["perform_run"]
@@ -46,7 +46,7 @@ async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) 
 async def _perform(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
     process = worker.process
     store, settings = process.store, process.settings
-    patience = StorePatience(settings.worker_store_wait_seconds, cut_short=lost)
+    retry = StoreRetryBudget(settings.worker_store_wait_seconds, cut_short=lost)
     async with open_exchange(settings.workspaces_path, claim.run_id) as exchange:
         async with open_log(
             process.sessions,
@@ -54,14 +54,14 @@ async def _perform(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> 
             claim.ref,
             events=process.events,
             file=exchange.log,
-            patience=patience,
+            retry=retry,
         ) as run_log:
             report = await _work(worker, claim, exchange, run_log, lost)
             patch = report.result.patch if report.result else b""
-            stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.ref, patience=patience)
+            stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.ref, retry=retry)
             if stored.missing:
                 await run_log.append(own_entry("_taskbeacon/not_stored", {"files": list(stored.missing)}))
-        await store_session(store, exchange.session, ref=claim.ref, patience=patience)
+        await store_session(store, exchange.session, ref=claim.ref, retry=retry)
     return replace(report, stored=stored, log_is_whole=run_log.is_whole)
 
 

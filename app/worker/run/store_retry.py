@@ -11,7 +11,7 @@ from app.clients.object_store import ObjectStoreUnavailable
 from app.db import DatabaseUnavailable
 from app.errors import Unavailable
 
-__all__ = ["OUTAGES", "StorePatience"]
+__all__ = ["OUTAGES", "StoreRetryBudget"]
 
 Result = TypeVar("Result")
 
@@ -20,13 +20,13 @@ OUTAGES = (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable)
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 8.0
-# For a run that was cancelled, or whose worker is to stop, and for last words.
+# For a run that was cancelled, a worker that is to stop, and for last words.
 _BRIEFLY_SECONDS = 15.0
 
 log = structlog.get_logger(__name__)
 
 
-class StorePatience:
+class StoreRetryBudget:
     """One time budget for all that a run stores; it starts with the first failure."""
 
     def __init__(self, seconds: float, *, cut_short: asyncio.Event) -> None:
