@@ -1,6 +1,6 @@
 """A worker to measure: plain arq, or ours. `python -m bench.polling_worker arq|ours`.
 
-Both perform `note`, which tells how long it was on its way, and `hold`, which stays in progress as a run does.
+Both perform `note`, which reports how long it was on its way, and `hold`, which stays in progress as a run does.
 """
 
 import asyncio

@@ -28,7 +28,7 @@ class WorkerContext:
     sandbox: Sandbox
     changes: RunChanges
     code_hosts: CodeHosts
-    # None: no run uses a mirror.
+    # None: every run makes a clone of its own.
     mirrors: Mirrors | None
     # The worker's environment, from which an adapter's allow-list picks.
     environment: Mapping[str, str]

@@ -83,7 +83,7 @@ class ResilientWorker(Worker):
 
 
 class RunWorker(ResilientWorker):
-    """The worker of runs; their jobs remove themselves from the queue when they begin (jobs/execute_run.py)."""
+    """The worker of runs. Their jobs remove themselves from the queue when they begin (jobs/execute_run.py)."""
 
     def __init__(self, *, withdrawn: str, slots: RunSlots, **options: Any) -> None:
         super().__init__(**options)

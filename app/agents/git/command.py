@@ -185,7 +185,7 @@ class Git:
         Args:
             arguments: the command.
             timeout: how long it may take.
-            remote: the host that it speaks to, whose credential it may ask for.
+            remote: the host that it speaks to; it may ask for this host's credential.
             limit: bytes of output.
             text: its input.
             held: locks that it holds as long as it lives, should this worker be killed.

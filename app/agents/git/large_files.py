@@ -2,7 +2,8 @@
 
 git-lfs talks to a host only from a repository of the worker's own that holds a list of pointers and nothing else. So no
 `.lfsconfig` is read, and no hook, extension or transfer program runs: the host is the repository's own, by its URL.
-The credential is lent as to any other git command. In the agent's clone git-lfs is the filter, inside the sandbox.
+The credential is lent as to any other git command. A public host cannot send git-lfs into a private network, except to
+this machine's own loopback, for which git-lfs uses no proxy. In the agent's clone git-lfs is the filter, inside the sandbox.
 
 Objects are always copied into the agent's clone. git-lfs would use hard links, through which an agent could change the
 objects of a mirror or of a repository on this machine.
@@ -12,21 +13,26 @@ import asyncio
 import hashlib
 import shlex
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from typing_extensions import override
+
+from app.addresses import is_public
 from app.agents.base.safe_paths import open_file, read_file
 from app.agents.errors import LargeFilesFailed, PathRefused, RepositoryError, RepositoryUnreachable
 from app.agents.git.command import Git, Remote, Result
 from app.agents.git.fetch import TRANSFER
 from app.agents.git.plumbing import add_settings, make_repository
 from app.agents.git.pointers import Entry, Pointer, checked_out_pointers, committed_pointers
+from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Service, SystemOutside
 from app.agents.sandbox.policy import SandboxPolicy
 from app.processes.reading import last_lines
 
-__all__ = ["LargeFileLimits", "LargeFiles", "find_git_lfs", "uses_lfs"]
+__all__ = ["LargeFileLimits", "LargeFiles", "find_git_lfs", "public_places", "uses_lfs"]
 
 GitSettings = tuple[tuple[str, str], ...]
 
@@ -36,6 +42,8 @@ _MOST_NAMED = 20
 _LONGEST_PATH = 200
 _ATTRIBUTES_BYTES = 2**16
 _REF = "refs/heads/pointers"
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
+_HTTPS = 443
 _TRANSFER_SETTINGS = (
     "lfs.locksVerify=false",
     "lfs.basicTransfersOnly=true",
@@ -234,14 +242,15 @@ class LargeFiles:
         settings = [f"remote.origin.url={remote.url}", f"lfs.url={url}", *_TRANSFER_SETTINGS]
         if remote.credential is not None:
             settings.append(f"lfs.{url}.access=basic")
-        options = [part for setting in settings for part in ("-c", setting)]
         try:
-            return await git.run(
-                *(*options, "lfs", command, "origin", _REF),
-                timeout=TRANSFER,
-                remote=remote,
-                file_bytes=self._limits.object_bytes,
-            )
+            async with public_places(remote, self._environment) as proxy:
+                options = [part for setting in (*settings, *proxy) for part in ("-c", setting)]
+                return await git.run(
+                    *(*options, "lfs", command, "origin", _REF),
+                    timeout=TRANSFER,
+                    remote=remote,
+                    file_bytes=self._limits.object_bytes,
+                )
         except RepositoryUnreachable:
             seconds = int(TRANSFER.total_seconds())
             raise LargeFilesFailed(f"git lfs {command} took over {seconds} s.") from None
@@ -270,6 +279,48 @@ class LargeFiles:
                 reason = error.strerror or type(error).__name__
         target.unlink(missing_ok=True)
         return reason
+
+
+class _PublicPlaces(Allowance):
+    """Besides the repository's own host, any host by TLS at a public address."""
+
+    @override
+    def refusal(self, host: str, port: int) -> str | None:
+        is_allowed = port == _HTTPS or Service(host, port) in self.services
+        return None if is_allowed else "objects elsewhere are fetched by https"
+
+
+@asynccontextmanager
+async def public_places(remote: Remote, environment: Mapping[str, str]) -> AsyncIterator[Sequence[str]]:
+    """Yield settings that keep git-lfs out of private networks, where a public host could send it.
+
+    Nothing is kept from a host that is in a private network itself, and nothing where the operator's own proxy decides.
+    """
+    own = Service.parse(remote.url) if remote.is_http else None
+    if own is None or any(environment.get(name) for name in _PROXIES) or not await _has_public_address(own):
+        yield ()
+        return
+    egress = Egress(_PublicPlaces(services=(own,)), _ignore)
+    server = await asyncio.start_server(egress.accept, "127.0.0.1", 0, limit=HEAD_BYTES)
+    try:
+        yield (f"http.proxy=http://127.0.0.1:{server.sockets[0].getsockname()[1]}",)
+    finally:
+        server.close()
+        await egress.aclose()
+
+
+async def _has_public_address(service: Service) -> bool:
+    outside = SystemOutside()
+    try:
+        return any(is_public(address) for address in await outside.resolve(service.host, service.port))
+    except (OSError, UnicodeError):
+        return True
+    finally:
+        outside.close()
+
+
+async def _ignore(_refusal: str) -> None:
+    """git-lfs reports what it could not reach."""
 
 
 async def _check_out(git: Git, entries: Sequence[Entry]) -> None:

@@ -120,7 +120,7 @@ class SeaweedFS:
         )
 
     def is_ready(self) -> bool:
-        """Tell whether the S3 side answers."""
+        """Return whether the S3 side answers."""
         return status_of(f"{self.url}/healthz", timeout=1) == HTTPStatus.OK
 
     def create_bucket(self) -> None:
