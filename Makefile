@@ -61,7 +61,8 @@ client-tools: $(STAMP) ## Install what tests generate clients with, below .taskb
 
 # Paths that must not use the words that docs/glossary.md replaces. Add a package when it is free of them.
 WORDS = README.md ARCHITECTURE.md CONTRIBUTING.md docs migrations/README.md checks \
-	$(addprefix app/,agents/git agents/runbook cli/admin clients devstack models processes services) \
+	$(addprefix app/,agents/git agents/runbook cli/admin clients devstack models processes services worker) \
+	$(addprefix app/agents/,execution result.py sandbox session workspace) \
 	$(addprefix app/,$(addsuffix .py,addresses clock config enums errors fair_slots ids masking observability runtime \
 	security setting_checks shielded unicode))
 
