@@ -72,6 +72,7 @@ check: $(STAMP) ## Check format, lint, types, import rules and words
 	@.venv/bin/ruff check .
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+	@$(PYTHON) -m checks.structure
 	@$(PYTHON) -m checks.words $(WORDS)
 
 .PHONY: bench
