@@ -5,36 +5,6 @@ Limits of single fields (`max_length`) stand with the fields in `app/schemas`, a
 
 from typing import Final
 
-__all__ = [
-    "ANSWER_BYTES_AT_ONCE",
-    "ANSWER_BYTES_PER_SECOND",
-    "ANSWER_SECONDS",
-    "BODY_BYTES",
-    "BODY_BYTES_PER_SECOND",
-    "BODY_SECONDS",
-    "DRAINED_BYTES",
-    "EVENT_LINES",
-    "EVENT_LINE_BYTES",
-    "EVENT_SILENCE_SECONDS",
-    "HEAD_BYTES",
-    "HEAD_SECONDS",
-    "IDLE_SECONDS",
-    "JSON_DEPTH",
-    "LARGE_ANSWERS",
-    "LARGE_ANSWER_BYTES",
-    "LARGE_ANSWER_WAIT_SECONDS",
-    "LINGER_SECONDS",
-    "METRICS_SECONDS",
-    "PAGE_BYTES",
-    "PAGE_DEFAULT",
-    "PAGE_MAXIMUM",
-    "PIPELINED_REQUESTS",
-    "RUN_OUTPUT_BYTES",
-    "RUN_STATE_BYTES",
-    "UNACKNOWLEDGED_SECONDS",
-    "WEBHOOK_BYTES",
-]
-
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
 

@@ -24,20 +24,6 @@ from typing_extensions import override
 from app.config import Settings
 from app.outages import DatabaseUnavailable, is_database_outage
 
-__all__ = [
-    "DatabaseUnavailable",
-    "SessionFactory",
-    "Transaction",
-    "after_commit",
-    "begin",
-    "create_engine",
-    "create_session_factory",
-    "named_outages",
-    "release",
-    "transaction_of",
-    "unit_of_work",
-]
-
 SessionFactory = async_sessionmaker[AsyncSession]
 Hook = Callable[[], Awaitable[None]]
 

@@ -14,8 +14,6 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as a
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-__all__ = ["DatabaseUnavailable", "Outage", "is_database_outage", "is_outage", "is_value_refused"]
-
 # Classes and codes of SQLSTATE that speak of the server: connections, resources, an operator, failover, its disk.
 _SERVER = ("08", "53", "57", "58", "25006", "25P03")
 # Another transaction was in the way: deadlocks, serialization, lock timeouts. Repeating is the documented remedy.

@@ -25,8 +25,6 @@ from sqlalchemy.util import greenlet_spawn
 
 from app.db import begin, named_outages, transaction_of
 
-__all__ = ["Fields", "Prepared"]
-
 # A row by the names of its columns.
 Fields = Mapping[str, Any]
 

@@ -35,36 +35,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from app.agents.result import RunResult
 
-__all__ = [
-    "STEP_FAILED",
-    "AgentCancelled",
-    "AgentCrashed",
-    "AgentError",
-    "AgentFailed",
-    "AgentNotInstalled",
-    "AgentOverLimit",
-    "AgentStepFailed",
-    "AgentStopped",
-    "AgentTimedOut",
-    "BranchNotFound",
-    "BudgetSpent",
-    "CatalogInvalid",
-    "EnvironmentUnavailable",
-    "LargeFilesFailed",
-    "OutputInvalid",
-    "PathRefused",
-    "PushRejected",
-    "RepositoryAccessDenied",
-    "RepositoryError",
-    "RepositoryNotFound",
-    "RepositoryUnreachable",
-    "SandboxUnavailable",
-    "SessionLost",
-    "UnknownAdapter",
-    "WorkspaceBroken",
-    "is_disk_full",
-]
-
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 # The JSON-RPC error code by which an agent tells that one of its steps failed (the runbook agent does).

@@ -19,8 +19,6 @@ from app.config import Settings
 from app.enums import SandboxKind
 from app.observability import configure_logging
 
-__all__ = ["agents"]
-
 _COLUMNS = ("agent", "on the wire", "installed", "version", "answers", "key")
 
 

@@ -12,8 +12,6 @@ from typing_extensions import override
 
 from app.cli.loading import uncollected
 
-__all__ = ["LazyGroup"]
-
 
 class _Misuse(click.ClickException):
     """A wrong command line, told without click's lines on usage around the message."""

@@ -9,8 +9,6 @@ from typing import Any
 
 from typing_extensions import override
 
-__all__ = ["DealtSocket"]
-
 
 class DealtSocket(socket.socket):
     """A bound socket that holds the port; each process that it is handed to binds one of its own beside it.

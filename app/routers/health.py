@@ -14,8 +14,6 @@ from app.web.coalescing import Coalesced
 from app.web.dependencies import process_of
 from app.web.openapi.errors import WRONG_METHOD
 
-__all__ = ["router"]
-
 router = APIRouter(tags=["operations"])
 
 # Anyone may ask for them, as often as they like: what they cost does not depend on how many do.

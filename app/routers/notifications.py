@@ -22,8 +22,6 @@ from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 _TASK = "/projects/{project_id}/tasks/{task_id}"
 
 router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)

@@ -12,8 +12,6 @@ from app.web.body import json_body
 from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
 
 PushTokenBody = Annotated[PushTokenIn, Depends(json_body(PushTokenIn))]

@@ -16,8 +16,6 @@ from app.web.files import StoredFile
 from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(
     prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts",
     tags=["artifacts"],

@@ -29,8 +29,6 @@ from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["runs"], route_class=UnitRoute)
 
 RunBody = Annotated[RunIn, Depends(json_body(RunIn))]

@@ -19,8 +19,6 @@ from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(
     prefix="/api/projects/{project_id}/sandbox_environments",
     tags=["sandbox environments"],

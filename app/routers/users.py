@@ -9,8 +9,6 @@ from app.web.auth import UserRead
 from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)
 
 

@@ -15,8 +15,6 @@ from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=UnitRoute)
 
 

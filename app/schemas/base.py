@@ -4,8 +4,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Input", "PageLink", "QueryInput"]
-
 PageLink = Annotated[
     str | None,
     Field(

@@ -19,24 +19,6 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import override
 
-__all__ = [
-    "Boolean",
-    "Choice",
-    "Field",
-    "ForeignKey",
-    "ForeignUuid",
-    "Integer",
-    "Items",
-    "Json",
-    "JsonObject",
-    "OpenChoice",
-    "Text",
-    "Uuid",
-    "fail",
-    "parse_integer",
-    "parse_uuid",
-]
-
 JsonSchema = dict[str, Any]
 
 _TRUE_WORDS = frozenset({"t", "y", "yes", "true", "on", "1"})

@@ -11,16 +11,6 @@ from app.enums import NotificationDecision, NotificationKind, Platform
 from app.schemas.base import Input, PageLink
 from app.schemas.fields import Boolean, Uuid
 
-__all__ = [
-    "NotificationOut",
-    "NotificationPage",
-    "PreferencesIn",
-    "PreferencesOut",
-    "PushTestIn",
-    "PushTestOut",
-    "WatchedBy",
-]
-
 
 class WatchedBy(TypedDict):
     """The presence that suppressed a push."""

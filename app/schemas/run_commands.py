@@ -14,8 +14,6 @@ from app.schemas.base import Input
 from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, fail, has_null_character
 from app.schemas.fields import Field as InputField
 
-__all__ = ["CommandIn", "CommandOut", "RpcError"]
-
 _MAX_CONTENT = 1_000_000
 _MAX_BLOCKS = 100
 _MAX_ARTIFACTS = 100

@@ -11,8 +11,6 @@ from app.schemas.base import Input, QueryInput
 from app.schemas.fields import Field as InputField
 from app.schemas.fields import Integer, Items, JsonObject, JsonSchema, Text, fail
 
-__all__ = ["AppendIn", "LogQuery", "parse_timestamp"]
-
 _MAX_ENTRIES = 10_000
 _MAX_PAGE = 5000
 _WORDS = Text(max_length=5000, blank_is_absent=True)

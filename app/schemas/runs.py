@@ -21,22 +21,6 @@ from app.schemas.base import Input, PageLink
 from app.schemas.fields import Choice, Integer, Items, Json, JsonObject, JsonSchema, OpenChoice, Text, Uuid
 from app.schemas.fields import Field as InputField
 
-__all__ = [
-    "LONGEST_BRANCH",
-    "MAX_TOKEN_BUDGET",
-    "ArtifactOut",
-    "ConnectionTokenOut",
-    "RelayIn",
-    "RelayOut",
-    "RunCreateIn",
-    "RunIn",
-    "RunOut",
-    "RunPage",
-    "RunUpdateIn",
-    "SetOutputIn",
-    "StartIn",
-]
-
 # More tokens than any run could use; a number that every JSON reader has whole.
 LONGEST_BRANCH = 255
 MAX_TOKEN_BUDGET = 10**15

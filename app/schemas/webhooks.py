@@ -6,8 +6,6 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
-__all__ = ["WebhookOut"]
-
 
 class WebhookOut(TypedDict):
     """What came of an event."""

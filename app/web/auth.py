@@ -23,21 +23,6 @@ from app.web.body import read_json
 from app.web.dependencies import Call, call_of, path_uuid, process_of, session_of, task_id_of
 from app.web.throttling import throttle
 
-__all__ = [
-    "DeviceWrite",
-    "ProjectRead",
-    "ProjectUserWrite",
-    "RunHolder",
-    "RunTokenGate",
-    "ScopeGate",
-    "TaskRead",
-    "TaskWrite",
-    "UserRead",
-    "UserWrite",
-    "VisibleEnvironment",
-    "VisibleRun",
-]
-
 # Upstream's first authenticator on the tasks routes has no challenge, so a missing or wrong key is 403 there and
 # 401 everywhere else (contract 2.2, 11 #1). One constant, so that it can be flipped.
 UNAUTHENTICATED_STATUS_IN_PROJECT = 403

@@ -20,8 +20,6 @@ from app.services.output.events import is_reserved
 from app.services.output.ingest import COMPLETE_TYPE, Completion, NumberedEvent
 from app.web.body import load_json
 
-__all__ = ["read_event_lines"]
-
 _MAX_SEQ = 2**53 - 1
 
 # A batch is given when it is large or this old: each one is a write of the log.

@@ -15,8 +15,6 @@ from app.clients.object_store import ObjectContent, ObjectMissing, ObjectStore, 
 from app.errors import ArtifactNotFound
 from app.services.artifacts.manifest import DownloadableFile
 
-__all__ = ["StoredFile"]
-
 # One range of bytes; a request for several is answered with the whole file (RFC 9110, 14.2).
 _RANGE = re.compile(r"bytes=(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})", re.ASCII)
 _ETAG = re.compile(r'"[!#-~]{1,200}"', re.ASCII)

@@ -17,8 +17,6 @@ from app.web.answers import Json
 from app.web.body import read_json
 from app.web.dependencies import Call, call_of
 
-__all__ = ["HEADER", "REPLAYED_HEADER", "Once", "OnceDep", "read_key"]
-
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
 _MAX_KEY_LENGTH = 255

@@ -16,16 +16,6 @@ from app.errors import MethodNotAllowed
 from app.ids import new_hex_id
 from app.web.answers import Json
 
-__all__ = [
-    "IS_ENDLESS",
-    "IS_HEAD",
-    "ORIGINAL_PATH",
-    "SERVER_ERROR",
-    "HeadMiddleware",
-    "ObservabilityMiddleware",
-    "TrailingSlashMiddleware",
-]
-
 ORIGINAL_PATH = "taskbeacon.original_path"
 # In the scope of a request that wants no body, for answers that have no end.
 IS_HEAD = "taskbeacon.is_head"

@@ -14,8 +14,6 @@ from app.db import unit_of_work
 from app.web.answers import SAFE_METHODS, Json
 from app.web.dependencies import process_of
 
-__all__ = ["UnitRoute"]
-
 
 class UnitRoute(APIRoute):
     """A route whose request has a session, `session_of(request)`; give it to a router as its `route_class`."""

@@ -16,8 +16,6 @@ from app.services.tasks.references import require_references
 from app.web.body import BodyReader, read_json
 from app.web.dependencies import call_of, task_id_of
 
-__all__ = ["TaskBody", "TaskChange"]
-
 _FIELDS = tuple(TaskIn.model_fields)
 
 

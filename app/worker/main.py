@@ -44,8 +44,6 @@ from app.worker.jobs.upkeep import (
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 
-__all__ = ["create_chores_worker", "create_worker", "run_worker"]
-
 # Above the run's own limit, so that the job ends it first and can say why.
 _JOB_MARGIN_SECONDS = 300
 _SWEEP_SECONDS = {0, 10, 20, 30, 40, 50}

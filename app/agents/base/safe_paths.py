@@ -15,8 +15,6 @@ from typing import BinaryIO
 
 from app.agents.errors import PathRefused
 
-__all__ = ["make_folder", "open_file", "read_file", "write_file"]
-
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LONGEST_PATH = 4096

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-__all__ = ["TRUSTED_DOMAINS", "covers"]
-
 # Package registries, code hosts and language tools: what a build fetches, and hosts that serve little else. Each may
 # also be written to by whoever has an account there, so this bounds where an agent can send data; it does not forbid it.
 TRUSTED_DOMAINS: tuple[str, ...] = (

@@ -23,8 +23,6 @@ from app.agents.sandbox.policy import Gateway
 from app.enums import AgentNetwork, SandboxKind
 from app.shielded import shielded
 
-__all__ = ["Network", "NetworkRules", "open_network"]
-
 _SOCKET = "egress"
 _PROXY_PORT = 3128
 

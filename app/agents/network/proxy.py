@@ -25,8 +25,6 @@ from typing_extensions import override
 from app.addresses import is_public
 from app.agents.network.domains import covers
 
-__all__ = ["HEAD_BYTES", "Allowance", "Egress", "Outside", "Report", "Service", "SystemOutside"]
-
 Report = Callable[[str], Awaitable[None]]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

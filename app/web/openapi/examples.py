@@ -36,8 +36,6 @@ from app.schemas.sandbox_environments import SandboxEnvironmentIn, SandboxEnviro
 from app.schemas.staged_artifacts import FinalizeIn, PrepareIn
 from app.schemas.tasks import SummariesIn, TaskIn
 
-__all__ = ["ANSWERS", "BODIES", "REFUSALS"]
-
 _FILE_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
 _DEVICE = {"device_id": "019ca8a6-1111-7c3e-9f62-0b5c1d2e3f40"}
 _TOKEN = "ExponentPushToken[xxxxxxxxxxxxxxxxxxxxxx]"  # noqa: S105 - an example
