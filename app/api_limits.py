@@ -27,7 +27,7 @@ BODY_SECONDS: Final = 30.0  # for the body, and beyond that one second for each
 BODY_BYTES_PER_SECOND: Final = 32 * _KIB
 JSON_DEPTH: Final = 200  # deeper than any sane document, and below what the encoder of answers can write back
 
-# Numbered events (`event_stream`), whose request may stay open for as long as events come.
+# Numbered events (`event_stream`); their request may stay open for as long as events come.
 EVENT_LINES: Final = 20_000
 EVENT_LINE_BYTES: Final = _MIB
 EVENT_SILENCE_SECONDS: Final = 60.0

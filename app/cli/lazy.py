@@ -14,7 +14,7 @@ from app.cli.loading import uncollected
 
 
 class _Misuse(click.ClickException):
-    """A wrong command line, told without click's lines on usage around the message."""
+    """A wrong command line, reported without click's lines on usage around the message."""
 
     exit_code = 2
 

@@ -1,4 +1,4 @@
-"""What people are told of, why they were not, and what they want to be told."""
+"""Pushes with the reasons for and against them, and preferences."""
 
 from typing import Annotated
 

@@ -61,7 +61,7 @@ def parse_uuid(value: Any) -> UUID | None:
 
 
 def has_null_character(value: Any) -> bool:
-    """Tell whether a string anywhere in a JSON value holds NUL, which PostgreSQL cannot store."""
+    """Return whether a string anywhere in a JSON value holds NUL, which PostgreSQL cannot store."""
     pending = [value]
     while pending:
         item = pending.pop()

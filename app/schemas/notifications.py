@@ -23,8 +23,8 @@ class NotificationOut(TypedDict):
     """One event and one device: what was decided, why, and what became of it."""
 
     id: Annotated[UUID, Field(description="Id of this decision.")]
-    run: Annotated[UUID | None, Field(description="The run it tells of; null for a test push.")]
-    kind: Annotated[NotificationKind, Field(description="What it tells.")]
+    run: Annotated[UUID | None, Field(description="The run it is about; null for a test push.")]
+    kind: Annotated[NotificationKind, Field(description="What it is about.")]
     body: Annotated[str, Field(description="Its text.", examples=['"Say hello" finished'])]
     device: Annotated[UUID | None, Field(description="The device; null where no device was reached.")]
     platform: Annotated[Platform | None, Field(description="What kind of device it is.")]

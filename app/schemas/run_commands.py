@@ -179,7 +179,7 @@ class CommandIn(Input):
     method: Annotated[
         CommandMethod,
         _Method(of=CommandMethod),
-        Field(description="What to tell the agent; also with the prefix `posthog/` or `_posthog/`."),
+        Field(description="The command; also with the prefix `posthog/` or `_posthog/`."),
     ]
     params: Annotated[
         dict[str, Any],

@@ -77,7 +77,7 @@ class LogQuery(QueryInput):
     event_types: Annotated[
         str | None,
         _WORDS,
-        Field(description="Comma list; only entries whose notification has one of these methods."),
+        Field(description="Comma list; only entries with one of these notification methods."),
     ] = None
     exclude_types: Annotated[
         str | None, _WORDS, Field(description="Comma list; no entries with these methods.")

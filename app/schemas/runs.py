@@ -65,7 +65,7 @@ class RunIn(Input):
     pr_authorship_mode: Annotated[
         PrAuthorshipMode | None,
         Choice(of=PrAuthorshipMode),
-        Field(description="In whose name a pull request is opened."),
+        Field(description="The account that a pull request is opened with."),
     ] = None
     run_source: Annotated[
         RunSource | None,
@@ -134,12 +134,12 @@ class RunCreateIn(RunIn):
         ),
     ] = Environment.LOCAL
     resume_from_run_id: Annotated[
-        None, _Ignored(null=True), Field(description="Ignored: only `run` goes on from an earlier run.")
+        None, _Ignored(null=True), Field(description="Ignored: only `run` resumes an earlier run.")
     ] = None
 
 
 class StartIn(Input):
-    """What to tell the agent of a run that is started now."""
+    """The message for the agent of a run that is started now."""
 
     pending_user_message: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""What a code host is answered that tells us of an event."""
+"""The response to a code host that reports an event."""
 
 from typing import Annotated, Literal
 from uuid import UUID

@@ -112,7 +112,7 @@ async def _visible_environment(request: Request) -> UUID:
     return environment_id
 
 
-# For routes whose look-up comes behind the gate and before the body (contract 2.3).
+# For routes with a look-up behind the gate and before the body (contract 2.3).
 VisibleEnvironment = Annotated[UUID, Depends(_visible_environment)]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
@@ -152,6 +152,6 @@ TaskWrite = Annotated[Call, Depends(ScopeGate(Scope.TASK_WRITE, in_project=True)
 ProjectUserWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=True))]
 UserRead = Annotated[Call, Depends(ScopeGate(Scope.USER_READ, in_project=False))]
 UserWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=False))]
-# A device that registers is never told to wait (contract 2.7).
+# A device that registers is never throttled (contract 2.7).
 DeviceWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=False, is_throttled=False))]
 ProjectRead = Annotated[Call, Depends(ScopeGate(Scope.PROJECT_READ, in_project=False))]

@@ -116,7 +116,7 @@ class _Batch:
         self.is_last = chunk is None or self.failure is not None
 
     def take(self) -> list[NumberedEvent | Completion]:
-        """Return the events and begin anew."""
+        """Return the events and start over."""
         taken, self.events, self._bytes = self.events, [], 0
         return taken
 

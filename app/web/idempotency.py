@@ -73,7 +73,7 @@ def _replay(kept: KeptAnswer) -> Response:
 
 
 async def _hash(request: Request, caller: Principal) -> str:
-    """Return what tells requests of one key apart: method, path and body."""
+    """Return what distinguishes requests with one key: method, path and body."""
     # The project has two names in a path.
     path = request.scope["path"].split("/")
     path[path.index("projects") + 1] = str(caller.project.id)

@@ -1,4 +1,4 @@
-"""The body of a task, whose references are part of their fields' own checks (contract 2.4).
+"""The body of a task; its references are checked with their fields (contract 2.4).
 
 Whether a reference exists is said before a later field that is wrong, so what stands before the first wrong field
 is looked up while the failure is on its way.

@@ -90,7 +90,7 @@ def _furnish(root: Path, readable: tuple[Path, ...]) -> Confinement:
 
 
 async def _ignore(_entry: Message) -> None:
-    """Nothing is done, so nothing is told."""
+    """Nothing is done, so nothing is reported."""
 
 
 async def _refuse(_question: Question) -> Answer | None:

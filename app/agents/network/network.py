@@ -35,7 +35,7 @@ class NetworkRules:
     domains: Sequence[str] = ()  # host names, for TRUSTED
     services: Sequence[Service] = ()  # of the operator, for TRUSTED
     unenforced: bool = False  # the operator accepts a sandbox that cannot hold agents to it
-    note: str = ""  # for whoever follows the run
+    note: str = ""  # for followers of the run
 
 
 @dataclass(frozen=True, slots=True)

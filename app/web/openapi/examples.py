@@ -176,7 +176,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     PreferencesIn: {"Nothing about cancelled runs": {"cancelled": False}},
 }
 
-# Answers whose schema is text or any object, or holds alternatives.
+# Answers with a schema of text, any object or alternatives.
 ANSWERS: Mapping[str, Any] = {
     "metrics": 'taskbeacon_http_requests_total{method="GET",route="/livez",status="200"} 1.0\n',
     "tasks_runs_stream_retrieve": f"id: 1772359200123-7\ndata: {orjson.dumps(_LOG_ENTRY).decode()}\n\n",
