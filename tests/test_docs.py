@@ -34,11 +34,6 @@ def _codes() -> Iterator[str]:
             yield kind.code
 
 
-@pytest.mark.parametrize("setting", _settings())
-def test_setting_is_in_the_example_environment(setting: str) -> None:
-    assert re.search(rf"^#? ?{setting}=", _text(".env.example"), re.MULTILINE)
-
-
 def test_settings_that_documents_name_exist() -> None:
     text = _text(".env.example", "compose.yaml", *(str(document) for document in _DOCUMENTS))
     named = set(re.findall(rf"\b{_PREFIX}[A-Z0-9_]+\b", text))

@@ -22,9 +22,7 @@ _LITERAL = re.compile(r"'([^']*)'")
 
 @pytest.fixture
 def empty_database(databases: Databases, worker_id: str) -> Generator[str, None, None]:
-    name = f"{worker_id}_migrations"
-    yield asyncio.run(databases.create(name, migrated=False))
-    asyncio.run(databases.drop(name))
+    yield from databases.lend(f"{worker_id}_migrations", migrated=False)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A database of the command line's own, since its commands commit, and ways to call them in this process."""
 
-import asyncio
 import json
 import signal
 from collections.abc import Awaitable, Callable, Generator
@@ -15,6 +14,7 @@ from app.cli import main
 from app.cli.database import with_sessions
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
+from app.ids import new_hex_id
 from tests.fixtures.database import Databases
 from tests.support.logs import kept_logging
 
@@ -22,22 +22,19 @@ Found = TypeVar("Found")
 
 Taskbeacon = Callable[..., Result]
 Admin = Callable[..., dict[str, Any]]
+Look = Callable[[Callable[[AsyncSession], Awaitable[Any]]], Any]
 
 
 @pytest.fixture(scope="session")
 def cli_database_url(databases: Databases, worker_id: str) -> Generator[str, None, None]:
     """A migrated database that no other tests use."""
-    name = f"{worker_id}_cli"
-    yield asyncio.run(databases.create(name))
-    asyncio.run(databases.drop(name))
+    yield from databases.lend(f"{worker_id}_cli")
 
 
 @pytest.fixture(scope="session")
 def empty_database_url(databases: Databases, worker_id: str) -> Generator[str, None, None]:
     """A database without tables. Tests leave it so."""
-    name = f"{worker_id}_empty"
-    yield asyncio.run(databases.create(name, migrated=False))
-    asyncio.run(databases.drop(name))
+    yield from databases.lend(f"{worker_id}_empty", migrated=False)
 
 
 @pytest.fixture
@@ -79,7 +76,24 @@ def admin(taskbeacon: Taskbeacon) -> Admin:
 
 
 @pytest.fixture
-def look(cli_database_url: str) -> Callable[[Callable[[AsyncSession], Awaitable[Any]]], Any]:
+def project(admin: Admin) -> int:
+    return int(admin("create-project", "--name", "Test Team")["id"])
+
+
+@pytest.fixture
+def address() -> str:
+    """An address that no user has."""
+    return f"{new_hex_id()}@example.com"
+
+
+@pytest.fixture
+def user(admin: Admin, project: int, address: str) -> int:
+    """A member of the project."""
+    return int(admin("create-user", "--email", address, "--project", str(project))["id"])
+
+
+@pytest.fixture
+def look(cli_database_url: str) -> Look:
     """Look into the database of the command line."""
 
     def run(query: Callable[[AsyncSession], Awaitable[Found]]) -> Found:

@@ -1,6 +1,5 @@
 """What `taskbeacon admin` prints (interface.md), and that it was done."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -8,33 +7,15 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
-from app.ids import new_hex_id
 from app.models import Integration, SignalReport, User, UserIntegration
 from app.security import Cipher
 from app.services.access.authenticate import authenticate
 from app.services.access.principal import CURRENT_PROJECT
-from tests.cli.conftest import Admin, Taskbeacon
+from tests.cli.conftest import Admin, Look, Taskbeacon
 from tests.support.command_line import run_taskbeacon
 from tests.support.keys import rsa_pem
-
-Look = Callable[[Callable[[AsyncSession], Any]], Any]
-
-
-def email() -> str:
-    return f"{new_hex_id()}@example.com"
-
-
-@pytest.fixture
-def project(admin: Admin) -> int:
-    return int(admin("create-project", "--name", "Test Team")["id"])
-
-
-@pytest.fixture
-def user(admin: Admin, project: int) -> int:
-    return int(admin("create-user", "--email", email(), "--project", str(project))["id"])
 
 
 def test_organization_and_its_project(admin: Admin) -> None:
@@ -53,9 +34,8 @@ def test_renamed_project(admin: Admin, project: int) -> None:
     assert set(renamed) == {"id", "organization", "name"}
 
 
-def test_user_with_every_option(admin: Admin, look: Look, project: int) -> None:
+def test_user_with_every_option(admin: Admin, look: Look, project: int, address: str) -> None:
     other = admin("create-project", "--name", "Other")["id"]
-    address = email()
 
     printed = admin(
         *("create-user", "--email", address, "--first-name", "Ada", "--last-name", "Lovelace", "--staff"),
@@ -73,8 +53,8 @@ def test_user_with_every_option(admin: Admin, look: Look, project: int) -> None:
     assert row.current_project_id == other
 
 
-def test_membership_comes_and_goes(admin: Admin, look: Look, project: int) -> None:
-    user = admin("create-user", "--email", email())["id"]
+def test_membership_comes_and_goes(admin: Admin, look: Look, project: int, address: str) -> None:
+    user = admin("create-user", "--email", address)["id"]
     membership = ("--project", str(project), "--user", str(user))
 
     added = admin("add-member", *membership)

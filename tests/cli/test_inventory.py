@@ -1,7 +1,6 @@
 """What operators look up with `taskbeacon admin`, keys that expire, and keys that are revoked by their mask."""
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,24 +13,7 @@ from app.errors import AuthenticationFailed
 from app.ids import new_hex_id
 from app.models import ApiKey
 from app.services.access.authenticate import authenticate
-from tests.cli.conftest import Admin, Taskbeacon
-
-Look = Callable[[Callable[[AsyncSession], Any]], Any]
-
-
-@pytest.fixture
-def project(admin: Admin) -> int:
-    return int(admin("create-project", "--name", "Test Team")["id"])
-
-
-@pytest.fixture
-def address() -> str:
-    return f"{new_hex_id()}@example.com"
-
-
-@pytest.fixture
-def user(admin: Admin, project: int, address: str) -> int:
-    return int(admin("create-user", "--email", address, "--project", str(project))["id"])
+from tests.cli.conftest import Admin, Look, Taskbeacon
 
 
 def key_of(admin: Admin, user: int, *options: str) -> dict[str, Any]:

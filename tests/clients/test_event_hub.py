@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AsyncExitStack
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import orjson
@@ -11,55 +10,28 @@ import pytest
 
 from app.clients import event_hub
 from app.clients.event_hub import EventHub, Subscription
-from app.clients.redis import RedisClient, create_redis
+from app.clients.redis import RedisClient
 from app.clients.run_event_publisher import RedisRunEvents
 from app.clients.run_events import EventKind, RunEvent, channel_of
-from app.config import Settings
 from app.ids import new_id
-from tests.support.outage import Interruptible, interruptible
+from tests.support.outage import Interruptible
 from tests.support.waiting import eventually
 
 
-@pytest.fixture
-def run_id() -> UUID:
-    return new_id()
-
-
-@pytest.fixture
-async def server(settings: Settings) -> AsyncGenerator[Interruptible, None]:
-    """Redis behind a stand-in that can be away."""
-    async with interruptible(settings.redis_url) as server:
-        yield server
-
-
-@pytest.fixture
-async def distant(settings: Settings, server: Interruptible) -> AsyncGenerator[RedisClient, None]:
-    """A client that reaches Redis through the stand-in."""
-    redis = create_redis(through(server, settings.redis_url))
-    yield redis
-    await redis.aclose()
-
-
-def through(server: Interruptible, url: str) -> str:
-    parts = urlsplit(url)
-    credentials = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
-    return parts._replace(netloc=f"{credentials}127.0.0.1:{urlsplit(server.url).port}").geturl()
-
-
-async def nobody(_run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
+async def no_ends(_run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
     return {}
 
 
 @pytest.fixture
 async def hub(redis: RedisClient) -> AsyncGenerator[EventHub, None]:
-    hub = EventHub(redis, nobody)
+    hub = EventHub(redis, no_ends)
     yield hub
     await hub.aclose()
 
 
 @pytest.fixture
 async def distant_hub(distant: RedisClient) -> AsyncGenerator[EventHub, None]:
-    hub = EventHub(distant, nobody)
+    hub = EventHub(distant, no_ends)
     yield hub
     await hub.aclose()
 
@@ -98,8 +70,12 @@ async def subscriptions(redis: RedisClient, run_id: UUID) -> int:
     return int(count)
 
 
-async def until_lost(server: Interruptible) -> None:
-    await eventually(lambda: server.has_lost)
+async def is_subscribed(redis: RedisClient, run_id: UUID) -> bool:
+    return await subscriptions(redis, run_id) == 1
+
+
+async def is_unsubscribed(redis: RedisClient, run_id: UUID) -> bool:
+    return await subscriptions(redis, run_id) == 0
 
 
 async def test_followers_get_the_same_events_in_the_same_order(
@@ -130,11 +106,7 @@ async def test_all_followers_share_one_connection(hub: EventHub, redis: RedisCli
         assert await subscriptions(redis, run_id) == 1
 
     assert hub.follower_count == 0
-
-    async def unsubscribed() -> bool:
-        return await subscriptions(redis, run_id) == 0
-
-    await eventually(unsubscribed)
+    await eventually(lambda: is_unsubscribed(redis, run_id))
 
 
 async def subscribers_of(redis: RedisClient) -> int:
@@ -197,10 +169,7 @@ class TestOutage:
             await say(events, run_id, *range(2, 600))
             await server.resume()
 
-            async def connected() -> bool:
-                return await subscriptions(redis, run_id) == 1
-
-            await eventually(connected)
+            await eventually(lambda: is_subscribed(redis, run_id))
             await say(events, run_id, *range(600, 610))
             got += await take(follower, 608)
 
@@ -292,7 +261,7 @@ async def test_subscription_that_was_lost_with_its_connection_is_asked_for_by_th
         await start(other)
         server.deafen()
         async with distant_hub.follow(run_id) as one:
-            await until_lost(server)
+            await eventually(lambda: server.has_lost)
             await server.resume()
             async with distant_hub.follow(run_id) as two:
                 for follower in (one, two):
@@ -305,12 +274,12 @@ async def test_subscription_that_was_lost_is_asked_for_at_the_next_look(
     distant: RedisClient, server: Interruptible, run_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_hub, "_ASK_AGAIN_SECONDS", 0)
-    hub = EventHub(distant, nobody, look_seconds=0.2)
+    hub = EventHub(distant, no_ends, look_seconds=0.2)
     async with hub.follow(new_id()) as other:
         await start(other)
         server.deafen()
         async with hub.follow(run_id) as one:
-            await until_lost(server)
+            await eventually(lambda: server.has_lost)
             await server.resume()
             await start(one)
     await hub.aclose()

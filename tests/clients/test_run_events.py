@@ -1,14 +1,12 @@
 """The stream of a run's events in Redis: what is written to it, in which order, and what an outage costs."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import orjson
 import pytest
 
-from app.clients.redis import RedisClient, create_redis
+from app.clients.redis import RedisClient
 from app.clients.run_event_publisher import RedisRunEvents
 from app.clients.run_events import (
     MAX_EVENT_BYTES,
@@ -23,37 +21,25 @@ from app.clients.run_events import (
     read_events,
     stream_keys,
 )
-from app.config import Settings
 from app.ids import new_id
-from tests.support.outage import Interruptible, interruptible
+from tests.support.outage import Interruptible
 from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def run_id() -> UUID:
-    return new_id()
-
-
-@pytest.fixture
-async def server(settings: Settings) -> AsyncGenerator[Interruptible, None]:
-    """Redis behind a stand-in that can be away."""
-    async with interruptible(settings.redis_url) as server:
-        yield server
-
-
-@pytest.fixture
-async def distant(settings: Settings, server: Interruptible) -> AsyncGenerator[RedisClient, None]:
-    """A client that reaches Redis through the stand-in."""
-    url = urlsplit(settings.redis_url)
-    credentials = f"{url.netloc.rpartition('@')[0]}@" if "@" in url.netloc else ""
-    port = urlsplit(server.url).port
-    redis = create_redis(url._replace(netloc=f"{credentials}127.0.0.1:{port}").geturl())
-    yield redis
-    await redis.aclose()
+def events(redis: RedisClient) -> RedisRunEvents:
+    return RedisRunEvents(redis)
 
 
 def line(number: int, size: int = 0) -> bytes:
     return orjson.dumps({"n": number, "x": "x" * size})
+
+
+async def write(events: RedisRunEvents, run_id: UUID, *lines: bytes) -> None:
+    """Put these lines and wait until they were sent, or cannot be for now."""
+    for each in lines:
+        events.put(run_id, each)
+    await events.settle()
 
 
 async def all_of(redis: RedisClient, run_id: UUID) -> list[RunEvent]:
@@ -62,6 +48,10 @@ async def all_of(redis: RedisClient, run_id: UUID) -> list[RunEvent]:
 
 async def numbers(redis: RedisClient, run_id: UUID) -> list[int]:
     return [orjson.loads(event.data)["n"] for event in await all_of(redis, run_id)]
+
+
+async def has_event(redis: RedisClient, run_id: UUID, number: int) -> bool:
+    return number in await numbers(redis, run_id)
 
 
 async def test_events_are_numbered_from_one_without_holes_whoever_writes(
@@ -83,8 +73,9 @@ async def test_events_are_numbered_from_one_without_holes_whoever_writes(
     assert len({event.id.epoch for event in events if event.id}) == 1
 
 
-async def test_events_of_one_writer_keep_their_order(redis: RedisClient, run_id: UUID) -> None:
-    events = RedisRunEvents(redis)
+async def test_events_of_one_writer_keep_their_order(
+    redis: RedisClient, events: RedisRunEvents, run_id: UUID
+) -> None:
     other = new_id()
     for n in range(1200):
         events.put(run_id if n % 3 else other, line(n))
@@ -95,8 +86,9 @@ async def test_events_of_one_writer_keep_their_order(redis: RedisClient, run_id:
     assert await numbers(redis, other) == list(range(0, 1200, 3))
 
 
-async def test_what_is_published_is_what_is_kept(redis: RedisClient, run_id: UUID) -> None:
-    events = RedisRunEvents(redis)
+async def test_what_is_published_is_what_is_kept(
+    redis: RedisClient, events: RedisRunEvents, run_id: UUID
+) -> None:
     async with redis.pubsub(ignore_subscribe_messages=True) as subscription:
         await subscription.subscribe(channel_of(run_id))
         events.put(run_id, b'{"a":"b c"}', kind=EventKind.OPENED)
@@ -112,11 +104,11 @@ async def test_what_is_published_is_what_is_kept(redis: RedisClient, run_id: UUI
     assert messages[0].frame == b'id: %b\ndata: {"a":"b c"}\n\n' % str(messages[0].id).encode()
 
 
-async def test_old_events_are_trimmed_by_number(redis: RedisClient, run_id: UUID) -> None:
-    events = RedisRunEvents(redis)
+async def test_old_events_are_trimmed_by_number(
+    redis: RedisClient, events: RedisRunEvents, run_id: UUID
+) -> None:
     for n in range(MAX_EVENTS * 2):
-        events.put(run_id, line(n))
-    await events.settle()
+        await write(events, run_id, line(n))
 
     ends = await read_ends(redis, run_id)
 
@@ -129,23 +121,23 @@ async def test_old_events_are_trimmed_by_number(redis: RedisClient, run_id: UUID
     assert MAX_EVENTS <= last.number - first.number + 1 < MAX_EVENTS + 200
 
 
-async def test_old_events_are_trimmed_by_size(redis: RedisClient, run_id: UUID) -> None:
-    events = RedisRunEvents(redis)
+async def test_old_events_are_trimmed_by_size(
+    redis: RedisClient, events: RedisRunEvents, run_id: UUID
+) -> None:
     size = MAX_EVENT_BYTES - 100
     for n in range(2 * MAX_STREAM_BYTES // size):
-        events.put(run_id, line(n, size))
-    await events.settle()
+        await write(events, run_id, line(n, size))
 
     kept = await all_of(redis, run_id)
 
     assert MAX_STREAM_BYTES * 3 // 4 < sum(len(event.data) for event in kept) <= MAX_STREAM_BYTES + size
 
 
-async def test_event_that_is_too_large_is_replaced(redis: RedisClient, run_id: UUID) -> None:
-    events = RedisRunEvents(redis)
+async def test_event_that_is_too_large_is_replaced(
+    redis: RedisClient, events: RedisRunEvents, run_id: UUID
+) -> None:
     large = line(1, MAX_EVENT_BYTES)
-    events.put(run_id, large)
-    await events.settle()
+    await write(events, run_id, large)
 
     [event] = await all_of(redis, run_id)
 
@@ -153,26 +145,23 @@ async def test_event_that_is_too_large_is_replaced(redis: RedisClient, run_id: U
     assert orjson.loads(event.data) == {"type": "omitted", "bytes": len(large)}
 
 
-async def test_streams_do_not_stay_for_ever(redis: RedisClient, run_id: UUID) -> None:
-    events = RedisRunEvents(redis)
-    events.put(run_id, line(1))
-    await events.settle()
+async def test_streams_do_not_stay_for_ever(redis: RedisClient, events: RedisRunEvents, run_id: UUID) -> None:
+    await write(events, run_id, line(1))
 
     for key in stream_keys(run_id):
         assert 86_000 < await redis.ttl(key) <= 86_400
 
 
-async def test_stream_in_an_emptied_redis_is_another_one(redis: RedisClient, run_id: UUID) -> None:
+async def test_stream_in_an_emptied_redis_is_another_one(
+    redis: RedisClient, events: RedisRunEvents, run_id: UUID
+) -> None:
     """Scripts are gone as well, as after a restart."""
-    events = RedisRunEvents(redis)
-    events.put(run_id, line(1))
-    await events.settle()
+    await write(events, run_id, line(1))
     [before] = await all_of(redis, run_id)
     await redis.flushdb()
     await redis.script_flush()
 
-    events.put(run_id, line(2))
-    await events.settle()
+    await write(events, run_id, line(2))
 
     [after] = await all_of(redis, run_id)
     assert before.id
@@ -181,16 +170,14 @@ async def test_stream_in_an_emptied_redis_is_another_one(redis: RedisClient, run
     assert after.id.number == 1
 
 
-async def test_streams_that_began_within_a_millisecond_are_told_apart(
-    redis: RedisClient, run_id: UUID
+async def test_streams_that_began_within_a_millisecond_differ(
+    redis: RedisClient, events: RedisRunEvents, run_id: UUID
 ) -> None:
     """Followers took the events of the second for old ones."""
-    events = RedisRunEvents(redis)
     epochs = []
     for _ in range(20):
         await redis.flushdb()
-        events.put(run_id, line(1))
-        await events.settle()
+        await write(events, run_id, line(1))
         [event] = await all_of(redis, run_id)
         assert event.id is not None
         epochs.append(event.id.epoch)
@@ -203,18 +190,13 @@ class TestOutage:
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
         events = RedisRunEvents(distant)
-        events.put(run_id, line(0))
-        await events.settle()
+        await write(events, run_id, line(0))
         await server.refuse()
         for n in range(1, 30):
-            events.put(run_id, line(n))
-            await events.settle()
+            await write(events, run_id, line(n))
         await server.resume()
 
-        async def all_there() -> bool:
-            return len(await all_of(redis, run_id)) >= 30
-
-        await eventually(all_there)
+        await eventually(lambda: has_event(redis, run_id, 29))
         assert await numbers(redis, run_id) == list(range(30))
         await events.aclose()
 
@@ -223,19 +205,13 @@ class TestOutage:
     ) -> None:
         """The sender must repeat itself, and Redis has done all of it already."""
         events = RedisRunEvents(distant)
-        events.put(run_id, line(0))
-        await events.settle()
+        await write(events, run_id, line(0))
         server.mute()
-        events.put(run_id, line(1))
-        events.put(run_id, line(2))
-        await events.settle()
+        await write(events, run_id, line(1), line(2))
         await server.resume()
         events.put(run_id, line(3))
 
-        async def all_there() -> bool:
-            return 3 in await numbers(redis, run_id)
-
-        await eventually(all_there)
+        await eventually(lambda: has_event(redis, run_id, 3))
         assert await numbers(redis, run_id) == [0, 1, 2, 3]
         await events.aclose()
 
@@ -251,8 +227,7 @@ class TestOutage:
         await server.resume()
 
         await eventually(lambda: all_of(redis, other))
-        events.put(run_id, line(99))
-        await events.settle()
+        await write(events, run_id, line(99))
 
         kept = await all_of(redis, run_id)
         gap = kept[10]
@@ -268,14 +243,12 @@ class TestOutage:
     ) -> None:
         events = RedisRunEvents(distant)
         await server.refuse()
-        events.put(run_id, line(0))
-        await events.settle()
+        await write(events, run_id, line(0))
         await server.hang()
 
         async with asyncio.timeout(20):
             for n in range(1, 100):
-                events.put(run_id, line(n))
-                await events.settle()
+                await write(events, run_id, line(n))
         await events.aclose()
 
 

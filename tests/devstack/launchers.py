@@ -56,6 +56,12 @@ def run_source(source: str, *arguments: str, prefix: Sequence[str] = ()) -> subp
     )
 
 
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder and return what it prints, trimmed."""
+    command = ["git", "-c", "user.name=A", "-c", "user.email=a@example.com", *arguments]
+    return subprocess.check_output(command, cwd=folder, env=clean_environment(), text=True).strip()
+
+
 def wait_for(condition: Callable[[], object], *, seconds: float, what: str) -> None:
     """Return once the condition holds; fail after the deadline."""
     deadline = time.monotonic() + patient(seconds)

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from app.devstack.watchdog import snapshot
-from tests.devstack.launchers import clean_environment, ended, launcher, run_source, wait_for
+from tests.devstack.launchers import clean_environment, ended, git, launcher, run_source, wait_for
 from tests.devstack.snippets import run_snippets
 from tests.support.command_line import run_taskbeacon
 
@@ -166,10 +166,11 @@ def run_pasted(home: Path, dev: dict[str, Any]) -> None:
 
 def try_repository(home: Path, checkout: Path) -> None:
     """Have the built-in agent work on a checkout with a change of its reader's, which stays as it is."""
-    git(checkout, "init", "--quiet", "--initial-branch=trunk", str(checkout))
+    checkout.mkdir()
+    git(checkout, "init", "--quiet", "--initial-branch=trunk")
     (checkout / "notes.txt").write_text("first\n")
     git(checkout, "add", ".")
-    git(checkout, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "-m", "First")
+    git(checkout, "commit", "--quiet", "-m", "First")
     (checkout / "notes.txt").write_text("mine\n")
     before = git(checkout, "status", "--porcelain=v2", "--branch")
 
@@ -179,20 +180,13 @@ def try_repository(home: Path, checkout: Path) -> None:
     assert "not committed stay out" in shown.stdout
     found = re.search(r"Branch (taskbeacon/\S+) is in ", shown.stdout)
     assert found is not None, shown.stdout
-    assert git(checkout, "diff", "--name-only", f"trunk...{found[1]}") == "REPOSITORY-MAP.md\n"
+    assert git(checkout, "diff", "--name-only", f"trunk...{found[1]}") == "REPOSITORY-MAP.md"
     assert git(checkout, "status", "--porcelain=v2", "--branch") == before
     assert git(checkout, "branch", "--format=%(refname:short)").split() == [found[1], "trunk"]
     failing = run_taskbeacon("try", str(checkout), "```sh\nexit 3\n```", TASKBEACON_HOME=str(home))
     assert failing.returncode == 1
     assert "failed" in failing.stdout
     assert "Traceback" not in failing.stderr
-
-
-def git(folder: Path, *arguments: str) -> str:
-    folder.mkdir(exist_ok=True)
-    return subprocess.run(
-        ["git", *arguments], cwd=folder, env=clean_environment(), capture_output=True, text=True, check=True
-    ).stdout
 
 
 def refuse_second(home: Path, first: int) -> None:

@@ -1,26 +1,13 @@
 """The copy that an agent works on, and the one branch that the reader's checkout gets."""
 
 import shlex
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from app.devstack.errors import DevstackError
 from app.devstack.trial.repository import TrialRepository
-from tests.devstack.launchers import clean_environment
-
-
-def git(folder: Path, *arguments: str) -> str:
-    names = ("-c", "user.name=A", "-c", "user.email=a@example.com")
-    return subprocess.run(
-        ["git", *names, *arguments],
-        cwd=folder,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+from tests.devstack.launchers import git
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ class Service:
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.repositories = Repositories(folder / "repositories")
+        self.workspaces, self.temporary = folder / "workspaces", folder / "temporary"
+        self.temporary.mkdir()
         self._settings = settings
         self._folder = folder
         self._stack = ExitStack()
@@ -55,6 +57,8 @@ class Service:
                 "worker",
                 "worker.log",
                 TASKBEACON_HOME=str(self._folder / "home"),
+                TASKBEACON_WORKSPACES=str(self.workspaces),
+                TMPDIR=str(self.temporary),
                 TASKBEACON_GIT_BASE_URL=self.repositories.base_url,
                 TASKBEACON_WORKER_DRAIN_SECONDS="1",
             )

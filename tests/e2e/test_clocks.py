@@ -10,14 +10,13 @@ import httpx
 import pytest
 
 from app.config import Settings
-from app.db import SessionFactory, unit_of_work
+from app.db import SessionFactory
 from app.enums import RunStatus
 from app.models import Run
 from app.runtime import open_process
 from app.services.runs.recovery import recover_runs
 from tests.support.callers import bearer
 from tests.support.clients import socket_client
-from tests.support.factories import make_key, make_project, make_user
 from tests.support.processes import address_of, service_process, wait_until_ready
 from tests.support.shifted_clock import taskbeacon_ahead
 from tests.support.waiting import eventually
@@ -38,13 +37,6 @@ async def api_ahead(
         async with socket_client(base_url=base_url, headers=bearer(key)) as client:
             await wait_until_ready(client, process)
             yield client
-
-
-@pytest.fixture
-async def key(sessions: SessionFactory) -> str:
-    async with unit_of_work(sessions) as session:
-        user = await make_user(session, projects=[await make_project(session)])
-        return await make_key(session, user=user)
 
 
 async def test_runs_keep_their_order_and_their_worker_whatever_the_machines_clocks_show(

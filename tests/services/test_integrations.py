@@ -14,6 +14,8 @@ from app.services.accounts.integrations import (
 )
 from tests.support.factories import make_project, make_user
 
+API_URL = "https://github.example.com/api/v3"
+
 
 @pytest.fixture
 def cipher(settings: Settings) -> Cipher:
@@ -30,29 +32,19 @@ async def test_project_integration_keeps_its_token_encrypted(session: AsyncSessi
         new=NewIntegration(
             kind="github",
             token=" ghp_secret ",
-            api_url="https://github.example.com/api/v3",
+            api_url=API_URL,
             git_url="file:///srv/git",
         ),
     )
+
+    bare = await create_integration(session, cipher, project_id=project.id, new=NewIntegration(kind="github"))
 
     assert integration.project_id == project.id
     assert integration.encrypted_token is not None
     assert "ghp_secret" not in integration.encrypted_token
     assert cipher.decrypt(integration.encrypted_token) == "ghp_secret"
-    assert (integration.api_url, integration.git_url) == (
-        "https://github.example.com/api/v3",
-        "file:///srv/git",
-    )
-
-
-async def test_integration_without_token_is_kept_without(session: AsyncSession, cipher: Cipher) -> None:
-    project = await make_project(session)
-
-    integration = await create_integration(
-        session, cipher, project_id=project.id, new=NewIntegration(kind="github")
-    )
-
-    assert (integration.encrypted_token, integration.api_url, integration.git_url) == (None, None, None)
+    assert (integration.api_url, integration.git_url) == (API_URL, "file:///srv/git")
+    assert (bare.encrypted_token, bare.api_url, bare.git_url) == (None, None, None)
 
 
 async def test_user_integration_keeps_its_token_encrypted(session: AsyncSession, cipher: Cipher) -> None:

@@ -1,7 +1,6 @@
 """What the sweeper decides: who is queued again, who has failed, who is left alone."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,7 +12,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run, Task
 from app.runtime import ProcessContext
-from app.services.runs.lifecycle import LEASE, MAX_ATTEMPTS, claim
+from app.services.runs.lifecycle import LEASE, claim
 from app.services.runs.recovery import recover_runs
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
@@ -104,39 +103,3 @@ async def test_lapsed_run_whose_agent_had_not_started_is_queued_again(
     assert await recover() == 1
 
     assert await status_of(sessions, run) == RunStatus.QUEUED
-
-
-@pytest.mark.parametrize(
-    "left_behind",
-    [
-        pytest.param({"state": {"agent_started_at": "2026-03-01T10:00:00+00:00"}}, id="agent had started"),
-        pytest.param({"attempts": MAX_ATTEMPTS}, id="too many attempts"),
-    ],
-)
-async def test_lapsed_run_that_cannot_be_repeated_fails_as_lost(
-    recover: Recover, sessions: SessionFactory, task: Task, clock: MovableClock, left_behind: dict[str, Any]
-) -> None:
-    run = await asked_for(
-        sessions, task, clock, status=RunStatus.IN_PROGRESS, lease_expires_at=clock() + LEASE, **left_behind
-    )
-    clock.advance(seconds=LEASE.total_seconds())
-
-    assert await recover() == 0
-
-    async with sessions() as session:
-        ended = (await session.execute(select(Run).where(Run.id == run.id))).scalar_one()
-    assert (ended.status, ended.completed_at) == (RunStatus.FAILED, clock())
-    assert "worker" in (ended.error_message or "")
-
-
-async def test_run_whose_worker_beats_is_left_alone(
-    recover: Recover, sessions: SessionFactory, task: Task, clock: MovableClock, events: RunEvents
-) -> None:
-    run = await asked_for(sessions, task, clock)
-    async with unit_of_work(sessions) as session:
-        assert await claim(session, run.id, owner="alive", events=events)
-    clock.advance(seconds=(LEASE - timedelta(seconds=1)).total_seconds())
-
-    assert await recover() == 0
-
-    assert await status_of(sessions, run) == RunStatus.IN_PROGRESS

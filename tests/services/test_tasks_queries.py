@@ -1,6 +1,5 @@
 """How many statements requests about tasks send, and that none of them reads a large table from end to end."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,7 +17,6 @@ from app.main import create_app
 from app.models import Project, User
 from app.runtime import ProcessContext
 from tests.fixtures.database import Databases
-from tests.support.assertions import assert_page
 from tests.support.callers import Caller, CallerKind, Cast, bearer, make_cast
 from tests.support.factories import (
     make_integration,
@@ -123,23 +121,6 @@ class TestBudget:
                 response = await client.post(tasks_url, json=body | more)
             assert response.status_code == 201
             assert len(behind_authentication(statements)) <= 4
-
-    async def test_full_page_is_one_statement(
-        self,
-        client: httpx.AsyncClient,
-        session: AsyncSession,
-        engine: AsyncEngine,
-        project: Project,
-        owner: User,
-        tasks_url: str,
-    ) -> None:
-        """It brings tasks, creators, latest runs and the count."""
-        for _ in range(100):
-            await make_run(session, task=await make_task(session, project=project, created_by=owner))
-        async with recorded(engine) as statements:
-            rows = assert_page(await client.get(tasks_url, params={"limit": "100"}), count=100)
-        assert len(rows) == 100
-        assert len(behind_authentication(statements)) == 1
 
     async def test_no_list_is_more_than_three_statements(
         self, client: httpx.AsyncClient, engine: AsyncEngine, tasks_url: str, task_id: str
@@ -295,9 +276,7 @@ async def made_again_at_once(connection: asyncpg.Connection) -> AsyncGenerator[N
 @pytest.fixture
 def large_database(databases: Databases, worker_id: str) -> Generator[str, None, None]:
     """A database with a project of a hundred thousand tasks."""
-    name = f"{worker_id}_large"
-    yield asyncio.run(databases.create(name))
-    asyncio.run(databases.drop(name))
+    yield from databases.lend(f"{worker_id}_large")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ What a test does not name gets a value that cannot collide with another test's.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import bindparam, select, update
@@ -33,6 +33,8 @@ from app.models import (
 )
 from app.security import hash_api_key, mask_api_key, new_api_key, new_project_token
 
+Row = TypeVar("Row", bound=Base)
+
 # Constants, which are put together but once: tests make thousands of tasks and runs.
 _COUNTERS = Base.metadata.tables[TaskCounter.__tablename__]
 _NEXT_NUMBER = (
@@ -51,27 +53,30 @@ _LATEST_RUN = (
 )
 
 
-async def make_organization(session: AsyncSession, *, name: str = "Test Organization") -> Organization:
-    organization = Organization(id=new_id(), name=name, created_at=utcnow())
-    session.add(organization)
+async def _added(session: AsyncSession, row: Row) -> Row:
+    session.add(row)
     await session.flush()
-    return organization
+    return row
+
+
+async def make_organization(session: AsyncSession, *, name: str = "Test Organization") -> Organization:
+    return await _added(session, Organization(id=new_id(), name=name, created_at=utcnow()))
 
 
 async def make_project(
     session: AsyncSession, *, organization: Organization | None = None, name: str = "Test Team"
 ) -> Project:
     organization = organization or await make_organization(session)
-    project = Project(
-        uuid=new_id(),
-        organization_id=organization.id,
-        name=name,
-        api_token=new_project_token(),
-        created_at=utcnow(),
+    return await _added(
+        session,
+        Project(
+            uuid=new_id(),
+            organization_id=organization.id,
+            name=name,
+            api_token=new_project_token(),
+            created_at=utcnow(),
+        ),
     )
-    session.add(project)
-    await session.flush()
-    return project
 
 
 async def make_user(
@@ -152,10 +157,7 @@ async def make_task(
     }
     if "task_number" not in overrides:
         values["task_number"] = await _next_number(session, project)
-    task = Task(**(values | overrides))
-    session.add(task)
-    await session.flush()
-    return task
+    return await _added(session, Task(**(values | overrides)))
 
 
 async def _next_number(session: AsyncSession, project: Project) -> int:
@@ -194,19 +196,17 @@ async def make_run(
 async def make_integration(
     session: AsyncSession, *, project: Project, kind: str = "github", **overrides: Any
 ) -> Integration:
-    integration = Integration(project_id=project.id, kind=kind, created_at=utcnow(), **overrides)
-    session.add(integration)
-    await session.flush()
-    return integration
+    return await _added(
+        session, Integration(project_id=project.id, kind=kind, created_at=utcnow(), **overrides)
+    )
 
 
 async def make_user_integration(
     session: AsyncSession, *, user: User, kind: str = "github"
 ) -> UserIntegration:
-    integration = UserIntegration(id=new_id(), user_id=user.id, kind=kind, created_at=utcnow())
-    session.add(integration)
-    await session.flush()
-    return integration
+    return await _added(
+        session, UserIntegration(id=new_id(), user_id=user.id, kind=kind, created_at=utcnow())
+    )
 
 
 async def make_sandbox_environment(
@@ -228,10 +228,7 @@ async def make_sandbox_environment(
         "created_at": now,
         "updated_at": now,
     }
-    environment = SandboxEnvironment(**(values | overrides))
-    session.add(environment)
-    await session.flush()
-    return environment
+    return await _added(session, SandboxEnvironment(**(values | overrides)))
 
 
 async def make_staged_artifact(
@@ -250,7 +247,6 @@ async def make_staged_artifact(
 async def make_signal_report(
     session: AsyncSession, *, project: Project, title: str = "Checkout is slow"
 ) -> SignalReport:
-    report = SignalReport(id=new_id(), project_id=project.id, title=title, created_at=utcnow())
-    session.add(report)
-    await session.flush()
-    return report
+    return await _added(
+        session, SignalReport(id=new_id(), project_id=project.id, title=title, created_at=utcnow())
+    )

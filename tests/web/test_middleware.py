@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
@@ -48,12 +48,20 @@ async def call(app: Any, scope: dict[str, Any], messages: Sequence[Message]) -> 
     return sent
 
 
-def answering(*messages: Message) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-        for message in messages:
-            await send(message)
+class Application:
+    """Sends these messages, then fails if it is to; keeps what it was asked."""
 
-    return app
+    def __init__(self, *messages: Message, fails: bool = False) -> None:
+        self.messages = messages
+        self.fails = fails
+        self.scopes: list[Scope] = []
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        self.scopes.append(scope)
+        for message in self.messages:
+            await send(message)
+        if self.fails:
+            raise RuntimeError("planted")
 
 
 class TestRequestId:
@@ -114,20 +122,13 @@ class TestLog:
 class TestBrokenAnswer:
     async def test_failure_after_the_start_breaks_off_visibly(self, logged: Events) -> None:
         """A client must not take half an answer for a whole one."""
-
-        async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            raise RuntimeError("planted")
-
+        app = Application({"type": "http.response.start", "status": 200, "headers": []}, fails=True)
         with pytest.raises(RuntimeError, match="planted"):
             await call(ObservabilityMiddleware(app), {}, [])
         assert "http.unexpected_error" in [event["event"] for event in logged()]
 
     async def test_failure_before_the_start_becomes_the_envelope(self) -> None:
-        async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
-            raise RuntimeError("planted")
-
-        start, body = await call(ObservabilityMiddleware(app), {}, [])
+        start, body = await call(ObservabilityMiddleware(Application(fails=True)), {}, [])
         assert start["status"] == 500
         assert json.loads(body["body"]) == {
             "type": "server_error",
@@ -161,30 +162,22 @@ class TestTrailingSlash:
         ("path", "seen"), [("/", "/"), ("/a", "/a"), ("/a/", "/a"), ("/a//", "/a/"), ("//", "/")]
     )
     async def test_one_slash_is_taken_off(self, path: str, seen: str) -> None:
-        scopes: list[Scope] = []
-
-        async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
-            scopes.append(scope)
-
+        app = Application()
         await call(TrailingSlashMiddleware(app), {"path": path}, [])
-        assert scopes[0]["path"] == seen
+        assert app.scopes[0]["path"] == seen
 
 
 @pytest.mark.parametrize("middleware", [TrailingSlashMiddleware, HeadMiddleware, ObservabilityMiddleware])
 async def test_what_is_no_request_passes_untouched(middleware: Any) -> None:
     """Such as the start and end of the process."""
-    seen: list[Scope] = []
-
-    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
-        seen.append(scope)
-
+    app = Application()
     await call(middleware(app), {"type": "lifespan"}, [])
-    assert seen[0]["type"] == "lifespan"
+    assert app.scopes[0]["type"] == "lifespan"
 
 
 async def test_head_keeps_status_and_headers_and_drops_every_part_of_the_body() -> None:
     headers = [(b"content-length", b"10")]
-    app = answering(
+    app = Application(
         {"type": "http.response.start", "status": 200, "headers": headers},
         {"type": "http.response.body", "body": b"hello", "more_body": True},
         {"type": "http.response.body", "body": b"world"},
