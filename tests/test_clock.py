@@ -32,7 +32,7 @@ def test_time_is_that_of_the_reading_and_goes_on() -> None:
     assert abs(machine_skew() + timedelta(hours=3)) < CLOSE
 
 
-def test_reading_that_agrees_as_closely_as_it_can_tell_changes_nothing() -> None:
+def test_reading_that_agrees_within_its_error_changes_nothing() -> None:
     adopt(reading(timedelta(hours=1)))
     adopt(reading(timedelta(hours=2), error=timedelta(hours=1, seconds=10)))
     assert utcnow() - datetime.now(UTC) < timedelta(hours=1, seconds=5)
@@ -50,7 +50,7 @@ async def test_process_goes_by_the_clock_of_the_database(sessions: SessionFactor
     assert abs(utcnow() - datetime.now(UTC)) < CLOSE
 
 
-async def test_machine_whose_clock_is_off_is_refused(
+async def test_machine_with_a_clock_that_is_off_is_refused(
     sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await require_machine_time(sessions)

@@ -29,13 +29,7 @@ _DOCKERFILE = (_ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n",
 _COMPOSE = (_ROOT / "compose.yaml").read_text(encoding="utf-8")
 _PRODUCTION = (_ROOT / "compose.production.yaml").read_text(encoding="utf-8")
 # The image's own: where it listens inside the container, and where it keeps its files.
-_OF_THE_IMAGE = {
-    "TASKBEACON_HOME",
-    "TASKBEACON_HOST",
-    "TASKBEACON_PORT",
-    "TASKBEACON_AGENTS",
-    "TASKBEACON_WORKSPACES",
-}
+_OF_THE_IMAGE = {f"TASKBEACON_{name}" for name in ("HOME", "HOST", "PORT", "AGENTS", "WORKSPACES")}
 # Locked with a marker, which leaves it out of the image.
 _FOR_OLDER_PYTHONS = {"async-timeout"}
 _PYTHON = re.search(r"^FROM python:(\d+\.\d+)-slim AS service$", _DOCKERFILE, re.MULTILINE)
@@ -124,7 +118,7 @@ def _health_check() -> list[str]:
     return [sys.executable, *arguments]
 
 
-async def test_health_check_tells_an_api_that_answers_from_none(application: FastAPI) -> None:
+async def test_health_check_passes_for_an_api_that_answers_alone(application: FastAPI) -> None:
     def check(port: str) -> int:
         # Engines hand the proxy of their machine to every container.
         proxy = {"http_proxy": "http://127.0.0.1:1", "no_proxy": ""}
@@ -171,7 +165,7 @@ def test_every_setting_can_be_given_to_compose() -> None:
     assert [name for name, value in named if value and f"${{{name}:-" not in value] == []
 
 
-def test_keys_of_models_reach_the_worker_of_compose_and_nobody_else() -> None:
+def test_keys_of_models_reach_the_worker_of_compose_alone() -> None:
     wanted = {name for adapter in load_catalog().adapters.values() for name in adapter.environment}
     others, worker = _COMPOSE.split("\n  worker:\n")
 
@@ -221,18 +215,12 @@ def test_image_has_a_target_with_agents_and_is_built_without_them() -> None:
         assert f"--workspace={name}" in _DOCKERFILE
 
 
-def test_compose_runs_commands_that_there_are() -> None:
+def test_compose_runs_commands_that_there_are_and_gives_a_worker_the_time_that_it_takes_to_stop() -> None:
     commands = set(re.findall(r'^    command: \["([a-z]+)"\]$', _COMPOSE, re.MULTILINE))
+    (seconds,) = re.findall(r"^    stop_grace_period: (\d+)s$", _COMPOSE, re.MULTILINE)
 
-    assert commands == {"migrate", "serve", "worker"}
-    assert commands <= set(main.list_commands(click.Context(main)))
-
-
-def test_compose_gives_a_worker_the_time_that_it_takes_to_stop() -> None:
-    found = re.search(r"^    stop_grace_period: (\d+)s$", _COMPOSE, re.MULTILINE)
-
-    assert found is not None
-    assert int(found[1]) >= Settings().worker_drain_seconds + 10
+    assert commands == {"migrate", "serve", "worker"} & set(main.list_commands(click.Context(main)))
+    assert int(seconds) >= Settings().worker_drain_seconds + 10
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,8 @@ def fetch(url: str, query: str) -> list[asyncpg.Record]:
 
 
 def tables(url: str) -> set[str]:
-    return {
-        row["tablename"] for row in fetch(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    }
+    rows = fetch(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    return {row["tablename"] for row in rows}
 
 
 def test_upgrade_makes_exactly_the_tables_of_the_models(config: Config, empty_database: str) -> None:

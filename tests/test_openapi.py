@@ -25,6 +25,7 @@ from tests.support.conformance import Description
 
 _ANY_ID = "00000000-0000-4000-8000-000000000000"
 _TASK = "/api/projects/{project_id}/tasks/{task_id}"
+_RUN = f"{_TASK}/runs/{{run_id}}"
 _ENVIRONMENTS = "/api/projects/{project_id}/sandbox_environments"
 
 # Clients are generated from these names: a change here is a change of the API.
@@ -45,34 +46,28 @@ _OPERATIONS = {
     ("DELETE", _TASK): "tasks_destroy",
     ("POST", f"{_TASK}/run"): "tasks_run_create",
     ("GET", f"{_TASK}/runs"): "tasks_runs_list",
-    ("GET", f"{_TASK}/runs/{{run_id}}"): "tasks_runs_retrieve",
+    ("GET", _RUN): "tasks_runs_retrieve",
     ("POST", f"{_TASK}/runs"): "tasks_runs_create",
-    ("PATCH", f"{_TASK}/runs/{{run_id}}"): "tasks_runs_partial_update",
-    ("PATCH", f"{_TASK}/runs/{{run_id}}/set_output"): "tasks_runs_set_output_partial_update",
-    ("POST", f"{_TASK}/runs/{{run_id}}/start"): "tasks_runs_start_create",
-    ("POST", f"{_TASK}/runs/{{run_id}}/resume_in_cloud"): "tasks_runs_resume_in_cloud_create",
-    ("GET", f"{_TASK}/runs/{{run_id}}/connection_token"): "tasks_runs_connection_token_retrieve",
-    ("POST", f"{_TASK}/runs/{{run_id}}/append_log"): "tasks_runs_append_log_create",
-    ("POST", f"{_TASK}/runs/{{run_id}}/relay_message"): "tasks_runs_relay_message_create",
-    ("POST", f"{_TASK}/runs/{{run_id}}/command"): "tasks_runs_command_create",
-    ("GET", f"{_TASK}/runs/{{run_id}}/stream"): "tasks_runs_stream_retrieve",
-    ("POST", f"{_TASK}/runs/{{run_id}}/event_stream"): "tasks_runs_event_stream_create",
-    ("GET", f"{_TASK}/runs/{{run_id}}/logs"): "tasks_runs_logs_retrieve",
-    ("GET", f"{_TASK}/runs/{{run_id}}/session_logs"): "tasks_runs_session_logs_retrieve",
+    ("PATCH", _RUN): "tasks_runs_partial_update",
+    ("PATCH", f"{_RUN}/set_output"): "tasks_runs_set_output_partial_update",
+    ("POST", f"{_RUN}/start"): "tasks_runs_start_create",
+    ("POST", f"{_RUN}/resume_in_cloud"): "tasks_runs_resume_in_cloud_create",
+    ("GET", f"{_RUN}/connection_token"): "tasks_runs_connection_token_retrieve",
+    ("POST", f"{_RUN}/append_log"): "tasks_runs_append_log_create",
+    ("POST", f"{_RUN}/relay_message"): "tasks_runs_relay_message_create",
+    ("POST", f"{_RUN}/command"): "tasks_runs_command_create",
+    ("GET", f"{_RUN}/stream"): "tasks_runs_stream_retrieve",
+    ("POST", f"{_RUN}/event_stream"): "tasks_runs_event_stream_create",
+    ("GET", f"{_RUN}/logs"): "tasks_runs_logs_retrieve",
+    ("GET", f"{_RUN}/session_logs"): "tasks_runs_session_logs_retrieve",
     ("POST", f"{_TASK}/staged_artifacts/prepare_upload"): "tasks_staged_artifacts_prepare_upload_create",
     ("POST", f"{_TASK}/staged_artifacts/finalize_upload"): "tasks_staged_artifacts_finalize_upload_create",
-    ("POST", f"{_TASK}/runs/{{run_id}}/artifacts"): "tasks_runs_artifacts_create",
-    (
-        "POST",
-        f"{_TASK}/runs/{{run_id}}/artifacts/prepare_upload",
-    ): "tasks_runs_artifacts_prepare_upload_create",
-    (
-        "POST",
-        f"{_TASK}/runs/{{run_id}}/artifacts/finalize_upload",
-    ): "tasks_runs_artifacts_finalize_upload_create",
-    ("POST", f"{_TASK}/runs/{{run_id}}/artifacts/presign"): "tasks_runs_artifacts_presign_create",
-    ("POST", f"{_TASK}/runs/{{run_id}}/artifacts/download"): "tasks_runs_artifacts_download_create",
-    ("GET", f"{_TASK}/runs/{{run_id}}/artifacts/download"): "tasks_runs_artifacts_download_retrieve",
+    ("POST", f"{_RUN}/artifacts"): "tasks_runs_artifacts_create",
+    ("POST", f"{_RUN}/artifacts/prepare_upload"): "tasks_runs_artifacts_prepare_upload_create",
+    ("POST", f"{_RUN}/artifacts/finalize_upload"): "tasks_runs_artifacts_finalize_upload_create",
+    ("POST", f"{_RUN}/artifacts/presign"): "tasks_runs_artifacts_presign_create",
+    ("POST", f"{_RUN}/artifacts/download"): "tasks_runs_artifacts_download_create",
+    ("GET", f"{_RUN}/artifacts/download"): "tasks_runs_artifacts_download_retrieve",
     ("GET", _ENVIRONMENTS): "sandbox_environments_list",
     ("POST", _ENVIRONMENTS): "sandbox_environments_create",
     ("GET", f"{_ENVIRONMENTS}/{{environment_id}}"): "sandbox_environments_retrieve",
@@ -275,11 +270,8 @@ def test_null_is_among_the_choices_of_a_field_that_may_be_null(document: dict[st
     assert None in relationship["enum"]
 
 
-def test_examples_are_of_operations_that_exist() -> None:
+def test_examples_are_of_operations_and_bodies_that_exist(routes: Mapping[str, Any]) -> None:
     assert ANSWERS.keys() | REFUSALS.keys() <= set(_OPERATIONS.values())
-
-
-def test_example_bodies_are_of_the_bodies_that_there_are_and_accepted(routes: Mapping[str, Any]) -> None:
     readers = filter(None, map(reader_of, routes.values()))
 
     assert {reader.model for reader in readers} == set(BODIES)
@@ -298,25 +290,13 @@ async def test_unexpected_error_is_answered_as_the_example_says(document: dict[s
     assert response.json() == described["examples"]["example1"]["value"]
 
 
-async def test_description_is_served(anonymous: httpx.AsyncClient, document: dict[str, Any]) -> None:
-    response = await anonymous.get("/openapi.json/")
-
-    assert response.status_code == 200
-    assert response.json() == document
-
-
-async def test_base_address_leads_to_the_explorer(anonymous: httpx.AsyncClient) -> None:
-    response = await anonymous.get("/")
-
-    assert (response.status_code, response.headers["location"]) == (307, "/docs")
-
-
-async def test_description_is_compressed_and_need_not_be_sent_twice(
+async def test_description_is_served_compressed_and_need_not_be_sent_twice(
     anonymous: httpx.AsyncClient, document: dict[str, Any]
 ) -> None:
-    plain = await anonymous.get("/openapi.json", headers={"Accept-Encoding": "gzip;q=0"})
+    plain = await anonymous.get("/openapi.json/", headers={"Accept-Encoding": "gzip;q=0"})
     compressed = await anonymous.get("/openapi.json", headers={"Accept-Encoding": "br, gzip"})
 
+    assert plain.status_code == 200
     assert "content-encoding" not in plain.headers
     assert compressed.headers["content-encoding"] == "gzip"
     assert plain.json() == compressed.json() == document
@@ -338,7 +318,11 @@ def test_runs_come_before_their_logs(document: dict[str, Any]) -> None:
     assert paths.index(below) < paths.index(f"{below}/{{run_id}}") < paths.index(f"{below}/{{run_id}}/logs")
 
 
-async def test_explorer_may_load_from_this_service_alone(anonymous: httpx.AsyncClient) -> None:
+async def test_explorer_is_at_the_base_address_and_may_load_from_this_service_alone(
+    anonymous: httpx.AsyncClient,
+) -> None:
+    base = await anonymous.get("/")
+    assert (base.status_code, base.headers["location"]) == (307, "/docs")
     for method, path in (("GET", "/docs"), ("GET", "/docs/"), ("HEAD", "/docs")):
         response = await anonymous.request(method, path)
         assert response.status_code == 200

@@ -52,9 +52,9 @@ async def test_session_keeps_statements_prepared(settings: Settings) -> None:
     assert await kept(settings.model_copy(update={"database_pool_size": 1})) > 1
 
 
-async def test_session_keeps_none_when_told_so(settings: Settings) -> None:
-    told = settings.model_copy(update={"database_pool_size": 1, "database_prepared_statements": False})
-    assert await kept(told) == 0
+async def test_session_keeps_none_when_configured_so(settings: Settings) -> None:
+    configured = settings.model_copy(update={"database_pool_size": 1, "database_prepared_statements": False})
+    assert await kept(configured) == 0
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ def pooler(settings: Settings) -> Generator[str, None, None]:
         )
         # It refuses to be root, and must then read what root wrote.
         folder.chmod(0o755)
-        as_nobody = ["setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
-        process = subprocess.Popen([*as_nobody, program, str(folder / "pgbouncer.ini")])
+        as_other_user = ["setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+        process = subprocess.Popen([*as_other_user, program, str(folder / "pgbouncer.ini")])
         try:
             yield url.set(port=port).render_as_string(hide_password=False)
         finally:
@@ -88,8 +88,8 @@ def pooler(settings: Settings) -> Generator[str, None, None]:
 
 @pytest.fixture
 async def pooled_engine(pooler: str, settings: Settings) -> AsyncGenerator[AsyncEngine, None]:
-    told = settings.model_copy(update={"database_url": pooler, "database_prepared_statements": False})
-    engine = create_engine(told, application_name="taskbeacon-tests", plan_once=True)
+    configured = settings.model_copy(update={"database_url": pooler, "database_prepared_statements": False})
+    engine = create_engine(configured, application_name="taskbeacon-tests", plan_once=True)
 
     async def answers() -> bool:
         try:

@@ -33,12 +33,7 @@ _STEPS = {
     # The process that `--workers` are children of serves nothing.
     "main.get_command(None, 'serve')": _SELDOM | {"app.main"},
     "app = load_api()": _SELDOM,
-    "main.get_command(None, 'worker')": {
-        "aioboto3",
-        "requests",
-        "jsonschema",
-        "app.devstack.stack",
-    },
+    "main.get_command(None, 'worker')": {"aioboto3", "requests", "jsonschema", "app.devstack.stack"},
 }
 _TAKE_STEPS = """
 import gc, json, sys
@@ -69,11 +64,11 @@ def test_program_does_not_load(module: str, unneeded: frozenset[str]) -> None:
     assert _run(question) == "\n"
 
 
-def test_service_loads_nothing_dear_looks_for_no_garbage_and_never_looks_through_it_again() -> None:
+def test_service_loads_nothing_expensive_looks_for_no_garbage_and_never_looks_through_it_again() -> None:
     names = sorted(frozenset().union(*_STEPS.values()))
-    told = json.loads(_run(_TAKE_STEPS, json.dumps([list(_STEPS), names]), TASKBEACON_DEVELOPMENT="true"))
+    printed = json.loads(_run(_TAKE_STEPS, json.dumps([list(_STEPS), names]), TASKBEACON_DEVELOPMENT="true"))
 
-    loaded = {step: set(there) for step, (there, _) in zip(_STEPS, told["found"], strict=True)}
+    loaded = {step: set(there) for step, (there, _) in zip(_STEPS, printed["found"], strict=True)}
     assert {step: there & _STEPS[step] for step, there in loaded.items()} == {step: set() for step in _STEPS}
     # What was asked for is there, so that the names above are those of modules.
     assert _SELDOM & loaded["main.get_command(None, 'worker')"] >= {
@@ -81,9 +76,9 @@ def test_service_loads_nothing_dear_looks_for_no_garbage_and_never_looks_through
         "app.agents.execution.perform",
         "app.worker",
     }
-    assert [count for _, count in told["found"][2:]] == [0, 0, 0]
-    assert told["frozen"]
-    assert told["enabled"]
+    assert [count for _, count in printed["found"][2:]] == [0, 0, 0]
+    assert printed["frozen"]
+    assert printed["enabled"]
 
 
 def _run(program: str, *arguments: str, **environment: str) -> str:

@@ -241,7 +241,7 @@ async def test_failure_of_a_statement_is_not_a_failure_of_the_server(
             await dividing.all(session, {})
 
 
-async def test_server_that_is_away_is_told_apart(settings: Settings) -> None:
+async def test_server_that_is_away_is_unavailable(settings: Settings) -> None:
     nowhere = settings.model_copy(
         update={"database_url": f"postgresql+asyncpg://u:p@127.0.0.1:{free_port()}/x"}
     )

@@ -17,6 +17,8 @@ from tests.cli.conftest import Admin, Look, Taskbeacon
 from tests.support.command_line import run_taskbeacon
 from tests.support.keys import rsa_pem
 
+INSTALLATION = ["--app-id", "42", "--installation-id", "7"]
+
 
 def test_organization_and_its_project(admin: Admin) -> None:
     organization = admin("create-organization", "--name", "Acmé")
@@ -43,12 +45,7 @@ def test_user_with_every_option(admin: Admin, look: Look, project: int, address:
     )
 
     row: User = look(lambda session: session.get_one(User, printed["id"]))
-    assert printed == {
-        "id": row.id,
-        "uuid": str(row.uuid),
-        "distinct_id": str(row.uuid),
-        "email": address,
-    }
+    assert printed == {"id": row.id, "uuid": str(row.uuid), "distinct_id": str(row.uuid), "email": address}
     assert (row.first_name, row.last_name, row.is_staff) == ("Ada", "Lovelace", True)
     assert row.current_project_id == other
 
@@ -157,14 +154,8 @@ def test_app_installation_is_kept_encrypted(admin: Admin, look: Look, project: i
     ("arguments", "complaint"),
     [
         (["--app-id", "42"], "go together"),
-        (
-            ["--app-id", "42", "--installation-id", "7", "--private-key-file", "/nonexistent"],
-            "cannot be read",
-        ),
-        (
-            ["--app-id", "42", "--installation-id", "7", "--private-key-file", "-"],
-            "no unencrypted private key",
-        ),
+        ([*INSTALLATION, "--private-key-file", "/nonexistent"], "cannot be read"),
+        ([*INSTALLATION, "--private-key-file", "-"], "no unencrypted private key"),
     ],
 )
 def test_half_an_app_is_refused(

@@ -35,9 +35,9 @@ def test_processes_that_migrate_at_once_take_turns(
         ended = list(threads.map(migrate, range(2)))
 
     assert [process.returncode for process in ended] == [0, 0], ended
-    told = max((process.stdout for process in ended), key=len)
-    assert told.startswith("0001  Tasks, runs and accounts.\n")
-    assert told.endswith(f"The schema is at {expected_revision()}.\n")
+    printed = max((process.stdout for process in ended), key=len)
+    assert printed.startswith("0001  Tasks, runs and accounts.\n")
+    assert printed.endswith(f"The schema is at {expected_revision()}.\n")
     again = taskbeacon("migrate", TASKBEACON_DATABASE_URL=fresh_database_url)
     assert again.stdout == f"Nothing to do: the schema is at {expected_revision()}.\n"
 

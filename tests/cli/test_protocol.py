@@ -37,12 +37,12 @@ class Hasty(Protocol):
 
 
 class Application:
-    """Answers with `body`; keeps what it was asked, and what it was told of its clients."""
+    """Answers with `body`; keeps what it was asked, and what it received of its clients."""
 
     def __init__(self, body: bytes = b"hello") -> None:
         self.body = body
         self.calls: list[Scope] = []
-        self.told: list[Message] = []
+        self.received: list[Message] = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
@@ -50,12 +50,12 @@ class Application:
         self.calls.append(scope)
         if not self.may_answer.is_set():
             waiting = asyncio.create_task(self.may_answer.wait())
-            self.told.append(await receive())
-            telling = asyncio.ensure_future(receive())
-            await asyncio.wait({waiting, telling}, return_when=asyncio.FIRST_COMPLETED)
-            if telling.done():
-                self.told.append(telling.result())
-            for task in (waiting, telling):
+            self.received.append(await receive())
+            receiving = asyncio.ensure_future(receive())
+            await asyncio.wait({waiting, receiving}, return_when=asyncio.FIRST_COMPLETED)
+            if receiving.done():
+                self.received.append(receiving.result())
+            for task in (waiting, receiving):
                 task.cancel()
         length = str(len(self.body)).encode()
         headers = [(b"content-length", length)]
@@ -265,10 +265,10 @@ class TestPipelines:
         async with connected(application) as (_, writer):
             writer.write(GET * 5)
 
-            await eventually(lambda: len(application.told) == 1)
+            await eventually(lambda: len(application.received) == 1)
             writer.transport.abort()
 
-            await eventually(lambda: application.told[1:] == [{"type": "http.disconnect"}])
+            await eventually(lambda: application.received[1:] == [{"type": "http.disconnect"}])
         assert len(application.calls) == 1
         assert [record for record in caplog.records if record.exc_info] == []
 
@@ -287,4 +287,4 @@ async def test_broken_body_ends_its_request(application: Application) -> None:
         await eventually(lambda: len(application.calls) == 1)
         writer.write(b"no size\r\n")
         assert_refused(await answers(reader), 400, "parse_error")
-    assert application.told[-1] == {"type": "http.disconnect"}
+    assert application.received[-1] == {"type": "http.disconnect"}

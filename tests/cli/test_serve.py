@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 from app.config import Settings
+from app.devstack.watchdog import snapshot
+from tests.devstack.launchers import ended
 from tests.support.clients import socket_client
-from tests.support.processes import ServiceProcess, address_of, service_process
+from tests.support.processes import address_of, service_process
 from tests.support.waiting import eventually
 
 
@@ -25,7 +27,7 @@ async def test_processes_of_one_service_share_its_port_and_end_with_it(
             async with socket_client(base_url=base_url) as client:
                 await eventually(both_listen, within_seconds=60)
                 answer = await client.get("/nothing")
-            children = _children(process)
+            family = snapshot([process.pid])
         finally:
             # To kill it would leave the others.
             exit_code = process.stop()
@@ -36,29 +38,14 @@ async def test_processes_of_one_service_share_its_port_and_end_with_it(
     assert [event["event"] for event in events].count("Application shutdown complete.") == 2
     # Those that started from nothing log as the first one was told to.
     (request,) = (event for event in events if event["event"] == "http.request")
-    assert (request["logger"], request["level"], request["path"]) == (
-        "app.web.middleware",
-        "info",
-        "/nothing",
-    )
-    assert len(children) >= 2
+    shown = (request["logger"], request["level"], request["path"])
+    assert shown == ("app.web.middleware", "info", "/nothing")
+    assert len(family) >= 3
 
-    await eventually(lambda: not any(_runs(child) for child in children))
-
-
-def _children(process: ServiceProcess) -> list[str]:
-    return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    await eventually(lambda: ended(family))
 
 
 def _listening(port: int) -> int:
     """Return how many sockets listen on a port of 127.0.0.1."""
     rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     return sum(row[1] == f"0100007F:{port:04X}" and row[3] == "0A" for row in rows)
-
-
-def _runs(pid: str) -> bool:
-    """Tell whether a process has not ended; one that has, and was not waited for, has no command line."""
-    try:
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
-    except OSError:
-        return False

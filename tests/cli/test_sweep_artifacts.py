@@ -27,7 +27,7 @@ def bucket() -> Generator[str, None, None]:
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])
-def test_sweep_tells_what_it_did(admin: Admin, bucket: str, options: list[str]) -> None:
+def test_sweep_prints_what_it_did(admin: Admin, bucket: str, options: list[str]) -> None:
     answer = admin("sweep-artifacts", *options, TASKBEACON_S3_BUCKET=bucket)
 
     assert answer == {

@@ -70,12 +70,8 @@ async def subscriptions(redis: RedisClient, run_id: UUID) -> int:
     return int(count)
 
 
-async def is_subscribed(redis: RedisClient, run_id: UUID) -> bool:
-    return await subscriptions(redis, run_id) == 1
-
-
-async def is_unsubscribed(redis: RedisClient, run_id: UUID) -> bool:
-    return await subscriptions(redis, run_id) == 0
+async def has_subscriptions(redis: RedisClient, run_id: UUID, count: int) -> bool:
+    return await subscriptions(redis, run_id) == count
 
 
 async def test_followers_get_the_same_events_in_the_same_order(
@@ -106,7 +102,7 @@ async def test_all_followers_share_one_connection(hub: EventHub, redis: RedisCli
         assert await subscriptions(redis, run_id) == 1
 
     assert hub.follower_count == 0
-    await eventually(lambda: is_unsubscribed(redis, run_id))
+    await eventually(lambda: has_subscriptions(redis, run_id, 0))
 
 
 async def subscribers_of(redis: RedisClient) -> int:
@@ -169,7 +165,7 @@ class TestOutage:
             await say(events, run_id, *range(2, 600))
             await server.resume()
 
-            await eventually(lambda: is_subscribed(redis, run_id))
+            await eventually(lambda: has_subscriptions(redis, run_id, 1))
             await say(events, run_id, *range(600, 610))
             got += await take(follower, 608)
 

@@ -20,7 +20,6 @@ from app.clients.github import (
     PullRequest,
 )
 from app.services.retries import CODE_HOST, RetryBudget
-from tests.support.clients import socket_client
 from tests.support.clock import MovableClock
 from tests.support.github import Answer, CodeHostService, github_application
 from tests.support.keys import rsa_pem
@@ -44,9 +43,9 @@ class Wire:
 
 
 @pytest.fixture
-async def wire(tmp_path: Path) -> AsyncGenerator[Wire, None]:
+async def wire(tmp_path: Path, http: httpx.AsyncClient) -> AsyncGenerator[Wire, None]:
     host = CodeHostService(tmp_path, {TOKEN: "bot"})
-    async with serving(github_application(host)) as url, socket_client() as http:
+    async with serving(github_application(host)) as url:
         yield Wire(GitHubClient(http, timeout_seconds=5), host, GitHubAccess(f"{url}/api/v3", TOKEN))
 
 
@@ -175,7 +174,7 @@ async def test_credential_does_not_follow_to_another_host(wire: Wire, tmp_path: 
 @pytest.mark.parametrize(
     "location", ["https://[", "//[zz]/", "https://xn--/", "http://a:b@127.0.0.1/x", "\u00e9"]
 )
-async def test_redirect_to_nowhere_is_told(wire: Wire, location: str) -> None:
+async def test_redirect_to_nowhere_is_an_error(wire: Wire, location: str) -> None:
     wire.host.answers.append(Answer(301, {"Location": location}))
 
     with pytest.raises(GitHubError):
@@ -200,7 +199,7 @@ async def test_host_that_redirects_in_a_circle_is_given_up(wire: Wire) -> None:
         await wire.find()
 
 
-async def test_silence_and_absence_are_told_without_the_address(http: httpx.AsyncClient) -> None:
+async def test_silence_and_absence_are_reported_without_the_address(http: httpx.AsyncClient) -> None:
     silent = await asyncio.start_server(_say_nothing, "127.0.0.1", 0)
     async with silent:
         port = silent.sockets[0].getsockname()[1]
@@ -237,12 +236,6 @@ async def test_what_the_host_has_decided_is_not_retried(wire: Wire) -> None:
     with pytest.raises(GitHubMissing):
         await retries().call(wire.find)
     assert len(wire.host.requests) == 1
-
-
-@pytest.fixture
-async def http() -> AsyncGenerator[httpx.AsyncClient, None]:
-    async with socket_client() as client:
-        yield client
 
 
 async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

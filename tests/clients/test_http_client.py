@@ -17,7 +17,7 @@ async def test_cookie_that_a_host_sets_is_not_sent_back(attributes: str) -> None
 
     application = Starlette(routes=[Route("/", answer)])
     async with serving(application) as url, create_http_client() as http:
-        told = [(await http.get(f"{url}/")).json() for _ in range(2)]
+        sent_back = [(await http.get(f"{url}/")).json() for _ in range(2)]
 
-        assert told == [None, None]
+        assert sent_back == [None, None]
         assert list(http.cookies.jar) == []

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import orjson
 import pytest
@@ -265,9 +266,10 @@ async def test_ticket_or_reason_that_cannot_be_kept_is_none(
     assert refused == BadMessage("x" * 64 if text.startswith("x") else "UnknownError")
 
 
-async def test_unreachable_service_decides_nothing(unused_port_url: str) -> None:
-    async with open_http(unused_port_url) as http:
-        client = ExpoClient(http, base_url=unused_port_url, access_token=None, pace=NoPace())
+async def test_unreachable_service_decides_nothing() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    async with open_http(url) as http:
+        client = ExpoClient(http, base_url=url, access_token=None, pace=NoPace())
         with pytest.raises(PushUnavailable, match="ClientConnectorError"):
             await client.send([message()], Deadline())
 
@@ -317,7 +319,7 @@ async def test_who_comes_after_the_deadline_reserves_nothing(redis: RedisClient)
     assert await redis.get("pace:test") is None
 
 
-async def test_who_waits_for_the_pace_is_told_to_stop(redis: RedisClient) -> None:
+async def test_waiting_for_the_pace_ends_with_the_deadline(redis: RedisClient) -> None:
     pace = RedisPace(redis, "pace:test", per_second=1)
     await pace.take(100, Deadline())
     reserved = await redis.get("pace:test")
@@ -333,22 +335,11 @@ async def test_who_waits_for_the_pace_is_told_to_stop(redis: RedisClient) -> Non
     assert not await waiting
 
 
-async def test_pace_lets_messages_through_while_redis_is_away(unreachable_redis: RedisClient) -> None:
-    assert await RedisPace(unreachable_redis, "pace:test", per_second=1).take(1000, Deadline())
+async def test_pace_lets_messages_through_while_redis_is_away() -> None:
+    async with aclosing(create_redis("redis://127.0.0.1:1/0")) as redis:
+        assert await RedisPace(redis, "pace:test", per_second=1).take(1000, Deadline())
 
 
 def test_token_is_not_in_the_representation_of_a_message() -> None:
     sent = message()
     assert sent.token not in repr(sent)
-
-
-@pytest.fixture
-def unused_port_url() -> str:
-    return f"http://127.0.0.1:{free_port()}"
-
-
-@pytest.fixture
-async def unreachable_redis() -> AsyncGenerator[RedisClient, None]:
-    client = create_redis("redis://127.0.0.1:1/0")
-    yield client
-    await client.aclose()

@@ -54,7 +54,7 @@ async def has_event(redis: RedisClient, run_id: UUID, number: int) -> bool:
     return number in await numbers(redis, run_id)
 
 
-async def test_events_are_numbered_from_one_without_holes_whoever_writes(
+async def test_events_are_numbered_from_one_without_holes_by_any_writer(
     redis: RedisClient, run_id: UUID
 ) -> None:
     writers = [RedisRunEvents(redis) for _ in range(3)]
@@ -200,7 +200,7 @@ class TestOutage:
         assert await numbers(redis, run_id) == list(range(30))
         await events.aclose()
 
-    async def test_batch_whose_answer_was_not_heard_is_not_doubled(
+    async def test_batch_without_an_answer_is_not_doubled(
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
         """The sender must repeat itself, and Redis has done all of it already."""
@@ -238,7 +238,7 @@ class TestOutage:
         assert (alone.kind, orjson.loads(alone.data)["lost"]) == (EventKind.GAP, 1)
         await events.aclose()
 
-    async def test_nobody_waits_for_a_redis_that_is_known_to_be_away(
+    async def test_no_caller_waits_for_a_redis_that_is_known_to_be_away(
         self, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
         events = RedisRunEvents(distant)

@@ -48,7 +48,7 @@ async def test_part_of_another_version_is_the_whole(store: S3Store, key: str) ->
     assert await read(store, key, byte_range="bytes=0-1", if_match='"other"') == (CONTENT, None)
 
 
-async def test_missing_object_is_told_from_an_outage(store: S3Store) -> None:
+async def test_missing_object_is_no_outage(store: S3Store) -> None:
     missing = f"tests/{new_hex_id()}"
     assert await store.head(missing) is None
     with pytest.raises(ObjectMissing):

@@ -11,7 +11,6 @@ from app.clients.s3.signing import UrlSigner
 from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.ids import new_hex_id
-from tests.support.clients import socket_client
 
 CONTENT = b"0123456789"
 NAMES = ["plain.txt", "é$& +א '\"<>;#?%41&amp;.txt", "a/b//c~d/../e", "!*()=:@,[]{}|\\^`%"]
@@ -37,12 +36,6 @@ async def key(store: S3Store) -> AsyncGenerator[str, None]:
     await store.put(key, CONTENT, content_type="text/plain", tags={})
     yield key
     await store.delete([key])
-
-
-@pytest.fixture
-async def http() -> AsyncGenerator[httpx.AsyncClient, None]:
-    async with socket_client() as http:
-        yield http
 
 
 async def in_one_second(ours: Callable[[], str], library: Callable[[], Awaitable[str]]) -> tuple[str, str]:

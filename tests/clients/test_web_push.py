@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import http_ece
+import httpx
 import jwt
 import orjson
 import pytest
@@ -20,7 +21,6 @@ from starlette.routing import Route
 from app.clients.deadline import Deadline
 from app.clients.push import NOT_REACHED, Accepted, BadMessage, DeadToken, PushMessage, PushOutcome, TryLater
 from app.clients.web_push import VapidKey, WebPushClient
-from tests.support.clients import socket_client
 from tests.support.serving import serving
 
 SUBJECT = "mailto:operator@example.com"
@@ -90,11 +90,9 @@ def key() -> VapidKey:
 
 
 @pytest.fixture
-async def sender(key: VapidKey) -> AsyncGenerator[WebPushClient, None]:
-    async with socket_client() as http:
-        yield WebPushClient(
-            http, key=key, subject=SUBJECT, hosts=("127.0.0.1", ".example.com"), allow_http=True
-        )
+def sender(key: VapidKey, http: httpx.AsyncClient) -> WebPushClient:
+    hosts = ("127.0.0.1", ".example.com")
+    return WebPushClient(http, key=key, subject=SUBJECT, hosts=hosts, allow_http=True)
 
 
 def message(token: str, body: str = '"A task" finished') -> PushMessage:
@@ -109,11 +107,7 @@ async def test_browser_can_read_its_message(
     [(headers, body)] = service.requests
     assert headers["content-encoding"] == "aes128gcm"
     assert int(headers["ttl"]) > 0
-    assert browser.read(body) == {
-        "title": "Taskbeacon",
-        "body": '"A task" finished',
-        "data": {"taskId": "t"},
-    }
+    assert browser.read(body) == {"title": "Taskbeacon", "body": '"A task" finished', "data": {"taskId": "t"}}
 
 
 async def test_what_cannot_be_begun_in_time_is_not_sent(
@@ -205,10 +199,11 @@ async def test_subscription_of_no_known_host_is_never_asked(sender: WebPushClien
     assert outcomes == [DeadToken("NotASubscription")]
 
 
-async def test_plain_http_is_for_development_only(key: VapidKey, browser: Browser) -> None:
-    async with socket_client() as http:
-        sender = WebPushClient(http, key=key, subject=SUBJECT, hosts=("127.0.0.1",))
-        assert await sender.send([message(browser.token)], Deadline()) == [DeadToken("NotASubscription")]
+async def test_plain_http_is_for_development_only(
+    key: VapidKey, browser: Browser, http: httpx.AsyncClient
+) -> None:
+    sender = WebPushClient(http, key=key, subject=SUBJECT, hosts=("127.0.0.1",))
+    assert await sender.send([message(browser.token)], Deadline()) == [DeadToken("NotASubscription")]
 
 
 @pytest.mark.parametrize(

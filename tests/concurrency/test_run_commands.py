@@ -34,14 +34,14 @@ ASKED = {
 
 
 class Scene:
-    """A run with a live agent, and someone who tells it something."""
+    """A run with a live agent, and someone who sends it commands."""
 
     def __init__(self, run: Run, caller: Principal, redis: RedisClient) -> None:
         self.run = run
         self._caller = caller
         self._redis = redis
 
-    def tell(self, method: str, **params: Any) -> Step:
+    def send(self, method: str, **params: Any) -> Step:
         """Return the step that sends a command; a refusal is its outcome."""
         body = CommandIn.model_validate({"jsonrpc": "2.0", "method": method, "params": params})
 
@@ -54,6 +54,12 @@ class Scene:
                 return refused.body
 
         return step
+
+    def answer(self, option: str) -> Step:
+        return self.send("permission_response", requestId="r", optionId=option)
+
+    async def give_up(self, session: AsyncSession) -> bool:
+        return await run_inbox.stop_waiting(session, self.run.id, "r", owner=OWNER)
 
     async def end_agent(self, session: AsyncSession) -> Attempt:
         return await run_inbox.end_agent(session, self.run.id, owner=OWNER, seen=0, reason="It ended.")
@@ -95,10 +101,7 @@ async def commands(sessions: SessionFactory) -> list[tuple[str, str | None]]:
 
 
 async def test_of_two_answers_the_first_counts(sessions: SessionFactory, scene: Scene) -> None:
-    def answer(option: str) -> Step:
-        return scene.tell("permission_response", requestId="r", optionId=option)
-
-    first, second = await race(sessions, answer("yes"), answer("no"))
+    first, second = await race(sessions, scene.answer("yes"), scene.answer("no"))
 
     assert first["result"] == {"resolved": True}
     assert second["error"]["code"] == -32602
@@ -111,11 +114,7 @@ async def test_of_two_answers_the_first_counts(sessions: SessionFactory, scene: 
 async def test_answer_behind_the_worker_that_gave_up_finds_nothing(
     sessions: SessionFactory, scene: Scene
 ) -> None:
-    async def give_up(session: AsyncSession) -> bool:
-        return await run_inbox.stop_waiting(session, scene.run.id, "r", owner=OWNER)
-
-    answer = scene.tell("permission_response", requestId="r", optionId="yes")
-    gave_up, answered = await race(sessions, give_up, answer)
+    gave_up, answered = await race(sessions, scene.give_up, scene.answer("yes"))
 
     assert gave_up
     assert "error" in answered
@@ -124,11 +123,7 @@ async def test_answer_behind_the_worker_that_gave_up_finds_nothing(
 async def test_worker_that_gives_up_behind_an_answer_learns_of_it(
     sessions: SessionFactory, scene: Scene
 ) -> None:
-    async def give_up(session: AsyncSession) -> bool:
-        return await run_inbox.stop_waiting(session, scene.run.id, "r", owner=OWNER)
-
-    answer = scene.tell("permission_response", requestId="r", optionId="yes")
-    answered, gave_up = await race(sessions, answer, give_up)
+    answered, gave_up = await race(sessions, scene.answer("yes"), scene.give_up)
 
     assert "result" in answered
     assert not gave_up
@@ -137,24 +132,24 @@ async def test_worker_that_gives_up_behind_an_answer_learns_of_it(
 async def test_message_before_the_end_of_the_agent_holds_it_up(
     sessions: SessionFactory, scene: Scene
 ) -> None:
-    told, ended = await race(sessions, scene.tell("user_message", content="wait"), scene.end_agent)
+    sent, ended = await race(sessions, scene.send("user_message", content="wait"), scene.end_agent)
 
-    assert "result" in told
+    assert "result" in sent
     assert ended is Attempt.NEWS
     assert await commands(sessions) == [("accepted", None)]
 
 
 async def test_message_behind_the_end_of_the_agent_is_refused(sessions: SessionFactory, scene: Scene) -> None:
-    ended, told = await race(sessions, scene.end_agent, scene.tell("user_message", content="wait"))
+    ended, sent = await race(sessions, scene.end_agent, scene.send("user_message", content="wait"))
 
     assert ended is Attempt.DONE
-    assert told == {"error": "No active sandbox for this task run"}
+    assert sent == {"error": "No active sandbox for this task run"}
     assert await commands(sessions) == []
 
 
 async def test_worker_that_lost_the_run_settles_nothing(sessions: SessionFactory, scene: Scene) -> None:
     async with unit_of_work(sessions) as session:
-        await scene.tell("user_message", content="wait")(session)
+        await scene.send("user_message", content="wait")(session)
     async with unit_of_work(sessions) as session:
         command_id = (await session.scalars(select(RunCommand.id))).one()
         settled = await run_inbox.settle(

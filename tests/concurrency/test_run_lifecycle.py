@@ -202,7 +202,7 @@ class TestLapsedLease:
         assert await perform(sessions, recover_lapsed) == ([], [])
         assert (await stored(sessions, claimed)).lease_owner == OWNER
 
-    async def test_run_whose_agent_had_not_started_is_repeated(
+    async def test_run_with_no_agent_started_is_repeated(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
         clock.now += run_lifecycle.LEASE
@@ -213,7 +213,7 @@ class TestLapsedLease:
         decision = {"decision": "queued again", "reason": "worker lost", "at": clock.now.isoformat()}
         assert row.state[RECOVERY] == decision
 
-    async def test_run_whose_agent_had_started_fails(
+    async def test_run_with_an_agent_started_fails(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
         """The agent may have acted already."""

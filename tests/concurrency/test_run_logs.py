@@ -1,6 +1,7 @@
 """Many writers at one log: no line is lost, none is doubled, none is torn (contract 6.4)."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -27,6 +28,7 @@ from app.worker.run.store_retry import StoreRetryBudget
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 from tests.support.fakes import RecordingEvents
+from tests.support.memory import forget_peak, peak_of
 from tests.support.outage import Interruptible, behind, interruptible
 from tests.support.processes import free_port
 from tests.support.waiting import eventually
@@ -145,7 +147,7 @@ async def database_in_between(
         await engine.dispose()
 
 
-async def test_append_whose_last_answer_was_lost_is_kept_once_and_succeeds(
+async def test_append_that_lost_its_last_answer_is_kept_once_and_succeeds(
     settings: Settings, sessions: SessionFactory, store: S3Store, ref: RunRef
 ) -> None:
     """Its caller would send it again after an error, and the log would hold it twice."""
@@ -172,7 +174,7 @@ async def test_append_whose_last_answer_was_lost_is_kept_once_and_succeeds(
     assert await read(store, ref) == lines(1, 2, 3)
 
 
-async def test_turn_that_could_not_be_given_back_keeps_nobody_out_for_longer_than_they_wait(
+async def test_turn_that_could_not_be_given_back_keeps_no_writer_out_for_longer_than_it_waits(
     settings: Settings,
     sessions: SessionFactory,
     store: S3Store,
@@ -225,7 +227,7 @@ async def test_log_of_a_hundred_megabytes_grows_and_is_read_in_bounded_memory(
             lines_of_old.write(b'{"x":"' + b"x" * (2**20 - 9) + b'"}\n')
     await store.put(ref.log_key, file, content_type="application/jsonl", tags={})
 
-    before = _forget_peak_memory()
+    before = forget_peak(os.getpid())
     await append_lines(sessions, store, ref, lines(1))
     size = 0
     async with store.open(ref.log_key) as content:
@@ -233,15 +235,4 @@ async def test_log_of_a_hundred_megabytes_grows_and_is_read_in_bounded_memory(
             size += len(chunk)
 
     assert size == 100 * 2**20 + len(lines(1))
-    assert _peak_memory() - before < 32 * 2**20
-
-
-def _forget_peak_memory() -> int:
-    """Have the kernel measure anew; return the memory that this process has now, in bytes."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return _peak_memory()
-
-
-def _peak_memory() -> int:
-    status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024
+    assert peak_of(os.getpid()) - before < 32 * 2**20

@@ -7,13 +7,14 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import SessionFactory, unit_of_work
+from app.db import SessionFactory
 from app.enums import RunStatus
-from app.models import Project, Run, User
+from app.models import Project, Run, Task, User
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.views import queue as queue_view
-from tests.concurrency.races import race
+from tests.concurrency.races import perform, race
 from tests.support.clock import MovableClock
 from tests.support.factories import make_project, make_run, make_task
 from tests.support.fakes import RecordingEvents
@@ -28,25 +29,32 @@ MakeLine = Callable[[int], Awaitable[list[Run]]]
 
 
 @pytest.fixture
-def line(sessions: SessionFactory, project: Project, owner: User, clock: MovableClock) -> MakeLine:
+def line(session: AsyncSession, project: Project, owner: User, clock: MovableClock) -> MakeLine:
     """Make runs of one project that wait, the longest waiting first."""
 
     async def make(count: int) -> list[Run]:
         runs = []
-        async with unit_of_work(sessions) as session:
-            for _ in range(count):
-                clock.advance(seconds=1)
-                task = await make_task(session, project=project, created_by=owner)
-                runs.append(await make_run(session, task=task, dispatch_requested_at=clock.now))
+        for _ in range(count):
+            clock.advance(seconds=1)
+            task = await make_task(session, project=project, created_by=owner)
+            runs.append(await make_run(session, task=task, dispatch_requested_at=clock.now))
         return runs
 
     return make
 
 
-async def claim(sessions: SessionFactory, run: Run, *, owner: str, limit: int = 0) -> UUID | None:
-    async with unit_of_work(sessions) as session:
+def claiming(run: Run, owner: str, limit: int = 0) -> Callable[[AsyncSession], Awaitable[UUID | None]]:
+    """Return the step that claims a run for the job of this one, and returns its id."""
+
+    async def step(session: AsyncSession) -> UUID | None:
         row = await take(session, run.id, owner=owner, limit=limit)
         return None if row is None else row["id"]
+
+    return step
+
+
+async def claim(sessions: SessionFactory, run: Run, *, owner: str, limit: int = 0) -> UUID | None:
+    return await perform(sessions, claiming(run, owner, limit))
 
 
 async def in_progress(sessions: SessionFactory) -> list[UUID]:
@@ -62,23 +70,20 @@ async def test_job_takes_the_run_that_has_waited_longest(sessions: SessionFactor
 
 
 async def test_runs_of_one_instant_have_an_order_too(
-    sessions: SessionFactory, project: Project, owner: User, clock: MovableClock
+    sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        task = await make_task(session, project=project, created_by=owner)
-        runs = [await make_run(session, task=task, dispatch_requested_at=clock.now) for _ in range(3)]
+    runs = [await make_run(session, task=task, dispatch_requested_at=clock.now) for _ in range(3)]
     taken = [await claim(sessions, runs[0], owner=str(number)) for number in range(3)]
     assert taken == sorted(run.id for run in runs)
 
 
 async def test_other_projects_are_lines_of_their_own(
-    sessions: SessionFactory, line: MakeLine, owner: User, clock: MovableClock
+    sessions: SessionFactory, session: AsyncSession, line: MakeLine, owner: User, clock: MovableClock
 ) -> None:
     mine = await line(2)
     clock.advance(seconds=1)
-    async with unit_of_work(sessions) as session:
-        task = await make_task(session, project=await make_project(session), created_by=owner)
-        other = await make_run(session, task=task, dispatch_requested_at=clock.now)
+    task = await make_task(session, project=await make_project(session), created_by=owner)
+    other = await make_run(session, task=task, dispatch_requested_at=clock.now)
     assert await claim(sessions, mine[0], owner="1", limit=1) == mine[0].id
     assert await claim(sessions, other, owner="2", limit=1) == other.id
 
@@ -86,25 +91,15 @@ async def test_other_projects_are_lines_of_their_own(
 async def test_concurrent_claims_take_different_runs(sessions: SessionFactory, line: MakeLine) -> None:
     """The second waits for the row that the first has, and takes the next one: no job goes away empty-handed."""
     runs = await line(2)
-    first, second = await race(
-        sessions,
-        partial(take, run_id=runs[0].id, owner="1"),
-        partial(take, run_id=runs[1].id, owner="2"),
-    )
-    assert first is not None
-    assert second is not None
-    assert (first["id"], second["id"]) == (runs[0].id, runs[1].id)
+    claimed = await race(sessions, claiming(runs[0], "1"), claiming(runs[1], "2"))
+    assert claimed == (runs[0].id, runs[1].id)
 
 
 async def test_claim_that_meets_a_cancel_takes_the_next_run(sessions: SessionFactory, line: MakeLine) -> None:
     runs = await line(2)
-    _, taken = await race(
-        sessions,
-        partial(set_status, run_id=runs[0].id, status=RunStatus.CANCELLED),
-        partial(take, run_id=runs[0].id, owner="1"),
-    )
-    assert taken is not None
-    assert taken["id"] == runs[1].id
+    cancel = partial(set_status, run_id=runs[0].id, status=RunStatus.CANCELLED)
+    _, taken = await race(sessions, cancel, claiming(runs[0], "1"))
+    assert taken == runs[1].id
 
 
 class TestLimit:
@@ -112,22 +107,15 @@ class TestLimit:
         runs = await line(3)
         taken = [await claim(sessions, run, owner=str(number), limit=2) for number, run in enumerate(runs)]
         assert taken == [runs[0].id, runs[1].id, None]
-        async with unit_of_work(sessions) as session:
-            assert await finish(
-                session, runs[0].id, run_lifecycle.RunEnd(status=RunStatus.COMPLETED), owner="0"
-            )
+        end = run_lifecycle.RunEnd(status=RunStatus.COMPLETED)
+        assert await perform(sessions, partial(finish, run_id=runs[0].id, end=end, owner="0"))
         assert await claim(sessions, runs[0], owner="3", limit=2) == runs[2].id
 
     async def test_second_claim_counts_the_first(self, sessions: SessionFactory, line: MakeLine) -> None:
         """It began before the first was committed."""
         runs = await line(2)
-        first, second = await race(
-            sessions,
-            partial(take, run_id=runs[0].id, owner="1", limit=1),
-            partial(take, run_id=runs[1].id, owner="2", limit=1),
-        )
-        assert first is not None
-        assert second is None
+        claimed = await race(sessions, claiming(runs[0], "1", 1), claiming(runs[1], "2", 1))
+        assert claimed == (runs[0].id, None)
         assert await in_progress(sessions) == [runs[0].id]
 
     async def test_many_claims_at_once_keep_to_it(self, sessions: SessionFactory, line: MakeLine) -> None:
@@ -141,8 +129,7 @@ class TestLimit:
         self, sessions: SessionFactory, line: MakeLine
     ) -> None:
         local, waiting = await line(2)
-        async with unit_of_work(sessions) as session:
-            await set_status(session, local.id, RunStatus.IN_PROGRESS)
+        await perform(sessions, partial(set_status, run_id=local.id, status=RunStatus.IN_PROGRESS))
         assert await claim(sessions, waiting, owner="1", limit=1) == waiting.id
 
 
@@ -162,8 +149,7 @@ class TestPosition:
     async def test_run_that_comes_back_is_first_again(self, sessions: SessionFactory, line: MakeLine) -> None:
         runs = await line(3)
         await claim(sessions, runs[0], owner="1")
-        async with unit_of_work(sessions) as session:
-            assert await hand_back(session, runs[0].id, owner="1")
+        assert await perform(sessions, partial(hand_back, run_id=runs[0].id, owner="1"))
         assert await self.positions(sessions, runs) == [1, 2, 3]
 
     async def test_is_counted_up_to_a_bound(

@@ -33,7 +33,7 @@ async def test_no_concurrent_merge_is_lost(client: httpx.AsyncClient, run_url: s
     assert run["output"] == {f"out{n}": n for n in range(10)}
 
 
-async def test_one_terminal_status_wins_and_the_others_are_told_which(
+async def test_one_terminal_status_wins_and_the_refusals_name_it(
     client: httpx.AsyncClient, run_url: str
 ) -> None:
     wanted = ["completed", "failed", "cancelled"]

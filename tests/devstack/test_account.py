@@ -1,6 +1,4 @@
-"""The developer's account of a stack: made whole at first, its key anew where that is refused, kept in between."""
-
-from pathlib import Path
+"""The developer's account of a stack: made whole at first, a new key where that is refused, kept in between."""
 
 import pytest
 from sqlalchemy import func, select
@@ -14,13 +12,6 @@ from app.models import User
 from app.services.access.authenticate import authenticate
 from app.services.access.principal import CURRENT_PROJECT
 from app.services.accounts.accounts import deactivate_user
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = Home(tmp_path / "home")
-    home.create()
-    return home
 
 
 async def users(session: AsyncSession) -> int:
@@ -46,7 +37,7 @@ async def test_user_who_is_there_gets_another_key(session: AsyncSession) -> None
 
 
 @pytest.mark.parametrize("gone", ["user", "project", "deactivated"])
-async def test_account_of_another_database_is_made_anew(session: AsyncSession, gone: str) -> None:
+async def test_account_of_another_database_is_replaced(session: AsyncSession, gone: str) -> None:
     first = await make_account(session, project_id=None, user_id=None)
     if gone == "deactivated":
         await deactivate_user(session, first.user_id)

@@ -15,7 +15,7 @@ from tests.support.real_agents import agents_folder, note_agents_folder, require
 SOURCE = Path(__file__).parents[2] / "agents"
 
 
-def test_agent_that_nobody_can_install_is_named(tmp_path: Path) -> None:
+def test_agent_that_cannot_be_installed_is_named(tmp_path: Path) -> None:
     with pytest.raises(DevstackError, match="no agent 'ghost' can be installed; there are claude, codex, "):
         install_agents(tmp_path / "agents", ["claude", "ghost"], Console())
     assert list(tmp_path.iterdir()) == []

@@ -165,7 +165,7 @@ def prepared(checkout: Checkout, pip_folder: Path) -> Checkout:
     return checkout
 
 
-def test_life_of_an_environment_whose_first_set_up_is_interrupted_while_a_second_one_waits(
+def test_life_of_an_environment_with_an_interrupted_first_set_up_while_a_second_one_waits(
     checkout: Checkout, tmp_path: Path
 ) -> None:
     sign = tmp_path / "sign"
@@ -175,13 +175,13 @@ def test_life_of_an_environment_whose_first_set_up_is_interrupted_while_a_second
             assert second.stdout is not None
             assert "waiting for it" in second.stdout.readline()
             os.killpg(first.pid, signal.SIGINT)
-            told, _ = first.communicate(timeout=SECONDS)
+            stopped, _ = first.communicate(timeout=SECONDS)
             assert not (checkout.folder / ".venv" / ".installed-run").exists()
             output = second.stdout.read()
 
     assert first.returncode == 130
-    assert "The next make goes on" in told
-    assert "Traceback" not in told
+    assert "The next make goes on" in stopped
+    assert "Traceback" not in stopped
     assert second.returncode == 0, output
     assert "2 packages, about 400 MB of disk" in output
     assert "Making it" in output
@@ -229,7 +229,7 @@ def test_package_with_another_hash_is_refused(prepared: Checkout, package: str) 
         assert not (prepared.folder / ".venv" / ".installed-run").exists()
 
 
-def test_machine_without_a_network_is_told_so_once(prepared: Checkout) -> None:
+def test_missing_network_is_reported_once(prepared: Checkout) -> None:
     port = free_port()
     index = f"http://somebody:hunter2@127.0.0.1:{port}/simple"
 
@@ -280,7 +280,7 @@ def test_uv_fetches_from_the_index_of_pips_configuration(prepared: Checkout, ind
     assert "127.0.0.1" not in output
 
 
-def test_what_pip_is_told_is_handed_to_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_configuration_of_pip_is_handed_to_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     configuration = tmp_path / "pip.conf"
     configuration.write_text(
         "[global]\nindex-url = https://mirror.example/simple\ntrusted-host = one.example\n  two.example\n"

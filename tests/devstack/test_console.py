@@ -32,7 +32,7 @@ def test_lines_between_do_not_break_a_step() -> None:
     assert plain(stream.getvalue()) == "  API …\napi    │ listening\n  ✓ API N s\n"
 
 
-def test_nothing_is_said_where_there_is_nobody_to_hear(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_without_an_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", None)  # as Python has it where the descriptor was closed before
 
     Console().title("Ready")
@@ -56,5 +56,5 @@ def test_closed_terminal_does_not_stop_the_launcher() -> None:
 
     console = Console(Closed())
 
-    console.line("nobody reads this")
+    console.line("this is not read")
     console.line("nor this")

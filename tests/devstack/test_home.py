@@ -27,13 +27,6 @@ sys.stdin.read() if len(sys.argv) > 2 else __import__("signal").pause()
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = Home(tmp_path / "home")
-    home.create()
-    return home
-
-
-@pytest.fixture
 def other_launcher(home: Home, tmp_path: Path) -> Iterator[int]:
     output = tmp_path / "output"
     with launcher("-c", HOLDER, str(home.root), output=output) as process:
@@ -45,7 +38,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_second_launcher_is_refused_and_told_of_the_first(home: Home, other_launcher: int) -> None:
+def test_second_launcher_is_refused_by_the_name_of_the_first(home: Home, other_launcher: int) -> None:
     with pytest.raises(StackAlreadyRuns, match=rf"process {other_launcher}, http://127\.0\.0\.1:1"):
         home.acquire()
 

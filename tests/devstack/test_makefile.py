@@ -22,10 +22,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 def test_make_run_hands_on_the_port(arguments: list[str], variables: dict[str, str], port: str) -> None:
     """Without any it stopped: the variable asked for itself."""
     environment = {"PATH": os.environ["PATH"], **variables}
-    tell = "PYTHON=sh -c 'echo $$TASKBEACON_PORT'"
+    show = "PYTHON=sh -c 'echo $$TASKBEACON_PORT'"
 
     done = subprocess.run(
-        ["make", "--silent", "--old-file=.venv/.installed", "run", tell, *arguments],
+        ["make", "--silent", "--old-file=.venv/.installed", "run", show, *arguments],
         cwd=PROJECT,
         env=environment,
         capture_output=True,

@@ -66,7 +66,7 @@ def test_data_survives_a_kill_and_the_service_is_no_superuser(tmp_path: Path) ->
 
 
 @needs_root
-def test_root_without_user_namespaces_lends_the_server_to_nobody(tmp_path: Path) -> None:
+def test_root_without_user_namespaces_lends_the_server_to_an_unprivileged_user(tmp_path: Path) -> None:
     euid, owner, *rest = start_twice(tmp_path / "home", "setuid_account")
 
     assert (euid, rest) == ("0", ["42", "False"])

@@ -38,7 +38,12 @@ with Supervisor(on_output=lambda name, line: seen.append(name)) as supervisor:
     except StopRequested:
         print("asked to stop", flush=True)
 """
-HEAD = "import os, sys\nfrom pathlib import Path\nfrom app.devstack.processes import Supervisor\n"
+HEAD = """
+import os, sys
+from pathlib import Path
+from app.devstack.errors import DevstackError
+from app.devstack.processes import Supervisor
+"""
 
 
 def run(source: str, *arguments: str) -> list[str]:
@@ -105,7 +110,6 @@ def test_child_that_ends_while_waited_for_is_named_with_its_last_lines(tmp_path:
 
     answer = run(
         """
-        from app.devstack.errors import DevstackError
         with Supervisor() as supervisor:
             command = ["sh", "-c", "echo cannot bind; exit 3"]
             supervisor.start("server", command, environment=os.environ, log=Path(sys.argv[1]))
@@ -123,7 +127,6 @@ def test_child_that_ends_while_waited_for_is_named_with_its_last_lines(tmp_path:
 def test_child_that_never_gets_ready_is_named_after_the_deadline() -> None:
     answer = run(
         """
-        from app.devstack.errors import DevstackError
         with Supervisor() as supervisor:
             supervisor.start("server", ["sh", "-c", "echo thinking; sleep 600"], environment=os.environ)
             try:
@@ -139,7 +142,6 @@ def test_child_that_never_gets_ready_is_named_after_the_deadline() -> None:
 def test_program_that_is_not_there_is_a_clear_error() -> None:
     answer = run(
         """
-        from app.devstack.errors import DevstackError
         try:
             Supervisor().start("server", ["/nonexistent/server"], environment={})
         except DevstackError as error:
@@ -155,7 +157,6 @@ def test_command_returns_standard_output_and_logs_the_rest(tmp_path: Path) -> No
 
     answer = run(
         """
-        from app.devstack.errors import DevstackError
         with Supervisor() as supervisor:
             command = ["sh", "-c", "echo result; echo remark >&2"]
             print(supervisor.run("tool", command, environment=os.environ, log=Path(sys.argv[1]), timeout=100))
@@ -172,7 +173,7 @@ def test_command_returns_standard_output_and_logs_the_rest(tmp_path: Path) -> No
     assert log.read_text() == "remark\nreason\n"
 
 
-def test_child_whose_launcher_died_before_the_kernel_knew_ends_at_once() -> None:
+def test_child_with_a_launcher_that_died_before_the_kernel_knew_ends_at_once() -> None:
     answer = run(
         """
         from app.devstack.processes import bind_to_parent

@@ -34,12 +34,13 @@ DEV_JSON_KEYS = {
     "pids",
 }
 
-WAITING = """
+HEAD = """
+import os, signal, sys
 from app.devstack.errors import StopRequested
 from app.devstack.processes import Supervisor
 from app.devstack.stack import stop_on_signals
-import os, sys
-supervisor = Supervisor()
+"""
+WAITING = f"""{HEAD}supervisor = Supervisor()
 with stop_on_signals(supervisor):
     print("waiting", flush=True)
     try:
@@ -47,12 +48,7 @@ with stop_on_signals(supervisor):
     except StopRequested:
         print("asked to stop", flush=True)
 """
-SIGNALLED = """
-from app.devstack.errors import StopRequested
-from app.devstack.processes import Supervisor
-from app.devstack.stack import stop_on_signals
-import os, sys
-for number in sys.argv[1:]:
+SIGNALLED = f"""{HEAD}for number in sys.argv[1:]:
     supervisor = Supervisor()
     with stop_on_signals(supervisor):
         os.kill(os.getpid(), int(number))
@@ -61,10 +57,8 @@ for number in sys.argv[1:]:
         except StopRequested:
             print("asked to stop by", number)
 """
-HUNG_UP = """
-from app.devstack.processes import Supervisor
-from app.devstack.stack import stop_on_signals
-import os
+HUNG_UP = f"""{HEAD}
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
 supervisor = Supervisor()
 with stop_on_signals(supervisor):
     os.kill(os.getpid(), signal.SIGHUP)
@@ -201,9 +195,9 @@ def refuse_second(home: Path, first: int) -> None:
 def test_signals_ask_for_an_orderly_stop() -> None:
     numbers = [str(int(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 
-    told = run_source(SIGNALLED, *numbers).stdout.splitlines()
+    printed = run_source(SIGNALLED, *numbers).stdout.splitlines()
 
-    assert told == [f"asked to stop by {number}" for number in numbers]
+    assert printed == [f"asked to stop by {number}" for number in numbers]
 
 
 def test_launcher_stops_with_the_make_that_started_it(tmp_path: Path) -> None:
@@ -230,7 +224,7 @@ child.wait()
 """
 
 
-def test_launcher_stops_with_its_terminal_whoever_leads_the_session(tmp_path: Path) -> None:
+def test_launcher_stops_with_its_terminal_under_any_session_leader(tmp_path: Path) -> None:
     output = tmp_path / "output"
     ours, theirs = os.openpty()
     command = [sys.executable, "-c", LEADER, WAITING, str(output)]
@@ -247,9 +241,9 @@ def test_launcher_stops_with_its_terminal_whoever_leads_the_session(tmp_path: Pa
 
 
 def test_launcher_under_nohup_outlives_its_terminal() -> None:
-    told = run_source(f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n{HUNG_UP}")
+    done = run_source(HUNG_UP)
 
-    assert told.stdout == "went on\n", told.stderr
+    assert done.stdout == "went on\n", done.stderr
 
 
 def test_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -129,10 +129,10 @@ async def test_turn_of_the_agent_server_without_a_refused_call_and_without_an_ev
     run = (await client.patch(run_url, json={"status": "completed"})).json()
     assert run["state"]["usage"]["total_tokens"] > 0
     async with following(client, run_url) as stream:
-        told = [each.data for each in await stream.rest()]
-    published = Counter(each["event_id"] for each in told if "event_id" in each)
+        received = [each.data for each in await stream.rest()]
+    published = Counter(each["event_id"] for each in received if "event_id" in each)
     assert [id_ for id_, count in published.items() if count > 1] == []
-    assert sum(each.get("type") == "_posthog/stream_complete" for each in told) == 1
+    assert sum(each.get("type") == "_posthog/stream_complete" for each in received) == 1
     refused = [
         request
         for request in _requests(api.process.log)

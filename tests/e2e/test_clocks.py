@@ -115,7 +115,7 @@ async def sweep(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("command", ["serve --port 0", "worker"])
-async def test_machine_whose_clock_could_sign_nothing_is_refused_in_one_line(
+async def test_machine_with_a_clock_that_could_sign_nothing_is_refused_in_one_line(
     settings: Settings, tmp_path: Path, command: str
 ) -> None:
     log = tmp_path / "process.log"

@@ -4,14 +4,13 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.e2e.conftest import Api
 from tests.support.callers import bearer
-from tests.support.processes import ServiceProcess
+from tests.support.memory import forget_peak, peak_of
 from tests.support.uploads import upload_and_finalize
 
 MEBIBYTE = 2**20
@@ -26,18 +25,6 @@ async def url(client: httpx.AsyncClient) -> str:
     task = (await client.post("", json={"description": "Files"})).json()
     run = (await client.post(f"/{task['id']}/runs")).json()
     return f"/{task['id']}/runs/{run['id']}/artifacts"
-
-
-def forget_peak(process: ServiceProcess) -> None:
-    """Let the process's peak be what it holds now, whatever earlier tests made of it."""
-    Path(f"/proc/{process.pid}/clear_refs").write_text("5")
-
-
-def peak_of(process: ServiceProcess) -> int:
-    """Return the most memory that the process has held since its peak was forgotten, in bytes."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
 
 
 @pytest.fixture
@@ -62,14 +49,13 @@ async def test_thirty_megabytes_never_sit_in_the_memory_of_the_api(
     process = api.process
     small = await upload_and_finalize(client, url, b"hello", name="small.txt")
     await client.get(f"{url}/download", params={"storage_path": small["storage_path"]})
-    forget_peak(process)
-    before = peak_of(process)
+    before = forget_peak(process.pid)
 
     entry = await upload_and_finalize(client, url, CONTENT, name="large.bin")
     assert entry["size"] == len(CONTENT)
     path = {"storage_path": entry["storage_path"]}
     assert (await client.get(f"{url}/download", params=path)).content == CONTENT
-    assert peak_of(process) - before < len(CONTENT) / 2
+    assert peak_of(process.pid) - before < len(CONTENT) / 2
 
     async with AsyncExitStack() as stack:
 
@@ -84,4 +70,4 @@ async def test_thirty_megabytes_never_sit_in_the_memory_of_the_api(
         await asyncio.gather(*(begin() for _ in range(DOWNLOADS)))
         # Small calls have connections of their own.
         assert (await client.get(f"{api.base_url}/readyz")).status_code == 200
-        assert peak_of(process) - before < ALLOWED_EXTRA
+        assert peak_of(process.pid) - before < ALLOWED_EXTRA

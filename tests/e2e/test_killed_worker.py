@@ -1,7 +1,7 @@
 """Pushes by real worker processes: two of them are killed outright, one is stopped."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,16 @@ async def expo_url(push_service: PushService) -> AsyncGenerator[str, None]:
         yield base_url
 
 
+@pytest.fixture
+def environment(expo_url: str, tmp_path: Path) -> dict[str, str]:
+    """The environment of workers that push to this service, as fast as they can."""
+    return {
+        "TASKBEACON_EXPO_BASE_URL": expo_url,
+        "TASKBEACON_EXPO_MESSAGES_PER_SECOND": "0",
+        "TASKBEACON_HOME": str(tmp_path / "home"),
+    }
+
+
 async def make_pending(sessions: SessionFactory, count: int) -> None:
     """Have so many pushes be due, each to a device of its own."""
     async with unit_of_work(sessions) as session:
@@ -48,21 +58,13 @@ async def test_two_killed_workers_lose_nothing_and_repeat_only_what_was_in_fligh
     settings: Settings,
     sessions: SessionFactory,
     push_service: PushService,
-    expo_url: str,
+    environment: dict[str, str],
     tmp_path: Path,
 ) -> None:
     await make_pending(sessions, COUNT)
-    environment = {
-        "TASKBEACON_EXPO_BASE_URL": expo_url,
-        "TASKBEACON_EXPO_MESSAGES_PER_SECOND": "0",
-        "TASKBEACON_HOME": str(tmp_path / "home"),
-    }
 
-    def received(count: int) -> Callable[[], Awaitable[bool]]:
-        async def are_there() -> bool:
-            return len(set(push_service.tokens)) >= count
-
-        return are_there
+    def received(count: int) -> Callable[[], bool]:
+        return lambda: len(set(push_service.tokens)) >= count
 
     for number, sent_before in enumerate((2_000, 6_000, COUNT)):
         log = tmp_path / f"worker{number}.log"
@@ -90,18 +92,13 @@ async def test_stopped_worker_waits_for_what_is_on_the_wire_and_gives_back_the_r
     settings: Settings,
     sessions: SessionFactory,
     push_service: PushService,
-    expo_url: str,
+    environment: dict[str, str],
     tmp_path: Path,
 ) -> None:
     await make_pending(sessions, IN_FLIGHT)
     push_service.may_answer.clear()
     log = tmp_path / "worker.log"
 
-    environment = {
-        "TASKBEACON_EXPO_BASE_URL": expo_url,
-        "TASKBEACON_EXPO_MESSAGES_PER_SECOND": "0",
-        "TASKBEACON_HOME": str(tmp_path / "home"),
-    }
     with service_process("worker", settings=settings, log=log, **environment) as worker:
         await eventually(lambda: push_service.open_sends == MAX_PARALLEL_SENDS, within_seconds=60)
         worker.ask_to_stop()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
+from app.devstack.watchdog import snapshot
 from tests.e2e.conftest import Service
 from tests.e2e.test_processes import passwords, start_run
 from tests.support.callers import bearer
@@ -18,22 +19,6 @@ from tests.support.processes import ServiceProcess, address_of, service_process,
 from tests.support.waiting import eventually
 
 MODEL_KEY = "sk-of-the-operator"
-
-
-def children_of(pid: int) -> Iterator[int]:
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        yield from map(int, (task / "children").read_text().split())
-
-
-def family(pid: int) -> list[int]:
-    found, waiting = [], [pid]
-    while waiting:
-        found.append(waiting.pop())
-        try:
-            waiting += children_of(found[-1])
-        except OSError:
-            continue
-    return found
 
 
 def shown(pid: int) -> bytes:
@@ -51,14 +36,17 @@ def ended(process: ServiceProcess) -> Iterator[None]:
     try:
         yield
     finally:
-        for member in family(process.pid):
+        for member in snapshot([process.pid]):
             with suppress(ProcessLookupError):
                 os.kill(member, signal.SIGKILL)
 
 
 def secrets_shown(pid: int, secrets: list[str]) -> list[tuple[int, str]]:
     return [
-        (member, secret) for member in family(pid) for secret in secrets if secret.encode() in shown(member)
+        (member, secret)
+        for member in snapshot([pid])
+        for secret in secrets
+        if secret.encode() in shown(member)
     ]
 
 
@@ -97,7 +85,7 @@ async def test_environment_of_api_and_worker_shows_no_secret(
             await start_run(client, f"```bash\n(exec -a {mark} tail -f /dev/null) & wait\n```")
 
             await eventually(
-                lambda: any(mark.encode() in shown(pid) for pid in family(worker.pid)), within_seconds=60
+                lambda: any(mark.encode() in shown(pid) for pid in snapshot([worker.pid])), within_seconds=60
             )
 
             # A process shows what it was given in its first moment, also one of the API's that was started again.
@@ -106,7 +94,7 @@ async def test_environment_of_api_and_worker_shows_no_secret(
                 within_seconds=60,
             )
             # The API's two processes, and a chain of programs before the agent.
-            assert (len(family(api.pid)) > 2, len(family(worker.pid)) > 3) == (True, True)
+            assert (len(snapshot([api.pid])) > 2, len(snapshot([worker.pid])) > 3) == (True, True)
             maps = Path(f"/proc/{worker.pid}/maps").read_text()  # noqa: ASYNC240 - no disk
             assert "uvloop" not in maps, "the worker runs on a loop that forks"
 

@@ -51,7 +51,7 @@ async def test_run_by_a_real_agent_ends_in_a_pushed_branch(
                 assert started.status_code == 200, started.text
                 run_id = started.json()["latest_run"]["id"]
                 async with client.stream("GET", f"/{task_id}/runs/{run_id}/stream/", timeout=60) as stream:
-                    told = (await stream.aread()).decode()
+                    received = (await stream.aread()).decode()
                 run = await wait_for_run(client, task_id, "completed", "failed")
 
                 assert run["status"] == "completed", run["error_message"]
@@ -61,7 +61,7 @@ async def test_run_by_a_real_agent_ends_in_a_pushed_branch(
                 assert run["output"]["summary"] == "Done."
                 assert run["state"]["usage"]["total_tokens"] == 3300
                 for words in ("I change it.", '"status":"completed"', "Network: model-only"):
-                    assert words in told
+                    assert words in received
                 for key in KEYS.values():
-                    assert key not in told + worker.log.read_text()
+                    assert key not in received + worker.log.read_text()
             assert worker.stop() == 0

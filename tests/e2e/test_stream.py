@@ -22,15 +22,15 @@ async def test_run_of_a_worker_is_followed_to_its_end(
         [opened] = await stream.take(1)
         assert opened.data["status"] == "queued"
         assert (await client.post(f"{path}/start")).status_code == 200
-        told = await stream.rest()
+        received = await stream.rest()
 
-    states = [event.data["status"] for event in told if event.data["type"] == "task_run_state"]
+    states = [event.data["status"] for event in received if event.data["type"] == "task_run_state"]
     assert (states[0], states[-1]) == ("in_progress", "completed"), worker.log.read_text()
-    entries = [event.data for event in told if event.data["type"] == "notification"]
+    entries = [event.data for event in received if event.data["type"] == "notification"]
     logged = (await client.get(f"{path}/session_logs")).json()
     # The log holds the same, in the same order, but for pieces of messages.
     assert [entry for entry in entries if entry in logged] == logged
     assert "working" in str(logged)
     # All of it came before the end, and whoever comes late gets the same.
     async with following(client, path, after=opened.id) as again:
-        assert await again.rest() == told
+        assert await again.rest() == received

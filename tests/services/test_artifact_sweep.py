@@ -1,7 +1,8 @@
 """What the sweeper takes and what it never takes, on a bucket of its own (contract 8.3)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -15,7 +16,7 @@ from app.db import SessionFactory
 from app.enums import RunStatus
 from app.ids import new_hex_id, new_id
 from app.models import Run, StagedArtifact, Task
-from app.services.artifacts.sweep import DELETED_LIFETIME, Reason, sweep_artifacts, write_lifecycle
+from app.services.artifacts.sweep import DELETED_LIFETIME, Reason, Sweep, sweep_artifacts, write_lifecycle
 from app.services.storage_keys import log_key, run_artifact_key, staged_key
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_staged_artifact
@@ -38,6 +39,14 @@ async def bucket(shared_bucket: S3Store) -> AsyncGenerator[S3Store, None]:
     async for page in shared_bucket.pages(""):
         if page:
             await shared_bucket.delete([listed.key for listed in page])
+
+
+RunSweep = Callable[..., Awaitable[Sweep]]
+
+
+@pytest.fixture
+def sweep(sessions: SessionFactory, bucket: S3Store) -> RunSweep:
+    return partial(sweep_artifacts, sessions, bucket, dry_run=False)
 
 
 @pytest.fixture(autouse=True)
@@ -64,37 +73,37 @@ async def list_keys(bucket: S3Store) -> set[str]:
 
 
 async def test_expired_entry_goes_with_its_object(
-    bucket: S3Store, sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
+    bucket: S3Store, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     path = await put(bucket, staged_path(task))
     await make_staged_artifact(session, task=task, path=path)
 
-    assert (await sweep_artifacts(sessions, bucket, dry_run=False)).objects == []
+    assert (await sweep()).objects == []
     clock.advance(hours=25)
-    sweep = await sweep_artifacts(sessions, bucket, dry_run=False)
+    swept = await sweep()
 
-    assert [(swept.key, swept.reason) for swept in sweep.objects] == [(path, Reason.EXPIRED)]
-    assert (sweep.expired_entries, sweep.removed) == (1, 1)
+    assert [(each.key, each.reason) for each in swept.objects] == [(path, Reason.EXPIRED)]
+    assert (swept.expired_entries, swept.removed) == (1, 1)
     assert await list_keys(bucket) == set()
     assert await session.scalar(select(func.count()).select_from(StagedArtifact)) == 0
-    assert (await sweep_artifacts(sessions, bucket, dry_run=False)).removed == 0
+    assert (await sweep()).removed == 0
 
 
 async def test_staged_file_that_waits_stays_however_old_its_object_is(
-    bucket: S3Store, sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
+    bucket: S3Store, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     path = await put(bucket, staged_path(task))
     clock.advance(days=3)
     await make_staged_artifact(session, task=task, path=path, lifetime=timedelta(hours=1))
 
-    sweep = await sweep_artifacts(sessions, bucket, dry_run=False)
+    swept = await sweep()
 
-    assert (sweep.objects, sweep.expired_entries) == ([], 0)
+    assert (swept.objects, swept.expired_entries) == ([], 0)
     assert await list_keys(bucket) == {path}
 
 
-async def test_upload_that_nobody_finalised_goes_after_a_day(
-    bucket: S3Store, sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
+async def test_upload_that_was_not_finalised_goes_after_a_day(
+    bucket: S3Store, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     run = await make_run(session, task=task)
     orphans = {
@@ -105,18 +114,18 @@ async def test_upload_that_nobody_finalised_goes_after_a_day(
     }
 
     clock.advance(hours=23)
-    assert (await sweep_artifacts(sessions, bucket, dry_run=False)).objects == []
+    assert (await sweep()).objects == []
     clock.advance(hours=2)
-    sweep = await sweep_artifacts(sessions, bucket, dry_run=False)
+    swept = await sweep()
 
-    assert {swept.key: swept.reason for swept in sweep.objects} == dict.fromkeys(orphans, Reason.UNCLAIMED)
+    assert {each.key: each.reason for each in swept.objects} == dict.fromkeys(orphans, Reason.UNCLAIMED)
     assert await list_keys(bucket) == set()
 
 
 @pytest.mark.parametrize("status", list(RunStatus))
 async def test_attached_file_is_never_taken(
     bucket: S3Store,
-    sessions: SessionFactory,
+    sweep: RunSweep,
     session: AsyncSession,
     task: Task,
     clock: MovableClock,
@@ -128,14 +137,14 @@ async def test_attached_file_is_never_taken(
     await make_run(session, task=task, status=status, artifacts=[{"storage_path": path}])
     clock.advance(days=100)
 
-    sweep = await sweep_artifacts(sessions, bucket, dry_run=False)
+    swept = await sweep()
 
-    assert sweep.objects == []
+    assert swept.objects == []
     assert await list_keys(bucket) == {path}
 
 
 async def test_files_of_a_deleted_task_go_after_the_grace_time_and_its_logs_stay(
-    bucket: S3Store, sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
+    bucket: S3Store, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     run = await make_run(session, task=task, status=RunStatus.COMPLETED)
     path, log = run_path(run), log_key(run.project_id, run.task_id, run.id)
@@ -146,18 +155,18 @@ async def test_files_of_a_deleted_task_go_after_the_grace_time_and_its_logs_stay
     await session.flush()
 
     clock.advance(seconds=DELETED_LIFETIME.total_seconds() - 1)
-    assert (await sweep_artifacts(sessions, bucket, dry_run=False)).objects == []
+    assert (await sweep()).objects == []
     clock.advance(seconds=1)
-    sweep = await sweep_artifacts(sessions, bucket, dry_run=False)
+    swept = await sweep()
 
-    assert [(swept.key, swept.reason) for swept in sweep.objects] == [(path, Reason.DELETED)]
+    assert [(each.key, each.reason) for each in swept.objects] == [(path, Reason.DELETED)]
     assert await list_keys(bucket) == {log}
 
 
 @pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.IN_PROGRESS])
 async def test_deleted_task_with_a_live_run_keeps_its_files(
     bucket: S3Store,
-    sessions: SessionFactory,
+    sweep: RunSweep,
     session: AsyncSession,
     task: Task,
     clock: MovableClock,
@@ -170,21 +179,21 @@ async def test_deleted_task_with_a_live_run_keeps_its_files(
     await session.flush()
     clock.advance(days=100)
 
-    assert (await sweep_artifacts(sessions, bucket, dry_run=False)).objects == []
+    assert (await sweep()).objects == []
     assert await list_keys(bucket) == {path}
 
 
-async def test_dry_run_tells_what_would_go_and_removes_nothing(
-    bucket: S3Store, sessions: SessionFactory, session: AsyncSession, task: Task, clock: MovableClock
+async def test_dry_run_lists_what_would_go_and_removes_nothing(
+    bucket: S3Store, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
 ) -> None:
     path = await put(bucket, staged_path(task))
     await make_staged_artifact(session, task=task, path=path)
     clock.advance(hours=25)
 
-    sweep = await sweep_artifacts(sessions, bucket, dry_run=True)
+    swept = await sweep(dry_run=True)
 
-    assert [(swept.key, swept.size) for swept in sweep.objects] == [(path, 5)]
-    assert (sweep.expired_entries, sweep.removed) == (1, 0)
+    assert [(each.key, each.size) for each in swept.objects] == [(path, 5)]
+    assert (swept.expired_entries, swept.removed) == (1, 0)
     assert await list_keys(bucket) == {path}
     assert await session.scalar(select(func.count()).select_from(StagedArtifact)) == 1
 
@@ -193,22 +202,18 @@ async def test_dry_run_tells_what_would_go_and_removes_nothing(
     "key", ["tasks/artifacts/readme.txt", "tasks/artifacts/team_1/task_x/staged/a/b", "elsewhere/file"]
 )
 async def test_what_is_not_ours_is_left_alone(
-    bucket: S3Store, sessions: SessionFactory, clock: MovableClock, key: str
+    bucket: S3Store, sweep: RunSweep, clock: MovableClock, key: str
 ) -> None:
     await put(bucket, key)
     clock.advance(days=1000)
 
-    assert (await sweep_artifacts(sessions, bucket, dry_run=False)).objects == []
+    assert (await sweep()).objects == []
     assert await list_keys(bucket) == {key}
 
 
 async def test_lifecycle_rules_follow_the_tags_and_leave_foreign_rules_alone(bucket: S3Store) -> None:
-    foreign = {
-        "ID": "theirs",
-        "Status": "Enabled",
-        "Filter": {"Prefix": "backups/"},
-        "Expiration": {"Days": 90},
-    }
+    days = {"Expiration": {"Days": 90}}
+    foreign = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "backups/"}, **days}
     client = (await bucket.clients()).internal
     await client.put_bucket_lifecycle_configuration(
         Bucket=bucket.bucket, LifecycleConfiguration={"Rules": [foreign]}
@@ -222,9 +227,7 @@ async def test_lifecycle_rules_follow_the_tags_and_leave_foreign_rules_alone(buc
     }
     assert rules["theirs"]["Expiration"] == {"Days": 90}
     tagged = [rule for name, rule in rules.items() if name != "theirs"]
-    assert {rule["Filter"]["Tag"]["Value"]: rule["Expiration"]["Days"] for rule in tagged} == {
-        "1": 1,
-        "30": 30,
-    }
+    lifetimes = {rule["Filter"]["Tag"]["Value"]: rule["Expiration"]["Days"] for rule in tagged}
+    assert lifetimes == {"1": 1, "30": 30}
     assert {rule["Filter"]["Tag"]["Key"] for rule in tagged} == {"ttl_days"}
     assert await bucket.write_lifecycle((1, 30)) is False

@@ -66,38 +66,34 @@ async def test_second_request_asks_no_database(ask: Ask, engine: AsyncEngine) ->
     assert statements == []
 
 
-async def test_revoked_key_is_refused_within_a_second(ask: Ask, session: AsyncSession, clock: Clock) -> None:
-    key_id = (await ask()).key_id
-    await api_keys.revoke_api_key(session, key_id)
+@pytest.mark.parametrize(
+    "close",
+    [
+        lambda session, caller: api_keys.revoke_api_key(session, caller.key_id),
+        lambda session, caller: accounts.deactivate_user(session, caller.user_id),
+    ],
+    ids=["key", "account"],
+)
+async def test_revoked_key_or_closed_account_is_refused_within_a_second(
+    ask: Ask, session: AsyncSession, clock: Clock, close: Callable[[AsyncSession, Principal], Awaitable[None]]
+) -> None:
+    await close(session, await ask())
     clock.now += LIFETIME_SECONDS
     with pytest.raises(AuthenticationFailed):
         await ask()
 
 
-async def test_key_of_a_closed_account_is_refused_within_a_second(
+async def test_other_scopes_and_an_ended_membership_count_within_a_second(
     ask: Ask, session: AsyncSession, member: User, clock: Clock
 ) -> None:
-    await ask()
-    await accounts.deactivate_user(session, member.id)
-    clock.now += LIFETIME_SECONDS
-    with pytest.raises(AuthenticationFailed):
-        await ask()
-
-
-async def test_other_scopes_count_within_a_second(ask: Ask, session: AsyncSession, clock: Clock) -> None:
-    key_id = (await ask()).key_id
-    await session.execute(update(ApiKey).where(ApiKey.id == key_id).values(scopes=["task:read"]))
-    clock.now += LIFETIME_SECONDS
-    assert (await ask()).scopes == {"task:read"}
-
-
-async def test_ended_membership_counts_within_a_second(
-    ask: Ask, session: AsyncSession, member: User, clock: Clock
-) -> None:
-    assert (await ask()).is_member
+    first = await ask()
+    assert first.is_member
+    await session.execute(update(ApiKey).where(ApiKey.id == first.key_id).values(scopes=["task:read"]))
     await session.execute(delete(Membership).where(Membership.user_id == member.id))
     clock.now += LIFETIME_SECONDS
-    assert not (await ask()).is_member
+    second = await ask()
+    assert second.scopes == {"task:read"}
+    assert not second.is_member
 
 
 async def test_age_counts_from_before_the_database_was_asked(cache: CallerCache[str], clock: Clock) -> None:

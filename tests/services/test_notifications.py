@@ -58,7 +58,7 @@ EVENTS = RecordingEvents()
 class Watcher(Enum):
     """Who is looking, and at what."""
 
-    NOBODY = auto()
+    NO_DEVICE = auto()
     OWN_DEVICE = auto()
     OWN_DEVICE_UNTIL_THE_LAST_MOMENT = auto()
     OWN_DEVICE_EXPIRED_NOW = auto()
@@ -218,7 +218,7 @@ class Stage:
         if watcher is Watcher.ANOTHER_USERS_DEVICE:
             user_id = self._user(Access.MEMBER)
             devices = [self._device(user_id)]
-        if watcher is Watcher.NOBODY or not devices:
+        if watcher is Watcher.NO_DEVICE or not devices:
             return
         age = {
             Watcher.OWN_DEVICE_UNTIL_THE_LAST_MOMENT: TIME_TO_LIVE - A_MOMENT,

@@ -16,7 +16,7 @@ def entry(number: int) -> dict[str, Any]:
 
 async def test_entries_that_come_while_a_batch_is_sent_are_sent_too() -> None:
     stored = bytearray()
-    told: list[bytes] = []
+    published: list[bytes] = []
 
     async def send(lines: bytes) -> None:
         assert lines, "nothing to send, and the loop would never let go"
@@ -25,7 +25,7 @@ async def test_entries_that_come_while_a_batch_is_sent_are_sent_too() -> None:
         stored.extend(lines)
 
     with tempfile.TemporaryFile() as file:
-        log = RunLog(told.append, send, file)
+        log = RunLog(published.append, send, file)
         await log.append(entry(1))
         sending = asyncio.create_task(log.keep_sending())
 
@@ -34,4 +34,4 @@ async def test_entries_that_come_while_a_batch_is_sent_are_sent_too() -> None:
     assert log.is_whole
 
     assert stored.count(b"\n") == 2
-    assert [orjson.loads(line) for line in told] == [entry(1), entry(2)]
+    assert [orjson.loads(line) for line in published] == [entry(1), entry(2)]

@@ -21,9 +21,9 @@ Growth = Callable[[], float]
 
 
 def growth(name: str, **labels: str) -> Growth:
-    """Return what says how much a metric has grown since now."""
+    """Return what says how much a metric has grown since now; a float is rounded, which others may have added to."""
     before = REGISTRY.get_sample_value(name, labels) or 0.0
-    return lambda: (REGISTRY.get_sample_value(name, labels) or 0.0) - before
+    return lambda: round((REGISTRY.get_sample_value(name, labels) or 0.0) - before, 6)
 
 
 async def waiting(sessions: SessionFactory, task: Task, clock: MovableClock, **overrides: Any) -> Run:
@@ -48,11 +48,10 @@ async def test_run_is_counted_when_it_begins_and_when_it_ends(
     assert (started(), waited()) == (1, 7)
 
     clock.advance(seconds=20)
+    end = RunEnd(status=RunStatus.COMPLETED)
     async with unit_of_work(sessions) as session:
-        await run_lifecycle.finish(
-            session, run.id, RunEnd(status=RunStatus.COMPLETED), owner="job", events=events
-        )
-    assert (ended(), tokens(), round(cost(), 6)) == (1, 110, 0.25)
+        await run_lifecycle.finish(session, run.id, end, owner="job", events=events)
+    assert (ended(), tokens(), cost()) == (1, 110, 0.25)
     assert lasted() == (clock() - run.created_at).total_seconds()
 
 

@@ -81,18 +81,17 @@ async def test_runs_that_a_limit_keeps_waiting_are_not_asked_for(
     assert await recover(limit=3) == 1
 
 
-async def test_run_that_nobody_asked_to_start_is_left_alone(
-    recover: Recover, sessions: SessionFactory, queue: RecordingQueue, task: Task, clock: MovableClock
+@pytest.mark.usefixtures("run")
+async def test_run_that_was_not_asked_to_start_is_left_alone(
+    recover: Recover, queue: RecordingQueue, clock: MovableClock
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        await make_run(session, task=task)
     clock.advance(days=1)
 
     assert await recover() == 0
     assert queue.jobs == []
 
 
-async def test_lapsed_run_whose_agent_had_not_started_is_queued_again(
+async def test_lapsed_run_with_no_agent_started_is_queued_again(
     recover: Recover, sessions: SessionFactory, task: Task, clock: MovableClock, events: RunEvents
 ) -> None:
     run = await asked_for(sessions, task, clock)

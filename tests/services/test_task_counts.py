@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory
 from app.enums import RunStatus
+from app.ids import new_id
 from app.models import Project, Run, Task, TaskCount, User
 from app.models.tasks import EVERYONE
 from app.services.tasks.counts import fold_counts, tasks_counted, version
@@ -170,21 +171,8 @@ class TestVersion:
         before = await version_of(owner)
         await session.execute(update(Run).where(Run.id == run.id).values(stage="build"))
         between = await version_of(owner)
-        session.add(
-            Run(
-                id=task.id,
-                task_id=task.id,
-                project_id=project.id,
-                status=RunStatus.QUEUED,
-                environment="cloud",
-                stage="plan",
-                state={},
-                artifacts=[],
-                created_at=run.created_at,
-                updated_at=run.created_at,
-                attempts=0,
-            )
-        )
+        values = {column.name: getattr(run, column.name) for column in Run.__table__.columns}
+        session.add(Run(**values | {"id": new_id(), "stage": "plan"}))
         await session.flush()
         assert before < between < await version_of(owner)
 

@@ -18,6 +18,7 @@ from app.models import Project, User
 from app.runtime import ProcessContext
 from tests.fixtures.database import Databases
 from tests.support.callers import Caller, CallerKind, Cast, bearer, make_cast
+from tests.support.clients import in_process_client
 from tests.support.factories import (
     make_integration,
     make_key,
@@ -323,12 +324,9 @@ async def test_every_list_of_a_large_project_answers_from_an_index(
         settings, process=replace(process, sessions=create_session_factory(large_engine))
     )
     caller = large_cast.callers[CallerKind.STAFF]
-    transport = httpx.ASGITransport(application)
     connection = await asyncpg.connect(large_database.replace("+asyncpg", ""))
     wrong: list[str] = []
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://testserver", headers=caller.headers
-    ) as client:
+    async with in_process_client(application, headers=caller.headers) as client:
         for query, index in QUERIES:
             ids = {"owner": caller.user_id, "other": caller.user_id + 3}
             params = {name: value.format(**ids) for name, value in query.items()}

@@ -1,6 +1,6 @@
 """Devices, presence and pushes for tests, as rows."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -13,6 +13,7 @@ from app.ids import new_hex_id, new_id
 from app.models import Notification, Presence, PushToken, Task, User
 from app.services.notifications.devices import hash_token
 from app.services.notifications.presence import TIME_TO_LIVE
+from tests.support.factories import added
 
 
 def expo_token() -> str:
@@ -20,10 +21,9 @@ def expo_token() -> str:
     return f"ExponentPushToken[{new_hex_id()[:22]}]"
 
 
-async def make_device(session: AsyncSession, *, user: User, **overrides: Any) -> PushToken:
-    now = utcnow()
-    token = overrides.pop("token", None) or expo_token()
-    values: dict[str, Any] = {
+def _device_values(user: User, now: datetime, token: str | None = None) -> dict[str, Any]:
+    token = token or expo_token()
+    return {
         "id": new_id(),
         "user_id": user.id,
         "token": token,
@@ -32,10 +32,11 @@ async def make_device(session: AsyncSession, *, user: User, **overrides: Any) ->
         "created_at": now,
         "last_seen_at": now,
     }
-    device = PushToken(**(values | overrides))
-    session.add(device)
-    await session.flush()
-    return device
+
+
+async def make_device(session: AsyncSession, *, user: User, **overrides: Any) -> PushToken:
+    values = _device_values(user, utcnow(), overrides.pop("token", None))
+    return await added(session, PushToken(**(values | overrides)))
 
 
 async def make_presence(
@@ -49,17 +50,11 @@ async def make_presence(
         user_id=device.user_id,
         expires_at=utcnow() - age + TIME_TO_LIVE,
     )
-    session.add(row)
-    await session.flush()
-    return row
+    return await added(session, row)
 
 
-async def make_pending(
-    session: AsyncSession, *, task: Task, device: PushToken, **overrides: Any
-) -> Notification:
-    """Make a push that is due."""
-    now = utcnow()
-    values: dict[str, Any] = {
+def _push_values(task: Task, device: PushToken, now: datetime) -> dict[str, Any]:
+    return {
         "id": new_id(),
         "task_id": task.id,
         "user_id": device.user_id,
@@ -72,44 +67,20 @@ async def make_pending(
         "due_at": now,
         "attempts": 0,
     }
-    row = Notification(**(values | overrides))
-    session.add(row)
-    await session.flush()
-    return row
+
+
+async def make_pending(
+    session: AsyncSession, *, task: Task, device: PushToken, **overrides: Any
+) -> Notification:
+    """Make a push that is due."""
+    return await added(session, Notification(**(_push_values(task, device, utcnow()) | overrides)))
 
 
 async def make_many_pending(session: AsyncSession, *, task: Task, user: User, count: int) -> None:
     """Make as many pushes that are due, each to a device of its own; more than a user can register."""
     now = task.created_at
-    devices: list[dict[str, Any]] = []
-    rows: list[dict[str, Any]] = []
-    for _ in range(count):
-        token = expo_token()
-        devices.append(
-            {
-                "id": new_id(),
-                "user_id": user.id,
-                "token": token,
-                "token_hash": hash_token(token),
-                "platform": Platform.IOS,
-                "created_at": now,
-                "last_seen_at": now,
-            }
-        )
-        rows.append(
-            {
-                "id": new_id(),
-                "task_id": task.id,
-                "user_id": user.id,
-                "kind": NotificationKind.COMPLETED,
-                "body": f'"{task.title}" finished',
-                "device_id": devices[-1]["id"],
-                "platform": Platform.IOS,
-                "decision": NotificationDecision.PENDING,
-                "created_at": now,
-                "due_at": now,
-            }
-        )
+    devices = [_device_values(user, now) for _ in range(count)]
+    rows = [_push_values(task, PushToken(**device), now) for device in devices]
     await session.execute(insert(PushToken), devices)
     await session.execute(insert(Notification), rows)
 

@@ -53,21 +53,22 @@ _LATEST_RUN = (
 )
 
 
-async def _added(session: AsyncSession, row: Row) -> Row:
+async def added(session: AsyncSession, row: Row) -> Row:
+    """Add a row, flush, and return it."""
     session.add(row)
     await session.flush()
     return row
 
 
 async def make_organization(session: AsyncSession, *, name: str = "Test Organization") -> Organization:
-    return await _added(session, Organization(id=new_id(), name=name, created_at=utcnow()))
+    return await added(session, Organization(id=new_id(), name=name, created_at=utcnow()))
 
 
 async def make_project(
     session: AsyncSession, *, organization: Organization | None = None, name: str = "Test Team"
 ) -> Project:
     organization = organization or await make_organization(session)
-    return await _added(
+    return await added(
         session,
         Project(
             uuid=new_id(),
@@ -157,7 +158,7 @@ async def make_task(
     }
     if "task_number" not in overrides:
         values["task_number"] = await _next_number(session, project)
-    return await _added(session, Task(**(values | overrides)))
+    return await added(session, Task(**(values | overrides)))
 
 
 async def _next_number(session: AsyncSession, project: Project) -> int:
@@ -196,7 +197,7 @@ async def make_run(
 async def make_integration(
     session: AsyncSession, *, project: Project, kind: str = "github", **overrides: Any
 ) -> Integration:
-    return await _added(
+    return await added(
         session, Integration(project_id=project.id, kind=kind, created_at=utcnow(), **overrides)
     )
 
@@ -204,9 +205,7 @@ async def make_integration(
 async def make_user_integration(
     session: AsyncSession, *, user: User, kind: str = "github"
 ) -> UserIntegration:
-    return await _added(
-        session, UserIntegration(id=new_id(), user_id=user.id, kind=kind, created_at=utcnow())
-    )
+    return await added(session, UserIntegration(id=new_id(), user_id=user.id, kind=kind, created_at=utcnow()))
 
 
 async def make_sandbox_environment(
@@ -228,7 +227,7 @@ async def make_sandbox_environment(
         "created_at": now,
         "updated_at": now,
     }
-    return await _added(session, SandboxEnvironment(**(values | overrides)))
+    return await added(session, SandboxEnvironment(**(values | overrides)))
 
 
 async def make_staged_artifact(
@@ -247,6 +246,6 @@ async def make_staged_artifact(
 async def make_signal_report(
     session: AsyncSession, *, project: Project, title: str = "Checkout is slow"
 ) -> SignalReport:
-    return await _added(
+    return await added(
         session, SignalReport(id=new_id(), project_id=project.id, title=title, created_at=utcnow())
     )

@@ -59,13 +59,13 @@ async def take_stock(
     """Return the books of a site whose runs are all of `tests.support.site.work` and should be over.
 
     Runs in `again` may have had more than one agent: a worker that was stopped gave them back. With `pushes`, each run
-    that ended was to be told of once.
+    that ended was to be pushed once.
     """
     ledger = Ledger()
     runs = {run.id: run for run in await site.rows()}
     ledger.statuses.update(str(run.status) for run in runs.values())
     ledger.lost += [f"{run_id}: no such run" for run_id in accepted if run_id not in runs]
-    told = Counter(message["data"].get("taskRunId") for message in pushes.received) if pushes else None
+    pushed = Counter(message["data"].get("taskRunId") for message in pushes.received) if pushes else None
     redis = create_redis(site.settings.redis_url)
     for run in runs.values():
         _check_end(ledger, run)
@@ -77,11 +77,11 @@ async def take_stock(
             ledger.doubled.append(f"{run.id}: {agents} agents")
         if run.status == RunStatus.COMPLETED:
             await _check_result(ledger, store, run, log)
-        if told is not None and run.status in TERMINAL_STATUSES:
-            if told[str(run.id)] == 0:
+        if pushed is not None and run.status in TERMINAL_STATUSES:
+            if pushed[str(run.id)] == 0:
                 ledger.lost.append(f"{run.id}: no push")
-            elif told[str(run.id)] > 1:
-                ledger.doubled.append(f"{run.id}: {told[str(run.id)]} pushes")
+            elif pushed[str(run.id)] > 1:
+                ledger.doubled.append(f"{run.id}: {pushed[str(run.id)]} pushes")
     await redis.aclose()
     await _check_tasks(ledger, site)
     ledger.left_behind += site.files_left()

@@ -149,14 +149,14 @@ async def model_server() -> AsyncGenerator[ModelServer, None]:
     """Serve a scripted model on a free port of this machine."""
     server = ModelServer()
     routes = [
-        Route("/v1/messages/count_tokens", _count, methods=["POST"]),
+        Route("/v1/messages/count_tokens", _always({"input_tokens": 10}), methods=["POST"]),
         Route("/v1/messages", _endpoint(server, _anthropic_events, _anthropic_whole), methods=["POST"]),
         Route("/v1/chat/completions", _endpoint(server, _chat_events, _chat_whole), methods=["POST"]),
         Route("/v1/responses", _endpoint(server, _responses_events, _responses_whole), methods=["POST"]),
         # The model and what is to be done with it are one segment: `gemini-2.5-pro:streamGenerateContent`.
         Route("/v1beta/models/{ask}", _endpoint(server, _google_events, _google_whole), methods=["POST"]),
-        Route("/v1/models", _models),
-        Route("/", _nothing, methods=["GET", "HEAD"]),
+        Route("/v1/models", _always({"object": "list", "data": []})),
+        Route("/", _always({}), methods=["GET", "HEAD"]),
     ]
     # A gateway of the reference's has the product that asks in front.
     async with serving(Starlette(routes=[*routes, Mount("/{product}", routes=routes)])) as url:
@@ -191,16 +191,8 @@ async def _encoded(events: Iterable[tuple[str | None, Json | str]]) -> AsyncIter
         yield f"{prefix}data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode()
 
 
-async def _count(_request: Request) -> Response:
-    return JSONResponse({"input_tokens": 10})
-
-
-async def _models(_request: Request) -> Response:
-    return JSONResponse({"object": "list", "data": []})
-
-
-async def _nothing(_request: Request) -> Response:
-    return Response()
+def _always(content: Json) -> Callable[[Request], Response]:
+    return lambda _: JSONResponse(content)
 
 
 def _tool_call(asked: Asked, step: Call) -> tuple[str, Json]:
@@ -222,20 +214,15 @@ def _pieces(text: str) -> Iterator[str]:
     yield from (part for part in (text[:middle], text[middle:]) if part)
 
 
+def _event(kind: str, **fields: Any) -> tuple[str, Json]:
+    return kind, {"type": kind, **fields}
+
+
 def _said(step: Turn) -> str:
     return step.text if isinstance(step, Say) else step.before
 
 
 # Anthropic: https://docs.anthropic.com/en/api/messages-streaming
-
-
-def _anthropic_usage(server: ModelServer) -> Json:
-    return {
-        "input_tokens": server.input_tokens,
-        "output_tokens": server.output_tokens,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
-    }
 
 
 def _anthropic_whole(server: ModelServer, asked: Asked, step: Turn) -> Json:
@@ -253,37 +240,33 @@ def _anthropic_whole(server: ModelServer, asked: Asked, step: Turn) -> Json:
         "content": content,
         "stop_reason": "tool_use" if isinstance(step, Call) else "end_turn",
         "stop_sequence": None,
-        "usage": _anthropic_usage(server),
+        "usage": {
+            "input_tokens": server.input_tokens,
+            "output_tokens": server.output_tokens,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+        },
     }
 
 
 def _anthropic_events(server: ModelServer, asked: Asked, step: Turn) -> Iterator[tuple[str | None, Json]]:
     whole = _anthropic_whole(server, asked, step)
     start = whole | {"content": [], "stop_reason": None, "usage": whole["usage"] | {"output_tokens": 1}}
-    yield "message_start", {"type": "message_start", "message": start}
+    yield _event("message_start", message=start)
     for index, block in enumerate(whole["content"]):
         if block["type"] == "text":
-            empty, deltas = (
-                block | {"text": ""},
-                [{"type": "text_delta", "text": piece} for piece in _pieces(block["text"])],
-            )
+            empty: Json = {"text": ""}
+            deltas = [{"type": "text_delta", "text": piece} for piece in _pieces(block["text"])]
         else:
-            written = json.dumps(block["input"])
-            empty = block | {"input": {}}
+            empty, written = {"input": {}}, json.dumps(block["input"])
             deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in _pieces(written)]
-        yield (
-            "content_block_start",
-            {"type": "content_block_start", "index": index, "content_block": empty},
-        )
+        yield _event("content_block_start", index=index, content_block=block | empty)
         for delta in deltas:
-            yield (
-                "content_block_delta",
-                {"type": "content_block_delta", "index": index, "delta": delta},
-            )
-        yield "content_block_stop", {"type": "content_block_stop", "index": index}
+            yield _event("content_block_delta", index=index, delta=delta)
+        yield _event("content_block_stop", index=index)
     ending = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
-    yield "message_delta", {"type": "message_delta", "delta": ending, "usage": whole["usage"]}
-    yield "message_stop", {"type": "message_stop"}
+    yield _event("message_delta", delta=ending, usage=whole["usage"])
+    yield _event("message_stop")
 
 
 # OpenAI, chat completions
@@ -346,15 +329,8 @@ def _responses_items(asked: Asked, step: Turn) -> list[Json]:
     items: list[Json] = []
     if _said(step):
         content = [{"type": "output_text", "text": _said(step), "annotations": []}]
-        items.append(
-            {
-                "type": "message",
-                "role": "assistant",
-                "id": f"msg_{new_hex_id()}",
-                "status": "completed",
-                "content": content,
-            }
-        )
+        item: Json = {"type": "message", "role": "assistant", "id": f"msg_{new_hex_id()}", "content": content}
+        items.append(item | {"status": "completed"})
     if isinstance(step, Call):
         name, arguments = _tool_call(asked, step)
         if name in asked.text_tools:
@@ -386,24 +362,20 @@ def _responses_whole(server: ModelServer, asked: Asked, step: Turn) -> Json:
 
 def _responses_events(server: ModelServer, asked: Asked, step: Turn) -> Iterator[tuple[str | None, Json]]:
     whole = _responses_whole(server, asked, step)
-
-    def event(kind: str, **fields: Any) -> tuple[str, Json]:
-        return kind, {"type": kind, **fields}
-
-    yield event("response.created", response=whole | {"status": "in_progress", "output": [], "usage": None})
+    yield _event("response.created", response=whole | {"status": "in_progress", "output": [], "usage": None})
     for index, item in enumerate(whole["output"]):
         place = {"output_index": index, "item_id": item["id"]}
         begun = {key: type(item[key])() for key in ("arguments", "content", "input") if key in item}
-        yield event(
+        yield _event(
             "response.output_item.added", output_index=index, item=item | begun | {"status": "in_progress"}
         )
         for piece in _pieces(item.get("arguments", "")):
-            yield event("response.function_call_arguments.delta", delta=piece, **place)
+            yield _event("response.function_call_arguments.delta", delta=piece, **place)
         for content in item.get("content", ()):
             for piece in _pieces(content["text"]):
-                yield event("response.output_text.delta", content_index=0, delta=piece, **place)
-        yield event("response.output_item.done", output_index=index, item=item)
-    yield event("response.completed", response=whole)
+                yield _event("response.output_text.delta", content_index=0, delta=piece, **place)
+        yield _event("response.output_item.done", output_index=index, item=item)
+    yield _event("response.completed", response=whole)
 
 
 # Google: https://ai.google.dev/api/generate-content

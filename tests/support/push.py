@@ -91,6 +91,11 @@ def _error(name: str) -> dict[str, Any]:
     return {"status": "error", "message": name, "details": {"error": name}}
 
 
+def _refusal(answer: dict[str, Any]) -> PushOutcome:
+    name = answer["details"]["error"]
+    return DeadToken(name) if name == "DeviceNotRegistered" else BadMessage(name)
+
+
 def expo_application(service: PushService) -> Starlette:
     """Return Expo's two routes, as far as a sender needs them."""
 
@@ -178,20 +183,15 @@ class ScriptedSender(PushSender):
         ticket = self.service.ticket({"to": message.token, **message.content(), "sound": "default"})
         if ticket["status"] == "ok":
             return Accepted(ticket["id"])
-        name = ticket["details"]["error"]
-        return DeadToken(name) if name == "DeviceNotRegistered" else BadMessage(name)
+        return _refusal(ticket)
 
     @override
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
         self.service.receipt_batches.append(len(tickets))
-        outcomes: dict[str, PushOutcome] = {}
-        for ticket in tickets:
-            receipt = self.service.receipts.get(ticket)
-            if receipt is None:
-                continue
-            if receipt["status"] == "ok":
-                outcomes[ticket] = Accepted()
-            else:
-                name = receipt["details"]["error"]
-                outcomes[ticket] = DeadToken(name) if name == "DeviceNotRegistered" else BadMessage(name)
-        return outcomes
+        known = {
+            ticket: self.service.receipts[ticket] for ticket in tickets if ticket in self.service.receipts
+        }
+        return {
+            ticket: Accepted() if receipt["status"] == "ok" else _refusal(receipt)
+            for ticket, receipt in known.items()
+        }

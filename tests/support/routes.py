@@ -36,13 +36,8 @@ _RUN = _TASK + "/runs/{run}"
 _ENVIRONMENTS = "/api/projects/{project}/sandbox_environments"
 _ANY_ID = "00000000-0000-4000-8000-000000000000"
 
-_CHUNK: JSON = {
-    "type": "notification",
-    "notification": {
-        "method": "session/update",
-        "params": {"update": {"sessionUpdate": "agent_message_chunk"}},
-    },
-}
+_UPDATE: JSON = {"update": {"sessionUpdate": "agent_message_chunk"}}
+_CHUNK: JSON = {"type": "notification", "notification": {"method": "session/update", "params": _UPDATE}}
 
 # Routes of one task: all of them hide what the caller does not see (contract 4).
 TASK_ROUTES = (
@@ -84,6 +79,7 @@ ROUTES = (
 
 _ENVIRONMENT = _ENVIRONMENTS + "/{environment}"
 _ITEM: JSON = {"name": "a.txt", "type": "plan"}
+_UPLOAD: JSON = {"artifacts": [{**_ITEM, "size": 1}]}
 _ELSEWHERE: JSON = {"artifacts": [{**_ITEM, "id": _ANY_ID, "storage_path": "elsewhere"}]}
 _NO_FILE: JSON = {"storage_path": "nowhere"}
 
@@ -98,22 +94,12 @@ GATED_TASK_ROUTES = (
     Route("GET", _RUN + "/stream", Scope.TASK_READ, 404, query=f"device_id={_ANY_ID}"),
     Route("POST", _RUN + "/command", Scope.TASK_WRITE, 400, body={"jsonrpc": "2.0", "method": "cancel"}),
     Route("POST", _RUN + "/artifacts", Scope.TASK_WRITE, body={"artifacts": [{**_ITEM, "content": "a"}]}),
-    Route(
-        "POST",
-        _RUN + "/artifacts/prepare_upload",
-        Scope.TASK_WRITE,
-        body={"artifacts": [{**_ITEM, "size": 1}]},
-    ),
+    Route("POST", _RUN + "/artifacts/prepare_upload", Scope.TASK_WRITE, body=_UPLOAD),
     Route("POST", _RUN + "/artifacts/finalize_upload", Scope.TASK_WRITE, 400, body=_ELSEWHERE),
     Route("POST", _RUN + "/artifacts/presign", Scope.TASK_READ, 404, body=_NO_FILE),
     Route("POST", _RUN + "/artifacts/download", Scope.TASK_READ, 404, body=_NO_FILE),
     Route("GET", _RUN + "/artifacts/download", Scope.TASK_READ, 404, query="storage_path=nowhere"),
-    Route(
-        "POST",
-        _TASK + "/staged_artifacts/prepare_upload",
-        Scope.TASK_WRITE,
-        body={"artifacts": [{**_ITEM, "size": 1}]},
-    ),
+    Route("POST", _TASK + "/staged_artifacts/prepare_upload", Scope.TASK_WRITE, body=_UPLOAD),
     Route("POST", _TASK + "/staged_artifacts/finalize_upload", Scope.TASK_WRITE, 400, body=_ELSEWHERE),
     Route("POST", _TASK + "/presence", Scope.TASK_WRITE, 404, body={"device_id": _ANY_ID}),
     Route("DELETE", _TASK + "/presence", Scope.TASK_WRITE, 204, body={"device_id": _ANY_ID}),

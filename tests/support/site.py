@@ -110,25 +110,13 @@ class Site:
 
     async def queue_runs(self, count: int, description: str, **state: Any) -> list[Run]:
         """Make runs of tasks with this description and queue their jobs."""
-        repository = state.pop("repository", None)
+        asked: dict[str, Any] = {"description": description, "repository": state.pop("repository", None)}
+        state = {"mode": "background", **state}
         runs = []
         async with unit_of_work(self.sessions) as session:
             for _ in range(count):
-                task = await make_task(
-                    session,
-                    project=self.project,
-                    created_by=self.owner,
-                    description=description,
-                    repository=repository,
-                )
-                runs.append(
-                    await make_run(
-                        session,
-                        task=task,
-                        dispatch_requested_at=utcnow(),
-                        state={"mode": "background", **state},
-                    )
-                )
+                task = await make_task(session, project=self.project, created_by=self.owner, **asked)
+                runs.append(await make_run(session, task=task, dispatch_requested_at=utcnow(), state=state))
         queue = ArqQueue(self.settings.redis_url)
         for run in runs:
             assert await enqueue_run(queue, run.id)

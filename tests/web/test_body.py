@@ -1,7 +1,8 @@
 """How long a body may take to come."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request, Response
@@ -31,21 +32,25 @@ async def test_body_that_does_not_come_is_given_up() -> None:
         await read_bytes(sent(receive), seconds=PATIENCE)
 
 
-async def test_time_runs_on_while_it_trickles() -> None:
+@pytest.fixture
+async def blocked() -> AsyncGenerator[asyncio.Future[Any], None]:
+    """What never comes."""
+    blocked = asyncio.ensure_future(asyncio.Event().wait())
+    yield blocked
+    blocked.cancel()
+
+
+async def test_time_runs_on_while_it_trickles(blocked: asyncio.Future[Any]) -> None:
     async def receive() -> Message:
         # Slower than what gives time for more, on any machine.
         await asyncio.wait([blocked], timeout=PATIENCE / 5)
         return {"type": "http.request", "body": b"x", "more_body": True}
 
-    blocked = asyncio.ensure_future(asyncio.Event().wait())
-    try:
-        with pytest.raises(RequestTimeout):
-            await read_bytes(sent(receive), seconds=PATIENCE)
-    finally:
-        blocked.cancel()
+    with pytest.raises(RequestTimeout):
+        await read_bytes(sent(receive), seconds=PATIENCE)
 
 
-async def test_what_has_come_gives_time_for_more() -> None:
+async def test_what_has_come_gives_time_for_more(blocked: asyncio.Future[Any]) -> None:
     chunks = [b"x" * BODY_BYTES_PER_SECOND] * 3
     waits = iter((0.0, 2 * PATIENCE, 2 * PATIENCE))
 
@@ -53,11 +58,7 @@ async def test_what_has_come_gives_time_for_more() -> None:
         await asyncio.wait([blocked], timeout=next(waits))
         return {"type": "http.request", "body": chunks.pop(), "more_body": bool(chunks)}
 
-    blocked = asyncio.ensure_future(asyncio.Event().wait())
-    try:
-        assert len(await read_bytes(sent(receive), seconds=PATIENCE)) == 3 * BODY_BYTES_PER_SECOND
-    finally:
-        blocked.cancel()
+    assert len(await read_bytes(sent(receive), seconds=PATIENCE)) == 3 * BODY_BYTES_PER_SECOND
 
 
 async def test_answer_closes_the_connection() -> None:
