@@ -59,7 +59,7 @@ test-agents: $(STAMP) ## Test with the real agents that `make agents` installed,
 client-tools: $(STAMP) ## Install what tests generate clients with, below .taskbeacon (350 MB)
 	@$(PYTHON) -m tests.generated.tools
 
-# Paths that must not use the words that docs/glossary.md replaces. Add a package when it is free of them.
+# Paths that must not use the words that docs/glossary.md replaces.
 WORDS = README.md ARCHITECTURE.md CONTRIBUTING.md docs migrations/README.md checks app
 
 .PHONY: check

@@ -7,6 +7,7 @@ Its workers inherit their addresses through the environment.
 import asyncio
 import gc
 import os
+import signal
 import sys
 from collections.abc import Generator
 from typing import Any, cast
@@ -48,6 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "caller(kind): who calls in this test, a CallerKind; default: the owner of the project's tasks",
     )
     sys.addaudithook(_refuse_outside_connections)
+    # A shell starts background jobs with SIGINT ignored, and every program of a test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _send_logs_to_pytest()
     # A busy machine is slow, not wrong.
     hypothesis.settings.register_profile("service", deadline=None, max_examples=25, database=None)

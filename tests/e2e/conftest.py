@@ -64,6 +64,11 @@ class Service:
             )
         return self._worker
 
+    def stop_worker(self) -> None:
+        """Leave the jobs of the database and Redis to workers that a test starts itself."""
+        if self._worker is not None and self._worker.is_running:
+            self._worker.stop()
+
     def close(self) -> None:
         """End what runs."""
         self._stack.close()
@@ -83,6 +88,11 @@ def service(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture
 async def api(service: Service) -> Api:
     return await service.api()
+
+
+@pytest.fixture
+def no_shared_worker(service: Service) -> None:
+    service.stop_worker()
 
 
 @pytest.fixture

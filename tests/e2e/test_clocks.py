@@ -39,6 +39,7 @@ async def api_ahead(
             yield client
 
 
+@pytest.mark.usefixtures("no_shared_worker")
 async def test_runs_keep_their_order_and_their_worker_whatever_the_machines_clocks_show(
     settings: Settings, sessions: SessionFactory, key: str, tmp_path: Path
 ) -> None:

@@ -52,7 +52,7 @@ async def test_run_is_counted_when_it_begins_and_when_it_ends(
     async with unit_of_work(sessions) as session:
         await run_lifecycle.finish(session, run.id, end, owner="job", events=events)
     assert (ended(), tokens(), cost()) == (1, 110, 0.25)
-    assert lasted() == (clock() - run.created_at).total_seconds()
+    assert lasted() == pytest.approx((clock() - run.created_at).total_seconds())
 
 
 async def test_lost_worker_is_counted(
