@@ -9,6 +9,7 @@ import httpx
 __all__ = [
     "assert_error",
     "assert_invalid",
+    "assert_not_allowed",
     "assert_not_found",
     "assert_page",
     "assert_parse_error",
@@ -47,6 +48,11 @@ def assert_parse_error(response: httpx.Response) -> None:
     """Check that the body counts as no JSON."""
     assert_error(response, 400, type="invalid_request", code="parse_error", detail=None)
     assert response.json()["detail"].startswith("JSON parse error - ")
+
+
+def assert_not_allowed(response: httpx.Response, method: str) -> None:
+    detail = f'Method "{method}" not allowed.'
+    assert_error(response, 405, type="invalid_request", code="method_not_allowed", detail=detail)
 
 
 def assert_not_found(response: httpx.Response, detail: str = "Not found.") -> None:
