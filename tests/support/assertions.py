@@ -9,7 +9,9 @@ import httpx
 __all__ = [
     "assert_error",
     "assert_invalid",
+    "assert_key_refused",
     "assert_not_allowed",
+    "assert_not_authenticated",
     "assert_not_found",
     "assert_page",
     "assert_parse_error",
@@ -48,6 +50,16 @@ def assert_parse_error(response: httpx.Response) -> None:
     """Check that the body counts as no JSON."""
     assert_error(response, 400, type="invalid_request", code="parse_error", detail=None)
     assert response.json()["detail"].startswith("JSON parse error - ")
+
+
+def assert_not_authenticated(response: httpx.Response, status: int) -> None:
+    detail = "Authentication credentials were not provided."
+    assert_error(response, status, type="authentication_error", code="not_authenticated", detail=detail)
+
+
+def assert_key_refused(response: httpx.Response, status: int, place: str = "Authorization header") -> None:
+    detail = f"Personal API key found in request {place} is invalid."
+    assert_error(response, status, type="authentication_error", code="authentication_failed", detail=detail)
 
 
 def assert_not_allowed(response: httpx.Response, method: str) -> None:
