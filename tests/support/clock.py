@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["MovableClock"]
+__all__ = ["MovableClock", "wire_time"]
 
 _START = datetime(2026, 3, 1, 10, 0, 0, 123456, tzinfo=UTC)
 
@@ -19,3 +19,8 @@ class MovableClock:
     def advance(self, **duration: float) -> None:
         """Move on, by the arguments of `timedelta`."""
         self.now += timedelta(**duration)
+
+
+def wire_time(clock: MovableClock) -> str:
+    """Return the time of a clock as answers write it."""
+    return clock.now.isoformat().replace("+00:00", "Z")
