@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.web_push import VapidKey
@@ -16,11 +17,10 @@ from app.ids import new_id
 from app.models import PushToken, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications import dispatch as notifications
-from tests.support.assertions import assert_invalid, assert_not_found, assert_page, assert_permission_denied
-from tests.support.callers import CallerKind, bearer
+from tests.support.assertions import assert_invalid, assert_not_found, assert_page
+from tests.support.callers import CallerKind
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_presence
-from tests.support.factories import NewTask, make_key
 from tests.support.fakes import RecordingQueue
 from tests.support.push import Fault, PushService
 
@@ -105,23 +105,13 @@ async def test_events_are_listed_newest_first(
     ]
 
 
-class TestTaskOfAnother:
-    @pytest.fixture
-    async def task(self, new_task: NewTask, colleague: User) -> Task:
-        return await new_task(colleague, origin_product="onboarding")
-
-    async def test_pushes_of_its_creator_are_not_listed(
-        self, client: httpx.AsyncClient, task_url: str, trigger: Trigger
-    ) -> None:
-        await trigger(NotificationKind.COMPLETED)
-        assert await listed(client, task_url, count=0) == []
-
-    async def test_private_one_is_not_found(
-        self, client: httpx.AsyncClient, new_task: NewTask, colleague: User, tasks_url: str
-    ) -> None:
-        url = f"{tasks_url}/{(await new_task(colleague)).id}"
-        for method, path in (("GET", "notifications"), ("PUT", "mute"), ("DELETE", "mute")):
-            assert_not_found(await client.request(method, f"{url}/{path}"))
+@pytest.mark.caller(CallerKind.MEMBER)
+async def test_pushes_of_others_are_not_listed(
+    client: httpx.AsyncClient, session: AsyncSession, task: Task, task_url: str, trigger: Trigger
+) -> None:
+    await session.execute(update(Task).where(Task.id == task.id).values(origin_product="onboarding"))
+    await trigger(NotificationKind.COMPLETED)
+    assert await listed(client, task_url, count=0) == []
 
 
 async def test_test_push_answers_the_ticket(
@@ -179,14 +169,6 @@ async def test_test_push_while_the_service_is_down_is_tried_again(
     assert (body["decision"], body["reason"], body["ticket"]) == ("retrying", "HTTP 503", None)
 
 
-async def test_test_push_needs_user_write(
-    anonymous: httpx.AsyncClient, session: AsyncSession, owner: User, trial_url: str
-) -> None:
-    key = await make_key(session, user=owner, scopes=["task:write", "user:read"])
-    response = await anonymous.post(trial_url, headers=bearer(key))
-    assert_permission_denied(response, "API key missing required scope 'user:write'")
-
-
 async def test_test_push_to_a_foreign_device_is_not_found(
     client: httpx.AsyncClient,
     session: AsyncSession,
@@ -232,18 +214,6 @@ async def test_preferences_start_with_everything_and_change_by_kind(client: http
     assert answers[-1] == everything | {"failed": False}
     assert (await client.get(PREFERENCES)).json() == everything | {"failed": False}
     assert_invalid(await client.patch(PREFERENCES, json={"failed": "maybe"}), "failed", "invalid_input")
-
-
-@pytest.mark.caller(CallerKind.READ_ONLY)
-async def test_read_only_key_changes_nothing(
-    client: httpx.AsyncClient, task_url: str, trial_url: str
-) -> None:
-    for response in (
-        await client.patch(PREFERENCES, json={"failed": False}),
-        await client.put(f"{task_url}/mute"),
-        await client.post(trial_url),
-    ):
-        assert response.status_code == 403
 
 
 async def test_public_key_is_the_one_of_the_setting_or_not_found(

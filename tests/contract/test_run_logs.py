@@ -16,7 +16,6 @@ from app.ids import new_id
 from app.models import Run, Task
 from app.services.storage_keys import log_key
 from tests.support.assertions import assert_invalid, assert_not_found
-from tests.support.callers import CallerKind
 from tests.support.clients import socket_client
 from tests.support.factories import make_run
 
@@ -167,13 +166,6 @@ class TestAppend:
     ) -> None:
         assert_invalid(await client.post(f"{url}/append_log", json=body), attr, code, detail)
         assert await entries_of(client, url) == []
-
-    @pytest.mark.caller(CallerKind.MEMBER)
-    async def test_other_members_private_run_is_not_found(self, client: httpx.AsyncClient, url: str) -> None:
-        assert_not_found(await client.post(f"{url}/append_log", json={"entries": [{}]}))
-        assert_not_found(await client.post(f"{url}/relay_message", json={"text": "hi"}))
-        assert_not_found(await client.get(f"{url}/logs"))
-        assert_not_found(await client.get(f"{url}/session_logs"))
 
 
 class TestLogs:

@@ -13,7 +13,6 @@ from app.config import Settings
 from app.models import Project, Run, SandboxEnvironment, User
 from app.security import Cipher
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page, concerning
-from tests.support.callers import CallerKind
 from tests.support.factories import make_project, make_sandbox_environment
 from tests.support.runs import UNKNOWN
 
@@ -284,13 +283,3 @@ class TestRuns:
         assert await session.scalar(select(Run.sandbox_environment_id)) is None
         resumed = await client.post(run_url, json={"resume_from_run_id": str(run.id)})
         assert (await self.run_of(session, resumed)).sandbox_environment_id is None
-
-
-@pytest.mark.caller(CallerKind.READ_ONLY)
-async def test_read_only_key_may_look_and_no_more(
-    client: httpx.AsyncClient, make: Make, environments_url: str
-) -> None:
-    url = f"{environments_url}/{(await make()).id}"
-    assert (await client.get(url)).status_code == 200
-    assert (await client.patch(url, json={"name": "x"})).status_code == 403
-    assert (await client.delete(url)).status_code == 403
