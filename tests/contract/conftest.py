@@ -12,7 +12,8 @@ from app.models import Project, PushToken, Run, SigningKey, Task, User
 from app.security import Cipher
 from app.services.runs import tokens as connection_tokens
 from tests.support.devices import make_device
-from tests.support.factories import NewRun, NewTask, make_run, make_task, make_user
+from tests.support.factories import make_run, make_task, make_user
+from tests.support.makers import NewRun, NewTask
 
 
 @pytest.fixture

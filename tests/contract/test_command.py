@@ -16,7 +16,8 @@ from app.services.runs.commands import MAX_OPEN
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.callers import Caller
 from tests.support.clock import MovableClock
-from tests.support.factories import NewTask, make_run
+from tests.support.factories import make_run
+from tests.support.makers import NewTask
 
 JSON = dict[str, Any]
 Say = Callable[..., Awaitable[httpx.Response]]

@@ -14,7 +14,8 @@ from app.models import Membership, Project, Task, User
 from app.web.proxies import TrustedProxies
 from tests.support.assertions import assert_page, concerning
 from tests.support.callers import Caller
-from tests.support.factories import NewTask, make_project, make_run
+from tests.support.factories import make_project, make_run
+from tests.support.makers import NewTask
 
 COUNT = 7
 

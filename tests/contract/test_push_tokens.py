@@ -12,7 +12,7 @@ from app.services.notifications.devices import MAX_DEVICES
 from tests.support.assertions import assert_invalid, assert_not_authenticated, assert_permission_denied
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, make_device, make_presence
-from tests.support.factories import NewTask
+from tests.support.makers import NewTask
 
 URL = "/api/users/@me/push_tokens"
 

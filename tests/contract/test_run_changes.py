@@ -24,8 +24,9 @@ from app.services.runs.tokens import AUDIENCE
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.callers import Caller
 from tests.support.clock import MovableClock, wire_time
-from tests.support.factories import NewTask, make_run
+from tests.support.factories import make_run
 from tests.support.fakes import RecordingQueue
+from tests.support.makers import NewTask
 from tests.support.runs import CLAUDE
 from tests.support.waiting import next_round
 

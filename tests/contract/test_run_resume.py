@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import RunStatus
 from app.models import Run
 from tests.support.assertions import assert_invalid, concerning
-from tests.support.factories import NewRun, NewTask, make_run
+from tests.support.factories import make_run
+from tests.support.makers import NewRun, NewTask
 from tests.support.runs import CLAUDE, UNKNOWN
 
 Json = dict[str, Any]

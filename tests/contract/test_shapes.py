@@ -15,7 +15,7 @@ from app.services.storage_keys import log_key
 from tests.support.assertions import assert_page, concerning
 from tests.support.clients import socket_client
 from tests.support.clock import MovableClock
-from tests.support.factories import NewRun, NewTask
+from tests.support.makers import NewRun, NewTask
 
 TASK_KEYS = {
     "id", "task_number", "slug", "title", "title_manually_set", "description", "origin_product",

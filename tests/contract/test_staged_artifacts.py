@@ -15,7 +15,7 @@ from app.config import Settings
 from app.models import Run, StagedArtifact, Task
 from tests.support.assertions import assert_invalid, concerning
 from tests.support.clock import MovableClock
-from tests.support.factories import NewTask
+from tests.support.makers import NewTask
 from tests.support.uploads import finalize_item, prepare, upload, upload_and_finalize
 
 JSON = dict[str, Any]

@@ -15,7 +15,6 @@ from tests.support.assertions import assert_invalid, assert_not_found, assert_pa
 from tests.support.callers import Caller, CallerKind
 from tests.support.clock import MovableClock, wire_time
 from tests.support.factories import (
-    NewTask,
     make_integration,
     make_project,
     make_run,
@@ -23,6 +22,7 @@ from tests.support.factories import (
     make_task,
     make_user_integration,
 )
+from tests.support.makers import NewTask
 
 Json = dict[str, Any]
 

@@ -6,19 +6,6 @@ from typing import Any
 
 import httpx
 
-__all__ = [
-    "assert_error",
-    "assert_invalid",
-    "assert_key_refused",
-    "assert_not_allowed",
-    "assert_not_authenticated",
-    "assert_not_found",
-    "assert_page",
-    "assert_parse_error",
-    "assert_permission_denied",
-    "concerning",
-]
-
 
 def assert_error(
     response: httpx.Response,

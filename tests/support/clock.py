@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["MovableClock", "wire_time"]
-
 _START = datetime(2026, 3, 1, 10, 0, 0, 123456, tzinfo=UTC)
 
 

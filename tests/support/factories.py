@@ -3,7 +3,7 @@
 What a test does not name gets a value that cannot collide with another test's.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -33,8 +33,6 @@ from app.models import (
 from app.security import hash_api_key, mask_api_key, new_api_key, new_project_token
 
 __all__ = [
-    "NewRun",
-    "NewTask",
     "make_integration",
     "make_key",
     "make_organization",
@@ -46,10 +44,6 @@ __all__ = [
     "make_user",
     "make_user_integration",
 ]
-
-# How fixtures hand out `make_task` and `make_run`, bound to what a test is about.
-NewTask = Callable[..., Awaitable[Task]]
-NewRun = Callable[..., Awaitable[Run]]
 
 # Constants, which are put together but once: tests make thousands of tasks and runs.
 _COUNTERS = Base.metadata.tables[TaskCounter.__tablename__]

@@ -9,8 +9,6 @@ from typing import Any
 import httpx
 import orjson
 
-__all__ = ["StreamEvent", "StreamReader", "following"]
-
 _WAIT_SECONDS = 100
 
 
