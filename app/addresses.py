@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-__all__ = ["is_public"]
-
 # `ipaddress` depends on the version of Python. These are refused in any version: the IANA special-purpose registries as
 # of 2025, blocks with few global addresses, and addresses that exist inside clouds only.
 _NOT_PUBLIC_4 = tuple(

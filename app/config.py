@@ -39,8 +39,6 @@ from app.setting_checks import (
     WebUrl,
 )
 
-__all__ = ["Settings", "get_settings", "unknown_variables"]
-
 _DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
 _MINIMUM_SECRET_LENGTH = 32
 # Those of compose.yaml and .env.example: good enough where no other machine can connect.

@@ -2,33 +2,6 @@
 
 from enum import StrEnum
 
-__all__ = [
-    "TEAM_WIDE_ORIGINS",
-    "TERMINAL_STATUSES",
-    "AgentNetwork",
-    "ArtifactType",
-    "CommandMethod",
-    "CommandStatus",
-    "Environment",
-    "LimitType",
-    "LogFormat",
-    "NetworkAccessLevel",
-    "NotificationDecision",
-    "NotificationKind",
-    "OriginProduct",
-    "PermissionMode",
-    "Platform",
-    "PrAuthorshipMode",
-    "ReasoningEffort",
-    "RunMode",
-    "RunSource",
-    "RunStatus",
-    "RuntimeAdapter",
-    "SandboxKind",
-    "Scope",
-    "SignalReportRelationship",
-]
-
 
 class RunStatus(StrEnum):
     """The status of a run (contract 3.3)."""

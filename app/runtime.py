@@ -31,8 +31,6 @@ from app.services.rate_limits import RateLimiter
 from app.services.tasks.pages import KnownLists
 from app.services.usage_gates import open_gates
 
-__all__ = ["ProcessContext", "open_process"]
-
 # Pushes to browsers go to few hosts, again and again: connections are worth keeping.
 _HTTP_LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=60)
 _EXPO_PACE = "push:pace:expo"

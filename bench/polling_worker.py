@@ -17,9 +17,7 @@ from app.clients.redis import create_pool, create_redis
 from app.clients.run_changes import RunChanges
 from app.config import Settings
 from app.worker.polling import RunWorker
-from app.worker.slots import Places
-
-__all__ = ["LATENCIES", "QUEUES"]
+from app.worker.slots import RunSlots
 
 QUEUES: Final = {"arq": "bench:arq", "ours": "bench:ours"}
 LATENCIES: Final = {"arq": "bench:latencies:arq", "ours": "bench:latencies:ours"}
@@ -60,7 +58,7 @@ async def _run(who: str) -> None:
     changes = RunChanges(redis)
     listening = asyncio.create_task(changes.listen())
     try:
-        await RunWorker(changes=changes, withdrawn="hold", places=Places(0), **options).async_run()
+        await RunWorker(changes=changes, withdrawn="hold", slots=RunSlots(0), **options).async_run()
     finally:
         # arq ends itself on SIGTERM, and nothing else.
         listening.cancel()

@@ -13,13 +13,11 @@ from app.agents.errors import SandboxUnavailable
 from app.agents.inspection.agents import Finding, inspect_agent
 from app.agents.inspection.walls import Wall, try_walls
 from app.agents.sandbox.policy import SandboxPolicy
-from app.agents.sandbox.sandbox import probe
+from app.agents.sandbox.probing import probe
 from app.cli.settings import check_catalog, development_settings
 from app.config import Settings
 from app.enums import SandboxKind
 from app.observability import configure_logging
-
-__all__ = ["agents"]
 
 _COLUMNS = ("agent", "on the wire", "installed", "version", "answers", "key")
 
@@ -70,7 +68,7 @@ def _check(settings: Settings, *, as_json: bool) -> int:
         kind, walls = asyncio.run(try_all())
     except SandboxUnavailable as error:
         raise click.ClickException(error.message) from error
-    # Whoever leaves the choice to the machine counts on a sandbox.
+    # Leaving the choice to the machine means counting on a sandbox.
     lacks_one = kind is SandboxKind.NONE and settings.agent_sandbox is SandboxKind.AUTO
     if as_json:
         click.echo(json.dumps({"sandbox": kind, "walls": [asdict(wall) for wall in walls]}, indent=2))

@@ -22,8 +22,6 @@ from starlette.routing import Route
 from app.clock import utcnow
 from app.ids import new_id
 
-__all__ = ["create_app"]
-
 _KEPT_MESSAGES = 200
 _MESSAGES_PER_REQUEST = 100
 _BODY_BYTES = 1_000_000

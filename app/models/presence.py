@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
 
-__all__ = ["Presence"]
-
 
 class Presence(Base):
     """A device that shows a task until `expires_at`; a row at or past its expiry counts as absent."""

@@ -9,8 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.enums import Platform
 from app.models.base import Base, one_of
 
-__all__ = ["PushToken"]
-
 
 class PushToken(Base):
     """A device that gets a user's pushes; its id is the `device_id` of presence."""

@@ -17,8 +17,6 @@ from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
 from app.web.sse import MEDIA_TYPE, EventStream
 
-__all__ = ["router"]
-
 router = APIRouter(
     prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=UnitRoute
 )

@@ -8,8 +8,6 @@ from pydantic import Field
 from app.schemas.base import Input, QueryInput
 from app.schemas.fields import Uuid
 
-__all__ = ["PresenceIn", "PresenceLeaveIn", "PresenceLeaveQuery"]
-
 _WHICH = "Id of the device, as its registration answered it."
 
 

@@ -11,8 +11,6 @@ from app.enums import Platform
 from app.schemas.base import Input
 from app.schemas.fields import Choice, Text
 
-__all__ = ["DeviceList", "DeviceOut", "PushTokenIn", "UnregisterIn", "VapidPublicKeyOut"]
-
 # Room for a browser's subscription; services/notifications/devices.py holds the other platforms to the contract's 512.
 MAX_WEB_TOKEN_LENGTH = 4096
 

@@ -5,8 +5,6 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-__all__ = ["PositionOut"]
-
 
 class PositionOut(TypedDict):
     """How far the events of a run are taken."""

@@ -11,8 +11,6 @@ from app.schemas.base import Input, QueryInput
 from app.schemas.fields import Field as InputField
 from app.schemas.fields import Integer, Items, JsonObject, JsonSchema, Text, fail
 
-__all__ = ["AppendIn", "LogQuery", "parse_timestamp"]
-
 _MAX_ENTRIES = 10_000
 _MAX_PAGE = 5000
 _WORDS = Text(max_length=5000, blank_is_absent=True)
@@ -79,7 +77,7 @@ class LogQuery(QueryInput):
     event_types: Annotated[
         str | None,
         _WORDS,
-        Field(description="Comma list; only entries whose notification has one of these methods."),
+        Field(description="Comma list; only entries with one of these notification methods."),
     ] = None
     exclude_types: Annotated[
         str | None, _WORDS, Field(description="Comma list; no entries with these methods.")

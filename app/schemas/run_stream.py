@@ -8,8 +8,6 @@ from pydantic import Field
 from app.schemas.base import QueryInput
 from app.schemas.fields import Text, Uuid
 
-__all__ = ["StreamQuery"]
-
 
 class StreamQuery(QueryInput):
     """Where to begin, and who is watching; an empty parameter counts as not given."""

@@ -9,20 +9,12 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.github import GitHubUnavailable
 from app.clients.object_store import ObjectStoreUnavailable
-from app.db import DatabaseUnavailable
-
-__all__ = [
-    "ATTACHMENT",
-    "CODE_HOST",
-    "DATABASE",
-    "LOG_TURN",
-    "RetryBudget",
-    "RetryPolicy",
-    "until_database_answers",
-]
+from app.db import SessionFactory, unit_of_work
+from app.outages import DatabaseUnavailable
 
 Result = TypeVar("Result")
 
@@ -82,3 +74,15 @@ class RetryBudget:
 async def until_database_answers(step: Callable[[], Awaitable[Result]]) -> Result:
     """Return the result of a step that may be repeated; raise its last failure if the database stays away."""
     return await RetryBudget(DATABASE).call(step)
+
+
+async def in_transaction(
+    sessions: SessionFactory, step: Callable[[AsyncSession], Awaitable[Result]]
+) -> Result:
+    """Do a step that may be repeated in a transaction, again while the database is away; raise its last failure."""
+
+    async def attempt() -> Result:
+        async with unit_of_work(sessions) as session:
+            return await step(session)
+
+    return await until_database_answers(attempt)

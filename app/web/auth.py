@@ -23,21 +23,6 @@ from app.web.body import read_json
 from app.web.dependencies import Call, call_of, path_uuid, process_of, session_of, task_id_of
 from app.web.throttling import throttle
 
-__all__ = [
-    "DeviceWrite",
-    "ProjectRead",
-    "ProjectUserWrite",
-    "RunHolder",
-    "RunTokenGate",
-    "ScopeGate",
-    "TaskRead",
-    "TaskWrite",
-    "UserRead",
-    "UserWrite",
-    "VisibleEnvironment",
-    "VisibleRun",
-]
-
 # Upstream's first authenticator on the tasks routes has no challenge, so a missing or wrong key is 403 there and
 # 401 everywhere else (contract 2.2, 11 #1). One constant, so that it can be flipped.
 UNAUTHENTICATED_STATUS_IN_PROJECT = 403
@@ -127,7 +112,7 @@ async def _visible_environment(request: Request) -> UUID:
     return environment_id
 
 
-# For routes whose look-up comes behind the gate and before the body (contract 2.3).
+# For routes with a look-up behind the gate and before the body (contract 2.3).
 VisibleEnvironment = Annotated[UUID, Depends(_visible_environment)]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
@@ -167,6 +152,6 @@ TaskWrite = Annotated[Call, Depends(ScopeGate(Scope.TASK_WRITE, in_project=True)
 ProjectUserWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=True))]
 UserRead = Annotated[Call, Depends(ScopeGate(Scope.USER_READ, in_project=False))]
 UserWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=False))]
-# A device that registers is never told to wait (contract 2.7).
+# A device that registers is never throttled (contract 2.7).
 DeviceWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=False, is_throttled=False))]
 ProjectRead = Annotated[Call, Depends(ScopeGate(Scope.PROJECT_READ, in_project=False))]

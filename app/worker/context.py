@@ -5,16 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
 from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.sandbox import Sandbox
 from app.clients.run_changes import RunChanges
 from app.runtime import ProcessContext
 from app.services.code_hosts.credentials import CodeHosts
-from app.worker.slots import Places
-
-__all__ = ["PUSH_LANES", "WorkerContext", "worker_context"]
+from app.worker.slots import RunSlots
 
 # Claims of pushes that are under way at once: enough to have some sent while others are made and settled (ADR 37).
 PUSH_LANES = 4
@@ -30,14 +26,12 @@ class WorkerContext:
     sandbox: Sandbox
     changes: RunChanges
     code_hosts: CodeHosts
-    # To code hosts, and to where they keep large files.
-    http: httpx.AsyncClient
     # None: every run makes a clone of its own.
     mirrors: Mirrors | None
     # The worker's environment, from which an adapter's allow-list picks.
     environment: Mapping[str, str]
     # Of the runs that this process performs.
-    places: Places = field(default_factory=lambda: Places(0))
+    slots: RunSlots = field(default_factory=lambda: RunSlots(0))
     # Shared by all deliveries of this process, however many jobs there are.
     push_lanes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PUSH_LANES))
 

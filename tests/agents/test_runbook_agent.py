@@ -13,7 +13,8 @@ from acp.helpers import text_block
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentFailed, AgentStepFailed
 from app.agents.sandbox.sandbox import confined_environment
-from app.agents.session.session import AgentSession, Answer, Question
+from app.agents.session.client import Answer, Question
+from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind
 from tests.agents.conftest import CellMaker, eventually, find_sandbox, processes_with
@@ -51,7 +52,7 @@ async def conversation(make_cell: CellMaker) -> AsyncIterator[Conversation]:
         return Answer(question.options[-1].option_id)
 
     work = cell.confinement.directory
-    session = AgentSession(process, work, name="runbook", emit=emit, decide=take_the_last)
+    session = AgentSession(process, load_catalog().find("runbook"), work, emit=emit, decide=take_the_last)
     try:
         await session.start()
         yield Conversation(session, work, updates)

@@ -1,4 +1,4 @@
-"""What an adapter is: data that says how one agent is started, told what a run wants, and held to it (contract 9.3).
+"""What an adapter is: data that says how one agent is started, configured for a run, and held to that (contract 9.3).
 
 Nothing here starts a process or looks at the machine. Texts of an adapter may hold `${model}`, `${effort}`, `${mode}`
 and the names of variables that it allows, `${NAME}` or `${NAME:-default}`: what a run or the worker has for them.
@@ -25,20 +25,8 @@ from pydantic import (
 
 from app.enums import PermissionMode, ReasoningEffort
 
-__all__ = [
-    "Adapter",
-    "Authentication",
-    "EffortRule",
-    "FailureMark",
-    "HomeFile",
-    "ModeRule",
-    "ModelService",
-    "Wishes",
-    "WorkspaceAccess",
-]
-
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
-_WISHES = frozenset({"model", "effort", "mode"})
+_OPTIONS = frozenset({"model", "effort", "mode"})
 _MOST = 100
 _LONG_TEXT = 20_000
 
@@ -125,7 +113,7 @@ class Authentication(_Data):
 
 
 class FailureMark(_Data):
-    """How an agent tells in its updates that a turn failed, if it ends such a turn like any other."""
+    """How an agent reports in its updates that a turn failed, if it ends such a turn like any other."""
 
     meta: Word  # keys below an update's `_meta`, joined by dots
     equals: Word
@@ -142,8 +130,8 @@ class ModelService(_Data):
         return environment.get(self.variable) or self.default
 
 
-class Wishes(_Data):
-    """What a run wants of its agent, as far as it says."""
+class AgentOptions(_Data):
+    """The options that a run sets for its agent."""
 
     model: str | None = None
     effort: str | None = None
@@ -196,11 +184,13 @@ class Adapter(_Data):
     def _require_known_placeholders(self) -> Self:
         texts = {f"settings.{name}": text for name, text in self.settings.items()}
         texts |= {f"files.{file.path}": file.content for file in self.files}
-        known = _WISHES | set(self.environment)
+        known = _OPTIONS | set(self.environment)
         for place, text in texts.items():
             for name, _ in _PLACEHOLDER.findall(text):
                 if name not in known:
-                    raise ValueError(f"{place}: ${{{name}}} is neither a wish of a run nor in `environment`")
+                    raise ValueError(
+                        f"{place}: ${{{name}}} is neither an option of a run nor in `environment`"
+                    )
         return self
 
     def supported_efforts(self, model: str) -> tuple[ReasoningEffort, ...]:
@@ -210,15 +200,15 @@ class Adapter(_Data):
                 return rule.efforts
         return ()
 
-    def conveys(self, wish: str) -> bool:
-        """Tell whether the agent learns of a wish (`model`, `effort`, `mode`) before it starts."""
+    def conveys(self, option: str) -> bool:
+        """Return whether the agent gets an option (`model`, `effort`, `mode`) before it starts."""
         texts = (*self.settings.values(), *(file.content for file in self.files))
-        return any(name == wish for text in texts for name, _ in _PLACEHOLDER.findall(text))
+        return any(name == option for text in texts for name, _ in _PLACEHOLDER.findall(text))
 
-    def mode_rule(self, wishes: Wishes) -> ModeRule | None:
-        """Return what the wished permission mode is for this agent; None = leave the agent its own default."""
+    def mode_rule(self, options: AgentOptions) -> ModeRule | None:
+        """Return the rule of the permission mode for this agent; None = leave the agent its own default."""
         for mode, rule in self.permission_modes.items():
-            if mode == wishes.mode:
+            if mode == options.mode:
                 return rule
         return ModeRule(mode=self.default_mode) if self.default_mode else None
 
@@ -227,23 +217,23 @@ class Adapter(_Data):
         return {name: environment[name] for name in self.environment if name in environment}
 
     def lacks_key(self, environment: Mapping[str, str]) -> bool:
-        """Tell whether there are keys that it might see, and none of them is there."""
+        """Return whether there are keys that it might see, and none of them is there."""
         return bool(self.keys) and not any(environment.get(name) for name in self.keys)
 
     def secrets(self, environment: Mapping[str, str]) -> list[str]:
-        """Return what the agent may know of the worker's environment and nobody else: all but a public address."""
+        """Return what the agent alone may know of the worker's environment: all but a public address."""
         public = self.model_service.variable if self.model_service else None
         return [value for name, value in self.allowed(environment).items() if name != public]
 
-    def variables(self, wishes: Wishes, environment: Mapping[str, str]) -> dict[str, str]:
+    def variables(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
         """Return all variables of the agent: those of the worker that it is allowed, and its own settings."""
-        values = self._values(wishes, environment)
+        values = self._values(options, environment)
         filled = {name: _fill(text, values) for name, text in self.settings.items()}
         return self.allowed(environment) | {name: text for name, text in filled.items() if text is not None}
 
-    def home_files(self, wishes: Wishes, environment: Mapping[str, str]) -> dict[str, str]:
+    def home_files(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the contents of the files to lay into the agent's home, by path."""
-        quoted = {name: json.dumps(value)[1:-1] for name, value in self._values(wishes, environment).items()}
+        quoted = {name: json.dumps(value)[1:-1] for name, value in self._values(options, environment).items()}
         return {
             file.path: "".join(
                 line
@@ -253,9 +243,9 @@ class Adapter(_Data):
             for file in self.files
         }
 
-    def _values(self, wishes: Wishes, environment: Mapping[str, str]) -> dict[str, str]:
-        rule = self.mode_rule(wishes)
-        own = {"model": wishes.model, "effort": wishes.effort, "mode": rule.mode if rule else None}
+    def _values(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
+        rule = self.mode_rule(options)
+        own = {"model": options.model, "effort": options.effort, "mode": rule.mode if rule else None}
         return {name: value for name, value in (self.allowed(environment) | own).items() if value}
 
 

@@ -12,17 +12,16 @@ from tempfile import TemporaryDirectory
 
 from acp.schema import InitializeResponse
 
-from app.agents.adapters.adapter import Adapter, Wishes
+from app.agents.adapters.adapter import Adapter, AgentOptions
 from app.agents.adapters.installation import Installed, find_installed
 from app.agents.errors import AgentError, AgentNotInstalled
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
-from app.agents.session.session import AgentSession, Answer, Question
+from app.agents.session.client import Answer, Question
+from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT, Message
 from app.enums import AgentNetwork
 from app.shielded import shielded
-
-__all__ = ["Finding", "inspect_agent"]
 
 _HANDSHAKE_SECONDS = 30
 
@@ -70,14 +69,12 @@ async def _shake_hands(
         process = await sandbox.start(
             installed.command,
             confinement,
-            confined_environment(environment, confinement) | adapter.variables(Wishes(), {}),
+            confined_environment(environment, confinement) | adapter.variables(AgentOptions(), {}),
             network=AgentNetwork.NONE,
             stdin=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
         )
-        session = AgentSession(
-            process, confinement.directory, name=adapter.name, emit=_ignore, decide=_refuse
-        )
+        session = AgentSession(process, adapter, confinement.directory, emit=_ignore, decide=_refuse)
         try:
             return await session.shake_hands()
         finally:
@@ -93,7 +90,7 @@ def _furnish(root: Path, readable: tuple[Path, ...]) -> Confinement:
 
 
 async def _ignore(_entry: Message) -> None:
-    """Nothing is done, so nothing is told."""
+    """Nothing is done, so nothing is reported."""
 
 
 async def _refuse(_question: Question) -> Answer | None:

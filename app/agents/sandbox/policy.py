@@ -12,8 +12,6 @@ from pathlib import Path
 
 from app.enums import SandboxKind
 
-__all__ = ["SYSTEM_FOLDERS", "Confinement", "Gateway", "SandboxPolicy", "private_parts", "public_parts"]
-
 _MIB = 2**20
 _LEAST_PROCESSES = 4096
 _OPEN_FOLDER = stat.S_IROTH | stat.S_IXOTH
@@ -91,7 +89,7 @@ class Gateway:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What tells programs to use the proxy; each knows another one of these."""
+        """The variables that make programs use the proxy; different programs know different ones."""
         url = f"http://127.0.0.1:{self.port}"
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         # An agent's own servers are on its loopback.

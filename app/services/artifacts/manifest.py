@@ -40,17 +40,6 @@ from app.services.artifacts.uploads import Upload
 from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef, is_run_path, run_artifact_key, safe_name
 
-__all__ = [
-    "DownloadableFile",
-    "NewArtifact",
-    "add_inline",
-    "finalize_uploads",
-    "find_download",
-    "prepare_uploads",
-    "presign_download",
-    "store_run_artifact",
-]
-
 # Entries of one manifest; it is read and written with its run.
 _MAX_ARTIFACTS = 1000
 

@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 
 from app.agents.errors import AgentError
-from app.agents.execution.execution import Emit, RunResult
-from app.agents.session.transcript import notification
+from app.agents.result import RunResult
+from app.agents.session.transcript import Emit, notification
 from app.clients.github import (
     GitHub,
     GitHubAccess,
@@ -23,8 +23,6 @@ from app.clients.github import (
 )
 from app.services.code_hosts.credentials import HostAccess
 from app.services.retries import CODE_HOST, RetryBudget
-
-__all__ = ["Outcome", "Subject", "open_pull_request"]
 
 _TITLE_LENGTH = 200
 _SUMMARY_LENGTH = 10_000

@@ -12,8 +12,6 @@ from app.clock import utcnow
 from app.models import PushedBranch, Run
 from app.services.resume_chain import resume_chain
 
-__all__ = ["PushRecord", "branch_to_resume", "record_push"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushRecord:

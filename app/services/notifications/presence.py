@@ -22,8 +22,6 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
 from app.statements import Prepared
 
-__all__ = ["TIME_TO_LIVE", "Watching", "beat", "leave", "leaving_device", "sweep_expired", "watching"]
-
 TIME_TO_LIVE = timedelta(seconds=60)
 
 _NOT_THE_CALLERS = "device_id does not match a push token registered by the caller"

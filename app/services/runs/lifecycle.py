@@ -64,24 +64,6 @@ from app.services.views.queue import is_waiting
 from app.statements import Fields, Prepared
 from app.unicode import storable
 
-__all__ = [
-    "LEASE",
-    "MAX_ATTEMPTS",
-    "NewRun",
-    "RunEnd",
-    "claim",
-    "extend_lease",
-    "fail_silent",
-    "finish",
-    "hand_back",
-    "mark_agent_started",
-    "open_run",
-    "recover_lapsed",
-    "reopen",
-    "request_worker",
-    "set_status",
-]
-
 # Without a heartbeat for this long, a run's worker counts as lost.
 LEASE = timedelta(seconds=60)
 # Claims before a run that never reaches its agent is given up.

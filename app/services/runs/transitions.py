@@ -22,8 +22,6 @@ from app.services.runs import metrics as run_metrics
 from app.services.runs.facts import WAITING_FOR
 from app.statements import Fields
 
-__all__ = ["TRANSITIONS", "move", "move_statement", "publish_status", "transition"]
-
 # From each status to those that may follow. Clients that run agents themselves may set any status while the run is
 # not over (contract 13.2); nothing follows a terminal one, unless the run is reopened (`reopen`).
 TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {

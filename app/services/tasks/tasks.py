@@ -44,16 +44,6 @@ from app.services.views.pages import Page
 from app.services.views.tasks import select_tasks, task_out, tasks_out
 from app.statements import Prepared
 
-__all__ = [
-    "create_task",
-    "delete_task",
-    "list_repositories",
-    "list_tasks",
-    "retrieve_task",
-    "summarize_tasks",
-    "update_task",
-]
-
 # What an update writes; origin and report decide who sees a task and are fixed at creation (contract 11 #31).
 _COLUMN_OF_FIELD = {
     "title": "title",

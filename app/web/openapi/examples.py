@@ -36,8 +36,6 @@ from app.schemas.sandbox_environments import SandboxEnvironmentIn, SandboxEnviro
 from app.schemas.staged_artifacts import FinalizeIn, PrepareIn
 from app.schemas.tasks import SummariesIn, TaskIn
 
-__all__ = ["ANSWERS", "BODIES", "REFUSALS"]
-
 _FILE_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
 _DEVICE = {"device_id": "019ca8a6-1111-7c3e-9f62-0b5c1d2e3f40"}
 _TOKEN = "ExponentPushToken[xxxxxxxxxxxxxxxxxxxxxx]"  # noqa: S105 - an example
@@ -178,7 +176,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     PreferencesIn: {"Nothing about cancelled runs": {"cancelled": False}},
 }
 
-# Answers whose schema is text or any object, or holds alternatives.
+# Answers with a schema of text, any object or alternatives.
 ANSWERS: Mapping[str, Any] = {
     "metrics": 'taskbeacon_http_requests_total{method="GET",route="/livez",status="200"} 1.0\n',
     "tasks_runs_stream_retrieve": f"id: 1772359200123-7\ndata: {orjson.dumps(_LOG_ENTRY).decode()}\n\n",

@@ -19,8 +19,6 @@ from app.services.runs.credentials import sweep_tokens
 from app.services.tasks.counts import FOLDED_AT_ONCE, fold_counts
 from app.worker.context import worker_context
 
-__all__ = ["fold_task_counts", "recover_runs", "sweep_artifacts", "sweep_expired_keys", "sweep_push_history"]
-
 _Sweep = Callable[[AsyncSession], Awaitable[int]]
 _PUSH: Final[Mapping[str, _Sweep]] = {"presence": sweep_expired, "notifications": sweep_history}
 _KEYS: Final[Mapping[str, _Sweep]] = {
