@@ -23,7 +23,7 @@ RELATIONSHIP = "signal_report_task_relationship"
 
 TRUE = (True, 1, 1.0, "true", "True", "TRUE", "t", "T", "yes", "YES", "y", "on", "On", "1")
 FALSE = (False, 0, 0.0, "false", "False", "FALSE", "f", "no", "NO", "n", "N", "off", "0")
-STORED_TEXTS = (
+STORED_TEXTS: tuple[tuple[Any, str], ...] = (
     ("  both ends \n\t", "both ends"),
     ("a  b", "a  b"),
     (5, "5"),
@@ -57,6 +57,17 @@ TAKEN: list[tuple[str, Any, Any]] = [
 ]
 
 
+NO_BOOLEANS: tuple[Any, ...] = (2, -1, 0.5, "", "maybe", "2", "yess", [], [True], {})
+NO_TEXTS: tuple[Any, ...] = (True, False, [], ["x"], {}, {"a": 1})
+NO_CHOICES: tuple[Any, ...] = (True, [], {}, ["slack"])
+NO_UUIDS: tuple[Any, ...] = (5, True, [], {}, "abc", "0" * 31, "0" * 33)
+# With the names of their types.
+NO_NUMBERS: tuple[tuple[Any, str], ...] = (
+    *(("x", "str"), ("1.5", "str"), (" ", "str")),
+    *((True, "bool"), ([], "list"), ({}, "dict")),
+)
+
+
 def no_choice(value: Any) -> str:
     return f'"{value}" is not a valid choice.'
 
@@ -67,12 +78,12 @@ REFUSED: list[tuple[str, Any, str, str | None]] = [
     *(
         (field, value, "invalid_input", "Must be a valid boolean.")
         for field in BOOLEANS
-        for value in (2, -1, 0.5, "", "maybe", "2", "yess", [], [True], {})
+        for value in NO_BOOLEANS
     ),
     *(
         (field, value, "invalid_input", "Not a valid string.")
         for field in (*TEXTS, "repository")
-        for value in (True, False, [], ["x"], {}, {"a": 1})
+        for value in NO_TEXTS
     ),
     *(
         (field, value.strip() + "x", "max_length", "Ensure this field has no more than 255 characters.")
@@ -82,7 +93,7 @@ REFUSED: list[tuple[str, Any, str, str | None]] = [
         ("origin_product", value, "invalid_choice", no_choice(value))
         for value in ("", "nowhere", "User_Created", 5)
     ),
-    *(("origin_product", value, "invalid_choice", None) for value in (True, [], {}, ["slack"])),
+    *(("origin_product", value, "invalid_choice", None) for value in NO_CHOICES),
     *(
         (RELATIONSHIP, value, "invalid_choice", no_choice(value))
         for value in ("discussion", "", "IMPLEMENTATION")
@@ -94,20 +105,13 @@ REFUSED: list[tuple[str, Any, str, str | None]] = [
             "incorrect_type",
             f"Incorrect type. Expected pk value, received {name}.",
         )
-        for value, name in (
-            ("x", "str"),
-            (True, "bool"),
-            ([], "list"),
-            ({}, "dict"),
-            ("1.5", "str"),
-            (" ", "str"),
-        )
+        for value, name in NO_NUMBERS
     ),
     ("github_integration", 999_999, "does_not_exist", 'Invalid pk "999999" - object does not exist.'),
     *(
         (field, value, "invalid_input", f"“{value}” is not a valid UUID.")
         for field in UUIDS
-        for value in (5, True, [], {}, "abc", "0" * 31, "0" * 33)
+        for value in NO_UUIDS
     ),
     *(
         (field, UNKNOWN, "does_not_exist", f'Invalid pk "{UNKNOWN}" - object does not exist.')

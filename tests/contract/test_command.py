@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import CommandStatus, Environment, RunStatus
@@ -153,8 +153,12 @@ class TestUserMessage:
         assert (await state_of(session, live))["waiting_for"] == ASKED
 
     async def test_they_are_bounded(self, say: Say, session: AsyncSession) -> None:
-        for number in range(MAX_OPEN):
-            assert "result" in (await say("user_message", {"content": str(number)})).json()
+        assert "result" in (await say("user_message", {"content": "first"})).json()
+        columns = [column for column in RunCommand.__table__.columns if column.name not in {"id", "position"}]
+        [row] = (await session.execute(select(*columns))).mappings().all()
+        copies = [{**row, "id": new_id()} for _ in range(MAX_OPEN - 2)]
+        await session.execute(insert(RunCommand), copies)
+        assert "result" in (await say("user_message", {"content": "last"})).json()
         refused = await say("user_message", {"content": "one more"}, id="x")
         assert (refused.status_code, refused.json()) == (
             200,

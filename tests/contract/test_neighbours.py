@@ -116,7 +116,7 @@ class TestMe:
         assert [entry["id"] for entry in body["organizations"]] == [str(organization.id)]
 
     @pytest.mark.caller(CallerKind.STAFF)
-    async def test_tells_staff(self, client: httpx.AsyncClient) -> None:
+    async def test_names_staff(self, client: httpx.AsyncClient) -> None:
         assert (await client.get("/api/users/@me")).json()["is_staff"] is True
 
     async def test_of_a_user_without_projects(

@@ -43,7 +43,8 @@ async def foreign(session: AsyncSession, colleague: User) -> PushToken:
 
 async def rows(session: AsyncSession) -> list[tuple[UUID, UUID, datetime]]:
     columns = (Presence.task_id, Presence.push_token_id, Presence.expires_at)
-    return [tuple(row) for row in await session.execute(select(*columns).order_by(Presence.expires_at))]
+    found = await session.execute(select(*columns).order_by(Presence.expires_at))
+    return [(row.task_id, row.push_token_id, row.expires_at) for row in found]
 
 
 async def watching(session: AsyncSession) -> list[UUID]:

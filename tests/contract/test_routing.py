@@ -1,7 +1,6 @@
 """Both slash forms, HEAD, OPTIONS and CORS (contract 2.1, 12)."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from urllib.parse import urlsplit
 
 import httpx
@@ -10,6 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.cli.protocol import StreamingProtocol
+from app.config import Settings
 from app.main import create_app
 from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext
@@ -21,6 +21,8 @@ from tests.support.routes import ROUTES
 from tests.support.serving import serving
 
 ORIGIN = "https://app.example.com"
+
+pytestmark = pytest.mark.usefixtures("signing_key")
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/?x=1"], ids=["plain", "slash", "slash-and-query"])
@@ -113,18 +115,19 @@ async def test_put_and_delete_take_a_body(client: httpx.AsyncClient, task_url: s
     assert deleted.status_code == 204
 
 
+@pytest.fixture(scope="module")
+def cross_origin_application(settings: Settings) -> FastAPI:
+    """The application that allows the origin, once: it takes longer to build than most tests to run."""
+    return create_app(settings.model_copy(update={"cors_origins": (ORIGIN,)}))
+
+
 class TestCors:
     @pytest.fixture
-    async def browser(
-        self, process: ProcessContext, caller: Caller
-    ) -> AsyncGenerator[httpx.AsyncClient, None]:
-        settings = process.settings.model_copy(update={"cors_origins": (ORIGIN,)})
-        application = create_app(settings, process=process)
-        transport = httpx.ASGITransport(application, raise_app_exceptions=False)
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://testserver", headers=caller.headers | {"Origin": ORIGIN}
-        ) as client:
-            yield client
+    def browser(
+        self, cross_origin_application: FastAPI, process: ProcessContext, caller: Caller
+    ) -> httpx.AsyncClient:
+        cross_origin_application.state.process = process
+        return in_process_client(cross_origin_application, headers=caller.headers | {"Origin": ORIGIN})
 
     async def test_preflight_allows_methods_and_the_key(
         self, browser: httpx.AsyncClient, tasks_url: str

@@ -101,7 +101,7 @@ class TestAnswerThatFails:
 
 
 class TestAppend:
-    async def test_answer_is_the_run_whose_log_url_shows_the_whole_log(
+    async def test_answer_is_the_run_with_a_url_of_the_whole_log(
         self, client: httpx.AsyncClient, url: str, run: Run
     ) -> None:
         await append(client, url, {"n": 1}, {"n": 2})
@@ -128,7 +128,7 @@ class TestAppend:
         await append(client, url, {"new": 2})
         assert await entries_of(client, url) == [{"old": 1}, {"new": 2}]
 
-    async def test_log_whose_life_is_over_begins_anew(
+    async def test_log_that_has_expired_begins_again(
         self, client: httpx.AsyncClient, url: str, run: Run, store: S3Store
     ) -> None:
         await append(client, url, {"n": 1})

@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
@@ -189,7 +190,8 @@ async def test_malformed_state_shows_nothing_instead_of_failing(
     client: httpx.AsyncClient, new_run: NewRun, task_url: str
 ) -> None:
     """Contract 11 #17: clients write state too."""
-    for value in (5, True, [], {"a": 1}, None):
+    values: tuple[Any, ...] = (5, True, [], {"a": 1}, None)
+    for value in values:
         run = await new_run(state={"model": value, "runtime_adapter": value})
         body = (await client.get(f"{task_url}/runs/{run.id}")).json()
         with concerning(value):

@@ -37,7 +37,7 @@ class Case:
     def rules(self) -> int:
         """How many of the contract's three rules show the task."""
         is_callers = self.creator == "owner" and self.caller is CallerKind.OWNER
-        return sum((is_callers, self.creator == "nobody", self.origin in TEAM_WIDE))
+        return sum((is_callers, self.creator == "none", self.origin in TEAM_WIDE))
 
     @property
     def is_visible(self) -> bool:
@@ -49,7 +49,7 @@ class Case:
 
 
 CALLERS = (CallerKind.OWNER, CallerKind.MEMBER, CallerKind.STAFF)
-CREATORS = ("owner", "stranger", "nobody")
+CREATORS = ("owner", "stranger", "none")
 # On the remaining routes one private and one shared origin stand for the others, and each rule stands alone.
 CASES = [
     case
@@ -64,7 +64,7 @@ async def task_of(case: Case, session: AsyncSession, project: Project, owner: Us
     creator: User | None = owner
     if case.creator == "stranger":
         creator = await make_user(session, projects=[project])
-    elif case.creator == "nobody":
+    elif case.creator == "none":
         creator = None
     repository = f"org/{case.origin}".replace("_", "-")
     return await make_task(
@@ -132,7 +132,7 @@ def assert_each_not_found(answers: list[tuple[Route, httpx.Response]]) -> None:
 
 
 @with_caller([case for case in CASES if case.is_visible])
-async def test_whoever_sees_a_task_may_change_run_and_delete_it(
+async def test_caller_that_sees_a_task_may_change_run_and_delete_it(
     client: httpx.AsyncClient,
     session: AsyncSession,
     project: Project,
@@ -149,7 +149,7 @@ async def test_whoever_sees_a_task_may_change_run_and_delete_it(
 
 
 @with_caller([case for case in CASES if not case.is_visible])
-async def test_whoever_does_not_see_a_task_cannot_tell_that_it_exists(
+async def test_caller_that_does_not_see_a_task_cannot_find_out_that_it_exists(
     client: httpx.AsyncClient,
     session: AsyncSession,
     project: Project,

@@ -4,89 +4,31 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import jwt
-import orjson
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import EVENT_LINE_BYTES, EVENT_LINES
 from app.clock import utcnow
-from app.db import SessionFactory, unit_of_work
-from app.models import Membership, SigningKey, Task, User
+from app.models import Membership, Task, User
 from app.services.runs.tokens import AUDIENCE
 from tests.support.assertions import assert_error, assert_not_authenticated, assert_not_found, concerning
 from tests.support.callers import Caller, bearer
 from tests.support.clock import MovableClock
 from tests.support.keys import rsa_key
+from tests.support.outside_agents import Agent, entry, line, published
 from tests.support.streams import following
 
 JSON = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def kept_key() -> JSON:
-    """The row of the key that tokens are signed with, once a test had it made: that takes longer than most tests."""
-    return {}
-
-
-@pytest.fixture
-async def token(api: httpx.AsyncClient, url: str, sessions: SessionFactory, kept_key: JSON) -> str:
-    if kept_key:
-        async with unit_of_work(sessions) as session:
-            await session.execute(insert(SigningKey).values(kept_key))
-    answer = await api.get(f"{url}/connection_token")
-    async with sessions() as session:
-        kept_key |= (await session.execute(select(*SigningKey.__table__.columns))).mappings().one()
-    return str(answer.json()["token"])
-
-
-class Agent:
-    """An agent that holds a run's token."""
-
-    def __init__(self, client: httpx.AsyncClient, url: str, token: str) -> None:
-        self._client = client
-        self._url = url
-        self.token = token
-
-    async def post(
-        self, content: bytes | AsyncIterator[bytes] = b"", url: str | None = None
-    ) -> httpx.Response:
-        headers = bearer(self.token) | {"Content-Type": "application/x-ndjson"}
-        return await self._client.post(f"{url or self._url}/event_stream", content=content, headers=headers)
-
-    async def send(self, *numbers: int) -> int:
-        """Send entries with these numbers and return how far they are taken."""
-        response = await self.post(b"".join(line(number) for number in numbers))
-        assert response.status_code == 200, response.text
-        assert list(response.json()) == ["last_accepted_seq"]
-        return int(response.json()["last_accepted_seq"])
-
-
-@pytest.fixture
-def agent(api: httpx.AsyncClient, url: str, token: str) -> Agent:
-    return Agent(api, url, token)
-
-
-def entry(number: int) -> JSON:
-    return {"type": "notification", "notification": {"method": "step", "params": {"n": number}}}
-
-
-def line(number: int, event: Any = None) -> bytes:
-    return orjson.dumps({"seq": number, "event": entry(number) if event is None else event}) + b"\n"
-
-
 async def log_of(api: httpx.AsyncClient, url: str) -> list[int]:
     entries = (await api.get(f"{url}/session_logs?limit=5000")).json()
     return [each["notification"]["params"]["n"] for each in entries]
-
-
-async def published(api: httpx.AsyncClient, url: str) -> list[Any]:
-    """End the run and return the data of all its events, as a follower gets them."""
-    assert (await api.patch(url, json={"status": "completed"})).status_code == 200
-    async with following(api, url) as stream:
-        return [event.data for event in await stream.rest()]
 
 
 def numbers(events: list[Any]) -> list[int]:
@@ -291,9 +233,7 @@ class TestToken:
             assert_refused(await agent.post())
         assert claims["aud"] == AUDIENCE
 
-    async def test_token_expires(self, api: httpx.AsyncClient, url: str, clock: MovableClock) -> None:
-        token = (await api.get(f"{url}/connection_token")).json()["token"]
-        agent = Agent(api, url, token)
+    async def test_token_expires(self, clock: MovableClock, agent: Agent) -> None:
         clock.now += timedelta(hours=24) - timedelta(seconds=1)
         assert await agent.send() == 0
         clock.advance(seconds=1)
@@ -310,25 +250,25 @@ class TestToken:
         assert (await agent.post(url=current)).status_code == 200
 
     async def test_token_ends_with_what_its_user_may_see(
-        self, agent: Agent, sessions: SessionFactory, owner: User, task_url: str
+        self, agent: Agent, session: AsyncSession, owner: User, task_url: str
     ) -> None:
         assert await agent.send(1) == 1
-        task_id = task_url.rpartition("/")[2]
+        the_task, the_user = Task.id == UUID(task_url.rpartition("/")[2]), User.id == owner.id
         for change, back in (
             (
-                update(Task).where(Task.id == task_id).values(deleted=True, deleted_at=utcnow()),
-                {"deleted": False},
+                update(Task).where(the_task).values(deleted=True, deleted_at=utcnow()),
+                update(Task).where(the_task).values(deleted=False),
             ),
-            (update(User).where(User.id == owner.id).values(is_active=False), {"is_active": True}),
+            (
+                update(User).where(the_user).values(is_active=False),
+                update(User).where(the_user).values(is_active=True),
+            ),
         ):
-            async with unit_of_work(sessions) as session:
-                await session.execute(change)
+            await session.execute(change)
             assert_not_found(await agent.post(line(2)))
-            async with unit_of_work(sessions) as session:
-                await session.execute(update(change.table).values(back))
+            await session.execute(back)
         assert await agent.send(2) == 2
-        async with unit_of_work(sessions) as session:
-            await session.execute(delete(Membership).where(Membership.user_id == owner.id))
+        await session.execute(delete(Membership).where(Membership.user_id == owner.id))
         assert_not_found(await agent.post(line(3)))
 
     async def test_token_opens_nothing_else(self, agent: Agent, api: httpx.AsyncClient, url: str) -> None:

@@ -22,9 +22,9 @@ from app.services.output import ingest as run_ingest
 from app.services.output.event_ids import sweep_event_ids
 from app.services.runs.recovery import recover_runs
 from app.services.runs.usage import spent_by_others
-from tests.contract.streams.test_event_stream import Agent, line, published
 from tests.support.assertions import concerning
 from tests.support.clock import MovableClock
+from tests.support.outside_agents import Agent, line, published
 from tests.support.streams import following
 from tests.support.waiting import eventually
 
@@ -39,11 +39,6 @@ REPORTED = {
     "total_tokens": 110,
     "turns": 1,
 }
-
-
-@pytest.fixture
-async def agent(api: httpx.AsyncClient, url: str) -> Agent:
-    return Agent(api, url, (await api.get(f"{url}/connection_token")).json()["token"])
 
 
 @pytest.fixture
@@ -309,7 +304,7 @@ class TestSilence:
         ended.set()
         assert (await sending).status_code == 200
 
-    async def test_local_run_whose_client_never_sent_events_is_left_alone(
+    async def test_local_run_with_a_client_that_never_sent_events_is_left_alone(
         self, api: httpx.AsyncClient, url: str, sweep: Any, clock: MovableClock
     ) -> None:
         await api.patch(url, json={"status": "in_progress"})

@@ -401,7 +401,7 @@ class TestGap:
         assert (seen.name, seen.data["lost"], place(seen)) == ("gap", 3, 2)
         assert (await api.get(seen.data["reload"])).status_code == 200
 
-    async def test_run_that_is_over_and_whose_stream_is_gone_says_how_it_ended(
+    async def test_run_that_is_over_and_without_its_stream_says_how_it_ended(
         self, api: httpx.AsyncClient, url: str, redis: RedisClient
     ) -> None:
         await patch(api, url, status="completed", output={"n": 1})
