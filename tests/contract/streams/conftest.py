@@ -43,6 +43,10 @@ def url(task_url: str, run: JSON) -> str:
 
 
 @pytest.fixture
-async def agent(api: httpx.AsyncClient, url: str, signing_key: None) -> Agent:
+async def agent(
+    api: httpx.AsyncClient,
+    url: str,
+    signing_key: None,  # noqa: ARG001 - made once, instead of by the first request for a token
+) -> Agent:
     """An agent outside our workers that performs the run."""
     return Agent(api, url, (await api.get(f"{url}/connection_token")).json()["token"])
