@@ -1,5 +1,6 @@
 """One task of the owner with one run: what the routes of a task are about."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,10 +8,12 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
-from app.models import Project, Run, SigningKey, Task, User
+from app.models import Project, PushToken, Run, SigningKey, Task, User
 from app.security import Cipher
 from app.services.runs import tokens as connection_tokens
-from tests.support.factories import make_run, make_task
+from tests.support.devices import make_device
+from tests.support.factories import make_run, make_task, make_user
+from tests.support.makers import NewRun, NewTask
 
 
 @pytest.fixture
@@ -21,6 +24,34 @@ async def task(session: AsyncSession, project: Project, owner: User) -> Task:
 @pytest.fixture
 async def run(session: AsyncSession, task: Task) -> Run:
     return await make_run(session, task=task)
+
+
+@pytest.fixture
+def new_task(session: AsyncSession, project: Project, owner: User) -> NewTask:
+    """Make a task of the project, the owner's unless a test says otherwise."""
+
+    async def make(created_by: User | None = owner, **overrides: Any) -> Task:
+        return await make_task(session, project=project, created_by=created_by, **overrides)
+
+    return make
+
+
+@pytest.fixture
+def new_run(session: AsyncSession, task: Task) -> NewRun:
+    """Make a run of the task."""
+    return partial(make_run, session, task=task)
+
+
+@pytest.fixture
+async def colleague(session: AsyncSession, project: Project) -> User:
+    """Another member of the project."""
+    return await make_user(session, projects=[project])
+
+
+@pytest.fixture
+async def device(session: AsyncSession, owner: User) -> PushToken:
+    """A device of the owner."""
+    return await make_device(session, user=owner)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 Each request below succeeds and writes. It is sent with a failure planted behind the service's function, and with one at
 the commit: the client gets an error, and a second connection finds every table as it was; no job was asked for, no
-follower of a run told, no push sent. Then it is sent once more, and does its work.
+event published, no push sent. Then it is sent once more, and does its work.
 """
 
 import hashlib
@@ -294,14 +294,14 @@ async def hear_of_a_failed_check(scene: Scene, path: str) -> Sent:
 
 
 @pytest.fixture
-def told() -> RecordingEvents:
+def published() -> RecordingEvents:
     return RecordingEvents()
 
 
 @pytest.fixture
-def events(told: RecordingEvents) -> RunEvents:
-    """Where the application tells the followers of runs."""
-    return told
+def events(published: RecordingEvents) -> RunEvents:
+    """Where the application publishes the events of runs."""
+    return published
 
 
 @pytest.fixture
@@ -323,14 +323,14 @@ class World:
 
     engine: AsyncEngine
     queue: RecordingQueue
-    told: RecordingEvents
+    published: RecordingEvents
     push_service: PushService
 
     async def look(self) -> dict[str, list[str]]:
         """Return every row, as a second connection sees it, and what was done outside."""
         seen: dict[str, list[str]] = {
             "jobs": [repr(job) for job in self.queue.jobs],
-            "told": [repr(each) for each in self.told.told],
+            "published": [repr(each) for each in self.published.published],
             "pushes": [repr(each) for each in self.push_service.received],
         }
         async with self.engine.connect() as connection:
@@ -341,9 +341,9 @@ class World:
 
 @pytest.fixture
 def world(
-    engine: AsyncEngine, queue: RecordingQueue, told: RecordingEvents, push_service: PushService
+    engine: AsyncEngine, queue: RecordingQueue, published: RecordingEvents, push_service: PushService
 ) -> World:
-    return World(engine, queue, told, push_service)
+    return World(engine, queue, published, push_service)
 
 
 def test_every_route_that_could_write_is_asked(application: FastAPI) -> None:

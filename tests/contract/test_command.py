@@ -6,17 +6,18 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import CommandStatus, Environment, RunStatus
 from app.ids import new_id
-from app.models import Project, Run, RunCommand, Task, User
+from app.models import Run, RunCommand, Task
 from app.services.runs.commands import MAX_OPEN
-from tests.support.assertions import assert_invalid, assert_not_found, assert_permission_denied
-from tests.support.callers import Caller, CallerKind
+from tests.support.assertions import assert_invalid, assert_not_found, concerning
+from tests.support.callers import Caller
 from tests.support.clock import MovableClock
-from tests.support.factories import make_run, make_task
+from tests.support.factories import make_run
+from tests.support.makers import NewTask
 
 JSON = dict[str, Any]
 Say = Callable[..., Awaitable[httpx.Response]]
@@ -95,20 +96,17 @@ class TestUserMessage:
         assert (row.status, row.settled_at) == (CommandStatus.ACCEPTED, None)
         assert row.params == {"content": "Go on.", "artifact_ids": []}
 
-    @pytest.mark.parametrize("identifier", ["", "abc", 0, 1.5])
-    async def test_id_is_echoed(self, say: Say, identifier: Any) -> None:
-        assert (await say("user_message", {"content": "x"}, id=identifier)).json()["id"] == identifier
+    async def test_id_is_echoed_where_there_is_one(self, say: Say) -> None:
+        for identifier in ("", "abc", 0, 1.5):
+            assert (await say("user_message", {"content": "x"}, id=identifier)).json()["id"] == identifier
+        assert (await say("user_message", {"content": "x"}, id=None)).json() == QUEUED
 
-    @pytest.mark.parametrize("more", [{}, {"id": None}])
-    async def test_answer_has_no_id_where_the_request_has_none(self, say: Say, more: JSON) -> None:
-        assert (await say("user_message", {"content": "x"}, **more)).json() == QUEUED
-
-    @pytest.mark.parametrize("prefix", ["posthog/", "_posthog/"])
     async def test_method_may_have_the_prefix_of_the_client(
-        self, say: Say, prefix: str, live: Run, session: AsyncSession
+        self, say: Say, live: Run, session: AsyncSession
     ) -> None:
-        assert (await say(f"{prefix}user_message", {"content": "x"})).json() == QUEUED
-        assert (await kept(session, live))[0][0] == "user_message"
+        for prefix in ("posthog/", "_posthog/"):
+            assert (await say(f"{prefix}user_message", {"content": "x"})).json() == QUEUED
+        assert [method for method, *_ in await kept(session, live)] == ["user_message"] * 2
 
     async def test_blocks_are_kept_as_they_are(self, say: Say, live: Run, session: AsyncSession) -> None:
         blocks = [
@@ -119,13 +117,11 @@ class TestUserMessage:
         assert (await say("user_message", {"content": blocks})).json() == QUEUED
         assert (await kept(session, live))[0][1]["content"] == blocks
 
-    @pytest.mark.parametrize("content", [{}, {"content": None}, {"content": " "}])
-    async def test_files_alone_are_a_message(
-        self, say: Say, content: JSON, live: Run, session: AsyncSession
-    ) -> None:
-        response = await say("user_message", {**content, "artifact_ids": [FILE["id"]]})
-        assert response.json() == QUEUED
-        assert (await kept(session, live))[0][1] == {"artifact_ids": [FILE["id"]]}
+    async def test_files_alone_are_a_message(self, say: Say, live: Run, session: AsyncSession) -> None:
+        contents: tuple[JSON, ...] = ({}, {"content": None}, {"content": " "})
+        for content in contents:
+            assert (await say("user_message", {**content, "artifact_ids": [FILE["id"]]})).json() == QUEUED
+        assert [params for _, params, _ in await kept(session, live)] == [{"artifact_ids": [FILE["id"]]}] * 3
 
     async def test_unknown_files_are_named_and_nothing_is_kept(
         self, say: Say, live: Run, session: AsyncSession
@@ -157,8 +153,12 @@ class TestUserMessage:
         assert (await state_of(session, live))["waiting_for"] == ASKED
 
     async def test_they_are_bounded(self, say: Say, session: AsyncSession) -> None:
-        for number in range(MAX_OPEN):
-            assert "result" in (await say("user_message", {"content": str(number)})).json()
+        assert "result" in (await say("user_message", {"content": "first"})).json()
+        columns = [column for column in RunCommand.__table__.columns if column.name not in {"id", "position"}]
+        [row] = (await session.execute(select(*columns))).mappings().all()
+        copies = [{**row, "id": new_id()} for _ in range(MAX_OPEN - 2)]
+        await session.execute(insert(RunCommand), copies)
+        assert "result" in (await say("user_message", {"content": "last"})).json()
         refused = await say("user_message", {"content": "one more"}, id="x")
         assert (refused.status_code, refused.json()) == (
             200,
@@ -234,9 +234,8 @@ async def test_option_is_queued(say: Say, value: Any, live: Run, session: AsyncS
     assert (await kept(session, live))[0][1] == {"config_id": "mode", "value": value}
 
 
-@pytest.mark.parametrize(
-    ("body", "attr", "code"),
-    [
+async def test_malformed_request_is_refused(client: httpx.AsyncClient, url: str) -> None:
+    bodies: list[tuple[JSON, str, str]] = [
         ({}, "jsonrpc", "required"),
         ({"jsonrpc": "1.0", "method": "cancel"}, "jsonrpc", "invalid_choice"),
         ({"jsonrpc": "2.0"}, "method", "required"),
@@ -249,51 +248,48 @@ async def test_option_is_queued(say: Say, value: Any, live: Run, session: AsyncS
         ({"jsonrpc": "2.0", "method": "cancel", "id": True}, "id", "invalid_input"),
         ({"jsonrpc": "2.0", "method": "cancel", "id": "x" * 256}, "id", "max_length"),
         ({"jsonrpc": "2.0", "method": "user_message"}, "params", "invalid_input"),
-    ],
-)
-async def test_malformed_request_is_refused(
-    client: httpx.AsyncClient, url: str, body: JSON, attr: str, code: str
-) -> None:
-    assert_invalid(await client.post(url, json=body), attr, code)
+    ]
+    for body, attr, code in bodies:
+        with concerning(body):
+            assert_invalid(await client.post(url, json=body), attr, code)
 
 
-@pytest.mark.parametrize(
-    ("method", "params", "attr", "code"),
-    [
-        ("user_message", {"content": 5}, "params__content", "invalid_input"),
-        ("user_message", {"content": ["x"]}, "params__content", "invalid_input"),
-        ("user_message", {"content": [{"type": "hologram"}]}, "params__content", "invalid_input"),
-        ("user_message", {"content": [{"type": "text", "text": 5}]}, "params__content", "invalid_input"),
-        ("user_message", {"content": [{"type": "image"}]}, "params__content", "invalid_input"),
-        ("user_message", {"content": [{"type": "text", "text": "x"}] * 101}, "params__content", "max_length"),
-        ("user_message", {"content": "x" * 1_000_001}, "params__content", "max_length"),
-        (
-            "user_message",
-            {"content": [{"type": "text", "text": "x" * 10**6}]},
-            "params__content",
-            "max_length",
-        ),
-        ("user_message", {"content": "a\x00b"}, "params", "null_characters_not_allowed"),
-        ("user_message", {"content": []}, "params", "invalid_input"),
-        ("user_message", {"artifact_ids": "a"}, "params__artifact_ids", "not_a_list"),
-        ("user_message", {"artifact_ids": [" "]}, "params__artifact_ids__0", "blank"),
-        ("user_message", {"artifact_ids": ["a"] * 101}, "params__artifact_ids", "max_length"),
-        ("permission_response", {"optionId": "yes"}, "params__requestId", "required"),
-        ("permission_response", {"requestId": "r1"}, "params__optionId", "required"),
-        ("permission_response", {"requestId": "r1", "optionId": " "}, "params__optionId", "blank"),
-        ("permission_response", {**ANSWER, "answers": []}, "params__answers", "not_a_dict"),
-        ("permission_response", {**ANSWER, "answers": {"a": 1}}, "params__answers", "invalid_input"),
-        ("permission_response", {**ANSWER, "answers": {"a": "x" * 10_001}}, "params__answers", "max_length"),
-        ("permission_response", {**ANSWER, "customInput": "x" * 10_001}, "params__customInput", "max_length"),
-        ("set_config_option", {"value": "x"}, "params__configId", "required"),
-        ("set_config_option", {"configId": "mode"}, "params__value", "required"),
-        ("set_config_option", {"configId": "mode", "value": ""}, "params__value", "blank"),
-    ],
-)
-async def test_bad_params_are_refused(
-    say: Say, method: str, params: JSON, attr: str, code: str, live: Run, session: AsyncSession
-) -> None:
-    assert_invalid(await say(method, params), attr, code)
+# A method, parameters that it does not take, the one that is named, and the code.
+BAD_PARAMS: list[tuple[str, JSON, str, str]] = [
+    *(
+        ("user_message", {"content": content}, "params__content", "invalid_input")
+        for content in (5, ["x"], [{"type": "hologram"}], [{"type": "text", "text": 5}], [{"type": "image"}])
+    ),
+    *(
+        ("user_message", {"content": content}, "params__content", "max_length")
+        for content in (
+            [{"type": "text", "text": "x"}] * 101,
+            "x" * 1_000_001,
+            [{"type": "text", "text": "x" * 10**6}],
+        )
+    ),
+    ("user_message", {"content": "a\x00b"}, "params", "null_characters_not_allowed"),
+    ("user_message", {"content": []}, "params", "invalid_input"),
+    ("user_message", {"artifact_ids": "a"}, "params__artifact_ids", "not_a_list"),
+    ("user_message", {"artifact_ids": [" "]}, "params__artifact_ids__0", "blank"),
+    ("user_message", {"artifact_ids": ["a"] * 101}, "params__artifact_ids", "max_length"),
+    ("permission_response", {"optionId": "yes"}, "params__requestId", "required"),
+    ("permission_response", {"requestId": "r1"}, "params__optionId", "required"),
+    ("permission_response", {"requestId": "r1", "optionId": " "}, "params__optionId", "blank"),
+    ("permission_response", {**ANSWER, "answers": []}, "params__answers", "not_a_dict"),
+    ("permission_response", {**ANSWER, "answers": {"a": 1}}, "params__answers", "invalid_input"),
+    ("permission_response", {**ANSWER, "answers": {"a": "x" * 10_001}}, "params__answers", "max_length"),
+    ("permission_response", {**ANSWER, "customInput": "x" * 10_001}, "params__customInput", "max_length"),
+    ("set_config_option", {"value": "x"}, "params__configId", "required"),
+    ("set_config_option", {"configId": "mode"}, "params__value", "required"),
+    ("set_config_option", {"configId": "mode", "value": ""}, "params__value", "blank"),
+]
+
+
+async def test_bad_params_are_refused(say: Say, live: Run, session: AsyncSession) -> None:
+    for method, params, attr, code in BAD_PARAMS:
+        with concerning(f"{method}: {params}"[:99]):
+            assert_invalid(await say(method, params), attr, code)
     assert await kept(session, live) == []
 
 
@@ -334,29 +330,14 @@ async def test_repeated_request_is_one_command(
     assert len(await kept(session, live)) == 1
 
 
-class TestGates:
+class TestOrder:
     async def test_bad_body_comes_before_the_look_up(self, client: httpx.AsyncClient, task_url: str) -> None:
         url = f"{task_url}/runs/{new_id()}/command"
         assert_invalid(await client.post(url, json={}), "jsonrpc", "required")
         assert_not_found(await client.post(url, json={"jsonrpc": "2.0", "method": "cancel"}))
 
     async def test_run_of_another_task_is_not_found(
-        self,
-        client: httpx.AsyncClient,
-        session: AsyncSession,
-        project: Project,
-        owner: User,
-        live: Run,
-        tasks_url: str,
+        self, client: httpx.AsyncClient, new_task: NewTask, live: Run, tasks_url: str
     ) -> None:
-        other = await make_task(session, project=project, created_by=owner)
-        url = f"{tasks_url}/{other.id}/runs/{live.id}/command"
+        url = f"{tasks_url}/{(await new_task()).id}/runs/{live.id}/command"
         assert_not_found(await client.post(url, json={"jsonrpc": "2.0", "method": "cancel"}))
-
-    @pytest.mark.caller(CallerKind.MEMBER)
-    async def test_other_members_private_run_is_not_found(self, say: Say) -> None:
-        assert_not_found(await say("cancel"))
-
-    @pytest.mark.caller(CallerKind.READ_ONLY)
-    async def test_scope_is_write(self, say: Say) -> None:
-        assert_permission_denied(await say("cancel"), "API key missing required scope 'task:write'")

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from app.agents.adapters.catalog import load_catalog
 from app.runtime import ProcessContext
-from tests.support.assertions import assert_invalid
+from tests.support.assertions import assert_invalid, concerning
 
 CATALOG = """
 enable = ["opencode"]
@@ -48,9 +48,13 @@ async def test_agent_without_a_provider_has_none(client: httpx.AsyncClient, task
     assert "provider" not in response.json()["state"]
 
 
-@pytest.mark.parametrize(
-    ("body", "attr", "code", "detail"),
-    [
+GOOSE = {"runtime_adapter": "goose"}
+
+
+async def test_rules_of_the_contract_hold_for_enabled_agents(
+    client: httpx.AsyncClient, task_url: str
+) -> None:
+    for body, attr, code, detail in (
         (
             {"runtime_adapter": "gemini"},
             "runtime_adapter",
@@ -58,20 +62,15 @@ async def test_agent_without_a_provider_has_none(client: httpx.AsyncClient, task
             '"gemini" is not a valid choice.',
         ),
         ({"runtime_adapter": ""}, "runtime_adapter", "invalid_choice", '"" is not a valid choice.'),
+        (GOOSE, "model", "invalid_input", "This field is required when selecting a cloud runtime."),
         (
-            {"runtime_adapter": "goose"},
-            "model",
-            "invalid_input",
-            "This field is required when selecting a cloud runtime.",
-        ),
-        (
-            {"runtime_adapter": "goose", "model": "m", "initial_permission_mode": "auto"},
+            GOOSE | {"model": "m", "initial_permission_mode": "auto"},
             "initial_permission_mode",
             "invalid_input",
             "Invalid choice 'auto' for runtime_adapter 'goose'. Supported values: 'plan'.",
         ),
         (
-            {"runtime_adapter": "goose", "model": "m", "reasoning_effort": "low"},
+            GOOSE | {"model": "m", "reasoning_effort": "low"},
             "reasoning_effort",
             "invalid_input",
             (
@@ -79,11 +78,6 @@ async def test_agent_without_a_provider_has_none(client: httpx.AsyncClient, task
                 "Supported values: none."
             ),
         ),
-    ],
-)
-async def test_rules_of_the_contract_hold_for_enabled_agents(
-    client: httpx.AsyncClient, task_url: str, body: dict[str, str], attr: str, code: str, detail: str
-) -> None:
-    response = await client.post(f"{task_url}/run", json=body)
-
-    assert_invalid(response, attr=attr, code=code, detail=detail)
+    ):
+        with concerning(body):
+            assert_invalid(await client.post(f"{task_url}/run", json=body), attr, code, detail)

@@ -13,35 +13,26 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.redis import create_redis
 from app.clock import utcnow
 from app.enums import Environment, RunStatus
-from app.models import Membership, Organization, Project, Task, User
+from app.models import Membership, Organization, Project, Run, Task, User
 from app.runtime import ProcessContext
-from tests.support.assertions import assert_not_found, assert_page
+from tests.support.assertions import assert_not_found, assert_page, concerning
 from tests.support.callers import CallerKind, bearer
 from tests.support.factories import make_key, make_project, make_run, make_task, make_user
+from tests.support.makers import NewTask
 from tests.support.processes import free_port
 
 
-class TestRepositories:
-    async def test_are_distinct_and_sorted(
-        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
-    ) -> None:
-        for repository in ("z/z", "a/b", "a/b", "a/a", "", None):
-            await make_task(session, project=project, created_by=owner, repository=repository)
-        response = await client.get(f"{tasks_url}/repositories")
-        assert response.json() == {"repositories": ["a/a", "a/b", "z/z"]}
-
-    async def test_of_internal_or_deleted_tasks_do_not_count_and_archived_ones_do(
-        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
-    ) -> None:
-        """Contract 6.2 and 11 #26."""
-        await make_task(session, project=project, created_by=owner, repository="a/internal", internal=True)
-        await make_task(session, project=project, created_by=owner, repository="a/gone", deleted=True)
-        await make_task(session, project=project, created_by=owner, repository="a/archived", archived=True)
-        response = await client.get(f"{tasks_url}/repositories")
-        assert response.json() == {"repositories": ["a/archived"]}
-
-    async def test_may_be_none(self, client: httpx.AsyncClient, tasks_url: str) -> None:
-        assert (await client.get(f"{tasks_url}/repositories")).json() == {"repositories": []}
+async def test_repositories_are_distinct_and_sorted(
+    client: httpx.AsyncClient, new_task: NewTask, tasks_url: str
+) -> None:
+    """Those of internal and deleted tasks do not count, those of archived ones do (contract 6.2 and 11 #26)."""
+    assert (await client.get(f"{tasks_url}/repositories")).json() == {"repositories": []}
+    for repository in ("z/z", "a/b", "a/b", "a/a", "", None):
+        await new_task(repository=repository)
+    for flag in ("internal", "deleted", "archived"):
+        await new_task(repository=f"a/{flag}", **{flag: True})
+    response = await client.get(f"{tasks_url}/repositories")
+    assert response.json() == {"repositories": ["a/a", "a/archived", "a/b", "z/z"]}
 
 
 class TestSummaries:
@@ -52,45 +43,43 @@ class TestSummaries:
         return assert_page(response, count=count)
 
     async def test_have_six_keys(
-        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
+        self, client: httpx.AsyncClient, session: AsyncSession, new_task: NewTask, tasks_url: str
     ) -> None:
-        task = await make_task(
-            session, project=project, created_by=owner, title="In short", repository="org/repo"
-        )
-        await make_run(session, task=task, status=RunStatus.FAILED)
-        await make_run(session, task=task, status=RunStatus.IN_PROGRESS, environment=Environment.LOCAL)
+        task = await new_task(title="In short", repository="org/repo")
         full = (await client.get(f"{tasks_url}/{task.id}")).json()
-        assert await self.summarize(client, tasks_url, [task.id], 1) == [
-            {
-                "id": str(task.id),
-                "title": "In short",
-                "repository": "org/repo",
-                "created_at": full["created_at"],
-                "updated_at": full["updated_at"],
-                "latest_run": {"status": "in_progress", "environment": "local"},
-            }
-        ]
-
-    async def test_without_a_run_have_none(
-        self, client: httpx.AsyncClient, task: Task, tasks_url: str
-    ) -> None:
-        rows = await self.summarize(client, tasks_url, [task.id], 1)
-        assert rows[0]["latest_run"] is None
+        expected = {key: full[key] for key in ("id", "title", "repository", "created_at", "updated_at")}
+        for run, shown in (
+            (None, None),
+            ({"status": RunStatus.FAILED}, {"status": "failed", "environment": "cloud"}),
+            (
+                {"status": RunStatus.IN_PROGRESS, "environment": Environment.LOCAL},
+                {"status": "in_progress", "environment": "local"},
+            ),
+        ):
+            if run is not None:
+                await make_run(session, task=task, **run)
+            rows = await self.summarize(client, tasks_url, [task.id], 1)
+            assert rows == [expected | {"latest_run": shown}]
+        assert (expected["id"], expected["title"], expected["repository"]) == (
+            str(task.id),
+            "In short",
+            "org/repo",
+        )
 
     async def test_include_internal_and_archived_tasks_and_leave_the_rest_out(
-        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        new_task: NewTask,
+        colleague: User,
+        owner: User,
+        tasks_url: str,
     ) -> None:
-        stranger = await make_user(session, projects=[project])
-        elsewhere = await make_project(session)
-        internal = await make_task(session, project=project, created_by=owner, internal=True)
-        archived = await make_task(session, project=project, created_by=owner, archived=True)
-        private = await make_task(session, project=project, created_by=stranger)
-        foreign = await make_task(session, project=elsewhere, created_by=owner)
-        gone = await make_task(session, project=project, created_by=owner, deleted=True)
-        asked = [internal, archived, private, foreign, gone]
-        rows = await self.summarize(
-            client, tasks_url, [UUID(int=7), *(task.id for task in asked), internal.id], 2
-        )
+        internal, archived = await new_task(internal=True), await new_task(archived=True)
+        foreign = await make_task(session, project=await make_project(session), created_by=owner)
+        others = [await new_task(colleague), foreign, await new_task(deleted=True)]
+        asked = [UUID(int=7), *(task.id for task in (internal, archived, *others)), internal.id]
+        rows = await self.summarize(client, tasks_url, asked, 2)
         assert [row["id"] for row in rows] == [str(archived.id), str(internal.id)]
 
 
@@ -116,7 +105,7 @@ class TestMe:
         assert [entry["id"] for entry in body["organizations"]] == [str(organization.id)]
 
     @pytest.mark.caller(CallerKind.STAFF)
-    async def test_tells_staff(self, client: httpx.AsyncClient) -> None:
+    async def test_names_staff(self, client: httpx.AsyncClient) -> None:
         assert (await client.get("/api/users/@me")).json()["is_staff"] is True
 
     async def test_of_a_user_without_projects(
@@ -161,12 +150,10 @@ class TestProjects:
 class TestOperations:
     """Outside the contract, for those who operate the service."""
 
-    @pytest.mark.parametrize("suffix", ["", "/"])
-    async def test_livez_needs_no_server(
-        self, anonymous: httpx.AsyncClient, application: FastAPI, suffix: str
-    ) -> None:
+    async def test_livez_needs_no_server(self, anonymous: httpx.AsyncClient, application: FastAPI) -> None:
         application.state.process = None
-        assert (await anonymous.get(f"/livez{suffix}")).status_code == 200
+        for path in ("/livez", "/livez/"):
+            assert (await anonymous.get(path)).status_code == 200
 
     async def test_metrics_count_requests_by_route_and_not_by_path(
         self, client: httpx.AsyncClient, task: Task, task_url: str
@@ -196,20 +183,18 @@ class TestOperations:
         assert body["redis"] != "ok"
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "tasks/{id}/runs/{id}/task_session/"),
-        ("POST", "tasks/{id}/runs/{id}/task_session_sync/"),
-        ("POST", "tasks/{id}/runs/{id}/analysis-activity/"),
-        ("GET", "tasks/{id}/runs/{id}/peers/"),
-        ("POST", "tasks/{id}/runs/{id}/peers/{id}/message/"),
-        ("GET", "signals/reports/"),
-        ("POST", "signals/reports/{id}/artefacts/"),
-    ],
-)
 async def test_what_other_clients_ask_for_and_we_do_not_offer_is_not_found(
-    client: httpx.AsyncClient, project: Project, method: str, path: str
+    client: httpx.AsyncClient, project: Project, task_url: str, run: Run
 ) -> None:
-    url = f"/api/projects/{project.id}/{path.format(id='00000000-0000-4000-8000-000000000000')}"
-    assert_not_found(await client.request(method, url))
+    run_url, reports = f"{task_url}/runs/{run.id}", f"/api/projects/{project.id}/signals/reports"
+    for method, url in (
+        ("GET", f"{run_url}/task_session/"),
+        ("POST", f"{run_url}/task_session_sync/"),
+        ("POST", f"{run_url}/analysis-activity/"),
+        ("GET", f"{run_url}/peers/"),
+        ("POST", f"{run_url}/peers/{run.id}/message/"),
+        ("GET", f"{reports}/"),
+        ("POST", f"{reports}/{run.id}/artefacts/"),
+    ):
+        with concerning(url):
+            assert_not_found(await client.request(method, url))

@@ -5,15 +5,14 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import SessionFactory, unit_of_work
-from app.models import Presence, Project, PushToken, User
+from app.models import Presence, PushToken, User
 from app.services.notifications.devices import MAX_DEVICES
-from tests.support.assertions import assert_error, assert_invalid, assert_permission_denied
-from tests.support.callers import CallerKind, bearer
+from tests.support.assertions import assert_invalid, assert_not_authenticated, assert_permission_denied
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, make_device, make_presence
-from tests.support.factories import make_key, make_task, make_user
+from tests.support.makers import NewTask
 
 URL = "/api/users/@me/push_tokens"
 
@@ -52,22 +51,16 @@ async def test_same_token_again_keeps_its_id_and_moves_last_seen(
 
 
 async def test_token_moves_to_the_user_who_registers_it_last(
-    client: httpx.AsyncClient, sessions: SessionFactory, project: Project, owner: User
+    client: httpx.AsyncClient, session: AsyncSession, new_task: NewTask, colleague: User, owner: User
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        other = await make_user(session, projects=[project])
-        device = await make_device(session, user=other)
-        task = await make_task(session, project=project, created_by=other)
-        await make_presence(session, task=task, device=device)
+    device = await make_device(session, user=colleague)
+    await make_presence(session, task=await new_task(colleague), device=device)
 
     await register(client, device.token)
 
-    async with sessions() as session:
-        owners = (
-            await session.scalars(select(PushToken.user_id).where(PushToken.token == device.token))
-        ).all()
-        assert owners == [owner.id]
-        assert await session.scalar(select(func.count()).select_from(Presence)) == 0
+    owners = await session.scalars(select(PushToken.user_id).where(PushToken.token == device.token))
+    assert owners.all() == [owner.id]
+    assert await session.scalar(select(func.count()).select_from(Presence)) == 0
 
 
 async def test_least_recently_seen_device_makes_room(client: httpx.AsyncClient, clock: MovableClock) -> None:
@@ -82,11 +75,9 @@ async def test_least_recently_seen_device_makes_room(client: httpx.AsyncClient, 
 
 
 async def test_unregistering_is_204_and_only_for_the_callers_own(
-    client: httpx.AsyncClient, sessions: SessionFactory, project: Project
+    client: httpx.AsyncClient, session: AsyncSession, colleague: User
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        other = await make_user(session, projects=[project])
-        foreign = await make_device(session, user=other)
+    foreign = await make_device(session, user=colleague)
     token = expo_token()
     await register(client, token)
 
@@ -94,8 +85,7 @@ async def test_unregistering_is_204_and_only_for_the_callers_own(
         response = await client.post(URL + "/unregister/", json={"token": given})
         assert (response.status_code, response.content) == (204, b"")
 
-    async with sessions() as session:
-        assert (await session.scalars(select(PushToken.id))).all() == [foreign.id]
+    assert (await session.scalars(select(PushToken.id))).all() == [foreign.id]
 
 
 @pytest.mark.parametrize(
@@ -127,28 +117,9 @@ async def test_only_me_is_a_user_here(client: httpx.AsyncClient, who: str) -> No
         assert_permission_denied(response, "Push tokens can only be managed via the `@me` path.")
 
 
-@pytest.mark.caller(CallerKind.NOBODY)
-async def test_nobody_is_401(client: httpx.AsyncClient) -> None:
-    for path in (URL, "/api/users/7/push_tokens"):
-        response = await client.post(path, json={"token": "x", "platform": "ios"})
-        assert_error(
-            response,
-            401,
-            type="authentication_error",
-            code="not_authenticated",
-            detail="Authentication credentials were not provided.",
-        )
-
-
-async def test_user_write_is_needed(
-    anonymous: httpx.AsyncClient, sessions: SessionFactory, owner: User
-) -> None:
-    async with unit_of_work(sessions) as session:
-        key = await make_key(session, user=owner, scopes=["user:read", "task:write"])
-
-    response = await anonymous.post(URL, json={}, headers=bearer(key))
-
-    assert_permission_denied(response, "API key missing required scope 'user:write'")
+async def test_key_is_needed_before_the_path_is_looked_at(anonymous: httpx.AsyncClient) -> None:
+    response = await anonymous.post("/api/users/7/push_tokens", json={"token": "x", "platform": "ios"})
+    assert_not_authenticated(response, 401)
 
 
 async def test_token_is_not_logged(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:

@@ -90,7 +90,7 @@ class TestStart:
         assert await session.scalar(waiting) is not None
         await away.aclose()
 
-    async def test_refused_request_asks_nobody(
+    async def test_refused_request_asks_no_worker(
         self,
         client: httpx.AsyncClient,
         session: AsyncSession,

@@ -6,15 +6,14 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.s3.store import S3Store
 from app.ids import new_id
 from app.models import Run, Task
-from tests.support.assertions import assert_invalid, assert_not_found, assert_permission_denied
-from tests.support.callers import CallerKind
+from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.clients import socket_client
-from tests.support.factories import make_run
+from tests.support.makers import NewRun
+from tests.support.routes import GATED_TASK_ROUTES
 from tests.support.uploads import finalize_item, prepare, upload, upload_and_finalize
 
 JSON = dict[str, Any]
@@ -51,16 +50,12 @@ def assert_no_artifact(response: httpx.Response) -> None:
 
 
 class TestInline:
-    @pytest.mark.parametrize(
-        "name", ["x" * 255, "日" * 85, "x" * 251 + ".txt"], ids=["ascii", "wide", "suffix"]
-    )
-    async def test_name_may_be_as_long_as_a_name_of_a_file(
-        self, client: httpx.AsyncClient, url: str, name: str
-    ) -> None:
+    async def test_name_may_be_as_long_as_a_name_of_a_file(self, client: httpx.AsyncClient, url: str) -> None:
         """What the key puts before it (8.1) must not make it too long for a store on a file system."""
-        entry = await add(client, url, name=name)
-        assert entry["name"] == name
-        assert (await download(client, url, entry["storage_path"])).content == b"hello"
+        for name in ("x" * 255, "日" * 85, "x" * 251 + ".txt"):
+            entry = await add(client, url, name=name)
+            assert entry["name"] == name
+            assert (await download(client, url, entry["storage_path"])).content == b"hello"
 
     async def test_answer_is_the_whole_manifest(
         self, client: httpx.AsyncClient, url: str, task: Task, run: Run
@@ -97,43 +92,27 @@ class TestInline:
         assert entry["size"] == 256
         assert (await download(client, url, entry["storage_path"])).content == content
 
-    @pytest.mark.parametrize(
-        ("change", "attr", "code", "detail"),
-        [
-            pytest.param(
-                {"content": "no base64!", "content_encoding": "base64"},
-                "content",
-                "invalid_input",
-                "Invalid base64 content",
-                id="6.4-no-base64",
-            ),
-            pytest.param(
-                {"content": "é", "content_encoding": "base64"},
-                "content",
-                "invalid_input",
-                "Invalid base64 content",
-                id="6.4-no-ascii",
-            ),
-            pytest.param(
-                {"content_encoding": "gzip"}, "content_encoding", "invalid_choice", None, id="6.4-encoding"
-            ),
-            pytest.param({"content": None}, "content", "null", None, id="6.4-null"),
-            pytest.param({"content": ["x"]}, "content", "invalid_input", None, id="6.4-list"),
-            pytest.param(
-                {"name": "a.pdf", "type": "user_attachment", "content": "x" * (10 * 2**20 + 1)},
-                "content",
-                "invalid_input",
-                "a.pdf exceeds the 10MB attachment limit for PDFs in cloud runs",
-                id="8.2-large-pdf",
-            ),
-        ],
-    )
     async def test_bad_item_is_named_before_the_run_is_looked_up(
-        self, client: httpx.AsyncClient, task_url: str, change: JSON, attr: str, code: str, detail: str | None
+        self, client: httpx.AsyncClient, task_url: str
     ) -> None:
-        item = {"name": "a.txt", "type": "output", "content": "x"} | change
-        response = await client.post(f"{task_url}/runs/{new_id()}/artifacts", json={"artifacts": [item]})
-        assert_invalid(response, f"artifacts__0__{attr}", code, detail)
+        no_base64, too_large = (
+            "Invalid base64 content",
+            "a.pdf exceeds the 10MB attachment limit for PDFs in cloud runs",
+        )
+        large_pdf = {"name": "a.pdf", "type": "user_attachment", "content": "x" * (10 * 2**20 + 1)}
+        changes: list[tuple[JSON, str, str, str | None]] = [
+            ({"content": "no base64!", "content_encoding": "base64"}, "content", "invalid_input", no_base64),
+            ({"content": "é", "content_encoding": "base64"}, "content", "invalid_input", no_base64),
+            ({"content_encoding": "gzip"}, "content_encoding", "invalid_choice", None),
+            ({"content": None}, "content", "null", None),
+            ({"content": ["x"]}, "content", "invalid_input", None),
+            (large_pdf, "content", "invalid_input", too_large),
+        ]
+        for change, attr, code, detail in changes:
+            item = {"name": "a.txt", "type": "output", "content": "x"} | change
+            response = await client.post(f"{task_url}/runs/{new_id()}/artifacts", json={"artifacts": [item]})
+            with concerning(repr(change)[:99]):
+                assert_invalid(response, f"artifacts__0__{attr}", code, detail)
 
 
 class TestUpload:
@@ -152,25 +131,18 @@ class TestUpload:
         run = await client.get(url.removesuffix("/artifacts"))
         assert run.json()["artifacts"] == [inline, first]
 
-    async def test_upload_of_another_run_is_refused(
-        self,
-        client: httpx.AsyncClient,
-        url: str,
-        url_of: Callable[[Run], str],
-        session: AsyncSession,
-        task: Task,
+    async def test_missing_upload_and_upload_of_another_run_are_refused(
+        self, client: httpx.AsyncClient, url: str, url_of: Callable[[Run], str], new_run: NewRun
     ) -> None:
-        other = await make_run(session, task=task)
-        prepared = await prepare(client, url_of(other))
-        await upload(prepared)
-        response = await client.post(f"{url}/finalize_upload", json={"artifacts": [finalize_item(prepared)]})
-        assert response.status_code == 400
-        assert response.json() == {"error": "Artifact storage path is invalid for this run"}
-
-    async def test_missing_upload_is_refused(self, client: httpx.AsyncClient, url: str) -> None:
-        prepared = await prepare(client, url)
-        response = await client.post(f"{url}/finalize_upload", json={"artifacts": [finalize_item(prepared)]})
-        assert response.json() == {"error": "Artifact upload not found in object storage"}
+        of_other_run = await prepare(client, url_of(await new_run()))
+        await upload(of_other_run)
+        for prepared, error in (
+            (of_other_run, "Artifact storage path is invalid for this run"),
+            (await prepare(client, url), "Artifact upload not found in object storage"),
+        ):
+            body = {"artifacts": [finalize_item(prepared)]}
+            response = await client.post(f"{url}/finalize_upload", json=body)
+            assert (response.status_code, response.json()) == (400, {"error": error})
 
 
 class TestPresign:
@@ -185,15 +157,9 @@ class TestPresign:
         assert answer.headers["content-disposition"] == 'attachment; filename="page.html"'
 
     async def test_unknown_path_is_not_found(
-        self,
-        client: httpx.AsyncClient,
-        url: str,
-        url_of: Callable[[Run], str],
-        session: AsyncSession,
-        task: Task,
+        self, client: httpx.AsyncClient, url: str, url_of: Callable[[Run], str], new_run: NewRun
     ) -> None:
-        other = await make_run(session, task=task)
-        entry = await add(client, url_of(other))
+        entry = await add(client, url_of(await new_run()))
         for path in ("nothing", entry["storage_path"]):
             assert_no_artifact(await client.post(f"{url}/presign", json={"storage_path": path}))
 
@@ -215,9 +181,8 @@ class TestDownload:
         assert response.headers["x-content-type-options"] == "nosniff"
         assert "sandbox" in response.headers["content-security-policy"]
 
-    @pytest.mark.parametrize(
-        ("content_type", "shown", "sent"),
-        [
+    async def test_only_harmless_types_are_shown_inline(self, client: httpx.AsyncClient, url: str) -> None:
+        for content_type, shown, sent in (
             ("image/png", "inline", "image/png"),
             ("text/plain; charset=utf-8", "inline", "text/plain"),
             ("image/svg+xml", "attachment", "image/svg+xml"),
@@ -225,16 +190,13 @@ class TestDownload:
             ("", "attachment", "application/octet-stream"),
             ("text/html\r\nX-Injected: 1", "attachment", "application/octet-stream"),
             ("nonsense", "attachment", "application/octet-stream"),
-        ],
-    )
-    async def test_only_harmless_types_are_shown_inline(
-        self, client: httpx.AsyncClient, url: str, content_type: str, shown: str, sent: str
-    ) -> None:
-        entry = await add(client, url, content_type=content_type)
-        response = await download(client, url, entry["storage_path"])
-        assert response.headers["content-disposition"].partition(";")[0] == shown
-        assert response.headers["content-type"] == sent
-        assert "x-injected" not in response.headers
+        ):
+            entry = await add(client, url, content_type=content_type)
+            response = await download(client, url, entry["storage_path"])
+            with concerning(content_type):
+                assert response.headers["content-disposition"].partition(";")[0] == shown
+                assert response.headers["content-type"] == sent
+                assert "x-injected" not in response.headers
 
     async def test_any_name_fits_into_the_header(self, client: httpx.AsyncClient, url: str) -> None:
         entry = await add(client, url, name='räp"or\\t\u202e %41.txt')
@@ -243,37 +205,22 @@ class TestDownload:
             "inline; filename=\"r_p_or_t _41.txt\"; filename*=UTF-8''r%C3%A4p%22or%5Ct%20%2541.txt"
         )
 
-    @pytest.mark.parametrize(
-        ("wanted", "status", "content", "content_range"),
-        [
+    async def test_range_gives_a_part(self, client: httpx.AsyncClient, url: str) -> None:
+        path = (await add(client, url, content="0123456789"))["storage_path"]
+        for wanted, status, content, content_range in (
             ("bytes=0-4", 206, b"01234", "bytes 0-4/10"),
             ("bytes=7-", 206, b"789", "bytes 7-9/10"),
             ("bytes=-2", 206, b"89", "bytes 8-9/10"),
             ("bytes=5-100", 206, b"56789", "bytes 5-9/10"),
-            ("bytes=0-1,4-5", 200, b"0123456789", None),
-            ("lines=1-2", 200, b"0123456789", None),
-            ("bytes=", 200, b"0123456789", None),
-        ],
-    )
-    async def test_range_gives_a_part(
-        self,
-        client: httpx.AsyncClient,
-        url: str,
-        wanted: str,
-        status: int,
-        content: bytes,
-        content_range: str | None,
-    ) -> None:
-        entry = await add(client, url, content="0123456789")
-        response = await download(client, url, entry["storage_path"], Range=wanted)
-        assert (response.status_code, response.content) == (status, content)
-        assert response.headers.get("content-range") == content_range
-        assert response.headers["accept-ranges"] == "bytes"
-
-    async def test_range_behind_the_end_is_not_satisfiable(self, client: httpx.AsyncClient, url: str) -> None:
-        entry = await add(client, url, content="0123456789")
-        response = await download(client, url, entry["storage_path"], Range="bytes=10-")
-        assert (response.status_code, response.content) == (416, b"")
+            *((wanted, 200, b"0123456789", None) for wanted in ("bytes=0-1,4-5", "lines=1-2", "bytes=")),
+        ):
+            response = await download(client, url, path, Range=wanted)
+            with concerning(wanted):
+                assert (response.status_code, response.content) == (status, content)
+                assert response.headers.get("content-range") == content_range
+                assert response.headers["accept-ranges"] == "bytes"
+        behind_the_end = await download(client, url, path, Range="bytes=10-")
+        assert (behind_the_end.status_code, behind_the_end.content) == (416, b"")
 
     async def test_part_of_another_version_is_answered_with_the_whole(
         self, client: httpx.AsyncClient, url: str
@@ -286,94 +233,47 @@ class TestDownload:
         assert [answer.status_code for answer in (same, other, weak)] == [206, 200, 200]
 
     async def test_files_of_resumed_runs_are_found_ten_runs_back(
-        self,
-        client: httpx.AsyncClient,
-        url: str,
-        url_of: Callable[[Run], str],
-        session: AsyncSession,
-        task: Task,
-        run: Run,
+        self, client: httpx.AsyncClient, url: str, url_of: Callable[[Run], str], new_run: NewRun, run: Run
     ) -> None:
         entry = await add(client, url)
         chain = [run]
         for _ in range(10):
-            state = {"resume_from_run_id": str(chain[-1].id)}
-            chain.append(await make_run(session, task=task, state=state))
+            chain.append(await new_run(state={"resume_from_run_id": str(chain[-1].id)}))
         answers = [await download(client, url_of(later), entry["storage_path"]) for later in chain]
         assert [answer.status_code for answer in answers] == [200] * 10 + [404]
         assert_no_artifact(answers[-1])
 
-    @pytest.mark.parametrize("resumed", ["nonsense", 5, None, {"a": 1}, "\u0130"])
-    async def test_unreadable_state_ends_the_chain(
-        self,
-        client: httpx.AsyncClient,
-        url_of: Callable[[Run], str],
-        session: AsyncSession,
-        task: Task,
-        resumed: object,
-    ) -> None:
-        later = await make_run(session, task=task, state={"resume_from_run_id": resumed})
-        assert_no_artifact(await download(client, url_of(later), "nothing"))
-
-    async def test_run_that_resumes_itself_ends_the_search(
-        self, client: httpx.AsyncClient, url_of: Callable[[Run], str], session: AsyncSession, task: Task
+    async def test_unreadable_state_and_a_circle_end_the_chain(
+        self, client: httpx.AsyncClient, url_of: Callable[[Run], str], new_run: NewRun
     ) -> None:
         own = new_id()
-        run = await make_run(session, task=task, id=own, state={"resume_from_run_id": str(own)})
-        assert_no_artifact(await download(client, url_of(run), "nothing"))
+        for resumed in ("nonsense", 5, None, {"a": 1}, "\u0130", str(own)):
+            identifier = own if resumed == str(own) else new_id()
+            run = await new_run(id=identifier, state={"resume_from_run_id": resumed})
+            with concerning(resumed):
+                assert_no_artifact(await download(client, url_of(run), "nothing"))
 
     async def test_path_is_required(self, client: httpx.AsyncClient, url: str) -> None:
         assert_invalid(await client.get(f"{url}/download"), "storage_path", "required")
         assert_invalid(await client.post(f"{url}/download", json={}), "storage_path", "required")
 
-    async def test_file_whose_object_is_gone_is_not_found(
+    async def test_file_with_a_deleted_object_is_not_found(
         self, client: httpx.AsyncClient, url: str, store: S3Store
     ) -> None:
         entry = await add(client, url)
         await store.delete([entry["storage_path"]])
         assert_no_artifact(await download(client, url, entry["storage_path"]))
 
-
-ROUTES = [
-    ("POST", "", {"artifacts": [{"name": "a", "type": "plan", "content": ""}]}),
-    ("POST", "/prepare_upload", {"artifacts": [{"name": "a", "type": "plan", "size": 1}]}),
-    (
-        "POST",
-        "/finalize_upload",
-        {"artifacts": [{"name": "a", "type": "plan", "id": "x", "storage_path": "x"}]},
-    ),
-    ("POST", "/presign", {"storage_path": "x"}),
-    ("POST", "/download", {"storage_path": "x"}),
-    ("GET", "/download?storage_path=x", None),
-]
-
-
-@pytest.mark.parametrize(("method", "path", "body"), ROUTES)
-class TestGates:
-    async def test_run_of_another_task_is_not_found(
-        self, client: httpx.AsyncClient, task_url: str, method: str, path: str, body: JSON | None
+    async def test_finalised_upload_is_downloaded_as_it_was_sent(
+        self, client: httpx.AsyncClient, url: str
     ) -> None:
-        url = f"{task_url}/runs/{new_id()}/artifacts{path}"
-        assert_not_found(await client.request(method, url, json=body))
-
-    @pytest.mark.caller(CallerKind.MEMBER)
-    async def test_run_of_other_members_private_task_is_not_found(
-        self, client: httpx.AsyncClient, url: str, method: str, path: str, body: JSON | None
-    ) -> None:
-        assert_not_found(await client.request(method, url + path, json=body))
-
-    @pytest.mark.caller(CallerKind.READ_ONLY)
-    async def test_reading_key_reads_and_does_not_write(
-        self, client: httpx.AsyncClient, url: str, method: str, path: str, body: JSON | None
-    ) -> None:
-        response = await client.request(method, url + path, json=body)
-        if path.startswith(("/presign", "/download")):
-            assert_no_artifact(response)
-        else:
-            assert_permission_denied(response, "API key missing required scope 'task:write'")
+        content = bytes(range(256)) * 1000
+        entry = await upload_and_finalize(client, url, content)
+        assert (await download(client, url, entry["storage_path"])).content == content
 
 
-async def test_finalised_upload_is_downloaded_as_it_was_sent(client: httpx.AsyncClient, url: str) -> None:
-    content = bytes(range(256)) * 1000
-    entry = await upload_and_finalize(client, url, content)
-    assert (await download(client, url, entry["storage_path"])).content == content
+async def test_run_of_another_task_is_not_found(client: httpx.AsyncClient, task: Task) -> None:
+    for route in (route for route in GATED_TASK_ROUTES if "/runs/{run}/artifacts" in route.path):
+        url = route.url(project=task.project_id, task=task.id, run=new_id())
+        with concerning(route):
+            assert_not_found(await client.request(route.method, url, json=route.body))

@@ -2,7 +2,7 @@
 
 What is expected is worked out here from the rule's own sentences, not read from the code:
 
-- Whoever may not use the project, or may only read, causes nothing.
+- A caller that may not use the project, or may only read, causes nothing.
 - Everyone who sees a run may stop it, and write what no agent feels.
 - A run that acts with a person's account is started and steered by that person alone. A request that brings a token, or
   that a linked account of the task's creator serves, may be authored by its caller.
@@ -58,7 +58,7 @@ ASKED: JSON = {
 
 CALLERS = ("creator", "member", "deactivated", "removed", "read_only")
 AUTHORSHIPS = ("none", "linked", "token", "bot")
-# Whose it is, as seen from the creator, who asked for the run.
+# Its owner, as seen from the creator, who asked for the run.
 ENVIRONMENTS = ("none", "own", "other's", "shared")
 
 
@@ -221,7 +221,7 @@ class Scene:
         return body
 
     async def holding(self, run_id: Any) -> tuple[str, str, int | None, bool]:
-        """Return whose account and environment a run has, who asked for it, and whether it keeps its task."""
+        """Return the account and environment that a run has, who asked for it, and whether it keeps its task."""
         columns = (Run.state, Run.sandbox_environment_id, Run.asked_by_id, Run.asked_task.is_not(None))
         state, environment_id, asked_by_id, keeps = (
             await self.session.execute(select(*columns).where(Run.id == run_id))
@@ -328,7 +328,7 @@ async def test_follow_up_of_a_failed_check_acts_as_the_person_of_the_run_while_t
             assert keeps is (account == "linked" or env == "own")
 
 
-async def test_follow_up_of_a_run_with_another_members_token_acts_as_nobody(
+async def test_follow_up_of_a_run_with_another_members_token_acts_as_no_person(
     anonymous: httpx.AsyncClient, process: ProcessContext, scene: Scene
 ) -> None:
     """The creator's account must not follow from a member's own token."""
@@ -356,8 +356,8 @@ async def fail_check(client: httpx.AsyncClient, integration_id: int, repository:
         "name": "tests",
         "head_repository": {"full_name": repository},
     }
-    told = {"action": "completed", "check_suite": check, "repository": {"full_name": repository}}
-    body = orjson.dumps(told)
+    check_event = {"action": "completed", "check_suite": check, "repository": {"full_name": repository}}
+    body = orjson.dumps(check_event)
     answer = await client.post(
         f"/api/webhooks/github?integration={integration_id}",
         content=body,
@@ -398,7 +398,7 @@ class TestStateIsNoWayAround:
     async def test_protected_keys_alone_steer_nothing(
         self, anonymous: httpx.AsyncClient, scene: Scene
     ) -> None:
-        """They are ignored, as before, whoever sends them."""
+        """They are ignored, as before, from every caller."""
         run = await scene.make_run(RunStatus.QUEUED, "linked", "none")
         answer = await anonymous.patch(
             f"{scene.url}/runs/{run.id}",
@@ -410,7 +410,7 @@ class TestStateIsNoWayAround:
 
 
 class TestEnvironmentThatIsGone:
-    """One that was deleted may have been anybody's own."""
+    """One that was deleted may have been anyone's own."""
 
     @pytest.mark.parametrize(("caller", "status"), [("creator", 200), ("member", 400)])
     async def test_only_the_runs_person_goes_on(
@@ -427,7 +427,7 @@ class TestEnvironmentThatIsGone:
         assert answer.status_code == status, answer.text
 
 
-async def test_environment_of_another_project_is_nobodys(
+async def test_environment_of_another_project_is_refused(
     anonymous: httpx.AsyncClient, session: AsyncSession, scene: Scene
 ) -> None:
     elsewhere = await make_sandbox_environment(

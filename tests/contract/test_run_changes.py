@@ -1,6 +1,7 @@
 """Create, start, change and reopen runs (contract 6.4, 13.1, 13.2, 13.11)."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -17,19 +18,20 @@ from app.agents.workspace import output_check as checking
 from app.config import Settings
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.ids import new_id
-from app.models import Project, Run, SigningKey, Task, User
+from app.models import Run, SigningKey, Task
 from app.security import Cipher
 from app.services.runs.tokens import AUDIENCE
-from tests.support.assertions import assert_invalid, assert_not_found, assert_permission_denied
-from tests.support.callers import Caller, CallerKind
-from tests.support.clock import MovableClock
-from tests.support.factories import make_run, make_task
+from tests.support.assertions import assert_invalid, assert_not_found, concerning
+from tests.support.callers import Caller
+from tests.support.clock import MovableClock, wire_time
+from tests.support.factories import make_run
 from tests.support.fakes import RecordingQueue
+from tests.support.makers import NewTask
+from tests.support.runs import CLAUDE
 from tests.support.waiting import next_round
 
 JSON = dict[str, Any]
 MakeRun = Callable[..., Awaitable[str]]
-SCHEMA = {"type": "object", "required": ["answer"], "properties": {"answer": {"type": "integer"}}}
 ARTIFACT = {"id": "a" * 32, "name": "a.txt", "type": "output", "storage_path": "tasks/artifacts/a"}
 
 
@@ -67,11 +69,8 @@ class TestCreate:
         response = await client.post(runs_url)
         assert response.status_code == 201, response.text
         run = response.json()
-        assert (run["status"], run["environment"], run["state"]) == (
-            "queued",
-            "local",
-            {"mode": "background"},
-        )
+        assert (run["status"], run["environment"]) == ("queued", "local")
+        assert run["state"] == {"mode": "background"}
         assert queue.jobs == []
         asked = select(Run.dispatch_requested_at).where(Run.id == run["id"])
         assert await session.scalar(asked) is None
@@ -83,37 +82,32 @@ class TestCreate:
             "mode": "interactive",
             "branch": "main",
             "resume_from_run_id": "no id",
+            **CLAUDE,
         }
-        body |= {"runtime_adapter": "claude", "model": "claude-opus-4-6"}
         run = (await client.post(runs_url, json=body)).json()
         assert (run["environment"], run["branch"], run["provider"]) == ("cloud", "main", "anthropic")
         assert run["state"] == {
             "mode": "interactive",
             "pr_base_branch": "main",
-            "runtime_adapter": "claude",
-            "model": "claude-opus-4-6",
+            **CLAUDE,
             "provider": "anthropic",
         }
 
-    @pytest.mark.parametrize(
-        ("body", "attr", "code"),
-        [
+    async def test_bad_option_creates_nothing(self, client: httpx.AsyncClient, runs_url: str) -> None:
+        for body, attr, code in (
             ({"environment": "moon"}, "environment", "invalid_choice"),
             ({"environment": None}, "environment", "null"),
             ({"mode": "fast"}, "mode", "invalid_choice"),
             ({"runtime_adapter": "claude"}, "model", "invalid_input"),
-        ],
-    )
-    async def test_bad_option_creates_nothing(
-        self, client: httpx.AsyncClient, runs_url: str, body: JSON, attr: str, code: str
-    ) -> None:
-        assert_invalid(await client.post(runs_url, json=body), attr, code)
+        ):
+            with concerning(body):
+                assert_invalid(await client.post(runs_url, json=body), attr, code)
         assert (await client.get(runs_url)).json()["count"] == 0
 
 
 class TestStart:
     @pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.NOT_STARTED])
-    async def test_worker_is_asked_for_and_the_task_answered(
+    async def test_worker_is_asked_for_once_and_the_task_answered(
         self,
         client: httpx.AsyncClient,
         make: MakeRun,
@@ -123,45 +117,30 @@ class TestStart:
         clock: MovableClock,
         status: RunStatus,
     ) -> None:
-        url = await make(status=status)
-        response = await client.post(f"{url}/start", json={"pending_user_message": " go "})
-        assert response.status_code == 200, response.text
-        assert response.json()["id"] == str(task.id)
-        run = response.json()["latest_run"]
-        assert (run["status"], run["state"]["pending_user_message"]) == ("queued", "go")
-        assert [job.arguments for job in queue.jobs] == [{"run_id": run["id"]}]
-        asked = select(Run.dispatch_requested_at).where(Run.id == run["id"])
-        assert await session.scalar(asked) == clock.now
+        """A second start keeps the place in the queue."""
+        url, first = await make(status=status), clock.now
+        for _ in range(2):
+            response = await client.post(f"{url}/start", json={"pending_user_message": " go "})
+            assert response.status_code == 200, response.text
+            assert response.json()["id"] == str(task.id)
+            run = response.json()["latest_run"]
+            assert (run["status"], run["state"]["pending_user_message"]) == ("queued", "go")
+            assert [job.arguments for job in queue.jobs] == [{"run_id": run["id"]}]
+            assert await session.scalar(select(Run.dispatch_requested_at)) == first
+            clock.advance(minutes=1)
 
-    async def test_second_start_keeps_the_place_in_the_queue(
-        self,
-        client: httpx.AsyncClient,
-        make: MakeRun,
-        queue: RecordingQueue,
-        session: AsyncSession,
-        clock: MovableClock,
+    async def test_local_run_and_run_that_has_begun_are_refused(
+        self, client: httpx.AsyncClient, make: MakeRun, queue: RecordingQueue
     ) -> None:
-        url = await make()
-        first = clock.now
-        assert (await client.post(f"{url}/start")).status_code == 200
-        clock.advance(minutes=1)
-        assert (await client.post(f"{url}/start")).status_code == 200
-        assert len(queue.jobs) == 1
-        assert await session.scalar(select(Run.dispatch_requested_at)) == first
-
-    async def test_local_run_is_refused(self, client: httpx.AsyncClient, make: MakeRun) -> None:
-        url = await make(environment=Environment.LOCAL)
-        assert_refused(await client.post(f"{url}/start"), "Only cloud runs can be started via this endpoint")
-
-    @pytest.mark.parametrize("status", [RunStatus.IN_PROGRESS, *sorted(TERMINAL_STATUSES)])
-    async def test_run_that_has_begun_is_refused(
-        self, client: httpx.AsyncClient, make: MakeRun, queue: RecordingQueue, status: RunStatus
-    ) -> None:
-        url = await make(status=status)
-        assert_refused(
-            await client.post(f"{url}/start"),
-            f"Only queued or not_started cloud runs can be started (current status: {status})",
-        )
+        local = await make(environment=Environment.LOCAL)
+        only_cloud = "Only cloud runs can be started via this endpoint"
+        assert_refused(await client.post(f"{local}/start"), only_cloud)
+        for status in (RunStatus.IN_PROGRESS, *TERMINAL_STATUSES):
+            url = await make(status=status)
+            assert_refused(
+                await client.post(f"{url}/start"),
+                f"Only queued or not_started cloud runs can be started (current status: {status})",
+            )
         assert queue.jobs == []
 
     async def test_files_of_the_run_are_handed_over(self, client: httpx.AsyncClient, make: MakeRun) -> None:
@@ -201,7 +180,7 @@ class TestUpdate:
         before = (await client.get(url)).json()
         clock.advance(seconds=5)
         after = await changed(client, url, {"stage": "build", "output": {"b": {"d": 3}}})
-        now = clock.now.isoformat().replace("+00:00", "Z")
+        now = wire_time(clock)
         expected = {"stage": "build", "output": {"a": 1, "b": {"d": 3}}, "updated_at": now}
         assert {key: after[key] for key in after if key != "log_url"} == {
             key: value for key, value in (before | expected).items() if key != "log_url"
@@ -213,12 +192,12 @@ class TestUpdate:
         run = await changed(client, url, body)
         assert {key: run[key] for key in body} == body
 
-    @pytest.mark.parametrize("output", [None, [1, 2], "text"])
     async def test_output_that_is_no_object_is_replaced(
-        self, client: httpx.AsyncClient, make: MakeRun, output: Any
+        self, client: httpx.AsyncClient, make: MakeRun
     ) -> None:
-        url = await make(output=output)
-        assert (await changed(client, url, {"output": {"a": 1}}))["output"] == {"a": 1}
+        for output in (None, [1, 2], "text"):
+            url = await make(output=output)
+            assert (await changed(client, url, {"output": {"a": 1}}))["output"] == {"a": 1}
 
     async def test_state_is_merged_and_keys_removed(self, client: httpx.AsyncClient, make: MakeRun) -> None:
         url = await make(state={"mode": "background", "old": 1, "both": 1, "kept": {"x": 1}})
@@ -226,34 +205,24 @@ class TestUpdate:
         run = await changed(client, url, body)
         assert run["state"] == {"mode": "background", "kept": {"x": 1}, "new": 2, "both": 2}
 
-    @pytest.mark.parametrize(
-        "key",
-        [
-            "github_credential_source",
-            "pr_authorship_mode",
-            "sandbox_environment_id",
-            "sandbox_id",
-            "agent_started_at",
-            "agent_ended_at",
-            "waiting_for",
-            "attempts",
-            "queue_position",
-            "recovery",
-        ],
-    )
     async def test_protected_keys_are_neither_set_nor_removed(
-        self, client: httpx.AsyncClient, make: MakeRun, key: str
+        self, client: httpx.AsyncClient, make: MakeRun
     ) -> None:
-        url = await make(state={key: "bot"})
-        body = {"state": {key: "user", "other": 1}, "state_remove_keys": [key]}
-        assert (await changed(client, url, body))["state"] == {key: "bot", "other": 1}
+        for key in (
+            *("github_credential_source", "pr_authorship_mode", "sandbox_environment_id", "sandbox_id"),
+            *("agent_started_at", "agent_ended_at", "waiting_for", "attempts", "queue_position", "recovery"),
+        ):
+            url = await make(state={key: "bot"})
+            body = {"state": {key: "user", "other": 1}, "state_remove_keys": [key]}
+            with concerning(key):
+                assert (await changed(client, url, body))["state"] == {key: "bot", "other": 1}
 
     async def test_first_terminal_status_is_stamped_once(
         self, client: httpx.AsyncClient, make: MakeRun, clock: MovableClock
     ) -> None:
         url = await make(status=RunStatus.IN_PROGRESS)
         ended = await changed(client, url, {"status": "completed"})
-        stamp = clock.now.isoformat().replace("+00:00", "Z")
+        stamp = wire_time(clock)
         assert (ended["status"], ended["completed_at"]) == ("completed", stamp)
         clock.advance(minutes=5)
         again = await changed(client, url, {"status": "completed", "output": {"late": True}})
@@ -281,9 +250,10 @@ class TestUpdate:
         await changed(client, url, {"status": "failed"})
         assert (await client.get(tasks_url, params={"status": "failed"})).json()["count"] == 1
 
-    @pytest.mark.parametrize(
-        ("body", "attr", "code"),
-        [
+    async def test_bad_field_changes_nothing(self, client: httpx.AsyncClient, make: MakeRun) -> None:
+        url = await make()
+        before = (await client.get(url)).json()
+        bodies: list[tuple[JSON, str, str]] = [
             ({"status": "sleeping"}, "status", "invalid_choice"),
             ({"status": None}, "status", "null"),
             ({"output": [1]}, "output", "not_a_dict"),
@@ -296,105 +266,63 @@ class TestUpdate:
             ({"state_remove_keys": [{}]}, "state_remove_keys__0", "invalid_input"),
             ({"branch": "b" * 256}, "branch", "max_length"),
             ({"stage": "s" * 101}, "stage", "max_length"),
-        ],
-    )
-    async def test_bad_field_changes_nothing(
-        self, client: httpx.AsyncClient, make: MakeRun, body: JSON, attr: str, code: str
-    ) -> None:
-        url = await make()
-        before = (await client.get(url)).json()
-        assert_invalid(await client.patch(url, json={"stage": "build"} | body), attr, code)
-        assert (await client.get(url)).json() == before
+        ]
+        for body, attr, code in bodies:
+            with concerning(body):
+                assert_invalid(await client.patch(url, json={"stage": "build"} | body), attr, code)
+                assert (await client.get(url)).json() == before
 
     async def test_unknown_keys_are_ignored(self, client: httpx.AsyncClient, make: MakeRun) -> None:
         url = await make()
         run = await changed(client, url, {"completed_at": "now", "environment": "local", "id": 7})
         assert (run["completed_at"], run["environment"]) == (None, "cloud")
 
-    async def test_run_of_another_task_is_not_found(
-        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, runs_url: str
+    async def test_look_up_comes_before_the_body(
+        self, client: httpx.AsyncClient, session: AsyncSession, new_task: NewTask, runs_url: str
     ) -> None:
-        other = await make_run(session, task=await make_task(session, project=project, created_by=owner))
-        assert_not_found(await client.patch(f"{runs_url}/{other.id}", json={"stage": "x"}))
-
-    async def test_look_up_comes_before_the_body(self, client: httpx.AsyncClient, runs_url: str) -> None:
         """Contract 2.3, 11 #8."""
-        assert_not_found(await client.patch(f"{runs_url}/{new_id()}", json={"status": "sleeping"}))
-
-    @pytest.mark.caller(CallerKind.MEMBER)
-    async def test_run_of_other_members_private_task_is_not_found(
-        self, client: httpx.AsyncClient, make: MakeRun
-    ) -> None:
-        url = await make()
-        for method, action in (
-            ("PATCH", ""),
-            ("PATCH", "/set_output"),
-            ("POST", "/start"),
-            ("POST", "/resume_in_cloud"),
-            ("GET", "/connection_token"),
-        ):
-            assert_not_found(await client.request(method, url + action))
-
-    @pytest.mark.caller(CallerKind.READ_ONLY)
-    async def test_changes_need_the_write_scope(self, client: httpx.AsyncClient, make: MakeRun) -> None:
-        url = await make()
-        for method, action in (("PATCH", ""), ("POST", "/start"), ("GET", "/connection_token")):
-            assert_permission_denied(
-                await client.request(method, url + action), "API key missing required scope 'task:write'"
-            )
+        of_other_task = await make_run(session, task=await new_task())
+        for run_id in (of_other_task.id, new_id()):
+            assert_not_found(await client.patch(f"{runs_url}/{run_id}", json={"status": "sleeping"}))
 
 
 class TestSetOutput:
-    @pytest.mark.parametrize(
-        ("body", "output"),
-        [
+    async def test_output_is_replaced(self, client: httpx.AsyncClient, make: MakeRun) -> None:
+        bodies: list[tuple[JSON, Any]] = [
             ({"output": {"a": 1}}, {"a": 1}),
             ({"a": 1}, {"a": 1}),
             ({}, {}),
             ({"output": None}, None),
             ({"output": [1, "x"]}, [1, "x"]),
-        ],
-    )
-    async def test_output_is_replaced(
-        self, client: httpx.AsyncClient, make: MakeRun, body: JSON, output: Any
-    ) -> None:
-        url = await make(output={"old": 1}, status=RunStatus.COMPLETED)
-        run = await changed(client, f"{url}/set_output", body)
-        assert (run["output"], run["status"]) == (output, "completed")
+        ]
+        for body, output in bodies:
+            url = await make(output={"old": 1}, status=RunStatus.COMPLETED)
+            run = await changed(client, f"{url}/set_output", body)
+            assert (run["output"], run["status"]) == (output, "completed")
 
-    @pytest.mark.parametrize(
-        ("schema", "accepted"),
-        [
-            (SCHEMA, False),
-            ({"type": 17}, False),
-            ([1, 2], False),
-            ("text", False),
-            ({"$ref": "http://127.0.0.1:9/schema"}, False),
-            ({"properties": {"answer": {"pattern": "(a|a)*$"}}}, True),
-            (True, True),
-        ],
-    )
     async def test_output_must_satisfy_the_schema_of_the_task(
-        self,
-        client: httpx.AsyncClient,
-        session: AsyncSession,
-        task: Task,
-        make: MakeRun,
-        schema: Any,
-        accepted: bool,
+        self, client: httpx.AsyncClient, session: AsyncSession, task: Task, make: MakeRun
     ) -> None:
         """Contract 11 #12: also a schema that is none is a refusal."""
-        task.json_schema = schema
-        await session.flush()
+        schema = {"type": "object", "required": ["answer"], "properties": {"answer": {"type": "integer"}}}
         url = await make(output={"old": 1})
-        response = await client.patch(f"{url}/set_output", json={"output": {"answer": "many"}})
-        if accepted:
-            assert response.status_code == 200, response.text
-            return
-        assert response.status_code == 400
-        assert list(response.json()) == ["error"]
-        assert response.json()["error"].startswith("Output validation error: ")
-        assert (await client.get(url)).json()["output"] == {"old": 1}
+        for wrong in (schema, {"type": 17}, [1, 2], "text", {"$ref": "http://127.0.0.1:9/schema"}):
+            task.json_schema = wrong
+            await session.flush()
+            response = await client.patch(f"{url}/set_output", json={"output": {"answer": "many"}})
+            with concerning(wrong):
+                assert (response.status_code, list(response.json())) == (400, ["error"])
+                assert response.json()["error"].startswith("Output validation error: ")
+                assert (await client.get(url)).json()["output"] == {"old": 1}
+        for right, answer in (
+            ({"properties": {"answer": {"pattern": "(a|a)*$"}}}, "many"),
+            (True, "many"),
+            (schema, 42),
+        ):
+            task.json_schema = right
+            await session.flush()
+            run = await changed(client, f"{url}/set_output", {"answer": answer})
+            assert run["output"] == {"answer": answer}
 
     async def test_project_with_many_outputs_to_be_checked_is_throttled(
         self, client: httpx.AsyncClient, session: AsyncSession, task: Task, make: MakeRun
@@ -415,19 +343,16 @@ class TestSetOutput:
                 each.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def test_valid_output_is_taken(
-        self, client: httpx.AsyncClient, session: AsyncSession, task: Task, make: MakeRun
-    ) -> None:
-        task.json_schema = SCHEMA
-        await session.flush()
-        url = await make()
-        assert (await changed(client, f"{url}/set_output", {"answer": 42}))["output"] == {"answer": 42}
-
 
 class TestResumeInCloud:
-    @pytest.mark.parametrize("environment", list(Environment))
-    @pytest.mark.parametrize("status", sorted(TERMINAL_STATUSES))
-    async def test_run_that_is_over_is_queued_again(
+    @pytest.mark.parametrize(
+        ("status", "environment"),
+        [
+            *itertools.product(sorted(TERMINAL_STATUSES), Environment),
+            (RunStatus.IN_PROGRESS, Environment.LOCAL),
+        ],
+    )
+    async def test_run_that_is_over_or_a_clients_is_queued_again(
         self,
         client: httpx.AsyncClient,
         make: MakeRun,
@@ -440,26 +365,17 @@ class TestResumeInCloud:
         response = await client.post(f"{url}/resume_in_cloud")
         assert response.status_code == 200, response.text
         run = response.json()
-        assert (run["status"], run["environment"], run["completed_at"], run["error_message"]) == (
-            "queued",
-            "cloud",
-            None,
-            None,
-        )
+        assert (run["status"], run["environment"]) == ("queued", "cloud")
+        assert (run["completed_at"], run["error_message"]) == (None, None)
         assert run["state"] == {"mode": "background", "queue_position": 1}
         assert [job.arguments for job in queue.jobs] == [{"run_id": run["id"]}]
 
-    async def test_run_of_a_client_is_taken_over(self, client: httpx.AsyncClient, make: MakeRun) -> None:
-        url = await make(status=RunStatus.IN_PROGRESS, environment=Environment.LOCAL)
-        run = (await client.post(f"{url}/resume_in_cloud")).json()
-        assert (run["status"], run["environment"]) == ("queued", "cloud")
-
-    @pytest.mark.parametrize("status", [status for status in RunStatus if status not in TERMINAL_STATUSES])
     async def test_run_that_the_cloud_has_is_refused(
-        self, client: httpx.AsyncClient, make: MakeRun, queue: RecordingQueue, status: RunStatus
+        self, client: httpx.AsyncClient, make: MakeRun, queue: RecordingQueue
     ) -> None:
-        url = await make(status=status)
-        assert_refused(await client.post(f"{url}/resume_in_cloud"), "Run is already active in cloud")
+        for status in set(RunStatus) - TERMINAL_STATUSES:
+            url = await make(status=status)
+            assert_refused(await client.post(f"{url}/resume_in_cloud"), "Run is already active in cloud")
         assert queue.jobs == []
 
 

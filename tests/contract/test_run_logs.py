@@ -13,12 +13,11 @@ from app.clients.object_store import LOG_TAGS, ObjectStoreUnavailable, Storage
 from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.ids import new_id
-from app.models import Run, Task
+from app.models import Run
 from app.services.storage_keys import log_key
-from tests.support.assertions import assert_invalid, assert_not_found
-from tests.support.callers import CallerKind
+from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.clients import socket_client
-from tests.support.factories import make_run
+from tests.support.makers import NewRun
 
 JSON = dict[str, Any]
 
@@ -102,7 +101,7 @@ class TestAnswerThatFails:
 
 
 class TestAppend:
-    async def test_answer_is_the_run_whose_log_url_shows_the_whole_log(
+    async def test_answer_is_the_run_with_a_url_of_the_whole_log(
         self, client: httpx.AsyncClient, url: str, run: Run
     ) -> None:
         await append(client, url, {"n": 1}, {"n": 2})
@@ -129,7 +128,7 @@ class TestAppend:
         await append(client, url, {"new": 2})
         assert await entries_of(client, url) == [{"old": 1}, {"new": 2}]
 
-    async def test_log_whose_life_is_over_begins_anew(
+    async def test_log_that_has_expired_begins_again(
         self, client: httpx.AsyncClient, url: str, run: Run, store: S3Store
     ) -> None:
         await append(client, url, {"n": 1})
@@ -151,29 +150,19 @@ class TestAppend:
         assert info is not None
         assert info.size == 6 * 1024 * len(line) + 24
 
-    @pytest.mark.parametrize(
-        ("body", "attr", "code", "detail"),
-        [
+    async def test_bad_entries_change_nothing(self, client: httpx.AsyncClient, url: str) -> None:
+        bodies: list[tuple[JSON, str, str, str | None]] = [
             ({}, "entries", "required", None),
             ({"entries": None}, "entries", "null", None),
             ({"entries": []}, "entries", "invalid_input", "At least one log entry is required"),
             ({"entries": {}}, "entries", "not_a_list", None),
             ({"entries": ["x"]}, "entries__0", "not_a_dict", None),
             ({"entries": [{}, {"a": "\x00"}]}, "entries__1", "null_characters_not_allowed", None),
-        ],
-    )
-    async def test_bad_entries_change_nothing(
-        self, client: httpx.AsyncClient, url: str, body: JSON, attr: str, code: str, detail: str | None
-    ) -> None:
-        assert_invalid(await client.post(f"{url}/append_log", json=body), attr, code, detail)
+        ]
+        for body, attr, code, detail in bodies:
+            with concerning(body):
+                assert_invalid(await client.post(f"{url}/append_log", json=body), attr, code, detail)
         assert await entries_of(client, url) == []
-
-    @pytest.mark.caller(CallerKind.MEMBER)
-    async def test_other_members_private_run_is_not_found(self, client: httpx.AsyncClient, url: str) -> None:
-        assert_not_found(await client.post(f"{url}/append_log", json={"entries": [{}]}))
-        assert_not_found(await client.post(f"{url}/relay_message", json={"text": "hi"}))
-        assert_not_found(await client.get(f"{url}/logs"))
-        assert_not_found(await client.get(f"{url}/session_logs"))
 
 
 class TestLogs:
@@ -183,29 +172,27 @@ class TestLogs:
         assert response.headers["content-type"] == "application/jsonl"
         assert response.headers["cache-control"] == "no-cache"
 
-    @pytest.mark.parametrize(
-        ("accept", "answered"),
-        [
+    async def test_log_is_plain_text_for_those_who_take_nothing_else(
+        self, client: httpx.AsyncClient, url: str
+    ) -> None:
+        await append(client, url, {"n": 1})
+        for accept, answered in (
             ("text/plain", "text/plain; charset=utf-8"),
             ("application/json, text/plain, */*", "application/jsonl"),
             ("*/*", "application/jsonl"),
-        ],
-    )
-    async def test_log_is_plain_text_for_those_who_take_nothing_else(
-        self, client: httpx.AsyncClient, url: str, accept: str, answered: str
-    ) -> None:
-        await append(client, url, {"n": 1})
-        response = await client.get(f"{url}/logs", headers={"Accept": accept})
-        assert response.text == '{"n":1}\n'
-        assert response.headers["content-type"] == answered
-        assert response.headers["vary"] == "Accept"
+        ):
+            response = await client.get(f"{url}/logs", headers={"Accept": accept})
+            with concerning(accept):
+                assert response.text == '{"n":1}\n'
+                assert response.headers["content-type"] == answered
+                assert response.headers["vary"] == "Accept"
 
     async def test_chain_is_read_oldest_first(
-        self, client: httpx.AsyncClient, task_url: str, session: AsyncSession, task: Task, store: S3Store
+        self, client: httpx.AsyncClient, task_url: str, new_run: NewRun, store: S3Store
     ) -> None:
-        oldest = await make_run(session, task=task)
-        silent = await make_run(session, task=task, state={"resume_from_run_id": str(oldest.id)})
-        newest = await make_run(session, task=task, state={"resume_from_run_id": str(silent.id)})
+        oldest = await new_run()
+        silent = await new_run(state={"resume_from_run_id": str(oldest.id)})
+        newest = await new_run(state={"resume_from_run_id": str(silent.id)})
         # Without its last line end, as a writer that was cut off leaves it.
         await store_log(store, oldest, b'{"n":1}\n{"n":2}')
         await store_log(store, newest, b'{"n":3}\n')
@@ -213,26 +200,25 @@ class TestLogs:
         assert await entries_of(client, f"{task_url}/runs/{oldest.id}") == [{"n": 1}, {"n": 2}]
 
     async def test_chain_ends_after_ten_runs(
-        self, client: httpx.AsyncClient, task_url: str, session: AsyncSession, task: Task, store: S3Store
+        self, client: httpx.AsyncClient, task_url: str, new_run: NewRun, store: S3Store
     ) -> None:
-        state: JSON = {}
-        run = None
-        for n in range(12):
-            run = await make_run(session, task=task, state=state)
+        chain = [await new_run()]
+        for _ in range(11):
+            chain.append(await new_run(state={"resume_from_run_id": str(chain[-1].id)}))
+        for n, run in enumerate(chain):
             await store_log(store, run, b'{"n":%d}\n' % n)
-            state = {"resume_from_run_id": str(run.id)}
-        assert run is not None
-        entries = await entries_of(client, f"{task_url}/runs/{run.id}")
+        entries = await entries_of(client, f"{task_url}/runs/{chain[-1].id}")
         assert entries == [{"n": n} for n in range(2, 12)]
 
-    @pytest.mark.parametrize("resumed", ["itself", "no id", 7, None, {"a": 1}])
     async def test_malformed_chain_ends(
-        self, client: httpx.AsyncClient, url: str, run: Run, session: AsyncSession, resumed: Any
+        self, client: httpx.AsyncClient, url: str, run: Run, session: AsyncSession
     ) -> None:
-        run.state = {"resume_from_run_id": str(run.id) if resumed == "itself" else resumed}
-        await session.flush()
         await append(client, url, {"n": 1})
-        assert await entries_of(client, url) == [{"n": 1}]
+        for resumed in (str(run.id), "no id", 7, None, {"a": 1}):
+            run.state = {"resume_from_run_id": resumed}
+            await session.flush()
+            with concerning(resumed):
+                assert await entries_of(client, url) == [{"n": 1}]
 
     async def test_unknown_run_is_not_found(self, client: httpx.AsyncClient, task_url: str) -> None:
         assert_not_found(await client.get(f"{task_url}/runs/{new_id()}/logs"))
@@ -260,42 +246,24 @@ class TestSessionLogs:
     async def test_empty_log(self, client: httpx.AsyncClient, url: str) -> None:
         assert await self.page(client, url) == ([], (0, 0, 0, "false"))
 
-    @pytest.mark.parametrize(
-        ("query", "seconds", "more"),
-        [
-            ({}, [0, 1, 2, 3, 4], "false"),
-            ({"limit": 2}, [0, 1], "true"),
-            ({"limit": 2, "offset": 2}, [2, 3], "true"),
-            ({"limit": 2, "offset": 4}, [4], "false"),
-            ({"limit": 5}, [0, 1, 2, 3, 4], "false"),
-            ({"offset": 9}, [], "false"),
-            ({"limit": "", "offset": "", "after": "", "event_types": ""}, [0, 1, 2, 3, 4], "false"),
-        ],
-    )
-    async def test_pages(
-        self, client: httpx.AsyncClient, url: str, query: JSON, seconds: list[int], more: str
-    ) -> None:
+    async def test_pages(self, client: httpx.AsyncClient, url: str) -> None:
         await append(client, url, *[event("a", second) for second in range(5)])
-        entries, counts = await self.page(client, url, **query)
-        assert entries == [event("a", second) for second in seconds]
-        assert counts == (5, 5, 5, more)
+        pages: list[tuple[JSON, range, str]] = [
+            ({}, range(5), "false"),
+            ({"limit": 2}, range(2), "true"),
+            ({"limit": 2, "offset": 2}, range(2, 4), "true"),
+            ({"limit": 2, "offset": 4}, range(4, 5), "false"),
+            ({"limit": 5}, range(5), "false"),
+            ({"offset": 9}, range(0), "false"),
+            ({"limit": "", "offset": "", "after": "", "event_types": ""}, range(5), "false"),
+        ]
+        for query, seconds, more in pages:
+            entries, counts = await self.page(client, url, **query)
+            with concerning(query):
+                assert entries == [event("a", second) for second in seconds]
+                assert counts == (5, 5, 5, more)
 
-    @pytest.mark.parametrize(
-        ("query", "expected"),
-        [
-            ({"event_types": "a"}, ["a0", "a3"]),
-            ({"event_types": "a, plain"}, ["a0", "plain", "a3"]),
-            ({"exclude_types": "a"}, ["b1", "plain"]),
-            ({"event_types": "a,b", "exclude_types": "b"}, ["a0", "a3"]),
-            ({"after": "2026-03-01T10:00:01Z"}, ["plain", "a3"]),
-            ({"after": "2026-03-01T11:00:00.999+01:00"}, ["b1", "plain", "a3"]),
-            ({"after": "2026-03-01T10:00:03"}, []),
-            ({"event_types": "notification"}, []),
-        ],
-    )
-    async def test_filters(
-        self, client: httpx.AsyncClient, url: str, query: JSON, expected: list[str]
-    ) -> None:
+    async def test_filters(self, client: httpx.AsyncClient, url: str) -> None:
         """Contract 13.4: types are methods of notifications, or types where there is none."""
         named = {
             "a0": event("a", 0),
@@ -304,9 +272,20 @@ class TestSessionLogs:
             "a3": event("a", 3),
         }
         await append(client, url, *named.values())
-        entries, counts = await self.page(client, url, **query)
-        assert entries == [named[name] for name in expected]
-        assert counts == (4, len(expected), len(expected), "false")
+        for query, expected in (
+            ({"event_types": "a"}, ["a0", "a3"]),
+            ({"event_types": "a, plain"}, ["a0", "plain", "a3"]),
+            ({"exclude_types": "a"}, ["b1", "plain"]),
+            ({"event_types": "a,b", "exclude_types": "b"}, ["a0", "a3"]),
+            ({"after": "2026-03-01T10:00:01Z"}, ["plain", "a3"]),
+            ({"after": "2026-03-01T11:00:00.999+01:00"}, ["b1", "plain", "a3"]),
+            ({"after": "2026-03-01T10:00:03"}, []),
+            ({"event_types": "notification"}, []),
+        ):
+            entries, counts = await self.page(client, url, **query)
+            with concerning(query):
+                assert entries == [named[name] for name in expected]
+                assert counts == (4, len(expected), len(expected), "false")
 
     async def test_entries_without_a_time_are_not_after_any(
         self, client: httpx.AsyncClient, url: str
@@ -334,20 +313,17 @@ class TestSessionLogs:
             read += [entry["n"] for entry in entries]
         assert read == list(range(8))
 
-    @pytest.mark.parametrize(
-        ("query", "attr", "code"),
-        [
-            ({"limit": 0}, "limit", "min_value"),
-            ({"limit": 5001}, "limit", "max_value"),
-            ({"limit": "x"}, "limit", "invalid_input"),
-            ({"offset": -1}, "offset", "min_value"),
-            ({"after": "yesterday"}, "after", "invalid_input"),
-        ],
-    )
-    async def test_bad_query(
-        self, client: httpx.AsyncClient, url: str, query: JSON, attr: str, code: str
-    ) -> None:
-        assert_invalid(await client.get(f"{url}/session_logs", params=query), attr, code)
+    async def test_bad_query(self, client: httpx.AsyncClient, url: str) -> None:
+        for name, value, code in (
+            ("limit", 0, "min_value"),
+            ("limit", 5001, "max_value"),
+            ("limit", "x", "invalid_input"),
+            ("offset", -1, "min_value"),
+            ("after", "yesterday", "invalid_input"),
+        ):
+            response = await client.get(f"{url}/session_logs", params={name: value})
+            with concerning(f"{name}: {value}"):
+                assert_invalid(response, name, code)
 
 
 class TestRelay:

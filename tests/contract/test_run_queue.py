@@ -40,7 +40,7 @@ async def states(client: httpx.AsyncClient, task_url: str) -> list[dict[str, Any
 
 
 @pytest.mark.usefixtures("waiting")
-async def test_waiting_runs_tell_their_place(
+async def test_waiting_runs_show_their_place(
     client: httpx.AsyncClient, task_url: str, tasks_url: str
 ) -> None:
     assert await states(client, task_url) == [{"queue_position": place} for place in (1, 2, 3)]
@@ -57,14 +57,14 @@ async def test_runs_of_other_projects_are_not_counted(
     assert await states(client, task_url) == [{"queue_position": place} for place in (1, 2, 3)]
 
 
-async def test_claimed_run_tells_its_attempts_and_others_move_up(
+async def test_claimed_run_shows_its_attempts_and_others_move_up(
     client: httpx.AsyncClient, session: AsyncSession, task_url: str, waiting: list[Run]
 ) -> None:
     assert await claim(session, waiting[0].id, owner="job") is not None
     assert await states(client, task_url) == [{"attempts": 1}, {"queue_position": 1}, {"queue_position": 2}]
 
 
-async def test_run_of_a_lost_worker_tells_what_was_decided(
+async def test_run_of_a_lost_worker_shows_what_was_decided(
     client: httpx.AsyncClient, session: AsyncSession, task_url: str, waiting: list[Run], clock: MovableClock
 ) -> None:
     for number, run in enumerate(waiting[:2]):
@@ -81,7 +81,7 @@ async def test_run_of_a_lost_worker_tells_what_was_decided(
     ]
 
 
-async def test_run_of_a_stopped_worker_tells_so(
+async def test_run_of_a_stopped_worker_says_so(
     client: httpx.AsyncClient, session: AsyncSession, task_url: str, waiting: list[Run], clock: MovableClock
 ) -> None:
     assert await claim(session, waiting[0].id, owner="job") is not None

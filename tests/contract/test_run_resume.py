@@ -1,5 +1,6 @@
 """What a run takes over from the one it resumes (contract 9.2)."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -7,10 +8,11 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import RunStatus
-from app.models import Project, Task, User
-from tests.support.assertions import assert_invalid
-from tests.support.factories import make_run, make_task
-from tests.support.runs import UNKNOWN, started
+from app.models import Run
+from tests.support.assertions import assert_invalid, concerning
+from tests.support.factories import make_run
+from tests.support.makers import NewRun, NewTask
+from tests.support.runs import CLAUDE, UNKNOWN
 
 Json = dict[str, Any]
 REQUIRED = "This field is required when selecting a cloud runtime."
@@ -41,125 +43,107 @@ NOT_INHERITED: Json = {
 }
 
 
-class TestResume:
-    """Contract 9.2."""
+Resume = Callable[..., Awaitable[httpx.Response]]
 
-    @pytest.mark.parametrize("status", list(RunStatus))
-    async def test_takes_over_what_the_request_does_not_say(
-        self, client: httpx.AsyncClient, session: AsyncSession, task: Task, run_url: str, status: RunStatus
-    ) -> None:
-        """From a run of any status."""
-        previous = await make_run(session, task=task, status=status, state=INHERITED | NOT_INHERITED)
-        run = await started(client, run_url, {"resume_from_run_id": str(previous.id)})
-        assert run["state"] == {
-            **INHERITED,
-            "mode": "background",
-            "provider": "openai",
-            "resume_from_run_id": str(previous.id),
-        }
-        assert run["branch"] == "main"
 
-    @pytest.mark.parametrize(
-        ("body", "expected"),
-        [
-            pytest.param({"branch": "other"}, {"pr_base_branch": "other"}, id="9.2-branch"),
-            pytest.param({"branch": None}, {"pr_base_branch": "main"}, id="9.2-null-branch-is-silence"),
-            pytest.param({"run_source": "manual"}, {"run_source": "manual"}, id="9.2-source"),
-            pytest.param({"signal_report_id": "r2"}, {"signal_report_id": "r2"}, id="9.2-report"),
-            pytest.param(
-                {"runtime_adapter": "claude", "model": "claude-fable-5"},
-                {"runtime_adapter": "claude", "model": "claude-fable-5", "provider": "anthropic"},
-                id="9.2-runtime",
-            ),
-            pytest.param({"mode": "interactive"}, {"mode": "interactive"}, id="9.2-mode"),
-        ],
+@pytest.fixture
+def resume(client: httpx.AsyncClient, new_run: NewRun, run_url: str) -> Resume:
+    """Make a run with this state, and ask for one that resumes it."""
+
+    async def resume(state: Json, *, status: RunStatus = RunStatus.QUEUED, **body: Any) -> httpx.Response:
+        previous = await new_run(status=status, state=state)
+        return await client.post(run_url, json={"resume_from_run_id": str(previous.id), **body})
+
+    return resume
+
+
+def run_of(response: httpx.Response) -> tuple[Json, Json]:
+    """Return the new run, and its state without what only waiting runs have and without the run it resumes."""
+    assert response.status_code == 200, response.text
+    run: Json = response.json()["latest_run"]
+    state = dict(run["state"])
+    assert state.pop("queue_position") >= 1
+    assert state.pop("resume_from_run_id")
+    return run, state
+
+
+TAKEN_OVER: Json = {**INHERITED, "mode": "background", "provider": "openai"}
+
+
+async def test_takes_over_what_the_request_does_not_say(resume: Resume) -> None:
+    """From a run of any status."""
+    for status in RunStatus:
+        run, state = run_of(await resume(INHERITED | NOT_INHERITED, status=status))
+        with concerning(status):
+            assert (run["branch"], state) == ("main", TAKEN_OVER)
+
+
+async def test_state_names_the_run_that_is_resumed(client: httpx.AsyncClient, run: Run, run_url: str) -> None:
+    response = await client.post(run_url, json={"resume_from_run_id": str(run.id)})
+    assert response.json()["latest_run"]["state"]["resume_from_run_id"] == str(run.id)
+
+
+async def test_request_outranks_the_previous_run(resume: Resume) -> None:
+    runtime = {"runtime_adapter": "claude", "model": "claude-fable-5"}
+    bodies: list[tuple[Json, Json]] = [
+        ({"branch": "other"}, {"pr_base_branch": "other"}),
+        ({"branch": None}, {"pr_base_branch": "main"}),
+        ({"run_source": "manual"}, {"run_source": "manual"}),
+        ({"signal_report_id": "r2"}, {"signal_report_id": "r2"}),
+        (runtime, {**runtime, "provider": "anthropic"}),
+        ({"mode": "interactive"}, {"mode": "interactive"}),
+    ]
+    for body, expected in bodies:
+        with concerning(body):
+            assert run_of(await resume(INHERITED, **body))[1] == TAKEN_OVER | expected
+
+
+async def test_effort_is_checked_against_the_merged_runtime(resume: Resume) -> None:
+    """The inherited effort does not suit the requested model."""
+    detail = (
+        "Reasoning effort 'max' is not supported for runtime_adapter 'codex' and model 'gpt-5'. "
+        "Supported values: low, medium, high."
     )
-    async def test_request_outranks_the_previous_run(
-        self,
-        client: httpx.AsyncClient,
-        session: AsyncSession,
-        task: Task,
-        run_url: str,
-        body: Json,
-        expected: Json,
-    ) -> None:
-        previous = await make_run(session, task=task, state=INHERITED)
-        run = await started(client, run_url, {"resume_from_run_id": str(previous.id), **body})
-        inherited = {"mode": "background", "provider": "openai", "resume_from_run_id": str(previous.id)}
-        assert run["state"] == {**INHERITED, **inherited, **expected}
+    response = await resume({**CLAUDE, "reasoning_effort": "max"}, runtime_adapter="codex", model="gpt-5")
+    assert_invalid(response, "reasoning_effort", "invalid_input", detail)
 
-    async def test_effort_is_checked_against_the_merged_runtime(
-        self, client: httpx.AsyncClient, session: AsyncSession, task: Task, run_url: str
-    ) -> None:
-        """The inherited effort does not suit the requested model."""
-        state = {"runtime_adapter": "claude", "model": "claude-opus-4-6", "reasoning_effort": "max"}
-        previous = await make_run(session, task=task, state=state)
-        body = {"resume_from_run_id": str(previous.id), "runtime_adapter": "codex", "model": "gpt-5"}
-        detail = (
-            "Reasoning effort 'max' is not supported for runtime_adapter 'codex' and model 'gpt-5'. "
-            "Supported values: low, medium, high."
-        )
-        response = await client.post(run_url, json=body)
-        assert_invalid(response, "reasoning_effort", "invalid_input", detail)
 
-    async def test_request_alone_must_be_complete(
-        self, client: httpx.AsyncClient, session: AsyncSession, task: Task, run_url: str
-    ) -> None:
-        """Field rules look at the request only: the inherited adapter does not help."""
-        previous = await make_run(session, task=task, state=INHERITED)
-        body = {"resume_from_run_id": str(previous.id), "reasoning_effort": "low"}
-        response = await client.post(run_url, json=body)
-        assert_invalid(response, "runtime_adapter", "invalid_input", REQUIRED)
+async def test_request_alone_must_be_complete(resume: Resume) -> None:
+    """Field rules look at the request only: the inherited adapter does not help."""
+    response = await resume(INHERITED, reasoning_effort="low")
+    assert_invalid(response, "runtime_adapter", "invalid_input", REQUIRED)
 
-    async def test_inherited_source_does_not_force_bot_again(
-        self, client: httpx.AsyncClient, session: AsyncSession, task: Task, run_url: str
-    ) -> None:
-        previous = await make_run(session, task=task, state={"run_source": "signal_report"})
-        body = {
-            "resume_from_run_id": str(previous.id),
-            "pr_authorship_mode": "user",
-            "github_user_token": "ghu_x",
-        }
-        assert (await started(client, run_url, body))["state"]["pr_authorship_mode"] == "user"
 
-    @pytest.mark.parametrize("value", [None, 0, 2.5, [], {}, "", True], ids=repr)
-    async def test_malformed_state_counts_as_absent(
-        self, client: httpx.AsyncClient, session: AsyncSession, task: Task, run_url: str, value: Any
-    ) -> None:
-        """Contract 11 #17."""
-        previous = await make_run(session, task=task, state=dict.fromkeys(INHERITED, value))
-        run = await started(client, run_url, {"resume_from_run_id": str(previous.id)})
-        assert run["state"] == {"mode": "background", "resume_from_run_id": str(previous.id)}
+async def test_inherited_source_does_not_force_bot_again(resume: Resume) -> None:
+    own: Json = {"pr_authorship_mode": "user", "github_user_token": "ghu_x"}
+    _, state = run_of(await resume({"run_source": "signal_report"}, **own))
+    assert state["pr_authorship_mode"] == "user"
 
-    async def test_branch_that_no_request_could_name_counts_as_absent(
-        self, client: httpx.AsyncClient, session: AsyncSession, task: Task, run_url: str
-    ) -> None:
-        """Contract 11 #17: a client may write anything into the state of its run."""
-        previous = await make_run(session, task=task, state={"pr_base_branch": "b" * 256})
-        run = await started(client, run_url, {"resume_from_run_id": str(previous.id)})
-        assert (run["branch"], "pr_base_branch" in run["state"]) == (None, False)
 
-    @pytest.mark.parametrize(
-        "state",
-        [
-            {"runtime_adapter": "unknown", "model": "m", "reasoning_effort": "low"},
-            {"runtime_adapter": "codex", "model": "gpt-5.5", "reasoning_effort": "tremendous"},
-            {"pr_authorship_mode": "somebody"},
-        ],
-        ids=repr,
-    )
-    async def test_nonsense_in_the_state_never_fails_the_service(
-        self, client: httpx.AsyncClient, session: AsyncSession, task: Task, run_url: str, state: Json
-    ) -> None:
-        previous = await make_run(session, task=task, state=state)
-        response = await client.post(run_url, json={"resume_from_run_id": str(previous.id)})
-        assert response.status_code in {200, 400}
+async def test_malformed_state_counts_as_absent(resume: Resume) -> None:
+    """Contract 11 #17: a client may write anything into the state of its run."""
+    values: tuple[Any, ...] = (None, 0, 2.5, [], {}, "", True)
+    # A branch that no request could name is none either.
+    for state in (*(dict.fromkeys(INHERITED, value) for value in values), {"pr_base_branch": "b" * 256}):
+        run, taken = run_of(await resume(state))
+        with concerning(state):
+            assert (run["branch"], taken) == (None, {"mode": "background"})
 
-    async def test_run_of_another_task_is_invalid(
-        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, run_url: str
-    ) -> None:
-        other = await make_run(session, task=await make_task(session, project=project, created_by=owner))
-        for identifier in (str(other.id), UNKNOWN):
-            response = await client.post(run_url, json={"resume_from_run_id": identifier})
-            assert response.status_code == 400
-            assert response.json() == {"detail": "Invalid resume_from_run_id"}
+
+async def test_nonsense_in_the_state_never_fails_the_service(resume: Resume) -> None:
+    for state in (
+        {"runtime_adapter": "unknown", "model": "m", "reasoning_effort": "low"},
+        {"runtime_adapter": "codex", "model": "gpt-5.5", "reasoning_effort": "tremendous"},
+        {"pr_authorship_mode": "anyone"},
+    ):
+        assert (await resume(state)).status_code in {200, 400}
+
+
+async def test_run_of_another_task_is_invalid(
+    client: httpx.AsyncClient, session: AsyncSession, new_task: NewTask, run_url: str
+) -> None:
+    other = await make_run(session, task=await new_task())
+    for identifier in (str(other.id), UNKNOWN):
+        response = await client.post(run_url, json={"resume_from_run_id": identifier})
+        assert response.status_code == 400
+        assert response.json() == {"detail": "Invalid resume_from_run_id"}

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import RunStatus
 from app.models import Project, Task, User
-from tests.support.assertions import assert_invalid, assert_page
+from tests.support.assertions import assert_invalid, assert_page, concerning
 from tests.support.callers import Caller, CallerKind
-from tests.support.factories import make_project, make_run, make_task, make_user
+from tests.support.factories import make_project, make_run, make_task
 
 MakeTask = Callable[..., Awaitable[Task]]
 Titles = Callable[..., Awaitable[list[str]]]
@@ -54,51 +54,27 @@ def titles(client: httpx.AsyncClient, tasks_url: str) -> Titles:
 
 
 class TestArchived:
-    @pytest.mark.parametrize(
-        ("query", "expected"),
-        [
-            pytest.param({}, ["active"], id="5.1-absent-is-false"),
-            pytest.param({"archived": ""}, ["active"], id="2.5-empty-is-absent"),
-            pytest.param({"archived": "false"}, ["active"], id="5.1-false"),
-            pytest.param({"archived": "true"}, ["put away"], id="5.1-true-is-only-archived"),
-            pytest.param({"archived": "all"}, ["active", "put away"], id="5.1-all"),
-        ],
-    )
-    async def test_words(
-        self, make: MakeTask, titles: Titles, query: dict[str, str], expected: list[str]
-    ) -> None:
+    async def test_words(self, make: MakeTask, titles: Titles) -> None:
         await make("active")
         await make("put away", archived=True, archived_at=utcnow())
-        assert await titles(**query) == expected
-
-    @pytest.mark.parametrize("word", ["True", "ALL", "1", "0", "yes", "maybe"])
-    async def test_other_words_are_refused(
-        self, client: httpx.AsyncClient, tasks_url: str, word: str
-    ) -> None:
-        response = await client.get(tasks_url, params={"archived": word})
-        assert_invalid(response, "archived", "invalid_choice", f'"{word}" is not a valid choice.')
+        assert await titles() == ["active"]
+        for word, expected in (("", ["active"]), ("false", ["active"]), ("true", ["put away"])):
+            assert await titles(archived=word) == expected
+        assert await titles(archived="all") == ["active", "put away"]
 
 
 class TestCreatedBy:
     async def test_narrows_to_one_creator(
-        self, session: AsyncSession, project: Project, owner: User, make: MakeTask, titles: Titles
+        self, colleague: User, owner: User, make: MakeTask, titles: Titles
     ) -> None:
-        other = await make_user(session, projects=[project])
         await make("own")
-        await make("shared", created_by=other, origin_product="onboarding")
-        await make("private", created_by=other)
-        await make("nobody's", created_by=None)
+        await make("shared", created_by=colleague, origin_product="onboarding")
+        await make("private", created_by=colleague)
+        await make("without a creator", created_by=None)
         assert await titles(created_by=str(owner.id)) == ["own"]
-        assert await titles(created_by=str(other.id)) == ["shared"]
+        assert await titles(created_by=str(colleague.id)) == ["shared"]
         assert await titles(created_by="999999999") == []
-        assert await titles(created_by="") == ["nobody's", "own", "shared"]
-
-    @pytest.mark.parametrize("value", ["x", "1.5", "true", "@me"])
-    async def test_what_is_no_number_is_refused(
-        self, client: httpx.AsyncClient, tasks_url: str, value: str
-    ) -> None:
-        response = await client.get(tasks_url, params={"created_by": value})
-        assert_invalid(response, "created_by", "invalid_input", "A valid integer is required.")
+        assert await titles(created_by="") == ["own", "shared", "without a creator"]
 
 
 class TestInternal:
@@ -107,33 +83,17 @@ class TestInternal:
         await make("ordinary", created_by=caller.user)
         await make("internal", created_by=caller.user, internal=True)
 
-    @pytest.mark.parametrize("word", ["", "false", "0", "true", "1", "yes"])
-    async def test_members_never_list_internal_tasks(self, titles: Titles, word: str) -> None:
-        """Contract 11 #2, #3: the wish of others than staff is ignored, not refused."""
-        assert await titles(internal=word) == ["ordinary"]
+    async def test_members_never_list_internal_tasks(self, titles: Titles) -> None:
+        """Contract 11 #2, #3: the parameter of others than staff is ignored, not refused."""
+        for word in ("", "false", "0", "true", "1", "yes"):
+            assert await titles(internal=word) == ["ordinary"]
 
     @pytest.mark.caller(CallerKind.STAFF)
-    @pytest.mark.parametrize(
-        ("word", "expected"),
-        [
-            ("", "ordinary"),
-            ("false", "ordinary"),
-            ("off", "ordinary"),
-            ("true", "internal"),
-            ("TRUE", "internal"),
-            ("1", "internal"),
-        ],
-    )
-    async def test_staff_list_one_kind_or_the_other(self, titles: Titles, word: str, expected: str) -> None:
-        assert await titles(internal=word) == [expected]
-
-    @pytest.mark.parametrize("caller", [CallerKind.OWNER, CallerKind.STAFF], indirect=True)
-    @pytest.mark.parametrize("word", ["all", "maybe", "2"])
-    async def test_other_words_are_refused(
-        self, client: httpx.AsyncClient, tasks_url: str, word: str
-    ) -> None:
-        response = await client.get(tasks_url, params={"internal": word})
-        assert_invalid(response, "internal", "invalid_input", "Must be a valid boolean.")
+    async def test_staff_list_one_kind_or_the_other(self, titles: Titles) -> None:
+        for word in ("", "false", "off"):
+            assert await titles(internal=word) == ["ordinary"]
+        for word in ("true", "TRUE", "1"):
+            assert await titles(internal=word) == ["internal"]
 
 
 class TestRepository:
@@ -142,46 +102,27 @@ class TestRepository:
         for repository in ("org/repo", "org/my-repo", "organic/repo", "my_org/repo", "myxorg/repo", "", None):
             await make(str(repository), repository=repository)
 
-    @pytest.mark.parametrize(
-        ("value", "expected"),
-        [
-            pytest.param("org", ["org/my-repo", "org/repo"], id="5.1-not-a-mere-prefix"),
-            pytest.param("ORG", ["org/my-repo", "org/repo"], id="5.1-any-case"),
-            pytest.param("my_org", ["my_org/repo"], id="5.1-underscore-is-literal"),
-            pytest.param("my%", [], id="5.1-percent-is-literal"),
-            pytest.param("org\\", [], id="5.1-backslash-is-literal"),
-            pytest.param("unknown", [], id="5.1-unknown"),
-            pytest.param("org/", [], id="5.1-the-slash-is-added"),
-        ],
-    )
-    async def test_organization_is_what_stands_before_the_slash(
-        self, titles: Titles, value: str, expected: list[str]
-    ) -> None:
-        assert await titles(organization=value) == expected
+    async def test_organization_is_what_stands_before_the_slash(self, titles: Titles) -> None:
+        for value, expected in (
+            *((value, ["org/my-repo", "org/repo"]) for value in ("org", "ORG")),
+            ("my_org", ["my_org/repo"]),
+            # No wildcards; and the slash is added.
+            *((value, []) for value in ("my%", "org\\", "unknown", "org/")),
+        ):
+            with concerning(value):
+                assert await titles(organization=value) == expected
 
-    @pytest.mark.parametrize(
-        ("value", "expected"),
-        [
-            pytest.param("org/repo", ["org/repo"], id="5.1-with-a-slash-equal"),
-            pytest.param("Org/REPO", ["org/repo"], id="5.1-any-case"),
-            pytest.param("my_org/repo", ["my_org/repo"], id="5.1-underscore-is-literal"),
-            pytest.param("%/repo", [], id="5.1-percent-is-literal"),
-            pytest.param(
-                "repo",
-                ["my_org/repo", "myxorg/repo", "org/repo", "organic/repo"],
-                id="5.1-without-a-slash-the-name",
-            ),
-            pytest.param("my-repo", ["org/my-repo"], id="5.1-not-a-mere-suffix"),
-            pytest.param("MY-REPO", ["org/my-repo"], id="5.1-name-in-any-case"),
-            pytest.param("re_o", [], id="5.1-underscore-in-a-name-is-literal"),
-            pytest.param("/repo", [], id="5.1-slash-in-front"),
-            pytest.param("org", [], id="5.1-organization-is-no-name"),
-        ],
-    )
-    async def test_repository_is_whole_or_its_name(
-        self, titles: Titles, value: str, expected: list[str]
-    ) -> None:
-        assert await titles(repository=value) == expected
+    async def test_repository_is_whole_or_its_name(self, titles: Titles) -> None:
+        for value, expected in (
+            *((value, ["org/repo"]) for value in ("org/repo", "Org/REPO")),
+            ("my_org/repo", ["my_org/repo"]),
+            ("repo", ["my_org/repo", "myxorg/repo", "org/repo", "organic/repo"]),
+            *((value, ["org/my-repo"]) for value in ("my-repo", "MY-REPO")),
+            # No wildcards; and an organization is no name.
+            *((value, []) for value in ("%/repo", "re_o", "/repo", "org")),
+        ):
+            with concerning(value):
+                assert await titles(repository=value) == expected
 
 
 class TestOrigin:
@@ -195,28 +136,16 @@ class TestOrigin:
 
 
 class TestStatus:
-    @pytest.fixture(autouse=True)
-    async def tasks(self, make: MakeTask) -> None:
+    async def test_is_that_of_the_latest_run(self, make: MakeTask, titles: Titles) -> None:
+        """Tasks without a run never match, not even `not_started` (contract 11 #25)."""
         await make("none")
         for status in RunStatus:
             await make(status.value, runs=[status])
         await make("failed, then queued", runs=[RunStatus.FAILED, RunStatus.QUEUED])
-
-    @pytest.mark.parametrize("status", list(RunStatus))
-    async def test_is_that_of_the_latest_run(self, titles: Titles, status: RunStatus) -> None:
-        """Tasks without a run never match, not even `not_started` (contract 11 #25)."""
-        also = ["failed, then queued"] if status is RunStatus.QUEUED else []
-        assert await titles(status=status.value) == sorted([status.value, *also])
-
-    async def test_empty_counts_as_absent(self, titles: Titles) -> None:
+        for status in RunStatus:
+            also = ["failed, then queued"] if status is RunStatus.QUEUED else []
+            assert await titles(status=status.value) == sorted([status.value, *also])
         assert len(await titles(status="")) == len(RunStatus) + 2
-
-    @pytest.mark.parametrize("value", ["done", "QUEUED", "queued,failed"])
-    async def test_other_values_are_refused(
-        self, client: httpx.AsyncClient, tasks_url: str, value: str
-    ) -> None:
-        response = await client.get(tasks_url, params={"status": value})
-        assert_invalid(response, "status", "invalid_choice", f'"{value}" is not a valid choice.')
 
 
 class TestStage:
@@ -231,6 +160,23 @@ class TestStage:
         assert len(await titles(stage="")) == 4
 
 
+LOGIN, PERCENT, RATE, UNICODE = ["Fix Login"], ["100% coverage"], ["Second-Rate 7"], ["ünïcode"]
+# What is searched for, and what is found (contract 5.1).
+FOUND: list[tuple[str, list[str]]] = [
+    # Parts of the title or of the description, trimmed and in any case, but not of both together.
+    *((text, LOGIN) for text in ("login", "FLICK", "  login  ", "x log")),
+    *((text, []) for text in ("Login The", "nothing like this")),
+    ("ÜNÏ", UNICODE),
+    # No wildcards.
+    *((text, PERCENT) for text in ("%", "0% c", "a_b", "c\\d", "\\")),
+    ("axb", []),
+    # The number behind the last hyphen, in any project's prefix, or digits alone, which are text too.
+    *(("TES-2", RATE), ("TES-02", RATE), ("2", RATE), ("Rate 7", RATE), ("-1", PERCENT)),
+    *(("other-3", UNICODE), ("a-b-3", UNICODE), ("0", PERCENT + LOGIN)),
+    *((text, []) for text in ("TES-2x", "TES-99")),
+]
+
+
 class TestSearch:
     @pytest.fixture(autouse=True)
     async def tasks(self, make: MakeTask) -> None:
@@ -239,41 +185,12 @@ class TestSearch:
         await make("Second-Rate 7", description="x")
         await make("ünïcode", description="say it")
 
-    @pytest.mark.parametrize(
-        ("text", "expected"),
-        [
-            pytest.param("login", ["Fix Login"], id="5.1-title-in-any-case"),
-            pytest.param("FLICK", ["Fix Login"], id="5.1-description-in-any-case"),
-            pytest.param("  login  ", ["Fix Login"], id="5.1-trimmed"),
-            pytest.param("x log", ["Fix Login"], id="5.1-substring-over-words"),
-            pytest.param("Login The", [], id="5.1-not-over-both-fields"),
-            pytest.param("%", ["100% coverage"], id="5.1-percent-is-literal"),
-            pytest.param("0% c", ["100% coverage"], id="5.1-percent-inside"),
-            pytest.param("a_b", ["100% coverage"], id="5.1-underscore-is-literal"),
-            pytest.param("axb", [], id="5.1-underscore-is-no-wildcard"),
-            pytest.param("c\\d", ["100% coverage"], id="5.1-backslash-is-literal"),
-            pytest.param("\\", ["100% coverage"], id="5.1-backslash-alone"),
-            pytest.param("ÜNÏ", ["ünïcode"], id="5.1-unicode-in-any-case"),
-            pytest.param("nothing like this", [], id="5.1-no-match"),
-            pytest.param("0", ["100% coverage", "Fix Login"], id="5.1-number-and-text"),
-            pytest.param("TES-2", ["Second-Rate 7"], id="5.1-slug"),
-            pytest.param("other-3", ["ünïcode"], id="5.1-prefix-is-not-checked"),
-            pytest.param("-1", ["100% coverage"], id="5.1-digits-behind-a-hyphen"),
-            pytest.param("TES-02", ["Second-Rate 7"], id="5.1-leading-zero"),
-            pytest.param("TES-2x", [], id="5.1-more-than-digits"),
-            pytest.param("Rate 7", ["Second-Rate 7"], id="5.1-digits-without-a-hyphen-are-text"),
-            pytest.param("a-b-3", ["ünïcode"], id="5.1-last-hyphen-counts"),
-            pytest.param("TES-99", [], id="5.1-unknown-number"),
-            pytest.param("2", ["Second-Rate 7"], id="5.1-all-digits"),
-        ],
-    )
-    async def test_finds_text_or_number(self, titles: Titles, text: str, expected: list[str]) -> None:
-        assert await titles(search=text) == expected
-
-    @pytest.mark.parametrize("text", ["", "   ", "\t"])
-    async def test_blank_is_ignored(self, titles: Titles, text: str) -> None:
-        """Contract 11 #21."""
-        assert len(await titles(search=text)) == 4
+    async def test_finds_text_or_number(self, titles: Titles) -> None:
+        for text, expected in FOUND:
+            with concerning(text):
+                assert await titles(search=text) == expected
+        for text in ("", "   ", "\t"):  # ignored (contract 11 #21)
+            assert len(await titles(search=text)) == 4
 
     async def test_number_of_another_project_is_not_found(
         self, session: AsyncSession, owner: User, titles: Titles
@@ -300,13 +217,11 @@ async def test_count_is_that_of_the_filtered_tasks(
     assert len(assert_page(response, count=3)) == 2
 
 
-async def test_filters_never_widen_what_is_seen(
-    session: AsyncSession, project: Project, make: MakeTask, titles: Titles
-) -> None:
-    other = await make_user(session, projects=[project])
-    await make("private", created_by=other, repository="org/repo", runs=[RunStatus.QUEUED], stages=["build"])
+async def test_filters_never_widen_what_is_seen(colleague: User, make: MakeTask, titles: Titles) -> None:
+    run: dict[str, Any] = {"runs": [RunStatus.QUEUED], "stages": ["build"]}
+    await make("private", created_by=colleague, repository="org/repo", **run)
     for query in (
-        {"created_by": str(other.id)},
+        {"created_by": str(colleague.id)},
         {"repository": "org/repo"},
         {"organization": "org"},
         {"status": "queued"},
@@ -324,15 +239,30 @@ async def test_deleted_tasks_never_appear(make: MakeTask, titles: Titles) -> Non
     assert await titles(search="gone") == []
 
 
-@pytest.mark.parametrize("query", [{"channel": "x"}, {"all_team_tasks": "true"}, {"ordering": "title"}])
-async def test_unknown_parameters_are_ignored(make: MakeTask, titles: Titles, query: dict[str, str]) -> None:
+async def test_unknown_parameters_are_ignored(make: MakeTask, titles: Titles) -> None:
     await make("here")
-    assert await titles(**query) == ["here"]
+    assert await titles(channel="x", all_team_tasks="true", ordering="title") == ["here"]
 
 
-async def test_first_wrong_filter_is_named(client: httpx.AsyncClient, tasks_url: str) -> None:
-    response = await client.get(f"{tasks_url}?status=x&internal=maybe")
-    assert_invalid(response, "internal", "invalid_input", "Must be a valid boolean.")
+@pytest.mark.parametrize("caller", [CallerKind.OWNER, CallerKind.STAFF], indirect=True)
+async def test_wrong_filter_is_refused(client: httpx.AsyncClient, tasks_url: str) -> None:
+    """The first one in the order of the contract is named."""
+    no_choice, no_integer, no_boolean = (
+        "not a valid choice.",
+        "A valid integer is required.",
+        "Must be a valid boolean.",
+    )
+    for name, code, detail, values in (
+        ("archived", "invalid_choice", no_choice, ("True", "ALL", "1", "0", "yes", "maybe")),
+        ("created_by", "invalid_input", no_integer, ("x", "1.5", "true", "@me")),
+        ("internal", "invalid_input", no_boolean, ("all", "maybe", "2")),
+        ("status", "invalid_choice", no_choice, ("done", "QUEUED", "queued,failed")),
+    ):
+        for value in values:
+            response = await client.get(tasks_url, params={name: value, "status": value})
+            words = f'"{value}" is {detail}' if code == "invalid_choice" else detail
+            with concerning(f"{name}: {value}"):
+                assert_invalid(response, name, code, words)
 
 
 async def test_filters_belong_to_the_list_only(

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -10,18 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import OriginProduct
 from app.models import Project, Run, SignalReport, SignalReportTask, Task, User
-from tests.support.assertions import assert_invalid, assert_not_found, assert_page
+from tests.support.assertions import assert_invalid, assert_not_found, assert_page, concerning
 from tests.support.callers import Caller, CallerKind
-from tests.support.clock import MovableClock
+from tests.support.clock import MovableClock, wire_time
 from tests.support.factories import (
     make_integration,
     make_project,
     make_run,
     make_signal_report,
     make_task,
-    make_user,
     make_user_integration,
 )
+from tests.support.makers import NewTask
 
 Json = dict[str, Any]
 
@@ -34,7 +35,7 @@ class TestCreate:
         assert response.status_code == 201
         body = response.json()
         assert body["created_by"]["id"] == caller.user_id
-        now = clock.now.isoformat().replace("+00:00", "Z")
+        now = wire_time(clock)
         assert {key: body[key] for key in body if key not in {"id", "created_by"}} == {
             "task_number": 0,
             "slug": "TES-0",
@@ -72,97 +73,81 @@ class TestCreate:
     ) -> None:
         """Contract 11 #5."""
         body = (await client.post(tasks_url, json={"archived": True})).json()
-        assert body["archived_at"] == clock.now.isoformat().replace("+00:00", "Z")
+        assert body["archived_at"] == wire_time(clock)
 
-    @pytest.mark.parametrize("origin", ["signal_report", "onboarding", "slack"])
-    async def test_creator_is_the_caller_whatever_the_origin(
-        self, client: httpx.AsyncClient, tasks_url: str, caller: Caller, origin: str
+    async def test_creator_is_the_caller_for_any_origin(
+        self, client: httpx.AsyncClient, tasks_url: str, caller: Caller
     ) -> None:
-        body = (await client.post(tasks_url, json={"origin_product": origin})).json()
-        assert body["created_by"]["id"] == caller.user_id
+        for origin in ("signal_report", "onboarding", "slack"):
+            body = (await client.post(tasks_url, json={"origin_product": origin})).json()
+            assert body["created_by"]["id"] == caller.user_id
 
 
 LONG_LINE = "Make the login page remember who was there before, and forget them again"
 
 
-class TestTitle:
-    """Contract 10.2."""
+# What a request says, and the title and its origin that follow (contract 10.2).
+TITLES: list[tuple[Json, str, bool]] = [
+    ({}, "", False),
+    ({"title": "", "description": ""}, "", False),
+    ({"title_manually_set": True}, "", True),
+    ({"title": "Mine"}, "Mine", True),
+    ({"title": "Mine", "title_manually_set": False}, "Mine", False),
+    ({"title": "Mine", "description": "x"}, "Mine", True),
+    ({"description": "Do it"}, "Do it", False),
+    ({"title": "  ", "description": "Do it"}, "Do it", False),
+    ({"description": "First\nsecond"}, "First", False),
+    ({"description": "\n\n First \nsecond"}, "First", False),
+    ({"description": "x" * 60}, "x" * 60, False),
+    ({"description": "x" * 61}, "x" * 57 + "...", False),
+    ({"description": LONG_LINE}, LONG_LINE[:57] + "...", False),
+    ({"description": "ü" * 61}, "ü" * 57 + "...", False),
+]
 
-    @pytest.mark.parametrize(
-        ("body", "title", "by_hand"),
-        [
-            pytest.param({}, "", False, id="10.2-both-blank"),
-            pytest.param({"title": "", "description": ""}, "", False, id="10.2-both-empty"),
-            pytest.param({"title_manually_set": True}, "", True, id="10.2-both-blank-as-given"),
-            pytest.param({"title": "Mine"}, "Mine", True, id="10.2-given"),
-            pytest.param(
-                {"title": "Mine", "title_manually_set": False}, "Mine", False, id="10.2-given-but-not-by-hand"
-            ),
-            pytest.param(
-                {"title": "Mine", "description": "x"}, "Mine", True, id="10.2-description-is-not-used"
-            ),
-            pytest.param({"description": "Do it"}, "Do it", False, id="10.2-generated"),
-            pytest.param({"title": "  ", "description": "Do it"}, "Do it", False, id="10.2-blank-is-absent"),
-            pytest.param({"description": "First\nsecond"}, "First", False, id="10.2-first-line"),
-            pytest.param(
-                {"description": "\n\n First \nsecond"}, "First", False, id="10.2-first-line-trimmed"
-            ),
-            pytest.param({"description": "x" * 60}, "x" * 60, False, id="10.2-sixty-characters-stay"),
-            pytest.param({"description": "x" * 61}, "x" * 57 + "...", False, id="10.2-sixty-one-are-cut"),
-            pytest.param({"description": LONG_LINE}, LONG_LINE[:57] + "...", False, id="10.2-long-line"),
-            pytest.param({"description": "ü" * 61}, "ü" * 57 + "...", False, id="10.2-counts-characters"),
-        ],
-    )
-    async def test_is_given_or_made_from_the_description(
-        self, client: httpx.AsyncClient, tasks_url: str, body: Json, title: str, by_hand: bool
-    ) -> None:
+
+async def test_title_is_given_or_made_from_the_description(client: httpx.AsyncClient, tasks_url: str) -> None:
+    for body, title, by_hand in TITLES:
         created = (await client.post(tasks_url, json=body)).json()
-        assert (created["title"], created["title_manually_set"]) == (title, by_hand)
+        with concerning(body):
+            assert (created["title"], created["title_manually_set"]) == (title, by_hand)
 
 
+# What is given, and what is then stored (contract 5.2).
+REPOSITORIES = [
+    ("Org/Repo", "org/repo"),
+    ("  org/repo ", "org/repo"),
+    ("", ""),
+    (None, None),
+    ("a.b-c_d/e.f-g_h", "a.b-c_d/e.f-g_h"),
+]
+NO_REPOSITORIES = ("repo", "/", "org/", "/repo", "a/b/c", "org//repo", " / ", "https://x/y")
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
 class TestRepository:
-    @pytest.mark.parametrize("method", ["POST", "PATCH"])
-    @pytest.mark.parametrize(
-        ("value", "stored"),
-        [
-            pytest.param("Org/Repo", "org/repo", id="5.2-lower-case"),
-            pytest.param("  org/repo ", "org/repo", id="5.2-trimmed"),
-            pytest.param("", "", id="5.2-empty-is-kept"),
-            pytest.param(None, None, id="5.2-null"),
-            pytest.param("a.b-c_d/e.f-g_h", "a.b-c_d/e.f-g_h", id="5.2-punctuation"),
-        ],
-    )
-    async def test_is_stored_in_lower_case(
-        self,
-        client: httpx.AsyncClient,
-        tasks_url: str,
-        task_url: str,
-        method: str,
-        value: str | None,
-        stored: str | None,
-    ) -> None:
-        url = tasks_url if method == "POST" else task_url
-        response = await client.request(method, url, json={"repository": value})
-        assert response.json()["repository"] == stored
+    @pytest.fixture
+    def url(self, method: str, tasks_url: str, task_url: str) -> str:
+        return tasks_url if method == "POST" else task_url
 
-    @pytest.mark.parametrize("method", ["POST", "PATCH"])
-    @pytest.mark.parametrize(
-        "value", ["repo", "/", "org/", "/repo", "a/b/c", "org//repo", " / ", "https://x/y"]
-    )
+    async def test_is_stored_in_lower_case(self, client: httpx.AsyncClient, url: str, method: str) -> None:
+        for value, stored in REPOSITORIES:
+            response = await client.request(method, url, json={"repository": value})
+            with concerning(value):
+                assert response.json()["repository"] == stored
+
     async def test_needs_exactly_one_slash_with_text_around(
-        self, client: httpx.AsyncClient, tasks_url: str, task_url: str, method: str, value: str
+        self, client: httpx.AsyncClient, url: str, method: str
     ) -> None:
-        url = tasks_url if method == "POST" else task_url
-        response = await client.request(method, url, json={"repository": value})
         detail = "Repository must be in the format organization/repository"
-        assert_invalid(response, "repository", "invalid_input", detail)
+        for value in NO_REPOSITORIES:
+            response = await client.request(method, url, json={"repository": value})
+            with concerning(value):
+                assert_invalid(response, "repository", "invalid_input", detail)
 
-    @pytest.mark.parametrize("method", ["POST", "PATCH"])
     async def test_is_bounded_in_lower_case_too(
-        self, client: httpx.AsyncClient, tasks_url: str, task_url: str, method: str
+        self, client: httpx.AsyncClient, url: str, method: str
     ) -> None:
         """Finding 15: letters that become several in lower case."""
-        url = tasks_url if method == "POST" else task_url
         response = await client.request(method, url, json={"repository": "İ" * 128 + "/a"})
         detail = "Ensure this field has no more than 255 characters."
         assert_invalid(response, "repository", "max_length", detail)
@@ -173,62 +158,47 @@ class TestRepository:
 class TestReferences:
     """What a task points to must exist and belong to the project or the caller (contract 5.2)."""
 
-    @pytest.fixture(params=["POST", "PATCH"])
-    def method(self, request: pytest.FixtureRequest) -> str:
-        name: str = request.param
-        return name
-
-    @pytest.fixture
-    def url(self, method: str, tasks_url: str, task_url: str) -> str:
-        return tasks_url if method == "POST" else task_url
-
     async def test_own_ones_are_taken(
         self,
         client: httpx.AsyncClient,
         session: AsyncSession,
         project: Project,
         owner: User,
-        method: str,
-        url: str,
+        tasks_url: str,
+        task_url: str,
     ) -> None:
         integration = await make_integration(session, project=project)
         linked = await make_user_integration(session, user=owner)
         body = {"github_integration": integration.id, "github_user_integration": str(linked.id)}
-        shown = (await client.request(method, url, json=body)).json()
-        assert {key: shown[key] for key in body} == body
+        for answer in (await client.post(tasks_url, json=body), await client.patch(task_url, json=body)):
+            shown = answer.json()
+            assert {key: shown[key] for key in body} == body
 
-    async def test_foreign_integration_is_refused(
-        self, client: httpx.AsyncClient, session: AsyncSession, method: str, url: str
+    async def test_foreign_ones_are_refused(
+        self, client: httpx.AsyncClient, session: AsyncSession, colleague: User, tasks_url: str, task_url: str
     ) -> None:
-        foreign = await make_integration(session, project=await make_project(session))
-        response = await client.request(method, url, json={"github_integration": foreign.id})
-        detail = "Integration must belong to the same team"
-        assert_invalid(response, "github_integration", "invalid_input", detail)
+        elsewhere = await make_project(session)
+        integration = await make_integration(session, project=elsewhere)
+        linked = await make_user_integration(session, user=colleague)
+        report = await make_signal_report(session, project=elsewhere)
+        for field, value, detail in (
+            ("github_integration", integration.id, "Integration must belong to the same team"),
+            ("github_user_integration", linked.id, "User integration must belong to the authenticated user"),
+            ("signal_report", report.id, "Signal report must belong to the same team"),
+        ):
+            for method, url in (("POST", tasks_url), ("PATCH", task_url)):
+                response = await client.request(method, url, json={field: str(value)})
+                with concerning(f"{method} {field}"):
+                    assert_invalid(response, field, "invalid_input", detail)
 
-    async def test_user_integration_of_a_colleague_is_refused(
-        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, method: str, url: str
-    ) -> None:
-        foreign = await make_user_integration(session, user=await make_user(session, projects=[project]))
-        response = await client.request(method, url, json={"github_user_integration": str(foreign.id)})
-        detail = "User integration must belong to the authenticated user"
-        assert_invalid(response, "github_user_integration", "invalid_input", detail)
-
-    async def test_foreign_signal_report_is_refused(
-        self, client: httpx.AsyncClient, session: AsyncSession, method: str, url: str
-    ) -> None:
-        foreign = await make_signal_report(session, project=await make_project(session))
-        response = await client.request(method, url, json={"signal_report": str(foreign.id)})
-        detail = "Signal report must belong to the same team"
-        assert_invalid(response, "signal_report", "invalid_input", detail)
-
-    @pytest.mark.parametrize("body", [{}, {"github_integration": None}, {"github_integration": ""}], ids=repr)
     async def test_first_github_integration_is_the_default(
-        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, tasks_url: str, body: Json
+        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, tasks_url: str
     ) -> None:
         await make_integration(session, project=await make_project(session))
         await make_integration(session, project=project, kind="slack")
         first, _ = [await make_integration(session, project=project) for _ in range(2)]
-        assert (await client.post(tasks_url, json=body)).json()["github_integration"] == first.id
+        for body in ({}, {"github_integration": None}, {"github_integration": ""}):
+            assert (await client.post(tasks_url, json=body)).json()["github_integration"] == first.id
 
     async def test_default_is_not_applied_again_on_update(
         self, client: httpx.AsyncClient, session: AsyncSession, project: Project, tasks_url: str
@@ -237,10 +207,8 @@ class TestReferences:
         await make_integration(session, project=project)
         created = (await client.post(tasks_url, json={})).json()
         url = f"{tasks_url}/{created['id']}"
-        assert (await client.patch(url, json={"github_integration": None})).json()[
-            "github_integration"
-        ] is None
-        assert (await client.patch(url, json={"title": "x"})).json()["github_integration"] is None
+        for body in ({"github_integration": None}, {"title": "x"}):
+            assert (await client.patch(url, json=body)).json()["github_integration"] is None
 
 
 class TestSignalReport:
@@ -264,10 +232,7 @@ class TestSignalReport:
         body = {"origin_product": "signal_report", "signal_report": str(report.id), **more}
         created = (await client.post(tasks_url, json=body)).json()
         assert "signal_report_task_relationship" not in created
-        rows = await self.links(session)
-        assert [(str(row[0]), str(row[1]), row[2]) for row in rows] == [
-            (str(report.id), created["id"], "implementation")
-        ]
+        assert await self.links(session) == [(report.id, UUID(created["id"]), "implementation")]
 
     async def test_task_of_another_origin_is_not_linked(
         self, client: httpx.AsyncClient, session: AsyncSession, tasks_url: str, report: SignalReport
@@ -276,43 +241,31 @@ class TestSignalReport:
         assert response.json()["signal_report"] == str(report.id)
         assert await self.links(session) == []
 
-    async def test_relationship_needs_a_report(self, client: httpx.AsyncClient, tasks_url: str) -> None:
-        body = {"signal_report_task_relationship": "implementation", "origin_product": "signal_report"}
-        response = await client.post(tasks_url, json=body)
-        detail = "Requires signal_report when set."
-        assert_invalid(response, "signal_report_task_relationship", "invalid_input", detail)
-
-    async def test_relationship_needs_the_origin(
+    async def test_relationship_needs_report_and_origin(
         self, client: httpx.AsyncClient, tasks_url: str, report: SignalReport
     ) -> None:
-        body = {"signal_report_task_relationship": "implementation", "signal_report": str(report.id)}
-        response = await client.post(tasks_url, json=body)
-        detail = "Requires origin_product signal_report when set."
-        assert_invalid(response, "signal_report_task_relationship", "invalid_input", detail)
+        field = "signal_report_task_relationship"
+        for more, needed in (
+            ({"origin_product": "signal_report"}, "signal_report"),
+            ({"signal_report": str(report.id)}, "origin_product signal_report"),
+        ):
+            response = await client.post(tasks_url, json={field: "implementation", **more})
+            assert_invalid(response, field, "invalid_input", f"Requires {needed} when set.")
 
     async def test_report_tasks_use_the_teams_integration(
         self, client: httpx.AsyncClient, session: AsyncSession, owner: User, tasks_url: str
     ) -> None:
-        linked = await make_user_integration(session, user=owner)
-        body = {"origin_product": "signal_report", "github_user_integration": str(linked.id)}
-        response = await client.post(tasks_url, json=body)
-        detail = "Signal report tasks use the team GitHub integration."
-        assert_invalid(response, "github_user_integration", "invalid_input", detail)
-
-    async def test_report_tasks_go_on_using_the_teams_integration(
-        self, client: httpx.AsyncClient, session: AsyncSession, owner: User, tasks_url: str
-    ) -> None:
-        linked = await make_user_integration(session, user=owner)
-        made = await client.post(tasks_url, json={"origin_product": "signal_report", "title": "Before"})
-        task_url = f"{tasks_url}/{made.json()['id']}"
-
-        response = await client.patch(
-            task_url, json={"title": "After", "github_user_integration": str(linked.id)}
-        )
-
-        detail = "Signal report tasks use the team GitHub integration."
-        assert_invalid(response, "github_user_integration", "invalid_input", detail)
-        assert (await client.get(task_url)).json() == made.json()
+        own = {"github_user_integration": str((await make_user_integration(session, user=owner)).id)}
+        new = {"origin_product": "signal_report", "title": "Before"}
+        made = (await client.post(tasks_url, json=new)).json()
+        url = f"{tasks_url}/{made['id']}"
+        for answer in (
+            await client.post(tasks_url, json=new | own),
+            await client.patch(url, json={"title": "After", **own}),
+        ):
+            detail = "Signal report tasks use the team GitHub integration."
+            assert_invalid(answer, "github_user_integration", "invalid_input", detail)
+        assert (await client.get(url)).json() == made
 
     async def test_refused_task_leaves_neither_number_nor_link(
         self, client: httpx.AsyncClient, session: AsyncSession, tasks_url: str, report: SignalReport
@@ -327,63 +280,51 @@ class TestSignalReport:
         assert (await client.post(tasks_url, json={})).json()["task_number"] == 0
 
 
+# Contract 10.1.
+PREFIXES = [
+    *(("Test Team", "TES"), ("ABC Def", "ABC"), ("PostHog", "POS"), ("My Big Company", "MBC"), ("A", "A")),
+    *(("!!!", "TSK"), ("", "TSK"), ("a-b-c-d", "ABC"), ("42 things", "42T"), ("ABCDE", "ABC")),
+]
+
+
 class TestNumbers:
     """Contract 10.1."""
 
-    async def test_first_is_zero_and_the_next_follows(
-        self, client: httpx.AsyncClient, tasks_url: str
+    async def test_first_is_zero_and_none_is_used_again(
+        self, client: httpx.AsyncClient, new_task: NewTask, colleague: User, tasks_url: str
     ) -> None:
-        slugs = [(await client.post(tasks_url, json={})).json()["slug"] for _ in range(3)]
-        assert slugs == ["TES-0", "TES-1", "TES-2"]
-
-    async def test_number_of_a_deleted_task_is_not_used_again(
-        self, client: httpx.AsyncClient, tasks_url: str
-    ) -> None:
-        created = (await client.post(tasks_url, json={})).json()
-        assert (await client.delete(f"{tasks_url}/{created['id']}")).status_code == 204
-        assert (await client.post(tasks_url, json={})).json()["task_number"] == 1
-
-    async def test_numbers_are_shared_by_those_who_do_not_see_each_others_tasks(
-        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, tasks_url: str
-    ) -> None:
-        await make_task(session, project=project, created_by=await make_user(session, projects=[project]))
-        assert (await client.post(tasks_url, json={})).json()["task_number"] == 1
+        """Neither that of a deleted task, nor that of a task that the caller does not see."""
+        made = [(await client.post(tasks_url, json={})).json() for _ in range(3)]
+        assert [task["slug"] for task in made] == ["TES-0", "TES-1", "TES-2"]
+        assert (await client.delete(f"{tasks_url}/{made[-1]['id']}")).status_code == 204
+        await new_task(colleague)
+        assert (await client.post(tasks_url, json={})).json()["task_number"] == 4
 
     async def test_projects_count_for_themselves(
         self, client: httpx.AsyncClient, session: AsyncSession, owner: User, tasks_url: str
     ) -> None:
-        elsewhere = await make_project(session)
-        await make_task(session, project=elsewhere, created_by=owner)
+        await make_task(session, project=await make_project(session), created_by=owner)
         assert (await client.post(tasks_url, json={})).json()["task_number"] == 0
 
-    @pytest.mark.parametrize(
-        ("name", "prefix"),
-        [
-            ("Test Team", "TES"),
-            ("ABC Def", "ABC"),
-            ("PostHog", "POS"),
-            ("My Big Company", "MBC"),
-            ("A", "A"),
-            ("!!!", "TSK"),
-            ("", "TSK"),
-            ("a-b-c-d", "ABC"),
-            ("42 things", "42T"),
-            ("ABCDE", "ABC"),
-        ],
-    )
     async def test_prefix_follows_the_projects_name(
-        self,
-        client: httpx.AsyncClient,
-        session: AsyncSession,
-        project: Project,
-        task_url: str,
-        name: str,
-        prefix: str,
+        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, task_url: str
     ) -> None:
         """Computed on read: renaming the project changes all slugs."""
-        assert (await client.get(task_url)).json()["slug"] == "TES-0"
-        await session.execute(update(Project).where(Project.id == project.id).values(name=name))
-        assert (await client.get(task_url)).json()["slug"] == f"{prefix}-0"
+        for name, prefix in PREFIXES:
+            await session.execute(update(Project).where(Project.id == project.id).values(name=name))
+            with concerning(name):
+                assert (await client.get(task_url)).json()["slug"] == f"{prefix}-0"
+
+
+CHANGES: list[Json] = [
+    {"title": "x", "title_manually_set": True},
+    {"title": "", "title_manually_set": False},
+    {"description": "x"},
+    {"repository": "o/r"},
+    *({"json_schema": schema} for schema in ({"type": "object"}, None)),
+    {"internal": True},
+    *({"ci_prompt": prompt} for prompt in ("x", "", None)),
+]
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
@@ -398,56 +339,32 @@ class TestUpdate:
         assert after == before | {"description": "new", "updated_at": after["updated_at"]}
 
     async def test_empty_object_moves_updated_at(
-        self,
-        client: httpx.AsyncClient,
-        session: AsyncSession,
-        task: Task,
-        task_url: str,
-        method: str,
-        clock: MovableClock,
+        self, client: httpx.AsyncClient, task: Task, task_url: str, method: str, clock: MovableClock
     ) -> None:
         clock.now = task.updated_at + timedelta(hours=1)
-        response = await client.request(method, task_url, json={})
-        assert response.status_code == 200
-        stored = await session.execute(select(Task.updated_at, Task.created_at).where(Task.id == task.id))
-        assert stored.one() == (clock.now, task.created_at)
-
-    @pytest.mark.parametrize(
-        "change",
-        [
-            {"title": "x", "title_manually_set": True},
-            {"title": "", "title_manually_set": False},
-            {"description": "x"},
-            {"repository": "o/r"},
-            {"json_schema": {"type": "object"}},
-            {"json_schema": None},
-            {"internal": True},
-            {"ci_prompt": "x"},
-            {"ci_prompt": ""},
-            {"ci_prompt": None},
-        ],
-        ids=repr,
-    )
-    async def test_fields_that_may_change(
-        self, client: httpx.AsyncClient, task_url: str, method: str, change: Json
-    ) -> None:
-        shown = (await client.request(method, task_url, json=change)).json()
-        assert {key: shown[key] for key in change} == change
+        before = (await client.get(task_url)).json()
+        shown = (await client.request(method, task_url, json={})).json()
+        assert shown == before | {"updated_at": wire_time(clock)}
         assert (await client.get(task_url)).json() == shown
 
-    async def test_title_alone_counts_as_set_by_hand(
+    async def test_fields_that_may_change(
+        self, client: httpx.AsyncClient, task_url: str, method: str
+    ) -> None:
+        for change in CHANGES:
+            shown = (await client.request(method, task_url, json=change)).json()
+            with concerning(change):
+                assert {key: shown[key] for key in change} == change
+                assert (await client.get(task_url)).json() == shown
+
+    async def test_title_counts_as_set_by_hand_unless_the_request_says_otherwise(
         self, client: httpx.AsyncClient, tasks_url: str, method: str
     ) -> None:
         created = (await client.post(tasks_url, json={"description": "Generated"})).json()
         assert created["title_manually_set"] is False
         url = f"{tasks_url}/{created['id']}"
-        assert (await client.request(method, url, json={"title": "Mine"})).json()[
-            "title_manually_set"
-        ] is True
-
-    async def test_explicit_flag_wins(self, client: httpx.AsyncClient, task_url: str, method: str) -> None:
-        body = {"title": "Theirs", "title_manually_set": False}
-        assert (await client.request(method, task_url, json=body)).json()["title_manually_set"] is False
+        for more, by_hand in (({}, True), ({"title_manually_set": False}, False)):
+            shown = (await client.request(method, url, json={"title": "Mine", **more})).json()
+            assert shown["title_manually_set"] is by_hand
 
     async def test_title_is_not_generated_again(
         self, client: httpx.AsyncClient, task_url: str, method: str
@@ -476,32 +393,23 @@ class TestUpdate:
         """Contract 5.4."""
 
         async def archive(*, archived: bool) -> str | None:
-            stamp: str | None = (await client.request(method, task_url, json={"archived": archived})).json()[
-                "archived_at"
-            ]
+            shown = (await client.request(method, task_url, json={"archived": archived})).json()
+            stamp: str | None = shown["archived_at"]
             return stamp
 
         first = await archive(archived=True)
-        assert first == clock.now.isoformat().replace("+00:00", "Z")
+        assert first == wire_time(clock)
         clock.advance(hours=1)
         assert await archive(archived=True) == first
         assert await archive(archived=False) is None
         clock.advance(hours=1)
-        assert await archive(archived=True) == clock.now.isoformat().replace("+00:00", "Z")
+        assert await archive(archived=True) == wire_time(clock)
 
     @pytest.mark.caller(CallerKind.MEMBER)
     async def test_shared_task_may_be_changed_by_any_member_and_keeps_its_creator(
-        self,
-        client: httpx.AsyncClient,
-        session: AsyncSession,
-        project: Project,
-        owner: User,
-        tasks_url: str,
-        method: str,
+        self, client: httpx.AsyncClient, new_task: NewTask, owner: User, tasks_url: str, method: str
     ) -> None:
-        shared = await make_task(
-            session, project=project, created_by=owner, origin_product=OriginProduct.HOGDESK
-        )
+        shared = await new_task(origin_product=OriginProduct.HOGDESK)
         shown = (await client.request(method, f"{tasks_url}/{shared.id}", json={"title": "ours"})).json()
         assert (shown["title"], shown["created_by"]["id"]) == ("ours", owner.id)
 
@@ -527,15 +435,12 @@ class TestDelete:
         stored = await session.execute(select(Task.deleted, Task.deleted_at).where(Task.id == task.id))
         assert stored.one() == (True, clock.now)
         assert await session.scalar(select(Run.status).where(Run.id == run.id)) == run.status
-
-    async def test_second_time_is_not_found(self, client: httpx.AsyncClient, task_url: str) -> None:
-        assert (await client.delete(task_url)).status_code == 204
         assert_not_found(await client.delete(task_url))
 
     async def test_lists_omit_the_task(
-        self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
+        self, client: httpx.AsyncClient, session: AsyncSession, new_task: NewTask, tasks_url: str
     ) -> None:
-        task = await make_task(session, project=project, created_by=owner, repository="org/repo")
+        task = await new_task(repository="org/repo")
         await make_run(session, task=task)
         assert (await client.delete(f"{tasks_url}/{task.id}")).status_code == 204
         assert_page(await client.get(tasks_url), count=0)

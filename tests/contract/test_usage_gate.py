@@ -34,7 +34,7 @@ DENIED = {
 
 
 class ScriptedGate:
-    """Says what it is told to, and keeps what it was asked."""
+    """Says what a test wants, and keeps what it was asked."""
 
     def __init__(self) -> None:
         self.limit: Limit | None = None
@@ -170,7 +170,7 @@ async def test_client_that_queues_its_own_run_costs_nothing(
     assert gate.asked == []
 
 
-async def test_local_run_is_nobody_elses_cost(
+async def test_local_run_costs_only_its_client(
     client: httpx.AsyncClient, task_url: str, gate: ScriptedGate
 ) -> None:
     gate.limit = Limit()

@@ -17,6 +17,7 @@ from app.models import Membership, Project, Run, Task, User
 from tests.support.assertions import assert_not_found, assert_page, concerning
 from tests.support.callers import Caller, CallerKind
 from tests.support.factories import make_project, make_run, make_task, make_user
+from tests.support.makers import NewTask
 from tests.support.routes import GATED_TASK_ROUTES, Route
 
 TEAM_WIDE = {"signal_report", "signals_scout", "onboarding", "hogdesk"}
@@ -37,7 +38,7 @@ class Case:
     def rules(self) -> int:
         """How many of the contract's three rules show the task."""
         is_callers = self.creator == "owner" and self.caller is CallerKind.OWNER
-        return sum((is_callers, self.creator == "nobody", self.origin in TEAM_WIDE))
+        return sum((is_callers, self.creator == "none", self.origin in TEAM_WIDE))
 
     @property
     def is_visible(self) -> bool:
@@ -49,7 +50,7 @@ class Case:
 
 
 CALLERS = (CallerKind.OWNER, CallerKind.MEMBER, CallerKind.STAFF)
-CREATORS = ("owner", "stranger", "nobody")
+CREATORS = ("owner", "stranger", "none")
 # On the remaining routes one private and one shared origin stand for the others, and each rule stands alone.
 CASES = [
     case
@@ -64,7 +65,7 @@ async def task_of(case: Case, session: AsyncSession, project: Project, owner: Us
     creator: User | None = owner
     if case.creator == "stranger":
         creator = await make_user(session, projects=[project])
-    elif case.creator == "nobody":
+    elif case.creator == "none":
         creator = None
     repository = f"org/{case.origin}".replace("_", "-")
     return await make_task(
@@ -132,7 +133,7 @@ def assert_each_not_found(answers: list[tuple[Route, httpx.Response]]) -> None:
 
 
 @with_caller([case for case in CASES if case.is_visible])
-async def test_whoever_sees_a_task_may_change_run_and_delete_it(
+async def test_caller_that_sees_a_task_may_change_run_and_delete_it(
     client: httpx.AsyncClient,
     session: AsyncSession,
     project: Project,
@@ -149,7 +150,7 @@ async def test_whoever_sees_a_task_may_change_run_and_delete_it(
 
 
 @with_caller([case for case in CASES if not case.is_visible])
-async def test_whoever_does_not_see_a_task_cannot_tell_that_it_exists(
+async def test_caller_that_does_not_see_a_task_cannot_find_out_that_it_exists(
     client: httpx.AsyncClient,
     session: AsyncSession,
     project: Project,
@@ -165,13 +166,10 @@ async def test_whoever_does_not_see_a_task_cannot_tell_that_it_exists(
 
 
 async def test_deleted_task_is_not_found_by_its_owner(
-    client: httpx.AsyncClient,
-    session: AsyncSession,
-    project: Project,
-    owner: User,
+    client: httpx.AsyncClient, session: AsyncSession, project: Project, new_task: NewTask
 ) -> None:
     """Contract 4 rule 2 and 11 #10: its runs are gone too."""
-    task = await make_task(session, project=project, created_by=owner, deleted=True, deleted_at=utcnow())
+    task = await new_task(deleted=True, deleted_at=utcnow())
     run = await make_run(session, task=task)
     assert_each_not_found(await ask_each_route(client, task, run, project=project))
 
@@ -191,49 +189,34 @@ async def test_task_is_found_only_under_its_own_project(
 
 
 async def test_run_is_found_only_under_its_own_task(
-    client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, tasks_url: str
+    client: httpx.AsyncClient, new_task: NewTask, run: Run, tasks_url: str
 ) -> None:
     """Contract 6.4."""
-    task, other = [await make_task(session, project=project, created_by=owner) for _ in range(2)]
-    run = await make_run(session, task=other)
-    assert_not_found(await client.get(f"{tasks_url}/{task.id}/runs/{run.id}"))
-    assert_page(await client.get(f"{tasks_url}/{task.id}/runs"), count=0)
+    url = f"{tasks_url}/{(await new_task()).id}/runs"
+    assert_not_found(await client.get(f"{url}/{run.id}"))
+    assert_page(await client.get(url), count=0)
 
 
-@pytest.mark.parametrize(
-    "flags", [{"internal": True}, {"archived": True}, {"internal": True, "archived": True}]
-)
 async def test_internal_and_archived_hide_from_the_list_only(
-    client: httpx.AsyncClient,
-    session: AsyncSession,
-    project: Project,
-    owner: User,
-    tasks_url: str,
-    flags: dict[str, bool],
+    client: httpx.AsyncClient, session: AsyncSession, new_task: NewTask, tasks_url: str
 ) -> None:
-    task = await make_task(session, project=project, created_by=owner, **flags)
-    run = await make_run(session, task=task)
-    assert_page(await client.get(tasks_url), count=0)
-    assert (await client.get(f"{tasks_url}/{task.id}")).status_code == 200
-    assert (await client.get(f"{tasks_url}/{task.id}/runs/{run.id}")).status_code == 200
-    summaries = await client.post(f"{tasks_url}/summaries", json={"ids": [str(task.id)]})
-    assert_page(summaries, count=1)
+    for flags in ({"internal": True}, {"archived": True}, {"internal": True, "archived": True}):
+        task = await new_task(**flags)
+        run = await make_run(session, task=task)
+        with concerning(flags):
+            assert_page(await client.get(tasks_url), count=0)
+            assert (await client.get(f"{tasks_url}/{task.id}")).status_code == 200
+            assert (await client.get(f"{tasks_url}/{task.id}/runs/{run.id}")).status_code == 200
+            assert_page(await client.post(f"{tasks_url}/summaries", json={"ids": [str(task.id)]}), count=1)
 
 
 @pytest.mark.parametrize("caller", [CallerKind.MEMBER, CallerKind.STAFF], indirect=True)
-@pytest.mark.parametrize(("origin", "count"), [("user_created", 0), ("onboarding", 1)])
 async def test_internal_task_of_another_is_hidden_unless_its_origin_is_shared(
-    client: httpx.AsyncClient,
-    session: AsyncSession,
-    project: Project,
-    owner: User,
-    tasks_url: str,
-    origin: str,
-    count: int,
+    client: httpx.AsyncClient, new_task: NewTask, tasks_url: str
 ) -> None:
-    task = await make_task(session, project=project, created_by=owner, internal=True, origin_product=origin)
-    response = await client.get(f"{tasks_url}/{task.id}")
-    assert response.status_code == (200 if count else 404)
+    for origin, status in (("user_created", 404), ("onboarding", 200)):
+        task = await new_task(internal=True, origin_product=origin)
+        assert (await client.get(f"{tasks_url}/{task.id}")).status_code == status
 
 
 @pytest.mark.caller(CallerKind.MEMBER)

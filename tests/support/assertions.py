@@ -39,6 +39,21 @@ def assert_parse_error(response: httpx.Response) -> None:
     assert response.json()["detail"].startswith("JSON parse error - ")
 
 
+def assert_not_authenticated(response: httpx.Response, status: int) -> None:
+    detail = "Authentication credentials were not provided."
+    assert_error(response, status, type="authentication_error", code="not_authenticated", detail=detail)
+
+
+def assert_key_refused(response: httpx.Response, status: int, place: str = "Authorization header") -> None:
+    detail = f"Personal API key found in request {place} is invalid."
+    assert_error(response, status, type="authentication_error", code="authentication_failed", detail=detail)
+
+
+def assert_not_allowed(response: httpx.Response, method: str) -> None:
+    detail = f'Method "{method}" not allowed.'
+    assert_error(response, 405, type="invalid_request", code="method_not_allowed", detail=detail)
+
+
 def assert_not_found(response: httpx.Response, detail: str = "Not found.") -> None:
     assert_error(response, 404, type="invalid_request", code="not_found", detail=detail)
 

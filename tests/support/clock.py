@@ -17,3 +17,8 @@ class MovableClock:
     def advance(self, **duration: float) -> None:
         """Move on, by the arguments of `timedelta`."""
         self.now += timedelta(**duration)
+
+
+def wire_time(clock: MovableClock) -> str:
+    """Return the time of a clock as answers write it."""
+    return clock.now.isoformat().replace("+00:00", "Z")

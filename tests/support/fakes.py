@@ -46,14 +46,14 @@ class RecordingQueue(JobQueue):
 
 
 class RecordingEvents(RunEvents):
-    """Keeps what followers of runs are told."""
+    """Keeps what is published to followers of runs."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[UUID, EventKind, Any]] = []
+        self.published: list[tuple[UUID, EventKind, Any]] = []
 
     @override
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
-        self.told.append((run_id, kind, orjson.loads(data)))
+        self.published.append((run_id, kind, orjson.loads(data)))
 
     @override
     async def settle(self) -> None:

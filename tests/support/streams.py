@@ -13,7 +13,7 @@ _WAIT_SECONDS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class StreamEvent:
     """An event as its client gets it."""
 
     id: str | None
@@ -29,14 +29,14 @@ class StreamReader:
         self.last_id: str | None = None
         self._lines = response.aiter_lines()
 
-    async def next(self) -> Told | None:
+    async def next(self) -> StreamEvent | None:
         """Return the next event, None at the end."""
         async with asyncio.timeout(_WAIT_SECONDS):
             return await self._next(self._lines)
 
-    async def take(self, count: int) -> list[Told]:
+    async def take(self, count: int) -> list[StreamEvent]:
         """Return as many events as are to come, keepalives aside."""
-        taken: list[Told] = []
+        taken: list[StreamEvent] = []
         while len(taken) < count:
             event = await self.next()
             assert event is not None, f"the stream ended after {taken}"
@@ -49,15 +49,15 @@ class StreamReader:
         while (event := await self.next()) is None or event.name != "keepalive":
             assert event is not None, "the stream ended"
 
-    async def rest(self) -> list[Told]:
+    async def rest(self) -> list[StreamEvent]:
         """Return all events up to the end, keepalives aside."""
-        taken: list[Told] = []
+        taken: list[StreamEvent] = []
         while (event := await self.next()) is not None:
             if event.name != "keepalive":
                 taken.append(event)
         return taken
 
-    async def _next(self, lines: AsyncIterator[str]) -> Told | None:
+    async def _next(self, lines: AsyncIterator[str]) -> StreamEvent | None:
         fields: dict[str, str] = {}
         async for line in lines:
             if line:
@@ -65,7 +65,9 @@ class StreamReader:
                 fields[name] = value.removeprefix(" ")
             elif "data" in fields:
                 self.last_id = fields.get("id", self.last_id)
-                return Told(fields.get("id"), fields.get("event", "message"), orjson.loads(fields["data"]))
+                return StreamEvent(
+                    fields.get("id"), fields.get("event", "message"), orjson.loads(fields["data"])
+                )
             else:
                 fields.clear()
         return None
@@ -80,7 +82,7 @@ async def following(
     headers: dict[str, str] | None = None,
     **query: str,
 ) -> AsyncGenerator[StreamReader, None]:
-    """Follow a run whose URL this is; leaving the block closes the connection."""
+    """Follow the run at this URL; leaving the block closes the connection."""
     place = {} if after is None else {"Last-Event-ID": after}
     async with client.stream(
         # The reader has a deadline of its own for each event.

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from tests.support.callers import Caller
 from tests.support.clients import socket_client
+from tests.support.outside_agents import Agent
 from tests.support.serving import serving
 
 JSON = dict[str, Any]
@@ -39,3 +40,13 @@ async def run(api: httpx.AsyncClient, task_url: str) -> JSON:
 def url(task_url: str, run: JSON) -> str:
     """Where the run is."""
     return f"{task_url}/runs/{run['id']}"
+
+
+@pytest.fixture
+async def agent(
+    api: httpx.AsyncClient,
+    url: str,
+    signing_key: None,  # noqa: ARG001 - made once, instead of by the first request for a token
+) -> Agent:
+    """An agent outside our workers that performs the run."""
+    return Agent(api, url, (await api.get(f"{url}/connection_token")).json()["token"])

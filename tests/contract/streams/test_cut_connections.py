@@ -1,4 +1,4 @@
-"""Nobody is left behind whose connection is cut, and the API's own to Redis, just as the run ends (contract 6.4)."""
+"""No follower is left behind when its connection, and the API's own to Redis, are cut as the run ends (contract 6.4)."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
@@ -79,11 +79,11 @@ class Device:
         while self.status != "completed":
             with suppress(httpx.TransportError):
                 async with following(api, url, after=self._last) as stream:
-                    while (told := await stream.next()) is not None:
-                        self._last = told.id or self._last
-                        if "n" in told.data:
-                            self.numbers.append(told.data["n"])
-                        self.status = told.data.get("status", self.status)
+                    while (event := await stream.next()) is not None:
+                        self._last = event.id or self._last
+                        if "n" in event.data:
+                            self.numbers.append(event.data["n"])
+                        self.status = event.data.get("status", self.status)
                         self.is_live.set()
 
 

@@ -4,77 +4,26 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import jwt
-import orjson
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import EVENT_LINE_BYTES, EVENT_LINES
 from app.clock import utcnow
-from app.db import SessionFactory, unit_of_work
-from app.models import Membership, SigningKey, Task, User
+from app.models import Membership, Task, User
 from app.services.runs.tokens import AUDIENCE
-from tests.support.assertions import assert_error, assert_not_found
+from tests.support.assertions import assert_error, assert_not_authenticated, assert_not_found, concerning
 from tests.support.callers import Caller, bearer
 from tests.support.clock import MovableClock
 from tests.support.keys import rsa_key
+from tests.support.outside_agents import Agent, entry, line, published
 from tests.support.streams import following
 
 JSON = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def kept_key() -> JSON:
-    """The row of the key that tokens are signed with, once a test had it made: that takes longer than most tests."""
-    return {}
-
-
-@pytest.fixture
-async def token(api: httpx.AsyncClient, url: str, sessions: SessionFactory, kept_key: JSON) -> str:
-    if kept_key:
-        async with unit_of_work(sessions) as session:
-            await session.execute(insert(SigningKey).values(kept_key))
-    answer = await api.get(f"{url}/connection_token")
-    async with sessions() as session:
-        kept_key |= (await session.execute(select(*SigningKey.__table__.columns))).mappings().one()
-    return str(answer.json()["token"])
-
-
-class Agent:
-    """An agent that holds a run's token."""
-
-    def __init__(self, client: httpx.AsyncClient, url: str, token: str) -> None:
-        self._client = client
-        self._url = url
-        self.token = token
-
-    async def post(
-        self, content: bytes | AsyncIterator[bytes] = b"", url: str | None = None
-    ) -> httpx.Response:
-        headers = bearer(self.token) | {"Content-Type": "application/x-ndjson"}
-        return await self._client.post(f"{url or self._url}/event_stream", content=content, headers=headers)
-
-    async def send(self, *numbers: int) -> int:
-        """Send entries with these numbers and return how far they are taken."""
-        response = await self.post(b"".join(line(number) for number in numbers))
-        assert response.status_code == 200, response.text
-        assert list(response.json()) == ["last_accepted_seq"]
-        return int(response.json()["last_accepted_seq"])
-
-
-@pytest.fixture
-def agent(api: httpx.AsyncClient, url: str, token: str) -> Agent:
-    return Agent(api, url, token)
-
-
-def entry(number: int) -> JSON:
-    return {"type": "notification", "notification": {"method": "step", "params": {"n": number}}}
-
-
-def line(number: int, event: Any = None) -> bytes:
-    return orjson.dumps({"seq": number, "event": entry(number) if event is None else event}) + b"\n"
 
 
 async def log_of(api: httpx.AsyncClient, url: str) -> list[int]:
@@ -82,15 +31,13 @@ async def log_of(api: httpx.AsyncClient, url: str) -> list[int]:
     return [each["notification"]["params"]["n"] for each in entries]
 
 
-async def told_to(api: httpx.AsyncClient, url: str) -> list[Any]:
-    """End the run and return the data of everything that its followers were told."""
-    assert (await api.patch(url, json={"status": "completed"})).status_code == 200
-    async with following(api, url) as stream:
-        return [told.data for told in await stream.rest()]
+def numbers(events: list[Any]) -> list[int]:
+    return [data["notification"]["params"]["n"] for data in events if "notification" in data]
 
 
-def numbers(told: list[Any]) -> list[int]:
-    return [data["notification"]["params"]["n"] for data in told if "notification" in data]
+def assert_refused(response: httpx.Response) -> None:
+    detail = "The run token is invalid or has expired."
+    assert_error(response, 403, type="authentication_error", code="authentication_failed", detail=detail)
 
 
 class TestTaking:
@@ -102,7 +49,7 @@ class TestTaking:
         assert await agent.send(4) == 4
         assert await agent.send() == 4
         assert await log_of(api, url) == [1, 2, 3, 4]
-        assert numbers(await told_to(api, url)) == [1, 2, 3, 4]
+        assert numbers(await published(api, url)) == [1, 2, 3, 4]
 
     async def test_event_is_taken_once_however_often_it_is_sent(
         self, agent: Agent, api: httpx.AsyncClient, url: str
@@ -111,7 +58,7 @@ class TestTaking:
         assert await agent.send(1, 2) == 2
         assert await agent.send(1, 2, 2, 3, 3) == 3
         assert await log_of(api, url) == [1, 2, 3]
-        assert numbers(await told_to(api, url)) == [1, 2, 3]
+        assert numbers(await published(api, url)) == [1, 2, 3]
 
     async def test_requests_at_the_same_time_take_each_event_once(
         self, agent: Agent, api: httpx.AsyncClient, url: str
@@ -119,18 +66,18 @@ class TestTaking:
         answers = await asyncio.gather(*(agent.send(*range(1, 60)) for _ in range(5)))
         assert answers == [59] * 5
         assert await log_of(api, url) == list(range(1, 60))
-        assert numbers(await told_to(api, url)) == list(range(1, 60))
+        assert numbers(await published(api, url)) == list(range(1, 60))
 
-    async def test_missing_event_is_told_and_those_before_it_are_taken(
+    async def test_missing_event_is_reported_and_those_before_it_are_taken(
         self, agent: Agent, api: httpx.AsyncClient, url: str
     ) -> None:
         response = await agent.post(line(1) + line(2) + line(4) + line(5))
         assert (response.status_code, response.json()) == (409, {"last_accepted_seq": 2})
         assert await log_of(api, url) == [1, 2]
         assert await agent.send(3, 4, 5) == 5
-        assert numbers(await told_to(api, url)) == [1, 2, 3, 4, 5]
+        assert numbers(await published(api, url)) == [1, 2, 3, 4, 5]
 
-    async def test_what_is_no_log_entry_is_only_told(
+    async def test_what_is_no_log_entry_is_only_published(
         self, agent: Agent, api: httpx.AsyncClient, url: str
     ) -> None:
         update = {"update": {"sessionUpdate": "agent_message_chunk"}}
@@ -139,7 +86,7 @@ class TestTaking:
         response = await agent.post(line(1, chunk) + line(2, step) + line(3))
         assert response.json() == {"last_accepted_seq": 3}
         assert await log_of(api, url) == [3]
-        assert (await told_to(api, url))[1:4] == [chunk, step, entry(3)]
+        assert (await published(api, url))[1:4] == [chunk, step, entry(3)]
 
     async def test_events_are_taken_while_the_request_is_open(
         self, agent: Agent, api: httpx.AsyncClient, url: str
@@ -158,8 +105,8 @@ class TestTaking:
             await stream.take(1)
             sending = asyncio.create_task(agent.post(body()))
             for number in range(1, 4):
-                [told] = await stream.take(1)
-                assert told.data == entry(number)
+                [taken] = await stream.take(1)
+                assert taken.data == entry(number)
                 seen.release()
             assert (await sending).json() == {"last_accepted_seq": 3}
 
@@ -188,45 +135,36 @@ class TestTaking:
 
 
 class TestWrongLines:
-    @pytest.mark.parametrize(
-        ("wrong", "code", "attr", "detail"),
-        [
-            (b"{", "parse_error", None, "Line 3: JSON parse error"),
-            (b"[" * 300 + b"]" * 300, "parse_error", None, "Line 3: JSON parse error - nested too deeply"),
-            (b"[]", "invalid_input", "seq", "Line 3: `seq` must be a positive integer."),
-            (b'{"seq": "3", "event": {}}', "invalid_input", "seq", "Line 3: `seq`"),
-            (b'{"seq": true, "event": {}}', "invalid_input", "seq", "Line 3: `seq`"),
-            (b'{"seq": 0, "event": {}}', "invalid_input", "seq", "Line 3: `seq`"),
-            (b'{"seq": 9007199254740992, "event": {}}', "invalid_input", "seq", "Line 3: `seq`"),
-            (b'{"seq": 3}', "invalid_input", "event", "Line 3: `event` must be an object."),
-            (b'{"seq": 3, "event": []}', "invalid_input", "event", "Line 3: `event` must be an object."),
-            (
-                b'{"seq": 3, "event": {"type": "task_run_state", "status": "completed"}}',
-                "invalid_input",
-                "event",
-                "Line 3: only the service itself says `task_run_state`.",
-            ),
-            (b'{"seq": 3, "event": {"type": "gap"}}', "invalid_input", "event", "Line 3: only the service"),
-        ],
-    )
     async def test_wrong_line_is_named_and_those_before_it_are_taken(
-        self,
-        agent: Agent,
-        api: httpx.AsyncClient,
-        url: str,
-        wrong: bytes,
-        code: str,
-        attr: str | None,
-        detail: str,
+        self, agent: Agent, api: httpx.AsyncClient, url: str
     ) -> None:
-        response = await agent.post(line(1) + line(2) + wrong + b"\n" + line(3))
-        assert response.status_code == 400
-        error = response.json()
-        assert list(error) == ["type", "code", "detail", "attr"]
-        assert (error["code"], error["attr"]) == (code, attr)
-        assert error["detail"].startswith(detail)
-        assert error["detail"].endswith("Events up to number 2 were taken.")
-        assert await log_of(api, url) == [1, 2]
+        ended = b'{"seq": 3, "event": {"type": "task_run_state", "status": "completed"}}'
+        for wrong, code, attr, detail in (
+            (b"{", "parse_error", None, "JSON parse error"),
+            (b"[" * 300 + b"]" * 300, "parse_error", None, "JSON parse error - nested too deeply"),
+            *(
+                (wrong, "invalid_input", "seq", "`seq` must be a positive integer.")
+                for wrong in (
+                    b"[]",
+                    *(
+                        b'{"seq": %b, "event": {}}' % seq
+                        for seq in (b'"3"', b"true", b"0", b"9007199254740992")
+                    ),
+                )
+            ),
+            (b'{"seq": 3}', "invalid_input", "event", "`event` must be an object."),
+            (b'{"seq": 3, "event": []}', "invalid_input", "event", "`event` must be an object."),
+            (ended, "invalid_input", "event", "only the service itself says `task_run_state`."),
+            (b'{"seq": 3, "event": {"type": "gap"}}', "invalid_input", "event", "only the service"),
+        ):
+            response = await agent.post(line(1) + line(2) + wrong + b"\n" + line(3))
+            error = response.json()
+            with concerning(wrong[:40]):
+                assert (response.status_code, list(error)) == (400, ["type", "code", "detail", "attr"])
+                assert (error["code"], error["attr"]) == (code, attr)
+                assert error["detail"].startswith(f"Line 3: {detail}")
+                assert error["detail"].endswith("Events up to number 2 were taken.")
+                assert await log_of(api, url) == [1, 2]
         assert await agent.send(3) == 3
 
     async def test_line_that_is_too_long_is_refused(self, agent: Agent) -> None:
@@ -274,29 +212,15 @@ class TestWrongLines:
 
 
 class TestToken:
-    INVALID = "The run token is invalid or has expired."
-
-    def assert_refused(self, response: httpx.Response) -> None:
-        assert_error(
-            response, 403, type="authentication_error", code="authentication_failed", detail=self.INVALID
-        )
-
     async def test_token_is_needed(self, api: httpx.AsyncClient, url: str) -> None:
         del api.headers["Authorization"]
-        response = await api.post(f"{url}/event_stream")
-        assert_error(
-            response,
-            403,
-            type="authentication_error",
-            code="not_authenticated",
-            detail="Authentication credentials were not provided.",
-        )
+        assert_not_authenticated(await api.post(f"{url}/event_stream"), 403)
 
     async def test_key_of_a_person_is_none(self, agent: Agent, caller: Caller) -> None:
         agent.token = caller.headers["Authorization"].removeprefix("Bearer ")
-        self.assert_refused(await agent.post())
+        assert_refused(await agent.post())
 
-    async def test_token_of_somebody_else_is_none(self, agent: Agent) -> None:
+    async def test_forged_token_is_none(self, agent: Agent) -> None:
         claims = jwt.decode(agent.token, options={"verify_signature": False})
         for forged in (
             jwt.encode(claims, rsa_key(), algorithm="RS256"),
@@ -306,16 +230,14 @@ class TestToken:
             "x" * 10_000,
         ):
             agent.token = forged
-            self.assert_refused(await agent.post())
+            assert_refused(await agent.post())
         assert claims["aud"] == AUDIENCE
 
-    async def test_token_expires(self, api: httpx.AsyncClient, url: str, clock: MovableClock) -> None:
-        token = (await api.get(f"{url}/connection_token")).json()["token"]
-        agent = Agent(api, url, token)
+    async def test_token_expires(self, clock: MovableClock, agent: Agent) -> None:
         clock.now += timedelta(hours=24) - timedelta(seconds=1)
         assert await agent.send() == 0
         clock.advance(seconds=1)
-        self.assert_refused(await agent.post())
+        assert_refused(await agent.post())
 
     async def test_token_is_for_one_run(
         self, agent: Agent, api: httpx.AsyncClient, task_url: str, url: str, tasks_url: str
@@ -328,25 +250,25 @@ class TestToken:
         assert (await agent.post(url=current)).status_code == 200
 
     async def test_token_ends_with_what_its_user_may_see(
-        self, agent: Agent, sessions: SessionFactory, owner: User, task_url: str
+        self, agent: Agent, session: AsyncSession, owner: User, task_url: str
     ) -> None:
         assert await agent.send(1) == 1
-        task_id = task_url.rpartition("/")[2]
+        the_task, the_user = Task.id == UUID(task_url.rpartition("/")[2]), User.id == owner.id
         for change, back in (
             (
-                update(Task).where(Task.id == task_id).values(deleted=True, deleted_at=utcnow()),
-                {"deleted": False},
+                update(Task).where(the_task).values(deleted=True, deleted_at=utcnow()),
+                update(Task).where(the_task).values(deleted=False),
             ),
-            (update(User).where(User.id == owner.id).values(is_active=False), {"is_active": True}),
+            (
+                update(User).where(the_user).values(is_active=False),
+                update(User).where(the_user).values(is_active=True),
+            ),
         ):
-            async with unit_of_work(sessions) as session:
-                await session.execute(change)
+            await session.execute(change)
             assert_not_found(await agent.post(line(2)))
-            async with unit_of_work(sessions) as session:
-                await session.execute(update(change.table).values(back))
+            await session.execute(back)
         assert await agent.send(2) == 2
-        async with unit_of_work(sessions) as session:
-            await session.execute(delete(Membership).where(Membership.user_id == owner.id))
+        await session.execute(delete(Membership).where(Membership.user_id == owner.id))
         assert_not_found(await agent.post(line(3)))
 
     async def test_token_opens_nothing_else(self, agent: Agent, api: httpx.AsyncClient, url: str) -> None:

@@ -5,6 +5,7 @@ it comes first; an end of the events; and an end of runs whose agent is silent.
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -21,8 +22,9 @@ from app.services.output import ingest as run_ingest
 from app.services.output.event_ids import sweep_event_ids
 from app.services.runs.recovery import recover_runs
 from app.services.runs.usage import spent_by_others
-from tests.contract.streams.test_event_stream import Agent, line, told_to
+from tests.support.assertions import concerning
 from tests.support.clock import MovableClock
+from tests.support.outside_agents import Agent, line, published
 from tests.support.streams import following
 from tests.support.waiting import eventually
 
@@ -37,11 +39,6 @@ REPORTED = {
     "total_tokens": 110,
     "turns": 1,
 }
-
-
-@pytest.fixture
-async def agent(api: httpx.AsyncClient, url: str) -> Agent:
-    return Agent(api, url, (await api.get(f"{url}/connection_token")).json()["token"])
 
 
 @pytest.fixture
@@ -82,12 +79,12 @@ def completion(final_seq: Any) -> bytes:
     return orjson.dumps({"type": "_posthog/stream_complete", "final_seq": final_seq}) + b"\n"
 
 
-def completions(told: list[Any]) -> list[int]:
-    return [data["final_seq"] for data in told if data.get("type") == "_posthog/stream_complete"]
+def completions(events: list[Any]) -> list[int]:
+    return [data["final_seq"] for data in events if data.get("type") == "_posthog/stream_complete"]
 
 
 class TestOnce:
-    async def test_event_is_kept_and_published_once_by_whichever_way_it_comes_first(
+    async def test_event_is_kept_and_published_once_by_the_way_it_comes_first(
         self, agent: Agent, api: httpx.AsyncClient, url: str
     ) -> None:
         first, second, third = event("a-1", "one"), event("a-2", "two"), event("a-3", "three")
@@ -96,7 +93,7 @@ class TestOnce:
         assert (await agent.post(line(2, second) + line(3, third))).json() == {"last_accepted_seq": 3}
         await append(api, url, first, second, third, third)
         assert await log_of(api, url) == ["one", "two", "three"]
-        assert texts(await told_to(api, url)) == ["one", "two", "three"]
+        assert texts(await published(api, url)) == ["one", "two", "three"]
 
     async def test_both_ways_at_the_same_time_keep_and_publish_each_event_once(
         self, agent: Agent, api: httpx.AsyncClient, url: str
@@ -110,7 +107,7 @@ class TestOnce:
         )
         expected = sorted(str(number) for number in range(1, 41))
         assert sorted(await log_of(api, url)) == expected
-        assert sorted(texts(await told_to(api, url))) == expected
+        assert sorted(texts(await published(api, url))) == expected
 
     async def test_whole_message_is_kept_and_its_pieces_published(
         self, agent: Agent, api: httpx.AsyncClient, url: str
@@ -123,17 +120,19 @@ class TestOnce:
         await append(api, url, event("a-2", "Good day") | {"first_event_id": "a-1"})
         await append(api, url, event("a-2", "Good day") | {"first_event_id": "a-1"})
         assert await log_of(api, url) == ["Good day"]
-        assert texts(await told_to(api, url)) == ["Good ", "day"]
+        assert texts(await published(api, url)) == ["Good ", "day"]
 
-    @pytest.mark.parametrize("id_", [None, "", 7, ["a"], "x" * 129, "a\x00"])
     async def test_event_without_a_usable_id_is_taken_each_time(
-        self, api: httpx.AsyncClient, url: str, id_: Any
+        self, api: httpx.AsyncClient, url: str
     ) -> None:
-        entry = event(None, "again") | ({} if id_ is None else {"event_id": id_})
-        response = await api.post(f"{url}/append_log", json={"entries": [entry, entry]})
-        # NUL is refused wherever it stands in a body.
-        expected = ["again"] * 2 if response.status_code == 200 else []
-        assert await log_of(api, url) == expected
+        ids: tuple[Any, ...] = (None, "", 7, ["a"], "x" * 129)
+        for number, id_ in enumerate(ids, start=1):
+            entry = event(None, "again") | ({} if id_ is None else {"event_id": id_})
+            await append(api, url, entry, entry)
+            assert await log_of(api, url) == ["again"] * 2 * number
+        # NUL is refused anywhere in a body.
+        entry = event("a\x00", "again")
+        assert (await api.post(f"{url}/append_log", json={"entries": [entry]})).status_code == 400
 
     async def test_ids_of_one_run_are_not_those_of_another(
         self, api: httpx.AsyncClient, task_url: str, url: str
@@ -162,10 +161,10 @@ class TestCompletion:
         for _ in range(3):
             response = await agent.post(line(1) + line(2) + completion(2))
             assert (response.status_code, response.json()) == (200, {"last_accepted_seq": 2})
-        told = await told_to(api, url)
-        assert completions(told) == [2]
+        events = await published(api, url)
+        assert completions(events) == [2]
         # Behind the events that it closes, and not a line of the log.
-        assert [data.get("type") for data in told[-3:]] == [
+        assert [data.get("type") for data in events[-3:]] == [
             "notification",
             "_posthog/stream_complete",
             "task_run_state",
@@ -184,14 +183,14 @@ class TestCompletion:
     ) -> None:
         response = await agent.post(line(1) + completion(2))
         assert (response.status_code, response.json()) == (409, {"last_accepted_seq": 1})
-        assert completions(await told_to(api, url)) == []
+        assert completions(await published(api, url)) == []
 
     async def test_agent_that_is_started_again_goes_on_and_completes_again(
         self, agent: Agent, api: httpx.AsyncClient, url: str
     ) -> None:
         await agent.post(line(1) + completion(1))
         assert (await agent.post(line(2) + completion(2))).json() == {"last_accepted_seq": 2}
-        assert completions(await told_to(api, url)) == [1, 2]
+        assert completions(await published(api, url)) == [1, 2]
 
     async def test_run_that_is_over_answers_what_it_has_and_takes_nothing_new(
         self, agent: Agent, api: httpx.AsyncClient, url: str
@@ -204,14 +203,15 @@ class TestCompletion:
         response = await agent.post(line(2) + completion(2))
         assert (response.status_code, response.json()) == (400, {"error": "Run is already failed"})
         async with following(api, url) as stream:
-            assert completions([told.data for told in await stream.rest()]) == []
+            assert completions([event.data for event in await stream.rest()]) == []
 
-    @pytest.mark.parametrize("final_seq", [None, "1", -1, True, 1.5, 2**53])
-    async def test_wrong_number_is_named(self, agent: Agent, final_seq: Any) -> None:
-        response = await agent.post(line(1) + completion(final_seq))
-        assert response.status_code == 400
-        assert response.json()["attr"] == "final_seq"
-        assert response.json()["detail"].startswith("Line 2: `final_seq` must be 0 or a positive integer.")
+    async def test_wrong_number_is_named(self, agent: Agent) -> None:
+        for final_seq in (None, "1", -1, True, 1.5, 2**53):
+            response = await agent.post(line(1) + completion(final_seq))
+            error = response.json()
+            with concerning(final_seq):
+                assert (response.status_code, error["attr"]) == (400, "final_seq")
+                assert error["detail"].startswith("Line 2: `final_seq` must be 0 or a positive integer.")
         assert await agent.send() == 1
 
 
@@ -250,30 +250,23 @@ class TestSilence:
         assert run["completed_at"] is not None
 
     @pytest.mark.usefixtures("begun")
-    async def test_whatever_the_agent_does_is_a_sign_of_life(
+    async def test_everything_that_the_agent_does_is_a_sign_of_life(
         self, agent: Agent, api: httpx.AsyncClient, url: str, sweep: Any, clock: MovableClock
     ) -> None:
-        async def ask_for_position() -> None:
-            assert await agent.send() == 1
-
-        async def write_log() -> None:
-            await append(api, url, event("a-1", "one"))
-
-        async def change() -> None:
-            assert (await api.patch(url, json={"stage": "build"})).status_code == 200
-
-        async def set_output() -> None:
-            assert (await api.patch(f"{url}/set_output", json={"n": 1})).status_code == 200
-
-        async def relay() -> None:
-            assert (await api.post(f"{url}/relay_message", json={"text": "hi"})).status_code == 200
-
-        for call in (ask_for_position, write_log, change, set_output, relay):
+        for call in (
+            agent.post,
+            partial(append, api, url, event("a-1", "one")),
+            partial(api.patch, url, json={"stage": "build"}),
+            partial(api.patch, f"{url}/set_output", json={"n": 1}),
+            partial(api.post, f"{url}/relay_message", json={"text": "hi"}),
+        ):
             clock.advance(minutes=29)
-            await call()
+            answer: httpx.Response | None = await call()
             clock.advance(minutes=29)
             await sweep()
-            assert (await api.get(url)).json()["status"] == "in_progress", call.__name__
+            with concerning(call):
+                assert answer is None or answer.status_code == 200
+                assert (await api.get(url)).json()["status"] == "in_progress"
 
     @pytest.mark.usefixtures("begun")
     async def test_open_stream_is_a_sign_of_life_without_any_event(
@@ -311,7 +304,7 @@ class TestSilence:
         ended.set()
         assert (await sending).status_code == 200
 
-    async def test_local_run_whose_client_never_sent_events_is_left_alone(
+    async def test_local_run_with_a_client_that_never_sent_events_is_left_alone(
         self, api: httpx.AsyncClient, url: str, sweep: Any, clock: MovableClock
     ) -> None:
         await api.patch(url, json={"status": "in_progress"})

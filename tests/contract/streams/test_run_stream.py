@@ -29,7 +29,7 @@ from app.runtime import ProcessContext
 from app.services.output.stream import find_last_words
 from tests.support.outage import Interruptible, interruptible
 from tests.support.serving import serving
-from tests.support.streams import StreamReader, Told, following
+from tests.support.streams import StreamEvent, StreamReader, following
 from tests.support.waiting import eventually
 
 JSON = dict[str, Any]
@@ -63,13 +63,13 @@ async def say(events: RunEvents, run: JSON, *numbers: int, size: int = 0) -> Non
     await events.settle()
 
 
-def numbers(told: list[Told]) -> list[int]:
-    return [event.data["n"] for event in told if "n" in event.data]
+def numbers(seen: list[StreamEvent]) -> list[int]:
+    return [event.data["n"] for event in seen if "n" in event.data]
 
 
-def place(told: Told) -> int:
-    assert told.id is not None
-    return int(told.id.partition("-")[2])
+def place(seen: StreamEvent) -> int:
+    assert seen.id is not None
+    return int(seen.id.partition("-")[2])
 
 
 class TestStates:
@@ -82,24 +82,24 @@ class TestStates:
 
         async with following(api, url) as stream:
             headers = stream.response.headers
-            told = await stream.rest()
+            seen = await stream.rest()
 
         assert headers["content-type"] == "text/event-stream"
         assert headers["cache-control"] == "no-cache"
         assert headers["x-accel-buffering"] == "no"
         assert headers["x-request-id"]
-        assert [place(event) for event in told] == [1, 2, 3, 4]
-        assert {event.name for event in told} == {"message"}
-        assert all(list(event.data) == STATE_KEYS for event in told)
-        assert [event.data["status"] for event in told] == [
+        assert [place(event) for event in seen] == [1, 2, 3, 4]
+        assert {event.name for event in seen} == {"message"}
+        assert all(list(event.data) == STATE_KEYS for event in seen)
+        assert [event.data["status"] for event in seen] == [
             "queued",
             "in_progress",
             "in_progress",
             "completed",
         ]
-        assert (told[2].data["stage"], told[2].data["branch"]) == ("build", "main")
+        assert (seen[2].data["stage"], seen[2].data["branch"]) == ("build", "main")
         ended = (await api.get(url)).json()
-        assert told[3].data == {"type": "task_run_state", "run_id": run["id"], "task_id": ended["task"]} | {
+        assert seen[3].data == {"type": "task_run_state", "run_id": run["id"], "task_id": ended["task"]} | {
             key: ended[key] for key in STATE_KEYS[3:]
         }
 
@@ -133,8 +133,8 @@ class TestStates:
         await patch(api, url, status="completed")
         assert (await api.post(f"{url}/resume_in_cloud")).status_code == 200
         async with following(api, url) as stream:
-            told = await stream.take(3)
-            assert [event.data["status"] for event in told] == ["queued", "completed", "queued"]
+            seen = await stream.take(3)
+            assert [event.data["status"] for event in seen] == ["queued", "completed", "queued"]
             await patch(api, url, status="cancelled")
             [ended] = await stream.rest()
         assert ended.data["status"] == "cancelled"
@@ -178,10 +178,10 @@ class TestEntries:
         async with following(api, url) as stream:
             await stream.take(1)
             await say(events, run, 1, size=MAX_EVENT_BYTES)
-            [told] = await stream.take(1)
-        assert told.data["type"] == "omitted"
-        assert told.data["bytes"] > MAX_EVENT_BYTES
-        assert (await api.get(told.data["reload"])).status_code == 200
+            [seen] = await stream.take(1)
+        assert seen.data["type"] == "omitted"
+        assert seen.data["bytes"] > MAX_EVENT_BYTES
+        assert (await api.get(seen.data["reload"])).status_code == 200
 
 
 class TestStoreAway:
@@ -231,7 +231,7 @@ class TestPlace:
     ) -> None:
         async with following(api, url) as stream:
             await say(events, run, *range(50))
-            told = await stream.take(20)
+            seen = await stream.take(20)
         await say(events, run, *range(50, 450))
         await patch(api, url, status="completed")
 
@@ -239,7 +239,7 @@ class TestPlace:
             rest = await again.rest()
 
         assert {event.name for event in rest} == {"message"}
-        assert numbers(told + rest) == list(range(450))
+        assert numbers(seen + rest) == list(range(450))
 
     async def test_place_may_stand_in_the_query(
         self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON
@@ -247,19 +247,19 @@ class TestPlace:
         await say(events, run, 1, 2)
         await patch(api, url, status="completed")
         async with following(api, url) as stream:
-            told = await stream.rest()
-        async with following(api, url, last_event_id=str(told[1].id)) as again:
-            assert await again.rest() == told[2:]
-        async with following(api, url, last_event_id=str(told[0].id), after=told[2].id) as again:
-            assert await again.rest() == told[3:]
+            seen = await stream.rest()
+        async with following(api, url, last_event_id=str(seen[1].id)) as again:
+            assert await again.rest() == seen[2:]
+        async with following(api, url, last_event_id=str(seen[0].id), after=seen[2].id) as again:
+            assert await again.rest() == seen[3:]
 
     @pytest.mark.parametrize("nothing", ["", "0", "0-0"])
     async def test_client_that_has_seen_nothing_begins_at_the_beginning(
         self, api: httpx.AsyncClient, url: str, nothing: str
     ) -> None:
         async with following(api, url, after=nothing) as stream:
-            [told] = await stream.take(1)
-        assert (told.name, place(told)) == ("message", 1)
+            [seen] = await stream.take(1)
+        assert (seen.name, place(seen)) == ("message", 1)
 
     async def test_latest_skips_what_was(
         self,
@@ -293,8 +293,8 @@ class TestPlace:
         async with following(api, url) as stream:
             *_, ended = await stream.rest()
         async with following(api, url, after=ended.id) as again:
-            [told] = await again.rest()
-        assert (told.id, told.data) == (None, ended.data)
+            [seen] = await again.rest()
+        assert (seen.id, seen.data) == (None, ended.data)
 
     async def test_history_meets_what_comes_live_without_hole_or_double(
         self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON
@@ -304,7 +304,7 @@ class TestPlace:
                 await say(events, run, number)
             await patch(api, url, status="completed")
 
-        async def listen() -> list[Told]:
+        async def listen() -> list[StreamEvent]:
             async with following(api, url) as stream:
                 return await stream.rest()
 
@@ -313,17 +313,17 @@ class TestPlace:
             listeners = [group.create_task(listen()) for _ in range(8)]
 
         for listener in listeners:
-            told = listener.result()
-            assert [place(event) for event in told] == list(range(1, 603))
+            seen = listener.result()
+            assert [place(event) for event in seen] == list(range(1, 603))
 
 
-Trimmed = Callable[[int], Awaitable[Told]]
+Trimmed = Callable[[int], Awaitable[StreamEvent]]
 
 
 class TestGap:
-    def gap(self, told: Told) -> JSON:
-        assert (told.id, told.name, told.data["type"]) == (None, "gap", "gap")
-        data: JSON = told.data
+    def gap(self, seen: StreamEvent) -> JSON:
+        assert (seen.id, seen.name, seen.data["type"]) == (None, "gap", "gap")
+        data: JSON = seen.data
         return data
 
     @pytest.fixture
@@ -332,7 +332,7 @@ class TestGap:
     ) -> Trimmed:
         """Say ten things, keep the last few events; returns the first event of all, which is gone."""
 
-        async def trim(keep: int) -> Told:
+        async def trim(keep: int) -> StreamEvent:
             async with following(api, url) as stream:
                 [opened] = await stream.take(1)
             await say(events, run, *range(10))
@@ -341,7 +341,7 @@ class TestGap:
 
         return trim
 
-    async def test_place_that_was_trimmed_is_told_with_what_is_lost(
+    async def test_place_that_was_trimmed_is_reported_with_what_is_lost(
         self, api: httpx.AsyncClient, url: str, trimmed: Trimmed
     ) -> None:
         opened = await trimmed(4)
@@ -350,9 +350,9 @@ class TestGap:
             gap, *rest = await again.take(5)
 
         assert numbers(rest) == [6, 7, 8, 9]
-        told = self.gap(gap)
-        assert (told["lost"], told["first_available_id"]) == (6, rest[0].id)
-        assert (await api.get(told["reload"])).status_code == 200
+        seen = self.gap(gap)
+        assert (seen["lost"], seen["first_available_id"]) == (6, rest[0].id)
+        assert (await api.get(seen["reload"])).status_code == 200
 
     async def test_place_just_before_what_is_left_is_none(
         self, api: httpx.AsyncClient, url: str, trimmed: Trimmed
@@ -362,15 +362,15 @@ class TestGap:
         async with following(api, url, after=opened.id) as again:
             assert numbers(await again.take(10)) == list(range(10))
 
-    async def test_beginning_that_was_trimmed_is_told(
+    async def test_beginning_that_was_trimmed_is_reported(
         self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON
     ) -> None:
         await say(events, run, *range(MAX_EVENTS * 2))
         async with following(api, url) as stream:
             gap, first = await stream.take(2)
-        told = self.gap(gap)
-        assert told["first_available_id"] == first.id
-        assert told["lost"] == place(first) - 1 > MAX_EVENTS // 2
+        seen = self.gap(gap)
+        assert seen["first_available_id"] == first.id
+        assert seen["lost"] == place(first) - 1 > MAX_EVENTS // 2
 
     async def test_stream_of_an_emptied_redis_is_another_one(
         self, api: httpx.AsyncClient, url: str, events: RunEvents, run: JSON, redis: RedisClient
@@ -379,17 +379,17 @@ class TestGap:
             await stream.take(1)
             await redis.flushdb()
             await say(events, run, 7)
-            gap, told = await stream.take(2)
-            assert (self.gap(gap)["lost"], numbers([told])) == (None, [7])
-        epoch = str(told.id).partition("-")[0]
+            gap, seen = await stream.take(2)
+            assert (self.gap(gap)["lost"], numbers([seen])) == (None, [7])
+        epoch = str(seen.id).partition("-")[0]
         for after in (f"{epoch}-9", "1-1", "x", "9" * 300):
             async with following(api, url, after=after) as again:
-                gap, told_again = await again.take(2)
-            assert (self.gap(gap)["lost"], gap.data["first_available_id"]) == (None, told.id)
-            assert told_again == told
+                gap, seen_again = await again.take(2)
+            assert (self.gap(gap)["lost"], gap.data["first_available_id"]) == (None, seen.id)
+            assert seen_again == seen
         async with following(api, url) as again:
-            gap, told_again = await again.take(2)
-        assert (self.gap(gap)["lost"], told_again) == (None, told)
+            gap, seen_again = await again.take(2)
+        assert (self.gap(gap)["lost"], seen_again) == (None, seen)
 
     async def test_events_that_could_not_be_sent_leave_a_gap(
         self, api: httpx.AsyncClient, url: str, run: JSON, events: RunEvents
@@ -397,11 +397,11 @@ class TestGap:
         async with following(api, url) as stream:
             await stream.take(1)
             events.put(UUID(run["id"]), b'{"type":"gap","lost":3}', kind=EventKind.GAP)
-            [told] = await stream.take(1)
-        assert (told.name, told.data["lost"], place(told)) == ("gap", 3, 2)
-        assert (await api.get(told.data["reload"])).status_code == 200
+            [seen] = await stream.take(1)
+        assert (seen.name, seen.data["lost"], place(seen)) == ("gap", 3, 2)
+        assert (await api.get(seen.data["reload"])).status_code == 200
 
-    async def test_run_that_is_over_and_whose_stream_is_gone_says_how_it_ended(
+    async def test_run_that_is_over_and_without_its_stream_says_how_it_ended(
         self, api: httpx.AsyncClient, url: str, redis: RedisClient
     ) -> None:
         await patch(api, url, status="completed", output={"n": 1})
@@ -411,7 +411,7 @@ class TestGap:
         assert (self.gap(gap)["lost"], gap.data["first_available_id"]) == (None, None)
         assert (ended.id, ended.data["status"], ended.data["output"]) == (None, "completed", {"n": 1})
         async with following(api, url, start="latest") as stream:
-            assert [told.data["status"] for told in await stream.rest()] == ["completed"]
+            assert [seen.data["status"] for seen in await stream.rest()] == ["completed"]
 
 
 class ImpatientProtocol(StreamingProtocol):
@@ -463,7 +463,7 @@ class TestSlowClients:
             assert follower._queued == []
             stalled.close()
 
-            # Whoever takes what it is sent gets all that is left.
+            # A client that takes what it is sent gets all that is left.
             async with following(api, url) as stream:
                 assert numbers(await stream.take(201)) == list(range(200))
 
@@ -476,7 +476,7 @@ class TestTime:
         async with following(api, url) as stream:
             assert (await stream.next()) is not None
             for _ in range(3):
-                assert await stream.next() == Told(None, "keepalive", {"type": "keepalive"})
+                assert await stream.next() == StreamEvent(None, "keepalive", {"type": "keepalive"})
 
     async def test_stream_that_does_not_appear_is_given_up(
         self, api: httpx.AsyncClient, application: FastAPI, url: str, redis: RedisClient
@@ -486,7 +486,7 @@ class TestTime:
         async with following(api, url) as stream:
             gap, error = await stream.rest()
         assert gap.name == "gap"
-        assert error == Told(None, "error", {"error": "Stream not available"})
+        assert error == StreamEvent(None, "error", {"error": "Stream not available"})
 
     async def test_stream_that_was_there_is_not_given_up(
         self, api: httpx.AsyncClient, application: FastAPI, url: str
@@ -521,8 +521,8 @@ class TestTime:
             await stream.take(1)
             async with unit_of_work(sessions) as session:
                 await session.execute(update(Run).where(Run.id == UUID(run["id"])).values(status="failed"))
-            [told] = await stream.rest()
-        assert (told.id, told.data["status"]) == (None, "failed")
+            [seen] = await stream.rest()
+        assert (seen.id, seen.data["status"]) == (None, "failed")
         await hub.aclose()
 
     async def test_stream_of_a_deleted_task_ends(

@@ -3,15 +3,12 @@
 from contextlib import AsyncExitStack
 
 import httpx
-import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clients.event_hub import EventHub
-from app.db import SessionFactory, unit_of_work
 from app.ids import new_id
-from app.models import Project, User
-from tests.support.assertions import assert_not_found, assert_permission_denied
-from tests.support.callers import CallerKind, make_caller
+from tests.support.assertions import assert_not_found, assert_permission_denied, concerning
+from tests.support.callers import CallerKind, Cast
 from tests.support.streams import following
 from tests.support.waiting import eventually
 
@@ -35,29 +32,23 @@ async def test_streams_hold_no_connection_to_the_database(
     await eventually(all_gone)
 
 
-@pytest.mark.parametrize("kind", CallerKind)
-async def test_who_may_follow(
-    api: httpx.AsyncClient,
-    url: str,
-    sessions: SessionFactory,
-    project: Project,
-    owner: User,
-    kind: CallerKind,
-) -> None:
+async def test_who_may_follow(api: httpx.AsyncClient, url: str, cast: Cast) -> None:
     """Reading is enough; what is not visible is not found."""
-    async with unit_of_work(sessions) as session:
-        caller = await make_caller(session, kind, project=project, owner=owner)
     del api.headers["Authorization"]
-    async with following(api, url, headers=caller.headers) as stream:
-        match kind:
-            case CallerKind.OWNER | CallerKind.READ_ONLY:
-                assert stream.response.status_code == 200
-            case CallerKind.MEMBER | CallerKind.STAFF:
-                assert_not_found(stream.response)
-            case CallerKind.NO_SCOPES:
-                assert_permission_denied(stream.response, "API key missing required scope 'task:read'")
-            case _:
-                assert stream.response.status_code == 403
+    for kind, caller in cast.callers.items():
+        async with following(api, url, headers=caller.headers) as stream:
+            with concerning(kind):
+                match kind:
+                    case CallerKind.OWNER | CallerKind.READ_ONLY:
+                        assert stream.response.status_code == 200
+                    case CallerKind.MEMBER | CallerKind.STAFF:
+                        assert_not_found(stream.response)
+                    case CallerKind.NO_SCOPES:
+                        assert_permission_denied(
+                            stream.response, "API key missing required scope 'task:read'"
+                        )
+                    case _:
+                        assert stream.response.status_code == 403
 
 
 async def test_run_must_be_visible(api: httpx.AsyncClient, task_url: str, url: str) -> None:

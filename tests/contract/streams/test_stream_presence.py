@@ -1,17 +1,16 @@
 """An open stream counts as presence (contract 7.1): from its first moment to its last, and not a second longer."""
 
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
-from uuid import UUID
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.db import SessionFactory, unit_of_work
+from app.db import SessionFactory
 from app.ids import new_id
 from app.models import Presence, PushToken, User
 from app.runtime import ProcessContext
@@ -22,18 +21,9 @@ from tests.support.factories import make_user
 from tests.support.streams import following
 from tests.support.waiting import eventually
 
-JSON = dict[str, Any]
 
-
-@pytest.fixture
-async def device(sessions: SessionFactory, owner: User) -> PushToken:
-    async with unit_of_work(sessions) as session:
-        return await make_device(session, user=owner)
-
-
-async def presences(sessions: SessionFactory) -> list[Presence]:
-    async with sessions() as session:
-        return list(await session.scalars(select(Presence)))
+async def presences(session: AsyncSession) -> list[Presence]:
+    return list(await session.scalars(select(Presence), execution_options={"populate_existing": True}))
 
 
 def followers(application: FastAPI) -> int:
@@ -41,11 +31,11 @@ def followers(application: FastAPI) -> int:
     return process.hub.follower_count
 
 
-async def until_nobody_watches(sessions: SessionFactory) -> None:
-    async def nobody() -> bool:
-        return not await presences(sessions)
+async def until_unwatched(session: AsyncSession) -> None:
+    async def unwatched() -> bool:
+        return not await presences(session)
 
-    await eventually(nobody)
+    await eventually(unwatched)
 
 
 async def decisions(api: httpx.AsyncClient, task_url: str) -> list[str]:
@@ -54,25 +44,25 @@ async def decisions(api: httpx.AsyncClient, task_url: str) -> list[str]:
 
 
 async def test_device_watches_while_the_stream_is_open(
-    api: httpx.AsyncClient, url: str, task_url: str, device: PushToken, sessions: SessionFactory
+    api: httpx.AsyncClient, url: str, task_url: str, device: PushToken, session: AsyncSession
 ) -> None:
     async with following(api, url, device_id=str(device.id)) as stream:
         await stream.take(1)
-        [row] = await presences(sessions)
+        [row] = await presences(session)
         assert (str(row.task_id), row.push_token_id) == (task_url.rpartition("/")[2], device.id)
         assert timedelta(seconds=50) < row.expires_at - utcnow() <= timedelta(seconds=60)
 
-    await until_nobody_watches(sessions)
+    await until_unwatched(session)
 
 
 async def test_push_is_suppressed_for_who_streams_and_sent_to_who_does_not(
-    api: httpx.AsyncClient, url: str, task_url: str, device: PushToken, sessions: SessionFactory
+    api: httpx.AsyncClient, url: str, task_url: str, device: PushToken, session: AsyncSession
 ) -> None:
     async with following(api, url, device_id=str(device.id)) as stream:
         await api.patch(url, json={"status": "completed"})
         await stream.rest()
     assert await decisions(api, task_url) == ["suppressed"]
-    await until_nobody_watches(sessions)
+    await until_unwatched(session)
 
     other = f"{task_url}/runs/{(await api.post(f'{task_url}/runs')).json()['id']}"
     async with following(api, other) as stream:
@@ -90,19 +80,19 @@ def frequent_beats(application: FastAPI, sessions: SessionFactory) -> None:
 
 @pytest.mark.usefixtures("frequent_beats")
 async def test_server_goes_on_beating(
-    api: httpx.AsyncClient, url: str, device: PushToken, sessions: SessionFactory
+    api: httpx.AsyncClient, url: str, device: PushToken, session: AsyncSession
 ) -> None:
     async with following(api, url, device_id=str(device.id)) as stream:
         await stream.take(1)
         for _ in range(3):
-            [before] = await presences(sessions)
+            [before] = await presences(session)
 
-            async def renewed(than: Any = before.expires_at) -> bool:
-                [row] = await presences(sessions)
+            async def renewed(than: datetime = before.expires_at) -> bool:
+                [row] = await presences(session)
                 return bool(row.expires_at > than)
 
             await eventually(renewed)
-    await until_nobody_watches(sessions)
+    await until_unwatched(session)
 
 
 async def test_presence_lasts_as_long_as_the_last_stream_of_the_device(
@@ -110,7 +100,7 @@ async def test_presence_lasts_as_long_as_the_last_stream_of_the_device(
     application: FastAPI,
     url: str,
     device: PushToken,
-    sessions: SessionFactory,
+    session: AsyncSession,
 ) -> None:
     async with following(api, url, device_id=str(device.id)) as first:
         await first.take(1)
@@ -121,8 +111,8 @@ async def test_presence_lasts_as_long_as_the_last_stream_of_the_device(
             return followers(application) == 1
 
         await eventually(one_is_left)
-        assert len(await presences(sessions)) == 1
-    await until_nobody_watches(sessions)
+        assert len(await presences(session)) == 1
+    await until_unwatched(session)
 
 
 async def test_beat_of_the_device_itself_outlives_its_stream(
@@ -131,7 +121,8 @@ async def test_beat_of_the_device_itself_outlives_its_stream(
     url: str,
     task_url: str,
     device: PushToken,
-    sessions: SessionFactory,
+    owner: User,
+    session: AsyncSession,
 ) -> None:
     async with following(api, url, device_id=str(device.id)) as stream:
         await stream.take(1)
@@ -143,55 +134,46 @@ async def test_beat_of_the_device_itself_outlives_its_stream(
 
     await eventually(stream_is_gone)
     # Leaving is what the stream does last: what this one did is seen by another one that comes and goes.
-    other = await make_other_device(sessions, device)
+    other = (await make_device(session, user=owner)).id
     async with following(api, url, device_id=str(other)) as stream:
         await stream.take(1)
 
     async def other_is_gone() -> bool:
-        return other not in {row.push_token_id for row in await presences(sessions)}
+        return other not in {row.push_token_id for row in await presences(session)}
 
     await eventually(other_is_gone)
-    assert [row.push_token_id for row in await presences(sessions)] == [device.id]
-
-
-async def make_other_device(sessions: SessionFactory, device: PushToken) -> UUID:
-    async with unit_of_work(sessions) as session:
-        owner = await session.get_one(User, device.user_id)
-        return (await make_device(session, user=owner)).id
+    assert [row.push_token_id for row in await presences(session)] == [device.id]
 
 
 @pytest.mark.usefixtures("frequent_beats")
 async def test_device_that_is_removed_meanwhile_is_beaten_for_no_longer(
-    api: httpx.AsyncClient, url: str, device: PushToken, sessions: SessionFactory
+    api: httpx.AsyncClient, url: str, device: PushToken, session: AsyncSession
 ) -> None:
     async with following(api, url, device_id=str(device.id)) as stream:
         await stream.take(1)
-        async with unit_of_work(sessions) as session:
-            await session.delete(await session.get_one(PushToken, device.id))
-        await until_nobody_watches(sessions)
+        await session.execute(delete(PushToken).where(PushToken.id == device.id))
+        await until_unwatched(session)
         await api.patch(url, json={"status": "completed"})
-        assert [told.data["status"] for told in await stream.rest()] == ["completed"]
+        assert [event.data["status"] for event in await stream.rest()] == ["completed"]
 
 
 async def test_unknown_device_is_refused_before_the_stream_begins(
-    api: httpx.AsyncClient, url: str, sessions: SessionFactory
+    api: httpx.AsyncClient, url: str, session: AsyncSession
 ) -> None:
-    async with unit_of_work(sessions) as session:
-        stranger = await make_user(session)
-        foreign = await make_device(session, user=stranger)
+    foreign = await make_device(session, user=await make_user(session))
     detail = "device_id does not match a push token registered by the caller"
     for unknown in (new_id(), foreign.id):
         async with following(api, url, device_id=str(unknown)) as stream:
             assert_not_found(stream.response, detail)
     async with following(api, url, device_id="my phone") as stream:
         assert_invalid(stream.response, "device_id", "invalid_input", "Must be a valid UUID.")
-    assert await presences(sessions) == []
+    assert await presences(session) == []
 
 
 @pytest.mark.usefixtures("device")
-async def test_stream_without_a_device_is_nobodys_presence(
-    api: httpx.AsyncClient, url: str, sessions: SessionFactory
+async def test_stream_without_a_device_is_no_presence(
+    api: httpx.AsyncClient, url: str, session: AsyncSession
 ) -> None:
     async with following(api, url, device_id="") as stream:
         await stream.take(1)
-        assert await presences(sessions) == []
+        assert await presences(session) == []
