@@ -9,6 +9,9 @@ __all__ = [
     "ArtifactType",
     "CommandMethod",
     "CommandStatus",
+    "DeliveryError",
+    "DeliveryStatus",
+    "DisabledReason",
     "Environment",
     "LimitType",
     "LogFormat",
@@ -16,6 +19,7 @@ __all__ = [
     "NotificationDecision",
     "NotificationKind",
     "OriginProduct",
+    "PayloadKind",
     "PermissionMode",
     "Platform",
     "PrAuthorshipMode",
@@ -181,6 +185,8 @@ class Scope(StrEnum):
     USER_WRITE = "user:write"
     PROJECT_READ = "project:read"
     PROJECT_WRITE = "project:write"
+    WEBHOOK_READ = "webhook:read"
+    WEBHOOK_WRITE = "webhook:write"
 
 
 class Platform(StrEnum):
@@ -199,6 +205,7 @@ class NotificationKind(StrEnum):
     CANCELLED = "cancelled"
     AWAITING = "awaiting"
     TEST = "test"
+    WEBHOOK_DISABLED = "webhook_disabled"
 
 
 class NotificationDecision(StrEnum):
@@ -218,6 +225,47 @@ class NotificationDecision(StrEnum):
     COOLED_DOWN = "cooled_down"
     NO_TOKEN = "no_token"  # noqa: S105 - a decision, not a secret
     NO_ACCESS = "no_access"
+
+
+class PayloadKind(StrEnum):
+    """How much a webhook says: ids and statuses, or the task and the run as they stood."""
+
+    THIN = "thin"
+    FULL = "full"
+
+
+class DeliveryStatus(StrEnum):
+    """How far the delivery of an event to a webhook endpoint has come."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    # Its endpoint was disabled first.
+    CANCELLED = "cancelled"
+
+
+class DeliveryError(StrEnum):
+    """Why an attempt to deliver to a webhook endpoint failed."""
+
+    DNS_FAILED = "dns_failed"
+    BLOCKED_ADDRESS = "blocked_address"
+    CONNECT_FAILED = "connect_failed"
+    TLS_FAILED = "tls_failed"
+    TIMEOUT = "timeout"
+    REDIRECT = "redirect"
+    HTTP_4XX = "http_4xx"
+    HTTP_5XX = "http_5xx"
+
+
+class DisabledReason(StrEnum):
+    """Why a webhook endpoint gets nothing."""
+
+    GONE = "gone"
+    NO_SUCCESS = "no_success"
+    BLOCKED_ADDRESS = "blocked_address"
+    CREATOR_DEACTIVATED = "creator_deactivated"
+    CREATOR_LEFT = "creator_left"
+    USER = "user"
 
 
 class SandboxKind(StrEnum):

@@ -2,6 +2,7 @@
 
 from app.models.api_keys import ApiKey
 from app.models.base import Base
+from app.models.events import Event, EventCursor, EventHorizon, EventSnapshot
 from app.models.idempotency_keys import IdempotencyKey
 from app.models.integrations import Integration, SignalReport, SignalReportTask, UserIntegration
 from app.models.notifications import Notification, NotificationPreferences, PushCooldown, TaskMute
@@ -19,12 +20,18 @@ from app.models.staged_artifacts import StagedArtifact
 from app.models.task_counts import TaskCount
 from app.models.tasks import Task
 from app.models.users import User
-from app.models.webhooks import CiFailure, WebhookDelivery
+from app.models.webhook_endpoints import WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
+from app.models.webhooks import CiFailure, GithubDelivery
 
 __all__ = [
     "ApiKey",
     "Base",
     "CiFailure",
+    "Event",
+    "EventCursor",
+    "EventHorizon",
+    "EventSnapshot",
+    "GithubDelivery",
     "IdempotencyKey",
     "Integration",
     "Membership",
@@ -52,5 +59,7 @@ __all__ = [
     "TaskMute",
     "User",
     "UserIntegration",
-    "WebhookDelivery",
+    "WebhookAttempt",
+    "WebhookEndpoint",
+    "WebhookEndpointDelivery",
 ]

@@ -8,13 +8,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
 
-__all__ = ["CiFailure", "WebhookDelivery"]
+__all__ = ["CiFailure", "GithubDelivery"]
 
 
-class WebhookDelivery(Base):
+class GithubDelivery(Base):
     """A delivery that was taken in; hosts deliver again what they believe to be lost."""
 
-    __tablename__ = "webhook_deliveries"
+    __tablename__ = "github_deliveries"
     __table_args__ = (Index(None, "received_at"),)
 
     delivery_id: Mapped[str] = mapped_column(String(100), primary_key=True)
