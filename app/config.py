@@ -16,10 +16,12 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.addresses import AddressPolicy
 from app.enums import AgentNetwork, LogFormat, SandboxKind
 from app.setting_checks import (
     check_database_url,
     check_git_url,
+    check_network,
     check_origin,
     check_url,
     check_vapid_key,
@@ -173,6 +175,14 @@ class Settings(BaseSettings):
     )
     github_webhook_secret: SecretStr | None = Field(
         default=None, description="What GitHub signs webhooks without an integration with; empty: refused."
+    )
+
+    webhook_allow_private_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma list of networks (CIDR) of yours that webhooks may be sent to, by http and to any port there.",
+    )
+    event_retention_days: int = Field(
+        default=30, ge=1, le=3650, description="How long events and the log of webhook deliveries are kept."
     )
 
     agent_sandbox: SandboxKind = Field(default=SandboxKind.AUTO, description="How agents are confined.")
@@ -338,6 +348,18 @@ class Settings(BaseSettings):
                 raise ValueError(f"'{text}' is neither a host nor host:port")
         return value
 
+    @field_validator("webhook_allow_private_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        return _comma_list(value)
+
+    @field_validator("webhook_allow_private_networks", mode="after")
+    @classmethod
+    def _require_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            check_network(text)
+        return value
+
     @field_validator("secret_keys", mode="before")
     @classmethod
     def _split_secrets(cls, value: object) -> object:
@@ -412,6 +434,16 @@ class Settings(BaseSettings):
     def run_idle(self) -> timedelta:
         """How long an interactive run waits for a person."""
         return timedelta(seconds=self.run_idle_seconds)
+
+    @property
+    def webhook_addresses(self) -> AddressPolicy:
+        """What webhooks may be sent to."""
+        return AddressPolicy.parse(self.webhook_allow_private_networks)
+
+    @property
+    def event_retention(self) -> timedelta:
+        """How long events are kept."""
+        return timedelta(days=self.event_retention_days)
 
     @property
     def workspaces_path(self) -> Path:

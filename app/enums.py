@@ -13,6 +13,7 @@ __all__ = [
     "DeliveryStatus",
     "DisabledReason",
     "Environment",
+    "EventType",
     "LimitType",
     "LogFormat",
     "NetworkAccessLevel",
@@ -225,6 +226,26 @@ class NotificationDecision(StrEnum):
     COOLED_DOWN = "cooled_down"
     NO_TOKEN = "no_token"  # noqa: S105 - a decision, not a secret
     NO_ACCESS = "no_access"
+
+
+class EventType(StrEnum):
+    """What the ledger records and webhooks tell; services/events/catalogue.py says what each means."""
+
+    TASK_CREATED = "task.created"
+    TASK_UPDATED = "task.updated"
+    TASK_DELETED = "task.deleted"
+    RUN_QUEUED = "run.queued"
+    RUN_STARTED = "run.started"
+    RUN_RECOVERED = "run.recovered"
+    RUN_AWAITING_INPUT = "run.awaiting_input"
+    RUN_RESUMED = "run.resumed"
+    RUN_COMPLETED = "run.completed"
+    RUN_FAILED = "run.failed"
+    RUN_CANCELLED = "run.cancelled"
+    RUN_PULL_REQUEST_OPENED = "run.pull_request_opened"
+    RUN_ARTIFACT_ADDED = "run.artifact_added"
+    WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
+    PING = "ping"
 
 
 class PayloadKind(StrEnum):

@@ -5,12 +5,14 @@ No message repeats the text, which may hold a password. What a server behind a U
 
 import base64
 import re
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 __all__ = [
     "ANY_PORT",
     "check_database_url",
     "check_git_url",
+    "check_network",
     "check_origin",
     "check_url",
     "check_vapid_key",
@@ -88,6 +90,15 @@ def check_origin(value: str) -> str:
         raise ValueError(
             "this takes scheme://host[:port] in lower case and without a path (port * for any), or *"
         )
+    return value
+
+
+def check_network(value: str) -> str:
+    """Return a network in CIDR form."""
+    try:
+        ip_network(value)
+    except ValueError:
+        raise ValueError(f"'{value}' is no network such as 10.0.0.0/8 or fd00::/8") from None
     return value
 
 

@@ -29,7 +29,8 @@ class Event(Base):
         BigInteger, primary_key=True, server_default=text(CURRENT_TRANSACTION), autoincrement=False
     )
     seq: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    id: Mapped[UUID]
+    # Known to receivers as the id of the message. Made here, since one statement may record many.
+    id: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"))
     project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
     type: Mapped[str] = mapped_column(String(64))
     # No foreign keys: a fact outlives what it is about, and each key would cost every insert a look-up.

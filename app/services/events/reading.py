@@ -1,0 +1,162 @@
+"""Read the ledger: what the caller may see, oldest first, from where they left off."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import InvalidInput
+from app.models import Event, EventHorizon, Task
+from app.models.tasks import EVERYONE
+from app.schemas.events import EventPage, EventQuery
+from app.services.access.visibility import Principal
+from app.services.events.catalogue import is_selector
+from app.services.events.cursor import AFTER, IN_ORDER, SETTLED, START, Cursor
+from app.services.events.rendering import event_out
+from app.statements import Fields, Prepared
+
+__all__ = ["EVENT_COLUMNS", "SELECTORS", "find_end", "list_events", "parse_types", "place_of", "read_events"]
+
+EVENT_COLUMNS = (
+    Event.transaction_id,
+    Event.seq,
+    Event.id,
+    Event.project_id,
+    Event.type,
+    Event.task_id,
+    Event.run_id,
+    Event.subject_seq,
+    Event.occurred_at,
+    Event.data,
+)
+# What selects an event: its type, its family, everything.
+SELECTORS = array(
+    [
+        cast(Event.type, Text),
+        func.split_part(Event.type, literal_column("'.'"), literal_column("1")).op("||")(
+            literal_column("'.*'")
+        ),
+        literal_column("'*'"),
+    ]
+)
+
+
+async def list_events(
+    session: AsyncSession, caller: Principal, query: EventQuery, *, limit: int, link: str
+) -> EventPage:
+    """Return a page of the events that the caller may see, those of deleted tasks too.
+
+    Raises:
+        InvalidInput: `after` is no place in a ledger, or a type is unknown.
+
+    """
+    after = START if query.after is None else Cursor.parse(query.after)
+    if after is None:
+        raise InvalidInput("Enter a `next_after` of this list.", attr="after")
+    types = parse_types(query.type)
+    rows = await read_events(
+        session, caller, after, limit=limit, types=types, task_id=query.task_id, run_id=query.run_id
+    )
+    # Behind the rows: what was removed meanwhile is admitted.
+    removed = await _REMOVED.first(session, {"project_id": caller.project.id, **after.values()})
+    return {
+        "results": [event_out(row, link) for row in rows],
+        "next_after": str(place_of(rows[-1]) if rows else after),
+        "truncated": removed is not None,
+    }
+
+
+async def read_events(
+    session: AsyncSession,
+    caller: Principal,
+    after: Cursor,
+    *,
+    limit: int,
+    types: Sequence[str] | None = None,
+    task_id: UUID | None = None,
+    run_id: UUID | None = None,
+) -> Sequence[Fields]:
+    """Return `EVENT_COLUMNS` of what the caller may see behind a place; the filters all apply at once."""
+    values: dict[str, Any] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
+    wanted = {"types": types, "task_id": task_id, "run_id": run_id}
+    return await _PAGE.all(session, {**values, **wanted, **after.values()})
+
+
+async def find_end(session: AsyncSession) -> Cursor:
+    """Return the place behind all that can be read now."""
+    row = await _END.first(session, {})
+    return START if row is None else place_of(row)
+
+
+def place_of(row: Fields) -> Cursor:
+    """Return the place behind an event."""
+    return Cursor(row["transaction_id"], row["seq"])
+
+
+def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
+    """Return what a comma list selects, None for everything.
+
+    Raises:
+        InvalidInput: one of them is neither a type nor a family.
+
+    """
+    words = [word.strip() for word in (text or "").split(",") if word.strip()]
+    for word in words:
+        if not is_selector(word):
+            raise InvalidInput(f'"{word[:200]}" is not a valid choice.', code="invalid_choice", attr=attr)
+    return words or None
+
+
+def _page_statement() -> Any:  # Any: a Select of many columns
+    types = bindparam("types", type_=ARRAY(Text))
+    task_id, run_id = (bindparam(name, type_=Uuid) for name in ("task_id", "run_id"))
+    user_id = bindparam("user_id", type_=BigInteger)
+    visible = or_(
+        Task.audience.in_([literal_column(str(EVERYONE)), user_id]),
+        and_(Event.task_id.is_(None), Event.user_id == user_id),
+    )
+    return (
+        select(*EVENT_COLUMNS)
+        .outerjoin(Task, Task.id == Event.task_id)
+        .where(
+            Event.project_id == bindparam("project_id", type_=BigInteger),
+            AFTER,
+            visible,
+            or_(types.is_(None), SELECTORS.overlap(types)),
+            or_(task_id.is_(None), Event.task_id == task_id),
+            or_(run_id.is_(None), Event.run_id == run_id),
+        )
+        .order_by(*IN_ORDER)
+        .limit(bindparam("limit", type_=BigInteger))
+    )
+
+
+_PAGE = Prepared(_page_statement())
+_REMOVED = Prepared(
+    select(EventHorizon.project_id).where(
+        EventHorizon.project_id == bindparam("project_id"),
+        tuple_(EventHorizon.transaction_id, EventHorizon.seq)
+        > tuple_(bindparam("after_transaction", type_=BigInteger), bindparam("after_seq", type_=BigInteger)),
+    )
+)
+_END = Prepared(
+    select(Event.transaction_id, Event.seq)
+    .where(Event.transaction_id < SETTLED)
+    .order_by(Event.transaction_id.desc(), Event.seq.desc())
+    .limit(literal_column("1"))
+)
