@@ -25,6 +25,7 @@ __all__ = [
     "Platform",
     "PrAuthorshipMode",
     "ReasoningEffort",
+    "RecoverOnly",
     "RunMode",
     "RunSource",
     "RunStatus",
@@ -263,6 +264,13 @@ class DeliveryStatus(StrEnum):
     FAILED = "failed"
     # Its endpoint was disabled first.
     CANCELLED = "cancelled"
+
+
+class RecoverOnly(StrEnum):
+    """Which messages of an endpoint are sent again."""
+
+    FAILED = "failed"
+    ALL = "all"
 
 
 class DeliveryError(StrEnum):

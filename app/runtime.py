@@ -12,6 +12,7 @@ from typing_extensions import override
 from app.agents.adapters.catalog import Catalog, load_catalog
 from app.clients.event_hub import EventHub
 from app.clients.http_client import create_http_client
+from app.clients.ledger_wakes import LedgerWakes
 from app.clients.object_store import Storage
 from app.clients.pace import NoPace, RedisPace
 from app.clients.push import PushSender
@@ -26,6 +27,7 @@ from app.enums import Platform
 from app.security import Cipher
 from app.services.access.cache import CallerCache
 from app.services.access.visibility import Principal
+from app.services.events import ledger
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.output.stream import find_last_words
 from app.services.rate_limits import Budgets
@@ -86,7 +88,8 @@ async def open_process(
     engine = create_engine(settings, application_name=f"taskbeacon-{name}", plan_once=plan_once)
     redis = create_redis(settings.redis_url)
     queue = ArqQueue(settings.redis_url)
-    sessions = create_session_factory(engine)
+    wakes = LedgerWakes(redis)
+    sessions = create_session_factory(engine, info={ledger.WAKE: wakes.announce})
     events = RedisRunEvents(redis)
     hub = EventHub(redis, partial(find_last_words, sessions))
     try:
@@ -111,6 +114,7 @@ async def open_process(
     finally:
         await hub.aclose()
         await events.aclose()
+        await wakes.aclose()
         await queue.aclose()
         await redis.aclose()
         await engine.dispose()

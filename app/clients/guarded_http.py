@@ -83,7 +83,8 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
         port = url.port or _DEFAULT_PORTS[url.scheme]
-        addresses = await self._names.find(url.host, port)
+        host = url.raw_host.decode("ascii")
+        addresses = await self._names.find(host, port)
         dialled: list[str] = request.extensions.get(DIALLED, [])
         for address in addresses:
             if not self._policy.admits(address, scheme=url.scheme, port=port):
@@ -93,7 +94,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         for address in addresses[:_ADDRESSES_TRIED]:
             dialled[:] = [address]
             try:
-                return await self._transport(url.host).handle_async_request(_pinned(request, address))
+                return await self._transport(host).handle_async_request(_pinned(request, address))
             except httpx.ConnectError as error:
                 failure = error
         assert failure is not None
@@ -115,7 +116,8 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
 
 def _pinned(request: httpx.Request, address: str) -> httpx.Request:
     """Return the request for one address; `Host` and the name in TLS stay those of the URL."""
-    host = request.url.host
+    # Not `url.host`, which httpx has decoded.
+    host = request.url.raw_host.decode("ascii")
     extensions = dict(request.extensions)
     if not _is_address(host):
         extensions["sni_hostname"] = host

@@ -91,6 +91,8 @@ class WebhookEndpointDelivery(Base):
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     attempts_allowed: Mapped[int] = mapped_column(SmallInteger)
     due_at: Mapped[datetime]
+    # Whether somebody asked for the next attempt.
+    is_manual: Mapped[bool] = mapped_column(server_default=text("false"))
     # Until when a worker holds it.
     leased_until: Mapped[datetime | None]
     created_at: Mapped[datetime]

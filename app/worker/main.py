@@ -19,6 +19,7 @@ from app.agents.sandbox.sandbox import probe
 from app.agents.session.run_clock import MAX_WAITING
 from app.agents.workspace.workspace import reclaim
 from app.clients.github import GitHubClient
+from app.clients.guarded_http import create_guarded_client
 from app.clients.http_client import create_http_client
 from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
 from app.clients.redis import create_pool
@@ -32,6 +33,7 @@ from app.services.schema import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.worker.context import WorkerContext
 from app.worker.jobs.deliver_notifications import deliver_notifications
+from app.worker.jobs.deliver_webhooks import WebhookDeliverer
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
 from app.worker.jobs.fold_task_counts import fold_task_counts
@@ -39,6 +41,7 @@ from app.worker.jobs.recover_runs import recover_runs
 from app.worker.jobs.sweep_artifacts import sweep_artifacts
 from app.worker.jobs.sweep_code_hosts import sweep_code_hosts
 from app.worker.jobs.sweep_event_ids import sweep_event_ids
+from app.worker.jobs.sweep_events import sweep_events
 from app.worker.jobs.sweep_idempotency_keys import sweep_idempotency_keys
 from app.worker.jobs.sweep_presence import sweep_presence
 from app.worker.polling import ResilientWorker, RunWorker
@@ -124,6 +127,7 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Work
             cron(sweep_code_hosts, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
             cron(sweep_presence, second=25, unique=True, timeout=_CHORE_SECONDS),
             cron(sweep_event_ids, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
+            cron(sweep_events, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
             cron(sweep_idempotency_keys, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
             cron(fold_task_counts, second=_SWEEP_SECONDS, unique=True, timeout=_CHORE_SECONDS),
         ],
@@ -180,6 +184,7 @@ async def _run(settings: Settings) -> None:
         open_process(settings, name="worker") as process,
         keep_synchronised(process.sessions),
         create_http_client() as http,
+        create_guarded_client(settings.webhook_addresses) as webhook_http,
     ):
         await require_current_schema(process.sessions)
         context = WorkerContext(
@@ -199,6 +204,7 @@ async def _run(settings: Settings) -> None:
             start_http_server(settings.worker_metrics_port)
         worker = create_worker(context)
         listening = asyncio.create_task(context.changes.listen())
+        delivering = asyncio.create_task(WebhookDeliverer(process, webhook_http).run(context.changes))
         log.info("worker.started", concurrency=settings.worker_concurrency)
         try:
             async with _chores(context):
@@ -206,9 +212,11 @@ async def _run(settings: Settings) -> None:
         except asyncio.CancelledError:
             log.info("worker.stopping")
         finally:
+            # It begins nothing more, and finishes what is on the wire while runs may finish too.
+            delivering.cancel()
             await worker.close()
             listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            await asyncio.gather(listening, delivering, return_exceptions=True)
     log.info("worker.stopped")
 
 

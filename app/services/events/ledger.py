@@ -12,13 +12,16 @@ from uuid import UUID
 from sqlalchemy import CTE, ColumnElement, bindparam, func, insert, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db import after_commit
 from app.enums import EventType, PayloadKind
 from app.models import Event, WebhookEndpoint
 from app.statements import Prepared
 
-__all__ = ["SNAPSHOT_WANTED", "as_data", "record", "recording", "snapshot_wanted"]
+__all__ = ["SNAPSHOT_WANTED", "WAKE", "announce", "as_data", "record", "recording", "snapshot_wanted"]
 
 _WRITTEN = ("project_id", "type", "task_id", "run_id", "user_id", "subject_seq", "occurred_at", "data")
+# Under this name a session knows how readers are woken (`runtime.py`).
+WAKE = "wake_ledger_readers"
 # What a statement that records an event may return: whether somebody in its project wants full bodies.
 SNAPSHOT_WANTED = "snapshot_wanted"
 
@@ -65,8 +68,15 @@ async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUI
     """
     row = await _RECORD.first(session, {"type": type_, "data": {}, **columns})
     assert row is not None
+    announce(session)
     event_id: UUID = row["id"]
     return event_id
+
+
+def announce(session: AsyncSession) -> None:
+    """Wake readers once this transaction is committed; for whoever has recorded events by `recording`."""
+    if (wake := session.info.get(WAKE)) is not None:
+        after_commit(session, wake)
 
 
 def _record_statement() -> Any:  # Any: an insert of many columns

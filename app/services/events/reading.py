@@ -1,6 +1,6 @@
 """Read the ledger: what the caller may see, oldest first, from where they left off."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -103,7 +103,7 @@ async def find_end(session: AsyncSession) -> Cursor:
     return START if row is None else place_of(row)
 
 
-def place_of(row: Fields) -> Cursor:
+def place_of(row: Mapping[Any, Any]) -> Cursor:
     """Return the place behind an event."""
     return Cursor(row["transaction_id"], row["seq"])
 

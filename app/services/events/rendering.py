@@ -9,7 +9,6 @@ import orjson
 
 from app.enums import EventType
 from app.schemas.events import EventOut
-from app.statements import Fields
 
 __all__ = ["event_body", "event_data", "event_out", "ping_body"]
 
@@ -17,7 +16,7 @@ __all__ = ["event_body", "event_data", "event_out", "ping_body"]
 _BODY_BYTES = 20_000
 
 
-def event_data(row: Fields, link: str) -> dict[str, Any]:
+def event_data(row: Mapping[Any, Any], link: str) -> dict[str, Any]:
     """Return the thin `data` of an event: ids, its number, a link, and what its type adds.
 
     Args:
@@ -36,7 +35,7 @@ def event_data(row: Fields, link: str) -> dict[str, Any]:
     return data | added
 
 
-def event_out(row: Fields, link: str) -> EventOut:
+def event_out(row: Mapping[Any, Any], link: str) -> EventOut:
     """Return an event as the list shows it."""
     return {
         "id": row["id"],

@@ -19,7 +19,8 @@ from app.clients.object_store import ObjectMissing, ObjectStore
 from app.clients.run_events import RunEvents
 from app.db import SessionFactory, release, unit_of_work
 from app.models import Run, RunLogState
-from app.schemas.run_logs import LogQuery, parse_timestamp
+from app.schemas.fields import parse_timestamp
+from app.schemas.run_logs import LogQuery
 from app.schemas.runs import RelayIn, RelayOut, RunOut
 from app.services.access.visibility import Principal, require_run
 from app.services.output.event_ids import carries_ids
