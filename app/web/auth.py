@@ -19,12 +19,14 @@ from app.services.access import visibility as access
 from app.services.access.visibility import Principal
 from app.services.output.log_writer import LogRef
 from app.services.runs import tokens as connection_tokens
+from app.services.webhook_endpoints import endpoints as webhook_endpoints
 from app.web.body import read_json
-from app.web.dependencies import EnvironmentId, ProcessDep, RunId, SessionDep, TaskId
+from app.web.dependencies import EndpointId, EnvironmentId, ProcessDep, RunId, SessionDep, TaskId
 from app.web.throttling import throttle
 
 __all__ = [
     "DeviceWrite",
+    "OwnEndpoint",
     "ProjectRead",
     "ProjectUserWrite",
     "RunHolder",
@@ -36,6 +38,8 @@ __all__ = [
     "UserWrite",
     "VisibleEnvironment",
     "VisibleRun",
+    "WebhookRead",
+    "WebhookWrite",
 ]
 
 # Upstream's first authenticator on the tasks routes has no challenge, so a missing or wrong key is 403 there and
@@ -130,7 +134,15 @@ async def _visible_environment(request: Request, environment_id: EnvironmentId, 
     return environment_id
 
 
+async def _own_endpoint(request: Request, endpoint_id: EndpointId, session: SessionDep) -> UUID:
+    """Let a request through whose caller, an earlier parameter, has the webhook endpoint of the path."""
+    principal: Principal = request.state.principal
+    await webhook_endpoints.retrieve_endpoint(session, principal, endpoint_id)
+    return endpoint_id
+
+
 # For routes whose look-up comes before their body (contract 2.3).
+OwnEndpoint = Annotated[UUID, Depends(_own_endpoint)]
 VisibleEnvironment = Annotated[UUID, Depends(_visible_environment)]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
@@ -172,6 +184,8 @@ def _gate(
 
 TaskRead = Annotated[Principal, Depends(_gate(Scope.TASK_READ, in_project=True))]
 TaskWrite = Annotated[Principal, Depends(_gate(Scope.TASK_WRITE, in_project=True))]
+WebhookRead = Annotated[Principal, Depends(_gate(Scope.WEBHOOK_READ, in_project=True))]
+WebhookWrite = Annotated[Principal, Depends(_gate(Scope.WEBHOOK_WRITE, in_project=True))]
 # For what concerns the caller's own devices, within a project.
 ProjectUserWrite = Annotated[Principal, Depends(_gate(Scope.USER_WRITE, in_project=True))]
 UserRead = Annotated[Principal, Depends(_gate(Scope.USER_READ, in_project=False))]

@@ -22,6 +22,8 @@ from app.services.tasks.list_memory import ListMemory
 
 __all__ = [
     "CipherDep",
+    "DeliveryId",
+    "EndpointId",
     "EnvironmentId",
     "ListsDep",
     "ProcessDep",
@@ -99,6 +101,16 @@ async def _environment_id(environment_id: str) -> UUID:
     return _path_uuid(environment_id)
 
 
+async def _endpoint_id(endpoint_id: str) -> UUID:
+    return _path_uuid(endpoint_id)
+
+
+async def _delivery_id(delivery_id: str) -> UUID:
+    return _path_uuid(delivery_id)
+
+
+DeliveryId = Annotated[UUID, Depends(_delivery_id)]
+EndpointId = Annotated[UUID, Depends(_endpoint_id)]
 EnvironmentId = Annotated[UUID, Depends(_environment_id)]
 TaskId = Annotated[UUID, Depends(_task_id)]
 RunId = Annotated[UUID, Depends(_run_id)]

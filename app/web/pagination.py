@@ -10,7 +10,7 @@ from app.api_limits import PAGE_DEFAULT, PAGE_MAXIMUM
 from app.schemas.fields import parse_integer
 from app.web.middleware import ORIGINAL_PATH
 
-__all__ = ["PageDep", "PageRequest"]
+__all__ = ["LimitDep", "PageDep", "PageRequest"]
 
 # Beyond any table, within what the database takes as an offset.
 _MAX_OFFSET = 2**62
@@ -45,18 +45,27 @@ class PageRequest:
         return f"{self.base_url}?{urlencode(sorted(parameters, key=lambda pair: pair[0]))}"
 
 
+_Limit = Annotated[str | None, Query(description=f"Page size, at most {PAGE_MAXIMUM}.", examples=["50"])]
+
+
+async def _limit(limit: _Limit = None) -> int:
+    asked = parse_integer(limit)
+    return min(asked, PAGE_MAXIMUM) if asked and asked > 0 else PAGE_DEFAULT
+
+
+# Of lists that go on from a place, not by an offset.
+LimitDep = Annotated[int, Depends(_limit)]
+
+
 async def _page(
     request: Request,
-    limit: Annotated[
-        str | None, Query(description=f"Page size, at most {PAGE_MAXIMUM}.", examples=["50"])
-    ] = None,
+    limit: _Limit = None,
     offset: Annotated[str | None, Query(description="How many to skip.", examples=["0"])] = None,
 ) -> PageRequest:
-    asked_limit = parse_integer(limit)
     asked_offset = parse_integer(offset)
     path = request.scope.get(ORIGINAL_PATH, request.url.path)
     return PageRequest(
-        limit=min(asked_limit, PAGE_MAXIMUM) if asked_limit and asked_limit > 0 else PAGE_DEFAULT,
+        limit=await _limit(limit),
         offset=min(asked_offset, _MAX_OFFSET) if asked_offset and asked_offset > 0 else 0,
         base_url=str(request.url.replace(path=path, query="")),
         kept=tuple(pair for pair in request.query_params.multi_items() if pair[0] not in _NOT_COPIED),

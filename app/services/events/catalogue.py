@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.enums import DisabledReason, EventType, RunStatus
+from app.schemas.events import EventTypeOut
 
-__all__ = ["CATALOGUE", "FAMILIES", "PING", "CataloguedType", "is_selector"]
+__all__ = ["CATALOGUE", "FAMILIES", "PING", "CataloguedType", "is_selector", "published_types"]
 
 JsonSchema = dict[str, Any]
 
@@ -214,3 +215,17 @@ def is_selector(text: str) -> bool:
     """Return whether a text selects events: a type, a family (`run.*`), or all (`*`)."""
     family, _, rest = text.partition(".")
     return text == _EVERYTHING or text in CATALOGUE or (rest == "*" and family in FAMILIES)
+
+
+def published_types() -> list[EventTypeOut]:
+    """Return the types that can be subscribed to, as they are published."""
+    return [
+        {
+            "type": known.type,
+            "description": known.description,
+            "schema": known.schema,
+            "example": known.example,
+            "since": known.since,
+        }
+        for known in _TYPES
+    ]

@@ -1,6 +1,7 @@
 """The log of an endpoint, and what its owner asks for: a ping, one message once more, or all that was missed."""
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from app.ids import new_id
 from app.models import WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.schemas.webhook_endpoints import AttemptOut, DeliveryDetailOut, DeliveryOut, DeliveryQuery
 from app.services.access.visibility import Principal
+from app.services.events import ledger
 from app.services.events.rendering import ping_body
 from app.services.webhook_endpoints.endpoints import owned
 from app.services.webhook_endpoints.sending import FIXED_HEADERS
@@ -36,6 +38,13 @@ _SHOWN = (
     WebhookEndpointDelivery.due_at,
     WebhookEndpointDelivery.delivered_at,
 )
+_FILTERS: Mapping[str, tuple[Any, Callable[[Any, Any], ColumnElement[bool]]]] = {
+    "status": (WebhookEndpointDelivery.status, operator.eq),
+    "event_type": (WebhookEndpointDelivery.event_type, operator.eq),
+    "task_id": (WebhookEndpointDelivery.task_id, operator.eq),
+    "after": (WebhookEndpointDelivery.created_at, operator.gt),
+    "before": (WebhookEndpointDelivery.created_at, operator.lt),
+}
 
 
 async def list_deliveries(
@@ -130,6 +139,7 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
             created_at=now,
         )
     )
+    ledger.announce(session)
     return delivery_id
 
 
@@ -160,6 +170,7 @@ async def redeliver(
     row = asked.mappings().one_or_none()
     if row is None:
         raise NotFound
+    ledger.announce(session)
     return _out(row)
 
 
@@ -188,15 +199,11 @@ async def _require_endpoint(session: AsyncSession, caller: Principal, endpoint_i
 
 
 def _conditions(query: DeliveryQuery) -> list[ColumnElement[bool]]:
-    delivery = WebhookEndpointDelivery
-    given = {
-        "status": delivery.status == query.status,
-        "event_type": delivery.event_type == query.event_type,
-        "task_id": delivery.task_id == query.task_id,
-        "after": delivery.created_at > query.after,
-        "before": delivery.created_at < query.before,
-    }
-    return [condition for name, condition in given.items() if getattr(query, name) is not None]
+    return [
+        compare(column, value)
+        for name, (column, compare) in _FILTERS.items()
+        if (value := getattr(query, name)) is not None
+    ]
 
 
 def _out(row: Mapping[Any, Any]) -> DeliveryOut:

@@ -16,6 +16,7 @@ from app.errors import InvalidInput
 from app.models import Event, WebhookEndpointDelivery
 from app.schemas.webhook_endpoints import RecoverIn
 from app.services.access.visibility import Principal
+from app.services.events import ledger
 from app.services.events.cursor import AFTER, IN_ORDER, START
 from app.services.events.reading import place_of
 from app.services.webhook_endpoints.deliveries import require_enabled
@@ -57,6 +58,7 @@ async def recover(
         count += await _send_missing(
             session, caller.project.id, endpoint_id, body.since, until, link=settings.task_url
         )
+    ledger.announce(session)
     return count
 
 

@@ -95,6 +95,14 @@ TAGS = [
         "name": "push",
         "description": "Devices, presence, and pushes: who is told when a run ends, and why or why not.",
     },
+    {
+        "name": "events",
+        "description": "What happened, oldest first: to catch up with, or to follow.",
+    },
+    {
+        "name": "webhooks",
+        "description": "Events sent to a server of yours, signed (Standard Webhooks), with a log of every attempt.",
+    },
     {"name": "projects", "description": "Where tasks live, and who sees them."},
     {"name": "users", "description": "Whose key this is."},
     {
@@ -148,6 +156,20 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "path",
         "required": True,
         "description": "Id of the sandbox environment. A private one of somebody else is not found.",
+        "schema": {"type": "string", "format": "uuid"},
+    },
+    "endpoint_id": {
+        "name": "endpoint_id",
+        "in": "path",
+        "required": True,
+        "description": "Id of a webhook endpoint of the caller's. Those of others are not found.",
+        "schema": {"type": "string", "format": "uuid"},
+    },
+    "delivery_id": {
+        "name": "delivery_id",
+        "in": "path",
+        "required": True,
+        "description": "Id of a delivery to that endpoint.",
         "schema": {"type": "string", "format": "uuid"},
     },
     "limit": {
