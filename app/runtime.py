@@ -28,6 +28,7 @@ from app.security import Cipher
 from app.services.access.cache import CallerCache
 from app.services.access.visibility import Principal
 from app.services.events import ledger
+from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.output.stream import find_last_words
 from app.services.rate_limits import Budgets
@@ -64,6 +65,8 @@ class ProcessContext:
     callers: CallerCache[Principal] = field(default_factory=CallerCache)
     budgets: Budgets = field(default_factory=Budgets)
     lists: ListMemory = field(default_factory=ListMemory)
+    # Looks at the ledger for those who follow it.
+    ledger: LedgerWatch = field(default_factory=LedgerWatch)
 
     @property
     def cipher(self) -> Cipher:

@@ -1,21 +1,40 @@
 """What happened in a project: the ledger, page by page (contract 14)."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query, Response
 
-from app.schemas.events import EventPage, EventQuery
+from app.runtime import ProcessContext
+from app.schemas.events import EventPage, EventQuery, EventStreamQuery
 from app.services.events import reading
+from app.services.output.project_stream import StreamClients, follow_project, open_project_stream
+from app.services.output.stream import Pace
 from app.web.answers import Json
 from app.web.auth import TaskRead
 from app.web.dependencies import ProcessDep, SessionDep
 from app.web.openapi.groups import errors
 from app.web.pagination import LimitDep
 from app.web.routes import PlannedRoute
+from app.web.sse import MEDIA_TYPE, EventStream
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], route_class=PlannedRoute)
+
+
+LastEventId = Annotated[
+    str | None,
+    Header(
+        alias="Last-Event-ID",
+        description="The id of the last frame that the client has; it gets what came after it. Browsers send it.",
+    ),
+]
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Server-sent events, for 15 minutes.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+    }
+}
 
 
 @router.get(
@@ -40,3 +59,41 @@ async def list_events(
     """
     link = process.settings.task_url
     return Json(await reading.list_events(session, caller, query, limit=limit, link=link))
+
+
+@router.get(
+    "/stream",
+    operation_id="events_stream_retrieve",
+    summary="Follow a project live",
+    response_class=Response,
+    responses=_STREAM | errors(400, 403, 404, 429),
+)
+async def follow_events(
+    caller: TaskRead,
+    query: Annotated[EventStreamQuery, Query()],
+    session: SessionDep,
+    process: ProcessDep,
+    last_event_id: LastEventId = None,
+) -> EventStream:
+    """Send events as they come, and what happens in the named runs, as server-sent events.
+
+    A frame without `event` is an event as in the list; one with `event: run:<id>` is what the stream of that run sends.
+    The ledger begins now, a run at its beginning, unless `Last-Event-ID` says where the client left off: one id holds
+    the places in all of them. `gap` says that something is missing, and of which topic; `keepalive` comes after 20 quiet
+    seconds. After 15 minutes `event: end` closes the stream: come back with the last id.
+    """
+    last_id = last_event_id or query.last_event_id
+    project = await open_project_stream(session, caller, query.topics, last_id)
+    return EventStream(follow_project(project, _clients(process)))
+
+
+def _clients(process: ProcessContext) -> StreamClients:
+    return StreamClients(
+        sessions=process.sessions,
+        hub=process.hub,
+        redis=process.redis,
+        watchers=process.watchers,
+        ledger=process.ledger,
+        pace=Pace.of(process.settings),
+        link=process.settings.task_url,
+    )

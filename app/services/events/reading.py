@@ -24,13 +24,22 @@ from app.errors import InvalidInput
 from app.models import Event, EventHorizon, Task
 from app.models.tasks import EVERYONE
 from app.schemas.events import EventPage, EventQuery
-from app.services.access.visibility import Principal
+from app.services.access.visibility import Principal, active_member
 from app.services.events.catalogue import is_selector
 from app.services.events.cursor import AFTER, IN_ORDER, SETTLED, START, Cursor
 from app.services.events.rendering import event_out
 from app.statements import Fields, Prepared
 
-__all__ = ["EVENT_COLUMNS", "SELECTORS", "find_end", "list_events", "parse_types", "place_of", "read_events"]
+__all__ = [
+    "EVENT_COLUMNS",
+    "SELECTORS",
+    "find_end",
+    "is_truncated",
+    "list_events",
+    "parse_types",
+    "place_of",
+    "read_events",
+]
 
 EVENT_COLUMNS = (
     Event.transaction_id,
@@ -72,12 +81,11 @@ async def list_events(
     rows = await read_events(
         session, caller, after, limit=limit, types=types, task_id=query.task_id, run_id=query.run_id
     )
-    # Behind the rows: what was removed meanwhile is admitted.
-    removed = await _REMOVED.first(session, {"project_id": caller.project.id, **after.values()})
     return {
         "results": [event_out(row, link) for row in rows],
         "next_after": str(place_of(rows[-1]) if rows else after),
-        "truncated": removed is not None,
+        # Behind the rows: what was removed meanwhile is admitted.
+        "truncated": await is_truncated(session, caller, after),
     }
 
 
@@ -95,6 +103,12 @@ async def read_events(
     values: dict[str, Any] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
     wanted = {"types": types, "task_id": task_id, "run_id": run_id}
     return await _PAGE.all(session, {**values, **wanted, **after.values()})
+
+
+async def is_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
+    """Return whether events of the project behind a place were removed; asked after they were read."""
+    values = {"project_id": caller.project.id, **after.values()}
+    return await _REMOVED.first(session, values) is not None
 
 
 async def find_end(session: AsyncSession) -> Cursor:
@@ -137,6 +151,8 @@ def _page_statement() -> Any:  # Any: a Select of many columns
             Event.project_id == bindparam("project_id", type_=BigInteger),
             AFTER,
             visible,
+            # A stream is open for longer than somebody may be a member.
+            active_member(user_id, Event.project_id),
             or_(types.is_(None), SELECTORS.overlap(types)),
             or_(task_id.is_(None), Event.task_id == task_id),
             or_(run_id.is_(None), Event.run_id == run_id),
