@@ -1,0 +1,61 @@
+"""Keep how a task and its run stand at the moment of an event, for receivers that want full bodies."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import EventSnapshot, Project, Run, Task
+from app.services.access.visibility import ProjectRef
+from app.services.views.runs import RUN_COLUMNS, run_out
+from app.services.views.tasks import select_tasks, task_out
+
+__all__ = ["keep_snapshots"]
+
+
+class _NoLinks:
+    """Signs nothing: what is kept and sent must open nothing by itself."""
+
+    async def signed_url(self, _key: str) -> None:
+        return None
+
+
+async def keep_snapshots(session: AsyncSession, events: Iterable[tuple[UUID, UUID, UUID | None]]) -> None:
+    """Keep the task, and the run if there is one, of each event as the API shows them now; in its transaction.
+
+    Args:
+        session: the unit of work that has recorded the events.
+        events: ids of events, with those of their tasks and runs. Only those that somebody wants in full.
+
+    """
+    rows = [
+        {"event_id": event_id, "snapshot": await _snapshot(session, task_id, run_id)}
+        for event_id, task_id, run_id in events
+    ]
+    if rows:
+        await session.execute(insert(EventSnapshot), rows)
+
+
+async def _snapshot(session: AsyncSession, task_id: UUID, run_id: UUID | None) -> dict[str, Any]:
+    store: Any = _NoLinks()
+    found = await session.execute(
+        select_tasks()
+        .add_columns(
+            Project.id.label("of_project"), Project.organization_id, Project.name.label("project_name")
+        )
+        .join(Project, Project.id == Task.project_id)
+        .where(Task.id == task_id)
+    )
+    row: Any = found.mappings().one()
+    project = ProjectRef(row["of_project"], row["organization_id"], row["project_name"])
+    snapshot: dict[str, Any] = {"task": await task_out(row, project, store)}
+    if run_id is not None:
+        run = (await session.execute(select(*RUN_COLUMNS).where(Run.id == run_id))).mappings().one()
+        snapshot["run"] = await run_out(run, store)
+    # As it is sent, so that times and ids have the form that they have there.
+    encoded = orjson.dumps(snapshot, default=str, option=orjson.OPT_UTC_Z)
+    plain: dict[str, Any] = orjson.loads(encoded)
+    return plain
