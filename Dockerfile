@@ -19,9 +19,9 @@ RUN pip install --require-hashes --target node -r node.lock \
            --ignore-scripts --no-audit --no-fund --workspace=claude --workspace=codex
 
 FROM python:3.13-slim AS service
-# git: workspaces of runs. bubblewrap: the sandbox of agents. tini: reaps what agents leave.
+# git, git-lfs: workspaces of runs. bubblewrap: the sandbox of agents. tini: reaps what agents leave.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends bubblewrap ca-certificates git tini \
+    && apt-get install --yes --no-install-recommends bubblewrap ca-certificates git git-lfs tini \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 taskbeacon \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/taskbeacon taskbeacon \

@@ -1,31 +1,24 @@
-"""Which addresses may be connected to: the one answer for every connection whose target a user or an agent chose.
+"""Decide which addresses may be connected to, for every connection to a target that a user or an agent has chosen.
 
 Webhooks and web pushes go through `clients/guarded_http.py`, agents through their proxy (`agents/network/proxy.py`). Both
-ask here about the very address that they then connect to.
+check the very address that they then connect to.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 __all__ = ["AddressPolicy", "is_public"]
 
-# Beside what `ipaddress` knows, which depends on the version of Python: the IANA special-purpose registries as of
-# 2025, whole blocks of which only single addresses are global, and what is reachable inside of clouds only.
+# `ipaddress` depends on the version of Python. These are refused in any version: the IANA special-purpose registries as
+# of 2025, blocks with few global addresses, and addresses that exist inside clouds only.
 _NOT_PUBLIC_4 = tuple(
     map(
         IPv4Network,
         (
             "0.0.0.0/8",
             "100.64.0.0/10",  # shared between providers and customers (RFC 6598)
-            "168.63.129.16/32",  # Azure's platform, from within
+            "168.63.129.16/32",  # Azure's platform, inside its networks
             "192.0.0.0/24",  # IETF protocol assignments (RFC 6890)
             "192.88.99.0/24",  # 6to4 relays, deprecated (RFC 7526)
             "198.18.0.0/15",  # benchmarks (RFC 2544)
@@ -33,7 +26,7 @@ _NOT_PUBLIC_4 = tuple(
         ),
     )
 )
-# All that is assigned to the Internet is in here (RFC 4291).
+# All global addresses are in this block (RFC 4291).
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NOT_PUBLIC_6 = tuple(
     map(
@@ -46,8 +39,10 @@ _NOT_PUBLIC_6 = tuple(
         ),
     )
 )
-# Translated to the IPv4 address in their last 32 bits: a network's own gateway reaches what that address reaches.
+# A NAT64 gateway translates these to the IPv4 address in their last 32 bits.
 _NAT64 = IPv6Network("64:ff9b::/96")
+
+
 # What clouds tell the machines that run in them, credentials among it: never, whatever an operator opens.
 _METADATA = frozenset(
     map(ip_address, ("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "fd00:ec2::254"))
@@ -89,17 +84,17 @@ class AddressPolicy:
 
 
 def is_public(address: str) -> bool:
-    """Return whether an address, which may have a zone, is one of the public Internet, however it is wrapped.
+    """Return whether an address, which may have a zone, is public; embedded IPv4 addresses must be public too.
 
     Raises:
-        ValueError: it is no address.
+        ValueError: the text is not an address.
 
     """
     return all(map(_is_public, _ends(ip_address(address.partition("%")[0]))))
 
 
 def _ends(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address | IPv6Address]:
-    """Yield the addresses at which a packet to this one may end."""
+    """Yield the addresses that a packet to this one can reach."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             yield address.ipv4_mapped

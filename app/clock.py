@@ -1,8 +1,8 @@
-"""The only source of the current time: the clock of the database, which each process carries on by its monotonic one.
+"""The only source of the current time: the clock of the database, extrapolated with the monotonic clock.
 
-Processes compare instants that others wrote (leases, presence, cooldowns, schedules, the order of runs), so they must
-not trust the clock of the machine that each happens to run on. `app/services/shared_clock.py` reads the database's
-clock; before the first reading that of the machine stands in. Tests replace the clock.
+Processes compare times that others wrote (leases, presence, cooldowns, schedules, the order of runs), so they must not
+use the clocks of their own machines. `app/services/shared_clock.py` reads the clock of the database; until then the
+clock of the machine is used. Tests replace the clock.
 """
 
 import time
@@ -15,14 +15,14 @@ __all__ = ["Reading", "adopt", "machine_skew", "set_clock", "utcnow"]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a clock showed at a moment of this process' monotonic clock, and how far off it may be."""
+    """The time of a clock at a moment of the monotonic clock of this process, with the largest possible error."""
 
     instant: datetime
     monotonic: float
     error: timedelta = timedelta(0)
 
     def carried(self) -> datetime:
-        """Return what that clock shows now."""
+        """Return the current time of that clock."""
         return self.instant + timedelta(seconds=time.monotonic() - self.monotonic)
 
 
@@ -41,15 +41,15 @@ _now: Callable[[], datetime] = _shared_now
 
 
 def utcnow() -> datetime:
-    """Return the current instant, aware and in UTC."""
+    """Return the current time, aware and in UTC."""
     return _now()
 
 
 def adopt(reading: Reading | None) -> None:
-    """Go by this reading from now on; None goes back to the machine's clock.
+    """Use this reading from now on; None returns to the clock of the machine.
 
-    One that agrees with the time of this process, as closely as it can tell, changes nothing: time must not jump back
-    and forth by what a round trip takes.
+    A reading that agrees with the current one within their errors changes nothing: time must not jump back and forth by
+    the duration of a round trip.
     """
     global _reading  # noqa: PLW0603 - one clock per process is the point
     if (
@@ -61,11 +61,11 @@ def adopt(reading: Reading | None) -> None:
 
 
 def machine_skew() -> timedelta:
-    """Return by how much the clock of this machine is ahead of the shared one; negative: behind."""
+    """Return how far the clock of this machine is ahead of the shared one; negative if it is behind."""
     return _machine_now() - _shared_now()
 
 
 def set_clock(now: Callable[[], datetime] | None) -> None:
-    """Replace the clock of this process; None brings the shared clock back."""
+    """Replace the clock of this process; None restores the shared clock."""
     global _now  # noqa: PLW0603 - as above
     _now = now or _shared_now

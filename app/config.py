@@ -11,28 +11,41 @@ from datetime import timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.addresses import AddressPolicy
 from app.enums import AgentNetwork, LogFormat, SandboxKind
 from app.setting_checks import (
-    check_database_url,
-    check_git_url,
-    check_network,
-    check_origin,
-    check_url,
-    check_vapid_key,
-    check_vapid_subject,
+    CommaList,
+    DatabaseUrl,
+    GitUrl,
+    Networks,
+    NetworkServices,
+    OptionalSecret,
+    OptionalText,
+    OptionalWebUrl,
+    Origins,
+    RedisUrl,
+    SecretList,
+    VapidKey,
+    VapidSubject,
+    WebUrl,
 )
 
 __all__ = ["Settings", "get_settings", "unknown_variables"]
 
 _DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
 _MINIMUM_SECRET_LENGTH = 32
-# Those of compose.yaml and .env.example: good enough where nobody else can connect.
+# Those of compose.yaml and .env.example: good enough where no other machine can connect.
 _LOOPBACK = r"(?:localhost|127\.[0-9.]+|\[::1\])(?:[:/]|$)"
 _DEVELOPMENT_PASSWORD = re.compile(rf"://[^/@]*:taskbeacon@(?!{_LOOPBACK})", re.ASCII)
 _DEVELOPMENT_S3_SECRETS = frozenset({"taskbeacon-secret", "taskbeacon-development"})
@@ -42,7 +55,6 @@ _NO_SETTINGS = frozenset(
     {"TASKBEACON_TOKEN", "TASKBEACON_WEBHOOK_SECRET", "TASKBEACON_ASKPASS_FD", "TASKBEACON_ANSWER"}
 )
 _OF_TESTS = "TASKBEACON_TEST_"
-_SERVICE = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?", re.ASCII)
 
 
 class Settings(BaseSettings):
@@ -63,10 +75,10 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port the API listens on; 0 = any free one.")
     forwarded_allow_ips: str = Field(
         default="127.0.0.1",
-        description="Proxies whose X-Forwarded-* headers are believed (comma list, or *).",
+        description="Proxies that may set X-Forwarded-* headers (comma list, or *).",
     )
 
-    database_url: str = Field(
+    database_url: DatabaseUrl = Field(
         default="postgresql+asyncpg://taskbeacon:taskbeacon@localhost:5432/taskbeacon",
         description="PostgreSQL; `postgresql://` and `postgresql+asyncpg://` both work.",
     )
@@ -75,21 +87,25 @@ class Settings(BaseSettings):
         default=True,
         description="Keep statements prepared; false behind a pooler that gives each transaction another session.",
     )
-    redis_url: str = Field(default="redis://localhost:6379/0", description="Redis 6.2 or newer, or Valkey.")
+    redis_url: RedisUrl = Field(
+        default="redis://localhost:6379/0", description="Redis 6.2 or newer, or Valkey."
+    )
 
-    s3_endpoint_url: str | None = Field(
+    s3_endpoint_url: OptionalWebUrl = Field(
         default=None, description="S3 server as the service reaches it; empty: Amazon's own."
     )
-    s3_public_endpoint_url: str | None = Field(
+    s3_public_endpoint_url: OptionalWebUrl = Field(
         default=None, description="S3 server as clients reach it; signed URLs carry it. Default: as above."
     )
     s3_bucket: str = Field(default="taskbeacon", description="Bucket of logs and artifacts.")
-    s3_access_key_id: str | None = Field(default=None, description="Empty: the AWS default credential chain.")
+    s3_access_key_id: OptionalText = Field(
+        default=None, description="Empty: the AWS default credential chain."
+    )
     s3_secret_access_key: SecretStr | None = Field(default=None, description="Secret of the access key.")
     s3_region: str = Field(default="us-east-1", description="Region the bucket is in.")
 
-    expo_base_url: str = Field(default="https://exp.host", description="Expo's push service.")
-    expo_access_token: SecretStr | None = Field(
+    expo_base_url: WebUrl = Field(default="https://exp.host", description="Expo's push service.")
+    expo_access_token: OptionalSecret = Field(
         default=None, description="Expo access token, if the Expo project asks for one."
     )
 
@@ -97,15 +113,15 @@ class Settings(BaseSettings):
         default=600, ge=0, description="What Expo lets one of its projects send; 0 = no limit of our own."
     )
     push_title: str = Field(default="Taskbeacon", max_length=100, description="Title of every push.")
-    vapid_private_key: SecretStr | None = Field(
+    vapid_private_key: VapidKey = Field(
         default=None,
         description="Key of web push, from `taskbeacon admin create-vapid-key`; empty: no web push.",
     )
-    vapid_subject: str = Field(
+    vapid_subject: VapidSubject = Field(
         default="mailto:operator@example.com",
         description="Whom browsers' push services may write to: mailto: or https:.",
     )
-    web_push_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    web_push_hosts: CommaList = Field(
         default=(
             "fcm.googleapis.com",
             "updates.push.services.mozilla.com",
@@ -115,12 +131,12 @@ class Settings(BaseSettings):
         description="Comma list of hosts that web pushes may be sent to; a leading dot: its subdomains.",
     )
 
-    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+    secret_keys: SecretList = Field(
         default=(SecretStr(_DEVELOPMENT_SECRET),),
         description="Comma list of secrets of 32 characters or more; the first encrypts, all decrypt.",
     )
 
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    cors_origins: Origins = Field(
         default=(),
         description="Comma list of web origins that may call the API; * for any, and for any port in place of one.",
     )
@@ -135,7 +151,7 @@ class Settings(BaseSettings):
         "empty: none.",
     )
 
-    git_base_url: str = Field(
+    git_base_url: GitUrl = Field(
         default="https://github.com",
         description="Where `org/repo` is cloned from when the task has no integration; file:// works.",
     )
@@ -154,16 +170,16 @@ class Settings(BaseSettings):
     git_lfs: bool = Field(
         default=False,
         description="Fetch the files of Git LFS before an agent starts and store its own before a push; else agents "
-        "see pointers.",
+        "see pointers. Needs git-lfs.",
     )
     git_mirrors_max_mb: int = Field(
         default=20480,
         ge=0,
-        description="Disk for the mirrors that make further clones fast, in MiB; 0 = clone anew.",
+        description="Disk for the mirrors that make further clones fast, in MiB; 0 = always clone in full.",
     )
 
     agent_catalog: Path | None = Field(
-        default=None, description="TOML or JSON file of further agents; README.md tells what it holds."
+        default=None, description="TOML or JSON file of further agents; docs/guide/agents.md describes it."
     )
     agents: Path | None = Field(
         default=None, description="Folder that `make agents` fills; default: `agents` in the home folder."
@@ -173,11 +189,11 @@ class Settings(BaseSettings):
         max_length=500,
         description="Where people see a task, for links; {project_id} and {task_id} are filled in.",
     )
-    github_webhook_secret: SecretStr | None = Field(
+    github_webhook_secret: OptionalSecret = Field(
         default=None, description="What GitHub signs webhooks without an integration with; empty: refused."
     )
 
-    webhook_allow_private_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+    webhook_allow_private_networks: Networks = Field(
         default=(),
         description="Comma list of networks (CIDR) of yours that webhooks may be sent to, by http and to any port there.",
     )
@@ -195,7 +211,7 @@ class Settings(BaseSettings):
         default=None,
         description="The most that a sandbox environment can give; default: trusted, or agent_network if that is more.",
     )
-    agent_network_services: Annotated[tuple[str, ...], NoDecode] = Field(
+    agent_network_services: NetworkServices = Field(
         default=(),
         description="Comma list of hosts (host or host:port) that `trusted` and `custom` reach beside theirs, private "
         "addresses too: mirrors of your own.",
@@ -245,7 +261,7 @@ class Settings(BaseSettings):
     task_cost_budget: float = Field(
         default=0,
         ge=0,
-        description="US dollars that all runs of a task together may cost, where agents tell; 0 = no limit.",
+        description="US dollars that all runs of a task together may cost, where agents report it; 0 = no limit.",
     )
     run_timeout_seconds: int = Field(
         default=3600, ge=1, description="Wall-clock limit of a run; waiting for people does not count."
@@ -279,101 +295,11 @@ class Settings(BaseSettings):
         description="Least severe level that is logged.",
     )
 
-    @field_validator("database_url")
-    @classmethod
-    def _use_asyncpg(cls, value: str) -> str:
-        return check_database_url(value)
-
-    @field_validator("redis_url")
-    @classmethod
-    def _require_redis(cls, value: str) -> str:
-        return check_url(value, "redis", "rediss", "unix")
-
-    @field_validator("expo_base_url")
-    @classmethod
-    def _require_web(cls, value: str) -> str:
-        return check_url(value, "https", "http")
-
-    @field_validator("git_base_url")
-    @classmethod
-    def _require_git(cls, value: str) -> str:
-        return check_git_url(value)
-
-    @field_validator("web_push_hosts", mode="before")
-    @classmethod
-    def _split_hosts(cls, value: object) -> object:
-        return _comma_list(value)
-
-    @field_validator("vapid_private_key", "expo_access_token", "github_webhook_secret", mode="after")
-    @classmethod
-    def _empty_is_none(cls, value: SecretStr | None) -> SecretStr | None:
-        return value if value is not None and value.get_secret_value() else None
-
-    @field_validator("vapid_private_key", mode="after")
-    @classmethod
-    def _require_key(cls, value: SecretStr | None) -> SecretStr | None:
-        return None if value is None else SecretStr(check_vapid_key(value.get_secret_value()))
-
-    @field_validator("vapid_subject")
-    @classmethod
-    def _require_subject(cls, value: str) -> str:
-        return check_vapid_subject(value)
-
     @field_validator("home", "workspaces", "agent_catalog", "agents", mode="before")
     @classmethod
     def _no_path_is_unset(cls, value: object, info: ValidationInfo) -> object:
         # An empty path would be the folder that the process happens to be in.
         return value or cls.model_fields[str(info.field_name)].default
-
-    @field_validator("cors_origins", mode="before")
-    @classmethod
-    def _split_origins(cls, value: object) -> object:
-        return _comma_list(value)
-
-    @field_validator("cors_origins", mode="after")
-    @classmethod
-    def _require_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(check_origin(text) for text in value)
-
-    @field_validator("agent_network_services", mode="before")
-    @classmethod
-    def _split_services(cls, value: object) -> object:
-        return _comma_list(value)
-
-    @field_validator("agent_network_services", mode="after")
-    @classmethod
-    def _require_services(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for text in value:
-            if not _SERVICE.fullmatch(text):
-                raise ValueError(f"'{text}' is neither a host nor host:port")
-        return value
-
-    @field_validator("webhook_allow_private_networks", mode="before")
-    @classmethod
-    def _split_networks(cls, value: object) -> object:
-        return _comma_list(value)
-
-    @field_validator("webhook_allow_private_networks", mode="after")
-    @classmethod
-    def _require_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for text in value:
-            check_network(text)
-        return value
-
-    @field_validator("secret_keys", mode="before")
-    @classmethod
-    def _split_secrets(cls, value: object) -> object:
-        return _comma_list(value)
-
-    @field_validator("s3_endpoint_url", "s3_public_endpoint_url", "s3_access_key_id", mode="after")
-    @classmethod
-    def _empty_is_unset(cls, value: str | None) -> str | None:
-        return value or None
-
-    @field_validator("s3_endpoint_url", "s3_public_endpoint_url", mode="after")
-    @classmethod
-    def _require_s3(cls, value: str | None) -> str | None:
-        return None if value is None else check_url(value, "https", "http")
 
     @model_validator(mode="after")
     def _refuse_weak_secrets(self) -> Self:
@@ -437,7 +363,7 @@ class Settings(BaseSettings):
 
     @property
     def webhook_addresses(self) -> AddressPolicy:
-        """What webhooks may be sent to."""
+        """The addresses that webhooks may be sent to."""
         return AddressPolicy.parse(self.webhook_allow_private_networks)
 
     @property
@@ -466,14 +392,8 @@ class Settings(BaseSettings):
         return self.s3_public_endpoint_url or self.s3_endpoint_url
 
 
-def _comma_list(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
-    """Return the variables with our prefix that no setting reads, each with the setting whose name is nearest."""
+    """Return the variables with our prefix that no setting reads, each with the setting of the most similar name."""
     known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
     unknown = (
         name

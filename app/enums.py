@@ -1,4 +1,4 @@
-"""Every closed vocabulary of the service on one page. Values are what the wire and the database hold."""
+"""All enumerations of the service. Their values are the ones on the wire and in the database."""
 
 from enum import StrEnum
 
@@ -37,7 +37,7 @@ __all__ = [
 
 
 class RunStatus(StrEnum):
-    """Where a run is in its life (contract 3.3)."""
+    """The status of a run (contract 3.3)."""
 
     NOT_STARTED = "not_started"
     QUEUED = "queued"
@@ -58,7 +58,7 @@ class Environment(StrEnum):
 
 
 class OriginProduct(StrEnum):
-    """What a task came from (contract 3.1)."""
+    """The product that a task came from (contract 3.1)."""
 
     ONBOARDING = "onboarding"
     ERROR_TRACKING = "error_tracking"
@@ -77,7 +77,7 @@ class OriginProduct(StrEnum):
     IMAGE_BUILDER = "image_builder"
 
 
-# Tasks of these origins belong to the whole project, whoever created them (contract 4, rule 3).
+# Tasks of these origins are visible to the whole project (contract 4, rule 3).
 TEAM_WIDE_ORIGINS = frozenset(
     {
         OriginProduct.SIGNAL_REPORT,
@@ -102,7 +102,7 @@ class RunMode(StrEnum):
 
 
 class CommandMethod(StrEnum):
-    """What people can tell a live agent (contract 6.4, 13.6)."""
+    """Commands for a running agent (contract 6.4, 13.6)."""
 
     USER_MESSAGE = "user_message"
     CANCEL = "cancel"
@@ -112,25 +112,25 @@ class CommandMethod(StrEnum):
 
 
 class CommandStatus(StrEnum):
-    """How far a command has come; each step is told on the run's log, in this order."""
+    """The progress of a command; each step is logged in the run's log, in this order."""
 
     ACCEPTED = "accepted"
-    # The agent has it.
+    # The agent has received it.
     DELIVERED = "delivered"
-    # Its end: the agent is done with it, or it came to nothing, for a reason that is told.
+    # Final: the agent has handled it, or it had no effect, for a reason that is logged.
     CONSUMED = "consumed"
     DROPPED = "dropped"
 
 
 class PrAuthorshipMode(StrEnum):
-    """In whose name the pull request is opened."""
+    """The author of the pull request: the user or the project's integration."""
 
     USER = "user"
     BOT = "bot"
 
 
 class RunSource(StrEnum):
-    """What asked for a run."""
+    """What started a run."""
 
     MANUAL = "manual"
     SIGNAL_REPORT = "signal_report"
@@ -144,7 +144,7 @@ class RuntimeAdapter(StrEnum):
 
 
 class ReasoningEffort(StrEnum):
-    """How hard a model is asked to think, in rising order."""
+    """The reasoning effort of a model, in rising order."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -154,7 +154,7 @@ class ReasoningEffort(StrEnum):
 
 
 class PermissionMode(StrEnum):
-    """What an agent may do without asking (contract 5.8); each adapter knows a part of these (9.3)."""
+    """What an agent may do without asking (contract 5.8); each adapter supports some of them (9.3)."""
 
     DEFAULT = "default"
     ACCEPT_EDITS = "acceptEdits"
@@ -166,7 +166,7 @@ class PermissionMode(StrEnum):
 
 
 class ArtifactType(StrEnum):
-    """What an artifact is to its run (contract 6.1)."""
+    """The role of an artifact in its run (contract 6.1)."""
 
     PLAN = "plan"
     CONTEXT = "context"
@@ -192,7 +192,7 @@ class Scope(StrEnum):
 
 
 class Platform(StrEnum):
-    """What kind of device a push token belongs to (contract 6.5)."""
+    """The platform of a device with a push token (contract 6.5)."""
 
     IOS = "ios"
     ANDROID = "android"
@@ -200,7 +200,7 @@ class Platform(StrEnum):
 
 
 class NotificationKind(StrEnum):
-    """What a push tells (contract 7.2); a test push is asked for by its recipient."""
+    """The event that a push reports (contract 7.2); its recipient requests a test push."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -211,13 +211,13 @@ class NotificationKind(StrEnum):
 
 
 class NotificationDecision(StrEnum):
-    """What became of a push to one device; with it goes a reason."""
+    """The decision about a push to one device; it is stored with a reason."""
 
-    # On its way.
+    # Not final.
     PENDING = "pending"
     RETRYING = "retrying"
     SENT = "sent"
-    # At its end: the device's own push service took it, or it cannot be delivered.
+    # Final: the push service of the device accepted it, or it cannot be delivered.
     DELIVERED = "delivered"
     REJECTED = "rejected"
     GIVEN_UP = "given_up"
@@ -298,7 +298,7 @@ class DisabledReason(StrEnum):
 
 
 class SandboxKind(StrEnum):
-    """By which means an agent process is confined."""
+    """The mechanism that confines an agent."""
 
     AUTO = "auto"
     BUBBLEWRAP = "bubblewrap"
@@ -307,7 +307,7 @@ class SandboxKind(StrEnum):
 
 
 class AgentNetwork(StrEnum):
-    """What an agent may reach over the network, from the least to the most."""
+    """The network level of an agent, from the least access to the most."""
 
     NONE = "none"
     MODEL_ONLY = "model-only"
@@ -315,13 +315,13 @@ class AgentNetwork(StrEnum):
     FULL = "full"
 
     def at_most(self, ceiling: "AgentNetwork") -> "AgentNetwork":
-        """Return this level, or `ceiling` where that is less."""
+        """Return the lower of this level and `ceiling`."""
         levels = list(AgentNetwork)
         return min(self, ceiling, key=levels.index)
 
 
 class NetworkAccessLevel(StrEnum):
-    """What a sandbox environment asks for; `custom` is `trusted` with no list but its own."""
+    """The network level of a sandbox environment; `custom` is `trusted` with only the environment's own hosts."""
 
     NONE = "none"
     MODEL_ONLY = "model-only"
@@ -331,14 +331,14 @@ class NetworkAccessLevel(StrEnum):
 
 
 class LimitType(StrEnum):
-    """Which limit of its usage a project is over: that of a short time or of a long one (contract 2.4)."""
+    """The usage limit that a project exceeded: for a short period or a long one (contract 2.4)."""
 
     BURST = "burst"
     SUSTAINED = "sustained"
 
 
 class LogFormat(StrEnum):
-    """How log lines are written."""
+    """The format of log lines."""
 
     JSON = "json"
     CONSOLE = "console"

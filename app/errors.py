@@ -1,25 +1,25 @@
-"""The tree of expected failures. Each knows its HTTP status and its words; none knows HTTP's machinery.
+"""Expected failures, as a tree. Each has an HTTP status and a body; none depends on the web framework.
 
 AppError                        answered as the four-key envelope (contract 2.4)
-├── InvalidInput           400  a field, or the body as a whole, breaks a rule
-├── MalformedBody          400  the body is not JSON that we can keep
-├── MalformedRequest       400  it is no HTTP
+├── InvalidInput           400  a field, or the whole body, breaks a rule
+├── MalformedBody          400  the body is not JSON, or cannot be stored
+├── MalformedRequest       400  the request is not valid HTTP
 ├── AuthenticationError    401  (403 on the tasks routes, decided by the route)
 │   ├── NotAuthenticated        no credential
-│   ├── AuthenticationFailed    a credential that is unknown, revoked or of an inactive user
-│   └── RunTokenInvalid         a run token that is none of ours, or expired
-├── PermissionDenied       403  known, but not allowed
-├── NotFound               404  not there, or not visible: the same to the caller
+│   ├── AuthenticationFailed    the credential is unknown, revoked, or belongs to an inactive user
+│   └── RunTokenInvalid         the run token is invalid or has expired
+├── PermissionDenied       403  the caller is known, but not allowed
+├── NotFound               404  it does not exist, or is not visible: the caller cannot distinguish them
 ├── MethodNotAllowed       405
-├── RequestTimeout         408  the head or the body takes too long to come
-├── IdempotencyConflict    409  an Idempotency-Key that was used with another request
+├── RequestTimeout         408  the head or the body takes too long to arrive
+├── IdempotencyConflict    409  the Idempotency-Key was used with another request
 ├── BodyTooLarge           413
 ├── UnsupportedMediaType   415
 ├── Throttled              429
 ├── HeadTooLarge           431
-└── Unavailable            503  a server that we depend on does not answer
-RequestRefused                  answered with a body of its own (contract 2.4, "other bodies")
-├── RunRefused             400  {"detail": …}: a run cannot be created like this
+└── Unavailable            503  a server that we depend on does not respond
+RequestRefused                  answered with another body (contract 2.4, "other bodies")
+├── RunRefused             400  {"detail": …}: the run cannot be created
 ├── StateRefused           400  {"error": …}: artifacts and run state
 ├── ArtifactNotFound       404  {"error": …}: the run has no such file
 ├── EventsMissing          409  {"last_accepted_seq": …}: an event was left out
@@ -58,7 +58,7 @@ __all__ = [
 
 
 class AppError(Exception):
-    """An expected failure that the caller is told about in the envelope."""
+    """An expected failure that is answered in the envelope."""
 
     status: int = 400
     type: ClassVar[str] = "invalid_request"
@@ -77,26 +77,26 @@ class AppError(Exception):
 
 
 class InvalidInput(AppError):
-    """A field breaks a rule; `attr` names it, None speaks of the whole body."""
+    """A field breaks a rule; `attr` names it, None means the whole body."""
 
     type = "validation_error"
     code = "invalid_input"
 
 
 class MalformedBody(AppError):
-    """The body is not JSON, or JSON that no table could keep."""
+    """The body is not JSON, or cannot be stored."""
 
     code = "parse_error"
 
 
 class MalformedRequest(AppError):
-    """What came is no request in HTTP."""
+    """The request is not valid HTTP."""
 
     code = "parse_error"
 
 
 class AuthenticationError(AppError):
-    """Who is calling cannot be told."""
+    """The caller cannot be identified."""
 
     status = 401
     type = "authentication_error"
@@ -112,7 +112,7 @@ class NotAuthenticated(AuthenticationError):
 
 
 class AuthenticationFailed(AuthenticationError):
-    """The credential is unknown, revoked, or of an inactive user; `place` is where it was found."""
+    """The credential is unknown, revoked, or belongs to an inactive user; `place` says where it was found."""
 
     code = "authentication_failed"
 
@@ -121,7 +121,7 @@ class AuthenticationFailed(AuthenticationError):
 
 
 class RunTokenInvalid(AuthenticationError):
-    """The token is not one of ours, or its time is over."""
+    """The run token is invalid or has expired."""
 
     code = "authentication_failed"
 
@@ -138,7 +138,7 @@ class PermissionDenied(AppError):
 
 
 class NotFound(AppError):
-    """There is no such thing for this caller, whether it exists or not (contract 4)."""
+    """It does not exist, or the caller cannot see it (contract 4)."""
 
     status = 404
     code = "not_found"
@@ -148,7 +148,7 @@ class NotFound(AppError):
 
 
 class MethodNotAllowed(AppError):
-    """The path exists, the method does not; `allowed` goes into the Allow header, the mapper of errors fills it."""
+    """The path exists, the method does not; the error mapper fills `allowed`, for the Allow header."""
 
     status = 405
     code = "method_not_allowed"
@@ -189,7 +189,7 @@ class BodyTooLarge(AppError):
 
 
 class UnsupportedMediaType(AppError):
-    """The body is not JSON by its own account."""
+    """The Content-Type of the body is not JSON."""
 
     status = 415
     code = "unsupported_media_type"
@@ -199,7 +199,7 @@ class UnsupportedMediaType(AppError):
 
 
 class Throttled(AppError):
-    """The project's budget is used up; `retry_after` is in whole seconds."""
+    """The project is over its rate limit; `retry_after` is in whole seconds."""
 
     status = 429
     type = "throttled_error"
@@ -222,7 +222,7 @@ class HeadTooLarge(AppError):
 
 
 class Unavailable(AppError):
-    """A server that this service depends on does not answer; the same request may work in a moment."""
+    """A server that this service depends on does not respond; the same request may work soon."""
 
     status = 503
     type = "server_error"
@@ -230,7 +230,7 @@ class Unavailable(AppError):
 
 
 class RequestRefused(Exception):
-    """An expected failure whose body is not the envelope; `body` is sent as it is."""
+    """An expected failure with another body than the envelope; `body` is sent unchanged."""
 
     status: ClassVar[int] = 400
 
@@ -269,7 +269,7 @@ class ArtifactNotFound(RequestRefused):
 
 
 class EventsMissing(RequestRefused):
-    """An event has a number that does not follow the last one that was taken."""
+    """The number of an event does not follow the last accepted one."""
 
     status = 409
 
@@ -278,7 +278,7 @@ class EventsMissing(RequestRefused):
 
 
 class UsageLimitExceeded(RequestRefused):
-    """The project is over its usage limit (contract 5.8 step 3); what is not known is left out."""
+    """The project is over its usage limit (contract 5.8 step 3); unknown fields are left out."""
 
     status = 429
 

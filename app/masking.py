@@ -1,6 +1,6 @@
-"""Keeps known secrets and the worker's folders out of what a run tells: its log, its summary, the words of its failure.
+"""Remove known secrets and the worker's folders from the output of a run: log, summary, error message.
 
-A seat belt and no wall: an agent that has a secret can still write it backwards, or in two pieces.
+This prevents accidents. It does not stop an agent that encodes a secret first.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -10,15 +10,15 @@ from typing import Any  # JSON
 __all__ = ["MASK", "FolderHider", "Masker"]
 
 MASK = "***"
-# Shorter values are words like "true" or "8080", which stand everywhere.
+# Shorter values are words like "true" or "8080", which occur everywhere.
 _SHORTEST = 8
 
 
 class Masker:
-    """Replaces the values it was made with, wherever they stand in a text."""
+    """Replaces secrets in texts and JSON values."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        # The longest first: one may hold another.
+        # The longest first: one may contain another.
         longest_first = sorted({text for text in secrets if len(text) >= _SHORTEST}, key=len, reverse=True)
         self._replacements = [(secret, MASK) for secret in longest_first]
 
@@ -31,7 +31,7 @@ class Masker:
     def emitting(
         self, emit: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> Callable[[dict[str, Any]], Awaitable[None]]:
-        """Return a function that passes entries on without the secrets."""
+        """Return a function that calls `emit` with masked entries."""
         if not self._replacements:
             return emit
 
@@ -52,11 +52,11 @@ class Masker:
 
 
 class FolderHider(Masker):
-    """Shows paths of an agent's workspace relative to it: where a worker keeps them is no matter of its followers."""
+    """Makes paths in an agent's workspace relative: followers must not see the folders of the worker."""
 
     def __init__(self, *, work: Path, home: Path, folder: Path) -> None:
         super().__init__(())
         shown = ((f"{work}/", ""), (str(work), "."), (str(home), "~"), (f"{folder}/", ""))
-        # The agent sees the folder by its real name, which may be another.
+        # The agent sees the resolved name of the folder, which may differ.
         real = ((f"{work.resolve()}/", ""), (str(work.resolve()), "."), (str(home.resolve()), "~"))
         self._replacements = [*shown, *real, (f"{folder.resolve()}/", "")]

@@ -1,4 +1,4 @@
-"""Structured logs: set-up, and the filter that keeps secrets out of them.
+"""Configure structured logs, and remove secrets from them.
 
 Ids of the request, project, run and job are bound once through `structlog.contextvars` and appear on each line.
 """
@@ -15,7 +15,7 @@ from app.enums import LogFormat
 
 __all__ = ["configure_logging", "redact"]
 
-# Keys of this service, whatever text they were pasted into, and what stands before the host of a URL.
+# Keys of this service in any text, and the credentials of a URL.
 _SECRET_VALUE = re.compile(r"ph[xacs]_[A-Za-z0-9]{8,}|(?<=://)[^/\s@]+(?=@)")
 _SECRET_NAMES = frozenset(
     {"authorization", "token", "password", "secret", "api_key", "personal_api_key", "github_user_token"}
@@ -31,7 +31,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Plain tracebacks, without the values of variables: those may be secrets. Then the filter sees their text too.
+    # Plain tracebacks, without the values of variables, which may be secrets; `redact` sees their text too.
     tail: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, redact]
     renderer: list[structlog.typing.Processor]
     if log_format is LogFormat.JSON:
@@ -54,13 +54,13 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # What jobs do they log themselves; arq would add two lines for every sweep.
+    # Jobs log what they do; arq would add two lines for every sweep.
     for chatty in ("arq", "botocore", "aiobotocore", "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _without_colours(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Leave out what uvicorn says a second time, for terminals (structlog processor)."""
+    """Remove uvicorn's second, coloured copy of a message (structlog processor)."""
     event.pop("color_message", None)
     return event
 
@@ -70,7 +70,7 @@ def redact(
     _method: str,
     event: MutableMapping[str, Any],
 ) -> MutableMapping[str, Any]:
-    """Replace secrets in an event, by the name of the value or by how it looks (structlog processor)."""
+    """Replace secrets in an event, by the name or the format of a value (structlog processor)."""
     for key, value in event.items():
         event[key] = _HIDDEN if key.lower() in _SECRET_NAMES else _redact_value(value)
     return event

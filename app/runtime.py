@@ -1,6 +1,6 @@
 """What a process owns: one pool, one client of each kind. The API and the worker open it alike."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,31 +9,30 @@ from typing import Self
 import httpx
 from typing_extensions import override
 
-from app.agents.adapters.catalog import Catalog, load_catalog
+from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
 from app.clients.http_client import create_http_client
 from app.clients.ledger_wakes import LedgerWakes
-from app.clients.object_store import Storage
 from app.clients.pace import NoPace, RedisPace
 from app.clients.push import PushSender
-from app.clients.queue import ArqQueue, JobQueue
+from app.clients.queue import ArqQueue
 from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_publisher import RedisRunEvents
-from app.clients.run_events import RunEvents
 from app.clients.s3 import S3Store
 from app.config import Settings
-from app.db import SessionFactory, create_engine, create_session_factory
+from app.db import create_engine, create_session_factory
 from app.enums import Platform
 from app.security import Cipher
 from app.services.access.cache import CallerCache
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
+from app.services.effects import Effects
 from app.services.events import ledger
 from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.output.stream import find_last_words
-from app.services.rate_limits import Budgets
-from app.services.tasks.list_memory import ListMemory
-from app.services.usage_gates import UsageGate, open_gates
+from app.services.rate_limits import RateLimiter
+from app.services.tasks.pages import KnownLists
+from app.services.usage_gates import open_gates
 
 __all__ = ["ProcessContext", "open_process"]
 
@@ -43,35 +42,21 @@ _EXPO_PACE = "push:pace:expo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessContext:
-    """The settings and the opened clients of this process."""
+class ProcessContext(Effects):
+    """The settings and the opened clients of this process; services get it as their `Effects`."""
 
     settings: Settings
-    sessions: SessionFactory
-    redis: RedisClient
-    queue: JobQueue
-    store: Storage
-    events: RunEvents
     # Those who follow runs through this process, and the devices that they do it with.
     hub: EventHub
     watchers: StreamPresence
     # Who brings pushes to which devices; a platform without one is not configured.
     push: Mapping[Platform, PushSender]
-    # The agents that runs may ask for; default: those of this release.
-    catalog: Catalog = field(default_factory=load_catalog)
-    # Who may object to another cloud run of a project.
-    gates: Sequence[UsageGate] = ()
     # What this process remembers for a moment.
     callers: CallerCache[Principal] = field(default_factory=CallerCache)
-    budgets: Budgets = field(default_factory=Budgets)
-    lists: ListMemory = field(default_factory=ListMemory)
+    rate_limiter: RateLimiter = field(default_factory=RateLimiter)
+    lists: KnownLists = field(default_factory=KnownLists)
     # Looks at the ledger for those who follow it.
     ledger: LedgerWatch = field(default_factory=LedgerWatch)
-
-    @property
-    def cipher(self) -> Cipher:
-        """What encrypts the secrets that the service must read back."""
-        return Cipher(self.settings.secret_keys)
 
 
 @asynccontextmanager
@@ -108,6 +93,7 @@ async def open_process(
                 queue=queue,
                 store=store,
                 events=events,
+                cipher=Cipher(settings.secret_keys),
                 hub=hub,
                 watchers=StreamPresence(sessions),
                 push=senders,

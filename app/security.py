@@ -1,4 +1,4 @@
-"""Make, mask and hash API keys; encrypt what must be kept secret and read back."""
+"""Create, mask and hash API keys; encrypt secrets that must be read back."""
 
 import hashlib
 import secrets
@@ -18,22 +18,22 @@ _MASK_TAIL = 4
 
 
 def new_api_key() -> str:
-    """Return a fresh personal API key; it is shown once and never stored (contract 2.2)."""
+    """Return a new personal API key; it is shown once and never stored (contract 2.2)."""
     return API_KEY_PREFIX + _random_characters()
 
 
 def new_project_token() -> str:
-    """Return a fresh public project token, the `api_token` of a project (contract 6.6)."""
+    """Return a new public project token, the `api_token` of a project (contract 6.6)."""
     return PROJECT_TOKEN_PREFIX + _random_characters()
 
 
 def hash_api_key(value: str) -> str:
-    """Return what is stored of a key: unsalted, so that it is found by equality; a key holds 256 random bits."""
+    """Return the hash of a key, for storage: unsalted, so that it can be looked up; a key has 256 random bits."""
     return "sha256$" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def mask_api_key(value: str) -> str:
-    """Return what may be shown of a key."""
+    """Return the mask of a key, for display."""
     return f"{API_KEY_PREFIX}...{value[-_MASK_TAIL:]}"
 
 
@@ -42,24 +42,24 @@ def _random_characters() -> str:
 
 
 class DecryptionError(Exception):
-    """A stored secret cannot be read with any of the configured keys."""
+    """None of the configured keys decrypts a stored secret."""
 
 
 class Cipher:
-    """Authenticated encryption with rotating secrets: the first encrypts, every one decrypts."""
+    """Authenticated encryption with rotating keys: the first encrypts, all of them decrypt."""
 
     def __init__(self, keys: Sequence[SecretStr]) -> None:
         self._fernet = MultiFernet([Fernet(self._derive(key)) for key in keys])
 
     def encrypt(self, value: str) -> str:
-        """Return `value` encrypted under the first secret."""
+        """Return `value`, encrypted with the first key."""
         return self._fernet.encrypt(value.encode()).decode()
 
     def decrypt(self, value: str) -> str:
         """Return the plain text.
 
         Raises:
-            DecryptionError: no configured secret fits.
+            DecryptionError: no configured key fits.
 
         """
         try:
@@ -68,10 +68,10 @@ class Cipher:
             raise DecryptionError("no configured secret key decrypts this value") from error
 
     def rotate(self, value: str) -> str:
-        """Return an encrypted value encrypted anew, under the first secret.
+        """Return an encrypted value, encrypted again with the first key.
 
         Raises:
-            DecryptionError: no configured secret fits.
+            DecryptionError: no configured key fits.
 
         """
         return self.encrypt(self.decrypt(value))

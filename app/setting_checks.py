@@ -1,22 +1,33 @@
-"""Checks of single settings: each takes a text and returns it, or raises ValueError with what the setting takes.
+"""Types of single settings, and their checks: each raises ValueError with what the setting takes.
 
-No message repeats the text, which may hold a password. What a server behind a URL answers is nobody's business here.
+No message repeats the text, which may hold a password. No server behind a URL is contacted.
 """
 
 import base64
 import re
 from ipaddress import ip_network
+from typing import Annotated
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
 
 __all__ = [
     "ANY_PORT",
-    "check_database_url",
-    "check_git_url",
-    "check_network",
-    "check_origin",
-    "check_url",
-    "check_vapid_key",
-    "check_vapid_subject",
+    "CommaList",
+    "DatabaseUrl",
+    "GitUrl",
+    "NetworkServices",
+    "Networks",
+    "OptionalSecret",
+    "OptionalText",
+    "OptionalWebUrl",
+    "Origins",
+    "RedisUrl",
+    "SecretList",
+    "VapidKey",
+    "VapidSubject",
+    "WebUrl",
 ]
 
 _DRIVER = "postgresql+asyncpg"
@@ -42,6 +53,8 @@ ANY_PORT = ":*"
 # As browsers send it: they write the host in lower case, and no path.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 
+_SERVICE = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?", re.ASCII)
+
 _VAPID_KEY = re.compile(r"[\w-]{43}=?", re.ASCII)
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 # No more than what the library that signs takes.
@@ -50,14 +63,14 @@ _VAPID_SUBJECT = re.compile(
 )
 
 
-def check_url(value: str, *schemes: str) -> str:
+def _check_url(value: str, *schemes: str) -> str:
     """Return a URL of one of the schemes that names a host, or a path where the scheme stands for this machine."""
     if not _is_url(value, schemes):
         raise ValueError(f"this takes {_alternatives(*map(_form, schemes))}")
     return value
 
 
-def check_database_url(value: str) -> str:
+def _check_database_url(value: str) -> str:
     """Return the URL of a PostgreSQL, for the driver that the service uses."""
     scheme, separator, place = value.partition("://")
     parts = _DATABASE_PLACE.fullmatch(place)
@@ -70,7 +83,7 @@ def check_database_url(value: str) -> str:
     return f"{_DRIVER}://{place}"
 
 
-def check_git_url(value: str) -> str:
+def _check_git_url(value: str) -> str:
     """Return what git clones from: a URL, `user@host:folder`, or a folder of this machine."""
     is_folder = value.startswith("/") and value.isprintable()
     ssh = _GIT_SSH.fullmatch(value)
@@ -82,7 +95,7 @@ def check_git_url(value: str) -> str:
     return value
 
 
-def check_origin(value: str) -> str:
+def _check_origin(value: str) -> str:
     """Return a web origin as browsers send it, also with `*` for its port, or `*`."""
     # Any port is checked as one of them would be.
     origin = f"{value.removesuffix(ANY_PORT)}:1" if value.endswith(ANY_PORT) else value
@@ -93,7 +106,7 @@ def check_origin(value: str) -> str:
     return value
 
 
-def check_network(value: str) -> str:
+def _check_network(value: str) -> str:
     """Return a network in CIDR form."""
     try:
         ip_network(value)
@@ -102,7 +115,7 @@ def check_network(value: str) -> str:
     return value
 
 
-def check_vapid_key(value: str) -> str:
+def _check_vapid_key(value: str) -> str:
     """Return a private key of web push without padding."""
     text = value.strip()
     number = (
@@ -115,7 +128,7 @@ def check_vapid_key(value: str) -> str:
     return text.rstrip("=")
 
 
-def check_vapid_subject(value: str) -> str:
+def _check_vapid_subject(value: str) -> str:
     """Return whom push services may write to."""
     if not _VAPID_SUBJECT.fullmatch(value):
         raise ValueError("this takes mailto:name@host or https://host")
@@ -142,3 +155,48 @@ def _form(scheme: str) -> str:
 def _alternatives(*forms: str) -> str:
     *others, last = forms
     return f"{', '.join(others)} or {last}" if others else last
+
+
+def _check_service(value: str) -> str:
+    if not _SERVICE.fullmatch(value):
+        raise ValueError(f"'{value}' is neither a host nor host:port")
+    return value
+
+
+def _comma_list(value: object) -> object:
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    )
+
+
+def _empty_is_unset(value: object) -> object:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return value if text else None
+
+
+def _vapid_key(value: SecretStr | None) -> SecretStr | None:
+    return None if value is None else SecretStr(_check_vapid_key(value.get_secret_value()))
+
+
+def _web_url(value: str) -> str:
+    return _check_url(value, "https", "http")
+
+
+def _redis_url(value: str) -> str:
+    return _check_url(value, "redis", "rediss", "unix")
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
+SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_comma_list)]
+OptionalText = Annotated[str | None, AfterValidator(_empty_is_unset)]
+OptionalSecret = Annotated[SecretStr | None, AfterValidator(_empty_is_unset)]
+DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+OptionalWebUrl = Annotated[OptionalText, AfterValidator(lambda value: value and _web_url(value))]
+GitUrl = Annotated[str, AfterValidator(_check_git_url)]
+Origins = Annotated[CommaList, AfterValidator(lambda value: tuple(map(_check_origin, value)))]
+NetworkServices = Annotated[CommaList, AfterValidator(lambda value: tuple(map(_check_service, value)))]
+Networks = Annotated[CommaList, AfterValidator(lambda value: tuple(map(_check_network, value)))]
+VapidKey = Annotated[OptionalSecret, AfterValidator(_vapid_key)]
+VapidSubject = Annotated[str, AfterValidator(_check_vapid_subject)]

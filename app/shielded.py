@@ -1,4 +1,4 @@
-"""One idea: what must be finished is finished, and the cancellation is delivered afterwards."""
+"""Run work to completion even if the caller is cancelled, then re-raise the cancellation."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -10,13 +10,17 @@ _T = TypeVar("_T")
 
 
 async def shielded(
-    work: Coroutine[Any, Any, _T],  # Any: what a coroutine is sent is nobody's concern
+    work: Coroutine[Any, Any, _T],  # Any: what is sent to the coroutine
     *,
-    told: Callable[[], object] | None = None,
+    on_cancel: Callable[[], object] | None = None,
 ) -> _T:
-    """Run a coroutine to its end however often the caller is cancelled meanwhile; then raise that.
+    """Run a coroutine to completion and return its result, however often the caller is cancelled meanwhile.
 
-    `told` is called for each cancellation: the work may want to come to its end sooner.
+    `on_cancel` is called for each cancellation, so that the work can finish sooner.
+
+    Raises:
+        CancelledError: the caller was cancelled; raised when the work is complete.
+
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
@@ -25,8 +29,8 @@ async def shielded(
             await asyncio.wait({task})
         except asyncio.CancelledError as error:
             cancelled = error
-            if told is not None:
-                told()
+            if on_cancel is not None:
+                on_cancel()
     result = task.result()
     if cancelled is not None:
         raise cancelled

@@ -20,7 +20,7 @@ import uvloop
 from app.config import Settings
 from app.devstack.home import Home
 from app.runtime import open_process
-from bench import artifacts, contention, process, push, runs, scaling, streams
+from bench import process, push, runs
 from bench.cases import CASES, Case
 from bench.data import Account, ProjectOfSize, fill, make_account
 from bench.load import Cost, cpu_seconds, send_for
@@ -32,15 +32,11 @@ from bench.table import render, row
 
 _WARM_UP_SECONDS: Final = 0.5
 _MIDDLE_SIZE: Final = 100_000
-# What is no request by itself: each has programs of its own, and servers that nothing else asks.
+# Measurements of other things than requests, each with servers of its own.
 _APART: Final = {
     "dispatch": runs.rows,
-    "streams": streams.rows,
     "push": push.rows,
-    "artifacts": artifacts.rows,
     "process": process.rows,
-    "scaling": scaling.rows,
-    "contention": contention.rows,
 }
 _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = $1"
 
@@ -185,8 +181,7 @@ def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running,
 @click.option(
     "--only",
     default="",
-    help="Comma list: retrieve, list, filters, search, create, update, presence, dispatch, streams, push, artifacts, process, scaling, "
-    "contention.",
+    help="Comma list: retrieve, list, filters, search, create, update, presence, dispatch, push, process.",
 )
 @click.option(
     "--tasks", default="1000,100000,1000000", show_default=True, help="Comma list of sizes of projects."

@@ -3,6 +3,9 @@
 `/raw/…` answers like the service with hand-written SQL: rows of asyncpg, one dictionary each, encoded by orjson, with
 the same checks of key, membership, scope, visibility and budget. `/floor/…` answers fixed bytes: what FastAPI and
 uvicorn themselves cost. Neither logs, counts metrics, or knows errors, links and filters.
+
+Create and update keep the promise of the service that a request answered with an error has changed nothing: their
+statement is performed and the answer encoded inside one transaction.
 """
 
 import hashlib
@@ -25,7 +28,7 @@ from app.clock import utcnow
 from app.config import get_settings
 from app.ids import new_id
 
-__all__ = ["APPLICATION_NAME", "CREATE", "create_app"]
+__all__ = ["APPLICATION_NAME", "create_app"]
 
 APPLICATION_NAME: Final = "bench-raw"
 
@@ -58,7 +61,7 @@ SELECT {_COLUMNS} FROM (
     (SELECT * FROM tasks WHERE {_LISTED} AND audience = $2 {_ORDER})
 ) t {_JOINS} ORDER BY t.created_at DESC, t.id DESC LIMIT 50
 """
-CREATE: Final = f"""
+_CREATE: Final = f"""
 WITH numbered AS (
     INSERT INTO task_counters AS c (project_id, next_number) VALUES ($2, 1)
     ON CONFLICT (project_id) DO UPDATE SET next_number = c.next_number + 1 RETURNING next_number - 1 AS number
@@ -126,32 +129,34 @@ class _Raw:
         body = orjson.loads(await request.body())
         async with self._pool.acquire() as connection:
             caller = await self._caller(request, connection, "task:write")
-            row = await connection.fetchrow(
-                CREATE,
-                new_id(),
-                caller["project_id"],
-                caller["user_id"],
-                str(body["title"]).strip(),
-                str(body["description"]).strip(),
-                utcnow(),
-            )
-        assert row is not None
-        return _json(_task(row, caller["name"]), status=201)
+            async with connection.transaction():
+                row = await connection.fetchrow(
+                    _CREATE,
+                    new_id(),
+                    caller["project_id"],
+                    caller["user_id"],
+                    str(body["title"]).strip(),
+                    str(body["description"]).strip(),
+                    utcnow(),
+                )
+                assert row is not None
+                return _json(_task(row, caller["name"]), status=201)
 
     async def update(self, request: Request) -> Response:
         body = orjson.loads(await request.body())
         async with self._pool.acquire() as connection:
             caller = await self._caller(request, connection, "task:write")
-            row = await connection.fetchrow(
-                _UPDATE,
-                UUID(request.path_params["task_id"]),
-                caller["project_id"],
-                caller["user_id"],
-                str(body["title"]).strip(),
-                utcnow(),
-            )
-        assert row is not None
-        return _json(_task(row, caller["name"]))
+            async with connection.transaction():
+                row = await connection.fetchrow(
+                    _UPDATE,
+                    UUID(request.path_params["task_id"]),
+                    caller["project_id"],
+                    caller["user_id"],
+                    str(body["title"]).strip(),
+                    utcnow(),
+                )
+                assert row is not None
+                return _json(_task(row, caller["name"]))
 
     async def beat(self, request: Request) -> Response:
         body = orjson.loads(await request.body())

@@ -10,14 +10,12 @@ All with real servers and processes. Run it with `make bench-runs`.
 """
 
 import asyncio
-import importlib
 import logging
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, cast
 from uuid import UUID
@@ -154,17 +152,12 @@ class RunBench:
         )
 
     async def runs_per_second(self) -> float:
-        """Return how many runs, asked for at once, the worker ends in a second."""
-        began = time.perf_counter()
-        await self.perform(_RUNS)
-        return _RUNS / (time.perf_counter() - began)
-
-    async def perform(self, count: int) -> None:
-        """Start so many runs at once and wait until all are over."""
-        before = await self._count()
-        for _ in range(count):
+        """Return how many runs, started at once, the worker ends in a second."""
+        before, began = await self._count(), time.perf_counter()
+        for _ in range(_RUNS):
             await self._start()
-        await self._ended(before + count)
+        await self._ended(before + _RUNS)
+        return _RUNS / (time.perf_counter() - began)
 
     async def claims_per_second(self, *, limit: int) -> float:
         """Claim and forget; no worker may look at the queue meanwhile."""
@@ -186,11 +179,12 @@ class RunBench:
         task = await self._client.post(self._url, json={"title": "Bench"})
         return await run_lifecycle.open_run(
             session,
-            task_id=UUID(task.raise_for_status().json()["id"]),
-            project_id=self._project_id,
-            environment=Environment.CLOUD,
-            branch=None,
-            state={"mode": "background"},
+            run_lifecycle.NewRun(
+                task_id=UUID(task.raise_for_status().json()["id"]),
+                project_id=self._project_id,
+                environment=Environment.CLOUD,
+                state={"mode": "background"},
+            ),
             dispatch=True,
             events=events,
         )
@@ -275,13 +269,10 @@ async def _starts(settings: Settings, folder: Path) -> list[tuple[str, ...]]:
 
 
 def main() -> int:
-    """Measure, print one table, and return an exit status; then the streams, where their measurement is there."""
+    """Measure, print one table, and return an exit status."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
         holds = asyncio.run(_measure(settings, Path(folder)))
-    if find_spec("bench.streams") is not None:
-        click.echo()
-        importlib.import_module("bench.streams").main()
     return 0 if holds else 1
 
 

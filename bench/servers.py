@@ -11,7 +11,7 @@ from app.config import Settings
 from app.devstack.home import Home
 from app.devstack.processes import Supervisor
 from app.devstack.servers.servers import EmbeddedServers
-from app.services.schema_upgrade import upgrade_schema
+from app.services.schema import upgrade_schema
 
 __all__ = ["environment_of", "servers"]
 

@@ -146,6 +146,7 @@ _RULES = {
         "app",
         {
             "app/clients/http_client.py": "the maker, whose clients keep no cookies",
+            "app/clients/guarded_http.py": "the maker of those for addresses that others chose",
             "app/clients/expo.py": "makes one of another library for Expo, which keeps none either",
         },
     ),
@@ -245,3 +246,19 @@ def test_every_module_says_what_it_is_for() -> None:
     ]
 
     assert silent == []
+
+
+def test_service_functions_take_six_parameters_at_most() -> None:
+    long = [
+        f"{path.stem}.{function.name}"
+        for path in _sources("app/services")
+        for function in ast.walk(_module(path))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        and len([*function.args.args, *function.args.kwonlyargs]) - _is_method(function) > 6
+    ]
+
+    assert long == []
+
+
+def _is_method(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return bool(function.args.args) and function.args.args[0].arg in {"self", "cls"}

@@ -17,7 +17,7 @@ _DOCUMENTS = sorted(
 _PREFIX = str(Settings.model_config["env_prefix"])
 # Paths of the code, as prose writes them.
 _CODE_PATH = re.compile(r"`((?:app|tests|migrations|docs|bench)(?:/[\w.]+)+/?)`")
-_LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)]*))?\)")
 
 
 def _text(*names: str) -> str:
@@ -41,7 +41,7 @@ def test_setting_is_in_the_example_environment(setting: str) -> None:
 
 
 def test_settings_that_documents_name_exist() -> None:
-    text = _text(".env.example", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "compose.yaml")
+    text = _text(".env.example", "compose.yaml", *(str(document) for document in _DOCUMENTS))
     named = set(re.findall(rf"\b{_PREFIX}[A-Z0-9_]+\b", text))
 
     assert named - set(_settings()) == set()
@@ -50,12 +50,12 @@ def test_settings_that_documents_name_exist() -> None:
 
 @pytest.mark.parametrize("scope", list(Scope))
 def test_scope_is_explained(scope: Scope) -> None:
-    assert f"`{scope}`" in _text("README.md")
+    assert f"`{scope}`" in _text("docs/guide/administration.md")
 
 
 @pytest.mark.parametrize("code", sorted(set(_codes())))
 def test_error_code_is_documented(code: str) -> None:
-    assert f"`{code}`" in _text("docs/contract.md", "README.md")
+    assert f"`{code}`" in _text("docs/contract.md", "docs/guide/errors.md")
 
 
 def test_every_make_target_has_help() -> None:
@@ -94,15 +94,33 @@ def test_make_targets_that_documents_name_exist() -> None:
     assert {"demo", "test", "run"} <= named
 
 
+@pytest.mark.parametrize(("document", "lines"), [("README.md", 150), ("ARCHITECTURE.md", 110)])
+def test_overview_is_short(document: str, lines: int) -> None:
+    assert len(_text(document).splitlines()) <= lines
+
+
+def test_every_page_of_the_guide_is_in_its_index() -> None:
+    pages = {path.name for path in (_ROOT / "docs/guide").glob("*.md")} - {"index.md"}
+
+    assert pages == set(re.findall(r"\]\(([\w-]+\.md)\)", _text("docs/guide/index.md")))
+
+
 @pytest.mark.parametrize("document", _DOCUMENTS, ids=lambda path: path.relative_to(_ROOT).as_posix())
 def test_links_resolve(document: Path) -> None:
     broken = [
-        target
-        for target in _LINK.findall(document.read_text())
-        if "://" not in target and not (document.parent / target).exists()
+        f"{target}#{anchor}"
+        for target, anchor in _LINK.findall(document.read_text())
+        if "://" not in target and not _resolves(document.parent / target if target else document, anchor)
     ]
 
     assert broken == []
+
+
+def _resolves(target: Path, anchor: str) -> bool:
+    if not anchor:
+        return target.exists()
+    headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("document", _DOCUMENTS, ids=lambda path: path.relative_to(_ROOT).as_posix())

@@ -5,6 +5,7 @@ import re
 from collections.abc import Generator
 
 import asyncpg
+import orjson
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -12,18 +13,11 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import CheckConstraint
 
 from app.models import Base
-from app.services.schema import Revision, expected_revision, revisions_between
-from app.services.schema_upgrade import migration_config
+from app.services.schema import migration_config
 from tests.fixtures.database import Databases
 
 _REVISIONS = list(ScriptDirectory.from_config(migration_config("")).walk_revisions())
 _LITERAL = re.compile(r"'([^']*)'")
-
-
-def test_revisions_are_known_as_alembic_knows_them() -> None:
-    """A process reads them by itself at its start."""
-    known = revisions_between(None, expected_revision())
-    assert list(known) == [Revision(script.revision, script.doc) for script in reversed(_REVISIONS)]
 
 
 @pytest.fixture
@@ -78,6 +72,51 @@ def test_every_step_can_be_taken_back(config: Config, empty_database: str) -> No
         command.downgrade(config, "-1")
         command.upgrade(config, revision.revision)
     assert tables(empty_database) == {*Base.metadata.tables, "alembic_version"}
+
+
+_RUN_OF_PREVIOUS_RELEASE = """
+    WITH organization AS (
+        INSERT INTO organizations (id, name, created_at) VALUES (gen_random_uuid(), 'O', now()) RETURNING id
+    ), project AS (
+        INSERT INTO projects (uuid, organization_id, name, api_token, created_at)
+        SELECT gen_random_uuid(), id, 'P', 't', now() FROM organization RETURNING id
+    ), task AS (
+        INSERT INTO tasks (id, project_id, title, title_manually_set, description, origin_product, internal,
+                           archived, created_at, updated_at)
+        SELECT gen_random_uuid(), id, '', false, '', 'user_created', false, false, now(), now() FROM project
+        RETURNING id, project_id
+    )
+    INSERT INTO runs (id, task_id, project_id, status, environment, state, created_at, updated_at)
+    SELECT gen_random_uuid(), id, project_id, 'in_progress', 'cloud',
+           '{"mode": "background", "recovery": 1}', now(), now() FROM task
+"""
+
+
+def test_previous_release_and_this_one_see_the_same_facts_of_a_run(
+    config: Config, empty_database: str
+) -> None:
+    def stored(change: str = "") -> tuple[dict[str, object], dict[str, object]]:
+        if change:
+            fetch(empty_database, f"UPDATE runs SET {change}")  # noqa: S608 - constants, below
+        [row] = fetch(empty_database, "SELECT state, facts FROM runs")
+        return orjson.loads(row["state"]), orjson.loads(row["facts"])
+
+    command.upgrade(config, "0013")
+    fetch(empty_database, _RUN_OF_PREVIOUS_RELEASE)
+    command.upgrade(config, "head")
+
+    mode = {"mode": "background"}
+    assert stored() == ({**mode, "recovery": 1}, {"recovery": 1})
+    both = {"recovery": 1, "usage": 5}
+    assert stored("""state = state || '{"usage": 5}'""") == ({**mode, **both}, both)
+    assert stored("facts = facts - 'recovery'") == ({**mode, "usage": 5}, {"usage": 5})
+    assert stored("state = state - 'usage'") == (mode, {})
+    # This release may write to both at once.
+    at_once = """facts = '{"usage": 6}', state = state || '{"pr_url": "u"}'"""
+    assert stored(at_once) == ({**mode, "pr_url": "u", "usage": 6}, {"usage": 6})
+    command.downgrade(config, "0013")
+    [row] = fetch(empty_database, "SELECT state FROM runs")
+    assert orjson.loads(row["state"]) == {**mode, "pr_url": "u", "usage": 6}
 
 
 def test_second_upgrade_changes_nothing(config: Config) -> None:

@@ -27,8 +27,8 @@ from app.enums import RunStatus
 from app.models import Project, PushCooldown, Run, Task, User
 from app.outages import is_outage, is_value_refused
 from app.runtime import ProcessContext
+from app.services.retries import until_database_answers
 from app.services.runs import lifecycle as run_lifecycle
-from app.worker.retries import until_database_answers
 from app.worker.run.lease import Lease
 from tests.support.assertions import assert_error, assert_invalid
 from tests.support.callers import Caller
@@ -114,7 +114,7 @@ async def test_session_that_ends_while_a_push_is_decided_costs_neither_run_nor_p
     async def finish() -> bool:
         async with unit_of_work(sessions) as own:
             return await run_lifecycle.finish(
-                own, run.id, owner="w", status=RunStatus.COMPLETED, events=events
+                own, run.id, run_lifecycle.RunEnd(status=RunStatus.COMPLETED), owner="w", events=events
             )
 
     async with failing_once(engine, "push_cooldowns"):

@@ -19,7 +19,6 @@ _SELDOM = frozenset(
         "pywebpush",
         "requests",
         "jsonschema",
-        "alembic",
         "acp",
         "app.agents.execution.execution",
         "app.devstack.stack",
@@ -38,7 +37,6 @@ _STEPS = {
         "aioboto3",
         "requests",
         "jsonschema",
-        "alembic",
         "app.devstack.stack",
     },
 }
@@ -64,7 +62,6 @@ print(json.dumps({"found": found, "frozen": frozen, "enabled": gc.isenabled()}))
         ("app.agents.sandbox.launcher", _SMALL),
         ("app.agents.sandbox.entry", _SMALL),
         ("app.agents.workspace.schema_check", _MODELS),
-        ("app.agents.lfs.filter", _SMALL),
     ],
 )
 def test_program_does_not_load(module: str, unneeded: frozenset[str]) -> None:

@@ -204,11 +204,11 @@ def test_those_who_let_a_write_stand_alone_are_these() -> None:
     }
     assert calls == {
         ("presence", "beat"),
-        ("visibility", "_note_use"),
+        ("authenticate", "_note_use"),
         ("lifecycle", "extend_lease"),
         ("lifecycle", "mark_agent_started"),
-        ("log_writer", "_give_back"),
-        ("log_writer", "give_back"),
+        ("turns", "_give_back"),
+        ("turns", "give_back"),
         ("statements", "perform_alone"),
     }
 

@@ -1,22 +1,20 @@
-"""Start child processes, await them, and end every one of them again, whatever happens to this process.
+"""Start child processes, wait for them, and end every one of them again, whatever happens to this process.
 
-A child dies with its launcher in three ways: an orderly `stop()`, the parent-death signal of the kernel when the
-launcher was killed, and the watchdog for whoever hangs or was started by a child. This module knows nothing about
-which programs it runs.
+`stop()` ends children in order. If this process is killed, the kernel sends them their stop signal, and the watchdog ends
+those that hang and whatever they have started.
 """
 
 import ctypes
 import os
-import selectors
 import signal
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO, NoReturn, Self
 
@@ -27,6 +25,7 @@ __all__ = ["Child", "Supervisor"]
 
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.02
+_FORWARD_SECONDS = 0.2
 _TAIL_LINES = 15
 _TAIL_BYTES = 16_384
 _LOG_LIMIT_BYTES = 8 * 2**20
@@ -37,27 +36,27 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def bind_to_parent(parent: int, death_signal: int) -> None:
-    """Ask the kernel, in a forked child, for `death_signal` when the spawning thread of the parent ends.
+    """Have the kernel send `death_signal` to this process when the thread of the parent that started it ends.
 
-    Changing user or user namespace clears the request, so this comes last before exec.
+    A change of user or user namespace clears the request, so make it last before exec.
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
-        os._exit(1)  # the parent died before the kernel knew of our wish
+        os._exit(1)  # the parent died before the kernel knew
 
 
 @dataclass(slots=True)
 class Child:
-    """A running process and where its output goes: a log file, or lines to whoever supervises."""
+    """A running process and the file that its output goes to."""
 
     name: str
     process: subprocess.Popen[bytes]
     stop_signal: signal.Signals
-    log: Path | None = None
-    log_start: int = 0
-    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
-    partial_line: bytes = b""
+    output: IO[bytes]
+    start: int  # where its output begins
+    is_forwarded: bool
+    position: int = 0  # of what was not forwarded yet
 
     @property
     def pid(self) -> int:
@@ -65,14 +64,29 @@ class Child:
         return self.process.pid
 
     def tail(self) -> str:
-        """Return the last lines of output since the start, indented; empty when it said nothing."""
-        lines: Sequence[str] = tuple(self.last_lines)
-        if self.log is not None:
-            with self.log.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(self.log_start, size - _TAIL_BYTES))
-                lines = file.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
-        return "".join(f"\n    {line}" for line in lines)
+        """Return the last lines of output, indented; empty when there is none."""
+        lines = self._read(max(self.start, self._size() - _TAIL_BYTES)).decode(errors="replace").splitlines()
+        return "".join(f"\n    {line}" for line in lines[-_TAIL_LINES:])
+
+    def new_lines(self) -> list[str]:
+        """Return the lines since the last call, and keep the file small."""
+        is_over = self.process.poll() is not None
+        content = self._read(self.position)
+        *lines, unfinished = content.split(b"\n")
+        if is_over and unfinished:
+            lines, unfinished = [*lines, unfinished], b""
+        self.position += len(content) - len(unfinished)
+        if self.position == self._size() > _LOG_LIMIT_BYTES:
+            self.output.truncate(0)
+            self.position = self.start = 0
+        return [line.decode(errors="replace") for line in lines]
+
+    def _size(self) -> int:
+        return os.fstat(self.output.fileno()).st_size
+
+    def _read(self, position: int) -> bytes:
+        # The child has the same file position.
+        return os.pread(self.output.fileno(), self._size() - position, position)
 
 
 class Supervisor:
@@ -85,7 +99,6 @@ class Supervisor:
         self.children: list[Child] = []
         self._keep_open: tuple[int, ...] = ()
         self._on_output = on_output
-        self._selector = selectors.DefaultSelector()
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._stop_requested = False
         self._is_stopping = False
@@ -124,7 +137,7 @@ class Supervisor:
     def remove_if_killed(self, *paths: Path) -> None:
         """Have these files and folders removed should this process be killed; a clean stop leaves them alone."""
         for path in paths:
-            self._tell_watchdog(f"path {path}")
+            self._send_to_watchdog(f"path {path}")
 
     def start(
         self,
@@ -136,19 +149,16 @@ class Supervisor:
         log: Path | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
         prepare: Callable[[], None] | None = None,
-        forward: bool = False,
+        stdout: IO[bytes] | None = None,
     ) -> Child:
         """Start a process in a session of its own.
 
-        Its output goes to the log, or line by line to `on_output` where there is none; with `forward` the standard
-        output goes there and the rest to the log.
-        `prepare` runs in the child before exec. Raises DevstackError when the program cannot be started.
+        Its output goes to the log, or line by line to `on_output` where there is none; `stdout` takes its standard
+        output instead. `prepare` runs in the child before exec. Raises DevstackError when the program cannot be started.
         """
         parent = os.getpid()
-        output = _open_log(log) if log is not None else None
-        log_start = output.tell() if output is not None else 0
-        standard_output = subprocess.PIPE if output is None or forward else output
-        standard_error = subprocess.STDOUT if output is None else output
+        output = _open_log(log) if log is not None else TemporaryFile("a+b")  # noqa: SIM115 - closed at the end
+        start = os.fstat(output.fileno()).st_size
 
         def before_exec() -> None:
             if prepare is not None:
@@ -161,23 +171,18 @@ class Supervisor:
                 env=dict(environment),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
-                stdout=standard_output,
-                stderr=standard_error,
+                stdout=stdout or output,
+                stderr=output,
                 start_new_session=True,
                 pass_fds=self._keep_open,
                 preexec_fn=before_exec,  # noqa: PLW1509 - the launcher has one thread
             )
         except (OSError, subprocess.SubprocessError) as error:
+            output.close()
             raise DevstackError(f"{name} cannot be started ({argv[0]}): {error}") from error
-        finally:
-            if output is not None:
-                output.close()
-        child = Child(name, process, stop_signal, log, log_start)
+        child = Child(name, process, stop_signal, output, start, is_forwarded=log is None)
         self.children.append(child)
-        self._tell_watchdog(f"pid {child.pid}")
-        if process.stdout is not None:
-            os.set_blocking(process.stdout.fileno(), False)
-            self._selector.register(process.stdout, selectors.EVENT_READ, child)
+        self._send_to_watchdog(f"pid {child.pid}")
         return child
 
     def run(
@@ -190,23 +195,21 @@ class Supervisor:
         timeout: float,
         prepare: Callable[[], None] | None = None,
     ) -> str:
-        """Run a command to its end and return what it printed; with `log`, the standard output only.
+        """Run a command to its end and return its standard output; the rest goes to the log or to `on_output`.
 
         Raises DevstackError with the last lines when it fails or takes too long.
         """
-        lines: list[str] = []
-        outer, self._on_output = self._on_output, _collect_from(name, lines, self._on_output)
-        try:
-            child = self.start(name, argv, environment=environment, log=log, prepare=prepare, forward=True)
+        with TemporaryFile("a+b") as result:
+            child = self.start(name, argv, environment=environment, log=log, prepare=prepare, stdout=result)
             self.wait(lambda: child.process.poll() is not None, what=name, timeout=timeout, one_shot=child)
-            self._drain(child)
-        finally:
-            self._on_output = outer
+            result.seek(0)
+            printed = result.read().decode(errors="replace")
+        self._forward(child)
         self.children.remove(child)
-        self._forget(child)
-        if child.process.returncode != 0:
-            raise DevstackError(f"{name} failed (exit status {child.process.returncode}):{child.tail()}")
-        return "\n".join(lines)
+        with child.output:
+            if child.process.returncode != 0:
+                raise DevstackError(f"{name} failed (exit status {child.process.returncode}):{child.tail()}")
+        return printed.removesuffix("\n")
 
     def wait(
         self,
@@ -224,10 +227,8 @@ class Supervisor:
         """
         deadline = time.monotonic() + timeout
         while not ready():
-            pause = time.monotonic() + every
-            while (left := pause - time.monotonic()) > 0:
-                self.pump(left)
-            self._check_children(one_shot)
+            time.sleep(every)
+            self._check(one_shot)
             if time.monotonic() > deadline:
                 child = one_shot or next((child for child in self.children if child.name == what), None)
                 tail = child.tail() if child else ""
@@ -236,17 +237,8 @@ class Supervisor:
     def run_until_stopped(self) -> NoReturn:
         """Forward output until StopRequested, or until a child ends by itself (DevstackError)."""
         while True:
-            self.pump(_POLL_SECONDS * 10)
-            self._check_children(None)
-
-    def pump(self, seconds: float) -> None:
-        """Forward what children print; wait at most `seconds` for something."""
-        if not self._selector.get_map():
-            time.sleep(seconds)
-            return
-        for key, _ in self._selector.select(seconds):
-            child: Child = key.data
-            self._read(child)
+            time.sleep(_FORWARD_SECONDS)
+            self._check(None)
 
     def stop(self) -> None:
         """End all children, the last started first; kill those that do not stop in time, and what they left."""
@@ -257,66 +249,41 @@ class Supervisor:
         for child in reversed(self.children):
             self._stop_one(child)
         watchdog.kill_survivors(processes, grace=0.5)
-        for child in self.children:
-            self._forget(child)
         self.children.clear()
-        self._dismiss_watchdog()
+        if self._watchdog is not None:
+            self._send_to_watchdog(watchdog.CLEAN_STOP)
+            self._watchdog.communicate()
+            self._watchdog = None
 
     def _stop_one(self, child: Child) -> None:
         with suppress(ProcessLookupError):
             child.process.send_signal(child.stop_signal)
         deadline = time.monotonic() + _STOP_GRACE_SECONDS
         while child.process.poll() is None:
-            # Keep reading: a child that blocks on a full pipe could not end.
-            self.pump(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)
             if self._is_hurried or time.monotonic() > deadline:
                 child.process.kill()
                 child.process.wait()
-        self._drain(child)
+        self._forward(child)
+        child.output.close()
 
-    def _check_children(self, one_shot: Child | None) -> None:
+    def _check(self, one_shot: Child | None) -> None:
+        for child in self.children:
+            self._forward(child)
         if self._terminal is not None and not os.isatty(self._terminal):
             self._stop_requested = True
         if self._stop_requested:
             raise StopRequested
         for child in self.children:
             if child is not one_shot and (status := child.process.poll()) is not None:
-                self._drain(child)
                 raise DevstackError(f"{child.name} ended (exit status {status}){child.tail()}")
 
-    def _read(self, child: Child) -> bool:
-        """Forward what can be read at once; False when there is nothing (any more)."""
-        pipe = child.process.stdout
-        if pipe is None or pipe.closed:
-            return False
-        try:
-            chunk = os.read(pipe.fileno(), 65_536)
-        except BlockingIOError:
-            return False
-        if not chunk:
-            self._selector.unregister(pipe)
-            pipe.close()
-        lines = (child.partial_line + chunk).split(b"\n")
-        child.partial_line = lines.pop()
-        for line in lines:
-            text = line.decode(errors="replace")
-            child.last_lines.append(text)
-            if self._on_output is not None:
-                self._on_output(child.name, text)
-        return bool(chunk)
+    def _forward(self, child: Child) -> None:
+        if child.is_forwarded and self._on_output is not None:
+            for line in child.new_lines():
+                self._on_output(child.name, line)
 
-    def _drain(self, child: Child) -> None:
-        while self._read(child):
-            continue
-
-    def _forget(self, child: Child) -> None:
-        child.process.wait()
-        pipe = child.process.stdout
-        if pipe is not None and not pipe.closed:
-            self._selector.unregister(pipe)
-            pipe.close()
-
-    def _tell_watchdog(self, line: str) -> None:
+    def _send_to_watchdog(self, line: str) -> None:
         if self._watchdog is None:
             self._watchdog = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(Path(watchdog.__file__))],
@@ -326,32 +293,14 @@ class Supervisor:
                 start_new_session=True,
             )
         assert self._watchdog.stdin is not None
-        with suppress(BrokenPipeError):  # somebody killed the watchdog; the parent-death signal remains
+        with suppress(BrokenPipeError):  # the watchdog was killed; the parent-death signal remains
             self._watchdog.stdin.write(f"{line}\n".encode())
             self._watchdog.stdin.flush()
-
-    def _dismiss_watchdog(self) -> None:
-        if self._watchdog is not None:
-            self._tell_watchdog(watchdog.CLEAN_STOP)
-            self._watchdog.communicate()
-            self._watchdog = None
 
 
 def _open_log(path: Path) -> IO[bytes]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = path.open("ab")
+    file = path.open("a+b")
     if file.tell() > _LOG_LIMIT_BYTES:
         file.truncate(0)
     return file
-
-
-def _collect_from(
-    name: str, lines: list[str], others: Callable[[str, str], None] | None
-) -> Callable[[str, str], None]:
-    def on_output(source: str, line: str) -> None:
-        if source == name:
-            lines.append(line)
-        elif others is not None:
-            others(source, line)
-
-    return on_output

@@ -1,8 +1,7 @@
-"""The process that outlives a killed launcher and ends whatever the launcher had started.
+"""The process that outlives a killed launcher and ends what the launcher had started.
 
-The parent-death signal already asks direct children to stop. It reaches no grandchild (an agent in a session of its
-own) and nobody that hangs while stopping, so this process has the last word. It imports the standard library only,
-is started by file path, and must do nothing else.
+The parent-death signal asks direct children to stop. It does not reach grandchildren (an agent in a session of its own)
+and does not end a child that hangs; this process does. It imports the standard library only and is started by file path.
 
 Protocol on standard input, a line each: `pid N` and `path P` name processes to end and files or folders to remove
 after a kill; `done` before the end of the stream means a clean stop.
@@ -13,7 +12,6 @@ import shutil
 import signal
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,7 +19,7 @@ __all__ = ["CLEAN_STOP", "is_alive", "kill_survivors", "snapshot"]
 
 CLEAN_STOP = "done"
 _GRACE_SECONDS = 3.0
-_ORPHAN_GRACE_SECONDS = 0.3  # for whoever has lost the parent that should have ended it
+_ORPHAN_GRACE_SECONDS = 0.3  # for those that have lost the parent that should have ended them
 _POLL_SECONDS = 0.05
 _PPID, _SESSION, _START_TIME = 1, 3, 19  # fields of /proc/<pid>/stat, counted after the command name
 
@@ -37,7 +35,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether the process exists and has not ended; a zombie has."""
+    """Return whether the process exists and has not ended; a zombie has."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -47,34 +45,35 @@ def is_alive(pid: int) -> bool:
     return _stat(pid)[:1] != ["Z"]
 
 
+def _living() -> dict[int, tuple[int, int, str]]:
+    """Return parent, session and start time of each living process."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        fields = _stat(int(entry.name))
+        if fields and fields[0] != "Z":
+            found[int(entry.name)] = int(fields[_PPID]), int(fields[_SESSION]), fields[_START_TIME]
+    return found
+
+
 def snapshot(roots: Iterable[int]) -> dict[int, str]:
     """Return the living processes among the roots, their sessions and descendants: process id to start time."""
-    children: dict[int, list[int]] = defaultdict(list)
-    start_times: dict[int, str] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        fields = _stat(pid := int(entry.name))
-        if fields and fields[0] != "Z":
-            # A member of a root's session may have lost its parent already.
-            children[int(fields[_PPID])].append(pid)
-            children[int(fields[_SESSION])].append(pid)
-            start_times[pid] = fields[_START_TIME]
-    found: set[int] = set()
-    pending = list(roots)
+    living = _living()
+    found, pending = set[int](), {*roots}
     while pending:
-        if (pid := pending.pop()) not in found:
-            found.add(pid)
-            pending.extend(children.get(pid, ()))
-    return {pid: start_times[pid] for pid in found if pid in start_times}
+        found |= pending
+        # A member of a session may have lost its parent already.
+        pending = {
+            pid
+            for pid, (parent, session, _) in living.items()
+            if pid not in found and (parent in pending or session in pending)
+        }
+    return {pid: living[pid][2] for pid in found & living.keys()}
 
 
 def _survivors(processes: dict[int, str]) -> list[int]:
-    # The start time tells the process from a later one that was given the same id.
-    now_living = {pid: _stat(pid) for pid in processes}
-    return [
-        pid
-        for pid, fields in now_living.items()
-        if fields and fields[0] != "Z" and fields[_START_TIME] == processes[pid]
-    ]
+    living = _living()
+    # A later process may have been given the same id.
+    return [pid for pid, started in processes.items() if pid in living and living[pid][2] == started]
 
 
 def kill_survivors(processes: dict[int, str], *, grace: float) -> None:

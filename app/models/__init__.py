@@ -2,6 +2,7 @@
 
 from app.models.api_keys import ApiKey
 from app.models.base import Base
+from app.models.code_hosts import CiFailure, GithubDelivery, PushedBranch
 from app.models.events import Event, EventCursor, EventHorizon, EventSnapshot
 from app.models.idempotency_keys import IdempotencyKey
 from app.models.integrations import Integration, SignalReport, SignalReportTask, UserIntegration
@@ -9,19 +10,15 @@ from app.models.notifications import Notification, NotificationPreferences, Push
 from app.models.presence import Presence
 from app.models.projects import Membership, Organization, Project, TaskCounter
 from app.models.push_tokens import PushToken
-from app.models.pushed_branches import PushedBranch
 from app.models.run_commands import RunCommand
-from app.models.run_credentials import RunCredential
 from app.models.run_logs import RunEventId, RunLogState
-from app.models.runs import Run
+from app.models.runs import Run, RunCredential
 from app.models.sandbox_environments import SandboxEnvironment
 from app.models.signing_keys import SigningKey
 from app.models.staged_artifacts import StagedArtifact
-from app.models.task_counts import TaskCount
-from app.models.tasks import Task
+from app.models.tasks import Task, TaskCount
 from app.models.users import User
 from app.models.webhook_endpoints import WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
-from app.models.webhooks import CiFailure, GithubDelivery
 
 __all__ = [
     "ApiKey",

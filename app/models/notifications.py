@@ -57,14 +57,14 @@ class Notification(Base):
     decision: Mapped[str] = mapped_column(String(16))
     # A word for programs: why this decision, such as Expo's name of an error.
     reason: Mapped[str | None] = mapped_column(String(64))
-    # The device whose presence suppressed this push, and when it was last heard of.
+    # The device that was watching, so that this push was suppressed, and when it was last seen.
     watching_device_id: Mapped[UUID | None]
     watching_beat_at: Mapped[datetime | None]
 
     created_at: Mapped[datetime]
     # When it may be sent (again). A claim moves it on, so that what a lost worker held becomes due by itself.
     due_at: Mapped[datetime | None]
-    # Counts the claims; whoever settles must have made the last one.
+    # Counts the claims; only the holder of the last one settles.
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     ticket_id: Mapped[str | None] = mapped_column(String(128))
     sent_at: Mapped[datetime | None]

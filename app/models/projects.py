@@ -37,7 +37,7 @@ class Project(Base):
 
 
 class TaskCounter(Base):
-    """The next task number of a project: one narrow, hot row, whose lock makes numbers consecutive (contract 10.1)."""
+    """The next task number of a project: one narrow, hot row; its lock makes numbers consecutive (contract 10.1)."""
 
     __tablename__ = "task_counters"
     # Room on the page keeps every increment a heap-only update.

@@ -28,7 +28,7 @@ class RunCommand(Base):
             "position",
             postgresql_where=text("status IN ('accepted', 'delivered')"),
         ),
-        # What the end of a run's or a user's row looks for, and a worker that tells what others dropped.
+        # For deleting a run or a user, and for a worker that reports what others dropped.
         Index("ix_run_commands_run", "run_id", "position"),
         Index("ix_run_commands_user", "user_id"),
     )

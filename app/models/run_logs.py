@@ -16,7 +16,7 @@ __all__ = ["RunEventId", "RunLogState"]
 
 
 class RunLogState(Base):
-    """One row for a run whose log is written; apart from the run, whose row has other writers."""
+    """One row for a run with a log; apart from the run's row, which has other writers."""
 
     __tablename__ = "run_logs"
 
@@ -24,7 +24,7 @@ class RunLogState(Base):
     # What a writer left behind that did not get to say so begins here and is cut off by the next one; NULL: the
     # object is all there is to know.
     size: Mapped[int | None] = mapped_column(BigInteger)
-    # Whose turn it is, and until when; NULL: that writer has given it back.
+    # Which writer has the turn, and until when; NULL: that writer has given it back.
     writer: Mapped[str | None] = mapped_column(String(64))
     writer_until: Mapped[datetime | None]
     # The last event taken of an agent outside our workers, which numbers its events from 1.

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.enums import Environment, RunStatus
 from app.models.base import Base, JsonObject, one_of
 
-__all__ = ["Run"]
+__all__ = ["Run", "RunCredential"]
 
 
 class Run(Base):
@@ -64,11 +64,13 @@ class Run(Base):
     error_message: Mapped[str | None] = mapped_column(Text)
     output: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     state: Mapped[JsonObject] = mapped_column(JSONB, server_default=text("'{}'"))
+    # What only the service writes, shown in the wire's `state` (services/runs/facts.py).
+    facts: Mapped[JsonObject] = mapped_column(JSONB, server_default=text("'{}'"))
     artifacts: Mapped[list[JsonObject]] = mapped_column(JSONB, server_default=text("'[]'"))
     # Beside `state`, which clients write: this one was checked against who started the run. No foreign key: a run
-    # whose environment was deleted must not become one that never had any.
+    # with a deleted environment must not become one that never had any.
     sandbox_environment_id: Mapped[UUID | None]
-    # Who had the run performed last. No foreign key: an account that was deleted must not become nobody.
+    # Who had the run performed last. No foreign key: a deleted account must stay apart from none.
     asked_by_id: Mapped[int | None] = mapped_column(BigInteger)
     # The task as it stood then, of a run that acts with something of that person's own (services/runs/authority.py).
     asked_task: Mapped[JsonObject | None]
@@ -87,3 +89,16 @@ class Run(Base):
     started_at: Mapped[datetime | None]
     # How many events of the ledger are about the run; counted by the statement that changes it.
     event_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+
+class RunCredential(Base):
+    """The token of one run, from the request to the run's end; services/runs/credentials.py writes and forgets it."""
+
+    __tablename__ = "run_credentials"
+    # What the sweep looks for.
+    __table_args__ = (Index(None, "created_at"),)
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    # Encrypted by `security.Cipher`.
+    encrypted_token: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]

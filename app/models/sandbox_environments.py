@@ -25,7 +25,7 @@ class SandboxEnvironment(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
-    # A private one without its creator is nobody's any more.
+    # A private one goes with its creator.
     created_by_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="SET NULL"))
     name: Mapped[str] = mapped_column(String(255))
     network_access_level: Mapped[str] = mapped_column(String(16))

@@ -5,14 +5,25 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Computed, ForeignKey, Index, String, Text, UniqueConstraint, func, text
+from sqlalchemy import (
+    BigInteger,
+    Computed,
+    ForeignKey,
+    Identity,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import TEAM_WIDE_ORIGINS, OriginProduct, RunStatus
 from app.models.base import Base, one_of
 
-__all__ = ["EVERYONE", "REPOSITORY_NAME", "REPOSITORY_OWNER", "Task"]
+__all__ = ["EVERYONE", "REPOSITORY_NAME", "REPOSITORY_OWNER", "Task", "TaskCount"]
 
 # The audience of a task that every member of its project may see.
 EVERYONE = 0
@@ -150,3 +161,34 @@ Index(
     Task.github_integration_id,
     postgresql_where=text("github_integration_id IS NOT NULL"),
 )
+
+
+class TaskCount(Base):
+    """A part of two sums over the tasks of an audience (ADR 30).
+
+    Triggers on `tasks` and `runs` add a row for each change, in its transaction: writers never wait for each other, and
+    a rollback takes the row along. Rows are never changed; `services/tasks/counts.py` replaces many by
+    one with the same sums.
+    """
+
+    __tablename__ = "task_counts"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    audience: Mapped[int] = mapped_column(BigInteger)
+    archived: Mapped[bool]
+    internal: Mapped[bool]
+    # How many living tasks this adds, negative for those that went; and how many changes of any kind that is.
+    tasks: Mapped[int] = mapped_column(BigInteger)
+    changes: Mapped[int] = mapped_column(BigInteger)
+    # Whether this stands for several.
+    folded: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (
+        # What every list sums up.
+        Index("ix_task_counts_audience", "project_id", "audience"),
+        # What is to be folded.
+        Index("ix_task_counts_fresh", "id", postgresql_where=text("NOT folded")),
+        # Most rows live for seconds.
+        {"postgresql_with": {"autovacuum_vacuum_scale_factor": 0.05}},
+    )

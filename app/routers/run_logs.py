@@ -93,16 +93,7 @@ async def append_log(
     timer: TimerDep,
 ) -> Json:
     """Add entries at the end of the log, all of them or none, whoever else writes to it at the same time."""
-    run = await run_logs.append_log(
-        session,
-        caller,
-        task_id,
-        run_id,
-        body.entries,
-        sessions=process.sessions,
-        store=process.store,
-        events=process.events,
-    )
+    run = await run_logs.append_log(session, caller, task_id, run_id, body.entries, process)
     return Json(run, headers=timer.header("append"))
 
 
@@ -123,17 +114,7 @@ async def relay_message(
     process: ProcessDep,
 ) -> Json:
     """Keep the message on the log of the run. There is no chat to pass it on to, so it is `skipped` otherwise."""
-    relayed = await run_logs.relay_message(
-        session,
-        caller,
-        task_id,
-        run_id,
-        body,
-        sessions=process.sessions,
-        store=process.store,
-        events=process.events,
-    )
-    return Json(relayed)
+    return Json(await run_logs.relay_message(session, caller, task_id, run_id, body, process))
 
 
 @router.get(

@@ -120,11 +120,4 @@ async def take_events(run: RunHolder, request: Request, process: ProcessDep) -> 
     and go on from there. A line that is wrong is named; those before it are taken. An `event_id` is taken once, also if
     `append_log` brought it before. The run fails when its agent is silent for too long.
     """
-    position = await run_ingest.take_events(
-        run,
-        read_event_lines(request),
-        sessions=process.sessions,
-        store=process.store,
-        events=process.events,
-    )
-    return Json(position)
+    return Json(await run_ingest.take_events(run, read_event_lines(request), process))

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from app.enums import Environment
 from app.schemas.errors import RunRefusedOut, StateRefusedOut
 from app.schemas.runs import (
     ConnectionTokenOut,
@@ -67,20 +66,8 @@ async def run_task(
     sandbox. Follow it by its `stream`, or by reading the run.
     """
     return await once(
-        lambda: runs.start_cloud_run(
-            session,
-            caller,
-            task_id,
-            body,
-            store=process.store,
-            queue=process.queue,
-            events=process.events,
-            catalog=process.catalog,
-            cipher=process.cipher,
-        ),
-        first=lambda: runs.require_allowance(
-            session, caller, task_id, body, Environment.CLOUD, catalog=process.catalog, gates=process.gates
-        ),
+        lambda: runs.start_cloud_run(session, caller, task_id, body, process),
+        first=lambda: runs.require_allowance(session, caller, task_id, body, process),
     )
 
 
@@ -103,20 +90,9 @@ async def create_run(
 ) -> Response:
     """Create a run and begin nothing: the client performs it (`local`), or starts it later (`cloud`)."""
     return await once(
-        lambda: runs.create_run(
-            session,
-            caller,
-            task_id,
-            body,
-            store=process.store,
-            events=process.events,
-            catalog=process.catalog,
-            cipher=process.cipher,
-        ),
+        lambda: runs.create_run(session, caller, task_id, body, process),
         status_code=201,
-        first=lambda: runs.require_allowance(
-            session, caller, task_id, body, body.environment, catalog=process.catalog, gates=process.gates
-        ),
+        first=lambda: runs.require_allowance(session, caller, task_id, body, process),
     )
 
 
@@ -175,19 +151,7 @@ async def update_run(
     Where a run acts with somebody's GitHub account or private environment, only they set what its agent goes by:
     `state`, `branch`, a status to begin again from.
     """
-    run = await run_updates.update_run(
-        session,
-        caller,
-        task_id,
-        run_id,
-        body,
-        store=process.store,
-        redis=process.redis,
-        queue=process.queue,
-        events=process.events,
-        gates=process.gates,
-    )
-    return Json(run)
+    return Json(await run_updates.update_run(session, caller, task_id, run_id, body, process))
 
 
 @router.patch(
@@ -207,17 +171,7 @@ async def set_output(
     process: ProcessDep,
 ) -> Json:
     """Replace the output; if the task has a `json_schema`, the output must satisfy it."""
-    run = await run_updates.set_output(
-        session,
-        caller,
-        task_id,
-        run_id,
-        body.output,
-        store=process.store,
-        redis=process.redis,
-        events=process.events,
-    )
-    return Json(run)
+    return Json(await run_updates.set_output(session, caller, task_id, run_id, body.output, process))
 
 
 @router.post(
@@ -240,18 +194,7 @@ async def start_run(
 
     A run that acts with somebody's GitHub account or private environment is started by them alone.
     """
-    task = await run_updates.start_run(
-        session,
-        caller,
-        task_id,
-        run_id,
-        body,
-        store=process.store,
-        queue=process.queue,
-        events=process.events,
-        gates=process.gates,
-    )
-    return Json(task)
+    return Json(await run_updates.start_run(session, caller, task_id, run_id, body, process))
 
 
 @router.post(
@@ -269,18 +212,7 @@ async def resume_in_cloud(
 
     A run that acts with somebody's GitHub account or private environment is resumed by them alone.
     """
-    run = await run_updates.resume_in_cloud(
-        session,
-        caller,
-        task_id,
-        run_id,
-        store=process.store,
-        queue=process.queue,
-        redis=process.redis,
-        events=process.events,
-        gates=process.gates,
-    )
-    return Json(run)
+    return Json(await run_updates.resume_in_cloud(session, caller, task_id, run_id, process))
 
 
 @router.get(

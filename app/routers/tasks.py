@@ -13,6 +13,7 @@ from app.schemas.tasks import (
     TaskPage,
 )
 from app.services.tasks import tasks
+from app.services.views.pages import Page
 from app.web.answers import Json, no_content
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
@@ -50,9 +51,8 @@ async def list_tasks(
 
     All filters apply at once and `count` counts what they leave. Archived and internal tasks are left out by default.
     """
-    count, results = await tasks.list_tasks(
-        session, caller, query, limit=page.limit, offset=page.offset, store=store, lists=lists
-    )
+    wanted = Page(page.limit, page.offset)
+    count, results = await tasks.list_tasks(session, caller, query, wanted, store=store, lists=lists)
     return Json(page.page(count, results))
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 
 from app.api_limits import WEBHOOK_BYTES
+from app.ids import MAX_BIGINT
 from app.schemas.webhooks import WebhookOut
 from app.services.code_hosts import webhooks
 from app.services.code_hosts.webhooks import Delivery
@@ -17,8 +18,6 @@ from app.web.routes import PlannedRoute
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=PlannedRoute)
-
-_MAX_BIGINT = 2**63 - 1
 
 
 @router.post(
@@ -34,7 +33,7 @@ async def receive_github(
     session: SessionDep,
     process: ProcessDep,
     integration: Annotated[
-        int | None, Query(ge=1, le=_MAX_BIGINT, description="Integration whose webhook secret signed this.")
+        int | None, Query(ge=1, le=MAX_BIGINT, description="Integration whose webhook secret signed this.")
     ] = None,
     event: Annotated[
         str, Header(alias="X-GitHub-Event", max_length=100, description="What it tells of.")
@@ -62,13 +61,5 @@ async def receive_github(
         body=await read_bytes(request, limit=WEBHOOK_BYTES),
         integration_id=integration,
     )
-    answer = await webhooks.receive_github(
-        session,
-        sent,
-        cipher=process.cipher,
-        secret=process.settings.github_webhook_secret,
-        queue=process.queue,
-        events=process.events,
-        gates=process.gates,
-    )
-    return Json(answer)
+    secret = process.settings.github_webhook_secret
+    return Json(await webhooks.receive_github(session, sent, process, secret=secret))

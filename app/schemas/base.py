@@ -1,10 +1,10 @@
 """What all bodies share."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Input", "PageLink"]
+__all__ = ["Input", "PageLink", "QueryInput"]
 
 PageLink = Annotated[
     str | None,
@@ -22,3 +22,12 @@ class Input(BaseModel):
     def given(self, field: str) -> bool:
         """Tell whether the caller sent this field; a default is not a wish."""
         return field in self.model_fields_set
+
+
+class QueryInput(Input):
+    """The query of a request; an empty parameter counts as not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in parameters.items() if value != ""}

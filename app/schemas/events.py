@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from typing_extensions import TypedDict
 
-from app.schemas.base import Input
+from app.schemas.base import QueryInput
 from app.schemas.fields import Text, Uuid
 
 __all__ = ["EventOut", "EventPage", "EventQuery", "EventStreamQuery", "EventTypeOut"]
@@ -15,14 +15,7 @@ __all__ = ["EventOut", "EventPage", "EventQuery", "EventStreamQuery", "EventType
 _WORD = Text(max_length=2000, blank_is_absent=True)
 
 
-class _Query(Input):
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in parameters.items() if value != ""}
-
-
-class EventQuery(_Query):
+class EventQuery(QueryInput):
     """Which events to read; an empty parameter counts as not given."""
 
     after: Annotated[
@@ -41,7 +34,7 @@ class EventQuery(_Query):
     run_id: Annotated[UUID | None, Uuid(), Field(description="Only events of this run.")] = None
 
 
-class EventStreamQuery(_Query):
+class EventStreamQuery(QueryInput):
     """What to follow."""
 
     topics: Annotated[

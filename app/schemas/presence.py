@@ -1,11 +1,11 @@
 """Presence: the body of a beat, and what a leaving device says (contract 5.6, 5.7)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from app.schemas.base import Input
+from app.schemas.base import Input, QueryInput
 from app.schemas.fields import Uuid
 
 __all__ = ["PresenceIn", "PresenceLeaveIn", "PresenceLeaveQuery"]
@@ -25,12 +25,7 @@ class PresenceLeaveIn(Input):
     device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH)] = None
 
 
-class PresenceLeaveQuery(Input):
+class PresenceLeaveQuery(QueryInput):
     """The same for clients that cannot send a body with DELETE."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in parameters.items() if value != ""}
 
     device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH + " The body goes before.")] = None

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from typing_extensions import override
 
-from app.schemas.base import Input
+from app.schemas.base import Input, QueryInput
 from app.schemas.fields import Integer, Items, JsonObject, Text, Timestamp, fail
 
 __all__ = ["AppendIn", "LogQuery"]
@@ -42,13 +42,8 @@ class AppendIn(Input):
     ]
 
 
-class LogQuery(Input):
+class LogQuery(QueryInput):
     """Which entries to read; an empty parameter counts as not given."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in parameters.items() if value != ""}
 
     after: Annotated[
         datetime | None, Timestamp(), Field(description="Only entries with a later `timestamp`.")

@@ -1,23 +1,18 @@
 """The live stream of a run: how it is asked for (contract 6.4)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from app.schemas.base import Input
+from app.schemas.base import QueryInput
 from app.schemas.fields import Text, Uuid
 
 __all__ = ["StreamQuery"]
 
 
-class StreamQuery(Input):
+class StreamQuery(QueryInput):
     """Where to begin, and who is watching; an empty parameter counts as not given."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in parameters.items() if value != ""}
 
     start: Annotated[
         str | None,

@@ -5,11 +5,11 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from typing_extensions import TypedDict, override
 
 from app.enums import Environment, OriginProduct, RunStatus, SignalReportRelationship
-from app.schemas.base import Input, PageLink
+from app.schemas.base import Input, PageLink, QueryInput
 from app.schemas.fields import (
     Boolean,
     Choice,
@@ -136,13 +136,8 @@ class TaskIn(Input):
 _WORD = Text(blank_is_absent=True, null=True)
 
 
-class TaskListQuery(Input):
+class TaskListQuery(QueryInput):
     """The filters of the task list; they all apply at once. An empty parameter counts as not given."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in parameters.items() if value != ""}
 
     archived: Annotated[
         Archived, Choice(of=Archived), Field(description="`true`: only archived ones, `all`: both.")

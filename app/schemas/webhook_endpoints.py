@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from typing_extensions import TypedDict, override
 
 from app.enums import (
@@ -16,7 +16,7 @@ from app.enums import (
     PayloadKind,
     RecoverOnly,
 )
-from app.schemas.base import Input, PageLink
+from app.schemas.base import Input, PageLink, QueryInput
 from app.schemas.fields import (
     Boolean,
     Choice,
@@ -180,13 +180,8 @@ class RecoverIn(Input):
     ] = RecoverOnly.FAILED
 
 
-class DeliveryQuery(Input):
+class DeliveryQuery(QueryInput):
     """Which deliveries to list; an empty parameter counts as not given."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in parameters.items() if value != ""}
 
     status: Annotated[
         DeliveryStatus | None, Choice(of=DeliveryStatus), Field(description="How far it is.")

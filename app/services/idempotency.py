@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.errors import IdempotencyConflict
 from app.models import IdempotencyKey
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 
 __all__ = ["LIFETIME", "KeptAnswer", "claim_key", "find_answer", "keep_answer", "sweep_keys"]
 
@@ -63,7 +63,7 @@ async def claim_key(
 async def find_answer(
     session: AsyncSession, caller: Principal, key: str, *, request_hash: str
 ) -> KeptAnswer | None:
-    """Return the answer to the request that used this key before, None if none did; wait for nobody.
+    """Return the answer to the request that used this key before, None if none did; never wait.
 
     Raises:
         IdempotencyConflict: the key was used with another request.
@@ -101,7 +101,7 @@ def _is(caller: Principal, key: str) -> tuple[ColumnElement[bool], ...]:
 
 
 async def sweep_keys(session: AsyncSession) -> int:
-    """Remove the keys whose day is over; return how many there were."""
+    """Remove keys after their day; return how many there were."""
     swept = await session.scalars(
         delete(IdempotencyKey)
         .where(IdempotencyKey.created_at <= utcnow() - LIFETIME)

@@ -19,11 +19,11 @@ from app.db import after_commit
 __all__ = [
     "DELIVER_NOTIFICATIONS",
     "EXECUTE_RUN",
-    "announce_change",
-    "ask_for_next",
+    "enqueue_next_run",
+    "enqueue_push_delivery",
     "enqueue_run",
-    "request_delivery",
     "request_run",
+    "wake_run_worker",
     "withdraw_run",
 ]
 
@@ -42,7 +42,7 @@ def request_run(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
     after_commit(session, enqueue)
 
 
-def announce_change(session: AsyncSession, redis: RedisClient, run_id: UUID) -> None:
+def wake_run_worker(session: AsyncSession, redis: RedisClient, run_id: UUID) -> None:
     """Wake the worker that performs the run, if one does, once this transaction is committed."""
 
     async def publish() -> None:
@@ -64,7 +64,7 @@ async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
     await _without_failing(queue.withdraw(job_id=_job_id(run_id)))
 
 
-async def ask_for_next(queue: JobQueue, run_id: UUID) -> None:
+async def enqueue_next_run(queue: JobQueue, run_id: UUID) -> None:
     """Queue another job for the project of a run that ended, for one that its limit kept waiting.
 
     After the commit, so that a claim which still counted this run has been and gone. An outage of Redis is logged and
@@ -84,7 +84,7 @@ def _job_id(run_id: UUID) -> str:
     return f"{EXECUTE_RUN}:{run_id}"
 
 
-def request_delivery(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
+def enqueue_push_delivery(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
     """Have the pushes about a run delivered once this transaction is committed; without this they wait for the sweep.
 
     The run is part of the job's id: a delivery that is ending at this moment must not stand for this one.

@@ -1,8 +1,7 @@
-"""Counts requests against budgets that all processes share, without asking Redis for each one (ADR 21).
+"""Count requests against limits that all processes share, with one round trip to Redis for several requests (ADR 21).
 
-A process tells Redis together what it counted since it last did: a few times a second, more often for small budgets,
-and for each request once a budget is nearly used up. So another process knows of all but a fiftieth of a budget, and
-none is overdrawn by more than that for each process.
+Counting in memory stays because a pipeline for each request takes 0.15 ms of processor time instead of 0.01 ms. At most
+a fiftieth of a limit is pending in a process, so each further process exceeds a limit by no more than that.
 """
 
 from collections.abc import Sequence
@@ -10,114 +9,103 @@ from dataclasses import dataclass
 
 from app.clients.redis import RedisClient
 
-__all__ = ["Budget", "Budgets", "Left"]
+__all__ = ["Quota", "RateLimit", "RateLimiter"]
 
-_TELL_EVERY_SECONDS = 0.25
-# Shares of a budget: what may be untold, and from where on each request asks.
-_UNTOLD = 1 / 50
+_SYNC_SECONDS = 0.25
+# Shares of a limit: what may be pending, and from where on each request synchronises.
+_PENDING = 1 / 50
 _NEARLY_USED = 9 / 10
-_MOST = 10_000
+_MAX_WINDOWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class RateLimit:
     """So many requests in each window of so many seconds by the wall clock."""
 
     seconds: int
-    limit: int
+    requests: int
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """What is left of a budget, and in how many seconds it begins again."""
+class Quota:
+    """What is left of the tightest limit."""
 
     limit: int
     remaining: int
-    reset: int
+    reset: int  # seconds until its next window
+    retry_after: int | None  # seconds until a request can pass again; None: this one passes
 
 
 @dataclass(slots=True)
 class _Window:
-    number: int
-    # What Redis said, and what it was not told yet.
-    told: int = 0
-    untold: int = 0
-    told_at: float = 0.0
+    key: str
+    limit: int
+    end: int
+    synced: int = 0  # what Redis has counted
+    pending: int = 0  # what Redis does not know yet
+    synced_at: float = 0.0
 
-    def is_due(self, limit: int, now: float) -> bool:
+    @property
+    def remaining(self) -> int:
+        return self.limit - self.synced - self.pending
+
+    def is_due(self, now: float) -> bool:
         return (
-            now - self.told_at >= _TELL_EVERY_SECONDS
-            or self.untold >= limit * _UNTOLD
-            or self.told + self.untold >= limit * _NEARLY_USED
+            now - self.synced_at >= _SYNC_SECONDS
+            or self.pending >= self.limit * _PENDING
+            or self.synced + self.pending >= self.limit * _NEARLY_USED
         )
 
 
-class Budgets:
-    """What this process knows of the windows of now."""
+class RateLimiter:
+    """The current windows of this process."""
 
     def __init__(self) -> None:
         self._windows: dict[tuple[str, int], _Window] = {}
 
-    async def count(
-        self, redis: RedisClient, bucket: str, budgets: Sequence[Budget], *, now: float
-    ) -> int | None:
-        """Count one request of a bucket; return in how many seconds there is a budget again if one is used up.
+    async def hit(self, redis: RedisClient, bucket: str, limits: Sequence[RateLimit], *, now: float) -> Quota:
+        """Count one request of a bucket against at least one limit; return what is left.
 
         Raises:
-            RedisError, OSError: Redis does not answer; the request was not counted.
+            RedisError, OSError: Redis does not answer; the request may pass.
 
         """
-        windows = [self._window(bucket, budget, now) for budget in budgets]
+        windows = [self._window(bucket, limit, now) for limit in limits]
         for window in windows:
-            window.untold += 1
-        used_up = any(
-            window.told > budget.limit for window, budget in zip(windows, budgets, strict=True)
-        )  # for the rest of its window, whoever else counts
-        if not used_up and any(
-            window.is_due(budget.limit, now) for window, budget in zip(windows, budgets, strict=True)
-        ):
-            await _tell(redis, bucket, budgets, windows, now)
-        for window, budget in zip(windows, budgets, strict=True):
-            if window.told + window.untold > budget.limit:
-                return budget.seconds - int(now) % budget.seconds
-        return None
-
-    def left(self, bucket: str, budgets: Sequence[Budget], *, now: float) -> Left:
-        """Return what this process believes to be left of the budget that ends first, of at least one."""
-        every = (
-            Left(
-                budget.limit,
-                max(0, budget.limit - window.told - window.untold),
-                budget.seconds - int(now) % budget.seconds,
-            )
-            for budget in budgets
-            for window in (self._window(bucket, budget, now),)
+            window.pending += 1
+        is_used_up = any(window.synced > window.limit for window in windows)
+        if not is_used_up and any(window.is_due(now) for window in windows):
+            await _sync(redis, windows, now)
+        tightest = min(windows, key=lambda window: (max(0, window.remaining), -window.end))
+        exceeded = next((window for window in windows if window.remaining < 0), None)
+        return Quota(
+            limit=tightest.limit,
+            remaining=max(0, tightest.remaining),
+            reset=tightest.end - int(now),
+            retry_after=exceeded.end - int(now) if exceeded else None,
         )
-        return min(every, key=lambda left: (left.remaining, -left.reset))
 
-    def _window(self, bucket: str, budget: Budget, now: float) -> _Window:
-        number = int(now) // budget.seconds
-        window = self._windows.get((bucket, budget.seconds))
-        if window is None or window.number != number:
-            if len(self._windows) >= _MOST:
-                # Nothing is lost but what a quarter of a second counted.
-                self._windows.clear()
-            window = self._windows[bucket, budget.seconds] = _Window(number)
+    def _window(self, bucket: str, limit: RateLimit, now: float) -> _Window:
+        number = int(now) // limit.seconds
+        end = (number + 1) * limit.seconds
+        window = self._windows.get((bucket, limit.seconds))
+        if window is None or window.end != end:
+            if len(self._windows) >= _MAX_WINDOWS:
+                self._windows.clear()  # loses what was pending, a quarter of a second at most
+            window = _Window(f"throttle:{bucket}:{limit.seconds}:{number}", limit.requests, end)
+            self._windows[bucket, limit.seconds] = window
         return window
 
 
-async def _tell(
-    redis: RedisClient, bucket: str, budgets: Sequence[Budget], windows: Sequence[_Window], now: float
-) -> None:
-    """Add to Redis what it was not told, in one round trip, and learn what all processes counted."""
+async def _sync(redis: RedisClient, windows: Sequence[_Window], now: float) -> None:
+    """Add what is pending to Redis in one round trip, and read what all processes counted."""
     async with redis.pipeline(transaction=False) as pipeline:
-        for budget, window in zip(budgets, windows, strict=True):
-            key = f"throttle:{bucket}:{budget.seconds}:{window.number}"
-            pipeline.incrby(key, window.untold)
-            pipeline.expire(key, budget.seconds, nx=True)
-            # Requests that come while Redis is asked are the next one's to tell.
-            window.untold = 0
-            window.told_at = now
+        for window in windows:
+            pipeline.incrby(window.key, window.pending)
+            pipeline.expire(window.key, window.end - int(now), nx=True)
+            # Requests that arrive meanwhile wait for the next round trip.
+            window.pending = 0
+            window.synced_at = now
         counts = (await pipeline.execute())[::2]
     for window, count in zip(windows, counts, strict=True):
-        window.told = max(window.told, count)
+        window.synced = max(window.synced, count)

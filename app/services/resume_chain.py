@@ -1,4 +1,4 @@
-"""The chain of resumed runs: a run, the one it goes on from, and so on (contract 9.2)."""
+"""The chain of resumed runs: a run, the one it resumes, and so on (contract 9.2)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _RESUMED = "resume_from_run_id"
 
 
 def resumes(state: Mapping[str, Any]) -> bool:
-    """Tell whether a run says that it goes on from another one; whether there is such a one, the chain knows."""
+    """Return whether a run names another one that it resumes; only the chain shows whether that one exists."""
     return bool(state.get(_RESUMED))
 
 

@@ -19,7 +19,8 @@ from app.schemas.sandbox_environments import (
     SandboxEnvironmentUpdateIn,
 )
 from app.security import Cipher
-from app.services.access.visibility import Principal, visible_environment
+from app.services.access.principal import Principal
+from app.services.access.visibility import visible_environment
 from app.services.views.users import CREATOR_COLUMNS, user_basic
 
 __all__ = [
@@ -60,7 +61,7 @@ async def create_environment(
             project_id=caller.project.id,
             created_by_id=caller.user_id,
             **{name: getattr(body, name) for name in _PLAIN},
-            encrypted_variables=_encrypted(cipher, body.environment_variables),
+            encrypted_variables=_encrypt(cipher, body.environment_variables),
             created_at=now,
             updated_at=now,
         )
@@ -117,7 +118,7 @@ async def update_environment(
     """
     values: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if body.given(name)}
     if body.given("environment_variables"):
-        values["encrypted_variables"] = _encrypted(cipher, body.environment_variables)
+        values["encrypted_variables"] = _encrypt(cipher, body.environment_variables)
     condition = (SandboxEnvironment.id == environment_id) & visible_environment(caller)
     if values.get("private"):
         owner = (
@@ -165,7 +166,7 @@ def effective_domains(level: NetworkAccessLevel, own: list[str], *, include_defa
             assert_never(level)
 
 
-def _encrypted(cipher: Cipher, variables: Mapping[str, str]) -> dict[str, str]:
+def _encrypt(cipher: Cipher, variables: Mapping[str, str]) -> dict[str, str]:
     return {name: cipher.encrypt(value) for name, value in variables.items()}
 
 

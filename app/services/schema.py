@@ -1,16 +1,16 @@
-"""Which schema this release needs, and whether the database has it.
+"""Which schema this release needs, whether the database has it, and how it gets it.
 
 The revisions are those of the `migrations` package, which lies beside `app` in a checkout and in an installed wheel.
-Every process asks at its start, so they are read without alembic, which takes longer to import than the question; what
-changes a schema is in `app/services/schema_upgrade.py`.
 """
 
-import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,9 +22,11 @@ __all__ = [
     "Revision",
     "database_revision",
     "expected_revision",
+    "migration_config",
     "require_current_schema",
     "revisions_between",
     "schema_is_current",
+    "upgrade_schema",
 ]
 
 
@@ -64,7 +66,7 @@ async def database_revision(session: AsyncSession) -> str | None:
 
 
 async def schema_is_current(session: AsyncSession) -> bool:
-    """Tell whether this release can work with the database: it lacks none of the revisions known here.
+    """Return whether this release can work with the database: it lacks none of the revisions known here.
 
     A revision that is unknown here comes from a later release. It counts as current: releases run side by side
     during a deploy, and a migration stays compatible with the release before it (migrations/README.md).
@@ -85,27 +87,27 @@ async def require_current_schema(sessions: SessionFactory) -> None:
             raise OutdatedSchema("the database schema is not current: run `taskbeacon migrate`")
 
 
+def migration_config(database_url: str) -> Config:
+    """Return alembic's configuration for this database, independent of the working directory and of alembic.ini."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(next(iter(migrations.__path__)))).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    # Not a main option: those are interpolated, and a password may hold a percent sign.
+    config.attributes["database_url"] = database_url
+    return config
+
+
+def upgrade_schema(database_url: str) -> None:
+    """Bring the database to the newest revision; harmless when it is there already, and concurrent calls take turns.
+
+    Runs an event loop of its own, so call it from synchronous code or from a thread. Raises alembic's `CommandError`
+    when the database is at a revision that this release does not know.
+    """
+    command.upgrade(migration_config(database_url), "head")
+
+
 @lru_cache(maxsize=1)
 def _known_revisions() -> tuple[Revision, ...]:
-    """Return all revisions, newest first: they are one line, without branches (tests/test_migrations.py)."""
-    folder = Path(next(iter(migrations.__path__))) / "versions"
-    after = dict(_read_revision(file) for file in folder.glob("*.py"))
-    revisions: list[Revision] = []
-    while (revision := after.get(revisions[-1].id if revisions else None)) is not None:
-        revisions.append(revision)
-    return tuple(reversed(revisions))
-
-
-def _read_revision(file: Path) -> tuple[str | None, Revision]:
-    """Return the revision that a file makes, behind the id of the one before it."""
-    module = ast.parse(file.read_bytes())
-    constants = {
-        target.id: statement.value.value
-        for statement in module.body
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
-        for target in statement.targets
-        if isinstance(target, ast.Name)
-    }
-    purpose = (ast.get_docstring(module) or "").partition("\n")[0]
-    before = constants["down_revision"]
-    return None if before is None else str(before), Revision(str(constants["revision"]), purpose)
+    """Return all revisions, newest first."""
+    scripts = ScriptDirectory.from_config(migration_config(""))
+    return tuple(Revision(script.revision, script.doc) for script in scripts.walk_revisions())

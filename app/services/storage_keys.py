@@ -2,10 +2,12 @@
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from uuid import UUID
 
 __all__ = [
     "ARTIFACTS_PREFIX",
+    "RunRef",
     "is_run_path",
     "is_staged_path",
     "log_key",
@@ -43,11 +45,11 @@ def safe_name(name: str) -> str:
     ).strip()
     # Stores replace this with a name of the uploader's choice.
     visible = visible.replace("${", "$_")
-    shortened = _shortened(visible, _MAX_NAME_BYTES)
+    shortened = _shorten(visible, _MAX_NAME_BYTES)
     return _FALLBACK_NAME if shortened in {"", ".", ".."} else shortened
 
 
-def _shortened(name: str, limit: int) -> str:
+def _shorten(name: str, limit: int) -> str:
     if len(name.encode()) <= limit:
         return name
     stem, dot, suffix = name.rpartition(".")
@@ -55,6 +57,20 @@ def _shortened(name: str, limit: int) -> str:
     stem = stem if kept else name
     room = limit - len(kept.encode())
     return (stem.encode()[:room].decode(errors="ignore").strip() + kept).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """A run with its task and project: what its keys are made of."""
+
+    project_id: int
+    task_id: UUID
+    run_id: UUID
+
+    @property
+    def log_key(self) -> str:
+        """Where its log is stored."""
+        return log_key(self.project_id, self.task_id, self.run_id)
 
 
 def log_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
@@ -76,17 +92,17 @@ def run_artifact_key(project_id: int, task_id: UUID, run_id: UUID, *, artifact_i
     """Return the key of an artifact that belongs to a run."""
     prefix = f"{artifact_id[:_SHORT_ID_LENGTH]}_"
     # Stores that are file systems know no longer name: the whole segment must fit.
-    name = _shortened(safe_name(name), _MAX_NAME_BYTES - len(prefix))
+    name = _shorten(safe_name(name), _MAX_NAME_BYTES - len(prefix))
     return f"{_run_prefix(project_id, task_id, run_id)}{prefix}{name}"
 
 
 def is_staged_path(path: str, project_id: int, task_id: UUID, *, artifact_id: str) -> bool:
-    """Tell whether a path is one that was handed out for this artifact of this task (contract 5.9, step 1)."""
+    """Return whether a path is one that was handed out for this artifact of this task (contract 5.9, step 1)."""
     return _is_handed_out(path, f"{_staged_prefix(project_id, task_id)}{artifact_id}/", artifact_id)
 
 
 def is_run_path(path: str, project_id: int, task_id: UUID, run_id: UUID, *, artifact_id: str) -> bool:
-    """Tell whether a path is one that was handed out for this artifact of this run (contract 6.4)."""
+    """Return whether a path is one that was handed out for this artifact of this run (contract 6.4)."""
     prefix = f"{_run_prefix(project_id, task_id, run_id)}{artifact_id[:_SHORT_ID_LENGTH]}_"
     return _is_handed_out(path, prefix, artifact_id)
 

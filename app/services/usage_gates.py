@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """A limit that a project is over; the caller is told of it."""
+    """A limit that a project is over; the caller gets its text."""
 
     # Whether the project has a paid plan already, so that clients know what to offer.
     is_pro: bool = False
@@ -43,7 +43,7 @@ class UsageGate(Protocol):
     async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
         """Return the limit that the project is over, None if a run of this user may begin.
 
-        The user is None for a follow-up run of a task whose creator's account was deleted. Asked before the run is
+        The user is None for a follow-up run of a task without its creator. Asked before the run is
         made, by several requests at a time, while no connection to the database is held.
         """
 

@@ -14,11 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import release
 from app.enums import Scope
 from app.errors import AppError, AuthenticationError, NotAuthenticated
+from app.ids import MAX_BIGINT
 from app.runtime import ProcessContext
 from app.services.access import visibility as access
-from app.services.access.visibility import Principal
-from app.services.output.log_writer import LogRef
+from app.services.access.authenticate import authenticate
+from app.services.access.principal import CURRENT_PROJECT, Principal, require_project, require_scope
 from app.services.runs import tokens as connection_tokens
+from app.services.storage_keys import RunRef
 from app.services.webhook_endpoints import endpoints as webhook_endpoints
 from app.web.body import read_json
 from app.web.dependencies import EndpointId, EnvironmentId, ProcessDep, RunId, SessionDep, TaskId
@@ -48,7 +50,6 @@ UNAUTHENTICATED_STATUS_IN_PROJECT = 403
 
 _MAX_SECRET_LENGTH = 512
 _MAX_TOKEN_LENGTH = 4096
-_MAX_BIGINT = 2**63 - 1
 _PROJECT_ID = re.compile(r"[0-9]{1,19}")
 _NO_PROJECT = 0
 
@@ -65,8 +66,8 @@ class ScopeGate:
         """Authenticate, check project, scope and budget; return the caller."""
         principal = await self._authenticate(request, session, process)
         if self.in_project:
-            access.require_project(principal)
-        access.require_scope(principal, self.scope)
+            require_project(principal)
+        require_scope(principal, self.scope)
         if self.is_throttled:
             await throttle(request, process, principal, in_project=self.in_project)
         request.state.principal = principal
@@ -78,9 +79,7 @@ class ScopeGate:
         project = _project_of(request) if self.in_project else None
         try:
             secret, place = await _credential(request)
-            return await access.authenticate(
-                session, secret, place=place, project=project, cache=process.callers
-            )
+            return await authenticate(session, secret, place=place, project=project, cache=process.callers)
         except AuthenticationError as error:
             if self.in_project:
                 error.status = UNAUTHENTICATED_STATUS_IN_PROJECT
@@ -89,11 +88,11 @@ class ScopeGate:
 
 def _project_of(request: Request) -> int | str:
     text = request.path_params["project_id"]
-    if text == access.CURRENT_PROJECT:
-        return access.CURRENT_PROJECT
+    if text == CURRENT_PROJECT:
+        return CURRENT_PROJECT
     # What is no id of a project names none: the same 404 as an unknown one.
     number = int(text) if _PROJECT_ID.fullmatch(text) else _NO_PROJECT
-    return number if number <= _MAX_BIGINT else _NO_PROJECT
+    return number if number <= MAX_BIGINT else _NO_PROJECT
 
 
 async def _credential(request: Request) -> tuple[str, str]:
@@ -141,8 +140,8 @@ async def _own_endpoint(request: Request, endpoint_id: EndpointId, session: Sess
     return endpoint_id
 
 
-# For routes whose look-up comes before their body (contract 2.3).
 OwnEndpoint = Annotated[UUID, Depends(_own_endpoint)]
+# For routes whose look-up comes before their body (contract 2.3).
 VisibleEnvironment = Annotated[UUID, Depends(_visible_environment)]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
@@ -152,7 +151,7 @@ class RunTokenGate:
 
     async def __call__(
         self, request: Request, task_id: TaskId, run_id: RunId, session: SessionDep, process: ProcessDep
-    ) -> LogRef:
+    ) -> RunRef:
         """Return the run; no connection is held from here on, however long the request is."""
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
         try:
@@ -173,7 +172,7 @@ class RunTokenGate:
         return run
 
 
-RunHolder = Annotated[LogRef, Depends(RunTokenGate())]
+RunHolder = Annotated[RunRef, Depends(RunTokenGate())]
 
 
 def _gate(

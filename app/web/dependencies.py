@@ -18,7 +18,7 @@ from app.errors import MethodNotAllowed, NotFound
 from app.runtime import ProcessContext
 from app.schemas.fields import parse_uuid
 from app.security import Cipher
-from app.services.tasks.list_memory import ListMemory
+from app.services.tasks.pages import KnownLists
 
 __all__ = [
     "CipherDep",
@@ -60,17 +60,17 @@ async def _queue(process: ProcessDep) -> JobQueue:
     return process.queue
 
 
-async def _lists(process: ProcessDep) -> ListMemory:
+async def _lists(process: ProcessDep) -> KnownLists:
     return process.lists
 
 
 async def _cipher(process: ProcessDep) -> Cipher:
-    return Cipher(process.settings.secret_keys)
+    return process.cipher
 
 
 CipherDep = Annotated[Cipher, Depends(_cipher)]
 StoreDep = Annotated[ObjectStore, Depends(_store)]
-ListsDep = Annotated[ListMemory, Depends(_lists)]
+ListsDep = Annotated[KnownLists, Depends(_lists)]
 QueueDep = Annotated[JobQueue, Depends(_queue)]
 
 

@@ -12,7 +12,7 @@ from fastapi import Depends, Header, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import InvalidInput
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 from app.services.idempotency import KeptAnswer, claim_key, find_answer, keep_answer
 from app.web.answers import Json
 from app.web.body import read_json

@@ -12,7 +12,7 @@ from typing_extensions import override
 from app.errors import AppError, InvalidInput
 from app.schemas.tasks import TaskIn
 from app.services.access import visibility as access
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 from app.services.tasks.references import require_references
 from app.web.body import BodyReader, read_json
 from app.web.dependencies import SessionDep, TaskId

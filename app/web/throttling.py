@@ -10,8 +10,8 @@ from redis.exceptions import RedisError
 from app.clock import utcnow
 from app.errors import Throttled
 from app.runtime import ProcessContext
-from app.services.access.visibility import Principal
-from app.services.rate_limits import Budget
+from app.services.access.principal import Principal
+from app.services.rate_limits import RateLimit
 
 __all__ = ["throttle"]
 
@@ -31,25 +31,23 @@ async def throttle(
 
     """
     settings = process.settings
-    budgets = [
-        Budget(window, limit)
+    limits = [
+        RateLimit(window, limit)
         for window, limit in ((_MINUTE, settings.throttle_per_minute), (_HOUR, settings.throttle_per_hour))
         if limit
     ]
-    if not budgets:
+    if not limits:
         return
     bucket = f"project:{principal.project.id}" if in_project else f"user:{principal.user_id}"
     try:
-        now = utcnow().timestamp()
-        retry_after = await process.budgets.count(process.redis, bucket, budgets, now=now)
+        quota = await process.rate_limiter.hit(process.redis, bucket, limits, now=utcnow().timestamp())
     except (RedisError, OSError) as error:
         log.warning("throttle.unavailable", error=repr(error))
         return
-    left = process.budgets.left(bucket, budgets, now=now)
     request.state.rate_limit = {
-        "RateLimit-Limit": str(left.limit),
-        "RateLimit-Remaining": str(left.remaining),
-        "RateLimit-Reset": str(left.reset),
+        "RateLimit-Limit": str(quota.limit),
+        "RateLimit-Remaining": str(quota.remaining),
+        "RateLimit-Reset": str(quota.reset),
     }
-    if retry_after is not None:
-        raise Throttled(retry_after=retry_after)
+    if quota.retry_after is not None:
+        raise Throttled(retry_after=quota.retry_after)

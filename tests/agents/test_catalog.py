@@ -226,9 +226,9 @@ def test_missing_key_is_noticed(keys: list[str], environment: dict[str, str], *,
     assert adapter(keys=keys, environment=["A", "B"]).lacks_key(environment) is lacks
 
 
-def test_example_of_the_readme_counts_the_key_of_bedrock(tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```toml\n(enable = .*?)```", readme, re.DOTALL)
+def test_example_of_the_guide_counts_the_key_of_bedrock(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs/guide/agents.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(enable = .*?)```", guide, re.DOTALL)
 
     claude = load(tmp_path, example).find("claude")
 

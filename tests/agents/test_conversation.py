@@ -251,7 +251,7 @@ async def test_question_is_bounded_and_free_of_secrets(stage: Stage) -> None:
 
     assert answer == Answer("yes", {"customInput": "only now"})
     [request] = room.letters.waiting_for
-    assert request["tool_call"] == {"toolCallId": "t", "title": "Use ***"}
+    assert request["tool_call"] == {"toolCallId": "t", "title": "Use ***\ufffd"}
     assert len(request["options"]) == 25
     assert {option["optionId"] for option in request["options"]} == {"yes"}
     methods = [entry["method"] for entry in room.entries]

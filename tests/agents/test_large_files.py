@@ -2,22 +2,24 @@
 
 import json
 import os
-import threading
+import shutil
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
+from app.agents.errors import LargeFilesFailed
 from app.agents.git.askpass import Credential
 from app.agents.git.command import TOKEN_USER, Git, Remote
+from app.agents.git.large_files import LargeFileLimits, LargeFiles, find_git_lfs
 from app.agents.git.mirrors import Mirrors
-from app.agents.lfs.blobs import committed_pointers
-from app.agents.lfs.large_files import LargeFiles, Transfer
-from app.agents.lfs.objects import Pointer
-from app.clients.http_client import create_http_client
+from app.agents.git.pointers import Pointer, committed_pointers
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, make_origin
 from tests.support.github import CodeHostService, github_application
 from tests.support.lfs import ATTRIBUTES, LargeFileService, pointer_of
@@ -27,6 +29,24 @@ TOKEN = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
 CONTENT = b"large and old\n"
 CHANGED = b"large and old\nand new\n"
 CHANGE = "```sh\ncat big.bin; git status --short; echo and new >> big.bin\n```"
+# What a repository could choose: another host, no content at all, programs.
+HOSTILE = """\
+[lfs]
+    url = http://127.0.0.1:9/evil
+    pushurl = http://127.0.0.1:9/evil
+    fetchexclude = *
+    allowincompletepush = true
+    standalonetransferagent = evil
+[lfs "customtransfer.evil"]
+    path = /bin/false
+[lfs "extension.evil"]
+    clean = /bin/false
+    smudge = /bin/false
+[remote "origin"]
+    lfsurl = http://127.0.0.1:9/evil
+[core]
+    hooksPath = /bin
+"""
 IDENTITY = "git -c user.name=A -c user.email=a@example.com"
 COMMIT = f"{IDENTITY} commit --quiet --all --message x"
 
@@ -35,7 +55,7 @@ class Folder:
     """The objects of a bare repository on the disk."""
 
     def __init__(self, origin: GitFolder) -> None:
-        self._folder = origin.path / "lfs/objects"
+        self._folder = origin.path / "lfs"
 
     def hold(self, content: bytes) -> Pointer:
         pointer = pointer_of(content)
@@ -56,11 +76,10 @@ class Hosted:
     origin: GitFolder
     runner: Runner
     kept: Folder | LargeFileService
-    http: httpx.AsyncClient
     fields: dict[str, Any] = field(default_factory=dict)
 
     async def run(self, prompt: str, **changes: Any) -> Outcome:
-        return await self.runner.run(prompt, **{"lfs_http": self.http, **self.fields, **changes})
+        return await self.runner.run(prompt, **{"git_lfs": True, **self.fields, **changes})
 
     def pushed(self, path: str) -> bytes:
         return self.origin.git("show", f"{PUSH_BRANCH}:{path}").encode() + b"\n"
@@ -76,17 +95,16 @@ def make(folder: Path, files: dict[str, str] | None = None) -> GitFolder:
 
 
 @pytest.fixture
-async def in_folder(tmp_path: Path, runner: Runner) -> AsyncGenerator[Hosted, None]:
+def in_folder(tmp_path: Path, runner: Runner) -> Hosted:
     origin = make(tmp_path / "folder")
     folder = Folder(origin)
     folder.hold(CONTENT)
-    async with create_http_client() as http:
-        yield Hosted(origin, runner, folder, http, {"clone_url": origin.url})
+    return Hosted(origin, runner, folder, {"clone_url": origin.url})
 
 
 @pytest.fixture
 async def hosted(tmp_path: Path, runner: Runner) -> AsyncGenerator[Hosted, None]:
-    origin = make(tmp_path / "host" / "acme", {".lfsconfig": "[lfs]\n\turl = http://127.0.0.1:9/evil\n"})
+    origin = make(tmp_path / "host" / "acme", {".lfsconfig": HOSTILE})
     service = CodeHostService(tmp_path / "host", {TOKEN: "bot"})
     service.large_files.hold(CONTENT)
     (tmp_path / "host/acme/app.git").symlink_to(origin.path)
@@ -94,10 +112,10 @@ async def hosted(tmp_path: Path, runner: Runner) -> AsyncGenerator[Hosted, None]
     async def credential() -> Credential:
         return Credential(TOKEN_USER, TOKEN)
 
-    async with serving(github_application(service)) as url, create_http_client() as http:
+    async with serving(github_application(service)) as url:
         fields = {"clone_url": f"{url}/acme/app.git", "credential": credential}
         origin.git("config", "http.receivepack", "true")
-        yield Hosted(origin, runner, service.large_files, http, fields)
+        yield Hosted(origin, runner, service.large_files, fields)
 
 
 @pytest.fixture(params=["in_folder", "hosted"])
@@ -153,12 +171,73 @@ async def test_second_run_finds_objects_beside_the_mirror(
 async def test_files_stay_pointers_unless_asked_for_and_that_is_told(hosted: Hosted) -> None:
     assert isinstance(hosted.kept, LargeFileService)
 
-    outcome = await hosted.run("```sh\ncat big.bin\n```", lfs_http=None)
+    outcome = await hosted.run("```sh\ncat big.bin\n```", git_lfs=False)
 
     assert outcome.done.files_changed == []
     assert pointer_of(CONTENT).oid in json.dumps(outcome.updates("tool_call_update"))
     assert "left as pointers" in json.dumps(outcome.entries)
     assert hosted.kept.requests == []
+
+
+async def test_files_stay_pointers_where_git_lfs_is_not_installed(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    which = shutil.which
+    monkeypatch.setattr(
+        shutil, "which", lambda name, **options: None if name == "git-lfs" else which(name, **options)
+    )
+
+    outcome = await hosted.run("```sh\ncat big.bin\n```")
+
+    assert outcome.done.files_changed == []
+    assert pointer_of(CONTENT).oid in json.dumps(outcome.updates("tool_call_update"))
+    assert "left as pointers: git-lfs is not installed" in json.dumps(outcome.entries)
+
+
+async def test_agent_changes_nothing_outside_of_its_clone_through_an_object(
+    in_folder: Hosted, tmp_path: Path
+) -> None:
+    """git-lfs itself would give the clone hard links."""
+    mirrors = Mirrors(tmp_path / "mirrors", os.environ, max_bytes=2**30)
+    for kept in (None, mirrors):
+        await in_folder.run(
+            "```sh\nfor each in $(find .git/lfs -type f); do echo evil > $each; done\n```", mirrors=kept
+        )
+
+    found = list(tmp_path.rglob(pointer_of(CONTENT).oid))  # noqa: ASYNC240 - a local folder
+    assert {path.read_bytes() for path in found} == {CONTENT}
+    assert [path for path in found if path.is_relative_to(tmp_path / "mirrors")]
+
+
+async def test_credential_does_not_go_to_another_host_that_asks_for_it(hosted: Hosted) -> None:
+    assert isinstance(hosted.kept, LargeFileService)
+    hosted.kept.is_authenticated = False
+    seen: list[str | None] = []
+
+    async def ask(request: Request) -> Response:
+        seen.append(request.headers.get("authorization"))
+        return Response(status_code=401, headers={"WWW-Authenticate": 'Basic realm="x"'})
+
+    async with serving(Starlette(routes=[Route("/{path:path}", ask)])) as hosted.kept.elsewhere:
+        outcome = await hosted.run(CHANGE)
+
+    assert "'big.bin' (Git LFS) cannot be fetched" in outcome.failed.message
+    assert seen
+    assert set(seen) == {None}
+    assert TOKEN not in json.dumps(outcome.entries) + outcome.failed.message
+
+
+async def test_host_cannot_send_more_than_a_file_may_hold(hosted: Hosted, tmp_path: Path) -> None:
+    found = cloned(hosted, tmp_path, object_bytes=2**20)
+    hosted.kept.objects[pointer_of(CONTENT).oid] = bytes(2**24)
+    largest = 0
+
+    with pytest.raises(LargeFilesFailed, match=r"'big\.bin'.*(?:too large|size)"):
+        await found.fetch(Remote(hosted.fields["clone_url"], Credential(TOKEN_USER, TOKEN)))
+
+    for path in (tmp_path / "scratch").rglob("*"):
+        largest = max(largest, path.stat().st_size if path.is_file() else 0)
+    assert largest <= 2**20
 
 
 async def test_repository_gets_its_first_large_file(in_folder: Hosted, tmp_path: Path) -> None:
@@ -181,7 +260,7 @@ async def test_upload_that_is_refused_keeps_the_branch_back(hosted: Hosted) -> N
     outcome = await hosted.run(CHANGE)
 
     assert "'big.bin'" in outcome.failed.message
-    assert "507: The quota is used up. Nothing was pushed." in outcome.failed.message
+    assert "The quota is used up. Nothing was pushed." in outcome.failed.message
     assert outcome.failed.partial is not None
     assert pointer_of(CHANGED).oid.encode() in outcome.failed.partial.patch
     assert hosted.origin.branches() == ["main"]
@@ -239,9 +318,9 @@ async def test_pointer_to_more_than_a_run_may_have_is_not_pushed(in_folder: Host
     ("held", "words"),
     [
         (None, "Object does not exist on the server"),
-        (CONTENT.swapcase(), "what came is not what its pointer says"),
-        (CONTENT + b"more", "what came is not what its pointer says"),
-        (b"", "what came is not what its pointer says"),
+        (CONTENT.swapcase(), "expected OID"),
+        (CONTENT + b"more", "expected OID"),
+        (b"", "expected OID"),
     ],
 )
 async def test_content_that_is_not_what_its_pointer_says_does_not_reach_an_agent(
@@ -265,39 +344,39 @@ async def test_content_that_is_missing_in_the_folder_is_named(in_folder: Hosted)
     outcome = await in_folder.run(CHANGE)
 
     assert "'big.bin' (Git LFS) cannot be fetched" in outcome.failed.message
-    assert pointer_of(CONTENT).place in outcome.failed.message
+    assert f"remote missing object {pointer_of(CONTENT).oid}" in outcome.failed.message
 
 
-def cloned(in_folder: Hosted, tmp_path: Path, *, lent: Path | None = None, **limits: int) -> LargeFiles:
+def cloned(in_folder: Hosted, tmp_path: Path, *, mirror: Path | None = None, **limits: int) -> LargeFiles:
     """Return the large files of a fresh clone."""
     work = tmp_path / "work"
     in_folder.origin.git("clone", "--quiet", ".", str(work))
     return LargeFiles(
-        Transfer(http=in_folder.http, **{"object_bytes": 2**20, "disk_bytes": 2**20, **limits}),
+        LargeFileLimits(**{"object_bytes": 2**20, "disk_bytes": 2**20, **limits}),
+        str(find_git_lfs(os.environ)),
         work=work,
         collection=tmp_path / "collection",
         scratch=tmp_path / "scratch",
-        lent=lent,
+        mirror=mirror,
         environment=os.environ,
     )
 
 
+@pytest.mark.parametrize("has_mirror", [False, True])
 @pytest.mark.parametrize(
-    ("lends", "limits", "is_left_out"),
+    ("limits", "is_left_out"),
     [
-        (False, {"object_bytes": len(CONTENT)}, False),
-        (False, {"object_bytes": len(CONTENT) - 1}, True),
-        # Each file is on the disk of the run twice, unless a mirror has its object.
-        (False, {"disk_bytes": 4 * len(CONTENT)}, False),
-        (False, {"disk_bytes": 4 * len(CONTENT) - 1}, True),
-        (True, {"disk_bytes": 2 * len(CONTENT)}, False),
-        (True, {"disk_bytes": 2 * len(CONTENT) - 1}, True),
+        ({"object_bytes": len(CONTENT)}, False),
+        ({"object_bytes": len(CONTENT) - 1}, True),
+        # The run's disk holds each file twice.
+        ({"disk_bytes": 4 * len(CONTENT)}, False),
+        ({"disk_bytes": 4 * len(CONTENT) - 1}, True),
     ],
 )
-async def test_what_is_more_than_a_run_may_have_stays_a_pointer(
-    in_folder: Hosted, tmp_path: Path, limits: dict[str, int], *, lends: bool, is_left_out: bool
+async def test_file_beyond_the_limits_of_a_run_stays_a_pointer(
+    in_folder: Hosted, tmp_path: Path, limits: dict[str, int], *, has_mirror: bool, is_left_out: bool
 ) -> None:
-    found = cloned(in_folder, tmp_path, lent=tmp_path / "lent" if lends else None, **limits)
+    found = cloned(in_folder, tmp_path, mirror=tmp_path / "mirror" if has_mirror else None, **limits)
 
     await found.fetch(Remote(in_folder.origin.url))
 
@@ -307,19 +386,7 @@ async def test_what_is_more_than_a_run_may_have_stays_a_pointer(
     assert work.git("status", "--short") == ""
 
 
-async def test_first_files_that_are_left_out_are_named(
-    in_folder: Hosted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whether objects are there is looked up where nobody waits for it."""
-    looked_up_by = set()
-
-    def stat(path: Path, **options: Any) -> os.stat_result:
-        if len(path.name) == len(pointer_of(CONTENT).oid):
-            looked_up_by.add(threading.current_thread())
-        return plain_stat(path, **options)
-
-    plain_stat = Path.stat
-    monkeypatch.setattr(Path, "stat", stat)
+async def test_first_files_that_are_left_out_are_named(in_folder: Hosted, tmp_path: Path) -> None:
     many = {f"{number:02}.bin": Pointer(f"{number:064x}", 10**9).text().decode() for number in range(22)}
     origin = make(tmp_path / "many", many)
     Folder(origin).hold(CONTENT)
@@ -330,15 +397,13 @@ async def test_first_files_that_are_left_out_are_named(
     assert [reason.partition(":")[0] for reason in found.left_out[:-1]] == sorted(many)[:20]
     assert found.left_out[-1] == "others, which are not named"
     assert (tmp_path / "work/big.bin").read_bytes() == CONTENT
-    assert looked_up_by
-    assert threading.current_thread() not in looked_up_by
 
 
 async def test_mirror_that_grew_before_a_fetch_failed_is_held_to_its_limit(
     hosted: Hosted, tmp_path: Path
 ) -> None:
     folder = tmp_path / "mirrors"
-    await hosted.run("```sh\ntrue\n```", lfs_http=None, mirrors=Mirrors(folder, os.environ, max_bytes=2**30))
+    await hosted.run("```sh\ntrue\n```", git_lfs=False, mirrors=Mirrors(folder, os.environ, max_bytes=2**30))
     assert [path for path in folder.iterdir() if path.is_dir()]
     assert isinstance(hosted.kept, LargeFileService)
     hosted.kept.objects.clear()

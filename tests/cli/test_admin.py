@@ -14,7 +14,8 @@ from app.config import Settings
 from app.ids import new_hex_id
 from app.models import Integration, SignalReport, User, UserIntegration
 from app.security import Cipher
-from app.services.access.visibility import CURRENT_PROJECT, authenticate
+from app.services.access.authenticate import authenticate
+from app.services.access.principal import CURRENT_PROJECT
 from tests.cli.conftest import Admin, Taskbeacon
 from tests.support.command_line import run_taskbeacon
 from tests.support.keys import rsa_pem

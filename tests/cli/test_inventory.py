@@ -13,7 +13,7 @@ from app.clock import utcnow
 from app.errors import AuthenticationFailed
 from app.ids import new_hex_id
 from app.models import ApiKey
-from app.services.access.visibility import authenticate
+from app.services.access.authenticate import authenticate
 from tests.cli.conftest import Admin, Taskbeacon
 
 Look = Callable[[Callable[[AsyncSession], Any]], Any]

@@ -19,7 +19,7 @@ def bucket() -> Generator[str, None, None]:
 
     async def do(method: str) -> None:
         async with S3Store(Settings()) as store:
-            await getattr((await store.objects()).client, method)(Bucket=name)
+            await getattr((await store.clients()).internal, method)(Bucket=name)
 
     asyncio.run(do("create_bucket"))
     yield name

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -19,7 +19,7 @@ from app.clients.github import (
     NewPullRequest,
     PullRequest,
 )
-from app.services.code_hosts.retry import HostPatience
+from app.services.retries import CODE_HOST, RetryBudget
 from tests.support.clients import socket_client
 from tests.support.clock import MovableClock
 from tests.support.github import Answer, CodeHostService, github_application
@@ -214,24 +214,28 @@ async def test_silence_and_absence_are_told_without_the_address(http: httpx.Asyn
             assert str(place) not in str(raised.value)
 
 
-async def test_patience_ends_with_its_delays_and_before_a_wish_that_is_too_long(wire: Wire) -> None:
+def retries() -> RetryBudget:
+    return RetryBudget(replace(CODE_HOST, delays=(0, 0)))
+
+
+async def test_retries_end_with_the_budget_and_before_a_delay_that_is_too_long(wire: Wire) -> None:
     wire.host.answers.extend([Answer(500)] * 3)
-    patience = HostPatience((0, 0))
+    budget = retries()
     with pytest.raises(GitHubUnavailable):
-        await patience.ask(wire.find)
+        await budget.call(wire.find)
     assert len(wire.host.requests) == 3
 
     wire.host.answers.append(Answer(429, {"Retry-After": "3600"}))
     with pytest.raises(GitHubUnavailable):
-        await HostPatience((0, 0)).ask(wire.find)
+        await retries().call(wire.find)
     assert len(wire.host.requests) == 4
 
 
-async def test_patience_is_not_for_what_the_host_has_decided(wire: Wire) -> None:
+async def test_what_the_host_has_decided_is_not_retried(wire: Wire) -> None:
     wire.host.answers.append(Answer(404))
 
     with pytest.raises(GitHubMissing):
-        await HostPatience((0, 0)).ask(wire.find)
+        await retries().call(wire.find)
     assert len(wire.host.requests) == 1
 
 

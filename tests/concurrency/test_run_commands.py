@@ -16,7 +16,7 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunCommand
 from app.schemas.run_commands import CommandIn
-from app.services.access.visibility import Principal, ProjectRef
+from app.services.access.principal import Principal, ProjectRef
 from app.services.runs import inbox as run_inbox
 from app.services.runs.commands import send_command
 from app.services.runs.inbox import Attempt

@@ -16,6 +16,9 @@ from app.enums import TERMINAL_STATUSES, RunStatus
 from app.errors import StateRefused
 from app.models import Project, Run, Task, User
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.facts import AGENT_STARTED, RECOVERY
+from app.services.runs.lifecycle import RunEnd
+from app.services.runs.transitions import TRANSITIONS
 from tests.concurrency.races import race
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
@@ -71,7 +74,7 @@ def cancel(run: Run) -> Callable[[AsyncSession], Awaitable[bool]]:
 
 def finish(run: Run, owner: str = OWNER, **more: Any) -> Callable[[AsyncSession], Awaitable[bool]]:
     values = {"status": RunStatus.COMPLETED, "output": {"summary": "done"}} | more
-    return lambda session: run_lifecycle.finish(session, run.id, owner=owner, events=EVENTS, **values)
+    return lambda session: run_lifecycle.finish(session, run.id, RunEnd(**values), owner=owner, events=EVENTS)
 
 
 class TestStatuses:
@@ -104,7 +107,7 @@ class TestStatuses:
     def test_table_says_the_same(self) -> None:
         for source in RunStatus:
             expected = set() if source in TERMINAL_STATUSES else set(RunStatus) - {source}
-            assert run_lifecycle.TRANSITIONS[source] == expected
+            assert TRANSITIONS[source] == expected
 
     @pytest.mark.parametrize("source", [status for status in RunStatus if status is not RunStatus.QUEUED])
     async def test_only_a_queued_run_is_claimed(
@@ -159,7 +162,8 @@ class TestStatuses:
             pytest.param(run_lifecycle.mark_agent_started, id="mark-agent-started"),
             pytest.param(hand_back, id="hand-back"),
             pytest.param(
-                partial(run_lifecycle.finish, status=RunStatus.COMPLETED, events=EVENTS), id="finish"
+                partial(run_lifecycle.finish, end=RunEnd(status=RunStatus.COMPLETED), events=EVENTS),
+                id="finish",
             ),
         ],
     )
@@ -182,7 +186,7 @@ class TestStatuses:
             async with unit_of_work(sessions) as session:
                 assert await run_lifecycle.mark_agent_started(session, claimed.id, owner=OWNER)
             clock.advance(seconds=1)
-        assert (await stored(sessions, claimed)).state[run_lifecycle.AGENT_STARTED] == started_at
+        assert (await stored(sessions, claimed)).state[AGENT_STARTED] == started_at
 
     async def test_older_run_does_not_change_the_tasks_latest_status(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
@@ -220,7 +224,7 @@ class TestLapsedLease:
         assert (row.status, row.latest_run_status, row.lease_owner) == ("queued", "queued", None)
         assert row.dispatch_requested_at == claimed.dispatch_requested_at
         decision = {"decision": "queued again", "reason": "worker lost", "at": clock.now.isoformat()}
-        assert row.state[run_lifecycle.RECOVERY] == decision
+        assert row.state[RECOVERY] == decision
 
     async def test_run_whose_agent_had_started_fails(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
@@ -234,7 +238,7 @@ class TestLapsedLease:
         assert (row.status, row.completed_at) == ("failed", clock.now)
         assert row.error_message
         decision = {"decision": "failed", "reason": "worker lost", "at": clock.now.isoformat()}
-        assert row.state[run_lifecycle.RECOVERY] == decision
+        assert row.state[RECOVERY] == decision
 
     async def test_run_is_given_up_after_the_last_attempt(
         self, sessions: SessionFactory, queued: Run, clock: MovableClock

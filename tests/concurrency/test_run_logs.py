@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,8 +23,10 @@ from app.db import (
     unit_of_work,
 )
 from app.models import Project, Run, RunLogState, User
-from app.services.output import log_writer as run_log_writer
-from app.services.output.log_writer import MAX_LOG_BYTES, LogRef, _within_limit, append_lines, encode_entries
+from app.services.output import turns
+from app.services.output.log_writer import MAX_LOG_BYTES, _within_limit, append_lines, encode_entries
+from app.services.retries import LOG_TURN
+from app.services.storage_keys import RunRef
 from app.worker.run.log_recorder import open_log
 from app.worker.run.store_retry import StorePatience
 from tests.support.clock import MovableClock
@@ -41,8 +44,8 @@ async def run(sessions: SessionFactory, project: Project, owner: User) -> Run:
 
 
 @pytest.fixture
-def ref(run: Run) -> LogRef:
-    return LogRef(run.project_id, run.task_id, run.id)
+def ref(run: Run) -> RunRef:
+    return RunRef(run.project_id, run.task_id, run.id)
 
 
 @pytest.fixture
@@ -67,8 +70,8 @@ class HookedStore(S3Store):
         await super().extend(key, size, tail, content_type=content_type, tags=tags)
 
 
-async def read(store: S3Store, ref: LogRef) -> bytes:
-    async with store.open(ref.key) as content:
+async def read(store: S3Store, ref: RunRef) -> bytes:
+    async with store.open(ref.log_key) as content:
         return b"".join([chunk async for chunk in content.chunks])
 
 
@@ -76,7 +79,7 @@ def lines(*numbers: int) -> bytes:
     return encode_entries([{"n": number} for number in numbers])
 
 
-async def test_concurrent_appends_lose_no_line(sessions: SessionFactory, store: S3Store, ref: LogRef) -> None:
+async def test_concurrent_appends_lose_no_line(sessions: SessionFactory, store: S3Store, ref: RunRef) -> None:
     async def write(writer: int) -> None:
         for turn in range(4):
             await append_lines(
@@ -93,7 +96,7 @@ async def test_concurrent_appends_lose_no_line(sessions: SessionFactory, store: 
 
 
 async def test_worker_and_client_write_to_the_same_log(
-    sessions: SessionFactory, store: S3Store, ref: LogRef, tmp_path: Path
+    sessions: SessionFactory, store: S3Store, ref: RunRef, tmp_path: Path
 ) -> None:
     async with open_log(
         sessions,
@@ -114,11 +117,11 @@ async def test_worker_and_client_write_to_the_same_log(
 
 
 async def test_what_a_dead_writer_left_is_cut_off_once_its_turn_has_lapsed(
-    sessions: SessionFactory, store: S3Store, ref: LogRef, clock: MovableClock
+    sessions: SessionFactory, store: S3Store, ref: RunRef, clock: MovableClock
 ) -> None:
     await append_lines(sessions, store, ref, lines(1))
     # It had stored its lines and died before it could say so; its client was told nothing and sends them again.
-    await store.extend(ref.key, len(lines(1)), lines(2), content_type="application/jsonl", tags={})
+    await store.extend(ref.log_key, len(lines(1)), lines(2), content_type="application/jsonl", tags={})
     async with unit_of_work(sessions) as session:
         await session.execute(update(RunLogState).values(writer="dead", writer_until=clock.now))
     await append_lines(sessions, store, ref, lines(2, 3))
@@ -126,7 +129,7 @@ async def test_what_a_dead_writer_left_is_cut_off_once_its_turn_has_lapsed(
 
 
 async def test_outage_of_the_store_adds_nothing_and_gives_the_turn_back(
-    sessions: SessionFactory, store: S3Store, unreachable_store: S3Store, ref: LogRef
+    sessions: SessionFactory, store: S3Store, unreachable_store: S3Store, ref: RunRef
 ) -> None:
     await append_lines(sessions, store, ref, lines(1))
     with pytest.raises(ObjectStoreUnavailable):
@@ -148,7 +151,7 @@ async def database_in_between(
 
 
 async def test_append_whose_last_answer_was_lost_is_kept_once_and_succeeds(
-    settings: Settings, sessions: SessionFactory, store: S3Store, ref: LogRef
+    settings: Settings, sessions: SessionFactory, store: S3Store, ref: RunRef
 ) -> None:
     """Its caller would send it again after an error, and the log would hold it twice."""
     async with database_in_between(settings) as (cut_off, between):
@@ -178,11 +181,11 @@ async def test_turn_that_could_not_be_given_back_keeps_nobody_out_for_longer_tha
     settings: Settings,
     sessions: SessionFactory,
     store: S3Store,
-    ref: LogRef,
+    ref: RunRef,
     clock: MovableClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run_log_writer, "_GIVE_BACK_DELAYS_SECONDS", ())
+    monkeypatch.setattr(turns, "LOG_TURN", replace(LOG_TURN, delays=()))
     async with (
         database_in_between(settings) as (cut_off, between),
         HookedStore(settings, between.refuse) as hooked,
@@ -193,7 +196,7 @@ async def test_turn_that_could_not_be_given_back_keeps_nobody_out_for_longer_tha
     async with sessions() as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until is not None
-    assert until - clock.now < timedelta(seconds=run_log_writer._WAIT_SECONDS)
+    assert until - clock.now < timedelta(seconds=turns._WAIT_SECONDS)
     clock.now = until
     # The caller was refused, and sends its line again.
     await append_lines(sessions, store, ref, lines(1))
@@ -201,12 +204,12 @@ async def test_turn_that_could_not_be_given_back_keeps_nobody_out_for_longer_tha
 
 
 async def test_turn_at_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_it(
-    sessions: SessionFactory, store: S3Store, ref: LogRef, clock: MovableClock
+    sessions: SessionFactory, store: S3Store, ref: RunRef, clock: MovableClock
 ) -> None:
     await append_lines(sessions, store, ref, lines(1))
     async with unit_of_work(sessions) as session:
         await session.execute(update(RunLogState).values(size=MAX_LOG_BYTES))
-    async with run_log_writer._turn(sessions, ref, None), sessions() as session:
+    async with turns.take_turn(sessions, ref, None), sessions() as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until == clock.now + timedelta(seconds=15 + 25)
 
@@ -219,18 +222,18 @@ def test_full_log_takes_a_note_instead() -> None:
 
 
 async def test_log_of_a_hundred_megabytes_grows_and_is_read_in_bounded_memory(
-    sessions: SessionFactory, store: S3Store, ref: LogRef, tmp_path: Path
+    sessions: SessionFactory, store: S3Store, ref: RunRef, tmp_path: Path
 ) -> None:
     file = tmp_path / "log.jsonl"
     with file.open("wb") as lines_of_old:
         for _ in range(100):
             lines_of_old.write(b'{"x":"' + b"x" * (2**20 - 9) + b'"}\n')
-    await store.put(ref.key, file, content_type="application/jsonl", tags={})
+    await store.put(ref.log_key, file, content_type="application/jsonl", tags={})
 
     before = _forget_peak_memory()
     await append_lines(sessions, store, ref, lines(1))
     size = 0
-    async with store.open(ref.key) as content:
+    async with store.open(ref.log_key) as content:
         async for chunk in content.chunks:
             size += len(chunk)
 

@@ -113,7 +113,9 @@ class TestLimit:
         taken = [await claim(sessions, run, owner=str(number), limit=2) for number, run in enumerate(runs)]
         assert taken == [runs[0].id, runs[1].id, None]
         async with unit_of_work(sessions) as session:
-            assert await finish(session, runs[0].id, owner="0", status=RunStatus.COMPLETED)
+            assert await finish(
+                session, runs[0].id, run_lifecycle.RunEnd(status=RunStatus.COMPLETED), owner="0"
+            )
         assert await claim(sessions, runs[0], owner="3", limit=2) == runs[2].id
 
     async def test_second_claim_counts_the_first(self, sessions: SessionFactory, line: MakeLine) -> None:

@@ -27,7 +27,7 @@ from app.ids import new_hex_id
 from app.models import Base, Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
-from app.services.code_hosts.pushed_branches import Pushed, record_push
+from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from tests.support.callers import bearer
 from tests.support.devices import expo_token, make_device, make_presence
 from tests.support.factories import (
@@ -263,12 +263,11 @@ async def hear_of_a_failed_check(scene: Scene, path: str) -> Sent:
         scene.session,
         scene.process.cipher,
         project_id=scene.project.id,
-        kind="github",
-        webhook_secret=_SECRET,
+        new=integrations.NewIntegration(kind="github", webhook_secret=_SECRET),
     )
     task = await make_task(scene.session, project=scene.project, created_by=scene.owner, ci_prompt="Mend it.")
     run = await make_run(scene.session, task=task, status=RunStatus.COMPLETED)
-    pushed = Pushed(
+    pushed = PushRecord(
         repository="acme/app",
         integration_id=integration.id,
         branch="taskbeacon/b",

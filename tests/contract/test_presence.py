@@ -13,7 +13,7 @@ from app.db import SessionFactory, unit_of_work
 from app.errors import NotFound
 from app.ids import new_id
 from app.models import Presence, Project, PushToken, Task, User
-from app.services.access.visibility import Principal, ProjectRef
+from app.services.access.principal import Principal, ProjectRef
 from app.services.notifications import presence
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.clock import MovableClock

@@ -31,7 +31,7 @@ from app.ids import new_hex_id, new_id
 from app.models import Membership, Project, Run, RunCredential, SandboxEnvironment, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
-from app.services.code_hosts.pushed_branches import Pushed, record_push
+from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from tests.support.assertions import concerning
 from tests.support.callers import bearer
 from tests.support.factories import (
@@ -202,7 +202,7 @@ class Scene:
 
     async def push(self, run: Run, integration_id: int, repository: str) -> None:
         """Note that a run pushed the commit whose checks fail."""
-        pushed = Pushed(
+        pushed = PushRecord(
             repository=repository,
             integration_id=integration_id,
             branch=BRANCH,
@@ -304,7 +304,10 @@ async def test_follow_up_of_a_failed_check_acts_as_the_person_of_the_run_while_t
     anonymous: httpx.AsyncClient, process: ProcessContext, scene: Scene, creator: str
 ) -> None:
     integration = await integrations.create_integration(
-        scene.session, process.cipher, project_id=scene.project.id, kind="github", webhook_secret=SECRET
+        scene.session,
+        process.cipher,
+        project_id=scene.project.id,
+        new=integrations.NewIntegration(kind="github", webhook_secret=SECRET),
     )
     await leave(scene, creator)
     is_there = creator == "creator"
@@ -330,7 +333,10 @@ async def test_follow_up_of_a_run_with_another_members_token_acts_as_nobody(
 ) -> None:
     """The creator's account must not follow from a member's own token."""
     integration = await integrations.create_integration(
-        scene.session, process.cipher, project_id=scene.project.id, kind="github", webhook_secret=SECRET
+        scene.session,
+        process.cipher,
+        project_id=scene.project.id,
+        new=integrations.NewIntegration(kind="github", webhook_secret=SECRET),
     )
     run = await scene.make_run(RunStatus.COMPLETED, "token", "none")
     member = scene.people["member"].id

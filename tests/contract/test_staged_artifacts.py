@@ -38,8 +38,8 @@ def assert_refused(response: httpx.Response, error: str) -> None:
 
 
 async def tags_of(store: S3Store, key: str) -> dict[str, str]:
-    objects = await store.objects()
-    answer = await objects.client.get_object_tagging(Bucket=objects.bucket, Key=key)
+    client = (await store.clients()).internal
+    answer = await client.get_object_tagging(Bucket=store.bucket, Key=key)
     return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from app.devstack.watchdog import snapshot
 from tests.devstack.launchers import clean_environment, ended, launcher, run_source, wait_for
+from tests.devstack.snippets import run_snippets
 from tests.support.command_line import run_taskbeacon
 
 DEV = ("-m", "app.cli", "dev")
@@ -105,7 +106,7 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
         first_key = use(dev)
         run_pasted(home, dev)
         try_repository(home, tmp_path / "my project")
-        paste_readme(home)
+        run_snippets(home)
         refuse_second(home, process.pid)
         family = snapshot([process.pid])
         assert set(dev["pids"].values()) <= family.keys()
@@ -185,39 +186,6 @@ def try_repository(home: Path, checkout: Path) -> None:
     assert failing.returncode == 1
     assert "failed" in failing.stdout
     assert "Traceback" not in failing.stderr
-
-
-def paste_readme(home: Path) -> None:
-    """Paste every snippet of the README that uses the API, in one go."""
-    text = (ROOT / "README.md").read_text()
-    chapters = text[text.index("## First steps") : text.index("## Agents")]
-    fence = re.compile(r"^(`{3,})sh\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
-    script = "".join(snippet for _, snippet in fence.findall(chapters))
-
-    pasted = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=ROOT,
-        env=clean_environment(TASKBEACON_HOME=str(home)),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-    assert (pasted.returncode, pasted.stderr) == (0, ""), pasted.stdout
-    for told in ("Hello from an agent", "Be friendly.", "+Be friendly.", '"last_accepted_seq":1', "accepted"):
-        assert told in pasted.stdout, pasted.stdout
-    alone = subprocess.run(
-        ["bash", "-c", script],
-        cwd=home,
-        env=clean_environment(TASKBEACON_HOME=str(home / "nothing")),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert "no id in the answer" in alone.stderr
-    assert "Traceback" not in alone.stderr
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -9,18 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
-from app.clients.object_store import ObjectStore
-from app.clients.queue import ArqQueue
-from app.clients.s3 import S3Store
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run
+from app.runtime import open_process
 from app.services.runs.recovery import recover_runs
 from tests.support.callers import bearer
 from tests.support.clients import socket_client
 from tests.support.factories import make_key, make_project, make_user
-from tests.support.fakes import RecordingEvents
 from tests.support.processes import address_of, service_process, wait_until_ready
 from tests.support.shifted_clock import taskbeacon_ahead
 from tests.support.waiting import eventually
@@ -51,7 +48,7 @@ async def key(sessions: SessionFactory) -> str:
 
 
 async def test_runs_keep_their_order_and_their_worker_whatever_the_machines_clocks_show(
-    settings: Settings, sessions: SessionFactory, key: str, store: S3Store, tmp_path: Path
+    settings: Settings, sessions: SessionFactory, key: str, tmp_path: Path
 ) -> None:
     go_on = tmp_path / "go-on"
     steps = f"```sh\nwhile [ ! -e {go_on} ]; do sleep 0.05; done\n```\n```say\ndone\n```"
@@ -99,7 +96,7 @@ async def test_runs_keep_their_order_and_their_worker_whatever_the_machines_cloc
         lease = (await read(first["id"])).lease_expires_at
         assert lease is not None
         assert abs(datetime.now(UTC) + timedelta(seconds=60) - lease) < TOLERANCE
-        await sweep(settings, sessions, store)
+        await sweep(settings)
         go_on.touch()
 
         async def both_are_over() -> bool:
@@ -119,11 +116,10 @@ async def ask_for_run(api: httpx.AsyncClient, task_url: str) -> dict[str, Any]:
     return run
 
 
-async def sweep(settings: Settings, sessions: SessionFactory, store: ObjectStore) -> None:
-    """Do as a worker does whose machine has the right time."""
-    queue = ArqQueue(settings.redis_url)
-    await recover_runs(sessions, queue, events=RecordingEvents(), store=store)
-    await queue.aclose()
+async def sweep(settings: Settings) -> None:
+    """Sweep as a worker does on a machine that has the right time."""
+    async with open_process(settings, name="test") as process:
+        await recover_runs(process)
 
 
 @pytest.mark.parametrize("command", ["serve --port 0", "worker"])

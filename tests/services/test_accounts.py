@@ -13,7 +13,7 @@ from app.errors import AuthenticationFailed, InvalidInput, NotFound
 from app.ids import new_id
 from app.models import ApiKey, Membership, Organization, Project, Task, TaskCounter, User
 from app.models.tasks import EVERYONE
-from app.services.access.visibility import authenticate
+from app.services.access.authenticate import authenticate
 from app.services.accounts import accounts
 from tests.support.factories import make_key, make_organization, make_project, make_task, make_user
 

@@ -9,8 +9,8 @@ from app.enums import Scope
 from app.errors import AuthenticationFailed, InvalidInput, NotFound
 from app.ids import new_id
 from app.models import ApiKey
-from app.services.access.visibility import authenticate
-from app.services.accounts.api_keys import create_api_key, revoke_api_key
+from app.services.access.authenticate import authenticate
+from app.services.accounts.api_keys import KeyLimits, create_api_key, revoke_api_key
 from tests.support.clock import MovableClock
 from tests.support.factories import make_organization, make_project, make_user
 
@@ -24,8 +24,7 @@ async def test_issued_key_authenticates_with_its_limits(session: AsyncSession) -
         user_id=user.id,
         scopes=["task:read", "user:read", "task:read"],
         label=" phone ",
-        project_ids=[project.id, project.id],
-        organization_ids=[organization.id],
+        limits=KeyLimits(project_ids=[project.id, project.id], organization_ids=[organization.id]),
     )
 
     caller = await authenticate(session, key.value, place="test")
@@ -83,9 +82,11 @@ async def test_key_for_what_does_not_exist_is_refused(session: AsyncSession) -> 
     with pytest.raises(NotFound, match="User 4611686018427387904 does not exist"):
         await create_api_key(session, user_id=2**62, scopes=["*"])
     with pytest.raises(NotFound, match="Project 4611686018427387904 does not exist"):
-        await create_api_key(session, user_id=user.id, scopes=["*"], project_ids=[2**62])
+        await create_api_key(session, user_id=user.id, scopes=["*"], limits=KeyLimits(project_ids=[2**62]))
     with pytest.raises(NotFound, match=r"Organization .* does not exist"):
-        await create_api_key(session, user_id=user.id, scopes=["*"], organization_ids=[new_id()])
+        await create_api_key(
+            session, user_id=user.id, scopes=["*"], limits=KeyLimits(organization_ids=[new_id()])
+        )
 
     made = select(func.count()).select_from(ApiKey).where(ApiKey.user_id == user.id)
     assert await session.scalar(made) == 0

@@ -26,9 +26,9 @@ async def shared_bucket(settings: Settings) -> AsyncGenerator[S3Store, None]:
     """A bucket for these tests: a sweep reads all of it, and that of the other tests is never empty."""
     name = f"sweep-{new_hex_id()}"
     async with S3Store(settings.model_copy(update={"s3_bucket": name})) as store:
-        await (await store.objects()).client.create_bucket(Bucket=name)
+        await (await store.clients()).internal.create_bucket(Bucket=name)
         yield store
-        await (await store.objects()).client.delete_bucket(Bucket=name)
+        await (await store.clients()).internal.delete_bucket(Bucket=name)
 
 
 @pytest.fixture
@@ -232,14 +232,17 @@ async def test_lifecycle_rules_follow_the_tags_and_leave_foreign_rules_alone(buc
         "Filter": {"Prefix": "backups/"},
         "Expiration": {"Days": 90},
     }
-    objects = await bucket.objects()
-    await objects.client.put_bucket_lifecycle_configuration(
-        Bucket=objects.bucket, LifecycleConfiguration={"Rules": [foreign]}
+    client = (await bucket.clients()).internal
+    await client.put_bucket_lifecycle_configuration(
+        Bucket=bucket.bucket, LifecycleConfiguration={"Rules": [foreign]}
     )
 
     await write_lifecycle(bucket)
 
-    rules = {rule["ID"]: rule for rule in await objects._rules()}
+    rules = {
+        rule["ID"]: rule
+        for rule in (await client.get_bucket_lifecycle_configuration(Bucket=bucket.bucket))["Rules"]
+    }
     assert rules["theirs"]["Expiration"] == {"Days": 90}
     tagged = [rule for name, rule in rules.items() if name != "theirs"]
     assert {rule["Filter"]["Tag"]["Value"]: rule["Expiration"]["Days"] for rule in tagged} == {

@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.errors import AuthenticationFailed
 from app.models import ApiKey, Membership, Project, User
-from app.services.access import visibility as access
+from app.services.access.authenticate import authenticate
 from app.services.access.cache import LIFETIME_SECONDS, CallerCache
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 from app.services.accounts import accounts, api_keys
 from tests.support.factories import make_key, make_user
 from tests.support.queries import recorded
@@ -49,10 +49,10 @@ async def secret(session: AsyncSession, member: User) -> str:
 
 @pytest.fixture
 def ask(session: AsyncSession, project: Project, secret: str, cache: CallerCache[Principal]) -> Ask:
-    async def authenticate() -> Principal:
-        return await access.authenticate(session, secret, place="", project=project.id, cache=cache)
+    async def ask() -> Principal:
+        return await authenticate(session, secret, place="", project=project.id, cache=cache)
 
-    return authenticate
+    return ask
 
 
 def test_lifetime_is_at_most_one_second() -> None:
@@ -121,7 +121,7 @@ async def test_unknown_key_is_not_remembered(
 ) -> None:
     for _ in range(2):
         with pytest.raises(AuthenticationFailed):
-            await access.authenticate(session, "phx_x", place="", project=project.id, cache=cache)
+            await authenticate(session, "phx_x", place="", project=project.id, cache=cache)
 
 
 def test_what_is_remembered_is_bounded() -> None:

@@ -19,7 +19,7 @@ from app.errors import InvalidInput
 from app.ids import new_id
 from app.models import Event, EventSnapshot, Project, User
 from app.schemas.events import EventQuery
-from app.services.access.visibility import Principal, ProjectRef
+from app.services.access.principal import Principal, ProjectRef
 from app.services.events.catalogue import CATALOGUE, PING, is_selector
 from app.services.events.cursor import START, Cursor
 from app.services.events.ledger import record

@@ -7,6 +7,7 @@ from app.config import Settings
 from app.errors import InvalidInput, NotFound
 from app.security import Cipher
 from app.services.accounts.integrations import (
+    NewIntegration,
     create_integration,
     create_signal_report,
     create_user_integration,
@@ -26,10 +27,12 @@ async def test_project_integration_keeps_its_token_encrypted(session: AsyncSessi
         session,
         cipher,
         project_id=project.id,
-        kind="github",
-        token=" ghp_secret ",
-        api_url="https://github.example.com/api/v3",
-        git_url="file:///srv/git",
+        new=NewIntegration(
+            kind="github",
+            token=" ghp_secret ",
+            api_url="https://github.example.com/api/v3",
+            git_url="file:///srv/git",
+        ),
     )
 
     assert integration.project_id == project.id
@@ -45,7 +48,9 @@ async def test_project_integration_keeps_its_token_encrypted(session: AsyncSessi
 async def test_integration_without_token_is_kept_without(session: AsyncSession, cipher: Cipher) -> None:
     project = await make_project(session)
 
-    integration = await create_integration(session, cipher, project_id=project.id, kind="github")
+    integration = await create_integration(
+        session, cipher, project_id=project.id, new=NewIntegration(kind="github")
+    )
 
     assert (integration.encrypted_token, integration.api_url, integration.git_url) == (None, None, None)
 
@@ -66,7 +71,7 @@ async def test_unknown_kind_is_refused(session: AsyncSession, cipher: Cipher) ->
     project, user = await make_project(session), await make_user(session)
 
     with pytest.raises(InvalidInput, match='"gitlab" is not a valid choice; choose from github'):
-        await create_integration(session, cipher, project_id=project.id, kind="gitlab")
+        await create_integration(session, cipher, project_id=project.id, new=NewIntegration(kind="gitlab"))
     with pytest.raises(InvalidInput, match='"gitlab" is not a valid choice; choose from github'):
         await create_user_integration(session, cipher, user_id=user.id, kind="gitlab")
 
@@ -76,7 +81,10 @@ async def test_api_is_not_reached_through_the_file_system(session: AsyncSession,
 
     with pytest.raises(InvalidInput, match="begins with one of: http://, https://") as refused:
         await create_integration(
-            session, cipher, project_id=project.id, kind="github", api_url="file:///srv/git"
+            session,
+            cipher,
+            project_id=project.id,
+            new=NewIntegration(kind="github", api_url="file:///srv/git"),
         )
 
     assert refused.value.attr == "api_url"
@@ -86,7 +94,7 @@ async def test_integration_of_unknown_project_or_user_is_refused(
     session: AsyncSession, cipher: Cipher
 ) -> None:
     with pytest.raises(NotFound, match="Project"):
-        await create_integration(session, cipher, project_id=2**62, kind="github")
+        await create_integration(session, cipher, project_id=2**62, new=NewIntegration(kind="github"))
     with pytest.raises(NotFound, match="User"):
         await create_user_integration(session, cipher, user_id=2**62, kind="github")
 

@@ -43,6 +43,7 @@ from app.services.notifications.devices import hash_token
 from app.services.notifications.dispatch import COOLDOWNS, message_body
 from app.services.notifications.presence import TIME_TO_LIVE
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.lifecycle import RunEnd
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, make_device, make_presence, notifications_of
 from tests.support.factories import make_organization, make_project, make_run, make_task, make_user
@@ -367,7 +368,7 @@ async def test_end_of_a_run_is_told_once(
         await make_device(session, user=owner)
     for _ in range(2):
         async with unit_of_work(sessions) as session:
-            await run_lifecycle.finish(session, run.id, owner="w", status=status, events=events)
+            await run_lifecycle.finish(session, run.id, RunEnd(status=status), owner="w", events=events)
 
     [row] = await notifications_of(sessions, task)
 
@@ -396,7 +397,7 @@ async def test_rolled_back_end_of_a_run_is_not_told(
         await make_device(session, user=owner)
     async with sessions() as session:
         assert await run_lifecycle.finish(
-            session, run.id, owner="w", status=RunStatus.COMPLETED, events=events
+            session, run.id, RunEnd(status=RunStatus.COMPLETED), owner="w", events=events
         )
         await session.rollback()
 
@@ -419,7 +420,9 @@ async def test_fault_of_the_dispatcher_costs_the_push_and_not_the_status(
         undo="ALTER TABLE notifications DROP CONSTRAINT planted",
     )
     async with refused, unit_of_work(sessions) as session:
-        await run_lifecycle.finish(session, run.id, owner="w", status=RunStatus.COMPLETED, events=events)
+        await run_lifecycle.finish(
+            session, run.id, RunEnd(status=RunStatus.COMPLETED), owner="w", events=events
+        )
 
     async with sessions() as session:
         assert await session.scalar(select(Run.status).where(Run.id == run.id)) == "completed"

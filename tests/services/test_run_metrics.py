@@ -13,6 +13,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Project, Run, Task, User
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.lifecycle import RunEnd
 from app.services.runs.metrics import measure_queue
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
@@ -55,7 +56,9 @@ async def test_run_is_counted_when_it_begins_and_when_it_ends(
 
     clock.advance(seconds=20)
     async with unit_of_work(sessions) as session:
-        await run_lifecycle.finish(session, run.id, owner="job", status=RunStatus.COMPLETED, events=events)
+        await run_lifecycle.finish(
+            session, run.id, RunEnd(status=RunStatus.COMPLETED), owner="job", events=events
+        )
     assert (ended(), tokens(), round(cost(), 6)) == (1, 110, 0.25)
     assert lasted() == (clock() - run.created_at).total_seconds()
 

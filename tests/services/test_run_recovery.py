@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from app.clients.run_events import RunEvents
-from app.clients.s3 import S3Store
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Project, Run, Task, User
+from app.runtime import ProcessContext
 from app.services.runs.lifecycle import LEASE, MAX_ATTEMPTS, claim
 from app.services.runs.recovery import recover_runs
 from tests.support.clock import MovableClock
@@ -29,9 +29,9 @@ async def task(sessions: SessionFactory, project: Project, owner: User) -> Task:
 
 
 @pytest.fixture
-def recover(sessions: SessionFactory, queue: RecordingQueue, events: RunEvents, store: S3Store) -> Recover:
+def recover(process: ProcessContext) -> Recover:
     """Sweep once; returns how many jobs were missing."""
-    return partial(recover_runs, sessions, queue, events=events, store=store)
+    return partial(recover_runs, process)
 
 
 async def status_of(sessions: SessionFactory, run: Run) -> str:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.agents.lfs.objects import Pointer
+from app.agents.git.pointers import Pointer
 from app.ids import new_hex_id
 
 __all__ = ["ATTRIBUTES", "LargeFileService", "large_file_routes", "pointer_of"]
@@ -33,6 +33,7 @@ class LargeFileService:
     refusal: tuple[int, str] | None = None
     # Where the host says that objects are; None: here.
     elsewhere: str | None = None
+    is_authenticated: bool = True  # whether objects can be had without a credential
     signature: str = field(default_factory=new_hex_id)
 
     def hold(self, content: bytes) -> Pointer:
@@ -79,11 +80,15 @@ class _Api:
         if operation == "download" and oid not in service.objects:
             return {**asked, "error": {"code": 404, "message": "Object does not exist on the server"}}
         if operation == "download":
-            return {**asked, "authenticated": True, "actions": {"download": action}}
+            return {**asked, "authenticated": service.is_authenticated, "actions": {"download": action}}
         if oid in service.objects:
-            return {**asked, "authenticated": True}
+            return {**asked, "authenticated": service.is_authenticated}
         verify = {**action, "href": f"{place}/verify"}
-        return {**asked, "authenticated": True, "actions": {"upload": action, "verify": verify}}
+        return {
+            **asked,
+            "authenticated": service.is_authenticated,
+            "actions": {"upload": action, "verify": verify},
+        }
 
     async def one(self, request: Request) -> Response:
         service, oid = self._service, request.path_params["oid"]

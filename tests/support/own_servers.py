@@ -11,7 +11,7 @@ from app.devstack.home import Home
 from app.devstack.processes import Supervisor
 from app.devstack.servers.postgres import Postgres
 from app.devstack.servers.valkey import Valkey
-from app.services.schema_upgrade import upgrade_schema
+from app.services.schema import upgrade_schema
 
 __all__ = ["OwnServer", "OwnServers", "own_servers"]
 

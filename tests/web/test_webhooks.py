@@ -20,7 +20,7 @@ from app.ids import new_hex_id
 from app.models import Integration, Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
-from app.services.code_hosts.pushed_branches import Pushed, record_push
+from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.code_hosts.webhook_events import read_failed_check
 from app.services.usage_gates import Limit
 from tests.support.assertions import assert_error, assert_permission_denied
@@ -83,7 +83,7 @@ class Hook:
         return await self.session.get_one(Run, answer.json()["run"])
 
     async def push(self, run: Run, sha: str) -> None:
-        pushed = Pushed(
+        pushed = PushRecord(
             repository="acme/app",
             integration_id=self.integration.id,
             branch=BRANCH,
@@ -109,7 +109,10 @@ async def hook(
     owner: User,
 ) -> Hook:
     integration = await integrations.create_integration(
-        session, process.cipher, project_id=project.id, kind="github", webhook_secret=SECRET
+        session,
+        process.cipher,
+        project_id=project.id,
+        new=integrations.NewIntegration(kind="github", webhook_secret=SECRET),
     )
     task = await make_task(session, project=project, created_by=owner, ci_prompt="Mend it.")
     state = {"mode": "interactive", "pr_base_branch": "main", "pr_authorship_mode": "user"}
@@ -329,7 +332,10 @@ async def test_other_integration_cannot_speak_of_this_branch(
     hook: Hook, process: ProcessContext, project: Project
 ) -> None:
     hook.integration = await integrations.create_integration(
-        hook.session, process.cipher, project_id=project.id, kind="github", webhook_secret=SECRET
+        hook.session,
+        process.cipher,
+        project_id=project.id,
+        new=integrations.NewIntegration(kind="github", webhook_secret=SECRET),
     )
 
     assert (await hook.send(payload())).json()["status"] == "ignored"

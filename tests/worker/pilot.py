@@ -14,7 +14,7 @@ from app.enums import CommandMethod
 from app.ids import new_id
 from app.models import Run, RunCommand
 from app.schemas.run_commands import CommandIn, CommandOut
-from app.services.access.visibility import Principal, ProjectRef
+from app.services.access.principal import Principal, ProjectRef
 from app.services.runs.commands import send_command
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run

@@ -40,9 +40,7 @@ class Host:
                 session,
                 process.cipher,
                 project_id=self.workshop.project.id,
-                kind="github",
-                git_url=self.url,
-                **given,
+                new=integrations.NewIntegration(kind="github", git_url=self.url, **given),
             )
 
     async def link(self, token: str) -> UserIntegration:

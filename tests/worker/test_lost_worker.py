@@ -15,10 +15,10 @@ from app.config import Settings
 from app.db import DatabaseUnavailable, create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run
+from app.services import retries
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.recovery import recover_runs
 from app.services.storage_keys import log_key
-from app.worker import retries
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run import store_retry as store_patience
 from tests.fixtures.worker import Repositories, Workshop
@@ -88,7 +88,7 @@ async def test_run_whose_worker_is_lost_in_the_clone_is_performed_by_the_next(
     async with unit_of_work(workshop.sessions) as session:
         await session.execute(update(Run).where(Run.id == run.id).values(lease_expires_at=utcnow()))
 
-    await recover_runs(workshop.sessions, process.queue, events=process.events, store=process.store)
+    await recover_runs(process)
 
     waiting = await workshop.read(run)
     assert (waiting.status, waiting.attempts, waiting.error_message) == (RunStatus.QUEUED, 1, None)
@@ -138,7 +138,7 @@ async def test_run_whose_worker_cannot_note_the_start_of_the_agent_is_left_to_th
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(retries, "_DELAYS_SECONDS", ())
+    monkeypatch.setattr(retries, "DATABASE", replace(retries.DATABASE, delays=()))
     monkeypatch.setattr(store_patience, "_BRIEFLY_SECONDS", 0)
     run = await workshop.queued_run(WORK, repository="acme/app")
     async with interruptible(settings.database_url) as between:

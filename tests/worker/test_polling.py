@@ -10,6 +10,7 @@ import pytest
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 from arq.worker import func
+from redis.exceptions import RedisError
 
 from app.clients.queue import ArqQueue, decode_job, encode_job
 from app.clients.redis import RedisClient, create_pool
@@ -170,6 +171,16 @@ async def test_job_that_is_not_due_is_not_kept_from_others(
     assert not await redis.exists(f"{in_progress_key_prefix}hold:gone")
 
 
+async def test_start_that_fails_keeps_no_slot(worker: Worker, queue: ArqQueue, redis: RedisClient) -> None:
+    await redis.set(QUEUE, "not a queue")
+    for _ in range(3):
+        with pytest.raises(RedisError):
+            await worker.arq.start_jobs([b"hold:1"])
+    await redis.delete(QUEUE)
+    await enqueue(queue, "hold:1")
+    await worker.until_started("hold:1")
+
+
 async def test_wake_up_that_was_lost_costs_one_poll(
     settings: Settings, redis: RedisClient, queue: ArqQueue
 ) -> None:
@@ -275,7 +286,7 @@ async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_an
             await answer.wait()
             finished.append(ctx["job_id"])
 
-        await shielded(finish(), told=lambda: told.append(ctx["job_id"]))
+        await shielded(finish(), on_cancel=lambda: told.append(ctx["job_id"]))
 
     async def are_begun() -> bool:
         return begun == {"hold:cancelled", "hold:waiting"}

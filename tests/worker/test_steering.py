@@ -15,7 +15,7 @@ from app.enums import CommandStatus, NotificationDecision, NotificationKind, Run
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run
-from app.services.jobs import DELIVER_NOTIFICATIONS, announce_change
+from app.services.jobs import DELIVER_NOTIFICATIONS, wake_run_worker
 from app.services.runs import inbox as run_inbox
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.recovery import recover_runs
@@ -312,7 +312,7 @@ class TestCancelAndClose:
         async with unit_of_work(workshop.sessions) as session:
             process = workshop.context.process
             await run_lifecycle.set_status(session, pilot.run.id, RunStatus.CANCELLED, events=process.events)
-            announce_change(session, process.redis, pilot.run.id)
+            wake_run_worker(session, process.redis, pilot.run.id)
         assert await pilot.statuses() == ["dropped"]
         await job
 
@@ -337,7 +337,7 @@ class TestCancelAndClose:
         async with unit_of_work(workshop.sessions) as session:
             await session.execute(update(Run).values(lease_expires_at=utcnow()))
         for _ in range(2):
-            await recover_runs(workshop.sessions, process.queue, events=process.events, store=process.store)
+            await recover_runs(process)
 
         dropped = ("user_message", "dropped", "The run is failed.")
         assert await pilot.statuses() == ["dropped", "dropped"]
@@ -364,7 +364,7 @@ class TestCancelAndClose:
                 )
             else:
                 await session.execute(update(Run).values(lease_expires_at=utcnow()))
-        await recover_runs(workshop.sessions, process.queue, events=process.events, store=process.store)
+        await recover_runs(process)
         assert await pilot.statuses() == ["accepted"]
         await pilot.start()
 

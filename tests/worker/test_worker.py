@@ -103,7 +103,7 @@ async def test_run_is_accepted_while_redis_is_down_and_performed_later(
     clock.advance(seconds=30)
 
     process = workshop.context.process
-    assert await recover_runs(workshop.sessions, arq_queue, events=process.events, store=process.store) == 1
+    assert await recover_runs(replace(process, queue=arq_queue)) == 1
     await work_until_idle(workshop, arq_queue)
 
     assert (await latest_run(workshop, task)).status == RunStatus.COMPLETED
@@ -117,7 +117,7 @@ async def test_runs_survive_an_emptied_redis(
     clock.advance(seconds=30)
 
     process = workshop.context.process
-    assert await recover_runs(workshop.sessions, arq_queue, events=process.events, store=process.store) == 1
+    assert await recover_runs(replace(process, queue=arq_queue)) == 1
     await work_until_idle(workshop, arq_queue)
 
     assert (await latest_run(workshop, task)).status == RunStatus.COMPLETED

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any  # JSON
 from uuid import UUID
 
-import httpx
 import structlog
 from acp.helpers import ContentBlock, text_block
 
@@ -43,9 +42,9 @@ from app.agents.execution.stopping import hurried
 from app.agents.git.askpass import Credential
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
+from app.agents.git.large_files import LargeFileLimits, find_git_lfs, uses_lfs
 from app.agents.git.mirrors import Mirrors
 from app.agents.git.repository import Author, Changes
-from app.agents.lfs.large_files import Transfer, uses_lfs
 from app.agents.network.network import Network, NetworkRules, open_network
 from app.agents.result import RunResult
 from app.agents.sandbox.sandbox import ConfinedProcess, Sandbox, confined_environment
@@ -102,7 +101,7 @@ class RunSpec:
     clone_filter: str = ""  # of a partial clone
     mirrors: Mirrors | None = None  # None: every run clones anew
     submodules_below: str | None = None  # the URL below which submodules are fetched; None: they are not
-    lfs_http: httpx.AsyncClient | None = None  # by which files of Git LFS are moved; None: they stay pointers
+    git_lfs: bool = False  # fetch and store files of Git LFS; else they stay pointers
     model: str | None = None
     reasoning_effort: str | None = None
     permission_mode: str | None = None
@@ -288,7 +287,7 @@ class _Run:
             author=spec.author,
             mirrors=spec.mirrors,
             submodules_below=spec.submodules_below,
-            transfer=Transfer.within(spec.sandbox.policy, spec.lfs_http) if spec.lfs_http else None,
+            large_files=LargeFileLimits.of(spec.sandbox.policy) if spec.git_lfs else None,
         )
         for reason in self._workspace.submodules.left_out:
             await self._progress("clone", f"Without the submodule {reason}")
@@ -306,12 +305,13 @@ class _Run:
         found = self._workspace.large_files
         if found is None:
             if await asyncio.to_thread(uses_lfs, self._workspace.work):
-                await self._progress(
-                    "clone", "Files of Git LFS are left as pointers: this worker does not fetch them"
-                )
+                reason = "this worker does not fetch them"
+                if self._spec.git_lfs and find_git_lfs(self._spec.environment) is None:
+                    reason = "git-lfs is not installed on this worker"
+                await self._progress("clone", f"Files of Git LFS are left as pointers: {reason}")
             return
-        if found.sought:
-            await self._progress("clone", f"Fetched {found.sought} objects of Git LFS")
+        if found.requested:
+            await self._progress("clone", f"Fetched {found.requested} objects of Git LFS")
         for reason in found.left_out:
             await self._progress("clone", f"Without the content of {reason}")
 

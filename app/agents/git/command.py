@@ -32,10 +32,11 @@ TOKEN_USER = "x-access-token"  # noqa: S105 - a name, not a secret
 _OUTPUT_LIMIT = 8 * 2**20
 _COMPLAINT_LIMIT = 16 * 2**10
 _KIB = 2**10
+_BLOCK = 512  # what `ulimit -f` counts
 # Of each program that git is made of: a repository chooses how large what they hold at a time is.
 _MEMORY = 2**30
 # The limit is on git from its first moment, and on all that it starts.
-_LIMITED = 'ulimit -d "$0" && exec git "$@"'
+_LIMITED = 'ulimit -d "$0" && ulimit -f "$1" && shift && exec git "$@"'
 # How a worker reaches its remotes: proxies, certificates, an ssh agent. Nothing else is passed on.
 _PASSED = (
     "PATH",
@@ -177,6 +178,7 @@ class Git:
         text: bytes = b"",
         held: Sequence[int] = (),
         memory: int = _MEMORY,
+        file_bytes: int | None = None,
     ) -> Result:
         """Run git and return how it ended; output beyond `limit` ends it and marks the result as truncated.
 
@@ -188,6 +190,7 @@ class Git:
             text: its input.
             held: locks that it holds as long as it lives, should this worker be killed.
             memory: bytes that each of its programs may have; one that wants more fails.
+            file_bytes: the size of a file that it may write; None: any.
 
         Raises:
             RepositoryUnreachable: time is up.
@@ -197,9 +200,10 @@ class Git:
         environment = self._environment()
         if shutil.which("git", path=environment.get("PATH")) is None:
             raise RepositoryError("git is not installed on this worker.")
+        file_limit = "unlimited" if file_bytes is None else str(-(-file_bytes // _BLOCK))
         with remote.loan() if remote else nullcontext(NOTHING_LENT) as loan:
             process = await spawn(
-                *("/bin/sh", "-c", _LIMITED, str(memory // _KIB), *arguments),
+                *("/bin/sh", "-c", _LIMITED, str(memory // _KIB), file_limit, *arguments),
                 cwd=self.folder,
                 env={**environment, **loan.variables},
                 stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,

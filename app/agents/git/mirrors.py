@@ -35,7 +35,7 @@ from app.agents.git.fetch import Base, Source, fetch
 
 __all__ = ["Loan", "MirrorUnusable", "Mirrors"]
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 _LOCAL = timedelta(minutes=5)
 _POLL_SECONDS = 0.05
 # Behind the first clone of a large repository it is worth waiting, but not for ever.
@@ -104,7 +104,7 @@ class Mirrors:
             raise
         except (RepositoryError, OSError) as error:
             os.close(lock)
-            _LOGGER.warning("mirror.unusable", folder=folder.name, reason=str(error))
+            log.warning("mirror.unusable", folder=folder.name, reason=str(error))
             await asyncio.to_thread(self._remove, folder)
             raise MirrorUnusable from error
         except BaseException:
@@ -120,7 +120,7 @@ class Mirrors:
             await self._repack(loan.objects.parent)
             await asyncio.to_thread(self._shrink)
         except (RepositoryError, OSError) as error:
-            _LOGGER.warning("mirror.not_tidied", reason=str(error))
+            log.warning("mirror.not_tidied", reason=str(error))
 
     async def discard(self, loan: Loan) -> None:
         """Let go of a mirror that turned out to be damaged, and remove it unless others are using it."""
@@ -178,7 +178,7 @@ class Mirrors:
                 return
             if self._remove(path):
                 total -= size
-                _LOGGER.info("mirror.evicted", folder=path.name, bytes=size)
+                log.info("mirror.evicted", folder=path.name, bytes=size)
 
     def _remove(self, folder: Path) -> bool:
         """Remove a mirror that nobody uses; False if somebody does."""

@@ -30,7 +30,7 @@ __all__ = ["HEAD_BYTES", "Allowance", "Egress", "Outside", "Report", "Service", 
 Report = Callable[[str], Awaitable[None]]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 _PORTS = frozenset({80, 443})
 _SECURE_PORT = 443
 HEAD_BYTES = 32 * 1024  # of a request: the limit of the readers that `accept` is given
@@ -181,9 +181,9 @@ class Egress:
             await self._tell(refused)
             await _answer(writer, refused)
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:  # TimeoutError is an OSError
-            _LOGGER.debug("egress.connection_failed", error=type(error).__name__)
+            log.debug("egress.connection_failed", error=type(error).__name__)
         except Exception:
-            _LOGGER.exception("egress.unexpected_error")
+            log.exception("egress.unexpected_error")
         finally:
             await _close(writer)
 

@@ -4,19 +4,19 @@ import signal
 import sys
 
 from app.agents.runbook.agent import RunbookAgent
-from app.agents.runbook.line import Line
+from app.agents.runbook.connection import Connection
 
 
 def _main() -> None:
-    # Where whoever started us ignores it, the kernel keeps the exit status of a program for nobody.
+    # If our parent ignores it, the kernel does not keep the exit status of programs.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    line = Line(sys.stdin.buffer, sys.stdout.fileno())
-    agent = RunbookAgent(line)
+    connection = Connection(sys.stdin.buffer, sys.stdout.fileno())
+    agent = RunbookAgent(connection)
     try:
-        line.serve(agent.methods)
+        connection.serve(agent.methods)
     finally:
         agent.cancel_all()
-        line.close()
+        connection.close()
 
 
 if __name__ == "__main__":

@@ -1,17 +1,23 @@
-"""The agent side of the protocol: each prompt of a session is a runbook.
-
-What a step does is in steps.py; here is only who asks, and what is answered.
-"""
+"""The methods of the agent: each prompt of a session is a runbook, whose steps are in steps.py."""
 
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from app.agents.errors import STEP_FAILED
-from app.agents.runbook.line import INVALID_PARAMS, Client, Handler, Line, Message, Refusal, Work
+from app.agents.runbook.connection import (
+    INVALID_PARAMS,
+    Client,
+    Connection,
+    Handler,
+    Message,
+    RpcError,
+    Turn,
+    TurnCancelled,
+    Work,
+)
 from app.agents.runbook.parser import RunbookError, parse
 from app.agents.runbook.steps import Execution, StepFailed
-from app.agents.runbook.turn import Turn, TurnCancelled
 from app.ids import new_hex_id
 
 __all__ = ["RunbookAgent"]
@@ -25,21 +31,21 @@ class _Session:
         self.turns: set[Turn] = set()
 
     def cancel(self) -> None:
-        """End its turns; those that begin later are none of them."""
+        """Cancel the turns that have begun."""
         for turn in self.turns.copy():
             turn.cancel()
 
 
 class RunbookAgent:
-    """Executes runbooks. Knows the part of the protocol that a background run needs."""
+    """Executes runbooks. Implements the part of the protocol that a background run needs."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._sessions: dict[str, _Session] = {}
 
     @property
     def methods(self) -> Mapping[str, Handler]:
-        """What it answers, by the names of the protocol."""
+        """The handlers, by the names of the protocol."""
         return {
             "initialize": self._initialize,
             "session/new": self._open,
@@ -48,12 +54,12 @@ class RunbookAgent:
         }
 
     def cancel_all(self) -> None:
-        """End whatever is running."""
+        """Cancel all turns."""
         for session in self._sessions.values():
             session.cancel()
 
     def _initialize(self, _params: Message) -> Message:
-        """Answer the handshake: we speak one version, and the client decides whether it fits."""
+        """Answer the handshake with the one version that we know; the client decides whether it fits."""
         return {
             "protocolVersion": _PROTOCOL_VERSION,
             "agentCapabilities": {},
@@ -70,7 +76,7 @@ class RunbookAgent:
         """Begin a turn, so that a `session/cancel` which comes right behind the prompt finds it."""
         session = self._sessions.get(params["sessionId"])
         if session is None:
-            raise Refusal(INVALID_PARAMS, "Invalid params", "There is no such session.")
+            raise RpcError(INVALID_PARAMS, "Invalid params", "There is no such session.")
         turn = Turn()
         session.turns.add(turn)
         return partial(self._perform, params, session, turn)
@@ -79,12 +85,12 @@ class RunbookAgent:
         """Execute a runbook. Answers with an error if it cannot be read or a step of it fails."""
         try:
             text = "\n".join(block["text"] for block in params["prompt"] if block["type"] == "text")
-            client = Client(self._line, params["sessionId"], turn)
+            client = Client(self._connection, params["sessionId"], turn)
             Execution(client, session.work, turn).run(parse(text))
         except RunbookError as error:
-            raise Refusal(INVALID_PARAMS, "Invalid params", str(error)) from None
+            raise RpcError(INVALID_PARAMS, "Invalid params", str(error)) from None
         except StepFailed as failure:
-            raise Refusal(STEP_FAILED, str(failure)) from None
+            raise RpcError(STEP_FAILED, str(failure)) from None
         except TurnCancelled:
             return {"stopReason": "cancelled"}
         finally:

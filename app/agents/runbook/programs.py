@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from app.agents.runbook.turn import Turn
+from app.agents.runbook.connection import Turn
 
 __all__ = ["Ended", "run_program"]
 

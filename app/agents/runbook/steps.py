@@ -11,11 +11,10 @@ from typing import assert_never
 from app.agents.base import safe_paths
 from app.agents.base.attachments import OUTPUT_PATH
 from app.agents.errors import PathRefused
-from app.agents.runbook.line import Client, text_block
+from app.agents.runbook.connection import Client, Turn
 from app.agents.runbook.parser import ApplyPatch, Ask, Output, Say, Script, Step, WriteFile
 from app.agents.runbook.programs import Ended, run_program
-from app.agents.runbook.tool_calls import ToolCall
-from app.agents.runbook.turn import Turn
+from app.agents.runbook.tool_calls import ToolCall, text_block
 from app.ids import new_hex_id
 from app.processes.reading import last_lines
 
@@ -61,7 +60,7 @@ class Execution:
             return
         tolerated = 0
         for number, step in enumerate(steps, start=1):
-            self._turn.go_on()
+            self._turn.check()
             name = f"Step {number} of {len(steps)} ({_kind(step)}, line {step.line})"
             tolerated += not self._execute(step, name)
         if not any(isinstance(step, Say) for step in steps):
@@ -148,7 +147,7 @@ class Execution:
         call.end(answer, result={"answer": answer})
 
     def _say(self, text: str) -> None:
-        self._client.tell("agent_message_chunk", content=text_block(text), messageId=new_hex_id())
+        self._client.update("agent_message_chunk", content=text_block(text), messageId=new_hex_id())
 
 
 @contextmanager

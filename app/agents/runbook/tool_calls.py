@@ -2,10 +2,10 @@
 
 from typing import Any  # JSON
 
-from app.agents.runbook.line import Client, Message, text_block
+from app.agents.runbook.connection import Client, Message
 from app.ids import new_hex_id
 
-__all__ = ["ToolCall"]
+__all__ = ["ToolCall", "text_block"]
 
 _TITLE_CHARACTERS = 80
 
@@ -23,13 +23,13 @@ class ToolCall:
         if len(title) > _TITLE_CHARACTERS:
             title = f"{title[: _TITLE_CHARACTERS - 1]}…"
         self._title = title
-        self._client.tell(
+        self._client.update(
             "tool_call", toolCallId=self._id, title=title, kind=kind, status="in_progress", rawInput=given
         )
 
     def show(self, output: str) -> None:
         """Pass on what was printed since the last time; `end` repeats all of it."""
-        self._client.tell(
+        self._client.update(
             "tool_call_update", toolCallId=self._id, status="in_progress", content=[_printed(output)]
         )
 
@@ -37,7 +37,7 @@ class ToolCall:
         self, output: str, *, failed: bool = False, result: Any = None, edit: Message | None = None
     ) -> None:
         """Say how it went."""
-        self._client.tell(
+        self._client.update(
             "tool_call_update",
             toolCallId=self._id,
             status="failed" if failed else "completed",
@@ -48,6 +48,11 @@ class ToolCall:
     def as_question(self) -> Message:
         """Return what a permission request is about."""
         return {"toolCallId": self._id, "title": self._title}
+
+
+def text_block(text: str) -> Message:
+    """Return a text as content."""
+    return {"type": "text", "text": text}
 
 
 def _printed(output: str) -> Message:

@@ -16,6 +16,7 @@ from app.agents.session.transcript import Emit, notification
 from app.clock import utcnow
 from app.ids import new_hex_id
 from app.masking import Masker
+from app.unicode import storable
 
 __all__ = ["Questions"]
 
@@ -90,7 +91,7 @@ class Questions:
 
     async def _ask(self, question: Question) -> Answer | None:
         turn, asked = self._turn, _Asked()
-        tool_call = self._masker.value(_storable(question.tool_call))
+        tool_call = self._masker.value(storable(question.tool_call))
         options = _offered(question)
         if not options:
             return _refusal(question)
@@ -152,9 +153,9 @@ def _refusal(question: Question) -> Answer | None:
 def _offered(question: Question) -> list[dict[str, Any]]:
     """Return the options as they are offered to people; what is beyond all measure is not."""
     return [
-        {"optionId": option.option_id, "name": _storable(option.name)[:_TEXT_CHARACTERS], "kind": option.kind}
+        {"optionId": option.option_id, "name": storable(option.name)[:_TEXT_CHARACTERS], "kind": option.kind}
         for option in question.options[:_MAX_OPTIONS]
-        if len(option.option_id) <= _OPTION_ID_CHARACTERS and _storable(option.option_id) == option.option_id
+        if len(option.option_id) <= _OPTION_ID_CHARACTERS and storable(option.option_id) == option.option_id
     ]
 
 
@@ -166,16 +167,3 @@ def _shortened(tool_call: dict[str, Any]) -> dict[str, Any]:
         for key in ("toolCallId", "title", "kind", "status")
         if isinstance(value := tool_call.get(key), str)
     }
-
-
-def _storable(value: Any) -> Any:
-    """Return JSON that the database takes: without NUL, and without halves of characters."""
-    match value:
-        case str():
-            return value.replace("\0", "").encode(errors="replace").decode()
-        case dict():
-            return {_storable(key): _storable(item) for key, item in value.items()}
-        case list():
-            return [_storable(item) for item in value]
-        case _:
-            return value

@@ -32,10 +32,10 @@ from app.agents.base.safe_paths import make_folder
 from app.agents.errors import RepositoryError, WorkspaceBroken
 from app.agents.git.command import BIG_FILE, Git, Remote, settings_environment
 from app.agents.git.fetch import Base, Source
+from app.agents.git.large_files import LargeFileLimits, LargeFiles, find_git_lfs
 from app.agents.git.mirrors import Loan, Mirrors, MirrorUnusable
 from app.agents.git.repository import COLLECTED, Author, Changes, Repository
 from app.agents.git.submodules import Submodules, fetch_submodules
-from app.agents.lfs.large_files import LargeFiles, Transfer
 from app.agents.sandbox.limits import RunWatch
 from app.agents.sandbox.sandbox import Confinement, Sandbox, confined_environment
 from app.enums import AgentNetwork
@@ -163,12 +163,13 @@ class Workspace:
         author: Author,
         mirrors: Mirrors | None = None,
         submodules_below: str | None = None,
-        transfer: Transfer | None = None,
+        large_files: LargeFileLimits | None = None,
     ) -> None:
         """Clone the base into `work`, on the branch that is to be pushed; an empty repository if there is no source.
 
         The objects come through a mirror where there is one that can be used. Submodules are fetched only from below
-        the URL that is given for them, files of Git LFS only if it is said how. Raises a RepositoryError.
+        the URL that is given for them, files of Git LFS only within
+        limits that are given and by a git-lfs that is installed. Raises a RepositoryError.
         """
         self.author = author
         self._repository.create()
@@ -180,8 +181,8 @@ class Workspace:
             await self._repository.check_out(self.work, self.base, push_branch, source, author)
         if source is not None and submodules_below is not None and self.base.sha:
             self.submodules = await fetch_submodules(self.work, source, submodules_below, self.environment)
-        if source is not None and transfer is not None and transfer.reaches(source.remote):
-            await self._fetch_large_files(source.remote, transfer)
+        if source is not None and large_files is not None and LargeFiles.can_reach(source.remote):
+            await self._fetch_large_files(source.remote, large_files)
         for name in ("attachments", "artifacts"):
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
 
@@ -207,13 +208,17 @@ class Workspace:
         self.base = base
         return True
 
-    async def _fetch_large_files(self, remote: Remote, transfer: Transfer) -> None:
+    async def _fetch_large_files(self, remote: Remote, limits: LargeFileLimits) -> None:
+        program = find_git_lfs(self.environment)
+        if program is None:
+            return
         self.large_files = LargeFiles(
-            transfer,
+            limits,
+            program,
             work=self.work,
             collection=self._collection,
             scratch=self.folder / "objects",
-            lent=self._loan.large_files if self._loan else None,
+            mirror=self._loan.large_files if self._loan else None,
             environment=self.environment,
         )
         await self.large_files.fetch(remote)
@@ -223,7 +228,7 @@ class Workspace:
         if self._mirrors is not None and self._loan is not None:
             loan, self._loan = self._loan, None
             # Also by what came before a fetch failed.
-            grew = loan.grew or (self.large_files is not None and self.large_files.sought > 0)
+            grew = loan.grew or (self.large_files is not None and self.large_files.requested > 0)
             await self._mirrors.give_back(replace(loan, grew=grew))
 
     @property

@@ -1,4 +1,4 @@
-"""`taskbeacon admin`: accounts, keys, integrations and upkeep. One transaction and one JSON object per command."""
+"""`taskbeacon admin`: accounts, keys, integrations and maintenance. Each command prints one JSON object."""
 
 from app.cli.lazy import LazyGroup
 
@@ -11,7 +11,7 @@ _INVENTORY = "app.cli.admin.inventory:"
 
 admin = LazyGroup(
     "admin",
-    help="Create and change accounts. Each command prints one JSON object.",
+    help="Manage accounts, keys and integrations. Each command prints one JSON object.",
     commands={
         "list-organizations": (f"{_INVENTORY}list_organizations", "List organizations."),
         "list-projects": (f"{_INVENTORY}list_projects", "List projects."),
@@ -26,32 +26,35 @@ admin = LazyGroup(
         "create-project": (f"{_ACCOUNTS}create_project", "Add a project."),
         "rename-project": (f"{_ACCOUNTS}rename_project", "Rename a project and the slugs of its tasks."),
         "create-user": (f"{_ACCOUNTS}create_user", "Add a user."),
-        "add-member": (f"{_ACCOUNTS}add_member", "Make a user a member of a project."),
-        "remove-member": (f"{_ACCOUNTS}remove_member", "End a membership."),
-        "deactivate-user": (f"{_ACCOUNTS}deactivate_user", "Close an account: its keys stop working."),
-        "delete-user": (f"{_ACCOUNTS}delete_user", "Remove an account and its keys."),
-        "create-key": (f"{_KEYS}create_key", "Issue a key; its value is shown once."),
-        "revoke-key": (f"{_KEYS}revoke_key", "End a key for good."),
+        "add-member": (f"{_ACCOUNTS}add_member", "Add a user to a project."),
+        "remove-member": (f"{_ACCOUNTS}remove_member", "Remove a user from a project."),
+        "deactivate-user": (f"{_ACCOUNTS}deactivate_user", "Deactivate an account: its keys stop working."),
+        "delete-user": (f"{_ACCOUNTS}delete_user", "Delete an account and its keys."),
+        "create-key": (f"{_KEYS}create_key", "Create a key; its value is shown once."),
+        "revoke-key": (f"{_KEYS}revoke_key", "Revoke a key."),
         "create-integration": (
             f"{_INTEGRATIONS}create_integration",
-            "Give a project access to a code host.",
+            "Connect a project to a code host.",
         ),
         "create-user-integration": (
             f"{_INTEGRATIONS}create_user_integration",
-            "Give a user access of their own to a code host.",
+            "Link a user's own account at a code host.",
         ),
         "create-signal-report": (
             f"{_INTEGRATIONS}create_signal_report",
-            "Add a signal report that tasks can be made for.",
+            "Add a signal report that tasks can refer to.",
         ),
         "rotate-secrets": (
             f"{_INTEGRATIONS}rotate_secrets",
-            "Encrypt all stored secrets under the newest key.",
+            "Encrypt all stored secrets with the newest key.",
         ),
         "sweep-artifacts": (
             "app.cli.admin.artifacts:sweep_artifacts",
-            "Remove files that nobody can reach any more.",
+            "Delete files that no request can reach.",
         ),
-        "create-vapid-key": ("app.cli.admin.push:create_vapid_key", "Make a key for web push and print it."),
+        "create-vapid-key": (
+            "app.cli.admin.push:create_vapid_key",
+            "Create a key pair for web push and print it.",
+        ),
     },
 )

@@ -38,7 +38,7 @@ async def create_organization(transaction: Transaction, name: str) -> Answer:
 @click.option(
     "--organization",
     type=click.UUID,
-    help=f"Id of its organization. Default: the one called “{accounts.DEFAULT_ORGANIZATION}”, made if missing.",
+    help=f"Id of its organization. Default: the one called “{accounts.DEFAULT_ORGANIZATION}”, created if missing.",
 )
 @transactional
 async def create_project(transaction: Transaction, name: str, organization: UUID | None) -> Answer:
@@ -51,7 +51,7 @@ async def create_project(transaction: Transaction, name: str, organization: UUID
 @_name
 @transactional
 async def rename_project(transaction: Transaction, project: int, name: str) -> Answer:
-    """Rename a project; the slugs of its tasks change with it."""
+    """Rename a project; this changes the slugs of its tasks."""
     return _shown(await accounts.rename_project(transaction.session, project, name))
 
 
@@ -59,7 +59,7 @@ async def rename_project(transaction: Transaction, project: int, name: str) -> A
 @click.option("--email", required=True)
 @click.option("--first-name", default="")
 @click.option("--last-name", default="")
-@click.option("--staff", is_flag=True, help="May list internal tasks.")
+@click.option("--staff", is_flag=True, help="Allow the user to list internal tasks.")
 @click.option(
     "--project",
     type=ROW_ID,
@@ -75,7 +75,7 @@ async def create_user(
     staff: bool,
     project: tuple[int, ...],
 ) -> Answer:
-    """Add a user. Addresses are unique, whatever their letter case."""
+    """Add a user. Addresses are unique; case is ignored."""
     user = await accounts.create_user(
         transaction.session,
         email,
@@ -92,7 +92,7 @@ async def create_user(
 @_user
 @transactional
 async def add_member(transaction: Transaction, project: int, user: int) -> Answer:
-    """Make a user a member of a project, and it their current one if they have none."""
+    """Add a user to a project. It becomes their current project if they have none."""
     await accounts.add_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
 
@@ -102,7 +102,7 @@ async def add_member(transaction: Transaction, project: int, user: int) -> Answe
 @_user
 @transactional
 async def remove_member(transaction: Transaction, project: int, user: int) -> Answer:
-    """End a membership. The user's tasks stay."""
+    """Remove a user from a project. The user's tasks stay."""
     await accounts.remove_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
 
@@ -111,7 +111,7 @@ async def remove_member(transaction: Transaction, project: int, user: int) -> An
 @_user
 @transactional
 async def deactivate_user(transaction: Transaction, user: int) -> Answer:
-    """Close an account: its keys stop working, its data stays."""
+    """Deactivate an account: its keys stop working, its data stays."""
     await accounts.deactivate_user(transaction.session, user)
     return {"id": user}
 
@@ -120,7 +120,7 @@ async def deactivate_user(transaction: Transaction, user: int) -> Answer:
 @_user
 @transactional
 async def delete_user(transaction: Transaction, user: int) -> Answer:
-    """Remove an account and its keys; its tasks become visible to their whole project."""
+    """Delete an account and its keys; its tasks become visible to the whole project."""
     await accounts.delete_user(transaction.session, user)
     return {"id": user}
 

@@ -1,4 +1,4 @@
-"""`taskbeacon admin`: the end of life of files."""
+"""`taskbeacon admin`: delete unreachable files."""
 
 from collections import Counter
 
@@ -13,10 +13,10 @@ __all__ = ["sweep_artifacts"]
 
 
 @click.command("sweep-artifacts")
-@click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be deleted.")
 @upkeep
 async def sweep_artifacts(job: Upkeep, *, dry_run: bool) -> Answer:
-    """Remove files that nobody can reach any more; a worker does this every hour."""
+    """Delete files that no request can reach; a worker does this every hour."""
     try:
         async with S3Store(job.settings) as store:
             sweep = await artifact_sweep.sweep_artifacts(job.sessions, store, dry_run=dry_run)

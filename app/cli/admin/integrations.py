@@ -1,4 +1,4 @@
-"""`taskbeacon admin`: code hosts and signal reports. No answer shows a secret."""
+"""`taskbeacon admin`: code hosts and signal reports. No output contains a secret."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ _token = click.option(
 @_project
 @_kind
 @_token
-@click.option("--app-id", help="Id or client id of a GitHub App, in place of a token.")
+@click.option("--app-id", help="Id or client id of a GitHub App, instead of a token.")
 @click.option("--installation-id", help="Id of the App's installation.")
 @click.option(
     "--private-key-file",
@@ -63,10 +63,10 @@ _token = click.option(
     envvar="TASKBEACON_WEBHOOK_SECRET",
     show_envvar=True,
     callback=_read_token,
-    help="What the host signs its webhooks with; - reads it from standard input.",
+    help="Secret that signs the webhooks of the host; - reads it from standard input.",
 )
-@click.option("--api-url", help="Base of the host's API, where it is not the public one.")
-@click.option("--git-url", help="Where its repositories are cloned from; file:// works.")
+@click.option("--api-url", help="Base URL of the host's API, if it is not the public one.")
+@click.option("--git-url", help="Base URL of its repositories; file:// works.")
 @transactional
 async def create_integration(
     transaction: Transaction,
@@ -80,17 +80,19 @@ async def create_integration(
     api_url: str | None,
     git_url: str | None,
 ) -> Answer:
-    """Give a project access to a code host, by a token or by an installation of a GitHub App."""
+    """Connect a project to a code host, with a token or an installation of a GitHub App."""
     integration = await integrations.create_integration(
         transaction.session,
         transaction.cipher,
         project_id=project,
-        kind=kind,
-        token=token,
-        installation=_installation(app_id, installation_id, private_key),
-        webhook_secret=webhook_secret,
-        api_url=api_url,
-        git_url=git_url,
+        new=integrations.NewIntegration(
+            kind=kind,
+            token=token,
+            installation=_installation(app_id, installation_id, private_key),
+            webhook_secret=webhook_secret,
+            api_url=api_url,
+            git_url=git_url,
+        ),
     )
     return {"id": integration.id}
 
@@ -113,7 +115,7 @@ def _installation(
 async def create_user_integration(
     transaction: Transaction, user: int, kind: str, token: str | None
 ) -> Answer:
-    """Give a user access of their own to a code host."""
+    """Link a user's own account at a code host."""
     integration = await integrations.create_user_integration(
         transaction.session, transaction.cipher, user_id=user, kind=kind, token=token
     )
@@ -125,7 +127,7 @@ async def create_user_integration(
 @click.option("--title", default="")
 @transactional
 async def create_signal_report(transaction: Transaction, project: int, title: str) -> Answer:
-    """Add a signal report that tasks can be made for."""
+    """Add a signal report that tasks can refer to."""
     report = await integrations.create_signal_report(transaction.session, project_id=project, title=title)
     return {"id": report.id}
 
@@ -133,5 +135,5 @@ async def create_signal_report(transaction: Transaction, project: int, title: st
 @click.command("rotate-secrets")
 @upkeep
 async def rotate_secrets(job: Upkeep) -> Answer:
-    """Encrypt all stored secrets under the first of TASKBEACON_SECRET_KEYS; then the others can be retired."""
+    """Encrypt all stored secrets with the first of TASKBEACON_SECRET_KEYS, so that the others can be removed."""
     return dict(await secret_rotation.rotate_secrets(job.sessions, Cipher(job.settings.secret_keys)))

@@ -1,4 +1,4 @@
-"""`taskbeacon admin`: list and show what is there. No answer holds a secret."""
+"""`taskbeacon admin`: list and show accounts, keys and integrations. No output contains a secret."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,17 +29,21 @@ def _page(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.IntRange(1, inventory.MAX_LIMIT),
         default=100,
         show_default=True,
-        help="How many.",
+        help="Maximum number of entries.",
     )
     offset = click.option(
-        "--offset", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="How many to skip."
+        "--offset",
+        type=click.IntRange(0, 2**31 - 1),
+        default=0,
+        show_default=True,
+        help="Number of entries to skip.",
     )
     return limit(offset(command))
 
 
 @click.command("list-users")
 @click.option("--project", type=ROW_ID, help="Members of this project only.")
-@click.option("--email", help="Whose address holds this text, whatever its letter case.")
+@click.option("--email", help="Users with this text in their address; case is ignored.")
 @_page
 @transactional
 async def list_users(
@@ -74,7 +78,7 @@ async def list_organizations(transaction: Transaction, limit: int, offset: int) 
 
 @click.command("list-keys")
 @click.option("--user", type=ROW_ID, help="Keys of this user only.")
-@click.option("--mask", help="Keys that are shown like this, for example phx_...a1b2.")
+@click.option("--mask", help="Keys with this mask, for example phx_...a1b2.")
 @_page
 @transactional
 async def list_keys(

@@ -13,7 +13,7 @@ __all__ = ["create_key", "revoke_key"]
 
 
 def _read_instant(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
-    """Return the instant that a text names, in UTC unless it says otherwise."""
+    """Return the time in a text, in UTC unless it names another zone."""
     if value is None:
         return None
     try:
@@ -24,7 +24,7 @@ def _read_instant(_context: click.Context, _parameter: click.Parameter, value: s
 
 
 @click.command("create-key")
-@click.option("--user", type=ROW_ID, required=True, help="Id of the user whom the key stands for.")
+@click.option("--user", type=ROW_ID, required=True, help="Id of the user that the key authenticates.")
 @click.option(
     "--scope",
     multiple=True,
@@ -38,11 +38,11 @@ def _read_instant(_context: click.Context, _parameter: click.Parameter, value: s
     multiple=True,
     help="Limit the key to this organization; may be repeated.",
 )
-@click.option("--label", default="", help="What the key is for, 40 characters at most.")
+@click.option("--label", default="", help="Purpose of the key, at most 40 characters.")
 @click.option(
     "--expires",
     callback=_read_instant,
-    help="When the key ends: a date (2027-01-31, its beginning in UTC) or an instant (2027-01-31T12:00:00Z).",
+    help="Expiry: a date (2027-01-31, from its start in UTC) or a time (2027-01-31T12:00:00Z).",
 )
 @transactional
 async def create_key(
@@ -54,15 +54,13 @@ async def create_key(
     label: str,
     expires: datetime | None,
 ) -> Answer:
-    """Issue a key. Its value is shown here and never again."""
+    """Create a key. Its value is shown only once."""
     key = await api_keys.create_api_key(
         transaction.session,
         user_id=user,
         scopes=scope,
         label=label,
-        project_ids=project,
-        organization_ids=organization,
-        expires_at=expires,
+        limits=api_keys.KeyLimits(project_ids=project, organization_ids=organization, expires_at=expires),
     )
     shown: Answer = {"id": key.id, "value": key.value, "mask": key.mask, "scopes": list(key.scopes)}
     return shown if expires is None else {**shown, "expires_at": expires}
@@ -70,10 +68,10 @@ async def create_key(
 
 @click.command("revoke-key")
 @click.option("--key", type=click.UUID, help="Id of the key.")
-@click.option("--mask", help="What the key is shown like, in place of its id, for example phx_...a1b2.")
+@click.option("--mask", help="Mask of the key, instead of its id, for example phx_...a1b2.")
 @transactional
 async def revoke_key(transaction: Transaction, key: UUID | None, mask: str | None) -> Answer:
-    """End a key for good. A mask that several working keys have ends none of them."""
+    """Revoke a key. A mask that matches several active keys revokes none of them."""
     if (key is None) == (mask is None):
         raise click.UsageError("Give either --key or --mask.")
     if key is None:

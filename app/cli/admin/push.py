@@ -1,4 +1,4 @@
-"""`taskbeacon admin`: the key of web push."""
+"""`taskbeacon admin`: the key pair of web push."""
 
 import json
 
@@ -11,7 +11,7 @@ __all__ = ["create_vapid_key"]
 
 @click.command("create-vapid-key")
 def create_vapid_key() -> None:
-    """Make a key for web push and print it; the service reads it from TASKBEACON_VAPID_PRIVATE_KEY.
+    """Create a key pair for web push and print it; the service reads it from TASKBEACON_VAPID_PRIVATE_KEY.
 
     Browsers subscribe with the public half, so a new key ends all their subscriptions.
     """

@@ -1,4 +1,4 @@
-"""What every admin command is: options in, one transaction, one JSON object out; or one line on standard error."""
+"""The frame of every admin command: a transaction, then one JSON object, or one line on standard error."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -14,6 +14,7 @@ from app.cli.settings import admin_settings
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.errors import AppError
+from app.ids import MAX_BIGINT
 from app.security import Cipher
 
 __all__ = ["ROW_ID", "Answer", "Transaction", "Upkeep", "transactional", "upkeep"]
@@ -22,26 +23,26 @@ Options = ParamSpec("Options")
 Answer = dict[str, Any]  # Any: what JSON holds, and UUIDs
 
 # An id beyond PostgreSQL's bigint belongs to no row.
-ROW_ID = click.IntRange(1, 2**63 - 1)
+ROW_ID = click.IntRange(1, MAX_BIGINT)
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """What a command works with."""
+    """The session and the settings of a command."""
 
     session: AsyncSession
     settings: Settings
 
     @property
     def cipher(self) -> Cipher:
-        """What encrypts secrets that the service must read back."""
+        """Return the cipher for stored secrets."""
         return Cipher(self.settings.secret_keys)
 
 
 def transactional(
     operation: Callable[Concatenate[Transaction, Options], Awaitable[Answer]],
 ) -> Callable[Options, None]:
-    """Run `operation` in a transaction and print what it returns once that is committed."""
+    """Run `operation` in a transaction, commit, and print the result."""
 
     @wraps(operation)
     def command(*args: Options.args, **options: Options.kwargs) -> None:
@@ -58,14 +59,14 @@ def transactional(
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """What a command works with that takes many short transactions."""
+    """The session factory and the settings of a command with many short transactions."""
 
     sessions: SessionFactory
     settings: Settings
 
 
 def upkeep(operation: Callable[Concatenate[Upkeep, Options], Awaitable[Answer]]) -> Callable[Options, None]:
-    """Run `operation`, which makes its own transactions, and print what it returns."""
+    """Run `operation`, which opens its own transactions, and print the result."""
 
     @wraps(operation)
     def command(*args: Options.args, **options: Options.kwargs) -> None:
@@ -87,6 +88,6 @@ def _print(settings: Settings, work: Callable[[SessionFactory], Awaitable[Answer
     except click.ClickException:
         raise
     except Exception as error:
-        # A fault of ours. Statements and their parameters stay out of the terminal: some are secrets.
+        # A defect. Do not print statements and their parameters: some are secrets.
         raise click.ClickException(f"unexpected failure: {type(error).__name__}") from error
     click.echo(json.dumps(answer, default=str))

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models import Integration
 from app.security import Cipher
 from app.services.accounts.accounts import add_member, create_project
-from app.services.accounts.integrations import create_integration
+from app.services.accounts.integrations import NewIntegration, create_integration
 from app.services.tasks.references import GITHUB
 
 __all__ = ["find_or_make_project"]
@@ -27,6 +27,8 @@ async def find_or_make_project(session: AsyncSession, cipher: Cipher, *, user_id
     if project_id is None:
         project_id = (await create_project(session, "Your repositories")).id
         # Without a token, and no API goes with a folder: no pull request is tried.
-        await create_integration(session, cipher, project_id=project_id, kind=GITHUB, git_url=git_url)
+        await create_integration(
+            session, cipher, project_id=project_id, new=NewIntegration(kind=GITHUB, git_url=git_url)
+        )
     await add_member(session, project_id=project_id, user_id=user_id)
     return project_id

@@ -1,7 +1,7 @@
 """Who holds which key, remembered by this process for less than a second.
 
-A client that polls, or an agent that writes its log, asks many times a second; the database is asked once. Nothing has
-to be told to forget: a revoked key, a closed account, other scopes and an ended membership count at the latest
+A client that polls, or an agent that writes its log, asks many times a second; the database is asked once. No entry has
+to be removed: a revoked key, a closed account, other scopes and an ended membership count at the latest
 `LIFETIME_SECONDS` after they were committed, in every process, whether or not Redis is there.
 """
 
@@ -47,6 +47,6 @@ class CallerCache(Generic[Caller]):
     def keep(self, secret_hash: str, project: int | str | None, caller: Caller, *, asked_at: float) -> None:
         """Remember a caller whom the database was asked for at `asked_at`."""
         if len(self._known) >= self._most:
-            # All of them are old within a second: starting anew costs less than keeping an order.
+            # All of them are old within a second: starting over costs less than keeping an order.
             self._known.clear()
         self._known[secret_hash, project] = (asked_at, caller)

@@ -1,40 +1,29 @@
-"""The one door: who is calling, which project they may use, which tasks and runs they may see.
+"""Which tasks, runs and environments a caller sees. Not visible is not found (contract 4).
 
-Rows reachable by a caller are fetched only on top of these functions. Not visible is not found (contract 4).
+Rows that a caller asks for are fetched only on top of these functions.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Row, and_, bindparam, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Row, and_, bindparam, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
-from app.clock import utcnow
-from app.enums import Scope
-from app.errors import AuthenticationFailed, NotFound, PermissionDenied
-from app.models import ApiKey, Membership, Project, Run, SandboxEnvironment, Task, User
+from app.errors import NotFound
+from app.models import Membership, Project, Run, SandboxEnvironment, Task, User
 from app.models.tasks import EVERYONE
-from app.security import hash_api_key
-from app.services.access.cache import CallerCache
-from app.statements import Fields, Prepared
+from app.services.access.principal import Principal
+from app.statements import Prepared
 
 __all__ = [
-    "CURRENT_PROJECT",
     "VISIBLE_RUN",
     "VISIBLE_TASK",
-    "Principal",
-    "ProjectRef",
     "active_member",
-    "authenticate",
     "lock_run",
     "lock_task",
     "require_environment",
-    "require_project",
     "require_run",
-    "require_scope",
     "require_task",
     "usable_environment",
     "visibility",
@@ -43,190 +32,6 @@ __all__ = [
     "visible_projects",
     "visible_task",
 ]
-
-CURRENT_PROJECT = "@current"
-
-_LAST_USED_RESOLUTION = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectRef:
-    """The project of a request, as much of it as every answer needs."""
-
-    id: int
-    organization_id: UUID
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """The authenticated caller: a user through one of their keys."""
-
-    user_id: int
-    is_staff: bool
-    key_id: UUID
-    scopes: frozenset[str]
-    scoped_teams: tuple[int, ...]
-    scoped_organizations: tuple[UUID, ...]
-    # The project that the request names, if there is one, and whether the caller is a member of it.
-    named_project: ProjectRef | None
-    is_member: bool
-
-    @property
-    def project(self) -> ProjectRef:
-        """The project of a request that passed `require_project`."""
-        assert self.named_project is not None
-        return self.named_project
-
-
-async def authenticate(
-    session: AsyncSession,
-    secret: str,
-    *,
-    place: str,
-    project: int | str | None = None,
-    cache: CallerCache[Principal] | None = None,
-) -> Principal:
-    """Return who holds this key, and the project they name, in one statement.
-
-    Args:
-        session: the unit of work of the request.
-        secret: the key as it was sent.
-        place: where it was found, for the words of the failure.
-        project: id of the project in the path, `CURRENT_PROJECT`, or None where the path names none.
-        cache: who was found less than a second ago; None asks the database.
-
-    Raises:
-        AuthenticationFailed: the key is unknown, revoked, expired, or of an inactive user.
-
-    """
-    secret_hash = hash_api_key(secret)
-    known = cache.find(secret_hash, project) if cache else None
-    if known is not None:
-        return known
-    asked_at = cache.now() if cache else 0.0
-    statement = _ANYWHERE if project is None else _IN_CURRENT if project == CURRENT_PROJECT else _IN_PROJECT
-    row = await statement.first(session, {"secret_hash": secret_hash, "project_id": project, "now": utcnow()})
-    if row is None:
-        raise AuthenticationFailed(place)
-    await _note_use(session, row["key_id"], row["last_used_at"])
-    principal = _principal(row)
-    if cache:
-        cache.keep(secret_hash, project, principal, asked_at=asked_at)
-    return principal
-
-
-_CALLER = (
-    select(
-        ApiKey.id.label("key_id"),
-        ApiKey.scopes,
-        ApiKey.scoped_teams,
-        ApiKey.scoped_organizations,
-        ApiKey.last_used_at,
-        User.id.label("user_id"),
-        User.is_staff,
-    )
-    .join(User, User.id == ApiKey.user_id)
-    .where(
-        ApiKey.secret_hash == bindparam("secret_hash"),
-        ApiKey.revoked_at.is_(None),
-        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > bindparam("now")),
-        User.is_active,
-    )
-)
-
-
-def _in_project(wanted: ColumnElement[Any]) -> Prepared:
-    return Prepared(
-        _CALLER.add_columns(
-            Project.id.label("project_id"),
-            Project.organization_id,
-            Project.name.label("project_name"),
-            Membership.user_id.label("member_id"),
-        )
-        .outerjoin(Project, Project.id == wanted)
-        .outerjoin(Membership, and_(Membership.project_id == Project.id, Membership.user_id == User.id))
-    )
-
-
-_ANYWHERE = Prepared(_CALLER)
-_IN_PROJECT = _in_project(bindparam("project_id", type_=Project.id.type))
-_IN_CURRENT = _in_project(User.current_project_id.expression)
-
-
-def _principal(row: Fields) -> Principal:
-    project = None
-    if row.get("project_id") is not None:
-        project = ProjectRef(
-            id=row["project_id"], organization_id=row["organization_id"], name=row["project_name"]
-        )
-    return Principal(
-        user_id=row["user_id"],
-        is_staff=row["is_staff"],
-        key_id=row["key_id"],
-        scopes=frozenset(row["scopes"] or ()),
-        scoped_teams=tuple(row["scoped_teams"]),
-        scoped_organizations=tuple(row["scoped_organizations"]),
-        named_project=project,
-        is_member=project is not None and row["member_id"] is not None,
-    )
-
-
-_NOTE_USE = Prepared(
-    update(ApiKey)
-    .where(
-        ApiKey.id == bindparam("key_id"),
-        or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= bindparam("stale_at")),
-    )
-    .values(last_used_at=bindparam("now", type_=ApiKey.last_used_at.type))
-)
-
-
-async def _note_use(session: AsyncSession, key_id: UUID, last_used_at: datetime | None) -> None:
-    """Write `last_used_at` at most hourly (contract 2.2), and keep it even if the request fails afterwards."""
-    now = utcnow()
-    stale_at = now - _LAST_USED_RESOLUTION
-    if last_used_at is not None and last_used_at > stale_at:
-        return
-    await _NOTE_USE.perform_alone(session, {"key_id": key_id, "stale_at": stale_at, "now": now})
-
-
-def require_project(principal: Principal) -> ProjectRef:
-    """Return the project of the request if the caller may use it (contract 2.1, 2.3).
-
-    Raises:
-        NotFound: there is no such project.
-        PermissionDenied: the caller is no member, or the key is limited to other projects or organizations.
-
-    """
-    project = principal.named_project
-    if project is None:
-        raise NotFound("Project not found.")
-    if not principal.is_member:
-        raise PermissionDenied("You don't have access to the project.")
-    if principal.scoped_teams and project.id not in principal.scoped_teams:
-        raise PermissionDenied(f"API key does not have access to the requested project: ID {project.id}.")
-    if principal.scoped_organizations and project.organization_id not in principal.scoped_organizations:
-        raise PermissionDenied(
-            f"API key does not have access to the requested organization: ID {project.organization_id}."
-        )
-    return project
-
-
-def require_scope(principal: Principal, scope: Scope) -> None:
-    """Let a key pass that has `scope`; write implies read (contract 2.3).
-
-    Raises:
-        PermissionDenied: the key lacks it.
-
-    """
-    granted = principal.scopes
-    if Scope.ANY in granted or scope in granted:
-        return
-    subject, _, verb = scope.partition(":")
-    if verb == "read" and f"{subject}:write" in granted:
-        return
-    raise PermissionDenied(f"API key missing required scope '{scope}'")
 
 
 def visible_projects(principal: Principal) -> ColumnElement[bool]:
@@ -241,7 +46,7 @@ def visible_projects(principal: Principal) -> ColumnElement[bool]:
 
 
 def visible_audiences(principal: Principal) -> tuple[int, int]:
-    """Return the audiences whose tasks the caller sees: everyone's and their own (contract 4, rule 3)."""
+    """Return the audiences that the caller belongs to: everyone's and their own (contract 4, rule 3)."""
     return (EVERYONE, principal.user_id)
 
 
@@ -348,7 +153,7 @@ def visible_environment(principal: Principal) -> ColumnElement[bool]:
 
 
 def usable_environment(project_id: int, user_id: int | None) -> ColumnElement[bool]:
-    """Return the same condition for any member of a project; None is nobody in particular."""
+    """Return the same condition for any member of a project; None: no user in particular."""
     return and_(
         SandboxEnvironment.project_id == project_id,
         or_(~SandboxEnvironment.private, SandboxEnvironment.created_by_id == user_id),

@@ -1,7 +1,7 @@
 """Organizations, projects, their members, and users: made and unmade by an operator.
 
 These functions ask for no caller: they serve the command line, not the API. Look-ups for a caller are in users.py and
-access.py.
+services/access.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
     """Add a project with its token and its counter of task numbers.
 
     Without an organization it goes to the one called `DEFAULT_ORGANIZATION`, made at the first need: never to one
-    that somebody named for themselves, whose keys would then reach the new project. Raises NotFound for an unknown
+    that a user made, with keys that would then reach the new project. Raises NotFound for an unknown
     organization.
     """
     name = clean_name(name, attr="name")
@@ -153,7 +153,7 @@ async def add_member(session: AsyncSession, *, project_id: int, user_id: int) ->
 async def remove_member(session: AsyncSession, *, project_id: int, user_id: int) -> None:
     """End a membership; the project stops being the user's current one, and none takes its place.
 
-    Their tasks stay. Removing somebody who is no member changes nothing. Raises NotFound.
+    Their tasks stay. Removing a user who is no member changes nothing. Raises NotFound.
     """
     await require_projects(session, [project_id])
     await require_user(session, user_id)

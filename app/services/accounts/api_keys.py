@@ -1,4 +1,4 @@
-"""Personal API keys: issue, find and revoke. Checking one is the business of access.py."""
+"""Personal API keys: issue, find and revoke. services/access checks them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from app.security import hash_api_key, mask_api_key, new_api_key
 from app.services.accounts.accounts import require_organizations, require_projects, require_user
 from app.services.accounts.fields import clean_label
 
-__all__ = ["IssuedKey", "create_api_key", "find_by_mask", "revoke_api_key"]
+__all__ = ["IssuedKey", "KeyLimits", "create_api_key", "find_by_mask", "revoke_api_key"]
 
 _LABEL_LENGTH = 40
 
@@ -32,15 +32,22 @@ class IssuedKey:
     value: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyLimits:
+    """Where a key works, and until when; by default everywhere its user does, for good."""
+
+    project_ids: Sequence[int] = ()
+    organization_ids: Sequence[UUID] = ()
+    expires_at: datetime | None = None
+
+
 async def create_api_key(
     session: AsyncSession,
     *,
     user_id: int,
     scopes: Sequence[str],
     label: str = "",
-    project_ids: Sequence[int] = (),
-    organization_ids: Sequence[UUID] = (),
-    expires_at: datetime | None = None,
+    limits: KeyLimits = KeyLimits(),
 ) -> IssuedKey:
     """Issue a key to a user, limited to the projects and organizations if any are given (contract 2.3).
 
@@ -49,7 +56,9 @@ async def create_api_key(
     """
     granted = _known_scopes(scopes)
     label = clean_label(label, attr="label", limit=_LABEL_LENGTH)
-    project_ids, organization_ids = tuple(dict.fromkeys(project_ids)), tuple(dict.fromkeys(organization_ids))
+    project_ids = tuple(dict.fromkeys(limits.project_ids))
+    organization_ids = tuple(dict.fromkeys(limits.organization_ids))
+    expires_at = limits.expires_at
     if not (await require_user(session, user_id)).is_active:
         raise InvalidInput(f"User {user_id} is deactivated.", attr="user")
     await require_projects(session, project_ids)

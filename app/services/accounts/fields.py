@@ -1,4 +1,4 @@
-"""Pure: what a name, an e-mail address, a secret or a URL of an account may be. Asks nobody and knows no table.
+"""Pure: what a name, an e-mail address, a secret or a URL of an account may be. Uses no server and no table.
 
 Each function returns the value as it is kept and raises InvalidInput, in the words of contract 2.4, when it cannot be.
 """
@@ -28,7 +28,7 @@ _TOKEN_LENGTH = 2000
 _URL_LENGTH = 500
 _APP_NUMBER_LENGTH = 64
 _PEM_LENGTH = 10_000
-# Whether an address receives mail only mail can tell; this refuses what no address is.
+# Only sending mail shows whether an address receives it; this refuses what no address is.
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+")
 
 

@@ -21,6 +21,7 @@ from app.services.accounts.fields import (
 __all__ = [
     "KINDS",
     "AppInstallation",
+    "NewIntegration",
     "create_integration",
     "create_signal_report",
     "create_user_integration",
@@ -42,46 +43,46 @@ class AppInstallation:
     private_key: str  # PEM
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewIntegration:
+    """A project's access to a code host, as it is entered."""
+
+    kind: str  # one of `KINDS`
+    # What to act with: a token, or a GitHub App.
+    token: str | None = None
+    installation: AppInstallation | None = None
+    # What the host signs its webhooks with.
+    webhook_secret: str | None = None
+    # Base of the host's API; None: the public one, or that of the host of `git_url`.
+    api_url: str | None = None
+    # Where repositories are cloned from; None: `GIT_BASE_URL`.
+    git_url: str | None = None
+
+
 async def create_integration(
     session: AsyncSession,
     cipher: Cipher,
     *,
     project_id: int,
-    kind: str,
-    token: str | None = None,
-    installation: AppInstallation | None = None,
-    webhook_secret: str | None = None,
-    api_url: str | None = None,
-    git_url: str | None = None,
+    new: NewIntegration,
 ) -> Integration:
-    """Give a project access to a code host. A project may have several of a kind.
-
-    Args:
-        session: the unit of work.
-        cipher: encrypts the secrets.
-        project_id: whose access it is.
-        kind: one of `KINDS`.
-        token: what to act with.
-        installation: a GitHub App to act as, in place of a token.
-        webhook_secret: what the host signs its webhooks with.
-        api_url: base of the host's API; None: the public one, or that of the host of `git_url`.
-        git_url: where repositories are cloned from; None: `GIT_BASE_URL`.
+    """Give a project access to a code host, its secrets encrypted. A project may have several of a kind.
 
     Raises:
         NotFound: there is no such project.
         InvalidInput: a value cannot be what it is given for, or both a token and an installation are given.
 
     """
-    if token is not None and installation is not None:
+    if new.token is not None and new.installation is not None:
         raise InvalidInput("Give a token or an App installation, not both.", attr="token")
     integration = Integration(
         project_id=project_id,
-        kind=_known_kind(kind),
-        encrypted_token=_encrypt(cipher, token),
-        **_installation_columns(cipher, installation),
-        encrypted_webhook_secret=_encrypt(cipher, webhook_secret, attr="webhook_secret"),
-        api_url=None if api_url is None else clean_url(api_url, attr="api_url", schemes=_API_SCHEMES),
-        git_url=None if git_url is None else clean_url(git_url, attr="git_url", schemes=_GIT_SCHEMES),
+        kind=_known_kind(new.kind),
+        encrypted_token=_encrypt(cipher, new.token),
+        **_installation_columns(cipher, new.installation),
+        encrypted_webhook_secret=_encrypt(cipher, new.webhook_secret, attr="webhook_secret"),
+        api_url=None if new.api_url is None else clean_url(new.api_url, attr="api_url", schemes=_API_SCHEMES),
+        git_url=None if new.git_url is None else clean_url(new.git_url, attr="git_url", schemes=_GIT_SCHEMES),
         created_at=utcnow(),
     )
     await require_projects(session, [project_id])

@@ -78,7 +78,7 @@ _INTEGRATION = (
 async def list_users(
     session: AsyncSession, *, project_id: int | None = None, email: str | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return users in the order of their ids: of a project, or whose address holds a text, if one is given."""
+    """Return users in the order of their ids: of a project, or with a text in their address, if one is given."""
     conditions: list[ColumnElement[bool]] = []
     if project_id is not None:
         member = exists().where(Membership.user_id == User.id, Membership.project_id == project_id)
@@ -104,7 +104,7 @@ async def list_organizations(session: AsyncSession, *, limit: int, offset: int) 
 async def list_keys(
     session: AsyncSession, *, user_id: int | None = None, mask: str | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return keys, oldest first, those that are revoked or expired too; never a value, which nobody has."""
+    """Return keys, oldest first, those that are revoked or expired too; never a value, which is not kept."""
     conditions: list[ColumnElement[bool]] = []
     if user_id is not None:
         conditions.append(ApiKey.user_id == user_id)

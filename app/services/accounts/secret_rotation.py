@@ -1,6 +1,6 @@
-"""Encrypts what is kept secret anew after `SECRET_KEYS` got a new first one, so that the old one can be retired.
+"""Encrypts stored secrets again after `SECRET_KEYS` got a new first one, so that the old one can be retired.
 
-Every column whose name begins with `encrypted_` is taken, so that a new table cannot be forgotten; it holds a text, or
+Every column with a name that begins with `encrypted_` is taken, so that a new table cannot be forgotten; it holds a text, or
 texts by name.
 """
 
@@ -59,12 +59,12 @@ async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Colum
             rows = (await session.execute(statement)).all()
             for *key, value in rows:
                 try:
-                    fresh = _rotated(cipher, value)
+                    fresh = _rotate_value(cipher, value)
                 except DecryptionError:
                     done["unreadable"] += 1
                     continue
                 same = (part == given for part, given in zip(keys, key, strict=True))
-                # Only what was read: somebody may have put a new secret there meanwhile.
+                # Only what was read: a new secret may have been put there meanwhile.
                 await session.execute(
                     update(table).where(*same, column == value).values({column.name: fresh})
                 )
@@ -74,7 +74,7 @@ async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Colum
         statement = page.where(tuple_(*keys) > tuple_(*rows[-1][:-1]))
 
 
-def _rotated(cipher: Cipher, value: str | dict[str, str]) -> str | dict[str, str]:
+def _rotate_value(cipher: Cipher, value: str | dict[str, str]) -> str | dict[str, str]:
     if isinstance(value, str):
         return cipher.rotate(value)
     return {name: cipher.rotate(text) for name, text in value.items()}

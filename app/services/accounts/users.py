@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Organization, Project, User
 from app.schemas.users import OrganizationOut, ProjectOut, UserOut
-from app.services.access.visibility import Principal, visible_projects
+from app.services.access.principal import Principal
+from app.services.access.visibility import visible_projects
 
 __all__ = ["list_projects", "retrieve_caller"]
 

@@ -1,7 +1,7 @@
 """The manifest of a run: files that belong to it, how they get there and how they are read (contract 3.4, 6.4, 8.1).
 
 An object is stored first and its entry written afterwards, so that every entry has its object; what a failure leaves
-behind is nobody's and goes with the sweeper. No transaction is open while the store is asked.
+behind belongs to no run and is swept. No transaction is open while the store is asked.
 """
 
 import base64
@@ -26,7 +26,8 @@ from app.models import Run, Task
 from app.schemas.run_artifacts import ContentEncoding, InlineIn, InlineItem, SignedUrlOut
 from app.schemas.runs import ArtifactOut
 from app.schemas.staged_artifacts import FinalizeIn, FinalizeItem, PreparedOut, PrepareIn
-from app.services.access.visibility import Principal, visible_task
+from app.services.access.principal import Principal
+from app.services.access.visibility import visible_task
 from app.services.artifacts import uploads as artifact_uploads
 from app.services.artifacts.rules import (
     DOWNLOAD_LIFETIME,
@@ -37,10 +38,11 @@ from app.services.artifacts.rules import (
 )
 from app.services.artifacts.uploads import Upload
 from app.services.resume_chain import resume_chain
-from app.services.storage_keys import is_run_path, run_artifact_key, safe_name
+from app.services.storage_keys import RunRef, is_run_path, run_artifact_key, safe_name
 
 __all__ = [
     "DownloadableFile",
+    "NewArtifact",
     "add_inline",
     "finalize_uploads",
     "find_download",
@@ -147,17 +149,10 @@ async def add_inline(
     contents = [_content(index, item) for index, item in enumerate(body.artifacts)]
     await _manifest(session, caller, task_id, run_id)
     await release(session)
+    ref = RunRef(caller.project.id, task_id, run_id)
     entries = [
         await store_run_artifact(
-            store,
-            project_id=caller.project.id,
-            task_id=task_id,
-            run_id=run_id,
-            name=item.name,
-            content=content,
-            content_type=item.content_type or "",
-            type_=item.type,
-            source=item.source,
+            store, ref, NewArtifact(item.name, content, item.content_type or "", item.type, item.source)
         )
         for item, content in zip(body.artifacts, contents, strict=True)
     ]
@@ -223,18 +218,18 @@ async def find_download(
     return _downloadable(found)
 
 
-async def store_run_artifact(
-    store: ObjectStore,
-    *,
-    project_id: int,
-    task_id: UUID,
-    run_id: UUID,
-    name: str,
-    content: bytes | Path,
-    content_type: str,
-    type_: ArtifactType,
-    source: str,
-) -> ArtifactOut:
+@dataclass(frozen=True, slots=True)
+class NewArtifact:
+    """A file that a run is to have."""
+
+    name: str
+    content: bytes | Path
+    content_type: str
+    type: ArtifactType
+    source: str
+
+
+async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact) -> ArtifactOut:
     """Store a file and return its entry for the run's manifest; the caller writes the entry.
 
     Raises:
@@ -242,18 +237,19 @@ async def store_run_artifact(
 
     """
     artifact_id = new_hex_id()
-    key = run_artifact_key(project_id, task_id, run_id, artifact_id=artifact_id, name=name)
-    # The store's own type is read by whoever holds a signed URL, and may be any text that a client sent.
-    stored_type = served_content_type(content_type)
-    await store.put(key, content, content_type=stored_type, tags=tags(KEPT_DAYS, project_id))
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size  # noqa: ASYNC240 - a local file
+    key = run_artifact_key(ref.project_id, ref.task_id, ref.run_id, artifact_id=artifact_id, name=file.name)
+    # The store's own type is read by clients that hold a signed URL, and may be any text that a client sent.
+    stored_type = served_content_type(file.content_type)
+    content = file.content
+    await store.put(key, content, content_type=stored_type, tags=tags(KEPT_DAYS, ref.project_id))
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
     return {
         "id": artifact_id,
-        "name": safe_name(name),
-        "type": type_,
-        "source": source,
+        "name": safe_name(file.name),
+        "type": file.type,
+        "source": file.source,
         "size": size,
-        "content_type": content_type,
+        "content_type": file.content_type,
         "storage_path": key,
         "uploaded_at": utcnow().isoformat(),
     }
@@ -308,7 +304,7 @@ def _visible_manifest(caller: Principal, task_id: UUID, run_id: UUID) -> Select[
 async def _manifest(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
 ) -> list[ArtifactOut]:
-    return _required((await session.execute(_visible_manifest(caller, task_id, run_id))).scalar_one_or_none())
+    return _require((await session.execute(_visible_manifest(caller, task_id, run_id))).scalar_one_or_none())
 
 
 async def _enter(
@@ -316,10 +312,10 @@ async def _enter(
 ) -> list[ArtifactOut]:
     """Add entries to the manifest under the lock of the run's row, and return all of it.
 
-    A file that is in it already keeps its entry and its time; only what was measured anew is taken over.
+    A file that is in it already keeps its entry and its time; only new measurements are taken over.
     """
     locked = _visible_manifest(caller, task_id, run_id).with_for_update(of=Run, key_share=True)
-    manifest = _required((await session.execute(locked)).scalar_one_or_none())
+    manifest = _require((await session.execute(locked)).scalar_one_or_none())
     merged = {entry["storage_path"]: entry for entry in manifest}
     for entry in entries:
         known = merged.get(entry["storage_path"])
@@ -334,7 +330,7 @@ async def _enter(
     return result
 
 
-def _required(manifest: list[ArtifactOut] | None) -> list[ArtifactOut]:
+def _require(manifest: list[ArtifactOut] | None) -> list[ArtifactOut]:
     if manifest is None:
         raise NotFound
     return manifest

@@ -20,7 +20,8 @@ from app.errors import RunRefused
 from app.models import Run, StagedArtifact
 from app.schemas.runs import ArtifactOut
 from app.schemas.staged_artifacts import FinalizeIn, FinalizeItem, PreparedOut, PrepareIn
-from app.services.access.visibility import Principal, lock_task, require_task
+from app.services.access.principal import Principal
+from app.services.access.visibility import lock_task, require_task
 from app.services.artifacts import uploads as artifact_uploads
 from app.services.artifacts.rules import STAGED_LIFETIME, tags
 from app.services.artifacts.uploads import Upload

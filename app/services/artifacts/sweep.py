@@ -1,8 +1,8 @@
-"""The end of life of files: removes what nobody can reach any more (contract 8.3), beside the bucket's own rules.
+"""The end of life of files: removes what no client can reach any more (contract 8.3), beside the bucket's own rules.
 
-    expired      staged files whose day is over
+    expired      staged files after their day
     deleted      files of a task that was deleted more than a week ago, once none of its runs is live
-    unclaimed    uploads a day old that were never finalised, or whose run never took them up
+    unclaimed    uploads a day old that were never finalised, or never taken up by their run
 
 The bucket is read page by page; for each page the database is asked what refers to it, and only then is anything
 removed. Nothing that a run of an existing task lists is ever removed, nor anything of a live run. A file can not come
@@ -35,7 +35,7 @@ from app.models import Run, StagedArtifact, Task
 from app.services.artifacts.rules import UNCLAIMED_LIFETIME
 from app.services.storage_keys import ARTIFACTS_PREFIX, owner_of_key
 
-__all__ = ["DELETED_LIFETIME", "Reason", "Sweep", "Swept", "sweep_artifacts", "write_lifecycle"]
+__all__ = ["DELETED_LIFETIME", "Reason", "Sweep", "SweptObject", "sweep_artifacts", "write_lifecycle"]
 
 # How long a deleted task's files can still be rescued by hand.
 DELETED_LIFETIME = timedelta(days=7)
@@ -52,7 +52,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweptObject:
     """A file that goes, or would go."""
 
     key: str
@@ -65,7 +65,7 @@ class Sweep:
     """What one sweep came to."""
 
     expired_entries: int = 0
-    objects: list[Swept] = field(default_factory=list)
+    objects: list[SweptObject] = field(default_factory=list)
     removed: int = 0
 
 
@@ -90,7 +90,7 @@ async def write_lifecycle(bucket: Bucket) -> None:
 
 
 async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: bool) -> Sweep:
-    """Remove what has reached its end; a dry run only tells what that would be.
+    """Remove what has reached its end; a dry run only returns what that would be.
 
     Raises:
         ObjectStoreUnavailable: the store did not answer; what was removed until then stays removed.
@@ -113,7 +113,7 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: 
 
 async def _pages(bucket: Bucket) -> AsyncIterator[Sequence[ListedObject]]:
     async for page in bucket.pages(ARTIFACTS_PREFIX):
-        # What does not look like ours is somebody else's.
+        # Keys of another form are not ours.
         ours = [listed for listed in page if owner_of_key(listed.key) is not None]
         if ours:
             yield ours
@@ -158,18 +158,18 @@ async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
     )
 
 
-def _judge(listed: ListedObject, known: _Known) -> Swept | None:
+def _judge(listed: ListedObject, known: _Known) -> SweptObject | None:
     """Decide on one object."""
     owner = owner_of_key(listed.key)
     assert owner is not None
     task_id, now = owner[1], utcnow()
     deleted_at = known.tasks.get(task_id)
     if deleted_at is not None and deleted_at <= now - DELETED_LIFETIME and task_id not in known.live:
-        return Swept(listed.key, listed.size, Reason.DELETED)
+        return SweptObject(listed.key, listed.size, Reason.DELETED)
     if listed.key in known.attached or listed.key in known.waiting:
         return None
     if listed.modified_at > now - UNCLAIMED_LIFETIME:
         # It may be on its way: uploaded, and finalised in a moment.
         return None
     reason = Reason.EXPIRED if listed.key in known.expired else Reason.UNCLAIMED
-    return Swept(listed.key, listed.size, reason)
+    return SweptObject(listed.key, listed.size, reason)

@@ -125,7 +125,7 @@ async def measure_uploads(
         asked.append(item)
     found = await _heads(store, [item.storage_path for item in asked])
     uploads = [
-        _measured(item, info, is_claimed=item.storage_path in claimed)
+        _measure(item, info, is_claimed=item.storage_path in claimed)
         for item, info in zip(asked, found, strict=True)
     ]
     if len(asked) < len(items):
@@ -133,7 +133,7 @@ async def measure_uploads(
     return uploads
 
 
-def _measured(item: FinalizeItem, info: ObjectInfo | None, *, is_claimed: bool) -> Upload:
+def _measure(item: FinalizeItem, info: ObjectInfo | None, *, is_claimed: bool) -> Upload:
     if info is None or not (is_claimed or info.modified_at > utcnow() - UNCLAIMED_LIFETIME + _MARGIN):
         raise StateRefused(_NOT_FOUND)
     if info.size is None:

@@ -1,4 +1,4 @@
-"""Where the repository of a run lives, and by whose credential it is reached (contract 5.8 step 6, 9.1, 13.3).
+"""Where the repository of a run lives, and the credential by which it is reached (contract 5.8 step 6, 9.1, 13.3).
 
     authorship `user`   the token that came with the run, or the GitHub account that its person has linked
     otherwise           the task's integration: its token, or a token of its App installation
@@ -7,7 +7,7 @@
 Secrets are decrypted when they are used, by the worker, and held by nothing that is printed.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ from app.enums import PrAuthorshipMode
 from app.models import Integration, Run, RunCredential, Task, UserIntegration
 from app.security import Cipher, DecryptionError
 from app.services.access.visibility import active_member
-from app.services.code_hosts.retry import PAUSES_SECONDS, HostPatience
+from app.services.retries import CODE_HOST, RetryBudget
 from app.services.runs.authority import as_asked, person_of
 from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.tasks.references import GITHUB
@@ -58,7 +58,7 @@ class CodeHost:
     app: _App | None = None
     # The run was promised a token that is not there any more.
     token_is_gone: bool = False
-    # Whose credential it is, and where they must be a member for it to be used; a project's own has neither.
+    # The person it belongs to, and where they must be a member for it to be used; a project's own has neither.
     person_id: int | None = None
     project_id: int | None = None
 
@@ -69,7 +69,7 @@ class CodeHost:
 
     @property
     def has_credential(self) -> bool:
-        """Whether somebody is known there."""
+        """Whether there is a credential for the host."""
         return self.encrypted_token is not None or self.app is not None
 
 
@@ -109,7 +109,7 @@ async def read_code_host(
 
 
 async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
-    """Tell whether the person whose credential this is may still use the project; a project's own is always there."""
+    """Return whether the owner of a credential may still use the project; a project's own is always valid."""
     if not host.is_personal:
         return True
     return bool(await session.scalar(select(active_member(host.person_id, host.project_id))))
@@ -169,10 +169,9 @@ def clone_url(base_url: str, repository: str) -> str:
 class CodeHosts:
     """The code hosts of a worker process: decrypts, and keeps installation tokens until shortly before their end."""
 
-    def __init__(self, github: GitHub, cipher: Cipher, *, pauses: Sequence[float] = PAUSES_SECONDS) -> None:
+    def __init__(self, github: GitHub, cipher: Cipher) -> None:
         self.github = github
         self._cipher = cipher
-        self._pauses = pauses
         self._kept: dict[tuple[str, str, str], tuple[str, datetime]] = {}
 
     def access(self, host: CodeHost, is_member_still: Callable[[], Awaitable[bool]]) -> "HostAccess":
@@ -197,7 +196,7 @@ class CodeHosts:
             return token
         private_key = self.decrypt(app.encrypted_private_key)
         try:
-            fresh = await HostPatience(self._pauses).ask(
+            fresh = await RetryBudget(CODE_HOST).call(
                 lambda: self.github.create_installation_token(
                     api_url,
                     app_id=app.app_id,
@@ -223,7 +222,7 @@ class HostAccess:
     is_member_still: Callable[[], Awaitable[bool]]
 
     async def token(self) -> str | None:
-        """Return the token, None for a host where nobody is known. Raises a RepositoryError."""
+        """Return the token, None for a host without a credential. Raises a RepositoryError."""
         host = self.host
         if host.is_personal and not await self.is_member_still():
             raise RepositoryAccessDenied(
@@ -239,6 +238,6 @@ class HostAccess:
         return None if host.encrypted_token is None else self.hosts.decrypt(host.encrypted_token)
 
     async def credential(self) -> Credential | None:
-        """Return what git answers with, None for a host where nobody is known. Raises a RepositoryError."""
+        """Return what git answers with, None for a host without a credential. Raises a RepositoryError."""
         token = await self.token()
         return None if token is None else Credential(TOKEN_USER, token)

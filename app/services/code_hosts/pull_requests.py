@@ -1,11 +1,10 @@
 """Opens a draft pull request for what a run pushed, or brings the text of an open one up to date.
 
-Never fails a run: its branch and its patch are safe by now, so what goes wrong here is told beside them. Repeatable:
+Never fails a run: its branch and its patch are safe by now, so failures are reported beside them. Repeatable:
 an open pull request from the branch is looked for first, so that a crash cannot lead to a second one.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,7 @@ from app.clients.github import (
     PullRequest,
 )
 from app.services.code_hosts.credentials import HostAccess
-from app.services.code_hosts.retry import PAUSES_SECONDS, HostPatience
+from app.services.retries import CODE_HOST, RetryBudget
 
 __all__ = ["Outcome", "Subject", "open_pull_request"]
 
@@ -68,12 +67,10 @@ async def open_pull_request(
     subject: Subject,
     result: RunResult,
     emit: Emit,
-    *,
-    pauses: Sequence[float] = PAUSES_SECONDS,
 ) -> Outcome:
-    """Open the pull request of a run that pushed, or update the open one; the run's log tells what came of it.
+    """Open the pull request of a run that pushed, or update the open one; the result is written to the run's log.
 
-    Nothing is done where nothing was pushed, or where the host has no API or knows nobody.
+    Nothing is done where nothing was pushed, or where the host has no API or no credential.
     """
     api_url = access.host.api_url
     if result.head_branch is None or result.base_branch is None or api_url is None:
@@ -82,30 +79,30 @@ async def open_pull_request(
         token = await access.token()
         if token is None:
             return Outcome()
-        pull_request = await _publish(_Patient(github, GitHubAccess(api_url, token), pauses), subject, result)
+        pull_request = await _publish(_RetryingHost(github, GitHubAccess(api_url, token)), subject, result)
     except (AgentError, GitHubError) as error:
         log.warning("pull_request.failed", reason=type(error).__name__)
         message = f"The branch {result.head_branch} is pushed, but has no pull request: {error.message}"
-        await _tell(emit, message)
+        await _report(emit, message)
         return Outcome(error=message)
-    await _tell(emit, f"Pull request: {pull_request.url}")
+    await _report(emit, f"Pull request: {pull_request.url}")
     return Outcome(pull_request)
 
 
-async def _tell(emit: Emit, message: str) -> None:
+async def _report(emit: Emit, message: str) -> None:
     await emit(notification("_taskbeacon/progress", {"step": "pull_request", "message": message}))
 
 
-class _Patient:
-    """A host that is asked again while it decides nothing."""
+class _RetryingHost:
+    """A host; its requests share one budget of retries."""
 
-    def __init__(self, github: GitHub, access: GitHubAccess, pauses: Sequence[float]) -> None:
+    def __init__(self, github: GitHub, access: GitHubAccess) -> None:
         self._github = github
         self._access = access
-        self._patience = HostPatience(pauses)
+        self._budget = RetryBudget(CODE_HOST)
 
     async def find(self, repository: str, branch: str) -> PullRequest | None:
-        return await self._patience.ask(
+        return await self._budget.call(
             lambda: self._github.find_pull_request(self._access, repository, branch)
         )
 
@@ -115,15 +112,15 @@ class _Patient:
             found = await self._github.find_pull_request(self._access, repository, wanted.head)
             return found or await self._github.create_pull_request(self._access, repository, wanted)
 
-        return await self._patience.ask(attempt)
+        return await self._budget.call(attempt)
 
     async def update(self, repository: str, number: int, body: str) -> PullRequest:
-        return await self._patience.ask(
+        return await self._budget.call(
             lambda: self._github.update_pull_request(self._access, repository, number, body=body)
         )
 
 
-async def _publish(host: _Patient, subject: Subject, result: RunResult) -> PullRequest:
+async def _publish(host: _RetryingHost, subject: Subject, result: RunResult) -> PullRequest:
     assert result.head_branch is not None
     assert result.base_branch is not None
     section = _section(subject, result)

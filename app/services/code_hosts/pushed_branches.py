@@ -1,4 +1,4 @@
-"""Which run pushed which branch: what a later run goes on from, and what a webhook speaks of."""
+"""Which run pushed which branch: for runs that resume it, and for webhooks about it."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,11 +12,11 @@ from app.clock import utcnow
 from app.models import PushedBranch, Run
 from app.services.resume_chain import resume_chain
 
-__all__ = ["Pushed", "branch_to_resume", "record_push"]
+__all__ = ["PushRecord", "branch_to_resume", "record_push"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pushed:
+class PushRecord:
     """What one run left at its host."""
 
     repository: str
@@ -27,7 +27,7 @@ class Pushed:
     pull_request: PullRequest | None = None
 
 
-async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pushed: Pushed) -> None:
+async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pushed: PushRecord) -> None:
     """Keep what a run pushed; a run that is performed again replaces it."""
     values = {
         "task_id": task_id,

@@ -1,4 +1,4 @@
-"""Pure: reads what GitHub tells of failed checks. Its payloads are other people's text: every field may be anything."""
+"""Pure: reads GitHub's events about failed checks. Its payloads are other people's text: every field may be anything."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,14 +23,14 @@ class FailedCheck:
 
 
 def read_failed_check(event: str, payload: Any) -> FailedCheck | None:
-    """Return the failure that an event tells of; None for any other, also for a branch of a fork."""
+    """Return the failure that an event reports; None for any other, also for a branch of a fork."""
     if event not in _EVENTS or not isinstance(payload, dict) or payload.get("action") != "completed":
         return None
     check, repository = _object(payload, event), _object(payload, "repository")
     name = _text(repository, "full_name").lower()
     if _text(check, "conclusion") not in _FAILURES or not name:
         return None
-    # Only workflow runs tell where the branch is from; check suites of forks have no branch.
+    # Only workflow runs name the branch's repository; check suites of forks have no branch.
     home = _object(check, "head_repository")
     if home and _text(home, "full_name").lower() != name:
         return None

@@ -1,8 +1,9 @@
 """A failed check of one of our branches starts a follow-up run with the task's `ci_prompt`, at most three times.
 
 Deliveries are signed, come more than once and out of order, and several checks of one commit fail together: the first
-failure of a commit counts, and only while that commit is what the task's latest push left. Whoever asks is the code
-host, so there is no caller: the run goes on as the person of the one that it follows, while they are a member.
+failure of a commit counts, and only while that commit is what the task's latest push left. The request
+comes from the code host, without a caller: the run acts as the person of the one that it follows, while they are a
+member.
 """
 
 import hashlib
@@ -20,8 +21,6 @@ from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.queue import JobQueue
-from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.db import release
 from app.enums import TERMINAL_STATUSES, Environment, RunMode
@@ -32,6 +31,7 @@ from app.schemas.webhooks import WebhookOut
 from app.security import Cipher, DecryptionError
 from app.services import usage_gates
 from app.services.code_hosts.webhook_events import FailedCheck, read_failed_check
+from app.services.effects import Effects
 from app.services.jobs import request_run
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
@@ -45,12 +45,12 @@ from app.services.runs.authority import (
     person_of,
     task_as_asked,
 )
+from app.services.runs.facts import CI_FOLLOW_UP, with_fact
 from app.services.tasks.references import GITHUB
 from app.services.usage_gates import UsageGate
 
-__all__ = ["CI_FOLLOW_UP", "MAX_FOLLOW_UPS", "Delivery", "receive_github", "sweep_deliveries"]
+__all__ = ["MAX_FOLLOW_UPS", "Delivery", "receive_github", "sweep_deliveries"]
 
-CI_FOLLOW_UP: Final = "ci_follow_up"
 MAX_FOLLOW_UPS: Final = 3
 # GitHub offers to deliver again for three days.
 _REMEMBERED = timedelta(days=7)
@@ -72,19 +72,16 @@ class Delivery:
     event: str
     signature: str = field(repr=False)
     body: bytes = field(repr=False)
-    # Whose secret signed it; None: the service's own.
+    # The integration with the secret that signed it; None: the service's own.
     integration_id: int | None = None
 
 
 async def receive_github(
     session: AsyncSession,
     delivery: Delivery,
+    effects: Effects,
     *,
-    cipher: Cipher,
     secret: SecretStr | None,
-    queue: JobQueue,
-    events: RunEvents,
-    gates: Sequence[UsageGate],
 ) -> WebhookOut:
     """Take in a delivery and return what came of it; the same one again, also at the same time, is ignored.
 
@@ -95,7 +92,7 @@ async def receive_github(
         UsageLimitExceeded: the project is over its limit; the delivery is not noted and may come again.
 
     """
-    await _require_signature(session, delivery, cipher, secret)
+    await _require_signature(session, delivery, effects.cipher, secret)
     if not 0 < len(delivery.delivery_id) <= _LONGEST_ID:
         raise InvalidInput("This header is required.", code="required", attr="X-GitHub-Delivery")
     try:
@@ -104,15 +101,15 @@ async def receive_github(
         raise MalformedBody(f"JSON parse error - {error}") from None
     check = read_failed_check(delivery.event, payload)
     if check is None:
-        return _ignored("The event does not tell of a failed check on a branch of ours.")
-    await _require_allowance(session, check, delivery.integration_id, gates)
+        return _ignore("The event does not tell of a failed check on a branch of ours.")
+    await _require_allowance(session, check, delivery.integration_id, effects.gates)
     if not await _is_new(session, delivery.delivery_id):
-        return _ignored("This delivery was received before.")
-    return await _follow_up(session, check, delivery.integration_id, queue=queue, events=events)
+        return _ignore("This delivery was received before.")
+    return await _follow_up(session, check, delivery.integration_id, effects)
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
-    """Forget deliveries that nobody will repeat; return how many."""
+    """Forget deliveries that will not be repeated; return how many."""
     swept = await session.execute(
         delete(GithubDelivery)
         .where(GithubDelivery.received_at <= utcnow() - _REMEMBERED)
@@ -131,7 +128,7 @@ async def _require_signature(
                 Integration.id == delivery.integration_id, Integration.kind == GITHUB
             )
         )
-        key = _decrypted(cipher, stored)
+        key = _decrypt(cipher, stored)
     # One answer, whatever is wrong. Without a key a fresh one is compared with, which nothing fits.
     expected = hmac.new((key or new_id().hex).encode(), delivery.body, hashlib.sha256).hexdigest()
     given = delivery.signature.removeprefix(_SIGNATURE).encode()
@@ -139,7 +136,7 @@ async def _require_signature(
         raise PermissionDenied("The signature does not fit.")
 
 
-def _decrypted(cipher: Cipher, stored: str | None) -> str | None:
+def _decrypt(cipher: Cipher, stored: str | None) -> str | None:
     try:
         return None if stored is None else cipher.decrypt(stored)
     except DecryptionError:
@@ -151,7 +148,7 @@ async def _require_allowance(
     session: AsyncSession, check: FailedCheck, integration_id: int | None, gates: Sequence[UsageGate]
 ) -> None:
     """Return if no gate objects to the follow-up run that this failure would start."""
-    pushed = await _pushed(session, check, integration_id) if gates else None
+    pushed = await _find_push(session, check, integration_id) if gates else None
     if pushed is None or pushed.head_sha != check.head_sha:
         return
     columns: list[Any] = [Run.project_id, person_of().label("person_id")]
@@ -174,7 +171,7 @@ async def _is_new(session: AsyncSession, delivery_id: str) -> bool:
     return kept.one_or_none() is not None
 
 
-def _ignored(reason: str) -> WebhookOut:
+def _ignore(reason: str) -> WebhookOut:
     return {"status": "ignored", "reason": reason, "run": None}
 
 
@@ -182,13 +179,11 @@ async def _follow_up(
     session: AsyncSession,
     check: FailedCheck,
     integration_id: int | None,
-    *,
-    queue: JobQueue,
-    events: RunEvents,
+    effects: Effects,
 ) -> WebhookOut:
-    pushed = await _pushed(session, check, integration_id)
+    pushed = await _find_push(session, check, integration_id)
     if pushed is None or pushed.head_sha != check.head_sha:
-        return _ignored("No run pushed this commit, or a later one has moved the branch on.")
+        return _ignore("No run pushed this commit, or a later one has moved the branch on.")
     # Locked: two deliveries about one task are decided in turn.
     columns: list[Any] = [Task.id, Task.project_id, Task.latest_run_status]
     alive = (Task.id == pushed.task_id, ~Task.deleted, ~Task.archived)
@@ -196,13 +191,13 @@ async def _follow_up(
         await session.execute(select(*columns).where(*alive).with_for_update(key_share=True))
     ).one_or_none()
     if task is None:
-        return _ignored("The task is deleted or put away.")
+        return _ignore("The task is deleted or put away.")
     # Asked again under the lock: a run may have pushed and ended meanwhile.
-    if task.latest_run_status not in TERMINAL_STATUSES or pushed != await _pushed(
+    if task.latest_run_status not in TERMINAL_STATUSES or pushed != await _find_push(
         session, check, integration_id
     ):
-        return _ignored("A run of the task is under way.")
-    return await _decide(session, check, pushed, task, queue=queue, events=events)
+        return _ignore("A run of the task is under way.")
+    return await _decide(session, check, pushed, task, effects)
 
 
 async def _decide(
@@ -210,9 +205,7 @@ async def _decide(
     check: FailedCheck,
     pushed: Row[Any],
     task: Row[Any],
-    *,
-    queue: JobQueue,
-    events: RunEvents,
+    effects: Effects,
 ) -> WebhookOut:
     count = await session.scalar(
         select(func.count())
@@ -224,11 +217,13 @@ async def _decide(
         )
     )
     number = (count or 0) + 1
-    told = {"number": number, "limit": MAX_FOLLOW_UPS, "check": check.name, "head_sha": check.head_sha}
+    follow_up = {"number": number, "limit": MAX_FOLLOW_UPS, "check": check.name, "head_sha": check.head_sha}
     if number > MAX_FOLLOW_UPS:
         reason = f"The branch had {MAX_FOLLOW_UPS} follow-up runs already."
-        await _tell(session, pushed.run_id, {**told, "number": MAX_FOLLOW_UPS, "refused": reason})
-        return _ignored(reason)
+        await _note_follow_up(
+            session, pushed.run_id, {**follow_up, "number": MAX_FOLLOW_UPS, "refused": reason}
+        )
+        return _ignore(reason)
     failure = await session.scalar(
         upsert(CiFailure)
         .values(
@@ -242,14 +237,16 @@ async def _decide(
         .returning(CiFailure.id)
     )
     if failure is None:
-        return _ignored("Another failure of this commit has been acted upon.")
-    run_id = await _start(session, check, pushed.run_id, task, told, queue=queue, events=events)
+        return _ignore("Another failure of this commit has been acted upon.")
+    run_id = await _start(session, check, pushed.run_id, task, follow_up, effects)
     await session.execute(update(CiFailure).where(CiFailure.id == failure).values(follow_up_run_id=run_id))
     log.info("webhook.follow_up", run_id=str(run_id), number=number)
     return {"status": "started", "reason": f"Follow-up run {number} of {MAX_FOLLOW_UPS}.", "run": run_id}
 
 
-async def _pushed(session: AsyncSession, check: FailedCheck, integration_id: int | None) -> Row[Any] | None:
+async def _find_push(
+    session: AsyncSession, check: FailedCheck, integration_id: int | None
+) -> Row[Any] | None:
     """Return the latest push of a branch; a delivery signed for an integration speaks of its branches only."""
     columns: list[Any] = [PushedBranch.run_id, PushedBranch.task_id, PushedBranch.head_sha]
     statement = (
@@ -269,10 +266,8 @@ async def _start(
     check: FailedCheck,
     previous_id: UUID,
     task: Row[Any],
-    told: dict[str, Any],
-    *,
-    queue: JobQueue,
-    events: RunEvents,
+    follow_up: dict[str, Any],
+    effects: Effects,
 ) -> UUID:
     columns = (Run.state, *HOLDINGS, Task.ci_prompt, as_asked(Task.ci_prompt).label("asked_ci_prompt"))
     source = select(*columns).join(Task, Task.id == Run.task_id)
@@ -283,37 +278,32 @@ async def _start(
     # As a request that is silent about everything but what is said here (contract 9.2).
     state = run_options.inherited_state(previous.state)
     state.pop("sandbox_environment_id", None)
-    state |= authority.account
     state |= {
         "mode": RunMode.BACKGROUND,
         "resume_from_run_id": str(previous_id),
         "pending_user_message": prompt,
-        CI_FOLLOW_UP: told,
     }
     if isinstance(previous.state.get("provider"), str):
         state["provider"] = previous.state["provider"]
-    if authority.environment_id is not None:
-        state["sandbox_environment_id"] = str(authority.environment_id)
-    run_id = await run_lifecycle.open_run(
-        session,
+    state |= authority.state
+    new = run_lifecycle.NewRun(
         task_id=task.id,
         project_id=task.project_id,
         environment=Environment.CLOUD,
-        branch=state.get("pr_base_branch"),
         state=state,
+        facts={CI_FOLLOW_UP: follow_up},
         sandbox_environment_id=authority.environment_id,
         asked_by_id=authority.asker_id,
         asked_task=task_as_asked(previous_id, task.id) if authority.is_personal else None,
-        dispatch=True,
-        events=events,
     )
-    request_run(session, queue, run_id)
+    run_id = await run_lifecycle.open_run(session, new, dispatch=True, events=effects.events)
+    request_run(session, effects.queue, run_id)
     return run_id
 
 
-async def _tell(session: AsyncSession, run_id: UUID, told: dict[str, Any]) -> None:
+async def _note_follow_up(session: AsyncSession, run_id: UUID, follow_up: dict[str, Any]) -> None:
     await session.execute(
         update(Run)
         .where(Run.id == run_id)
-        .values(state=Run.state.op("||")({CI_FOLLOW_UP: told}), updated_at=utcnow())
+        .values(facts=with_fact(CI_FOLLOW_UP, follow_up), updated_at=utcnow())
     )

@@ -1,7 +1,7 @@
 """Read the ledger: what the caller may see, oldest first, from where they left off."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,7 +24,8 @@ from app.errors import InvalidInput
 from app.models import Event, EventHorizon, Task
 from app.models.tasks import EVERYONE
 from app.schemas.events import EventPage, EventQuery
-from app.services.access.visibility import Principal, active_member
+from app.services.access.principal import Principal
+from app.services.access.visibility import active_member
 from app.services.events.catalogue import is_selector
 from app.services.events.cursor import AFTER, IN_ORDER, SETTLED, START, Cursor
 from app.services.events.rendering import event_out
@@ -65,6 +66,17 @@ SELECTORS = array(
 )
 
 
+class Wanted(NamedTuple):
+    """Filters of events, which all apply at once; None leaves all."""
+
+    types: Sequence[str] | None = None
+    task_id: UUID | None = None
+    run_id: UUID | None = None
+
+
+EVERYTHING = Wanted()
+
+
 async def list_events(
     session: AsyncSession, caller: Principal, query: EventQuery, *, limit: int, link: str
 ) -> EventPage:
@@ -78,9 +90,8 @@ async def list_events(
     if after is None:
         raise InvalidInput("Enter a `next_after` of this list.", attr="after")
     types = parse_types(query.type)
-    rows = await read_events(
-        session, caller, after, limit=limit, types=types, task_id=query.task_id, run_id=query.run_id
-    )
+    wanted = Wanted(types, query.task_id, query.run_id)
+    rows = await read_events(session, caller, after, wanted, limit=limit)
     return {
         "results": [event_out(row, link) for row in rows],
         "next_after": str(place_of(rows[-1]) if rows else after),
@@ -93,16 +104,13 @@ async def read_events(
     session: AsyncSession,
     caller: Principal,
     after: Cursor,
+    wanted: Wanted = EVERYTHING,
     *,
     limit: int,
-    types: Sequence[str] | None = None,
-    task_id: UUID | None = None,
-    run_id: UUID | None = None,
 ) -> Sequence[Fields]:
-    """Return `EVENT_COLUMNS` of what the caller may see behind a place; the filters all apply at once."""
+    """Return `EVENT_COLUMNS` of what the caller may see behind a place."""
     values: dict[str, Any] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
-    wanted = {"types": types, "task_id": task_id, "run_id": run_id}
-    return await _PAGE.all(session, {**values, **wanted, **after.values()})
+    return await _PAGE.all(session, {**values, **wanted._asdict(), **after.values()})
 
 
 async def is_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:

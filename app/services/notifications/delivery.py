@@ -69,7 +69,7 @@ BATCH = 100
 CLAIM = 3 * BATCH
 LEASE = timedelta(seconds=60)
 # Nothing is begun later after its claim: any request is answered and settled in the twenty seconds that are left, so
-# that nobody sends what somebody is still sending.
+# that no push is sent twice at the same time.
 SEND_WITHIN = LEASE - timedelta(seconds=20)
 # By then Expo knows what Apple and Google made of a message.
 RECEIPT_AFTER = timedelta(minutes=15)
@@ -119,7 +119,7 @@ class Delivery:
 
 # A message and the push that it is for; a push and what its service said of it.
 _Addressed = tuple[UUID, PushMessage]
-_Said = tuple[Delivery, PushOutcome]
+_Outcome = tuple[Delivery, PushOutcome]
 
 
 async def claim_due(session: AsyncSession) -> list[Delivery]:
@@ -225,12 +225,12 @@ async def settle(
     """
     now = utcnow()
     said = [(delivery, outcomes[delivery.id]) for delivery in deliveries]
-    ends: dict[End, list[_Said]] = defaultdict(list)
+    ends: dict[End, list[_Outcome]] = defaultdict(list)
     for delivery, outcome in said:
         ends[end_of(delivery, outcome, now)].append((delivery, outcome))
     dead = [delivery for delivery, outcome in said if isinstance(outcome, DeadToken)]
     for end, those in ends.items():
-        await _SETTLE.perform(session, _given(those, end, now))
+        await _SETTLE.perform(session, _settle_values(those, end, now))
     await _remove_tokens(session, [(delivery.device_id, delivery.user_id) for delivery in dead])
     _record(said, now)
 
@@ -257,8 +257,8 @@ def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
             return End(NotificationDecision.REJECTED, reason[:_MAX_REASON_LENGTH])
 
 
-def _given(those: Sequence[_Said], end: End, now: datetime) -> dict[str, Any]:
-    """Return the values for `_SETTLE`: once what all have in common, the rest as lists whose places belong together."""
+def _settle_values(those: Sequence[_Outcome], end: End, now: datetime) -> dict[str, Any]:
+    """Return the values for `_SETTLE`: once what all have in common, the rest as lists of the same order."""
     is_sent = end.decision is NotificationDecision.SENT
     return {
         "decision": end.decision,
@@ -323,7 +323,7 @@ async def _remove_tokens(session: AsyncSession, devices: Sequence[tuple[UUID, in
         await session.execute(delete(PushToken).where(tuple_(PushToken.id, PushToken.user_id).in_(devices)))
 
 
-def _record(said: Sequence[_Said], now: datetime) -> None:
+def _record(said: Sequence[_Outcome], now: datetime) -> None:
     counts: Counter[tuple[str, str]] = Counter()
     for delivery, outcome in said:
         if isinstance(outcome, Accepted):

@@ -15,7 +15,7 @@ from app.errors import InvalidInput, NotFound, PermissionDenied
 from app.ids import new_id
 from app.models import Presence, PushToken, User
 from app.schemas.push_tokens import DeviceOut, PushTokenIn
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 
 __all__ = [
     "MAX_DEVICES",
@@ -66,7 +66,7 @@ async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) 
 
 
 async def _forget_former_owner(session: AsyncSession, caller: Principal, device_id: UUID) -> None:
-    """End the presence that the device claimed for somebody else."""
+    """End the presence that the device claimed for another user."""
     await session.execute(
         delete(Presence).where(Presence.push_token_id == device_id, Presence.user_id != caller.user_id)
     )
@@ -83,7 +83,7 @@ async def _evict(session: AsyncSession, caller: Principal, *, keep: UUID) -> Non
 
 
 async def unregister(session: AsyncSession, caller: Principal, token: str) -> None:
-    """Forget the caller's device with this token; nothing happens if there is none, or it is somebody else's."""
+    """Forget the caller's device with this token; nothing happens if there is none, or it is another user's."""
     await session.execute(
         delete(PushToken).where(
             PushToken.token_hash == hash_token(token), PushToken.user_id == caller.user_id
@@ -118,13 +118,13 @@ def vapid_public_key(settings: Settings) -> str:
     """
     if settings.vapid_private_key is None:
         raise NotFound("Web push is not configured.")
-    from app.clients.web_push import VapidKey  # noqa: PLC0415 - dear, and loaded at the start where configured
+    from app.clients.web_push import VapidKey  # noqa: PLC0415 - slow to import, and loaded at the start where configured
 
     return VapidKey(settings.vapid_private_key).public_key
 
 
 def refuse_other_users() -> NoReturn:
-    """Refuse a path that names a user, whoever it is (contract 6.5)."""
+    """Refuse a path that names any user (contract 6.5)."""
     raise PermissionDenied("Push tokens can only be managed via the `@me` path.")
 
 

@@ -1,7 +1,7 @@
-"""The dispatcher: who is told of an event, on which devices, or why not (contract 7.2).
+"""The dispatcher: who is notified of an event, on which devices, or why not (contract 7.2).
 
 Every trigger leaves rows that say what was decided. Pending ones are delivered by a job; they are written in the
-transaction of the change they tell of, so a crash loses neither.
+transaction of the change they report, so a crash loses neither.
 """
 
 from collections.abc import Collection, Sequence
@@ -32,7 +32,8 @@ from app.models import (
 )
 from app.outages import is_outage
 from app.schemas.notifications import NotificationOut, WatchedBy
-from app.services.access.visibility import Principal, require_task
+from app.services.access.principal import Principal
+from app.services.access.visibility import require_task
 from app.services.notifications import presence
 from app.services.notifications.presence import Watching
 
@@ -62,7 +63,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """What the rules know of the one who is to be told."""
+    """What the rules know of a recipient."""
 
     has_access: bool
     is_muted: bool
@@ -131,7 +132,7 @@ def message_body(kind: NotificationKind, title: str) -> str:
 
 
 async def request(session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID]) -> None:
-    """Decide who is told that these runs reached `kind`; what is pending then is delivered after the commit.
+    """Decide who is notified that these runs reached `kind`; what is pending then is delivered after the commit.
 
     Part of the caller's transaction, behind a savepoint: a fault here is logged and costs the push, nothing else. An
     outage is none: it ends the transaction, and is raised.
@@ -139,7 +140,7 @@ async def request(session: AsyncSession, kind: NotificationKind, run_ids: Collec
     """
     try:
         async with session.begin_nested():
-            rows = await _decided(session, kind, run_ids)
+            rows = await _decide_all(session, kind, run_ids)
             if rows:
                 await session.execute(insert(Notification), rows)
     except Exception as error:
@@ -159,7 +160,7 @@ async def request(session: AsyncSession, kind: NotificationKind, run_ids: Collec
         )
 
 
-async def _decided(
+async def _decide_all(
     session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID]
 ) -> list[dict[str, Any]]:
     now = utcnow()

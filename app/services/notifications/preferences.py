@@ -10,7 +10,8 @@ from app.clock import utcnow
 from app.errors import NotFound
 from app.models import NotificationPreferences, Task, TaskMute
 from app.schemas.notifications import PreferencesIn, PreferencesOut
-from app.services.access.visibility import Principal, require_task, visible_task
+from app.services.access.principal import Principal
+from app.services.access.visibility import require_task, visible_task
 
 __all__ = ["mute_task", "retrieve_preferences", "unmute_task", "update_preferences"]
 

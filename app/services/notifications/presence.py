@@ -1,6 +1,6 @@
 """Presence: a device says that it shows a task, and counts as watching for 60 seconds (contract 7.1).
 
-Whoever else learns that a device is watching, such as an open stream, calls `beat` too.
+Code that learns otherwise that a device is watching, such as an open stream, calls `beat` too.
 """
 
 from collections.abc import Collection
@@ -18,7 +18,8 @@ from app.clock import utcnow
 from app.errors import InvalidInput, NotFound
 from app.models import Presence, PushToken, Task
 from app.schemas.presence import PresenceLeaveIn, PresenceLeaveQuery
-from app.services.access.visibility import VISIBLE_TASK, Principal, visibility, visible_task
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
 from app.statements import Prepared
 
 __all__ = ["TIME_TO_LIVE", "Watching", "beat", "leave", "leaving_device", "sweep_expired", "watching"]
@@ -88,7 +89,7 @@ def _beat_statement() -> Select[Any]:
             index_elements=[Presence.task_id, Presence.push_token_id],
             set_={
                 "user_id": upsert.excluded.user_id,
-                # Beats that overtake each other, on replicas whose clocks differ, must not shorten it.
+                # Beats that overtake each other, on replicas with different clocks, must not shorten it.
                 "expires_at": func.greatest(Presence.expires_at, upsert.excluded.expires_at),
             },
         )
@@ -129,7 +130,7 @@ async def leave(
 ) -> None:
     """End the caller's presence on the task with this device, if there is one (contract 5.7).
 
-    With `up_to`, one that somebody renewed to expire later stays.
+    With `up_to`, one that was renewed to expire later stays.
 
     Raises:
         NotFound: the task is not visible.

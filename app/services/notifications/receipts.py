@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A push that was taken, and whose end is not known."""
+    """A push that was taken, with an unknown end."""
 
     notification_id: UUID
     ticket_id: str
@@ -44,7 +44,7 @@ class Ticket:
 
 
 async def claim_receipts(session: AsyncSession) -> list[Ticket]:
-    """Take at most 1000 tickets whose receipts are due; those that are not settled come up again after a while.
+    """Take at most 1000 tickets with receipts that are due; those that are not settled come up again after a while.
 
     Concurrent calls take different ones. Tickets of which nothing was heard for a day are let go.
     """

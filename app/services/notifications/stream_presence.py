@@ -16,7 +16,7 @@ import structlog
 
 from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
 from app.errors import NotFound
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 from app.services.notifications import presence
 
 __all__ = ["StreamPresence", "Watcher"]

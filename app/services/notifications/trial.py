@@ -15,7 +15,8 @@ from app.errors import NotFound
 from app.ids import new_id
 from app.models import Notification, PushToken, Task
 from app.schemas.notifications import PushTestIn, PushTestOut
-from app.services.access.visibility import Principal, visible_task
+from app.services.access.principal import Principal
+from app.services.access.visibility import visible_task
 from app.services.notifications.delivery import LEASE, SEND_WITHIN, Delivery, end_of, send, settle
 from app.services.notifications.dispatch import message_body
 

@@ -1,4 +1,4 @@
-"""What the followers of a run are told about its row (contract 6.4): sent after the commit, and possibly lost."""
+"""Events about a run's row for its followers (contract 6.4): published after the commit, and possibly lost."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,14 +22,14 @@ __all__ = [
     "announce_state",
     "is_reserved",
     "own_entry",
+    "publish_entries",
+    "publish_gap",
     "state_event",
-    "tell_entries",
-    "tell_gap",
 ]
 
 STATE_TYPE = "task_run_state"
 
-# Only the service itself says such things; an entry that claims to be one is kept in the log and told to nobody.
+# Only the service itself says such things; an entry that claims to be one is kept in the log and not published.
 _RESERVED_TYPES = frozenset({STATE_TYPE, "gap", "omitted", "keepalive"})
 
 # What a statement that changes a run returns, for `announce_state`.
@@ -51,7 +51,7 @@ _LARGE = ("output", "error_message")
 def announce_state(
     session: AsyncSession, events: RunEvents, row: Fields | RowMapping, *, opened: bool = False
 ) -> None:
-    """Tell who follows the run how it stands, once this transaction is committed.
+    """Publish the state of a run to its followers, once this transaction is committed.
 
     Args:
         session: the unit of work that has changed the run.
@@ -121,15 +121,15 @@ def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def tell_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[str, Any]]) -> None:
+def publish_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[str, Any]]) -> None:
     """Send log entries to the followers of a run, chunks of messages too; without waiting."""
     for entry in entries:
         if not is_reserved(entry):
             events.put(run_id, orjson.dumps(entry))
 
 
-def tell_gap(events: RunEvents, run_id: UUID) -> None:
-    """Send followers to the log: what they were told is not what it holds."""
+def publish_gap(events: RunEvents, run_id: UUID) -> None:
+    """Send followers to the log: what was published is not what it holds."""
     events.put(run_id, orjson.dumps({"type": "gap", "lost": None}), kind=EventKind.GAP)
 
 

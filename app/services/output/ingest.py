@@ -16,17 +16,17 @@ import structlog
 from sqlalchemy import DateTime, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.clients.object_store import ObjectStore
-from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES
 from app.errors import AppError, EventsMissing, StateRefused
 from app.models import Run, RunLogState
 from app.schemas.run_ingest import PositionOut
+from app.services.effects import Effects
 from app.services.output.event_ids import LogEvent
-from app.services.output.events import tell_entries
-from app.services.output.log_writer import LogRef, append_numbered, is_chunk
+from app.services.output.events import publish_entries
+from app.services.output.log_writer import append_numbered, is_chunk
+from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
 __all__ = ["COMPLETE_TYPE", "Completion", "NumberedEvent", "take_events"]
@@ -87,14 +87,7 @@ class _Position:
             raise StateRefused(f"Run is already {self.status}")
 
 
-async def take_events(
-    run: LogRef,
-    batches: AsyncGenerator[Batch, None],
-    *,
-    sessions: SessionFactory,
-    store: ObjectStore,
-    events: RunEvents,
-) -> PositionOut:
+async def take_events(run: RunRef, batches: AsyncGenerator[Batch, None], effects: Effects) -> PositionOut:
     """Take events as they come, and return the number of the last one; what was taken stays, whatever comes after it.
 
     A run that is over takes nothing new. Events that it has, and the word that they are complete, are answered as before,
@@ -109,11 +102,11 @@ async def take_events(
     """
     seq, is_answered = 0, False
     try:
-        async with _alive(sessions, run.run_id), aclosing(batches):
-            position = await _look(sessions, run.run_id)
+        async with _alive(effects.sessions, run.run_id), aclosing(batches):
+            position = await _look(effects.sessions, run.run_id)
             seq = position.seq
             async for batch in batches:
-                seq = await _take(run, batch, sessions=sessions, store=store, events=events)
+                seq = await _take(run, batch, effects)
                 is_answered = True
             if not is_answered:
                 position.require_running()
@@ -159,25 +152,24 @@ async def _look(sessions: SessionFactory, run_id: UUID) -> _Position:
     return _Position(row.accepted_seq or 0, row.status)
 
 
-async def _take(
-    run: LogRef, batch: Batch, *, sessions: SessionFactory, store: ObjectStore, events: RunEvents
-) -> int:
+async def _take(run: RunRef, batch: Batch, effects: Effects) -> int:
+    sessions, events = effects.sessions, effects.events
     position = await _look(sessions, run.run_id)
     after = position.seq
     numbered = [each for each in batch if isinstance(each, NumberedEvent)]
     if any(each.seq > position.seq for each in numbered):
         position.require_running()
         after, new = await append_numbered(
-            sessions, store, run, [(each.seq, each.for_log) for each in numbered]
+            sessions, effects.store, run, [(each.seq, each.for_log) for each in numbered]
         )
-        tell_entries(events, run.run_id, new)
+        publish_entries(events, run.run_id, new)
     for each in batch:
         last = each.final_seq if isinstance(each, Completion) else each.seq
         if last > after:
             await events.settle()
             raise EventsMissing(after)
         if isinstance(each, Completion) and await _complete(sessions, run.run_id, after):
-            tell_entries(events, run.run_id, [{"type": COMPLETE_TYPE, "final_seq": after}])
+            publish_entries(events, run.run_id, [{"type": COMPLETE_TYPE, "final_seq": after}])
     # What the client sends next, perhaps to another process, must not overtake them.
     await events.settle()
     return after

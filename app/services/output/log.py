@@ -1,6 +1,6 @@
 """What clients do with a run's log: add to it, read it whole, read it in pages (contract 6.4, 13.4).
 
-A reader gets the logs of the runs that its run goes on from too, oldest first, and of each only what counts: an append
+A reader gets the logs of the runs that its run resumes too, oldest first, and of each only what counts: an append
 that was refused may have left lines in the store. Nothing is ever whole in memory.
 """
 
@@ -16,17 +16,19 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectMissing, ObjectStore
-from app.clients.run_events import RunEvents
-from app.db import SessionFactory, release, unit_of_work
+from app.db import release, unit_of_work
 from app.models import Run, RunLogState
 from app.schemas.fields import parse_timestamp
 from app.schemas.run_logs import LogQuery
 from app.schemas.runs import RelayIn, RelayOut, RunOut
-from app.services.access.visibility import Principal, require_run
+from app.services.access.principal import Principal
+from app.services.access.visibility import require_run
+from app.services.effects import Effects
 from app.services.output.event_ids import carries_ids
-from app.services.output.events import own_entry, tell_entries, tell_gap
-from app.services.output.log_writer import LogRef, append_events, log_event
+from app.services.output.events import own_entry, publish_entries, publish_gap
+from app.services.output.log_writer import append_events, log_event
 from app.services.resume_chain import resume_chain
+from app.services.storage_keys import RunRef
 from app.services.views.runs import retrieve_run
 
 __all__ = ["LogPage", "append_log", "read_page", "read_text", "relay_message"]
@@ -43,14 +45,11 @@ async def append_log(
     task_id: UUID,
     run_id: UUID,
     entries: Sequence[Mapping[str, Any]],
-    *,
-    sessions: SessionFactory,
-    store: ObjectStore,
-    events: RunEvents,
+    effects: Effects,
 ) -> RunOut:
-    """Add entries to the end of a run's log, whoever else writes to it, tell followers, and return the run.
+    """Add entries to the end of a run's log, alongside other writers, publish them, and return the run.
 
-    Followers are told while the store is still at it, and of a gap if that fails (ADR 28).
+    Entries are published while the store is still at it, and a gap if that fails (ADR 28).
 
     Raises:
         NotFound: there is no such run for this caller.
@@ -63,12 +62,12 @@ async def append_log(
     async def read() -> None:
         """Read the answer before anything is kept: what fails afterwards would refuse what was added."""
         nonlocal run
-        run = await retrieve_run(session, caller, task_id, run_id, store=store)
+        run = await retrieve_run(session, caller, task_id, run_id, store=effects.store)
         await release(session)
 
     await release(session)
-    ref = LogRef(caller.project.id, task_id, run_id)
-    await _append(sessions, store, events, ref, entries, caller, before_storing=read)
+    ref = RunRef(caller.project.id, task_id, run_id)
+    await _append(effects, ref, entries, caller, before_storing=read)
     assert run is not None
     return run
 
@@ -79,10 +78,7 @@ async def relay_message(
     task_id: UUID,
     run_id: UUID,
     body: RelayIn,
-    *,
-    sessions: SessionFactory,
-    store: ObjectStore,
-    events: RunEvents,
+    effects: Effects,
 ) -> RelayOut:
     """Keep an agent's message on the run's log and stream; there is no chat to relay it to (contract 13.7).
 
@@ -92,31 +88,30 @@ async def relay_message(
     """
     await release(session)
     entry = own_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
-    await _append(sessions, store, events, LogRef(caller.project.id, task_id, run_id), [entry], caller)
+    await _append(effects, RunRef(caller.project.id, task_id, run_id), [entry], caller)
     return {"status": "skipped"}
 
 
 async def _append(
-    sessions: SessionFactory,
-    store: ObjectStore,
-    events: RunEvents,
-    ref: LogRef,
+    effects: Effects,
+    ref: RunRef,
     entries: Sequence[Mapping[str, Any]],
     caller: Principal,
     *,
     before_storing: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Add entries to a log, and tell followers as soon as their place in it is certain.
+    """Add entries to a log, and publish them as soon as their place in it is certain.
 
     If they are not kept then, followers hear of a gap, and read the log, which is without them. Raises as
     `append_events`.
     """
-    is_told = False
+    sessions, events = effects.sessions, effects.events
+    is_published = False
 
-    async def tell(new: Sequence[Mapping[str, Any]]) -> None:
-        nonlocal is_told
-        is_told = True
-        tell_entries(events, ref.run_id, new)
+    async def publish(new: Sequence[Mapping[str, Any]]) -> None:
+        nonlocal is_published
+        is_published = True
+        publish_entries(events, ref.run_id, new)
         # Asking the store keeps this process busy for longer than it takes to serve those who follow the run in it.
         await events.settle()
         await asyncio.sleep(_FOLLOWERS_FIRST_SECONDS)
@@ -128,13 +123,13 @@ async def _append(
         # Chunks of messages only: no log has a place for them.
         async with unit_of_work(sessions) as session:
             await require_run(session, caller, ref.task_id, ref.run_id)
-        await tell(entries)
+        await publish(entries)
         return
     try:
-        await append_events(sessions, store, ref, given, caller=caller, at_turn=tell)
+        await append_events(sessions, effects.store, ref, given, caller=caller, at_turn=publish)
     except BaseException:
-        if is_told:
-            tell_gap(events, ref.run_id)
+        if is_published:
+            publish_gap(events, ref.run_id)
         raise
 
 
@@ -216,7 +211,7 @@ async def read_page(
                 continue
             wanted = query.offset <= page.matching < query.offset + query.limit
             page.matching += 1
-            # Once a page is full nothing further may be in it: the next one goes on from its end.
+            # Once a page is full nothing further may be in it: the next one begins at its end.
             if wanted and not page.is_full:
                 page.add(line)
     return page
@@ -273,7 +268,7 @@ class _StoredLog(NamedTuple):
 async def _chain_logs(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
 ) -> list[_StoredLog]:
-    """Return the logs of the run and of those it goes on from, oldest first."""
+    """Return the logs of the run and of those it resumes, oldest first."""
     await require_run(session, caller, task_id, run_id)
     chain = resume_chain(task_id, run_id, Run.id)
     rows = await session.execute(
@@ -281,9 +276,9 @@ async def _chain_logs(
         .outerjoin(RunLogState, RunLogState.run_id == chain.c.id)
         .order_by(chain.c.depth.desc())
     )
-    # A run that goes on from itself, by way of others, is read once.
+    # A run that resumes itself, by way of others, is read once.
     return list(
-        dict.fromkeys(_StoredLog(LogRef(caller.project.id, task_id, id_).key, size) for id_, size in rows)
+        dict.fromkeys(_StoredLog(RunRef(caller.project.id, task_id, id_).log_key, size) for id_, size in rows)
     )
 
 

@@ -24,7 +24,7 @@ from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
 from app.errors import InvalidInput, NotFound
 from app.models import Run
 from app.schemas.fields import parse_uuid
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 from app.services.events.cursor import Cursor
 from app.services.events.reading import find_end, is_truncated, place_of, read_events
 from app.services.events.rendering import event_out

@@ -1,6 +1,6 @@
 """Follows a run live (contract 6.4): what was said before, from where the client left off, and then what is said.
 
-A client never misses events without being told. Where some are lost it gets an `event: gap`: how many, if that can be
+A client never misses events without a notice. Where some are lost it gets an `event: gap`: how many, if that can be
 known, the first id that is still there, and where the whole log is. No session is held while a stream is open.
 """
 
@@ -26,7 +26,8 @@ from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES
 from app.errors import NotFound
 from app.models import Run, Task
-from app.services.access.visibility import Principal, visible_task
+from app.services.access.principal import Principal
+from app.services.access.visibility import visible_task
 from app.services.notifications import presence
 from app.services.notifications.stream_presence import StreamPresence, Watcher
 from app.services.output.events import STATE_COLUMNS, state_event
@@ -77,7 +78,7 @@ class Start(Enum):
 
 
 def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
-    """Return where a stream begins: behind the event that the client names, or else where it wishes."""
+    """Return where a stream begins: behind the event that the client names, or else where it asks for."""
     text = (last_event_id or "").strip()
     if text not in _NOTHING_SEEN:
         return EventId.parse(text) or Start.UNKNOWN
@@ -192,7 +193,7 @@ class Follower:
                 async for frames in live:
                     yield frames
         except (RedisError, OSError) as error:
-            # The client comes back and goes on from its last event.
+            # The client comes back and continues after its last event.
             log.warning("run_stream.broken_off", error=repr(error))
 
     async def _connecting(self, opened: float) -> AsyncGenerator[bytes, None]:
@@ -289,8 +290,8 @@ class Follower:
                     self._gap(orjson.loads(event.data)["lost"], None),
                 )
             case EventKind.OMITTED:
-                told: dict[str, Any] = orjson.loads(event.data) | {"reload": self._run.reload}
-                return RunEvent(event.id, event.kind, orjson.dumps(told)).frame
+                omitted: dict[str, Any] = orjson.loads(event.data) | {"reload": self._run.reload}
+                return RunEvent(event.id, event.kind, orjson.dumps(omitted)).frame
             case _:
                 return event.frame
 

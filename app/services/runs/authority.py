@@ -1,4 +1,4 @@
-"""The one rule of who may have a run act: with whose GitHub account, in which sandbox environment, at whose allowance.
+"""The one rule of who may have a run act: with which GitHub account, in which sandbox environment, at which allowance.
 
 Every way asks here, and is answered alike (contract 2.4, 5.8 steps 3, 6 and 7, 9.2, 13.3, 13.17):
 
@@ -44,13 +44,8 @@ from app.errors import InvalidInput, RunRefused, StateRefused
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
 from app.schemas.runs import RunIn
 from app.services import usage_gates
-from app.services.access.visibility import (
-    Principal,
-    active_member,
-    require_run,
-    require_task,
-    usable_environment,
-)
+from app.services.access.principal import Principal
+from app.services.access.visibility import active_member, require_run, require_task, usable_environment
 from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE, LINKED_ACCOUNT
 from app.services.tasks.references import GITHUB
 from app.services.usage_gates import UsageGate
@@ -94,7 +89,7 @@ _WORDS = (
 
 
 class Way(Enum):
-    """How somebody has a run act."""
+    """How a person has a run act."""
 
     CREATE = auto()
     FOLLOW = auto()
@@ -125,11 +120,19 @@ class Authority:
     """What a run may act with."""
 
     asker_id: int | None
-    # Keys of the run's state: whose account it is.
+    # Keys of the run's state that name the account.
     account: Mapping[str, str] = field(default_factory=dict)
     environment_id: UUID | None = None
     # Whether the run gets something that is the asker's alone.
     is_personal: bool = False
+
+    @property
+    def state(self) -> dict[str, str]:
+        """What the state of a new run says of it."""
+        environment = (
+            {} if self.environment_id is None else {"sandbox_environment_id": str(self.environment_id)}
+        )
+        return {**self.account, **environment}
 
 
 async def require_allowance(
@@ -180,7 +183,7 @@ async def authorize(session: AsyncSession, ask: Ask) -> Authority:
 
 
 async def _account(session: AsyncSession, ask: Ask) -> Mapping[str, str]:
-    """Return the keys of state that say whose account it is; none where nobody asked for a person's (contract 13.3)."""
+    """Return the keys of state that name the account; none if the request asks for no person's (contract 13.3)."""
     if ask.authorship != PrAuthorshipMode.USER:
         return {}
     if ask.brings_token:
@@ -282,7 +285,7 @@ def ask_of(way: Way, asker_id: int | None, run: Row[Any]) -> Ask:
         authorship=run.authorship,
         environment_id=run.sandbox_environment_id,
         holder_id=person(run),
-        # A run that is to be performed has its account looked up anew, unless it still has the token it came with.
+        # A run that is to be performed has its account looked up again, unless it still has the token it came with.
         holds_account=way is Way.STEER or (way is Way.PERFORM and run.has_token),
     )
 
@@ -320,7 +323,7 @@ def task_as_asked(run_id: UUID, task_id: UUID) -> ScalarSelect[Any]:
 
 
 def person_of() -> ColumnElement[int]:
-    """Return whose account and environment a run acts with, beside its task.
+    """Return the person that a run acts for, with their account and environment; beside its task.
 
     Runs of the first releases do not say who asked: those act as the task's creator.
     """

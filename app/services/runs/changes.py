@@ -3,7 +3,6 @@
 Each change locks the run's row and writes with expressions over the row, so that no concurrent one is lost.
 """
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.errors import OutputInvalid
 from app.agents.workspace.output_check import check_given
 from app.api_limits import RUN_OUTPUT_BYTES, RUN_STATE_BYTES
-from app.clients.object_store import ObjectStore
-from app.clients.queue import JobQueue
-from app.clients.redis import RedisClient
-from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.db import release
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
@@ -26,40 +21,31 @@ from app.fair_slots import QueueFull
 from app.models import Run, Task
 from app.schemas.runs import RunOut, RunUpdateIn, StartIn
 from app.schemas.tasks import TaskOut
-from app.services.access.visibility import Principal, lock_run, require_run
-from app.services.jobs import announce_change, request_delivery, request_run
+from app.services.access.principal import Principal
+from app.services.access.visibility import lock_run, require_run
+from app.services.effects import Effects
+from app.services.jobs import enqueue_push_delivery, request_run, wake_run_worker
 from app.services.output.events import STATE_COLUMNS, announce_state
 from app.services.runs import authority as run_authority
-from app.services.runs import inbox as run_inbox
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.authority import Way, authorize
-from app.services.runs.usage import USAGE, reported_usage
+from app.services.runs.facts import FACTS
+from app.services.runs.usage import reported_usage
 from app.services.tasks.tasks import retrieve_task
-from app.services.usage_gates import UsageGate
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
 from app.services.views.runs import retrieve_run
 
 __all__ = ["PROTECTED_STATE", "resume_in_cloud", "set_output", "start_run", "update_run"]
 
 # What clients cannot set or remove (contract 6.4): how the run is authorized, and what its worker relies on.
-PROTECTED_STATE = frozenset(
-    {
-        "github_credential_source",
-        "pr_authorship_mode",
-        "sandbox_environment_id",
-        "sandbox_id",
-        "ci_follow_up",
-        USAGE,
-        run_lifecycle.AGENT_STARTED,
-        run_inbox.AGENT_ENDED,
-        run_inbox.WAITING_FOR,
-        run_lifecycle.RECOVERY,
-        run_lifecycle.NOT_STORED,
-        ATTEMPTS,
-        QUEUE_POSITION,
-        "left_out",
-    }
-)
+PROTECTED_STATE = FACTS | {
+    "github_credential_source",
+    "pr_authorship_mode",
+    "sandbox_environment_id",
+    "sandbox_id",
+    ATTEMPTS,
+    QUEUE_POSITION,
+}
 _CHECKED_AGAIN_SECONDS = 10
 _PLAIN_FIELDS = ("branch", "stage", "error_message")
 # How large they are once the statement has written them; other writers wait for its transaction.
@@ -74,12 +60,7 @@ async def update_run(
     task_id: UUID,
     run_id: UUID,
     body: RunUpdateIn,
-    *,
-    store: ObjectStore,
-    redis: RedisClient,
-    queue: JobQueue,
-    events: RunEvents,
-    gates: Sequence[UsageGate],
+    effects: Effects,
 ) -> RunOut:
     """Write the given fields and no others; `output` and `state` are merged, one level deep.
 
@@ -91,29 +72,31 @@ async def update_run(
         UsageLimitExceeded: workers are to perform the run from the beginning, and the project is over its limit.
 
     """
-    if body.status is RunStatus.QUEUED and gates and await _is_workers(session, run_id):
-        await run_authority.require_allowance(session, caller, task_id, gates=gates, run_id=run_id)
+    if body.status is RunStatus.QUEUED and effects.gates and await _is_workers(session, run_id):
+        await run_authority.require_allowance(session, caller, task_id, gates=effects.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
     if _steers(body):
         await authorize(session, run_authority.ask_of(Way.STEER, caller.user_id, run))
-    row = await _write(session, run_id, _changes(body))
-    # Last, so that whoever is told of the change reads all of it.
-    if body.status is None or not await run_lifecycle.set_status(session, run_id, body.status, events=events):
-        announce_state(session, events, row)
+    row = await _write(session, run_id, _read_changes(body))
+    # Last, so that followers read all of the change.
+    if body.status is None or not await run_lifecycle.set_status(
+        session, run_id, body.status, events=effects.events
+    ):
+        announce_state(session, effects.events, row)
     if body.status in TERMINAL_STATUSES:
-        request_delivery(session, queue, run_id)
-    announce_change(session, redis, run_id)
-    return await retrieve_run(session, caller, task_id, run_id, store=store)
+        enqueue_push_delivery(session, effects.queue, run_id)
+    wake_run_worker(session, effects.redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=effects.store)
 
 
 async def _is_workers(session: AsyncSession, run_id: UUID) -> bool:
-    """Tell whether a worker was asked for: such a run is performed as soon as it is queued."""
+    """Return whether a worker was asked for: such a run is performed as soon as it is queued."""
     asked = select(Run.id).where(Run.id == run_id, Run.dispatch_requested_at.is_not(None))
     return await session.scalar(asked) is not None
 
 
 def _steers(body: RunUpdateIn) -> bool:
-    """Tell whether a change reaches what an agent does, now or when the run begins; anybody may end a run."""
+    """Return whether a change reaches what an agent does, now or when the run begins; any member may end a run."""
     keys = {*(body.state or ()), *(body.state_remove_keys or ())}
     begins = body.status is not None and body.status not in TERMINAL_STATUSES
     return begins or body.given("branch") or not keys <= PROTECTED_STATE
@@ -137,11 +120,11 @@ async def _write(session: AsyncSession, run_id: UUID, values: dict[str, Any]) ->
     return row
 
 
-def _changes(body: RunUpdateIn) -> dict[str, Any]:
+def _read_changes(body: RunUpdateIn) -> dict[str, Any]:
     values: dict[str, Any] = {"updated_at": utcnow()}
     values |= {name: getattr(body, name) for name in _PLAIN_FIELDS if body.given(name)}
     if body.given("output"):
-        values["output"] = None if body.output is None else _merged_output(body.output)
+        values["output"] = None if body.output is None else _merge_output(body.output)
     added = {key: value for key, value in (body.state or {}).items() if key not in PROTECTED_STATE}
     removed = [key for key in body.state_remove_keys or () if key not in PROTECTED_STATE]
     if added or removed:
@@ -150,11 +133,11 @@ def _changes(body: RunUpdateIn) -> dict[str, Any]:
             literal(added, Run.state.type)
         )
         if (usage := reported_usage(added)) is not None:
-            values["state"] = values["state"].op("||")(usage)
+            values["facts"] = Run.facts.op("||")(usage)
     return values
 
 
-def _merged_output(added: dict[str, Any]) -> Any:
+def _merge_output(added: dict[str, Any]) -> Any:
     """Return the output with these keys set; one that is no object has no keys and is replaced."""
     is_object = func.jsonb_typeof(Run.output) == "object"
     new = literal(added, Run.output.type)
@@ -167,10 +150,7 @@ async def set_output(
     task_id: UUID,
     run_id: UUID,
     output: Any,
-    *,
-    store: ObjectStore,
-    redis: RedisClient,
-    events: RunEvents,
+    effects: Effects,
 ) -> RunOut:
     """Replace the output, if it satisfies the schema of the task (contract 6.4, 13.11).
 
@@ -192,9 +172,9 @@ async def set_output(
             raise StateRefused(f"Output validation error: {error.message}") from error
         await require_run(session, caller, task_id, run_id)
     row = await _write(session, run_id, {"output": output, "updated_at": utcnow()})
-    announce_state(session, events, row)
-    announce_change(session, redis, run_id)
-    return await retrieve_run(session, caller, task_id, run_id, store=store)
+    announce_state(session, effects.events, row)
+    wake_run_worker(session, effects.redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=effects.store)
 
 
 async def start_run(
@@ -203,11 +183,7 @@ async def start_run(
     task_id: UUID,
     run_id: UUID,
     body: StartIn,
-    *,
-    store: ObjectStore,
-    queue: JobQueue,
-    events: RunEvents,
-    gates: Sequence[UsageGate],
+    effects: Effects,
 ) -> TaskOut:
     """Ask for a worker for a cloud run that was created before, and return the task with its latest run.
 
@@ -221,7 +197,7 @@ async def start_run(
         UsageLimitExceeded: the project is over its usage limit.
 
     """
-    await run_authority.require_allowance(session, caller, task_id, gates=gates, run_id=run_id)
+    await run_authority.require_allowance(session, caller, task_id, gates=effects.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
     if run.environment != Environment.CLOUD:
         raise StateRefused("Only cloud runs can be started via this endpoint")
@@ -234,9 +210,9 @@ async def start_run(
     await run_authority.record(session, run_id, task_id, authority)
     if given:
         await _write(session, run_id, {"state": Run.state.op("||")(given)})
-    await run_lifecycle.request_worker(session, run_id, events=events)
-    request_run(session, queue, run_id)
-    return await retrieve_task(session, caller, task_id, store=store)
+    await run_lifecycle.request_worker(session, run_id, events=effects.events)
+    request_run(session, effects.queue, run_id)
+    return await retrieve_task(session, caller, task_id, store=effects.store)
 
 
 def _start_state(body: StartIn, known: set[str]) -> dict[str, Any]:
@@ -259,12 +235,7 @@ async def resume_in_cloud(
     caller: Principal,
     task_id: UUID,
     run_id: UUID,
-    *,
-    store: ObjectStore,
-    queue: JobQueue,
-    redis: RedisClient,
-    events: RunEvents,
-    gates: Sequence[UsageGate],
+    effects: Effects,
 ) -> RunOut:
     """Have a worker perform a run again that is over, or that a client performed until now.
 
@@ -278,13 +249,13 @@ async def resume_in_cloud(
         UsageLimitExceeded: the project is over its usage limit.
 
     """
-    await run_authority.require_allowance(session, caller, task_id, gates=gates, run_id=run_id)
+    await run_authority.require_allowance(session, caller, task_id, gates=effects.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
     if run.environment == Environment.CLOUD and run.status not in TERMINAL_STATUSES:
         raise StateRefused("Run is already active in cloud")
     authority = await authorize(session, run_authority.ask_of(Way.PERFORM, caller.user_id, run))
     await run_authority.record(session, run_id, task_id, authority)
-    await run_lifecycle.reopen(session, run_id, events=events)
-    request_run(session, queue, run_id)
-    announce_change(session, redis, run_id)
-    return await retrieve_run(session, caller, task_id, run_id, store=store)
+    await run_lifecycle.reopen(session, run_id, events=effects.events)
+    request_run(session, effects.queue, run_id)
+    wake_run_worker(session, effects.redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=effects.store)

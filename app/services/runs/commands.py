@@ -18,11 +18,13 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunCommand
 from app.schemas.run_commands import CommandIn, CommandOut, RpcError
-from app.services.access.visibility import Principal, lock_run
-from app.services.jobs import announce_change
+from app.services.access.principal import Principal
+from app.services.access.visibility import lock_run
+from app.services.jobs import wake_run_worker
 from app.services.runs import authority as run_authority
 from app.services.runs.authority import Way, ask_of
-from app.services.runs.inbox import AGENT_ENDED, OPEN, WAITING_FOR
+from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, without_fact
+from app.services.runs.inbox import OPEN
 
 __all__ = ["MAX_OPEN", "send_command"]
 
@@ -57,8 +59,8 @@ async def send_command(
             another member's private environment.
 
     """
-    waiting_for = Run.state[WAITING_FOR].label("waiting_for")
-    ended = Run.state.has_key(AGENT_ENDED).label("ended")
+    waiting_for = Run.facts[WAITING_FOR].label("waiting_for")
+    ended = Run.facts.has_key(AGENT_ENDED).label("ended")
     columns = (waiting_for, ended, Run.lease_expires_at, *run_authority.HOLDINGS)
     run = await lock_run(session, caller, task_id, run_id, *columns)
     if not _is_live(run):
@@ -74,11 +76,9 @@ async def send_command(
     await _keep(session, caller, run_id, body)
     if _is_awaited(body.method, run.waiting_for):
         await session.execute(
-            update(Run)
-            .where(Run.id == run_id)
-            .values(state=Run.state.op("-")(WAITING_FOR), updated_at=utcnow())
+            update(Run).where(Run.id == run_id).values(facts=without_fact(WAITING_FOR), updated_at=utcnow())
         )
-    announce_change(session, redis, run_id)
+    wake_run_worker(session, redis, run_id)
     is_answer = body.method is CommandMethod.PERMISSION_RESPONSE
     return _response(body, result={"resolved" if is_answer else "queued": True})
 
@@ -128,7 +128,7 @@ def _refuse_answer(params: Mapping[str, Any], waiting_for: Mapping[str, Any] | N
 
 
 async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:
-    """Tell whether the command says nothing new."""
+    """Return whether the command says nothing new."""
     if method not in _STOPS:
         return False
     same = select(RunCommand.id).where(
@@ -156,7 +156,7 @@ async def _keep(session: AsyncSession, caller: Principal, run_id: UUID, body: Co
 
 
 def _is_awaited(method: CommandMethod, waiting_for: Mapping[str, Any] | None) -> bool:
-    """Tell whether the agent stops waiting because of this command."""
+    """Return whether the agent stops waiting because of this command."""
     kind = None if waiting_for is None else waiting_for.get("kind")
     match method:
         case CommandMethod.USER_MESSAGE:

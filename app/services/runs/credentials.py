@@ -29,7 +29,7 @@ CREDENTIAL_SOURCE: Final = "github_credential_source"
 CALLER_TOKEN: Final = "caller_token"  # noqa: S105 - no token, the name of a kind
 LINKED_ACCOUNT: Final = "server_integration"
 
-# A run that nobody has performed by then needs a new token anyway.
+# A run that was not performed by then needs a new token anyway.
 _KEPT = timedelta(hours=24)
 
 

@@ -1,7 +1,7 @@
-"""The worker's side of commands: read what people told the agent of a run, settle it, say that the agent waits.
+"""The worker's side of commands: read what people sent to a run's agent, settle it, note that the agent waits.
 
 Each function is one step of the worker that holds the run; one that lost it changes nothing. Steps that depend on
-nothing new having come lock the run's row first, as those do who tell the agent something (services/runs/commands.py).
+nothing new having come lock the run's row first, as those do that send a command (services/runs/commands.py).
 """
 
 from collections.abc import Collection, Sequence
@@ -18,16 +18,15 @@ from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, NotificationKind
 from app.models import Run, RunCommand
 from app.schemas.runs import ArtifactOut
-from app.services.jobs import request_delivery
+from app.services.jobs import enqueue_push_delivery
 from app.services.notifications import dispatch as notifications
 from app.services.output.events import own_entry
-from app.services.output.log_writer import LogRef
-from app.services.runs.holding import held_by
+from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, with_fact, without_fact
+from app.services.runs.queue import held_by
+from app.services.storage_keys import RunRef
 
 __all__ = [
-    "AGENT_ENDED",
     "OPEN",
-    "WAITING_FOR",
     "Attempt",
     "drop_open",
     "end_agent",
@@ -42,15 +41,11 @@ __all__ = [
     "stop_waiting",
 ]
 
-# Keys of a run's state. From the first on no command reaches the agent any more; the second says what it waits for.
-AGENT_ENDED = "agent_ended_at"
-WAITING_FOR = "waiting_for"
-
 OPEN: ColumnElement[bool] = RunCommand.status.in_([CommandStatus.ACCEPTED, CommandStatus.DELIVERED])
 _RECEIPT_COLUMNS = (RunCommand.id, RunCommand.method, RunCommand.rpc_id, RunCommand.reason)
 _BATCH = 1000
-# What an agent that starts from nothing must be told again.
-_TOLD_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, CommandMethod.CLOSE)
+# What an agent that starts from nothing must be sent again.
+_SENT_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, CommandMethod.CLOSE)
 
 
 class Attempt(Enum):
@@ -121,19 +116,19 @@ async def start_waiting(
     await session.execute(
         update(Run)
         .where(Run.id == run_id)
-        .values(state=Run.state.op("||")({WAITING_FOR: waiting_for}), updated_at=utcnow())
+        .values(facts=with_fact(WAITING_FOR, waiting_for), updated_at=utcnow())
     )
     await notifications.request(session, NotificationKind.AWAITING, [run_id])
-    request_delivery(session, queue, run_id)
+    enqueue_push_delivery(session, queue, run_id)
     return attempt
 
 
 async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, owner: str) -> bool:
-    """Take back that an agent waits for the answer to a request; False when somebody has answered before."""
+    """Take back that an agent waits for the answer to a request; False when it was answered before."""
     taken_back = await session.execute(
         update(Run)
-        .where(*held_by(run_id, owner), Run.state[WAITING_FOR]["request_id"].astext == request_id)
-        .values(state=Run.state.op("-")(WAITING_FOR), updated_at=utcnow())
+        .where(*held_by(run_id, owner), Run.facts[WAITING_FOR]["request_id"].astext == request_id)
+        .values(facts=without_fact(WAITING_FOR), updated_at=utcnow())
         .returning(Run.id)
     )
     return taken_back.one_or_none() is not None
@@ -148,8 +143,8 @@ async def end_agent(
     """
     attempt = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if attempt is Attempt.DONE:
-        ended = Run.state.op("-")(WAITING_FOR).op("||")({AGENT_ENDED: utcnow().isoformat()})
-        await session.execute(update(Run).where(Run.id == run_id).values(state=ended))
+        ended = without_fact(WAITING_FOR).op("||")({AGENT_ENDED: utcnow().isoformat()})
+        await session.execute(update(Run).where(Run.id == run_id).values(facts=ended))
         await drop_open(session, [run_id], reason=reason)
     return attempt
 
@@ -157,9 +152,9 @@ async def end_agent(
 async def drop_open(
     session: AsyncSession, run_ids: Collection[UUID], *, reason: str
 ) -> list[tuple[UUID, dict[str, Any]]]:
-    """Settle what was told to agents of runs that are over, by whoever ended them; part of that transaction.
+    """Settle the open commands of runs that are over, in the transaction that ends them.
 
-    Returns the receipts of what was dropped, each with its run, in the order in which it had been told.
+    Returns the receipts of what was dropped, each with its run, in the order in which they were sent.
     """
     dropped = await session.execute(
         update(RunCommand)
@@ -168,28 +163,28 @@ async def drop_open(
         .returning(RunCommand.run_id, RunCommand.position, *_RECEIPT_COLUMNS)
     )
     rows = sorted(dropped.all(), key=lambda row: row.position)
-    return [(row.run_id, _dropped(row)) for row in rows]
+    return [(row.run_id, _drop_receipt(row)) for row in rows]
 
 
 def receipt(
     command_id: UUID, method: str, status: CommandStatus, *, reason: str | None = None, rpc_id: Any = None
 ) -> dict[str, Any]:
-    """Return the log entry that tells how far a command has come, with the id that its caller gave it."""
-    told: dict[str, Any] = {"command_id": str(command_id), "method": method, "status": status}
+    """Return the log entry that reports how far a command has come, with the id that its caller gave it."""
+    params: dict[str, Any] = {"command_id": str(command_id), "method": method, "status": status}
     if reason is not None:
-        told["reason"] = reason
+        params["reason"] = reason
     if rpc_id is not None:
-        told["id"] = rpc_id
-    return own_entry("_taskbeacon/command", told)
+        params["id"] = rpc_id
+    return own_entry("_taskbeacon/command", params)
 
 
-def _dropped(row: Row[Any]) -> dict[str, Any]:
+def _drop_receipt(row: Row[Any]) -> dict[str, Any]:
     return receipt(row.id, row.method, CommandStatus.DROPPED, reason=row.reason, rpc_id=row.rpc_id)
 
 
 async def receipts_since(
     session: AsyncSession, run_ids: Collection[UUID], moment: datetime
-) -> dict[LogRef, list[dict[str, Any]]]:
+) -> dict[RunRef, list[dict[str, Any]]]:
     """Return the receipts of what was dropped in these runs from a moment on, by the logs that they belong to."""
     statement = (
         select(Run.project_id, Run.task_id, RunCommand.run_id, *_RECEIPT_COLUMNS)
@@ -201,9 +196,9 @@ async def receipts_since(
         )
         .order_by(RunCommand.position)
     )
-    receipts: dict[LogRef, list[dict[str, Any]]] = {}
+    receipts: dict[RunRef, list[dict[str, Any]]] = {}
     for row in (await session.execute(statement)).all():
-        receipts.setdefault(LogRef(row.project_id, row.task_id, row.run_id), []).append(_dropped(row))
+        receipts.setdefault(RunRef(row.project_id, row.task_id, row.run_id), []).append(_drop_receipt(row))
     return receipts
 
 
@@ -225,15 +220,15 @@ async def read_dropped(
 
 
 async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
-    """Have the next agent of these runs told what this one was, which ends with all that it knows.
+    """Have the next agent of these runs sent what this one was, which ends with all that it knows.
 
     What was consumed before there was an agent was to end the run, and still is.
     """
-    again = RunCommand.method.in_(_TOLD_AGAIN) if had_agent else true()
-    told = (RunCommand.status == CommandStatus.CONSUMED) & again
+    again = RunCommand.method.in_(_SENT_AGAIN) if had_agent else true()
+    sent = (RunCommand.status == CommandStatus.CONSUMED) & again
     await session.execute(
         update(RunCommand)
-        .where(RunCommand.run_id.in_(run_ids), (RunCommand.status == CommandStatus.DELIVERED) | told)
+        .where(RunCommand.run_id.in_(run_ids), (RunCommand.status == CommandStatus.DELIVERED) | sent)
         .values(status=CommandStatus.ACCEPTED, settled_at=None)
     )
 

@@ -1,10 +1,10 @@
-"""The only writer of a run's status, lease and `completed_at`.
+"""The life of a run: every change of its status, its lease and `completed_at`, and who wins each race.
 
 Every change is one conditional UPDATE, so a race is decided by the database and both sides learn who won:
 
     claim against claim        one job gets the run, the other the next that waits in the project, or none; with a
                                limit on the project's runs, the other counts the first
-    finish against cancel      whoever commits first has the status; to a cancelled run the worker still brings what
+    finish against cancel      the first commit has the status; to a cancelled run the worker still brings what
                                its agent left: artifacts, and an output if there is none
     finish after a lapsed lease  refused: the run is another job's, or was failed as lost
     hand back against cancel   the cancel stays
@@ -12,22 +12,20 @@ Every change is one conditional UPDATE, so a race is decided by the database and
     start against start        one job: its id is the run's
     start against claim        the run is in progress: the start is refused
 
-The task's copy of its latest run's status is written by the same statement. Who follows the run is told after the
+The task's copy of its latest run's status is written by the same statement. Followers get it after the
 commit (services/output/events.py).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Interval,
-    RowMapping,
-    Select,
     and_,
     bindparam,
     false,
@@ -43,28 +41,34 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, Environment, NotificationKind, RunStatus
+from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunLogState, Task
-from app.services.notifications import dispatch as notifications
-from app.services.output.events import STATE_COLUMNS, announce_entries, announce_state
-from app.services.runs import credentials as run_credentials
+from app.services.output.events import STATE_COLUMNS, announce_state
 from app.services.runs import inbox as run_inbox
 from app.services.runs import metrics as run_metrics
 from app.services.runs import queue as run_queue
-from app.services.runs.holding import held_by
+from app.services.runs.facts import (
+    AGENT_ENDED,
+    AGENT_STARTED,
+    FACTS,
+    NOT_STORED,
+    RECOVERY,
+    with_fact,
+    without_fact,
+)
+from app.services.runs.queue import held_by
+from app.services.runs.transitions import TRANSITIONS, move, move_statement, publish_status, transition
 from app.services.views.queue import is_waiting
 from app.statements import Fields, Prepared
 from app.unicode import storable
 
 __all__ = [
-    "AGENT_STARTED",
     "LEASE",
     "MAX_ATTEMPTS",
-    "NOT_STORED",
-    "RECOVERY",
-    "TRANSITIONS",
+    "NewRun",
+    "RunEnd",
     "claim",
     "extend_lease",
     "fail_silent",
@@ -83,41 +87,37 @@ LEASE = timedelta(seconds=60)
 # Claims before a run that never reaches its agent is given up.
 MAX_ATTEMPTS = 3
 
-# From each status to those that may follow. Clients that run agents themselves may set any status while the run is
-# not over (contract 13.2); nothing follows a terminal one, unless the run is reopened (`reopen`).
-TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
-    RunStatus.NOT_STARTED: frozenset(RunStatus) - {RunStatus.NOT_STARTED},
-    RunStatus.QUEUED: frozenset(RunStatus) - {RunStatus.QUEUED},
-    RunStatus.IN_PROGRESS: frozenset(RunStatus) - {RunStatus.IN_PROGRESS},
-    RunStatus.COMPLETED: frozenset(),
-    RunStatus.FAILED: frozenset(),
-    RunStatus.CANCELLED: frozenset(),
-}
-
-# Keys of a run's state that are written here.
-AGENT_STARTED = "agent_started_at"
-RECOVERY = "recovery"
-NOT_STORED = "not_stored"
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
 
-log = structlog.get_logger(__name__)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to be: its columns."""
+
+    task_id: UUID
+    project_id: int
+    environment: Environment
+    state: dict[str, Any]
+    artifacts: Sequence[Mapping[str, Any]] = ()
+    sandbox_environment_id: UUID | None = None
+    asked_by_id: int | None = None
+    asked_task: ColumnElement[Any] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def open_run(
-    session: AsyncSession,
-    *,
-    task_id: UUID,
-    project_id: int,
-    environment: Environment,
-    branch: str | None,
-    state: dict[str, Any],
-    dispatch: bool,
-    events: RunEvents,
-    artifacts: Sequence[Mapping[str, Any]] = (),
-    sandbox_environment_id: UUID | None = None,
-    asked_by_id: int | None = None,
-    asked_task: ColumnElement[Any] | None = None,
-) -> UUID:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """What the end of a run leaves: its last status, and what its agent made."""
+
+    status: RunStatus
+    output: Any = None
+    error_message: str | None = None
+    artifacts: Sequence[Mapping[str, Any]] = ()
+    # What is shown in the run's state; names of `FACTS` become facts.
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events: RunEvents) -> UUID:
     """Insert a queued run and make it the task's latest; `dispatch` asks for a worker (contract 13.1).
 
     The caller holds the lock on the task's row, which puts concurrent runs of one task in order.
@@ -128,7 +128,7 @@ async def open_run(
     just_later = (
         select(Run.created_at + literal(timedelta(microseconds=1), Interval()))
         .join(Task, Task.latest_run_id == Run.id)
-        .where(Task.id == task_id)
+        .where(Task.id == new.task_id)
     )
     now = utcnow()
     created_at = func.greatest(literal(now, Run.created_at.type), just_later.scalar_subquery())
@@ -136,16 +136,17 @@ async def open_run(
         insert(Run)
         .values(
             id=run_id,
-            task_id=task_id,
-            project_id=project_id,
+            task_id=new.task_id,
+            project_id=new.project_id,
             status=RunStatus.QUEUED,
-            environment=environment,
-            branch=branch,
-            state=state,
-            artifacts=list(artifacts),
-            sandbox_environment_id=sandbox_environment_id,
-            asked_by_id=asked_by_id,
-            asked_task=asked_task,
+            environment=new.environment,
+            branch=new.state.get("pr_base_branch"),
+            state=new.state,
+            facts=dict(new.facts),
+            artifacts=list(new.artifacts),
+            sandbox_environment_id=new.sandbox_environment_id,
+            asked_by_id=new.asked_by_id,
+            asked_task=new.asked_task,
             created_at=created_at,
             updated_at=created_at,
             dispatch_requested_at=now if dispatch else None,
@@ -155,14 +156,14 @@ async def open_run(
     announce_state(session, events, opened.mappings().one(), opened=True)
     await session.execute(
         update(Task)
-        .where(Task.id == task_id)
+        .where(Task.id == new.task_id)
         .values(latest_run_id=run_id, latest_run_status=RunStatus.QUEUED)
     )
     return run_id
 
 
 async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents) -> bool:
-    """Set what a client says of a run whose row it has locked (contract 13.2); a worker that holds it loses it.
+    """Set the status that a client reports, with the run's row locked (contract 13.2); a worker that holds it loses it.
 
     Returns False for the status that the run has already, which changes nothing.
 
@@ -170,7 +171,7 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
         StateRefused: the run is over, with another status.
 
     """
-    if await _transition(session, events, status, Run.id == run_id, reason="client"):
+    if await transition(session, events, status, Run.id == run_id, reason="client"):
         return True
     current = await session.scalar(select(Run.status).where(Run.id == run_id))
     if current != status:
@@ -179,13 +180,11 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
 
 
 async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Ask for a worker for a run that is not begun and whose row is locked (contract 13.1).
+    """Ask for a worker for a run that is not begun; its row is locked (contract 13.1).
 
     Asked for again, it keeps its place among those that wait.
     """
-    await _transition(
-        session, events, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED
-    )
+    await transition(session, events, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED)
     now = utcnow()
     await session.execute(
         update(Run)
@@ -197,9 +196,9 @@ async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEven
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
     """Queue a run for a worker, whatever its status; its row is locked. The one way out of a terminal status.
 
-    It has not ended any more: its next end stamps it, and tells people, as if it were the first.
+    It has not ended any more: its next end stamps it, and notifies people, as if it were the first.
     """
-    await _move(
+    await move(
         session,
         events,
         RunStatus.QUEUED,
@@ -209,7 +208,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         completed_at=None,
         error_message=None,
         attempts=0,
-        state=Run.state.op("-")(AGENT_STARTED).op("-")(RECOVERY).op("-")(NOT_STORED),
+        facts=without_fact(AGENT_STARTED, RECOVERY, NOT_STORED),
     )
 
 
@@ -229,7 +228,7 @@ async def claim(
     else:
         claimed = await _CLAIM.first(session, values)
     if claimed is not None:
-        _tell(session, events, [claimed])
+        publish_status(session, events, [claimed])
         run_metrics.count_started(session, claimed)
     return claimed
 
@@ -249,36 +248,27 @@ async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str)
     return await _MARK_STARTED.first_alone(session, values) is not None
 
 
-async def finish(
-    session: AsyncSession,
-    run_id: UUID,
-    *,
-    owner: str,
-    status: RunStatus,
-    events: RunEvents,
-    output: Any = None,
-    error_message: str | None = None,
-    artifacts: list[dict[str, Any]] | None = None,
-    state: Mapping[str, Any] | None = None,
-) -> bool:
-    """End a run that `owner` holds, once; False when somebody else ended it or took it over.
+async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str, events: RunEvents) -> bool:
+    """End a run that `owner` holds, once; False when it was ended or taken over by another.
 
     A cancelled run keeps its status and gets what the agent left. What agents and servers said may hold characters
     that cannot be stored; those are replaced.
     """
-    assert status in TERMINAL_STATUSES
-    output = storable(output)
-    values: dict[str, Any] = {"output": output, "error_message": storable(error_message)}
-    if artifacts:
-        values["artifacts"] = Run.artifacts.op("||")(artifacts)
-    if state:
-        values["state"] = Run.state.op("||")(storable(dict(state)))
-    if await _transition(session, events, status, *held_by(run_id, owner), reason="agent ended", **values):
+    assert end.status in TERMINAL_STATUSES
+    output = storable(end.output)
+    values: dict[str, Any] = {"output": output, "error_message": storable(end.error_message)}
+    if end.artifacts:
+        values["artifacts"] = Run.artifacts.op("||")(list(end.artifacts))
+    if end.state:
+        state = storable(dict(end.state))
+        facts = {name: state.pop(name) for name in FACTS & state.keys()}
+        values |= {"state": Run.state.op("||")(state), "facts": Run.facts.op("||")(facts)}
+    if await transition(session, events, end.status, *held_by(run_id, owner), reason="agent ended", **values):
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
-    remains |= {key: values[key] for key in ("artifacts", "state") if key in values}
+    remains |= {key: values[key] for key in ("artifacts", "state", "facts") if key in values}
     # A first try that was committed, but not heard of, has brought them.
-    brought = [Run.artifacts.contains([{"id": artifact["id"]}]) for artifact in artifacts or ()]
+    brought = [Run.artifacts.contains([{"id": artifact["id"]}]) for artifact in end.artifacts]
     left = await session.execute(
         update(Run)
         .where(Run.id == run_id, Run.status == RunStatus.CANCELLED, not_(or_(false(), *brought)))
@@ -293,17 +283,17 @@ async def finish(
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:
     """Give a run back to the queue, for a worker that is being stopped; False when it is not the owner's.
 
-    The worker has ended the agent and removed its workspace, so the next one starts from nothing, and is told again
-    what people told this one. The run has waited before and keeps its place.
+    The worker has ended the agent and removed its workspace. The next one starts from nothing, and is sent the same
+    commands again. The run has waited before and keeps its place.
     """
     # Only its owner notes that; it is asked for before the note goes.
-    had_agent = await session.scalar(select(Run.state.has_key(AGENT_STARTED)).where(Run.id == run_id))
-    returned = await _transition(
+    had_agent = await session.scalar(select(Run.facts.has_key(AGENT_STARTED)).where(Run.id == run_id))
+    returned = await transition(
         session,
         events,
         RunStatus.QUEUED,
         *held_by(run_id, owner),
-        state=_recovered("queued again", "worker stopped").op("-")(AGENT_STARTED),
+        facts=_note_recovery("queued again", "worker stopped").op("-")(AGENT_STARTED),
     )
     if returned:
         await run_inbox.requeue(session, [run_id], had_agent=bool(had_agent))
@@ -311,26 +301,26 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
 
 
 async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
-    """Decide on runs whose lease lapsed; return those queued again and those failed as lost.
+    """Decide on runs with a lapsed lease; return those queued again and those failed as lost.
 
-    A run whose agent had not started is repeated, up to `MAX_ATTEMPTS` claims, and keeps its place; otherwise it
+    Without a started agent a run is repeated, up to `MAX_ATTEMPTS` claims, and keeps its place; otherwise it
     fails, since its agent may have acted already.
     """
     now = utcnow()
     lapsed = (Run.status == RunStatus.IN_PROGRESS, Run.lease_expires_at <= now)
-    untouched = (~Run.state.has_key(AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
-    again, given_up = (_recovered(decision, "worker lost") for decision in ("queued again", "failed"))
-    requeued = await _transition(session, events, RunStatus.QUEUED, *lapsed, *untouched, state=again)
+    untouched = (~Run.facts.has_key(AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
+    again, given_up = (_note_recovery(decision, "worker lost") for decision in ("queued again", "failed"))
+    requeued = await transition(session, events, RunStatus.QUEUED, *lapsed, *untouched, facts=again)
     if requeued:
         await run_inbox.requeue(session, [row["id"] for row in requeued], had_agent=False)
-    failed = await _transition(
+    failed = await transition(
         session,
         events,
         RunStatus.FAILED,
         *lapsed,
         reason="worker lost",
         error_message=_WORKER_LOST,
-        state=given_up,
+        facts=given_up,
     )
     if lost := len(requeued) + len(failed):
         run_metrics.count_lost_leases(session, lost)
@@ -338,15 +328,15 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
 
 
 async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunEvents) -> list[UUID]:
-    """Fail runs whose agent is outside our workers and gave no sign of life for `silence`; return them.
+    """Fail runs of agents outside our workers that gave no sign of life for `silence`; return them.
 
-    A local run whose client has never used `event_stream` is left alone: it may wait for its user for days.
+    A local run that never used `event_stream` is left alone: it may wait for its user for days.
     """
     heard_at = (
         select(RunLogState.heard_at).where(RunLogState.run_id == Run.id).correlate(Run).scalar_subquery()
     )
     since = utcnow() - silence
-    failed = await _transition(
+    failed = await transition(
         session,
         events,
         RunStatus.FAILED,
@@ -356,100 +346,21 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
         or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
         reason="agent silent",
         error_message=f"The agent of this run was silent for {silence.total_seconds():.0f} seconds.",
-        state=_recovered("failed", "agent silent"),
+        facts=_note_recovery("failed", "agent silent"),
     )
     return [row["id"] for row in failed]
 
 
-def _recovered(decision: str, reason: str) -> ColumnElement[Any]:
-    """Return the state with what was decided about a run whose worker did not end it, for people to see."""
-    return Run.state.op("||")(
-        {RECOVERY: {"decision": decision, "reason": reason, "at": utcnow().isoformat()}}
-    )
+def _note_recovery(decision: str, reason: str) -> ColumnElement[Any]:
+    """Return the facts with the decision about a run that its worker did not end, for people to see."""
+    return with_fact(RECOVERY, {"decision": decision, "reason": reason, "at": utcnow().isoformat()})
 
 
-async def _transition(
-    session: AsyncSession,
-    events: RunEvents,
-    to: RunStatus,
-    *conditions: ColumnElement[bool],
-    reason: str = "",
-    **values: Any,
-) -> Sequence[RowMapping]:
-    """Move the runs that satisfy `conditions` to a status they may go to; return those that moved.
-
-    `reason` is that of an end, for the metrics.
-    """
-    sources = [status for status in RunStatus if to in TRANSITIONS[status]]
-    return await _move(session, events, to, Run.status.in_(sources), *conditions, reason=reason, **values)
-
-
-async def _move(
-    session: AsyncSession,
-    events: RunEvents,
-    to: RunStatus,
-    *conditions: ColumnElement[bool],
-    reason: str = "",
-    **values: Any,
-) -> Sequence[RowMapping]:
-    rows = list((await session.execute(_moving(to, *conditions, now=utcnow(), **values))).mappings())
-    ids = [row["id"] for row in rows]
-    is_end = rows and to in TERMINAL_STATUSES
-    if is_end:
-        # Told before the end, behind which nobody listens any more.
-        dropped = await run_inbox.drop_open(session, ids, reason=f"The run is {to.value}.")
-        announce_entries(session, events, dropped)
-    _tell(session, events, rows)
-    if is_end:
-        run_metrics.count_ended(session, rows, reason)
-        await run_credentials.forget_tokens(session, ids)
-        await notifications.request(session, NotificationKind(to.value), ids)
-    return rows
-
-
-def _tell(session: AsyncSession, events: RunEvents, rows: Sequence[Fields | RowMapping]) -> None:
-    for row in rows:
-        log.info("run.status_changed", run_id=str(row["id"]), status=str(row["status"]))
-        announce_state(session, events, row)
-
-
-def _moving(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **values: Any) -> Select[Any]:
-    """Return the statement that moves runs, and returns those that moved."""
-    values |= {"status": to, "updated_at": now}
-    if to in TERMINAL_STATUSES:
-        values["completed_at"] = func.coalesce(Run.completed_at, now)
-    if to is not RunStatus.IN_PROGRESS:
-        values |= {"lease_owner": None, "lease_expires_at": None}
-        values["state"] = values.get("state", Run.state).op("-")(run_inbox.WAITING_FOR)
-    moved = (
-        update(Run)
-        .where(*conditions)
-        .values(values)
-        .returning(
-            *STATE_COLUMNS,
-            Run.project_id,
-            Run.state,
-            Run.attempts,
-            Run.created_at,
-            Run.dispatch_requested_at,
-        )
-        .cte("moved")
-    )
-    mirrored = (
-        update(Task)
-        .where(Task.id == moved.c.task_id, Task.latest_run_id == moved.c.id)
-        .values(latest_run_status=moved.c.status)
-        .returning(Task.id)
-        .cte("mirrored")
-    )
-    return select(moved).add_cte(mirrored)
-
-
-def _claiming(*conditions: ColumnElement[bool]) -> Prepared:
+def _claim_statement(*conditions: ColumnElement[bool]) -> Prepared:
     # A run that waits is queued, from where this is a step that it may take.
     assert RunStatus.IN_PROGRESS in TRANSITIONS[RunStatus.QUEUED]
     return Prepared(
-        _moving(
+        move_statement(
             RunStatus.IN_PROGRESS,
             Run.id == run_queue.longest_waiting(bindparam("asked_for", type_=Run.id.type)),
             is_waiting(),
@@ -459,18 +370,18 @@ def _claiming(*conditions: ColumnElement[bool]) -> Prepared:
             lease_expires_at=bindparam("until", type_=Run.lease_expires_at.type),
             attempts=Run.attempts + 1,
             # Another agent's end is not this one's.
-            state=Run.state.op("-")(run_inbox.AGENT_ENDED),
+            facts=without_fact(AGENT_ENDED),
         )
     )
 
 
-_CLAIM = _claiming()
-_CLAIM_WITHIN = _claiming(run_queue.has_room(bindparam("limit", type_=BigInteger())))
+_CLAIM = _claim_statement()
+_CLAIM_WITHIN = _claim_statement(run_queue.has_room(bindparam("limit", type_=BigInteger())))
 _HELD = held_by(bindparam("run", type_=Run.id.type), bindparam("owner", type_=Run.lease_owner.type))
 _EXTEND = Prepared(update(Run).where(*_HELD).values(lease_expires_at=bindparam("until")).returning(Run.id))
 _MARK_STARTED = Prepared(
     update(Run)
     .where(*_HELD)
-    .values(state=bindparam("started", type_=Run.state.type).op("||")(Run.state))
+    .values(facts=bindparam("started", type_=Run.facts.type).op("||")(Run.facts))
     .returning(Run.id)
 )

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.db import DatabaseUnavailable, SessionFactory, after_commit, unit_of_work
 from app.models import Run
+from app.services.runs.facts import USAGE
 from app.services.views.queue import is_waiting
 from app.statements import Fields
 
@@ -72,7 +73,7 @@ def count_ended(session: AsyncSession, rows: Rows, reason: str) -> None:
             _UNTIL_END.labels(str(row["status"])).observe(
                 (row["completed_at"] - row["created_at"]).total_seconds()
             )
-            usage = row["state"].get("usage")
+            usage = row["facts"].get(USAGE)
             usage = usage if isinstance(usage, Mapping) else {}
             cost = usage.get("cost")
             _TOKENS.inc(_amount(usage.get("total_tokens")))
@@ -82,7 +83,7 @@ def count_ended(session: AsyncSession, rows: Rows, reason: str) -> None:
 
 
 def count_lost_leases(session: AsyncSession, number: int) -> None:
-    """Count runs whose lease lapsed, once this transaction is committed."""
+    """Count lapsed leases, once this transaction is committed."""
 
     async def count() -> None:
         _LOST.inc(number)

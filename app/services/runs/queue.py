@@ -1,4 +1,4 @@
-"""Who waits for a worker, in which order, and how many runs of a project workers perform already.
+"""Which runs wait for a worker, in which order, and which are held: of a project, and by which job.
 
 The order is that of `dispatch_requested_at`, in each project by itself; Redis carries jobs, but no order. Expressions
 for the statements of others: nothing is written here.
@@ -18,6 +18,7 @@ from app.services.views.queue import is_waiting
 
 __all__ = [
     "has_room",
+    "held_by",
     "lock_room",
     "longest_waiting",
     "startable",
@@ -29,7 +30,7 @@ _LOCK_NAME = "taskbeacon:project-runs:"
 def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
     """Return the id of the run that is next in the project of `run_id`, locked; NULL if none waits.
 
-    Whoever finds the row locked waits and takes the next, so that concurrent claims get different runs.
+    A claim that finds the row locked waits and takes the next, so that concurrent claims get different runs.
     """
     waiting, named = aliased(Run), aliased(Run)
     return (
@@ -89,3 +90,8 @@ def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
         )
         .order_by(line.c.dispatch_requested_at, line.c.id)
     )
+
+
+def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on `Run` that leave the run only while the job `owner` has it; of values, or parameters."""
+    return (Run.id == run_id, Run.status == RunStatus.IN_PROGRESS, Run.lease_owner == owner)

@@ -1,7 +1,7 @@
 """What the sweeper does so that no run is ever stuck: the queued row is the outbox of its job.
 
-A run whose job was lost (Redis away or emptied, a crash between commit and enqueue) is queued again; a run whose
-worker went silent is repeated or failed. Safe to call from any number of workers at any time.
+A run without its job (Redis away or emptied, a crash between commit and enqueue) is queued again; one without its
+worker is repeated or failed. Safe to call from any number of workers at any time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Select
 
-from app.clients.object_store import ObjectStore, ObjectStoreUnavailable
-from app.clients.queue import JobQueue
-from app.clients.run_events import RunEvents
+from app.clients.object_store import ObjectStoreUnavailable
 from app.clock import utcnow
-from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.db import DatabaseUnavailable, unit_of_work
 from app.errors import Unavailable
-from app.services.jobs import enqueue_run, request_delivery
-from app.services.output.log_writer import LogRef, append_lines, encode_entries
+from app.services.effects import Effects
+from app.services.jobs import enqueue_push_delivery, enqueue_run
+from app.services.output.log_writer import append_lines, encode_entries
 from app.services.runs import inbox as run_inbox
 from app.services.runs.lifecycle import fail_silent, recover_lapsed
 from app.services.runs.queue import startable
+from app.services.storage_keys import RunRef
 
 __all__ = ["recover_runs"]
 
@@ -33,28 +33,20 @@ _BATCH = 1000
 log = structlog.get_logger(__name__)
 
 
-async def recover_runs(
-    sessions: SessionFactory,
-    queue: JobQueue,
-    *,
-    events: RunEvents,
-    store: ObjectStore,
-    limit: int = 0,
-    silence: timedelta | None = None,
-) -> int:
+async def recover_runs(effects: Effects, *, limit: int = 0, silence: timedelta | None = None) -> int:
     """Bring every run back to life that needs it; return how many jobs were missing.
 
-    With `silence`, runs are failed whose agent is outside our workers and gave no sign of life for that long.
-    A run that waits because workers perform `limit` runs of its project already is left waiting. What people told
-    the agent of a run that was lost is dropped; their receipts go to its stream and its log.
+    With `silence`, runs of agents outside our workers fail that gave no sign of life for that long.
+    A run that waits because workers perform `limit` runs of its project already is left waiting. Open
+    commands of a lost run are dropped; their receipts go to its stream and its log.
     """
-    begun = utcnow()
-    async with unit_of_work(sessions) as session:
+    begun, events = utcnow(), effects.events
+    async with unit_of_work(effects.sessions) as session:
         requeued, failed = await recover_lapsed(session, events=events)
         silent = await fail_silent(session, silence=silence, events=events) if silence else []
         failed += silent
         for run_id in failed:
-            request_delivery(session, queue, run_id)
+            enqueue_push_delivery(session, effects.queue, run_id)
         receipts = await run_inbox.receipts_since(session, failed, begun) if failed else {}
         waiting: list[UUID] = list(await session.scalars(_forgotten(limit)))
     if lost := len(requeued) + len(failed) - len(silent):
@@ -63,20 +55,18 @@ async def recover_runs(
         log.warning("run.agent_silent", failed=len(silent))
     missing = 0
     for run_id in dict.fromkeys([*requeued, *waiting]):
-        missing += await enqueue_run(queue, run_id)
+        missing += await enqueue_run(effects.queue, run_id)
     if missing:
         log.info("run.jobs_restored", count=missing)
     for ref, entries in receipts.items():
-        await _keep(sessions, store, ref, entries)
+        await _keep(effects, ref, entries)
     return missing
 
 
-async def _keep(
-    sessions: SessionFactory, store: ObjectStore, ref: LogRef, entries: Sequence[Mapping[str, Any]]
-) -> None:
-    """Write receipts to the log of a run that has no worker to do it; followers were told of them."""
+async def _keep(effects: Effects, ref: RunRef, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Write receipts to the log of a run that has no worker to do it; followers have got them."""
     try:
-        await append_lines(sessions, store, ref, encode_entries(entries))
+        await append_lines(effects.sessions, effects.store, ref, encode_entries(entries))
     except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:
         log.warning("run.receipts_not_kept", run_id=str(ref.run_id), error=repr(error))
 

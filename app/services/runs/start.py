@@ -1,6 +1,5 @@
 """Runs: create them, begun in the cloud or not, list and read them (contract 5.8, 6.4, 9)."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,24 +10,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.adapters.catalog import Catalog
 from app.api_limits import RUN_STATE_BYTES
 from app.clients.object_store import ObjectStore
-from app.clients.queue import JobQueue
-from app.clients.run_events import RunEvents
 from app.enums import Environment
 from app.errors import RunRefused
 from app.models import Run, Task
 from app.schemas.fields import parse_uuid
 from app.schemas.runs import RunCreateIn, RunIn, RunOut
 from app.schemas.tasks import TaskOut
-from app.security import Cipher
-from app.services.access.visibility import Principal, lock_task, require_task
+from app.services.access.principal import Principal
+from app.services.access.visibility import lock_task, require_task
 from app.services.artifacts.staged import keep_artifacts, take_artifacts
+from app.services.effects import Effects
 from app.services.jobs import request_run
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
 from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE, keep_token
 from app.services.tasks.tasks import retrieve_task
-from app.services.usage_gates import UsageGate
 from app.services.views.runs import RUN_COLUMNS, retrieve_run, run_out, runs_within_page
 from app.statements import Prepared
 
@@ -40,10 +37,7 @@ async def require_allowance(
     caller: Principal,
     task_id: UUID,
     body: RunIn,
-    environment: Environment,
-    *,
-    catalog: Catalog,
-    gates: Sequence[UsageGate],
+    effects: Effects,
 ) -> None:
     """Return if the project may have this run (contract 5.8 steps 1 to 3, 6.4); come here before the run is made.
 
@@ -55,10 +49,14 @@ async def require_allowance(
         UsageLimitExceeded: the project is over its usage limit.
 
     """
-    if environment is not Environment.CLOUD or not gates:
+    if _environment_of(body) is not Environment.CLOUD or not effects.gates:
         return
-    run_options.require_consistent(body, catalog)
-    await run_authority.require_allowance(session, caller, task_id, gates=gates)
+    run_options.require_consistent(body, effects.catalog)
+    await run_authority.require_allowance(session, caller, task_id, gates=effects.gates)
+
+
+def _environment_of(body: RunIn) -> Environment:
+    return body.environment if isinstance(body, RunCreateIn) else Environment.CLOUD
 
 
 async def start_cloud_run(
@@ -66,12 +64,7 @@ async def start_cloud_run(
     caller: Principal,
     task_id: UUID,
     body: RunIn,
-    *,
-    store: ObjectStore,
-    queue: JobQueue,
-    events: RunEvents,
-    catalog: Catalog,
-    cipher: Cipher,
+    effects: Effects,
 ) -> TaskOut:
     """Create a queued cloud run, ask for a worker after the commit, and return the task with it (contract 5.8).
 
@@ -83,20 +76,9 @@ async def start_cloud_run(
         RunRefused: a run, environment or artifact that the request names is not there, or the state is too large.
 
     """
-    run_id = await _create(
-        session,
-        caller,
-        task_id,
-        body,
-        Environment.CLOUD,
-        dispatch=True,
-        store=store,
-        events=events,
-        catalog=catalog,
-        cipher=cipher,
-    )
-    request_run(session, queue, run_id)
-    return await retrieve_task(session, caller, task_id, store=store)
+    run_id = await _create(session, caller, task_id, body, effects, dispatch=True)
+    request_run(session, effects.queue, run_id)
+    return await retrieve_task(session, caller, task_id, store=effects.store)
 
 
 async def create_run(
@@ -104,46 +86,22 @@ async def create_run(
     caller: Principal,
     task_id: UUID,
     body: RunCreateIn,
-    *,
-    store: ObjectStore,
-    events: RunEvents,
-    catalog: Catalog,
-    cipher: Cipher,
+    effects: Effects,
 ) -> RunOut:
-    """Create a queued run and ask nobody to perform it: the client does, or starts it later (contract 6.4, 13.1).
+    """Create a queued run without asking for a worker: the client does, or starts it later (contract 6.4, 13.1).
 
     Raises:
         InvalidInput, NotFound, RunRefused: as `start_cloud_run`.
 
     """
-    run_id = await _create(
-        session,
-        caller,
-        task_id,
-        body,
-        body.environment,
-        dispatch=False,
-        store=store,
-        events=events,
-        catalog=catalog,
-        cipher=cipher,
-    )
-    return await retrieve_run(session, caller, task_id, run_id, store=store)
+    run_id = await _create(session, caller, task_id, body, effects, dispatch=False)
+    return await retrieve_run(session, caller, task_id, run_id, store=effects.store)
 
 
 async def _create(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    body: RunIn,
-    environment: Environment,
-    *,
-    dispatch: bool,
-    store: ObjectStore,
-    events: RunEvents,
-    catalog: Catalog,
-    cipher: Cipher,
+    session: AsyncSession, caller: Principal, task_id: UUID, body: RunIn, effects: Effects, *, dispatch: bool
 ) -> UUID:
+    catalog, environment = effects.catalog, _environment_of(body)
     run_options.require_consistent(body, catalog)
     task = await lock_task(session, caller, task_id)
     state = await _state(session, task, body, catalog)
@@ -151,32 +109,27 @@ async def _create(
     wanted = parse_uuid(state.pop("sandbox_environment_id", None))
     ask = run_authority.ask_of_new(caller, task, body, state, wanted)
     authority = await run_authority.authorize(session, ask)
-    state |= authority.account
-    if authority.environment_id is not None:
-        state["sandbox_environment_id"] = str(authority.environment_id)
+    state |= authority.state
     artifacts = await take_artifacts(session, task.id, body.pending_user_artifact_ids)
     if artifacts:
         state["pending_user_artifact_ids"] = [artifact["id"] for artifact in artifacts]
     if len(orjson.dumps(state)) > RUN_STATE_BYTES:
         raise RunRefused(f"Run state exceeds the limit of {RUN_STATE_BYTES} bytes")
-    run_id = await run_lifecycle.open_run(
-        session,
+    new = run_lifecycle.NewRun(
         task_id=task.id,
         project_id=task.project_id,
         environment=environment,
-        branch=state.get("pr_base_branch"),
         state=state,
         artifacts=artifacts,
         sandbox_environment_id=authority.environment_id,
         asked_by_id=authority.asker_id,
         asked_task=run_authority.task_now(task.id) if authority.is_personal else None,
-        dispatch=dispatch,
-        events=events,
     )
+    run_id = await run_lifecycle.open_run(session, new, dispatch=dispatch, events=effects.events)
     if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN and environment is Environment.CLOUD:
         assert body.github_user_token is not None
-        await keep_token(session, cipher, run_id, body.github_user_token)
-    keep_artifacts(session, store, task.project_id, artifacts)
+        await keep_token(session, effects.cipher, run_id, body.github_user_token)
+    keep_artifacts(session, effects.store, task.project_id, artifacts)
     return run_id
 
 

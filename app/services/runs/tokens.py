@@ -1,7 +1,7 @@
-"""Tokens by which somebody who has no key may reach one run (contract 6.4): signed, and valid for a day.
+"""Tokens for one run, for programs that have no key (contract 6.4): signed, and valid for a day.
 
 The key pair is made when it is first needed and kept encrypted in the database, so that all processes sign and check
-with the same one and nobody has to configure it.
+with the same one and no operator has to configure it.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
-from sqlalchemy import Row, and_, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,12 +23,13 @@ from app.clock import utcnow
 from app.db import release
 from app.errors import NotFound, RunTokenInvalid
 from app.ids import new_hex_id
-from app.models import Membership, Run, SigningKey, Task, User
-from app.models.tasks import EVERYONE
+from app.models import Run, SigningKey, Task
 from app.schemas.runs import ConnectionTokenOut
 from app.security import Cipher
-from app.services.access.visibility import CURRENT_PROJECT, Principal, require_run
-from app.services.output.log_writer import LogRef
+from app.services.access.principal import CURRENT_PROJECT, Principal
+from app.services.access.visibility import VISIBLE_RUN, active_member, require_run
+from app.services.storage_keys import RunRef
+from app.statements import Prepared
 
 __all__ = ["ALGORITHM", "AUDIENCE", "authenticate_run", "issue_token"]
 
@@ -75,8 +76,8 @@ async def authenticate_run(
     task_id: UUID,
     run_id: UUID,
     secrets: Sequence[SecretStr],
-) -> LogRef:
-    """Return the run of the path, whose token this is; what its user may see no longer, nobody may by the token.
+) -> RunRef:
+    """Return the run of the path, which the token is for; it opens only what its user may still see.
 
     Args:
         session: a unit of work.
@@ -95,24 +96,17 @@ async def authenticate_run(
     named = claims["team_id"] if project == CURRENT_PROJECT else project
     if (claims["run_id"], claims["task_id"], claims["team_id"]) != (str(run_id), str(task_id), named):
         raise NotFound
-    user_id = claims["user_id"]
-    statement = (
-        select(Run.id)
-        .join(Task, Task.id == Run.task_id)
-        .join(Membership, and_(Membership.project_id == Task.project_id, Membership.user_id == user_id))
-        .join(User, User.id == Membership.user_id)
-        .where(
-            Run.id == run_id,
-            Run.task_id == task_id,
-            Task.project_id == named,
-            Task.audience.in_((EVERYONE, user_id)),
-            ~Task.deleted,
-            User.is_active,
-        )
-    )
-    if await session.scalar(statement) is None:
+    seen = {"visible_project_id": named, "visible_user_id": claims["user_id"]}
+    if await _VISIBLE_TO_MEMBER.first(session, {"run_id": run_id, "task_id": task_id, **seen}) is None:
         raise NotFound
-    return LogRef(claims["team_id"], task_id, run_id)
+    return RunRef(claims["team_id"], task_id, run_id)
+
+
+_VISIBLE_TO_MEMBER = Prepared(
+    select(Run.id)
+    .join(Task, Task.id == Run.task_id)
+    .where(VISIBLE_RUN, active_member(bindparam("visible_user_id"), bindparam("visible_project_id")))
+)
 
 
 async def _read_claims(session: AsyncSession, token: str, secrets: Sequence[SecretStr]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What runs use, as their agents tell: noted on the run while it lasts (state key `usage`), added up for its task."""
+"""What runs use, as their agents report: noted on the run while it lasts (fact `usage`), added up for its task."""
 
 from collections.abc import Mapping
 from typing import Any  # JSON
@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.session.spending import Spent
 from app.enums import RunStatus
 from app.models import Run
-from app.services.runs.holding import held_by
+from app.services.runs.facts import USAGE, with_fact
+from app.services.runs.queue import held_by
 from app.statements import Prepared
 
-__all__ = ["USAGE", "note_usage", "reported_usage", "spent_by_others"]
+__all__ = ["note_usage", "reported_usage", "spent_by_others"]
 
-USAGE = "usage"
 # The key of the state under which agents outside our workers report theirs, and its words for ours.
 _REPORTED = "token_usage"
 _KINDS = {
@@ -39,20 +39,20 @@ async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, An
             Run.id == run_id,
             or_(and_(*held_by(run_id, owner)), Run.status == RunStatus.CANCELLED),
         )
-        .values(state=Run.state.op("||")({USAGE: dict(usage)}))
+        .values(facts=with_fact(USAGE, dict(usage)))
         .returning(Run.id)
     )
     return noted.one_or_none() is not None
 
 
 def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
-    """Return the number at a path of the state, NULL where there is none."""
-    value = Run.state[path]
+    """Return the number at a path of the facts, NULL where there is none."""
+    value = Run.facts[path]
     return case((func.jsonb_typeof(value) == "number", cast(value.astext, Numeric)))
 
 
 def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
-    """Return what to add to a run's state for the token usage that its client reports there; None if it reports none.
+    """Return what to add to a run's facts for the token usage that its client reports there; None if it reports none.
 
     The reported totals are those of the whole run. They count only for a run that no worker of ours performs, and never
     take anything back: budgets of the task rely on them.
@@ -63,7 +63,7 @@ def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
     usage = {ours: _count(reported.get(theirs)) for ours, theirs in _KINDS.items()}
     usage["total_tokens"] = max(usage["total_tokens"], usage["input_tokens"] + usage["output_tokens"])
     counts = and_(Run.attempts == 0, func.coalesce(_number(_TOKENS), 0) < usage["total_tokens"])
-    type_ = Run.state.type
+    type_ = Run.facts.type
     return case((counts, literal({USAGE: usage}, type_)), else_=literal({}, type_))
 
 

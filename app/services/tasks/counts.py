@@ -1,6 +1,6 @@
 """How many tasks a caller sees, and whether what they saw a moment ago still holds, without reading the tasks.
 
-Both are sums over `task_counts`, whose rows triggers write in the transaction of each change (ADR 30). The number of
+Both are sums over `task_counts`; triggers write its rows in the transaction of each change (ADR 30). The number of
 changes is the version of what a caller sees: it never falls, and two snapshots in which it is the same hold the same
 tasks, in the same order, under every filter.
 """
@@ -44,7 +44,7 @@ def version() -> ScalarSelect[int]:
 
 
 def tasks_counted(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
-    """Return the expression for how many tasks the caller sees whose flags in `TaskCount` meet the conditions."""
+    """Return the expression for how many tasks the caller sees with flags in `TaskCount` that meet the conditions."""
     return _sum(TaskCount.tasks, *conditions)
 
 
@@ -55,9 +55,9 @@ def _sum(column: Any, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
 
 
 async def fold_counts(session: AsyncSession) -> int:
-    """Put one row in place of many whose sums it holds, `FOLDED_AT_ONCE` at most; return how many were new.
+    """Replace many rows, `FOLDED_AT_ONCE` at most, by one with their sums; return how many were new.
 
-    Whoever adds up meanwhile sees either all of the old rows or the new one. Lists never depend on this but for speed.
+    A concurrent sum sees either all of the old rows or the new one. Lists never depend on this but for speed.
     """
     fresh = (
         select(TaskCount.id, TaskCount.project_id, TaskCount.audience)

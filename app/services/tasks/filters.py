@@ -27,10 +27,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from app.ids import MAX_BIGINT
 from app.models import Run, Task, TaskCount
 from app.models.tasks import EVERYONE, REPOSITORY_NAME, REPOSITORY_OWNER
 from app.schemas.tasks import Archived, TaskListQuery
-from app.services.access.visibility import VISIBLE_TASK, Principal, visibility
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_TASK, visibility
 from app.services.tasks.counts import tasks_counted, version
 from app.services.tasks.text import escape_like, searched_number
 from app.services.views.tasks import select_tasks, tasks_within_page
@@ -45,7 +47,6 @@ __all__ = [
     "task_filter",
 ]
 
-_MAX_BIGINT = 2**63 - 1
 # There are more shapes than anybody asks for.
 _SHAPES_KEPT = 512
 
@@ -77,7 +78,7 @@ def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
         # Stored in lower case, with exactly one slash.
         given["repository" if "/" in query.repository else "repository_name"] = query.repository.lower()
     for name, value in given.items():
-        if isinstance(value, int) and abs(value) > _MAX_BIGINT:
+        if isinstance(value, int) and abs(value) > MAX_BIGINT:
             # A number that no user can have.
             shape.append("nothing")
         elif value is not None:
@@ -134,7 +135,7 @@ def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
 
     It has no parameter but those of its filter: the planner knows how few rows are wanted, and need not plan again.
     """
-    return Prepared(_shown(_newest(shape, limit)).add_columns(_counted(shape).label("count")))
+    return Prepared(_show(_select_newest(shape, limit)).add_columns(_count(shape).label("count")))
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
@@ -142,10 +143,10 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
     """Return the statement that brings those tasks of `ids` that the caller sees, newest first.
 
     Each row has the `version` of what the caller sees, and the `count` of a filter by flags alone: for other filters it
-    is null, nobody knows it without looking. Without any task it is one row of these two.
+    is null, it takes a look-up. Without any task it is one row of these two.
     """
-    count = _counted(shape) if _by_flags(shape) else null()
-    return _beside(
+    count = _count(shape) if _by_flags(shape) else null()
+    return _join_snapshot(
         select(version().label("version"), count.label("count")),
         tasks_within_page(
             select_tasks().where(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
@@ -165,15 +166,15 @@ def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> 
         conditions = (_CONDITIONS[name] for name in shape)
         count = select(func.count()).select_from(Task).where(VISIBLE_TASK, *conditions).scalar_subquery()
         looked_at.append(count.label("count"))
-    return _beside(select(*looked_at), _shown(_newest(shape, limit, first=False)).order_by(None))
+    return _join_snapshot(select(*looked_at), _show(_select_newest(shape, limit, first=False)).order_by(None))
 
 
 def is_dense(shape: tuple[str, ...]) -> bool:
-    """Tell whether a filter leaves most tasks, so that the newest of them are found by looking at few."""
+    """Return whether a filter leaves most tasks, so that the newest of them are found by looking at few."""
     return {"not internal", "not archived"} >= set(shape)
 
 
-def _beside(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]) -> Prepared:
+def _join_snapshot(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]) -> Prepared:
     """Return the statement that brings tasks, newest first, each beside what was looked at in the same snapshot."""
     seen, page = looked_at.subquery("seen"), tasks.subquery("page")
     return Prepared(
@@ -185,20 +186,20 @@ def _beside(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]
 
 
 def _by_flags(shape: tuple[str, ...]) -> bool:
-    """Tell whether a filter asks for nothing but flags, by which tasks are counted as they change."""
+    """Return whether a filter asks for nothing but flags, by which tasks are counted as they change."""
     return _FLAGS.keys() >= set(shape)
 
 
-def _counted(shape: tuple[str, ...]) -> ColumnElement[int]:
+def _count(shape: tuple[str, ...]) -> ColumnElement[int]:
     return tasks_counted(*(_FLAGS[name] for name in shape))
 
 
-def _shown(page: Select[Any]) -> Select[Any]:
+def _show(page: Select[Any]) -> Select[Any]:
     found = page.subquery()
     return tasks_within_page(select_tasks().join(found, found.c.id == Task.id))
 
 
-def _newest(shape: tuple[str, ...], limit: int, *, first: bool = True) -> Select[Any]:
+def _select_newest(shape: tuple[str, ...], limit: int, *, first: bool = True) -> Select[Any]:
     """Return the ids of one page: each audience read in the order of its index, the two merged.
 
     `audience IN (…)` would give up the order of the index and sort everything the caller sees.

@@ -1,11 +1,13 @@
 """Pages of filtered lists, and how many tasks there are: looked up once for each version of what a caller sees (ADR 30).
 
-A list is three statements at most. The first looks at the version, and brings the rows of the page as it was last known.
-Where that is not how it is, there follow either the rows of what another request has found out by now, or the setting for
-a plan of its own and the one look-up that brings count, page and rows.
+A list is three statements at most. The first reads the version, and the rows of the page as it was last known. If that is
+out of date, either the rows of what another request has found meanwhile are read, or a plan for these values is set and
+one statement looks up count, page and rows.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy import text
@@ -13,69 +15,102 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import release
 from app.services.tasks.filters import TaskFilter, known_page_statement, look_up_statement
-from app.services.tasks.list_memory import ListMemory
+from app.services.views.pages import Page
 from app.statements import Fields
 
-__all__ = ["find_page"]
+__all__ = ["KnownLists", "find_page"]
 
 # How selective a search is shows only in its words: a plan for any words would read every task for some of them.
 _PLAN_FOR_THESE_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
+# A page holds up to a hundred ids, a tenth of a kilobyte each.
+_MOST_LISTS = 1024
+_MOST_PAGES = 4
+
+
+@dataclass(slots=True)
+class _KnownList:
+    """The count and some pages of one filter, all of the snapshot with this version."""
+
+    version: int = -1
+    count: int | None = None
+    pages: dict[Page, Sequence[UUID]] = field(default_factory=dict)
+    # Of many requests that miss at once, one looks up.
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def start(self, version: int, count: int | None) -> None:
+        self.version, self.count = version, count
+        self.pages.clear()
+
+    def keep(self, page: Page, ids: Sequence[UUID]) -> None:
+        if len(self.pages) == _MOST_PAGES:
+            del self.pages[next(iter(self.pages))]
+        self.pages[page] = ids
+
+
+class KnownLists:
+    """What this process knows of lists, by caller and filter; the least recently used are forgotten."""
+
+    def __init__(self) -> None:
+        self._lists: dict[Hashable, _KnownList] = {}
+
+    def of(self, wanted: TaskFilter) -> _KnownList:
+        """Return what is known of a filter, at first nothing."""
+        key = (wanted.shape, tuple(wanted.values.items()))
+        known = self._lists.pop(key) if key in self._lists else _KnownList()
+        # Back to the end of the order.
+        self._lists[key] = known
+        if len(self._lists) > _MOST_LISTS:
+            del self._lists[next(iter(self._lists))]
+        return known
 
 
 async def find_page(
-    session: AsyncSession, wanted: TaskFilter, *, limit: int, offset: int, lists: ListMemory
+    session: AsyncSession, wanted: TaskFilter, page: Page, lists: KnownLists
 ) -> tuple[int, Sequence[Fields]]:
     """Return how many tasks a filter leaves, and the rows of those on a page, newest first.
 
     Both are as of now or, where others ask for the same at this moment, as of a moment later.
     """
-    key = (wanted.shape, tuple(wanted.values.items()))
-    page = (key, limit, offset)
-    fresh: list[Fields] = []
-
-    async def look_up(*, counting: bool) -> Fields:
-        found = await _look_up(session, wanted, limit=limit, offset=offset, counting=counting)
-        fresh[:] = [row for row in found if row["id"] is not None]
-        return found[0]
-
-    async def count_now() -> tuple[int, int]:
-        found = await look_up(counting=True)
-        lists.pages.keep(page, found["version"], _ids(fresh))
-        return found["version"], found["count"]
-
-    async def page_now() -> tuple[int, Sequence[UUID]]:
-        found = await look_up(counting=False)
-        return found["version"], _ids(fresh)
-
-    known = lists.pages.last(page) or ()
-    seen = await _look_at(session, wanted, known)
+    known = lists.of(wanted)
+    ids = known.pages.get(page, ())
+    seen = await _read_known(session, wanted, ids)
     version, count = seen[0]["version"], seen[0]["count"]
-    if count is None:
-        count = await lists.counts.get(key, version, count_now)
-    if offset >= count:
-        return count, ()
-    ids = await lists.pages.get(page, version, page_now)
-    if fresh or not ids:
-        return count, fresh
-    if ids is not known:
-        seen = await _look_at(session, wanted, ids)
-    return count, [row for row in seen if row["id"] is not None]
+    async with known.lock:
+        if known.version < version:
+            known.start(version, count)
+        count = known.count
+        if page not in known.pages and (count is None or page.offset < count):
+            found = await _look_up(session, wanted, page, counting=count is None)
+            if count is None:
+                count = found[0]["count"]
+                known.start(found[0]["version"], count)
+            rows = _tasks(found)
+            if found[0]["version"] == known.version:
+                known.keep(page, tuple(row["id"] for row in rows))
+            return count, rows
+        current = known.pages.get(page, ())
+    assert count is not None
+    if current != ids:
+        seen = await _read_known(session, wanted, current)
+    return count, _tasks(seen)
 
 
-async def _look_at(session: AsyncSession, wanted: TaskFilter, ids: Sequence[UUID]) -> Sequence[Fields]:
+async def _read_known(session: AsyncSession, wanted: TaskFilter, ids: Sequence[UUID]) -> Sequence[Fields]:
     return await known_page_statement(wanted.shape).all(session, {**wanted.values, "ids": ids})
 
 
-def _ids(rows: Sequence[Fields]) -> Sequence[UUID]:
-    return tuple(row["id"] for row in rows)
-
-
 async def _look_up(
-    session: AsyncSession, wanted: TaskFilter, *, limit: int, offset: int, counting: bool
+    session: AsyncSession, wanted: TaskFilter, page: Page, *, counting: bool
 ) -> Sequence[Fields]:
-    """Look up with a plan of its own, in a transaction that ends with it: who is next waits for nobody."""
+    """Look up with a plan of its own, in a transaction that ends with it: the next request waits for no other."""
     await session.execute(_PLAN_FOR_THESE_VALUES)
-    statement = look_up_statement(wanted.shape, limit, counting=counting)
-    found = await statement.all(session, {**wanted.values, "offset": offset, "end": offset + limit})
+    statement = look_up_statement(wanted.shape, page.limit, counting=counting)
+    values = {**wanted.values, "offset": page.offset, "end": page.offset + page.limit}
+    found = await statement.all(session, values)
     await release(session)
     return found
+
+
+def _tasks(rows: Sequence[Fields]) -> Sequence[Fields]:
+    """Return the rows without the one that stands for an empty page."""
+    return [row for row in rows if row["id"] is not None]

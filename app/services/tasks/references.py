@@ -5,15 +5,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import OriginProduct
 from app.errors import InvalidInput
+from app.ids import MAX_BIGINT
 from app.models import Integration, SignalReport, UserIntegration
 from app.schemas.tasks import TaskIn
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 from app.statements import Fields, Prepared
 
 __all__ = ["GITHUB", "default_github_integration", "require_references", "require_team_integration"]
 
 GITHUB = "github"
-_MAX_BIGINT = 2**63 - 1
 
 
 async def require_references(
@@ -88,7 +88,7 @@ async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
     integration = body.github_integration
     wanted = {
         # No integration has a number beyond those of the column.
-        "github_integration": None if integration is None or abs(integration) > _MAX_BIGINT else integration,
+        "github_integration": None if integration is None or abs(integration) > MAX_BIGINT else integration,
         "github_user_integration": body.github_user_integration,
         "signal_report": body.signal_report,
     }

@@ -30,16 +30,17 @@ from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import Run, SignalReportTask, Task, TaskCounter
 from app.schemas.tasks import SummaryOut, TaskIn, TaskListQuery, TaskOut
-from app.services.access.visibility import VISIBLE_TASK, Principal, require_task, visibility
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
 from app.services.tasks.filters import first_page_statement, is_dense, task_filter
-from app.services.tasks.list_memory import ListMemory
-from app.services.tasks.pages import find_page
+from app.services.tasks.pages import KnownLists, find_page
 from app.services.tasks.references import (
     default_github_integration,
     require_references,
     require_team_integration,
 )
 from app.services.tasks.text import title_from_description
+from app.services.views.pages import Page
 from app.services.views.tasks import select_tasks, task_out, tasks_out
 from app.statements import Prepared
 
@@ -83,22 +84,21 @@ async def list_tasks(
     session: AsyncSession,
     caller: Principal,
     query: TaskListQuery,
+    page: Page,
     *,
-    limit: int,
-    offset: int,
     store: ObjectStore,
-    lists: ListMemory,
+    lists: KnownLists,
 ) -> tuple[int, list[TaskOut]]:
     """Return how many visible tasks the filters leave, and a page of them, newest first (contract 2.6, 5.1).
 
-    The count is exact. What polls ask for, the newest tasks and their number, is one statement whose cost does not
+    The count is exact. What polls ask for, the newest tasks and their number, is one statement; its cost does not
     depend on how many tasks there are. Anything else is found out once, and again when something has changed.
     """
     wanted = task_filter(caller, query)
-    if offset == 0 and is_dense(wanted.shape):
-        rows = await first_page_statement(wanted.shape, limit).all(session, wanted.values)
+    if page.offset == 0 and is_dense(wanted.shape):
+        rows = await first_page_statement(wanted.shape, page.limit).all(session, wanted.values)
         return rows[0]["count"] if rows else 0, await tasks_out(rows, caller.project, store)
-    count, rows = await find_page(session, wanted, limit=limit, offset=offset, lists=lists)
+    count, rows = await find_page(session, wanted, page, lists)
     return count, await tasks_out(rows, caller.project, store)
 
 

@@ -2,12 +2,13 @@
 
 import re
 
+from app.ids import MAX_BIGINT
+
 __all__ = ["escape_like", "searched_number", "title_from_description"]
 
 _TITLE_LENGTH = 60
 _ELLIPSIS = "..."
 _TASK_NUMBER = re.compile(r"(?:.*-)?([0-9]+)", re.ASCII | re.DOTALL)
-_MAX_BIGINT = 2**63 - 1
 
 
 def title_from_description(description: str) -> str:
@@ -25,8 +26,8 @@ def searched_number(search: str) -> int | None:
         return None
     # More digits than any number has would only cost time to read.
     digits = match[1].lstrip("0") or "0"
-    number = int(digits) if len(digits) <= len(str(_MAX_BIGINT)) else _MAX_BIGINT + 1
-    return number if number <= _MAX_BIGINT else None
+    number = int(digits) if len(digits) <= len(str(MAX_BIGINT)) else MAX_BIGINT + 1
+    return number if number <= MAX_BIGINT else None
 
 
 def escape_like(text: str) -> str:

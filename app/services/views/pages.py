@@ -1,14 +1,21 @@
 """Pages of rows that stop at a number of bytes, measured in the database."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal_column, select
 
 from app.api_limits import PAGE_BYTES
 
-__all__ = ["json_bytes", "text_bytes", "within_page"]
+__all__ = ["Page", "json_bytes", "text_bytes", "within_page"]
 
 _LITTLE_BYTES: ColumnElement[int] = literal_column("1024")
+
+
+class Page(NamedTuple):
+    """Which part of a list is asked for."""
+
+    limit: int
+    offset: int
 
 
 def text_bytes(column: Any) -> ColumnElement[int]:

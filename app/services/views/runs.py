@@ -11,7 +11,8 @@ from app.clients.object_store import ObjectStore
 from app.errors import NotFound
 from app.models import Run, Task
 from app.schemas.runs import RunOut
-from app.services.access.visibility import VISIBLE_RUN, Principal, visibility
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_RUN, visibility
 from app.services.storage_keys import log_key
 from app.services.views.pages import json_bytes, text_bytes, within_page
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION, position
@@ -30,6 +31,7 @@ SHOWN_COLUMNS = (
     Run.error_message,
     Run.output,
     Run.state,
+    Run.facts,
     Run.artifacts,
     Run.created_at,
     Run.updated_at,
@@ -87,7 +89,7 @@ async def run_out(values: Mapping[Any, Any], store: ObjectStore, *, prefix: str 
         "log_url": await store.signed_url(key),
         "error_message": values[prefix + "error_message"],
         "output": values[prefix + "output"],
-        "state": state | _dispatch_state(values, prefix),
+        "state": state | values[prefix + "facts"] | _dispatch_state(values, prefix),
         "artifacts": values[prefix + "artifacts"],
         "created_at": values[prefix + "created_at"],
         "updated_at": values[prefix + "updated_at"],

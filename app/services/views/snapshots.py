@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import EventSnapshot, Project, Run, Task
-from app.services.access.visibility import ProjectRef
+from app.services.access.principal import ProjectRef
 from app.services.views.runs import RUN_COLUMNS, run_out
 from app.services.views.tasks import select_tasks, task_out
 

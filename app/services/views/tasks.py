@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 from app.clients.object_store import ObjectStore
 from app.models import Run, Task, User
 from app.schemas.tasks import TaskOut
-from app.services.access.visibility import ProjectRef
+from app.services.access.principal import ProjectRef
 from app.services.views.pages import json_bytes, text_bytes, within_page
 from app.services.views.queue import QUEUE_POSITION, position
 from app.services.views.runs import SHOWN_COLUMNS, run_bytes, run_out
@@ -53,7 +53,7 @@ _TASK_COLUMNS = (
 _TASK_BYTES = text_bytes(Task.description) + text_bytes(Task.ci_prompt) + json_bytes(Task.json_schema)
 
 
-def _labelled(prefix: str, columns: Sequence[Any], source: Any) -> list[Any]:
+def _label(prefix: str, columns: Sequence[Any], source: Any) -> list[Any]:
     return [getattr(source, column.key).label(f"{prefix}{column.key}") for column in columns]
 
 
@@ -66,9 +66,9 @@ def select_tasks(of: type[Task] = Task) -> Select[Any]:
     """
     return (
         select(
-            *_labelled("", _TASK_COLUMNS, of),
+            *_label("", _TASK_COLUMNS, of),
             *CREATOR_COLUMNS,
-            *_labelled("run_", SHOWN_COLUMNS, _LatestRun),
+            *_label("run_", SHOWN_COLUMNS, _LatestRun),
             position(_LatestRun).label(f"run_{QUEUE_POSITION}"),
         )
         .select_from(of)

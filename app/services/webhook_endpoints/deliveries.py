@@ -15,7 +15,7 @@ from app.errors import InvalidInput, NotFound, Throttled
 from app.ids import new_id
 from app.models import WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.schemas.webhook_endpoints import AttemptOut, DeliveryDetailOut, DeliveryOut, DeliveryQuery
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
 from app.services.webhook_endpoints.endpoints import owned

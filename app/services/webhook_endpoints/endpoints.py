@@ -23,7 +23,7 @@ from app.schemas.webhook_endpoints import (
     TaskFilterIn,
 )
 from app.security import Cipher
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 from app.services.events.catalogue import is_selector
 from app.services.views.users import CREATOR_COLUMNS, user_basic
 from app.services.webhook_endpoints.secrets import HINT_LENGTH, new_secret, still_valid

@@ -15,7 +15,7 @@ from app.enums import DeliveryStatus, EventType, RecoverOnly
 from app.errors import InvalidInput
 from app.models import Event, WebhookEndpointDelivery
 from app.schemas.webhook_endpoints import RecoverIn
-from app.services.access.visibility import Principal
+from app.services.access.principal import Principal
 from app.services.events import ledger
 from app.services.events.cursor import AFTER, IN_ORDER, START
 from app.services.events.reading import place_of

@@ -11,9 +11,9 @@ from app.clients.push import TryLater
 from app.db import unit_of_work
 from app.runtime import ProcessContext
 from app.services.notifications import delivery
+from app.services.retries import until_database_answers
 from app.shielded import shielded
 from app.worker.context import PUSH_LANES, worker_context
-from app.worker.retries import until_database_answers
 
 __all__ = ["deliver_due", "deliver_notifications"]
 
@@ -52,7 +52,7 @@ async def _lane(process: ProcessContext, lanes: asyncio.Semaphore, more: asyncio
         async with lanes:
             deadline = Deadline(delivery.SEND_WITHIN.total_seconds())
             work = _claim_send_settle(process, deadline, more)
-            taken, is_last = await shielded(work, told=deadline.expire)
+            taken, is_last = await shielded(work, on_cancel=deadline.expire)
         total += taken
     return total
 

@@ -18,11 +18,11 @@ from app.clients.run_changes import RunChanges
 from app.clock import utcnow
 from app.db import DatabaseUnavailable, unit_of_work
 from app.runtime import ProcessContext
+from app.services.retries import until_database_answers
 from app.services.webhook_endpoints.claims import Claimed, claim_due, next_due
 from app.services.webhook_endpoints.relay import BATCH, relay_events
 from app.services.webhook_endpoints.sending import Outcome, send
 from app.services.webhook_endpoints.settling import settle
-from app.worker.retries import until_database_answers
 
 __all__ = ["WebhookDeliverer"]
 

@@ -25,13 +25,14 @@ from app.enums import RunStatus
 from app.services.code_hosts.credentials import HostAccess, is_member_still
 from app.services.code_hosts.pull_requests import Outcome, open_pull_request
 from app.services.code_hosts.pushed_branches import record_push
-from app.services.jobs import ask_for_next, request_delivery, request_run, withdraw_run
+from app.services.jobs import enqueue_next_run, enqueue_push_delivery, request_run, withdraw_run
 from app.services.output.events import own_entry
+from app.services.retries import until_database_answers
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.usage import USAGE
+from app.services.runs.facts import USAGE
+from app.services.runs.lifecycle import RunEnd
 from app.shielded import shielded
 from app.worker.context import WorkerContext, worker_context
-from app.worker.retries import until_database_answers
 from app.worker.run.files import (
     AttachmentUnavailable,
     Exchange,
@@ -89,7 +90,7 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
         raise
     if worker.process.settings.project_concurrency:
         # One that waits because of the limit has no job any more.
-        await ask_for_next(worker.process.queue, claimed)
+        await enqueue_next_run(worker.process.queue, claimed)
 
 
 async def _claim(worker: WorkerContext, run_id: UUID, owner: str) -> UUID | None:
@@ -113,14 +114,13 @@ async def _read_orders(worker: WorkerContext, run_id: UUID, owner: str) -> Order
 
     async def fail() -> None:
         async with unit_of_work(worker.process.sessions) as session:
-            request_delivery(session, worker.process.queue, run_id)
+            enqueue_push_delivery(session, worker.process.queue, run_id)
             await run_lifecycle.finish(
                 session,
                 run_id,
+                RunEnd(status=RunStatus.FAILED, error_message=UNEXPECTED),
                 owner=owner,
-                status=RunStatus.FAILED,
                 events=worker.process.events,
-                error_message=UNEXPECTED,
             )
 
     try:
@@ -193,7 +193,6 @@ async def _outcome(
             environment=worker.environment,
             access=_access(worker, orders),
             mirrors=worker.mirrors,
-            http=worker.http,
             attachments=attachments,
             outbox=exchange.outbox,
             memory=await _memory(worker, orders),
@@ -283,19 +282,21 @@ async def _mark_agent_started(worker: WorkerContext, orders: Orders, owner: str)
 async def _end(worker: WorkerContext, orders: Orders, owner: str, ending: Ending) -> None:
     async def finish() -> bool:
         async with unit_of_work(worker.process.sessions) as session:
-            request_delivery(session, worker.process.queue, orders.run_id)
+            enqueue_push_delivery(session, worker.process.queue, orders.run_id)
             if ending.pushed is not None:
                 await record_push(session, task_id=orders.task_id, run_id=orders.run_id, pushed=ending.pushed)
             return await run_lifecycle.finish(
                 session,
                 orders.run_id,
+                RunEnd(
+                    status=ending.status,
+                    output=ending.output,
+                    error_message=ending.error_message,
+                    artifacts=ending.files,
+                    state=ending.state,
+                ),
                 owner=owner,
-                status=ending.status,
                 events=worker.process.events,
-                output=ending.output,
-                error_message=ending.error_message,
-                artifacts=[dict(artifact) for artifact in ending.files],
-                state=ending.state,
             )
 
     if not await until_database_answers(finish):

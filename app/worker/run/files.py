@@ -1,6 +1,5 @@
 """The files of a run on the worker's side: attachments from the store to a folder, artifacts from a folder to it."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, Obje
 from app.enums import ArtifactType
 from app.schemas.runs import ArtifactOut
 from app.schemas.staged_artifacts import MAX_BYTES
-from app.services.artifacts.manifest import store_run_artifact
+from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.artifacts.rules import guess_content_type, tags
 from app.services.artifacts.uploads import tag_objects
-from app.services.output.log_writer import LogRef
-from app.services.storage_keys import safe_name
+from app.services.retries import ATTACHMENT, RetryBudget
+from app.services.storage_keys import RunRef, safe_name
 from app.worker.run.store_retry import StorePatience
 
 __all__ = [
@@ -33,7 +32,6 @@ __all__ = [
     "store_artifacts",
 ]
 
-_PAUSES_SECONDS = (1, 2, 4, 8)
 _SOURCE = "agent"
 _PATCH_NAME = "changes.patch"
 
@@ -99,14 +97,8 @@ async def fetch_attachments(
 
 
 async def _fetch_patiently(store: ObjectStore, artifact: ArtifactOut, inbox: Path) -> Attachment:
-    for pause in _PAUSES_SECONDS:
-        try:
-            return await _fetch(store, artifact, inbox)
-        except ObjectStoreUnavailable as error:
-            log.warning("attachment.not_fetched", retry_in_seconds=pause, error=repr(error))
-            await asyncio.sleep(pause)
     try:
-        return await _fetch(store, artifact, inbox)
+        return await RetryBudget(ATTACHMENT).call(partial(_fetch, store, artifact, inbox))
     except ObjectStoreUnavailable as error:
         raise AttachmentUnavailable(
             f"The attached file {artifact['name']} cannot be read: the object store does not answer. "
@@ -130,7 +122,7 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, inbox: Path) -> Atta
 
 
 async def store_artifacts(
-    store: ObjectStore, outbox: Path, patch: bytes, *, ref: LogRef, patience: StorePatience
+    store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, patience: StorePatience
 ) -> Stored:
     """Store what the agent handed over and what it changed; an outage is waited for as long as `patience` has it."""
     contents: list[tuple[str, bytes | Path, str, ArtifactType]] = []
@@ -143,18 +135,8 @@ async def store_artifacts(
     stored: list[ArtifactOut] = []
     missing: list[str] = []
     for name, content, content_type, type_ in contents:
-        put = partial(
-            store_run_artifact,
-            store,
-            project_id=ref.project_id,
-            task_id=ref.task_id,
-            run_id=ref.run_id,
-            name=name,
-            content=content,
-            content_type=content_type,
-            type_=type_,
-            source=_SOURCE,
-        )
+        file = NewArtifact(name, content, content_type, type_, _SOURCE)
+        put = partial(store_run_artifact, store, ref, file)
         try:
             stored.append(await patience.call(put))
         except ObjectStoreUnavailable as error:

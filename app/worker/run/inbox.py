@@ -18,10 +18,10 @@ from app.agents.session.transcript import Emit, notification
 from app.clock import utcnow
 from app.db import DatabaseUnavailable, unit_of_work
 from app.enums import CommandMethod, CommandStatus
+from app.services.retries import until_database_answers
 from app.services.runs import inbox as run_inbox
 from app.services.runs.inbox import Attempt
 from app.worker.context import WorkerContext
-from app.worker.retries import until_database_answers
 from app.worker.run.files import fetch_attachments
 from app.worker.run.orders import Orders
 

@@ -13,7 +13,8 @@ import structlog
 from app.clients.object_store import ObjectStore
 from app.clients.run_events import RunEvents
 from app.db import SessionFactory
-from app.services.output.log_writer import MAX_LOG_BYTES, LogRef, append_lines, is_chunk
+from app.services.output.log_writer import MAX_LOG_BYTES, append_lines, is_chunk
+from app.services.storage_keys import RunRef
 from app.worker.run.store_retry import OUTAGES, StorePatience
 
 __all__ = ["RunLog", "open_log"]
@@ -121,7 +122,7 @@ class RunLog:
 async def open_log(
     sessions: SessionFactory,
     store: ObjectStore,
-    ref: LogRef,
+    ref: RunRef,
     *,
     events: RunEvents,
     file: Path,

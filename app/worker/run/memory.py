@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectMissing, ObjectStore, RangeNotSatisfiable
 from app.models import Run
-from app.services.output.log_writer import LogRef
 from app.services.resume_chain import resume_chain
+from app.services.storage_keys import RunRef
 
 __all__ = ["Earlier", "earlier_runs", "recall"]
 
@@ -55,7 +55,9 @@ async def recall(
     told: list[str | None] = []
     for run_id, status, error, message in earlier:
         told.append(_line("Person", message))
-        told += [_told_by(entry) for entry in await _end_of(store, LogRef(project_id, task_id, run_id).key)]
+        told += [
+            _told_by(entry) for entry in await _end_of(store, RunRef(project_id, task_id, run_id).log_key)
+        ]
         told.append(_line("The run", f"{status}. {error}" if error else f"{status}."))
     kept: list[str] = []
     room = _MEMORY_CHARACTERS

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,13 +30,13 @@ from app.schemas.runs import ArtifactOut
 from app.security import Cipher
 from app.services.code_hosts import pull_requests
 from app.services.code_hosts.credentials import CodeHost, HostAccess, clone_url, read_code_host
-from app.services.code_hosts.pushed_branches import Pushed, branch_to_resume
-from app.services.output.log_writer import LogRef
+from app.services.code_hosts.pushed_branches import PushRecord, branch_to_resume
 from app.services.resume_chain import resumes
 from app.services.runs.authority import as_asked, person_of
-from app.services.runs.lifecycle import NOT_STORED
+from app.services.runs.facts import LEFT_OUT, NOT_STORED
 from app.services.runs.options import token_budget
 from app.services.runs.usage import spent_by_others
+from app.services.storage_keys import RunRef
 from app.services.views.slugs import slug, slug_prefix
 from app.statements import Fields, Prepared
 from app.worker.run.memory import Earlier, earlier_runs
@@ -47,7 +46,6 @@ __all__ = ["UNEXPECTED", "Ending", "Orders", "ending_of", "read_orders"]
 
 _SHORT_ID_LENGTH = 8
 _LONGEST_WISH = 1000
-_LEFT_OUT = "left_out"
 _LEFT_OUT_CHARACTERS = 2000
 _NAMED_FILES = 10
 UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."
@@ -84,9 +82,9 @@ class Orders:
     follow_up: str | None = None
 
     @property
-    def log(self) -> LogRef:
+    def log(self) -> RunRef:
         """The log that the agent's updates go to."""
-        return LogRef(self.project_id, self.task_id, self.run_id)
+        return RunRef(self.project_id, self.task_id, self.run_id)
 
     @property
     def push_branch(self) -> str:
@@ -110,11 +108,11 @@ class Orders:
             task_url=url.replace("{task_id}", str(self.task_id)),
         )
 
-    def pushed(self, result: RunResult, outcome: pull_requests.Outcome) -> Pushed | None:
+    def pushed(self, result: RunResult, outcome: pull_requests.Outcome) -> PushRecord | None:
         """Return what is kept of what the run left at its host, None if it pushed nothing."""
         if self.repository is None or result.head_branch is None or result.head_sha is None:
             return None
-        return Pushed(
+        return PushRecord(
             repository=self.repository,
             integration_id=self.host.integration_id,
             branch=result.head_branch,
@@ -132,7 +130,6 @@ class Orders:
         environment: Mapping[str, str],
         access: HostAccess,
         mirrors: Mirrors | None,
-        http: httpx.AsyncClient,
         attachments: Sequence[Attachment] = (),
         outbox: Path | None = None,
         memory: str | None = None,
@@ -166,7 +163,7 @@ class Orders:
             clone_filter=settings.git_clone_filter,
             mirrors=mirrors,
             submodules_below=self.host.git_url if settings.git_submodules else None,
-            lfs_http=http if settings.git_lfs else None,
+            git_lfs=settings.git_lfs,
             author=self.author,
             model=self._wish("model"),
             reasoning_effort=self._wish("reasoning_effort"),
@@ -204,7 +201,7 @@ class Ending:
     # What is stored.
     files: tuple[ArtifactOut, ...] = ()
     # What is at the code host now.
-    pushed: Pushed | None = None
+    pushed: PushRecord | None = None
     # Keys that the run's state gets.
     state: Mapping[str, Any] = field(default_factory=dict)
 
@@ -237,7 +234,7 @@ _ORDERS = Prepared(
         Run.task_id,
         Run.project_id,
         Run.branch,
-        Run.state,
+        Run.state.op("||")(Run.facts).label("state"),
         Run.artifacts,
         as_asked(Task.title),
         as_asked(Task.description),
@@ -343,7 +340,7 @@ def ending_of(
 
 def _left_out(result: RunResult) -> dict[str, str]:
     """Return what the state says of work that could not be kept, or is not in the patch."""
-    return {_LEFT_OUT: result.left_out[:_LEFT_OUT_CHARACTERS]} if result.left_out else {}
+    return {LEFT_OUT: result.left_out[:_LEFT_OUT_CHARACTERS]} if result.left_out else {}
 
 
 def _least(*limits: int | None) -> int | None:

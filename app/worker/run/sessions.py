@@ -12,8 +12,7 @@ import structlog
 from app.agents.workspace.kept_session import MAX_PACKED_BYTES, KeptSession, unpack
 from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from app.services.artifacts.rules import tags
-from app.services.output.log_writer import LogRef
-from app.services.storage_keys import session_key
+from app.services.storage_keys import RunRef, session_key
 from app.worker.run.store_retry import StorePatience
 
 __all__ = ["fetch_session", "store_session"]
@@ -23,7 +22,7 @@ _CONTENT_TYPE = "application/gzip"
 log = structlog.get_logger(__name__)
 
 
-async def store_session(store: ObjectStore, file: Path, *, ref: LogRef, patience: StorePatience) -> None:
+async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, patience: StorePatience) -> None:
     """Store what a run has kept, if it has; an outage of the store that outlasts `patience` is logged."""
     if not file.exists():  # noqa: ASYNC240 - a local file
         return

@@ -13,18 +13,16 @@ import orjson
 import pytest
 from sqlalchemy import func, select, update
 
-from app.clients.run_events import RunEvents
-from app.clients.s3 import S3Store
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import Run, RunEventId, RunLogState
+from app.runtime import ProcessContext
 from app.services.output import ingest as run_ingest
 from app.services.output.event_ids import sweep_event_ids
 from app.services.runs.recovery import recover_runs
 from app.services.runs.usage import spent_by_others
 from tests.contract.streams.test_event_stream import Agent, line, told_to
 from tests.support.clock import MovableClock
-from tests.support.fakes import RecordingQueue
 from tests.support.streams import following
 from tests.support.waiting import eventually
 
@@ -223,11 +221,9 @@ class TestSilence:
         """Time passes where a test says so."""
 
     @pytest.fixture
-    def sweep(self, sessions: SessionFactory, events: RunEvents, store: S3Store) -> Any:
-        queue = RecordingQueue()
-
+    def sweep(self, process: ProcessContext) -> Any:
         async def sweep(silence: timedelta | None = SILENCE) -> None:
-            await recover_runs(sessions, queue, events=events, store=store, silence=silence)
+            await recover_runs(process, silence=silence)
 
         return sweep
 

@@ -1,0 +1,335 @@
+"""Files of Git LFS, moved by the program git-lfs: fetched before the agent starts, stored before its branch is pushed.
+
+git-lfs talks to a host only from a repository of the worker's own that holds a list of pointers and nothing else. So no
+`.lfsconfig` is read, and no hook, extension or transfer program runs: the host is the repository's own, by its URL.
+The credential is lent as to any other git command. In the agent's clone git-lfs is the filter, inside the sandbox.
+
+Objects are always copied into the agent's clone. git-lfs would use hard links, through which an agent could change the
+objects of a mirror or of a repository on this machine.
+"""
+
+import asyncio
+import hashlib
+import shlex
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from app.agents.base.safe_paths import open_file, read_file
+from app.agents.errors import LargeFilesFailed, PathRefused, RepositoryError, RepositoryUnreachable
+from app.agents.git.command import Git, Remote, Result
+from app.agents.git.fetch import TRANSFER
+from app.agents.git.plumbing import add_settings, make_repository
+from app.agents.git.pointers import Entry, Pointer, checked_out_pointers, committed_pointers
+from app.agents.sandbox.policy import SandboxPolicy
+from app.processes.reading import last_lines
+
+__all__ = ["LargeFileLimits", "LargeFiles", "find_git_lfs", "uses_lfs"]
+
+GitSettings = tuple[tuple[str, str], ...]
+
+_BLOCK = 2**20
+_MOST_OBJECTS = 10_000
+_MOST_NAMED = 20
+_LONGEST_PATH = 200
+_ATTRIBUTES_BYTES = 2**16
+_REF = "refs/heads/pointers"
+_TRANSFER_SETTINGS = (
+    "lfs.locksVerify=false",
+    "lfs.basicTransfersOnly=true",
+    "lfs.concurrentTransfers=4",
+    "lfs.transfer.maxRetries=1",
+)
+# Git's configuration precedes a repository's `.lfsconfig`.
+_CLONE_SETTINGS = (
+    ("skipDownloadErrors", "true"),  # a file without its content stays a pointer
+    ("fetchInclude", ""),
+    ("fetchExclude", ""),
+    ("locksVerify", "false"),
+)
+_PROGRESS = ("hint: ", "fetch: ", "Uploading LFS objects", "Downloading LFS objects", "error: failed to ")
+
+
+@dataclass(frozen=True, slots=True)
+class LargeFileLimits:
+    """How much a run may fetch and store."""
+
+    object_bytes: int
+    disk_bytes: int  # of the run
+
+    @classmethod
+    def of(cls, policy: SandboxPolicy) -> "LargeFileLimits":
+        """Return the limits of a run: a file is at most what an agent could write."""
+        return cls(policy.file_bytes, policy.disk_bytes)
+
+    @property
+    def fetched_bytes(self) -> int:
+        """The clone holds each file twice, and half of the disk is left to the agent."""
+        return self.disk_bytes // 4
+
+    @property
+    def stored_bytes(self) -> int:
+        """The run's disk holds an agent's new files twice: as they are, and as objects."""
+        return self.disk_bytes // 2
+
+
+def find_git_lfs(environment: Mapping[str, str]) -> str | None:
+    """Return the path of the program git-lfs; None if the machine has none."""
+    return shutil.which("git-lfs", path=environment.get("PATH"))
+
+
+def uses_lfs(work: Path) -> bool:
+    """Return whether a clone has files of Git LFS, by the attributes at its top."""
+    try:
+        return b"filter=lfs" in read_file(work, ".gitattributes", _ATTRIBUTES_BYTES)
+    except (PathRefused, OSError):
+        return False
+
+
+class LargeFiles:
+    """The large files of one run. Works on a clone that no agent has seen yet, or has finished with."""
+
+    def __init__(
+        self,
+        limits: LargeFileLimits,
+        program: str,
+        *,
+        work: Path,
+        collection: Path,
+        scratch: Path,
+        mirror: Path | None,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._limits = limits
+        self._program = program
+        self._work = work
+        self._collection = collection
+        self._scratch = scratch
+        self._mirror = mirror  # keeps objects for later runs
+        self._environment = environment
+        self.requested = 0  # objects that were not here yet
+        self.left_out: list[str] = []  # the first files without their content, each with the reason
+
+    @staticmethod
+    def can_reach(remote: Remote) -> bool:
+        """Return whether the place of a repository's objects is known. Behind ssh it is not."""
+        return urlsplit(remote.url).scheme in ("http", "https", "file")
+
+    @property
+    def settings(self) -> GitSettings:
+        """The settings of the repository that gathers the agent's work."""
+        return tuple((f"filter.lfs.{key}", value) for key, value in self._filter)
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        """What git's filter reads in the sandbox, beside the run's own files."""
+        return (Path(self._program),)
+
+    @property
+    def _filter(self) -> GitSettings:
+        return (("process", shlex.join((self._program, "filter-process"))), ("required", "true"))
+
+    async def fetch(self, remote: Remote) -> None:
+        """Replace pointers in a fresh clone by their content; files beyond the run's limits stay pointers.
+
+        Raises:
+            LargeFilesFailed: the host does not give the content of a file.
+            RepositoryError: the clone cannot be worked with.
+
+        """
+        add_settings(self._work / ".git", ('filter "lfs"', self._filter), ("lfs", _CLONE_SETTINGS))
+        git = Git(self._work, self._environment)
+        entries = self._within_limits(await checked_out_pointers(git))
+        if not entries:
+            return
+        paths = {entry.pointer: _shown(entry.path) for entry in entries}
+        source = self._mirror or self._scratch / "lfs"
+        lacking = await asyncio.to_thread(_lacking, source, paths)
+        self.requested = len(lacking)
+        if lacking:
+            await self._renew_scratch(storage=source)
+            result = await self._transfer("fetch", remote, lacking)
+            if result.code != 0:
+                path, reason = _explain(result, remote, {pointer: paths[pointer] for pointer in lacking})
+                raise LargeFilesFailed(
+                    f"The content of the file '{path}' (Git LFS) cannot be fetched: {reason}."
+                )
+        await asyncio.to_thread(_copy_all, source, self._work / ".git/lfs", paths)
+        await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+        await _check_out(git, entries)
+
+    async def store(self, remote: Remote, git: Git, base: str | None, head: str) -> None:
+        """Store the objects of new commits at the host; `git` is the worker's own repository with these commits.
+
+        Raises:
+            LargeFilesFailed: the host does not take an object, or the agent has not left it.
+            RepositoryError: there are more commits than can be looked through.
+
+        """
+        offered = await committed_pointers(git, base, head)
+        if not offered:
+            return
+        if len(offered) > _MOST_OBJECTS or sum(each.size for each in offered) > self._limits.stored_bytes:
+            raise _not_stored(
+                next(iter(offered.values())),
+                f"with all others it is more than {_MOST_OBJECTS} files or {_mib(self._limits.stored_bytes)}, "
+                "which is what a run may store",
+            )
+        await self._renew_scratch(storage=self._scratch / "lfs")
+        # Not every missing object is an error: the host may have it already, and git-lfs asks.
+        missing = {}
+        for pointer in offered:
+            if reason := await asyncio.to_thread(self._take, pointer):
+                missing[pointer.oid] = reason
+        result = await self._transfer("push", remote, offered)
+        if result.code != 0:
+            said = _said(result)
+            lost = [each for each in offered if each.oid in missing and f"(missing) {each.oid}" in said]
+            if lost:
+                raise _not_stored(offered[lost[0]], missing[lost[0].oid])
+            raise _not_stored(*_explain(result, remote, offered))
+
+    def _within_limits(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the files that fit into a run's share, in their order."""
+        kept: list[Entry] = []
+        size = 0
+        for entry in entries:
+            of_this = entry.pointer.size
+            if of_this > self._limits.object_bytes:
+                self._leave_out(entry, f"it is larger than {_mib(self._limits.object_bytes)}")
+            elif size + of_this > self._limits.fetched_bytes:
+                self._leave_out(entry, f"together they are larger than {_mib(self._limits.fetched_bytes)}")
+            elif len(kept) >= _MOST_OBJECTS:
+                self._leave_out(entry, f"there are more than {_MOST_OBJECTS}")
+            else:
+                size += of_this
+                kept.append(entry)
+        return kept
+
+    def _leave_out(self, entry: Entry, reason: str) -> None:
+        if len(self.left_out) < _MOST_NAMED:
+            self.left_out.append(f"{_shown(entry.path)}: {reason}")
+        elif len(self.left_out) == _MOST_NAMED:
+            self.left_out.append("others, which are not named")
+
+    async def _renew_scratch(self, *, storage: Path) -> None:
+        def renew() -> None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            make_repository(self._scratch)
+            # Not on the command line: git-lfs would take it for the storage of a remote on this machine, too.
+            add_settings(self._scratch, ("lfs", (("storage", str(storage)),)))
+
+        await asyncio.to_thread(renew)
+
+    async def _transfer(self, command: str, remote: Remote, pointers: Iterable[Pointer]) -> Result:
+        """Run `git lfs fetch` or `git lfs push` for some objects. Raises LargeFilesFailed when time is up."""
+        git = Git(self._scratch, self._environment)
+        listed = await git.run("fast-import", "--quiet", timeout=TRANSFER, text=_as_commit(pointers))
+        if listed.code != 0:
+            raise RepositoryError(f"Files of Git LFS cannot be listed: {last_lines(listed.complaint)}")
+        base = remote.url.rstrip("/").removesuffix(".git")
+        url = f"{base}.git/info/lfs" if remote.is_http else remote.url
+        settings = [f"remote.origin.url={remote.url}", f"lfs.url={url}", *_TRANSFER_SETTINGS]
+        if remote.credential is not None:
+            settings.append(f"lfs.{url}.access=basic")
+        options = [part for setting in settings for part in ("-c", setting)]
+        try:
+            return await git.run(
+                *(*options, "lfs", command, "origin", _REF),
+                timeout=TRANSFER,
+                remote=remote,
+                file_bytes=self._limits.object_bytes,
+            )
+        except RepositoryUnreachable:
+            seconds = int(TRANSFER.total_seconds())
+            raise LargeFilesFailed(f"git lfs {command} took over {seconds} s.") from None
+
+    def _take(self, pointer: Pointer) -> str:
+        """Copy an object that the sandbox left into the scratch repository; return why that cannot be done."""
+        reason = "the agent has committed its pointer, but left no content for it"
+        target = self._scratch / "lfs" / pointer.place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for root, folder in ((self._collection, "lfs"), (self._work, ".git/lfs")):
+            try:
+                with open_file(root, f"{folder}/{pointer.place}") as source, target.open("wb") as sink:
+                    digest, rest = hashlib.sha256(), pointer.size + 1
+                    while block := source.read(min(_BLOCK, rest)):
+                        rest -= len(block)
+                        digest.update(block)
+                        sink.write(block)
+                if rest == 1 and digest.hexdigest() == pointer.oid:
+                    return ""
+                reason = "what the agent has left of it is not what its pointer says"
+            except FileNotFoundError:
+                pass
+            except PathRefused as error:
+                reason = error.message.rstrip(".")
+            except OSError as error:
+                reason = error.strerror or type(error).__name__
+        target.unlink(missing_ok=True)
+        return reason
+
+
+async def _check_out(git: Git, entries: Sequence[Entry]) -> None:
+    """Write files again, now with their content; git must first forget that it has written them."""
+    forgotten = b"".join(f"{entry.mode} {entry.blob} 0\t".encode() + entry.path + b"\0" for entry in entries)
+    paths = b"".join(entry.path + b"\0" for entry in entries)
+    for arguments, text in (
+        (("update-index", "-z", "--index-info"), forgotten),
+        (("checkout-index", "--force", "--index", "-z", "--stdin"), paths),
+    ):
+        result = await git.run(*arguments, timeout=TRANSFER, text=text)
+        if result.code != 0:
+            raise RepositoryError(f"Files of Git LFS cannot be checked out: {last_lines(result.complaint)}")
+
+
+def _as_commit(pointers: Iterable[Pointer]) -> bytes:
+    """Return what has `git fast-import` make a commit of pointers, each named by its object."""
+    parts = [f"commit {_REF}\ncommitter Taskbeacon <> 0 +0000\ndata 0\n".encode()]
+    for pointer in pointers:
+        text = pointer.text()
+        parts.append(f"M 100644 inline {pointer.oid}\ndata {len(text)}\n".encode() + text)
+    return b"".join(parts)
+
+
+def _lacking(folder: Path, pointers: Iterable[Pointer]) -> list[Pointer]:
+    def is_here(pointer: Pointer) -> bool:
+        path = folder / pointer.place
+        return path.is_file() and path.stat().st_size == pointer.size
+
+    return [pointer for pointer in pointers if not is_here(pointer)]
+
+
+def _copy_all(source: Path, target: Path, pointers: Iterable[Pointer]) -> None:
+    for pointer in pointers:
+        (target / pointer.place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / pointer.place, target / pointer.place)
+
+
+def _explain(result: Result, remote: Remote, paths: Mapping[Pointer, str]) -> tuple[str, str]:
+    """Return the path of a file that git-lfs complains about, and its complaint."""
+    said = remote.redact(_said(result))
+    path = next((path for pointer, path in paths.items() if pointer.oid in said), next(iter(paths.values())))
+    lines = [line for line in said.splitlines() if not line.startswith(_PROGRESS)]
+    return path[:_LONGEST_PATH], last_lines("\n".join(lines), limit=500).rstrip(". ")
+
+
+def _said(result: Result) -> str:
+    return f"{result.text()}\n{result.complaint}"
+
+
+def _not_stored(path: str, reason: str) -> LargeFilesFailed:
+    return LargeFilesFailed(
+        f"The content of the file '{path[:_LONGEST_PATH]}' (Git LFS) cannot be stored at its host: {reason}. "
+        "Nothing was pushed."
+    )
+
+
+def _shown(path: bytes) -> str:
+    return path.decode(errors="replace")
+
+
+def _mib(size: int) -> str:
+    return f"{size // 2**20} MiB"

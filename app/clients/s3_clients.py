@@ -1,0 +1,56 @@
+"""Clients of aioboto3, imported by the first call that needs one.
+
+Imported at the start, the library would add 0.2 s and 25 MB to every API process, most of which never read or write an
+object: a process at rest would hold more than its limit of 140 MB.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, NamedTuple
+
+import aioboto3
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+from app.config import Settings
+
+__all__ = ["S3Clients", "open_clients"]
+
+
+class S3Clients(NamedTuple):
+    """Two clients of the library, which has no types."""
+
+    internal: Any  # for requests
+    public: Any  # signs for the host that clients see
+
+
+def open_clients(settings: Settings, *, connections: int) -> AbstractAsyncContextManager[S3Clients]:
+    """Return what opens both clients. Reads the library's description of S3, so call it in a thread."""
+    library = get_session()
+    for description in ("service-2", "endpoint-rule-set-1"):
+        library.get_component("data_loader").load_service_model("s3", description)
+    return _open(settings, aioboto3.Session(botocore_session=library), connections)
+
+
+@asynccontextmanager
+async def _open(settings: Settings, session: Any, connections: int) -> AsyncGenerator[S3Clients, None]:
+    secret = settings.s3_secret_access_key
+    options: dict[str, Any] = {
+        "aws_access_key_id": settings.s3_access_key_id,
+        "aws_secret_access_key": secret.get_secret_value() if secret else None,
+        "region_name": settings.s3_region,
+        "config": AioConfig(
+            signature_version="s3v4",
+            # Servers other than Amazon's are reached by path, not by a host name per bucket.
+            s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
+            connect_timeout=2,
+            read_timeout=20,
+            retries={"max_attempts": 2, "mode": "standard"},
+            max_pool_connections=connections,
+        ),
+    }
+    async with (
+        session.client("s3", endpoint_url=settings.s3_endpoint_url, **options) as internal,
+        session.client("s3", endpoint_url=settings.s3_signing_endpoint_url, **options) as public,
+    ):
+        yield S3Clients(internal, public)

@@ -1,0 +1,67 @@
+"""Branches that runs pushed to code hosts, deliveries of their webhooks, and failed checks."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+__all__ = ["CiFailure", "GithubDelivery", "PushedBranch"]
+
+
+class PushedBranch(Base):
+    """What one run left at a code host. Unlike the run's output and state, no client can write it."""
+
+    __tablename__ = "pushed_branches"
+    __table_args__ = (
+        # Which run does a webhook speak of?
+        Index("ix_pushed_branches_branch", "repository", "branch", text("created_at DESC")),
+        Index(None, "task_id"),
+        # What ON DELETE SET NULL looks for.
+        Index(None, "integration_id", postgresql_where=text("integration_id IS NOT NULL")),
+    )
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    # Through which the run's host was reached; NULL: the task had none.
+    integration_id: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey("integrations.id", ondelete="SET NULL")
+    )
+    repository: Mapped[str] = mapped_column(String(255))
+    branch: Mapped[str] = mapped_column(String(255))
+    # The branch that the pull request is to go into.
+    base_branch: Mapped[str | None] = mapped_column(String(255))
+    head_sha: Mapped[str] = mapped_column(String(64))
+    pull_request_number: Mapped[int | None] = mapped_column(BigInteger)
+    pull_request_url: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class GithubDelivery(Base):
+    """A delivery that was taken in; hosts deliver again what they believe to be lost."""
+
+    __tablename__ = "github_deliveries"
+    __table_args__ = (Index(None, "received_at"),)
+
+    delivery_id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    received_at: Mapped[datetime]
+
+
+class CiFailure(Base):
+    """A commit of ours that failed its checks. Several checks of one commit are one failure."""
+
+    __tablename__ = "ci_failures"
+    __table_args__ = (
+        UniqueConstraint("task_id", "branch", "head_sha"),
+        Index(None, "follow_up_run_id", postgresql_where=text("follow_up_run_id IS NOT NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    branch: Mapped[str] = mapped_column(String(255))
+    head_sha: Mapped[str] = mapped_column(String(64))
+    # The run that was started for it.
+    follow_up_run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime]

@@ -1,0 +1,80 @@
+"""The authenticated caller, and what their key opens."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.enums import Scope
+from app.errors import NotFound, PermissionDenied
+
+__all__ = ["CURRENT_PROJECT", "Principal", "ProjectRef", "require_project", "require_scope"]
+
+# Stands in a path for the project that the user works in.
+CURRENT_PROJECT = "@current"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRef:
+    """The project of a request, as much of it as every answer needs."""
+
+    id: int
+    organization_id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The authenticated caller: a user through one of their keys."""
+
+    user_id: int
+    is_staff: bool
+    key_id: UUID
+    scopes: frozenset[str]
+    scoped_teams: tuple[int, ...]
+    scoped_organizations: tuple[UUID, ...]
+    # The project that the request names, if there is one, and whether the caller is a member of it.
+    named_project: ProjectRef | None
+    is_member: bool
+
+    @property
+    def project(self) -> ProjectRef:
+        """The project of a request that passed `require_project`."""
+        assert self.named_project is not None
+        return self.named_project
+
+
+def require_project(principal: Principal) -> ProjectRef:
+    """Return the project of the request if the caller may use it (contract 2.1, 2.3).
+
+    Raises:
+        NotFound: there is no such project.
+        PermissionDenied: the caller is no member, or the key is limited to other projects or organizations.
+
+    """
+    project = principal.named_project
+    if project is None:
+        raise NotFound("Project not found.")
+    if not principal.is_member:
+        raise PermissionDenied("You don't have access to the project.")
+    if principal.scoped_teams and project.id not in principal.scoped_teams:
+        raise PermissionDenied(f"API key does not have access to the requested project: ID {project.id}.")
+    if principal.scoped_organizations and project.organization_id not in principal.scoped_organizations:
+        raise PermissionDenied(
+            f"API key does not have access to the requested organization: ID {project.organization_id}."
+        )
+    return project
+
+
+def require_scope(principal: Principal, scope: Scope) -> None:
+    """Let a key pass that has `scope`; write implies read (contract 2.3).
+
+    Raises:
+        PermissionDenied: the key lacks it.
+
+    """
+    granted = principal.scopes
+    if Scope.ANY in granted or scope in granted:
+        return
+    subject, _, verb = scope.partition(":")
+    if verb == "read" and f"{subject}:write" in granted:
+        return
+    raise PermissionDenied(f"API key missing required scope '{scope}'")

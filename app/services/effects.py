@@ -1,0 +1,33 @@
+"""What service functions act with besides their database session, in one object."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.agents.adapters.catalog import Catalog, load_catalog
+from app.clients.object_store import Storage
+from app.clients.queue import JobQueue
+from app.clients.redis import RedisClient
+from app.clients.run_events import RunEvents
+from app.db import SessionFactory
+from app.security import Cipher
+from app.services.usage_gates import UsageGate
+
+__all__ = ["Effects"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effects:
+    """The opened clients of a process; a function that needs one of them only takes that one."""
+
+    # For steps outside the caller's transaction.
+    sessions: SessionFactory
+    redis: RedisClient
+    queue: JobQueue
+    store: Storage
+    events: RunEvents
+    # Encrypts the secrets that the service must read back.
+    cipher: Cipher
+    # The agents that runs may ask for; default: those of this release.
+    catalog: Catalog = field(default_factory=load_catalog)
+    # Who may object to another cloud run of a project.
+    gates: Sequence[UsageGate] = ()

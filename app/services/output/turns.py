@@ -1,0 +1,171 @@
+"""Turns at a run's log: the right to write, held by one writer at a time, and how much of the object counts."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, cast
+
+from sqlalchemy import DateTime, String, Table, bindparam, case, func, or_, select, update
+from sqlalchemy.dialects.postgresql import Insert
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.errors import Unavailable
+from app.ids import new_hex_id
+from app.models import Run, RunLogState, Task
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
+from app.services.output.event_ids import note_ids
+from app.services.retries import LOG_TURN, RetryBudget
+from app.services.storage_keys import RunRef
+from app.statements import Prepared
+
+__all__ = ["Turn", "take_turn"]
+
+# How long a turn lasts: at least this, and longer where the store has much to copy. Its writer gives up well before its
+# end, so that no two ever write. A turn of an ordinary log that was lost (its writer died, or the database was away when
+# it was to be given back) lapses before others give up waiting for theirs.
+_TURN = timedelta(seconds=15)
+_SLOWEST_COPY = 8 * 1024 * 1024  # bytes a second
+_WAIT_SECONDS = 20
+_FIRST_PAUSE_SECONDS = 0.01
+_LONGEST_PAUSE_SECONDS = 0.1
+
+_MINE = {
+    "writer": bindparam("own", type_=String()),
+    "writer_until": bindparam("until", type_=DateTime(timezone=True)),
+}
+_COPYING = func.make_interval(0, 0, 0, 0, 0, 0, func.coalesce(RunLogState.size, 0) / float(_SLOWEST_COPY))
+
+
+def _take_statement(insert_run: Insert) -> Prepared:
+    """Return the statement that takes the turn of the run that `insert_run` would insert, unless it is taken."""
+    return Prepared(
+        insert_run.on_conflict_do_update(
+            index_elements=[RunLogState.run_id],
+            set_=_MINE | {"writer_until": _MINE["writer_until"] + _COPYING},
+            where=or_(RunLogState.writer_until.is_(None), RunLogState.writer_until <= bindparam("now")),
+        ).returning(RunLogState.size, RunLogState.accepted_seq, RunLogState.writer_until)
+    )
+
+
+_TAKE = _take_statement(upsert(RunLogState).values(run_id=bindparam("run_id"), **_MINE))
+# For those who may not see the run: whether they do is asked on the way, since followers wait for it.
+_TAKE_IF_SEEN = _take_statement(
+    # Into the table, not the class: the ORM would take the values of a transaction for rows to insert.
+    upsert(cast("Table", RunLogState.__table__)).from_select(
+        ["run_id", *_MINE],
+        select(Run.id, *_MINE.values()).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN),
+    )
+)
+# The writer stays: one that did not hear the answer gives back again, as long as no other has taken the turn.
+_GIVE_BACK = Prepared(
+    update(RunLogState)
+    .where(RunLogState.run_id == bindparam("run"), RunLogState.writer == bindparam("own"))
+    .values(
+        size=bindparam("new_size"),
+        accepted_seq=bindparam("new_accepted_seq"),
+        writer_until=None,
+        # An agent that has used `event_stream` may write to the log by other ways too.
+        heard_at=case((RunLogState.heard_at.is_not(None), bindparam("now", type_=DateTime(timezone=True)))),
+    )
+    .returning(RunLogState.run_id)
+)
+
+
+@dataclass(slots=True)
+class Turn:
+    """The right to write, and what the row shall say when it is given back."""
+
+    # What counts of the object; None if it was not noted yet.
+    size: int | None
+    accepted_seq: int
+    # By the clock of the event loop.
+    ends_at: float
+    # The ids of the events that were taken, and whether the log has them.
+    event_ids: Mapping[str, bool] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def take_turn(
+    sessions: SessionFactory, ref: RunRef, caller: Principal | None
+) -> AsyncGenerator[Turn, None]:
+    """Wait for the turn and give it back, with the size that it left.
+
+    A turn that cannot be given back lapses; what it wrote and could not note does not count, and is cut off by the next.
+
+    Raises:
+        DatabaseUnavailable: the turn could not be had, or not be given back: nothing was added.
+        NotFound, Unavailable: as `append_lines`.
+
+    """
+    writer = new_hex_id()
+    turn = await _wait_for_turn(sessions, ref, caller, writer)
+    try:
+        yield turn
+    finally:
+        await _give_back(sessions, ref, turn, writer)
+
+
+async def _give_back(sessions: SessionFactory, ref: RunRef, turn: Turn, writer: str) -> None:
+    """Say how much of the log counts now, and let the next writer write.
+
+    Repeated while the database is away: one try may have been committed without an answer, and the caller must
+    get what counts.
+    """
+    values = {
+        "run": ref.run_id,
+        "own": writer,
+        "new_size": turn.size,
+        "new_accepted_seq": turn.accepted_seq,
+        "now": utcnow(),
+    }
+
+    async def give_back() -> bool:
+        async with unit_of_work(sessions) as session:
+            if not turn.event_ids:
+                return await _GIVE_BACK.first_alone(session, values) is not None
+            # Committed with the ids: neither without the other.
+            is_given = await _GIVE_BACK.first(session, values) is not None
+            if is_given:
+                await note_ids(session, ref.run_id, turn.event_ids)
+            return is_given
+
+    is_given = await RetryBudget(LOG_TURN).call(give_back)
+    if not is_given and asyncio.get_running_loop().time() >= turn.ends_at:
+        # It lapsed, and others went on from what counted before.
+        raise Unavailable("The log of this run is busy. Please try again in a moment.")
+
+
+async def _wait_for_turn(
+    sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str
+) -> Turn:
+    pause = _FIRST_PAUSE_SECONDS
+    try:
+        async with asyncio.timeout(_WAIT_SECONDS):
+            while (turn := await _try_turn(sessions, ref, caller, writer)) is None:
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+    except TimeoutError:
+        raise Unavailable("The log of this run is busy. Please try again in a moment.") from None
+    return turn
+
+
+async def _try_turn(
+    sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str
+) -> Turn | None:
+    asked, now = asyncio.get_running_loop().time(), utcnow()
+    values: dict[str, Any] = {"run_id": ref.run_id, "own": writer, "until": now + _TURN, "now": now}
+    if caller is not None:
+        values |= {"task_id": ref.task_id, **visibility(caller)}
+    async with unit_of_work(sessions) as session:
+        row = await (_TAKE if caller is None else _TAKE_IF_SEEN).first(session, values)
+        if row is None and caller is not None:
+            # The turn is taken, or there is nothing to be seen.
+            await require_run(session, caller, ref.task_id, ref.run_id)
+    if row is None:
+        return None
+    return Turn(row["size"], row["accepted_seq"], asked + (row["writer_until"] - now).total_seconds())

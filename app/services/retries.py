@@ -1,0 +1,84 @@
+"""What is repeated after an outage, and how often: one policy for each kind of work.
+
+A run's own files wait for the object store by another rule, an allowance of time (worker/run/store_retry.py).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import structlog
+
+from app.clients.github import GitHubUnavailable
+from app.clients.object_store import ObjectStoreUnavailable
+from app.db import DatabaseUnavailable
+
+__all__ = [
+    "ATTACHMENT",
+    "CODE_HOST",
+    "DATABASE",
+    "LOG_TURN",
+    "RetryBudget",
+    "RetryPolicy",
+    "until_database_answers",
+]
+
+Result = TypeVar("Result")
+
+# A code host may ask for a longer delay, up to this: people wait for the run.
+_LONGEST_DELAY_SECONDS = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Which failures are transient, the delays between tries in seconds, and the event that is logged."""
+
+    error: type[Exception]
+    delays: tuple[float, ...]
+    event: str
+
+
+# In all somewhat less than a lease: later, the run is the sweeper's to decide on.
+DATABASE: Final = RetryPolicy(DatabaseUnavailable, (0.5, 1, 2, 4, 8, 16), "database.unavailable")
+# Within a turn at the log, while no other writer can have taken it.
+LOG_TURN: Final = RetryPolicy(DatabaseUnavailable, (0.1, 0.3, 1, 2, 4), "run_log.turn_not_given_back")
+ATTACHMENT: Final = RetryPolicy(ObjectStoreUnavailable, (1, 2, 4, 8), "attachment.not_fetched")
+CODE_HOST: Final = RetryPolicy(GitHubUnavailable, (1, 4, 15), "code_host.unavailable")
+
+
+class RetryBudget:
+    """The delays of a policy, shared by all steps of one piece of work."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+        self._delays = list(policy.delays)
+
+    async def call(self, step: Callable[[], Awaitable[Result]]) -> Result:
+        """Return the result of a step that may be repeated, honouring the host's Retry-After.
+
+        Raises:
+            Exception: what the step raised last, once the budget is spent or the host asks for too long a delay;
+                at once what the policy does not name.
+
+        """
+        while True:
+            try:
+                return await step()
+            except self._policy.error as error:
+                if not self._delays:
+                    raise
+                delay = self._delays.pop(0)
+                if isinstance(error, GitHubUnavailable) and error.retry_after is not None:
+                    delay = error.retry_after
+                    if delay > _LONGEST_DELAY_SECONDS:
+                        raise
+                log.warning(self._policy.event, retry_in_seconds=delay, error=repr(error))
+                await asyncio.sleep(delay)
+
+
+async def until_database_answers(step: Callable[[], Awaitable[Result]]) -> Result:
+    """Return the result of a step that may be repeated; raise its last failure if the database stays away."""
+    return await RetryBudget(DATABASE).call(step)

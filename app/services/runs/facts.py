@@ -1,0 +1,56 @@
+"""The names of what only the service writes about a run, in `Run.facts`; the wire shows them in `state`.
+
+Clients write `Run.state`. Until the next release the database keeps a copy of the facts there, for processes of the
+previous one (ADR 56).
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement
+
+from app.models import Run
+
+__all__ = [
+    "AGENT_ENDED",
+    "AGENT_STARTED",
+    "CI_FOLLOW_UP",
+    "FACTS",
+    "LEFT_OUT",
+    "NOT_STORED",
+    "RECOVERY",
+    "USAGE",
+    "WAITING_FOR",
+    "with_fact",
+    "without_fact",
+]
+
+# From here on a lost worker fails the run instead of repeating it.
+AGENT_STARTED: Final = "agent_started_at"
+# From here on no command reaches the agent.
+AGENT_ENDED: Final = "agent_ended_at"
+# The person's answer or message that the agent needs to go on.
+WAITING_FOR: Final = "waiting_for"
+# The decision about a run that its worker did not end.
+RECOVERY: Final = "recovery"
+USAGE: Final = "usage"
+CI_FOLLOW_UP: Final = "ci_follow_up"
+# Files that the object store did not take, and work that could not be kept.
+NOT_STORED: Final = "not_stored"
+LEFT_OUT: Final = "left_out"
+
+FACTS: Final = frozenset(
+    {AGENT_STARTED, AGENT_ENDED, WAITING_FOR, RECOVERY, USAGE, CI_FOLLOW_UP, NOT_STORED, LEFT_OUT}
+)
+
+
+def with_fact(name: str, value: Any) -> ColumnElement[Any]:
+    """Return the facts of a run with this one set."""
+    return Run.facts.op("||")({name: value})
+
+
+def without_fact(*names: str) -> ColumnElement[Any]:
+    """Return the facts of a run without these."""
+    facts: ColumnElement[Any] = Run.facts.expression
+    for name in names:
+        facts = facts.op("-")(name)
+    return facts

@@ -1,0 +1,117 @@
+"""Moves runs from one status to another: the statement, and what belongs to its transaction.
+
+For services/runs/lifecycle.py, which decides which move is made when.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from sqlalchemy import ColumnElement, RowMapping, Select, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.run_events import RunEvents
+from app.clock import utcnow
+from app.enums import TERMINAL_STATUSES, NotificationKind, RunStatus
+from app.models import Run, Task
+from app.services.notifications import dispatch as notifications
+from app.services.output.events import STATE_COLUMNS, announce_entries, announce_state
+from app.services.runs import credentials as run_credentials
+from app.services.runs import inbox as run_inbox
+from app.services.runs import metrics as run_metrics
+from app.services.runs.facts import WAITING_FOR
+from app.statements import Fields
+
+__all__ = ["TRANSITIONS", "move", "move_statement", "publish_status", "transition"]
+
+# From each status to those that may follow. Clients that run agents themselves may set any status while the run is
+# not over (contract 13.2); nothing follows a terminal one, unless the run is reopened (`reopen`).
+TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.NOT_STARTED: frozenset(RunStatus) - {RunStatus.NOT_STARTED},
+    RunStatus.QUEUED: frozenset(RunStatus) - {RunStatus.QUEUED},
+    RunStatus.IN_PROGRESS: frozenset(RunStatus) - {RunStatus.IN_PROGRESS},
+    RunStatus.COMPLETED: frozenset(),
+    RunStatus.FAILED: frozenset(),
+    RunStatus.CANCELLED: frozenset(),
+}
+
+log = structlog.get_logger(__name__)
+
+
+async def transition(
+    session: AsyncSession,
+    events: RunEvents,
+    to: RunStatus,
+    *conditions: ColumnElement[bool],
+    reason: str = "",
+    **values: Any,
+) -> Sequence[RowMapping]:
+    """Move the runs that satisfy `conditions` to a status they may go to; return those that moved.
+
+    `reason` is that of an end, for the metrics.
+    """
+    sources = [status for status in RunStatus if to in TRANSITIONS[status]]
+    return await move(session, events, to, Run.status.in_(sources), *conditions, reason=reason, **values)
+
+
+async def move(
+    session: AsyncSession,
+    events: RunEvents,
+    to: RunStatus,
+    *conditions: ColumnElement[bool],
+    reason: str = "",
+    **values: Any,
+) -> Sequence[RowMapping]:
+    """Move runs as `transition` does, whatever status they have."""
+    rows = list((await session.execute(move_statement(to, *conditions, now=utcnow(), **values))).mappings())
+    ids = [row["id"] for row in rows]
+    is_end = rows and to in TERMINAL_STATUSES
+    if is_end:
+        # Published before the end, after which followers leave.
+        dropped = await run_inbox.drop_open(session, ids, reason=f"The run is {to.value}.")
+        announce_entries(session, events, dropped)
+    publish_status(session, events, rows)
+    if is_end:
+        run_metrics.count_ended(session, rows, reason)
+        await run_credentials.forget_tokens(session, ids)
+        await notifications.request(session, NotificationKind(to.value), ids)
+    return rows
+
+
+def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fields | RowMapping]) -> None:
+    """Publish the new status of these runs, once this transaction is committed."""
+    for row in rows:
+        log.info("run.status_changed", run_id=str(row["id"]), status=str(row["status"]))
+        announce_state(session, events, row)
+
+
+def move_statement(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **values: Any) -> Select[Any]:
+    """Return the statement that moves runs, and returns those that moved."""
+    values |= {"status": to, "updated_at": now}
+    if to in TERMINAL_STATUSES:
+        values["completed_at"] = func.coalesce(Run.completed_at, now)
+    if to is not RunStatus.IN_PROGRESS:
+        values |= {"lease_owner": None, "lease_expires_at": None}
+        values["facts"] = values.get("facts", Run.facts).op("-")(WAITING_FOR)
+    moved = (
+        update(Run)
+        .where(*conditions)
+        .values(values)
+        .returning(
+            *STATE_COLUMNS,
+            Run.project_id,
+            Run.facts,
+            Run.attempts,
+            Run.created_at,
+            Run.dispatch_requested_at,
+        )
+        .cte("moved")
+    )
+    mirrored = (
+        update(Task)
+        .where(Task.id == moved.c.task_id, Task.latest_run_id == moved.c.id)
+        .values(latest_run_status=moved.c.status)
+        .returning(Task.id)
+        .cte("mirrored")
+    )
+    return select(moved).add_cte(mirrored)

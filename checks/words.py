@@ -1,0 +1,116 @@
+"""Report words that docs/glossary.md replaces: `python -m checks.words [--count] PATH...`.
+
+Looks at names, docstrings, comments, and texts of help and documentation; in tests at names only, in Markdown at
+everything but code. Other strings are left alone: error texts belong to the contract.
+"""
+
+import ast
+import io
+import re
+import sys
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["find_words", "read_glossary"]
+
+_GLOSSARY = Path(__file__).parents[1] / "docs/glossary.md"
+_SKIPPED = frozenset({"CHANGELOG.md", "contract.md"})
+_DOCUMENTED = frozenset({"summary", "description", "help", "short_help", "epilog"})
+_FENCE = re.compile(r"^( *)(`{3,}|~{3,}).*?^\1\2", re.MULTILINE | re.DOTALL)
+# Code, and targets of links.
+_INLINE = re.compile(r"`[^`\n]+`|\]\([^)\n]+\)")
+
+# A line number and a text.
+Line = tuple[int, str]
+
+
+def read_glossary(text: str) -> dict[str, str]:
+    """Return the replaced words of the glossary's tables, each with the word to use."""
+    replaced: dict[str, str] = {}
+    for line in text.splitlines():
+        match line.strip("|").split("|"):
+            case [use, _, words]:
+                replaced |= dict.fromkeys(re.findall(r"`([^`]+)`", words), use.strip())
+            case _:
+                continue
+    return replaced
+
+
+def find_words(path: Path, glossary: dict[str, str]) -> Iterator[tuple[int, str]]:
+    """Yield line and replaced word for each hit in a file."""
+    source = path.read_text()
+    if path.suffix == ".md":
+        yield from _match(_prose(source), _pattern(word for word in glossary if word.islower()))
+        return
+    yield from _match(_names(source), _pattern(glossary))
+    if "tests" not in path.parts:
+        texts = [*_comments(source), *_documentation(ast.parse(source))]
+        yield from _match(texts, _pattern(word for word in glossary if word.islower()))
+
+
+def _pattern(words: Iterator[str] | dict[str, str]) -> re.Pattern[str]:
+    # Lower-case words match in any case; parts of names are words.
+    parts = (rf"(?i:{re.escape(word)})" if word.islower() else re.escape(word) for word in words)
+    return re.compile(rf"(?<![A-Za-z])(?:{'|'.join(parts)})(?![A-Za-z])")
+
+
+def _match(lines: Iterator[Line] | list[Line], pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+    for number, text in lines:
+        for offset, line in enumerate(text.splitlines()):
+            yield from ((number + offset, found.group()) for found in pattern.finditer(line))
+
+
+def _prose(source: str) -> Iterator[Line]:
+    blank = _FENCE.sub(lambda fence: re.sub(r"[^\n]", " ", fence.group()), source)
+    yield 1, _INLINE.sub(lambda code: " " * len(code.group()), blank)
+
+
+def _names(source: str) -> Iterator[Line]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME:
+            yield token.start[0], token.string
+
+
+def _comments(source: str) -> Iterator[Line]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def _documentation(module: ast.Module) -> Iterator[Line]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node, clean=False)
+            if text is not None:
+                yield node.body[0].lineno, text
+        elif isinstance(node, ast.keyword) and node.arg in _DOCUMENTED:
+            for part in ast.walk(node.value):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield part.lineno, part.value
+
+
+def _files(paths: list[str]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (file for file in found if file.suffix in {".md", ".py"} and file.name not in _SKIPPED)
+
+
+def main(arguments: list[str]) -> int:
+    """Print each hit, or with `--count` the number for each word; return 1 if hits were printed."""
+    glossary = read_glossary(_GLOSSARY.read_text())
+    paths = [argument for argument in arguments if argument != "--count"]
+    hits = [(file, line, word) for file in _files(paths) for line, word in find_words(file, glossary)]
+    if len(paths) < len(arguments):
+        for word, count in Counter(word.lower() for _, _, word in hits).most_common():
+            print(f"{count:5} {word}")
+        return 0
+    for file, line, word in hits:
+        use = glossary.get(word) or glossary[word.lower()]
+        print(f"{file}:{line} {word} -> {use}")
+    return int(bool(hits))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

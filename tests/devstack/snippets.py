@@ -1,0 +1,53 @@
+"""The shell snippets of README.md and docs/guide, in the order in which a reader pastes them."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from tests.devstack.launchers import clean_environment
+
+__all__ = ["GUIDE", "PAGES", "run_snippets", "snippets"]
+
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs/guide"
+PAGES = [
+    ROOT / "README.md",
+    *(
+        GUIDE / name
+        for name in dict.fromkeys(re.findall(r"\]\(([\w-]+\.md)\)", (GUIDE / "index.md").read_text()))
+    ),
+]
+# A fence that is marked `sh no-run` is left out.
+_SNIPPET = re.compile(r"^( *)(`{3,})sh\n(.*?)^\1\2$", re.MULTILINE | re.DOTALL)
+_SHOWN = ("Hello from an agent", "Be friendly.", "+Be friendly.", '"last_accepted_seq":1', "accepted", "phx_")
+
+
+def snippets(page: Path) -> str:
+    """Return the script of a page, "" if it has none."""
+    return "".join(script for _, _, script in _SNIPPET.findall(page.read_text()))
+
+
+def run_snippets(home: Path) -> None:
+    """Paste all snippets in one shell against the stack in `home`, then once more without a stack."""
+    script = "".join(map(snippets, PAGES))
+
+    pasted = _paste(script, "-euo", "pipefail", home=home)
+
+    assert (pasted.returncode, pasted.stderr) == (0, ""), pasted.stdout
+    for text in _SHOWN:
+        assert text in pasted.stdout, pasted.stdout
+    alone = _paste(snippets(GUIDE / "getting-started.md"), home=home / "nothing")
+    assert "no id in the answer" in alone.stderr
+    assert "Traceback" not in alone.stderr
+
+
+def _paste(script: str, *options: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", *options, "-c", script],
+        cwd=ROOT,
+        env=clean_environment(TASKBEACON_HOME=str(home)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )

@@ -1,0 +1,58 @@
+"""The check that keeps replaced words out of code and prose (checks/words.py)."""
+
+from pathlib import Path
+
+import pytest
+
+from checks.words import find_words, main, read_glossary
+
+GLOSSARY = read_glossary(
+    "| word | meaning | replaces |\n|---|---|---|\n| report | output | `tell`, `told` |\n| slot | room | `Places` |\n"
+)
+
+
+def found(path: Path, text: str) -> list[tuple[int, str]]:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return sorted(find_words(path, GLOSSARY))
+
+
+def test_glossary_gives_each_replaced_word_its_use() -> None:
+    assert GLOSSARY == {"tell": "report", "told": "report", "Places": "slot"}
+
+
+@pytest.mark.parametrize(
+    ("text", "hits"),
+    [
+        ('"""Tell it.\n\nWas told.\n"""\n', [(1, "Tell"), (3, "told")]),
+        ("# tell\n", [(1, "tell")]),
+        ("def _tell_all() -> None: ...\n", [(1, "tell")]),
+        ("class Places: ...\n", [(1, "Places")]),
+        ("# Places differ; a teller, untold\n", []),
+        ('raise ValueError("I tell you")\n', []),
+        ('option(help="Only tell.")\n', [(1, "tell")]),
+        ('router.get(summary="First.",\n    description="One. "\n    "I told.")\n', [(2, "told")]),
+    ],
+)
+def test_words_of_code_are_found(tmp_path: Path, text: str, hits: list[tuple[int, str]]) -> None:
+    assert found(tmp_path / "module.py", text) == hits
+
+
+def test_in_tests_only_names_count(tmp_path: Path) -> None:
+    assert found(tmp_path / "tests" / "test_it.py", "# tell\ntold = 1\n") == [(2, "told")]
+
+
+def test_prose_is_read_without_code_and_targets(tmp_path: Path) -> None:
+    text = "We `tell` [them](docs/told.md).\n```sh\ntell\n```\nWe told\n"
+
+    assert found(tmp_path / "page.md", text) == [(5, "told")]
+
+
+def test_hits_are_printed_with_the_word_to_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("Fine.\nSomebody came.\n")
+
+    assert main([str(tmp_path)]) == 1
+    assert capsys.readouterr().out.startswith(f"{page}:2 Somebody -> ")
+    assert main(["--count", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.split() == ["1", "somebody"]
