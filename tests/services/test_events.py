@@ -22,12 +22,12 @@ from app.schemas.events import EventQuery
 from app.services.access.principal import Principal, ProjectRef
 from app.services.events.catalogue import CATALOGUE, PING, is_selector
 from app.services.events.cursor import START, Cursor
-from app.services.events.ledger import record
 from app.services.events.reading import find_end, list_events, parse_types, place_of, read_events
 from app.services.events.sweep import prune_events
 from tests.support.clock import MovableClock
 from tests.support.factories import make_task
 from tests.support.waiting import eventually
+from tests.support.webhooks import add_event
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def task_id(session: AsyncSession, project: Project, owner: User) -> UUID:
 
 async def note(session: AsyncSession, project: Project, task_id: UUID, seq: int, **columns: Any) -> UUID:
     values = {"occurred_at": utcnow(), "task_id": task_id, "project_id": project.id, "subject_seq": seq}
-    return await record(session, EventType.TASK_UPDATED, **{**values, **columns})
+    return await add_event(session, EventType.TASK_UPDATED, **{**values, **columns})
 
 
 class Reader:

@@ -603,7 +603,10 @@ async def test_endpoint_that_is_blocked_twenty_times_running_is_disabled(
     owner: User,
     task: Task,
     deliveries: Deliveries,
+    clock: MovableClock,
 ) -> None:
+    """All at one instant: no retry comes between."""
+    assert clock.now
     endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url="https://10.0.0.1/")
     for _ in range(20):
         assert (await deliveries.endpoint(endpoint)).enabled

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.object_store import KEPT_DAYS, ObjectStore
 from app.clock import utcnow
 from app.db import release
-from app.enums import ArtifactType
+from app.enums import ArtifactType, EventType
 from app.errors import ArtifactNotFound, InvalidInput, NotFound, StateRefused
 from app.ids import new_hex_id
 from app.models import Run, Task
@@ -37,6 +37,7 @@ from app.services.artifacts.rules import (
     tags,
 )
 from app.services.artifacts.uploads import Upload
+from app.services.events.of_runs import artifact_data, record_of_run
 from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef, is_run_path, run_artifact_key, safe_name
 
@@ -327,6 +328,9 @@ async def _enter(
         await session.execute(
             update(Run).where(Run.id == run_id).values(artifacts=result, updated_at=utcnow())
         )
+        known_paths = {entry["storage_path"] for entry in manifest}
+        added = [artifact_data(entry) for entry in result if entry["storage_path"] not in known_paths]
+        await record_of_run(session, run_id, EventType.RUN_ARTIFACT_ADDED, added)
     return result
 
 

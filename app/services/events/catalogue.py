@@ -151,7 +151,7 @@ _TYPES = (
         description="The agent of a run waits for a person: for an answer to its question, or for a message.",
         subject=_RUN,
         fields={
-            "kind": ({"type": "string", "enum": ["question", "message"]}, "question"),
+            "kind": ({"type": "string", "enum": ["permission", "message"]}, "permission"),
             "question_id": (
                 {"type": "string", "description": "What an answer names; absent for a message."},
                 "7",
@@ -161,9 +161,12 @@ _TYPES = (
     ),
     CataloguedType(
         type=EventType.RUN_RESUMED,
-        description="The agent of a run no longer waits for a person.",
+        description="The agent of a run no longer waits for a person, and goes on.",
         subject=_RUN,
-        fields={"question_id": ({"type": "string", "description": "The question that was settled."}, "7")},
+        fields={
+            "kind": ({"type": "string", "enum": ["permission", "message"]}, "permission"),
+            "question_id": ({"type": "string", "description": "The question that was settled."}, "7"),
+        },
         optional=frozenset({"question_id"}),
     ),
     _ended(EventType.RUN_COMPLETED, RunStatus.COMPLETED, "was completed"),

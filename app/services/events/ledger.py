@@ -1,15 +1,15 @@
 """The one writer of the ledger (ADR 60).
 
-An event is written by the statement that makes the change, or in its transaction: both are kept or neither. What writes
-many rows at once, or a single prepared statement, adds `recording(…)` to it; anything else calls `record`. Whoever reads
-is woken after the commit; a word that is lost costs a moment, since readers also look by themselves.
+An event is written by the statement that makes the change, or in its transaction: both are kept or neither. A statement
+that changes tasks or runs gets a part that records (`recording`); its rows then go to `complete`. Readers are woken after
+the commit; a word that is lost costs a moment, since they also look by themselves.
 """
 
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, bindparam, func, insert, literal_column, select
+from sqlalchemy import CTE, ColumnElement, bindparam, func, insert, literal_column, null, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import after_commit
@@ -17,13 +17,22 @@ from app.enums import EventType, PayloadKind
 from app.models import Event, WebhookEndpoint
 from app.statements import Prepared
 
-__all__ = ["SNAPSHOT_WANTED", "WAKE", "announce", "as_data", "record", "recording", "snapshot_wanted"]
+__all__ = ["NO_EVENT", "WAKE", "announce", "as_data", "record", "recorded_columns", "recording"]
 
-_WRITTEN = ("project_id", "type", "task_id", "run_id", "user_id", "subject_seq", "occurred_at", "data")
 # Under this name a session knows how readers are woken (`runtime.py`).
 WAKE = "wake_ledger_readers"
-# What a statement that records an event may return: whether somebody in its project wants full bodies.
-SNAPSHOT_WANTED = "snapshot_wanted"
+_WRITTEN = ("project_id", "type", "user_id", "occurred_at", "data")
+# Whether somebody in the project of an event wants full bodies.
+_SNAPSHOT_WANTED = (
+    select(WebhookEndpoint.id)
+    .where(
+        WebhookEndpoint.project_id == Event.project_id,
+        WebhookEndpoint.enabled,
+        WebhookEndpoint.payload == literal_column(f"'{PayloadKind.FULL}'"),
+    )
+    .correlate(Event)
+    .exists()
+)
 
 
 def recording(
@@ -40,30 +49,45 @@ def recording(
     """
     values = {"type": literal_column(f"'{type_}'") if isinstance(type_, EventType) else type_, **columns}
     rows = select(*values.values()).select_from(source).where(*conditions)
-    return insert(Event).from_select(list(values), rows).returning(Event.id, Event.run_id).cte("recorded")
-
-
-def snapshot_wanted(project_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """Return the condition that an endpoint of the project wants full bodies."""
     return (
-        select(WebhookEndpoint.id)
-        .where(
-            WebhookEndpoint.project_id == project_id,
-            WebhookEndpoint.enabled,
-            WebhookEndpoint.payload == PayloadKind.FULL,
-        )
-        .correlate_except(WebhookEndpoint)
-        .exists()
+        insert(Event)
+        .from_select(list(values), rows)
+        .returning(Event.id, Event.task_id, Event.run_id, _SNAPSHOT_WANTED.label("snapshot_wanted"))
+        .cte("recorded")
     )
 
 
+def recorded_columns(recorded: CTE) -> list[ColumnElement[Any]]:
+    """Return what `complete` reads, for a statement that is joined with what it has recorded."""
+    return [
+        recorded.c.id.label("event_id"),
+        recorded.c.task_id.label("event_task_id"),
+        recorded.c.run_id.label("event_run_id"),
+        recorded.c.snapshot_wanted,
+    ]
+
+
+# The same of a statement that records nothing.
+NO_EVENT = tuple(
+    null().label(name) for name in ("event_id", "event_task_id", "event_run_id", "snapshot_wanted")
+)
+
+
+def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the expression of an event's `data` made of these fields; those that are null are left out."""
+    pairs: list[Any] = []
+    for name, value in fields.items():
+        pairs += [literal_column(f"'{name}'"), value]
+    return func.jsonb_strip_nulls(func.jsonb_build_object(*pairs))
+
+
 async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUID:
-    """Record one event in the session's transaction; return its id.
+    """Record an event that is about no task, in the session's transaction; return its id.
 
     Args:
         session: the unit of work that makes the change.
         type_: what happened.
-        columns: `project_id`, `occurred_at`, and what else the event has of its columns.
+        columns: `project_id`, `user_id` and `occurred_at`; `data` if there is any.
 
     """
     row = await _RECORD.first(session, {"type": type_, "data": {}, **columns})
@@ -71,12 +95,6 @@ async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUI
     announce(session)
     event_id: UUID = row["id"]
     return event_id
-
-
-def announce(session: AsyncSession) -> None:
-    """Wake readers once this transaction is committed; for whoever has recorded events by `recording`."""
-    if (wake := session.info.get(WAKE)) is not None:
-        after_commit(session, wake)
 
 
 def _record_statement() -> Any:  # Any: an insert of many columns
@@ -89,9 +107,7 @@ def _record_statement() -> Any:  # Any: an insert of many columns
 _RECORD = Prepared(_record_statement())
 
 
-def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the expression of an event's `data` made of these fields; those that are null are left out."""
-    pairs: list[Any] = []
-    for name, value in fields.items():
-        pairs += [literal_column(f"'{name}'"), value]
-    return func.jsonb_strip_nulls(func.jsonb_build_object(*pairs))
+def announce(session: AsyncSession) -> None:
+    """Wake readers once this transaction is committed."""
+    if (wake := session.info.get(WAKE)) is not None:
+        after_commit(session, wake)

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, RowMapping, Select, func, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, case, func, null, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, NotificationKind, RunStatus
+from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunStatus
 from app.models import Run, Task
+from app.services.events.ledger import NO_EVENT, as_data, recorded_columns, recording
+from app.services.events.snapshots import complete
 from app.services.notifications import dispatch as notifications
 from app.services.output.events import STATE_COLUMNS, announce_entries, announce_state
 from app.services.runs import credentials as run_credentials
@@ -22,7 +24,7 @@ from app.services.runs import metrics as run_metrics
 from app.services.runs.facts import WAITING_FOR
 from app.statements import Fields
 
-__all__ = ["TRANSITIONS", "move", "move_statement", "publish_status", "transition"]
+__all__ = ["EVENT_OF", "TRANSITIONS", "move", "move_statement", "publish_status", "transition"]
 
 # From each status to those that may follow. Clients that run agents themselves may set any status while the run is
 # not over (contract 13.2); nothing follows a terminal one, unless the run is reopened (`reopen`).
@@ -34,6 +36,16 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.FAILED: frozenset(),
     RunStatus.CANCELLED: frozenset(),
 }
+
+# What it means that a run has come to a status; a run that is recovered says so instead.
+EVENT_OF: Mapping[RunStatus, EventType] = {
+    RunStatus.QUEUED: EventType.RUN_QUEUED,
+    RunStatus.IN_PROGRESS: EventType.RUN_STARTED,
+    RunStatus.COMPLETED: EventType.RUN_COMPLETED,
+    RunStatus.FAILED: EventType.RUN_FAILED,
+    RunStatus.CANCELLED: EventType.RUN_CANCELLED,
+}
+_WITH_ATTEMPT = frozenset({EventType.RUN_STARTED, EventType.RUN_RECOVERED})
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +60,7 @@ async def transition(
 ) -> Sequence[RowMapping]:
     """Move the runs that satisfy `conditions` to a status they may go to; return those that moved.
 
-    `reason` is that of an end, for the metrics.
+    `reason` is that of an end, for the metrics, or of a way back to the queue.
     """
     sources = [status for status in RunStatus if to in TRANSITIONS[status]]
     return await move(session, events, to, Run.status.in_(sources), *conditions, reason=reason, **values)
@@ -63,7 +75,9 @@ async def move(
     **values: Any,
 ) -> Sequence[RowMapping]:
     """Move runs as `transition` does, whatever status they have."""
-    rows = list((await session.execute(move_statement(to, *conditions, now=utcnow(), **values))).mappings())
+    event = EventType.RUN_RECOVERED if to is RunStatus.QUEUED and reason else EVENT_OF.get(to)
+    statement = move_statement(to, *conditions, now=utcnow(), event=event, **values)
+    rows = list((await session.execute(statement)).mappings())
     ids = [row["id"] for row in rows]
     is_end = rows and to in TERMINAL_STATUSES
     if is_end:
@@ -75,6 +89,7 @@ async def move(
         run_metrics.count_ended(session, rows, reason)
         await run_credentials.forget_tokens(session, ids)
         await notifications.request(session, NotificationKind(to.value), ids)
+    await complete(session, rows)
     return rows
 
 
@@ -85,9 +100,22 @@ def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fiel
         announce_state(session, events, row)
 
 
-def move_statement(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **values: Any) -> Select[Any]:
-    """Return the statement that moves runs, and returns those that moved."""
-    values |= {"status": to, "updated_at": now}
+def move_statement(
+    to: RunStatus, *conditions: ColumnElement[bool], now: Any, event: EventType | None, **values: Any
+) -> Select[Any]:
+    """Return the statement that moves runs and records it, and returns those that moved.
+
+    A run is started once, however often it is taken up (contract 14): only the first time is an event.
+    """
+    values |= {"status": to, "updated_at": now, "event_count": Run.event_count + 1}
+    if to is RunStatus.IN_PROGRESS:
+        is_first = case((Run.started_at.is_(None), 1), else_=0)
+        values |= {
+            "started_at": func.coalesce(Run.started_at, now),
+            "event_count": Run.event_count + is_first,
+        }
+    if event is None:
+        values["event_count"] = Run.event_count
     if to in TERMINAL_STATUSES:
         values["completed_at"] = func.coalesce(Run.completed_at, now)
     if to is not RunStatus.IN_PROGRESS:
@@ -104,6 +132,8 @@ def move_statement(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **
             Run.attempts,
             Run.created_at,
             Run.dispatch_requested_at,
+            Run.started_at,
+            Run.event_count,
         )
         .cte("moved")
     )
@@ -114,4 +144,21 @@ def move_statement(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **
         .returning(Task.id)
         .cte("mirrored")
     )
-    return select(moved).add_cte(mirrored)
+    if event is None:
+        return select(moved, *NO_EVENT).add_cte(mirrored)
+    recorded = recording(
+        moved,
+        event,
+        moved.c.started_at == moved.c.updated_at if to is RunStatus.IN_PROGRESS else true(),
+        project_id=moved.c.project_id,
+        task_id=moved.c.task_id,
+        run_id=moved.c.id,
+        subject_seq=moved.c.event_count,
+        occurred_at=moved.c.updated_at,
+        data=as_data(status=moved.c.status, attempt=moved.c.attempts if event in _WITH_ATTEMPT else null()),
+    )
+    return (
+        select(moved, *recorded_columns(recorded))
+        .outerjoin(recorded, recorded.c.run_id == moved.c.id)
+        .add_cte(mirrored)
+    )

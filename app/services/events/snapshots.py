@@ -1,6 +1,6 @@
-"""Keep how a task and its run stand at the moment of an event, for receivers that want full bodies."""
+"""How a task and its run stand at the moment of an event, kept for receivers that want full bodies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import EventSnapshot, Project, Run, Task
 from app.services.access.principal import ProjectRef
+from app.services.events.ledger import announce
 from app.services.views.runs import RUN_COLUMNS, run_out
 from app.services.views.tasks import select_tasks, task_out
 
-__all__ = ["keep_snapshots"]
+__all__ = ["complete"]
 
 
 class _NoLinks:
@@ -23,20 +24,28 @@ class _NoLinks:
         return None
 
 
-async def keep_snapshots(session: AsyncSession, events: Iterable[tuple[UUID, UUID, UUID | None]]) -> None:
-    """Keep the task, and the run if there is one, of each event as the API shows them now; in its transaction.
+async def complete(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
+    """Do what belongs to events that statements have recorded: wake their readers, and keep what full bodies need.
 
     Args:
-        session: the unit of work that has recorded the events.
-        events: ids of events, with those of their tasks and runs. Only those that somebody wants in full.
+        session: the unit of work that has recorded them; the change is written by now.
+        rows: what the statements returned, with `recorded_columns`; no event where they are null.
 
     """
-    rows = [
-        {"event_id": event_id, "snapshot": await _snapshot(session, task_id, run_id)}
-        for event_id, task_id, run_id in events
+    recorded = [row for row in rows if row["event_id"] is not None]
+    if not recorded:
+        return
+    announce(session)
+    snapshots = [
+        {
+            "event_id": row["event_id"],
+            "snapshot": await _snapshot(session, row["event_task_id"], row["event_run_id"]),
+        }
+        for row in recorded
+        if row["snapshot_wanted"]
     ]
-    if rows:
-        await session.execute(insert(EventSnapshot), rows)
+    if snapshots:
+        await session.execute(insert(EventSnapshot), snapshots)
 
 
 async def _snapshot(session: AsyncSession, task_id: UUID, run_id: UUID | None) -> dict[str, Any]:
