@@ -60,9 +60,11 @@ client-tools: $(STAMP) ## Install what tests generate clients with, below .taskb
 	@$(PYTHON) -m tests.generated.tools
 
 # Paths that must not use the words that docs/glossary.md replaces. Add a package when it is free of them.
-WORDS = README.md ARCHITECTURE.md CONTRIBUTING.md docs migrations/README.md checks app/cli/admin \
-	$(addprefix app/,$(addsuffix .py,addresses clock enums errors fair_slots ids masking observability security \
-	shielded unicode))
+WORDS = README.md ARCHITECTURE.md CONTRIBUTING.md docs migrations/README.md checks \
+	$(addprefix app/,agents/git agents/runbook cli/admin clients devstack models processes services worker) \
+	$(addprefix app/agents/,execution result.py sandbox session workspace) \
+	$(addprefix app/,$(addsuffix .py,addresses clock config enums errors fair_slots ids masking observability runtime \
+	security setting_checks shielded unicode))
 
 .PHONY: check
 check: $(STAMP) ## Check format, lint, types, import rules and words

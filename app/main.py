@@ -43,8 +43,8 @@ __all__ = ["create_app"]
 
 # They are asked in this order: first those that are asked for most.
 _ROUTERS = (
-    tasks.router,
     presence.router,
+    tasks.router,
     runs.router,
     run_logs.router,
     run_stream.router,
@@ -105,7 +105,7 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
         title="Taskbeacon",
         version=__version__,
         lifespan=None if process else lifespan,
-        # The routes themselves: FastAPI would make a second one of each that is included, at the first request.
+        # The routes themselves: of each that is included FastAPI would make a second one, at the first request.
         routes=[route for router in _ROUTERS for route in router.routes],
         # Both forms of every path answer directly; a redirect would lose bodies and credentials.
         redirect_slashes=False,
@@ -113,6 +113,8 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # Metrics are ours (`web/middleware.py`); asking at each request whether OpenTelemetry is set up costs time.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.process = process
     app.state.large_answers = LargeAnswers()

@@ -18,7 +18,7 @@ from app.clients.push import PushSender
 from app.clients.queue import ArqQueue
 from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_publisher import RedisRunEvents
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.db import create_engine, create_session_factory
 from app.enums import Platform

@@ -198,7 +198,7 @@ def main(only: str, tasks: str, connections: int, seconds: float, rounds: int) -
         seconds=seconds,
         rounds=rounds,
     )
-    # Requests whose statements are counted are performed in this process; its access log is of no interest.
+    # Statements are counted for requests that this process performs; its access log is of no interest.
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     rows: list[tuple[str, ...]] = []

@@ -19,7 +19,7 @@ Requests = Callable[[Account, ProjectOfSize], Iterator[Wire]]
 class Case:
     """One row of the table.
 
-    `raw` tells whether `bench.raw` has the same endpoint; `floor` is the path whose fixed bytes are as long as the
+    `raw`: whether `bench.raw` has the same endpoint. `floor`: the path with fixed bytes that are as long as the
     answers. `every_size` rows are measured in every project, the others in one of the middle size.
     """
 

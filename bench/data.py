@@ -1,7 +1,7 @@
 """Projects with as many tasks as asked for, made in the database itself: rows by `generate_series`, indexes last.
 
 One task in three holds a common word and one in ten thousand a rare one; every second has a run; a fifth are the
-caller's own, the rest is shared or somebody else's.
+caller's own, the rest is shared or of others.
 """
 
 from dataclasses import dataclass
@@ -104,7 +104,7 @@ class ProjectOfSize:
 
 
 async def make_account(sessions: SessionFactory, connection: asyncpg.Connection) -> Account:
-    """Make the caller, and other people whose tasks fill the projects."""
+    """Make the caller, and other users with tasks that fill the projects."""
     async with unit_of_work(sessions) as session:
         organization = await accounts.create_organization(session, "Bench")
         user = await accounts.create_user(session, "bench@example.com")

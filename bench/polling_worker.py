@@ -1,6 +1,6 @@
 """A worker to measure: plain arq, or ours. `python -m bench.polling_worker arq|ours`.
 
-Both perform `note`, which tells how long it was on its way, and `hold`, which stays in progress as a run does.
+Both perform `note`, which reports how long it was on its way, and `hold`, which stays in progress as a run does.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from app.clients.redis import create_pool, create_redis
 from app.clients.run_changes import RunChanges
 from app.config import Settings
 from app.worker.polling import RunWorker
-from app.worker.slots import Places
+from app.worker.slots import RunSlots
 
 __all__ = ["LATENCIES", "QUEUES"]
 
@@ -60,7 +60,7 @@ async def _run(who: str) -> None:
     changes = RunChanges(redis)
     listening = asyncio.create_task(changes.listen())
     try:
-        await RunWorker(changes=changes, withdrawn="hold", places=Places(0), **options).async_run()
+        await RunWorker(changes=changes, withdrawn="hold", slots=RunSlots(0), **options).async_run()
     finally:
         # arq ends itself on SIGTERM, and nothing else.
         listening.cancel()

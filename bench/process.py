@@ -47,7 +47,7 @@ _COMMAND: Final = "from app.cli import main; main.get_command(None, '{}')"
 _API: Final = "from app.cli.loading import load_api; load_api()"
 _CHECK: Final = "check of an output"
 _PROGRAMS: Final = {
-    # As ours are loaded: nobody looks for garbage meanwhile.
+    # As ours are loaded: without garbage collection.
     _LIBRARIES_ALONE: (sys.executable, "-c", f"import gc; gc.disable(); import {_LIBRARIES}; {_END}"),
     "API, loaded": (sys.executable, "-c", f"{_COMMAND.format('serve')}; {_API}; {_END}"),
     "worker, loaded": (sys.executable, "-c", f"{_COMMAND.format('worker')}; {_END}"),

@@ -1,6 +1,6 @@
 """Expo's push service with 20 ms to think, in a process of its own: `python -m bench.slow_expo PORT`.
 
-Takes everything; `GET /` tells how many messages it took and how many devices they were for.
+Takes everything; `GET /` returns how many messages it took and how many devices they were for.
 """
 
 import asyncio

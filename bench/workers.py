@@ -29,7 +29,7 @@ _WAIT_SECONDS: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose runs are measured."""
+    """The owner of the runs."""
 
     project_id: int
     headers: dict[str, str]
@@ -52,7 +52,7 @@ def running(*arguments: str, settings: Settings, log: Path, **environment: str) 
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            # What it still does was measured, and nobody needs it any more.
+            # What it still does was measured already.
             process.kill()
             process.wait()
 
@@ -86,7 +86,7 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 @asynccontextmanager
 async def asked_here(process: ProcessContext) -> AsyncGenerator[tuple[httpx.AsyncClient, Account], None]:
-    """Yield a client of the API, which answers in this process, and whose runs it asks for."""
+    """Yield a client of the API, which answers in this process, and the account that it acts for."""
     async with unit_of_work(process.sessions) as session:
         organization = await accounts.create_organization(session, "Bench")
         project = await accounts.create_project(session, "Bench", organization_id=organization.id)

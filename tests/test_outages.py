@@ -27,9 +27,9 @@ from app.enums import RunStatus
 from app.models import Project, PushCooldown, Run, Task, User
 from app.outages import is_outage, is_value_refused
 from app.runtime import ProcessContext
-from app.services.retries import until_database_answers
+from app.services.retries import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
-from app.worker.run.lease import Lease
+from app.worker.run.lease import hold_lease
 from tests.support.assertions import assert_error, assert_invalid
 from tests.support.callers import Caller
 from tests.support.clients import socket_client
@@ -111,17 +111,17 @@ async def test_session_that_ends_while_a_push_is_decided_costs_neither_run_nor_p
 ) -> None:
     """The change is rolled back with the decision, and both are repeated."""
 
-    async def finish() -> bool:
-        async with unit_of_work(sessions) as own:
-            return await run_lifecycle.finish(
-                own, run.id, run_lifecycle.RunEnd(status=RunStatus.COMPLETED), owner="w", events=events
-            )
+    async def finish(own: AsyncSession) -> bool:
+        return await run_lifecycle.finish(
+            own, run.id, run_lifecycle.RunEnd(status=RunStatus.COMPLETED), owner="w", events=events
+        )
 
     async with failing_once(engine, "push_cooldowns"):
         with pytest.raises(DatabaseUnavailable):
-            await finish()
+            async with unit_of_work(sessions) as own:
+                await finish(own)
         assert await session.scalar(select(Run.status).where(Run.id == run.id)) == "in_progress"
-        assert await until_database_answers(finish)
+        assert await in_transaction(sessions, finish)
 
     assert await session.scalar(select(Run.status).where(Run.id == run.id)) == "completed"
     assert (await session.scalars(select(PushCooldown.run_id))).all() == [run.id]
@@ -187,9 +187,9 @@ async def test_heartbeat_goes_on_when_its_session_ends(
         return until != run.lease_expires_at
 
     try:
-        async with failing_once(engine, "runs"), Lease(sessions, changes, run.id, owner="w") as lease:
+        async with failing_once(engine, "runs"), hold_lease(sessions, changes, run.id, owner="w") as lost:
             await eventually(is_extended)
-            assert not lease.lost.is_set()
+            assert not lost.is_set()
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)

@@ -20,7 +20,7 @@ _SELDOM = frozenset(
         "requests",
         "jsonschema",
         "acp",
-        "app.agents.execution.execution",
+        "app.agents.execution.perform",
         "app.devstack.stack",
         "app.worker",
     }
@@ -78,7 +78,7 @@ def test_service_loads_nothing_dear_looks_for_no_garbage_and_never_looks_through
     # What was asked for is there, so that the names above are those of modules.
     assert _SELDOM & loaded["main.get_command(None, 'worker')"] >= {
         "acp",
-        "app.agents.execution.execution",
+        "app.agents.execution.perform",
         "app.worker",
     }
     assert [count for _, count in told["found"][2:]] == [0, 0, 0]

@@ -1,4 +1,4 @@
-"""What a run has left when its agent has ended, whether or not that went well."""
+"""The result of a run, also of one that failed."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self  # Any: JSON
@@ -10,7 +10,7 @@ __all__ = ["RunResult"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a run came to."""
+    """The work of a run."""
 
     structured: Any | None  # None also if the agent gave none
     summary: str

@@ -13,7 +13,7 @@ from app.agents.errors import SandboxUnavailable
 from app.agents.inspection.agents import Finding, inspect_agent
 from app.agents.inspection.walls import Wall, try_walls
 from app.agents.sandbox.policy import SandboxPolicy
-from app.agents.sandbox.sandbox import probe
+from app.agents.sandbox.probing import probe
 from app.cli.settings import check_catalog, development_settings
 from app.config import Settings
 from app.enums import SandboxKind

@@ -2,6 +2,10 @@
 
 uvicorn bounds neither the head of a request nor the time it takes, and httptools puts long headers together in quadratic
 time. A protocol and not a server of our own, since each process of `--workers` makes its server itself.
+
+The only file that relies on what uvicorn does not document: the callbacks of `HttpToolsProtocol`, its `cycle`, `pipeline`
+and `flow`, and the fields of `RequestResponseCycle`. If a release renames one of them, `tests/cli/test_protocol.py` fails,
+and connections end with an error.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ __all__ = ["Deadline"]
 
 
 class Deadline:
-    """A moment that may be brought forward to now, which wakes whoever sleeps until then."""
+    """A moment that may be brought forward to now, which wakes those that sleep until then."""
 
     def __init__(self, seconds: float = math.inf) -> None:
         self._moment = monotonic() + seconds

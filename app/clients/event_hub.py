@@ -1,6 +1,6 @@
 """Passes events of runs from Redis to all who follow them in this process, through one connection.
 
-Each run that is followed is one channel, whose events are encoded once and shared. A follower that does not keep up is
+Each run that is followed is one channel; its events are encoded once and shared. A follower that does not keep up is
 cut off: it can come back and go on from the last event that it got. After a break of the connection, followers get
 what they missed from the streams; one who sees a hole knows that it is real.
 """
@@ -46,7 +46,7 @@ LookUp = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, bytes | None]]]
 
 
 class Subscription:
-    """One follower of a run. It begins to collect events when it is told to, having read what came before."""
+    """One follower of a run. It starts to collect events on request, having read what came before."""
 
     __slots__ = ("_channel", "_queued", "_queued_bytes", "_waiter", "is_over")
 
@@ -74,7 +74,7 @@ class Subscription:
         return taken
 
     def end(self) -> None:
-        """Collect no more; whoever waits goes on."""
+        """Collect no more, and wake the follower."""
         self.is_over = True
         self._channel.collecting.discard(self)
         self.wake()
@@ -91,7 +91,7 @@ class Subscription:
         self.wake()
 
     def wake(self) -> None:
-        """Let whoever waits look again."""
+        """Wake the follower."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -107,14 +107,14 @@ class Subscription:
 
 
 class _Channel:
-    """A run that somebody follows here."""
+    """A run that is followed here."""
 
     def __init__(self, run_id: UUID) -> None:
         self.run_id = run_id
         self.is_connected = False
         self.followers: set[Subscription] = set()
         self.collecting: set[Subscription] = set()
-        # The last event that was passed on, or that somebody had read before.
+        # The last event that was passed on, or read before.
         self.last: EventId | None = None
         self._asked_at: float | None = None
 
@@ -219,7 +219,7 @@ class EventHub:
         """
         async with self._commanding:
             if self._pubsub is None:
-                # Whoever connects next subscribes to all there are.
+                # The next connection subscribes to all there are.
                 return
             command = self._pubsub.subscribe if name in self._channels else self._pubsub.unsubscribe
             with suppress(RedisError, OSError):

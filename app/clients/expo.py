@@ -248,7 +248,7 @@ def _outcome(ticket: Any) -> PushOutcome:
 
 
 def _is_text(value: Any) -> TypeGuard[str]:
-    """Tell whether a value is a text that can be kept: PostgreSQL takes no NUL."""
+    """Return whether a value is a text that can be kept: PostgreSQL takes no NUL."""
     return isinstance(value, str) and value.isprintable()
 
 

@@ -45,7 +45,7 @@ _JWT_LIFETIME = timedelta(minutes=9)
 _JWT_LEEWAY = timedelta(minutes=1)
 _LONGEST_URL = 2000
 # What GitHub asks of those whom it gives neither of its two headers about a limit.
-_UNTOLD_PAUSE_SECONDS = 60.0
+_DEFAULT_PAUSE_SECONDS = 60.0
 
 
 class GitHubError(Exception):
@@ -275,9 +275,9 @@ def _wish(headers: Mapping[str, str], reason: str) -> float | None:
         return wish
     if headers.get("x-ratelimit-remaining") == "0":
         reset = headers.get("x-ratelimit-reset", "")
-        seconds = float(reset) - utcnow().timestamp() if reset.isdecimal() else _UNTOLD_PAUSE_SECONDS
+        seconds = float(reset) - utcnow().timestamp() if reset.isdecimal() else _DEFAULT_PAUSE_SECONDS
         return max(seconds, 0.0)
-    return _UNTOLD_PAUSE_SECONDS if "rate limit" in reason.lower() else None
+    return _DEFAULT_PAUSE_SECONDS if "rate limit" in reason.lower() else None
 
 
 def _reason(answer: Any) -> str:

@@ -20,7 +20,7 @@ _TIMEOUT_SECONDS = 10.0  # of each step of a request that says nothing of its ow
 def create_http_client(
     *, limits: httpx.Limits = _LIMITS, timeout_seconds: float = _TIMEOUT_SECONDS
 ) -> httpx.AsyncClient:
-    """Return a client that keeps connections and no cookies; whoever asks for it closes it."""
+    """Return a client that keeps connections and no cookies; the caller closes it."""
     refusing = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx.AsyncClient(cookies=refusing, limits=limits, timeout=timeout_seconds, verify=trusted())
 

@@ -75,7 +75,7 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class SignedForm:
-    """A form by which whoever holds it may upload one object; the fields go before the file, verbatim."""
+    """A form with which its holder may upload one object; the fields go before the file, verbatim."""
 
     url: str
     fields: dict[str, str]
@@ -144,7 +144,7 @@ class ObjectStore(Protocol):
     async def signed_download(
         self, key: str, *, disposition: str, content_type: str, lifetime: timedelta
     ) -> str:
-        """Return a fresh GET URL whose answer has this Content-Disposition and Content-Type."""
+        """Return a fresh GET URL that is answered with this Content-Disposition and Content-Type."""
         ...
 
     async def signed_form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> SignedForm:
@@ -170,7 +170,7 @@ class Bucket(Protocol):
     async def write_lifecycle(self, days: Sequence[int]) -> bool:
         """Have the bucket remove objects tagged with one of these lives; False: its rules say so already.
 
-        Rules that somebody else wrote stay.
+        Rules of others stay.
         """
         ...
 

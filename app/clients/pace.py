@@ -28,7 +28,7 @@ redis.call('SET', KEYS[1], string.format('%.0f', start + length), 'PX', math.cei
 return start - now
 """
 _MICROSECONDS = 1_000_000
-# Nobody waits for longer, whatever the deadline.
+# The longest wait, whatever the deadline.
 _LONGEST_WAIT_SECONDS = 300
 
 log = structlog.get_logger(__name__)

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 _ELLIPSIS = "…"
-# An answer that asks for more patience than this would hold a push back until nobody wants it.
+# An answer that asks for more patience than this would hold a push back until it is worthless.
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 

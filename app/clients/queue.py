@@ -1,7 +1,7 @@
 """The job queue as the service sees it, and its one implementation on arq.
 
 A job is a name and plain arguments in JSON. Its id is derived from what it works on, so asking twice while it is
-queued is asking once; the rows in the database, not Redis, remember what has to be done. Whoever queues a job says so
+queued is asking once; the rows in the database, not Redis, remember what has to be done. A process that queues a job says so
 to the workers (`wake_workers`), which would look by themselves only twice a second.
 """
 
@@ -40,7 +40,7 @@ class JobQueue(Protocol):
         ...
 
     async def withdraw(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
-        """Take a job off the queue, for the job itself when it begins: what it works on can be asked for anew."""
+        """Take a job off the queue, for the job itself when it begins: what it works on can be asked for again."""
         ...
 
     async def aclose(self) -> None:
@@ -90,7 +90,7 @@ class ArqQueue(JobQueue):
 
 
 def encode_job(job: dict[str, Any]) -> bytes:
-    """Return arq's job record as JSON: pickle would let whoever writes to Redis run code in a worker."""
+    """Return arq's job record as JSON: pickle would let anyone with access to Redis run code in a worker."""
     return orjson.dumps(job, default=str)
 
 

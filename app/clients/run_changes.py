@@ -1,6 +1,6 @@
 """Word between processes that a run was changed or a job was queued: one subscription in each worker.
 
-A message only says "look again"; what happened is in the database or in the queue. It may be lost, so nobody relies on
+A message only says "look again"; what happened is in the database or in the queue. It may be lost, so no code relies on
 it: who waits for a change looks from time to time anyway.
 """
 
@@ -26,12 +26,12 @@ log = structlog.get_logger(__name__)
 
 
 async def publish_change(redis: RedisClient, run_id: UUID) -> None:
-    """Tell all workers that a run was changed; an outage of Redis is logged and nothing more."""
+    """Notify all workers that a run was changed; an outage of Redis is logged and nothing more."""
     await _publish(redis, _CHANNEL, str(run_id))
 
 
 async def wake_workers(redis: RedisClient, queue_name: str) -> None:
-    """Tell all workers that a queue has a job for them; an outage of Redis is logged and nothing more."""
+    """Notify all workers that a queue has a job for them; an outage of Redis is logged and nothing more."""
     await _publish(redis, _WAKE_CHANNEL, queue_name)
 
 
@@ -51,11 +51,11 @@ class RunChanges:
         self._watchers: dict[tuple[str, str], set[asyncio.Event]] = {}
 
     def watch(self, run_id: UUID) -> AbstractContextManager[asyncio.Event]:
-        """Yield an event that is set at every change of a run; whoever waits for it clears it."""
+        """Yield an event that is set at every change of a run; the waiter clears it."""
         return self._watch(_CHANNEL, str(run_id))
 
     def watch_queue(self, queue_name: str) -> AbstractContextManager[asyncio.Event]:
-        """Yield an event that is set at every job that is queued; whoever waits for it clears it."""
+        """Yield an event that is set at every job that is queued; the waiter clears it."""
         return self._watch(_WAKE_CHANNEL, queue_name)
 
     @contextmanager

@@ -85,7 +85,7 @@ class RedisRunEvents(RunEvents):
         self._waiting.append(_Event(self._number, run_id, kind, data))
         self._waiting_bytes += len(data)
         if self._sending is None:
-            # Apart from the request whose event happens to be the first.
+            # Apart from the request that happens to publish the first event.
             self._sending = asyncio.create_task(self._send(), context=Context())
 
     @override

@@ -1,4 +1,4 @@
-"""The events of a run, kept for a day as a stream in Redis so that whoever follows it late misses nothing.
+"""The events of a run, kept for a day as a stream in Redis so that a late follower misses nothing.
 
 An id is `<epoch>-<number>`: when the stream began, in microseconds, and a number that counts up from 1 without holes.
 So a reader sees how many events it missed, and that a stream is another one because Redis was emptied. One script
@@ -46,7 +46,7 @@ _MAX_DIGITS = 18
 
 
 class EventKind(StrEnum):
-    """What an event is to its stream, whatever it says: nobody can forge one of these by what they write."""
+    """What an event is to its stream, whatever it says: no content can forge it."""
 
     ENTRY = "entry"
     STATE = "state"
@@ -99,7 +99,7 @@ class RunEvent:
 
 
 class RunEvents(Protocol):
-    """Where events of runs are sent to whoever follows them."""
+    """Where events of runs are sent to their followers."""
 
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
         """Send a JSON object without line breaks soon, in the order of calls; never waits, never fails."""

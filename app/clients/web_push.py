@@ -139,7 +139,7 @@ class WebPushClient(PushSender):
                 log.error("push.encryption_failed", error=type(error).__name__)  # noqa: TRY400 - may quote the token
                 return BadMessage("EncryptionFailed")
             try:
-                # For all of it: httpx would count anew with each piece of an answer that trickles.
+                # For all of it: httpx would count again with each piece of an answer that trickles.
                 async with asyncio.timeout(self._timeout_seconds):
                     response = await self._http.post(
                         request.endpoint,
@@ -188,7 +188,7 @@ class WebPushClient(PushSender):
         return {"endpoint": endpoint, "keys": keys}
 
     def _knows(self, host: str) -> bool:
-        """Tell whether a host is one of the push services; an entry with a leading dot stands for its subdomains."""
+        """Return whether a host is one of the push services; an entry with a leading dot stands for its subdomains."""
         return any(host.endswith(known) if known.startswith(".") else host == known for known in self._hosts)
 
 

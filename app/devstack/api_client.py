@@ -9,15 +9,18 @@ import httpx
 
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError
+from app.devstack.run_log import RunLog
 from app.enums import RunStatus
 
 __all__ = [
     "REQUEST_SECONDS",
+    "create_task",
     "explained",
     "project_client",
     "read_patch",
     "request",
     "show_patch",
+    "show_progress",
     "show_result",
 ]
 
@@ -26,7 +29,7 @@ _SHOWN_PATCH_LINES = 30
 
 
 def project_client(base_url: str, project_id: int, api_key: str) -> httpx.Client:
-    """Return a client whose paths begin below the project."""
+    """Return a client with paths below the project."""
     return httpx.Client(
         base_url=f"{base_url}/api/projects/{project_id}/",
         headers={"Authorization": f"Bearer {api_key}"},
@@ -52,6 +55,24 @@ def explained(what: str) -> Iterator[None]:
         yield
     except httpx.HTTPError as error:
         raise DevstackError(f"{what}: {error}") from error
+
+
+def create_task(
+    console: Console, client: httpx.Client, *, title: str, description: str, repository: str
+) -> dict[str, Any]:
+    """Create a task and print where it is. Raises DevstackError."""
+    task = request(client, "POST", "tasks/", title=title, description=description, repository=repository)
+    console.title(f"Task {task['slug']}: {task['title']}")
+    console.styled(f"  {client.base_url}tasks/{task['id']}", "dim")
+    return task
+
+
+def show_progress(log: RunLog, client: httpx.Client, plain: httpx.Client, path: str) -> dict[str, Any]:
+    """Print what is new in a run's log; return the run. Raises DevstackError."""
+    run = request(client, "GET", path)
+    if run["log_url"]:
+        log.show_new(plain, run["log_url"])
+    return run
 
 
 def show_result(console: Console, run: dict[str, Any]) -> None:

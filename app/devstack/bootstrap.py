@@ -213,7 +213,7 @@ def _is_on(value: str | None) -> bool:
 
 
 def _can_keep_cache(environment: Mapping[str, str]) -> bool:
-    """Tell whether uv's cache can be written; users without a home of their own have none."""
+    """Return whether uv's cache can be written; users without a home of their own have none."""
     home = Path(environment.get("HOME") or "/nonexistent")
     folder = Path(environment.get("UV_CACHE_DIR") or environment.get("XDG_CACHE_HOME") or home / ".cache")
     while not folder.exists() and folder != folder.parent:

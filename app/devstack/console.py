@@ -41,6 +41,11 @@ class Console:
         """Write a line in a style."""
         self.line(self.style(text, style))
 
+    def error(self, error: Exception) -> None:
+        """Write an error to the standard error output."""
+        self.line()
+        print(self.style(f"error: {error}", "red"), file=sys.stderr)
+
     def child_line(self, name: str, text: str) -> None:
         """Write a line that a child process printed."""
         self.line(f"{self.style(f'{name:<6} │', 'cyan')} {text}")

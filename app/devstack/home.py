@@ -1,4 +1,4 @@
-"""The home folder of a development stack: its lock, its secrets, its ports, and the files that tell of a running stack.
+"""The home folder of a development stack: its lock, its secrets, its ports, and the files that describe a running stack.
 
 Everything in it is private to its owner (0700 folders, 0600 files). This module starts nothing.
 """
@@ -57,7 +57,7 @@ class Home:
     def acquire(self) -> int:
         """Take the folder for this launcher and return the descriptor that holds the lock.
 
-        Children inherit the descriptor, so the lock also tells when the last process of a killed stack has gone;
+        Children inherit the descriptor, so the lock also shows when the last process of a killed stack has gone;
         that is waited for. Raises StackAlreadyRuns while another launcher lives.
         """
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
@@ -82,7 +82,7 @@ class Home:
         return descriptor
 
     def is_running(self) -> bool:
-        """Tell whether the launcher that wrote `dev.json` is still there."""
+        """Return whether the launcher that wrote `dev.json` is still there."""
         try:
             descriptor = os.open(self._lock, os.O_RDONLY)
         except FileNotFoundError:
@@ -137,7 +137,7 @@ def running_environment(root: Path) -> dict[str, str] | None:
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Tell whether a server could listen on the port now."""
+    """Return whether a server could listen on the port now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -13,7 +13,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def status_of(
     url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, timeout: float
 ) -> int:
-    """Return the status that a request is answered with, 0 when nobody answers."""
+    """Return the status that a request is answered with, 0 when there is no answer."""
     request = urllib.request.Request(url, headers=dict(headers or {}), method=method)  # noqa: S310 - our own
     try:
         with _OPENER.open(request, timeout=timeout) as answer:
@@ -28,7 +28,7 @@ def status_of(
 def bypass_proxies(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment with our own addresses excepted from its proxies, and without those of SOCKS.
 
-    The HTTP client refuses to be made where it is told of one, whatever the address.
+    The HTTP client cannot be made where one is set, whatever the address.
     """
     excepted = [environment[name] for name in ("no_proxy", "NO_PROXY") if environment.get(name)]
     exceptions = ",".join([*excepted[:1], LOCAL_NAMES])

@@ -1,6 +1,6 @@
 """`python -m app.devstack.new_account [PROJECT USER]`: make the developer's account, and print it as JSON.
 
-With the ids of an account whose key is refused, its user gets another key; if they are not in this database (any
+With the ids of an account with a key that is refused, its user gets another key; if they are not in this database (any
 more), a whole account is made.
 """
 

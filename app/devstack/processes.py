@@ -301,6 +301,6 @@ class Supervisor:
 def _open_log(path: Path) -> IO[bytes]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = path.open("a+b")
-    if file.tell() > _LOG_LIMIT_BYTES:
+    if os.fstat(file.fileno()).st_size > _LOG_LIMIT_BYTES:
         file.truncate(0)
     return file

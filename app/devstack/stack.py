@@ -59,7 +59,7 @@ class Plan:
     def from_settings(cls, settings: Settings, environment: Mapping[str, str]) -> "Plan":
         """Return the plan of `make run`: no server is started for what the settings already name."""
         given = settings.model_fields_set
-        # Whoever presses Ctrl-C does not want to wait for runs; they are given back to the queue.
+        # After Ctrl-C nothing waits for runs; they are given back to the queue.
         defaults = {"TASKBEACON_LOG_FORMAT": "console", "TASKBEACON_WORKER_DRAIN_SECONDS": "1"}
         if not given & {"throttle_per_minute", "throttle_per_hour"}:
             defaults |= {"TASKBEACON_THROTTLE_PER_MINUTE": "0", "TASKBEACON_THROTTLE_PER_HOUR": "0"}
@@ -97,7 +97,7 @@ class Stack:
 
     @property
     def has_expo_sink(self) -> bool:
-        """Tell whether pushes end up in a local page."""
+        """Return whether pushes end up in a local page."""
         return self._plan.with_expo_sink
 
     def start(self) -> Account:
@@ -266,7 +266,7 @@ def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
         supervisor.stop_with_terminal()
     before = {number: signal.signal(number, lambda *_: supervisor.request_stop()) for number in signals}
     if "MAKELEVEL" in os.environ:
-        # A make that is killed outright cannot tell us; the kernel can.
+        # A make that is killed cannot stop us; the kernel can.
         bind_to_parent(os.getppid(), signal.SIGTERM)
     try:
         yield
@@ -290,8 +290,7 @@ def run_dev(settings: Settings) -> int:
             console.line()  # the terminal has echoed ^C
             return 0
         except DevstackError as error:
-            console.line()
-            print(console.style(f"error: {error}", "red"), file=sys.stderr)
+            console.error(error)
             return 1
         finally:
             if stack.supervisor.children:

@@ -10,8 +10,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 # What a confined process must be able to read to run our modules.
 OWN_PROGRAM = (Path(sys.prefix), Path(sys.base_prefix), _PACKAGE)
 
-# The package is loaded from where it lies, and not found by searching its parent folder: the sandbox shows that
-# folder to nobody.
+# The package is loaded from where it lies, and not found by searching its parent folder: the sandbox hides that
+# folder.
 _START = """\
 import importlib.util, runpy, sys
 folder, module = sys.argv.pop(1), sys.argv.pop(1)

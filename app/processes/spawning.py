@@ -81,9 +81,9 @@ async def end_session(process: Process) -> None:
 
 
 async def wait_for_end(process: Process) -> int:
-    """Wait for a program that was sent SIGKILL, and return its exit status; whoever reads its output gets all of it.
+    """Wait for a program that was sent SIGKILL, and return its exit status; its output can be read to the end.
 
-    Python before 3.12.4 waits for the end of the output too, which comes only if it is read: what nobody has read
+    Python before 3.12.4 waits for the end of the output too, which comes only if it is read: what was not read
     after a moment is dropped. A program that the kernel cannot end (it waits for a dead disk) counts as killed.
     """
     with suppress(TimeoutError):
@@ -106,7 +106,7 @@ async def _end(process: Process) -> int:
             _, _, code = await asyncio.gather(_drop(process.stdout), _drop(process.stderr), process.wait())
             return code
     except TimeoutError:
-        # No traceback tells more.
+        # A traceback would add nothing.
         _LOGGER.error("program.not_ended", pid=process.pid, seconds=_END_SECONDS)  # noqa: TRY400
         return -signal.SIGKILL if process.returncode is None else process.returncode
 

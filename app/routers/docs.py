@@ -6,7 +6,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from app.web.openapi.published import publish
-from app.web.routes import PlannedRoute
 
 __all__ = ["router"]
 
@@ -17,7 +16,17 @@ _CONTENT_SECURITY_POLICY = (
     "img-src 'self' data:; worker-src blob:; connect-src 'self'"
 )
 
-router = APIRouter(route_class=PlannedRoute)
+_EXPLORER = {
+    "persistAuthorization": True,
+    "tryItOutEnabled": True,
+    "displayRequestDuration": True,
+    "filter": True,
+    "defaultModelsExpandDepth": 0,
+    # The badge of an outside validator.
+    "validatorUrl": None,
+}
+
+router = APIRouter()
 
 
 @router.get("/", include_in_schema=False)
@@ -42,15 +51,7 @@ async def explore(request: Request) -> HTMLResponse:
         swagger_js_url=f"{root}/docs/static/swagger-ui-bundle.js",
         swagger_css_url=f"{root}/docs/static/swagger-ui.css",
         swagger_favicon_url=f"{root}/docs/static/favicon.png",
-        swagger_ui_parameters={
-            "persistAuthorization": True,
-            "tryItOutEnabled": True,
-            "displayRequestDuration": True,
-            "filter": True,
-            "defaultModelsExpandDepth": 0,
-            # The badge of an outside validator.
-            "validatorUrl": None,
-        },
+        swagger_ui_parameters=_EXPLORER,
     )
     page.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
     return page

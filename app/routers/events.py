@@ -11,15 +11,14 @@ from app.services.output.project_stream import StreamClients, follow_project, op
 from app.services.output.stream import Pace
 from app.web.answers import Json
 from app.web.auth import TaskRead
-from app.web.dependencies import ProcessDep, SessionDep
-from app.web.openapi.groups import errors
+from app.web.openapi.errors import errors
 from app.web.pagination import LimitDep
-from app.web.routes import PlannedRoute
+from app.web.routes import UnitRoute
 from app.web.sse import MEDIA_TYPE, EventStream
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], route_class=PlannedRoute)
+router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], route_class=UnitRoute)
 
 
 LastEventId = Annotated[
@@ -46,19 +45,17 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     responses=errors(400, 403, 404, 429),
 )
 async def list_events(
-    caller: TaskRead,
+    call: TaskRead,
     query: Annotated[EventQuery, Query()],
     limit: LimitDep,
-    session: SessionDep,
-    process: ProcessDep,
 ) -> Json:
     """Return what happened to the tasks that the caller sees, deleted ones included, from `after` on.
 
     Ask again with `next_after`: nothing is skipped or repeated. An event may come a moment after its change, when all
     changes that began before it have ended. Events are kept for 30 days unless the operator says otherwise.
     """
-    link = process.settings.task_url
-    return Json(await reading.list_events(session, caller, query, limit=limit, link=link))
+    link = call.process.settings.task_url
+    return Json(await reading.list_events(call.session, call.caller, query, limit=limit, link=link))
 
 
 @router.get(
@@ -69,10 +66,8 @@ async def list_events(
     responses=_STREAM | errors(400, 403, 404, 429),
 )
 async def follow_events(
-    caller: TaskRead,
+    call: TaskRead,
     query: Annotated[EventStreamQuery, Query()],
-    session: SessionDep,
-    process: ProcessDep,
     last_event_id: LastEventId = None,
 ) -> EventStream:
     """Send events as they come, and what happens in the named runs, as server-sent events.
@@ -83,8 +78,8 @@ async def follow_events(
     seconds. After 15 minutes `event: end` closes the stream: come back with the last id.
     """
     last_id = last_event_id or query.last_event_id
-    project = await open_project_stream(session, caller, query.topics, last_id)
-    return EventStream(follow_project(project, _clients(process)))
+    project = await open_project_stream(call.session, call.caller, query.topics, last_id)
+    return EventStream(follow_project(project, _clients(call.process)))
 
 
 def _clients(process: ProcessContext) -> StreamClients:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.api_limits import METRICS_SECONDS
@@ -11,13 +11,12 @@ from app.services.health import check_readiness
 from app.services.runs.metrics import measure_queue
 from app.web.answers import Json
 from app.web.coalescing import Coalesced
-from app.web.dependencies import ProcessDep
-from app.web.openapi.groups import WRONG_METHOD
-from app.web.routes import PlannedRoute
+from app.web.dependencies import process_of
+from app.web.openapi.errors import WRONG_METHOD
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["operations"], route_class=PlannedRoute)
+router = APIRouter(tags=["operations"])
 
 # Anyone may ask for them, as often as they like: what they cost does not depend on how many do.
 _readiness = Coalesced[dict[str, str]]()
@@ -46,8 +45,9 @@ async def live() -> Json:
     responses=WRONG_METHOD
     | {503: {"model": ReadinessOut, "description": "A part is not ready; it is named."}},
 )
-async def ready(process: ProcessDep) -> Json:
+async def ready(request: Request) -> Json:
     """Say whether database, schema, Redis and object store are ready, each by name."""
+    process = process_of(request)
     parts = await _readiness.get(lambda: check_readiness(process.sessions, process.redis, process.store))
     is_ready = all(state == "ok" for state in parts.values())
     return Json(
@@ -69,11 +69,11 @@ async def ready(process: ProcessDep) -> Json:
         }
     },
 )
-async def metrics(process: ProcessDep) -> Response:
+async def metrics(request: Request) -> Response:
     """Return the metrics of this process, and how many runs wait, as they were within the last second."""
 
     async def read() -> bytes:
-        await measure_queue(process.sessions)
+        await measure_queue(process_of(request).sessions)
         return await asyncio.to_thread(generate_latest)
 
     return Response(await _metrics.get(read), media_type=CONTENT_TYPE_LATEST)

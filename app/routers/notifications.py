@@ -17,16 +17,16 @@ from app.services.notifications import trial as push_tests
 from app.web.answers import Json, no_content
 from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
 from app.web.body import json_body
-from app.web.dependencies import ProcessDep, SessionDep, TaskId
-from app.web.openapi.groups import errors
+from app.web.dependencies import TaskId
+from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.routes import PlannedRoute
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
 _TASK = "/projects/{project_id}/tasks/{task_id}"
 
-router = APIRouter(prefix="/api", tags=["push"], route_class=PlannedRoute)
+router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
 
 TestBody = Annotated[PushTestIn, Depends(json_body(PushTestIn))]
 PreferencesBody = Annotated[PreferencesIn, Depends(json_body(PreferencesIn))]
@@ -40,13 +40,13 @@ PreferencesBody = Annotated[PreferencesIn, Depends(json_body(PreferencesIn))]
     response_model=NotificationPage,
     responses=errors(403, 404, 429),
 )
-async def list_notifications(caller: TaskRead, task_id: TaskId, page: PageDep, session: SessionDep) -> Json:
+async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
     """Return what was decided about the caller's pushes for a task, one entry per event and device, newest first.
 
     Only pushes to the caller are shown; they are kept for 30 days.
     """
     count, results = await notifications.list_notifications(
-        session, caller, task_id, limit=page.limit, offset=page.offset
+        call.session, call.caller, task_id, limit=page.limit, offset=page.offset
     )
     return Json(page.page(count, results))
 
@@ -59,15 +59,15 @@ async def list_notifications(caller: TaskRead, task_id: TaskId, page: PageDep, s
     response_model=PushTestOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
-async def push_test(
-    caller: ProjectUserWrite, body: TestBody, task_id: TaskId, session: SessionDep, process: ProcessDep
-) -> Json:
+async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> Json:
     """Send a push about a task to one of the caller's devices at once, and return the push service's ticket.
 
     Presence, cooldown and preferences are not asked.
     """
-    senders, title = process.push, process.settings.push_title
-    return Json(await push_tests.send_test(session, caller, task_id, body, senders=senders, title=title))
+    senders, title = call.process.push, call.process.settings.push_title
+    return Json(
+        await push_tests.send_test(call.session, call.caller, task_id, body, senders=senders, title=title)
+    )
 
 
 @router.put(
@@ -79,9 +79,9 @@ async def push_test(
     response_class=Response,
     responses=errors(403, 404, 429),
 )
-async def mute_task(caller: TaskWrite, task_id: TaskId, session: SessionDep) -> Response:
+async def mute_task(call: TaskWrite, task_id: TaskId) -> Response:
     """Keep the caller from pushes about a task; for others nothing changes."""
-    await notification_preferences.mute_task(session, caller, task_id)
+    await notification_preferences.mute_task(call.session, call.caller, task_id)
     return no_content()
 
 
@@ -94,9 +94,9 @@ async def mute_task(caller: TaskWrite, task_id: TaskId, session: SessionDep) -> 
     response_class=Response,
     responses=errors(403, 404, 429),
 )
-async def unmute_task(caller: TaskWrite, task_id: TaskId, session: SessionDep) -> Response:
+async def unmute_task(call: TaskWrite, task_id: TaskId) -> Response:
     """Let the caller have pushes about a task again."""
-    await notification_preferences.unmute_task(session, caller, task_id)
+    await notification_preferences.unmute_task(call.session, call.caller, task_id)
     return no_content()
 
 
@@ -108,9 +108,9 @@ async def unmute_task(caller: TaskWrite, task_id: TaskId, session: SessionDep) -
     response_model=PreferencesOut,
     responses=errors(401, 403, 429),
 )
-async def retrieve_preferences(caller: UserRead, session: SessionDep) -> Json:
+async def retrieve_preferences(call: UserRead) -> Json:
     """Return for each kind of push whether the caller wants it; all of them unless they said otherwise."""
-    return Json(await notification_preferences.retrieve_preferences(session, caller))
+    return Json(await notification_preferences.retrieve_preferences(call.session, call.caller))
 
 
 @router.patch(
@@ -121,6 +121,6 @@ async def retrieve_preferences(caller: UserRead, session: SessionDep) -> Json:
     response_model=PreferencesOut,
     responses=errors(400, 401, 403, 413, 415, 429),
 )
-async def update_preferences(caller: UserWrite, body: PreferencesBody, session: SessionDep) -> Json:
+async def update_preferences(call: UserWrite, body: PreferencesBody) -> Json:
     """Change the given kinds and no others."""
-    return Json(await notification_preferences.update_preferences(session, caller, body))
+    return Json(await notification_preferences.update_preferences(call.session, call.caller, body))

@@ -10,15 +10,13 @@ from app.services.notifications import presence
 from app.web.answers import no_content
 from app.web.auth import TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import SessionDep, TaskId
-from app.web.openapi.groups import errors
-from app.web.routes import PlannedRoute
+from app.web.dependencies import TaskId
+from app.web.openapi.errors import errors
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
-router = APIRouter(
-    prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["push"], route_class=PlannedRoute
-)
+router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["push"], route_class=UnitRoute)
 
 PresenceBody = Annotated[PresenceIn, Depends(json_body(PresenceIn))]
 LeaveBody = Annotated[PresenceLeaveIn, Depends(json_body(PresenceLeaveIn))]
@@ -40,12 +38,12 @@ LeavingDevice = Annotated[UUID, Depends(_leaving)]
     response_class=Response,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
-async def beat(caller: TaskWrite, body: PresenceBody, task_id: TaskId, session: SessionDep) -> Response:
+async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response:
     """Count one of the caller's devices as watching the task for the next 60 seconds.
 
     While any of them is, the caller gets no pushes about the task. Call it about every 30 seconds.
     """
-    await presence.beat(session, caller, task_id, body.device_id)
+    await presence.beat(call.session, call.caller, task_id, body.device_id)
     return no_content()
 
 
@@ -58,7 +56,7 @@ async def beat(caller: TaskWrite, body: PresenceBody, task_id: TaskId, session: 
     response_class=Response,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
-async def leave(caller: TaskWrite, device: LeavingDevice, task_id: TaskId, session: SessionDep) -> Response:
+async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Response:
     """End the presence of a device at once. Answers 204 also if it was not watching, or is not the caller's."""
-    await presence.leave(session, caller, task_id, device)
+    await presence.leave(call.session, call.caller, task_id, device)
     return no_content()

@@ -6,14 +6,13 @@ from app.schemas.users import ProjectPage
 from app.services.accounts import users
 from app.web.answers import Json
 from app.web.auth import ProjectRead
-from app.web.dependencies import SessionDep
-from app.web.openapi.groups import errors
+from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.routes import PlannedRoute
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=PlannedRoute)
+router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=UnitRoute)
 
 
 @router.get(
@@ -24,7 +23,9 @@ router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=Planne
     response_model=ProjectPage,
     responses=errors(401, 403, 429),
 )
-async def list_projects(caller: ProjectRead, page: PageDep, session: SessionDep) -> Json:
+async def list_projects(call: ProjectRead, page: PageDep) -> Json:
     """Return the projects that the caller is a member of and that this key may use."""
-    count, projects = await users.list_projects(session, caller, limit=page.limit, offset=page.offset)
+    count, projects = await users.list_projects(
+        call.session, call.caller, limit=page.limit, offset=page.offset
+    )
     return Json(page.page(count, projects))

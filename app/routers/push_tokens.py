@@ -9,13 +9,12 @@ from app.services.notifications import devices as push_tokens
 from app.web.answers import Json, no_content
 from app.web.auth import DeviceWrite, UserRead
 from app.web.body import json_body
-from app.web.dependencies import ProcessDep, SessionDep
-from app.web.openapi.groups import errors
-from app.web.routes import PlannedRoute
+from app.web.openapi.errors import errors
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api", tags=["push"], route_class=PlannedRoute)
+router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
 
 PushTokenBody = Annotated[PushTokenIn, Depends(json_body(PushTokenIn))]
 UnregisterBody = Annotated[UnregisterIn, Depends(json_body(UnregisterIn))]
@@ -29,9 +28,9 @@ UnregisterBody = Annotated[UnregisterIn, Depends(json_body(UnregisterIn))]
     response_model=DeviceList,
     responses=errors(401, 403),
 )
-async def list_devices(caller: DeviceWrite, session: SessionDep) -> Json:
+async def list_devices(call: DeviceWrite) -> Json:
     """Return the devices that get the caller's pushes, the most recently seen first."""
-    return Json({"results": await push_tokens.list_devices(session, caller)})
+    return Json({"results": await push_tokens.list_devices(call.session, call.caller)})
 
 
 @router.post(
@@ -42,12 +41,12 @@ async def list_devices(caller: DeviceWrite, session: SessionDep) -> Json:
     response_model=DeviceOut,
     responses=errors(400, 401, 403, 413, 415),
 )
-async def register_device(caller: DeviceWrite, body: PushTokenBody, session: SessionDep) -> Json:
+async def register_device(call: DeviceWrite, body: PushTokenBody) -> Json:
     """Register a device for pushes, or say that it is still there. A device that changes its user moves to the caller.
 
     A user has at most 20 devices; the least recently seen one makes room.
     """
-    return Json(await push_tokens.register(session, caller, body))
+    return Json(await push_tokens.register(call.session, call.caller, body))
 
 
 @router.post(
@@ -59,9 +58,9 @@ async def register_device(caller: DeviceWrite, body: PushTokenBody, session: Ses
     response_class=Response,
     responses=errors(400, 401, 403, 413, 415),
 )
-async def unregister_device(caller: DeviceWrite, body: UnregisterBody, session: SessionDep) -> Response:
+async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> Response:
     """Forget a device by its token. Answers 204 also if the caller has no such device."""
-    await push_tokens.unregister(session, caller, body.token)
+    await push_tokens.unregister(call.session, call.caller, body.token)
     return no_content()
 
 
@@ -69,7 +68,7 @@ async def unregister_device(caller: DeviceWrite, body: UnregisterBody, session: 
 @router.get("/users/{user_id}/push_tokens", include_in_schema=False)  # noqa: FAST003 - not read
 @router.post("/users/{user_id}/push_tokens", include_in_schema=False)
 @router.post("/users/{user_id}/push_tokens/unregister", include_in_schema=False)
-async def refuse_other_users(_caller: DeviceWrite) -> None:
+async def refuse_other_users(_call: DeviceWrite) -> None:
     """Refuse whatever is not `@me`."""
     push_tokens.refuse_other_users()
 
@@ -82,9 +81,9 @@ async def refuse_other_users(_caller: DeviceWrite) -> None:
     response_model=VapidPublicKeyOut,
     responses=errors(401, 403, 404, 429),
 )
-async def retrieve_vapid_public_key(_caller: UserRead, process: ProcessDep) -> Json:
+async def retrieve_vapid_public_key(call: UserRead) -> Json:
     """Return what a browser needs to subscribe. The subscription, as JSON, is then registered as a `web` device.
 
     Answers 404 where web push is not configured.
     """
-    return Json({"public_key": push_tokens.vapid_public_key(process.settings)})
+    return Json({"public_key": push_tokens.vapid_public_key(call.process.settings)})

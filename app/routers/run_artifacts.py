@@ -11,17 +11,17 @@ from app.services.artifacts import manifest as run_artifacts
 from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import RunId, SessionDep, StoreDep, TaskId
+from app.web.dependencies import RunId, TaskId
 from app.web.files import StoredFile
-from app.web.openapi.groups import errors
-from app.web.routes import PlannedRoute
+from app.web.openapi.errors import errors
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
 router = APIRouter(
     prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts",
     tags=["artifacts"],
-    route_class=PlannedRoute,
+    route_class=UnitRoute,
 )
 
 InlineBody = Annotated[InlineIn, Depends(json_body(InlineIn))]
@@ -29,7 +29,7 @@ PrepareBody = Annotated[PrepareIn, Depends(json_body(PrepareIn))]
 FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
 PathBody = Annotated[PathIn, Depends(json_body(PathIn))]
 
-_WRITE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut)
+_WRITE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,))
 # A file has the type that it was stored with.
 _ANY_TYPE = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _FILE: dict[int | str, dict[str, Any]] = {
@@ -53,16 +53,11 @@ _FILE: dict[int | str, dict[str, Any]] = {
     response_model=ArtifactsOut,
     responses=_WRITE_ERRORS,
 )
-async def add_inline(
-    caller: TaskWrite,
-    body: InlineBody,
-    task_id: TaskId,
-    run_id: RunId,
-    session: SessionDep,
-    store: StoreDep,
-) -> Json:
+async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id: RunId) -> Json:
     """Store files whose content is in the body and return all files of the run. Larger ones: `prepare_upload`."""
-    manifest = await run_artifacts.add_inline(session, caller, task_id, run_id, body, store=store)
+    manifest = await run_artifacts.add_inline(
+        call.session, call.caller, task_id, run_id, body, store=call.process.store
+    )
     return Json({"artifacts": manifest})
 
 
@@ -74,16 +69,11 @@ async def add_inline(
     response_model=PreparedPage,
     responses=_WRITE_ERRORS,
 )
-async def prepare_upload(
-    caller: TaskWrite,
-    body: PrepareBody,
-    task_id: TaskId,
-    run_id: RunId,
-    session: SessionDep,
-    store: StoreDep,
-) -> Json:
+async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, run_id: RunId) -> Json:
     """Return a signed form for each file, by which it goes straight to object storage within an hour."""
-    prepared = await run_artifacts.prepare_uploads(session, caller, task_id, run_id, body, store=store)
+    prepared = await run_artifacts.prepare_uploads(
+        call.session, call.caller, task_id, run_id, body, store=call.process.store
+    )
     return Json({"artifacts": prepared})
 
 
@@ -95,16 +85,11 @@ async def prepare_upload(
     response_model=ArtifactsOut,
     responses=_WRITE_ERRORS,
 )
-async def finalize_upload(
-    caller: TaskWrite,
-    body: FinalizeBody,
-    task_id: TaskId,
-    run_id: RunId,
-    session: SessionDep,
-    store: StoreDep,
-) -> Json:
+async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, run_id: RunId) -> Json:
     """Verify uploads and add them to the files of the run; all of them, or none. Safe to repeat."""
-    finished = await run_artifacts.finalize_uploads(session, caller, task_id, run_id, body, store=store)
+    finished = await run_artifacts.finalize_uploads(
+        call.session, call.caller, task_id, run_id, body, store=call.process.store
+    )
     return Json({"artifacts": finished})
 
 
@@ -114,14 +99,12 @@ async def finalize_upload(
     summary="Get a URL of a file",
     response_description="The URL.",
     response_model=SignedUrlOut,
-    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut, refusal_status=404),
+    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,), refusal_status=404),
 )
-async def presign(
-    caller: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId, session: SessionDep, store: StoreDep
-) -> Json:
+async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId) -> Json:
     """Return a URL by which the file can be read for an hour without a key."""
     signed = await run_artifacts.presign_download(
-        session, caller, task_id, run_id, body.storage_path, store=store
+        call.session, call.caller, task_id, run_id, body.storage_path, store=call.process.store
     )
     return Json(signed)
 
@@ -133,20 +116,14 @@ async def presign(
     # Said here, since the class does not take a status for OpenAPI to find.
     status_code=200,
     response_class=StoredFile,
-    responses=_FILE | errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut, refusal_status=404),
+    responses=_FILE | errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,), refusal_status=404),
 )
 async def download(
-    request: Request,
-    caller: TaskRead,
-    body: PathBody,
-    task_id: TaskId,
-    run_id: RunId,
-    session: SessionDep,
-    store: StoreDep,
+    request: Request, call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId
 ) -> StoredFile:
     """Send a file of the run, or of a run that it resumes. `Range` asks for a part, `If-Range` for one version's."""
-    file = await run_artifacts.find_download(session, caller, task_id, run_id, body.storage_path)
-    return StoredFile(request, store, file)
+    file = await run_artifacts.find_download(call.session, call.caller, task_id, run_id, body.storage_path)
+    return StoredFile(request, call.process.store, file)
 
 
 @router.get(
@@ -156,17 +133,11 @@ async def download(
     # Said here, since the class does not take a status for OpenAPI to find.
     status_code=200,
     response_class=StoredFile,
-    responses=_FILE | errors(400, 403, 404, 429, refusal=StateRefusedOut, refusal_status=404),
+    responses=_FILE | errors(400, 403, 404, 429, refusals=(StateRefusedOut,), refusal_status=404),
 )
 async def download_by_query(
-    request: Request,
-    caller: TaskRead,
-    query: Annotated[PathIn, Query()],
-    task_id: TaskId,
-    run_id: RunId,
-    session: SessionDep,
-    store: StoreDep,
+    request: Request, call: TaskRead, query: Annotated[PathIn, Query()], task_id: TaskId, run_id: RunId
 ) -> StoredFile:
     """Send a file of the run, or of a run that it resumes. `Range` asks for a part, `If-Range` for one version's."""
-    file = await run_artifacts.find_download(session, caller, task_id, run_id, query.storage_path)
-    return StoredFile(request, store, file)
+    file = await run_artifacts.find_download(call.session, call.caller, task_id, run_id, query.storage_path)
+    return StoredFile(request, call.process.store, file)

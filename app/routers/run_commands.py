@@ -9,15 +9,15 @@ from app.schemas.run_commands import CommandIn, CommandOut
 from app.services.runs import commands as run_commands
 from app.web.auth import TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import ProcessDep, RunId, SessionDep, TaskId
+from app.web.dependencies import RunId, TaskId
 from app.web.idempotency import OnceDep
-from app.web.openapi.groups import errors
-from app.web.routes import PlannedRoute
+from app.web.openapi.errors import errors
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
 router = APIRouter(
-    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=PlannedRoute
+    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=UnitRoute
 )
 
 CommandBody = Annotated[CommandIn, Depends(json_body(CommandIn))]
@@ -29,16 +29,10 @@ CommandBody = Annotated[CommandIn, Depends(json_body(CommandIn))]
     summary="Tell the agent of a live run something",
     response_description="The JSON-RPC response: `result`, or `error` where the command was not taken.",
     response_model=CommandOut,
-    responses=errors(400, 403, 404, 409, 413, 415, 429, refusal=StateRefusedOut),
+    responses=errors(400, 403, 404, 409, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
 async def send_command(
-    caller: TaskWrite,
-    body: CommandBody,
-    task_id: TaskId,
-    run_id: RunId,
-    session: SessionDep,
-    process: ProcessDep,
-    once: OnceDep,
+    call: TaskWrite, body: CommandBody, task_id: TaskId, run_id: RunId, once: OnceDep
 ) -> Response:
     """Steer the agent, whichever worker has it.
 
@@ -58,5 +52,7 @@ async def send_command(
     `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a `reason`.
     """
     return await once(
-        lambda: run_commands.send_command(session, caller, task_id, run_id, body, redis=process.redis)
+        lambda: run_commands.send_command(
+            call.session, call.caller, task_id, run_id, body, redis=call.process.redis
+        )
     )

@@ -14,14 +14,14 @@ from app.services.output.log_writer import CONTENT_TYPE
 from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import ProcessDep, RunId, SessionDep, StoreDep, TaskId
-from app.web.openapi.groups import errors
-from app.web.routes import PlannedRoute
+from app.web.dependencies import RunId, TaskId
+from app.web.openapi.errors import errors
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
 router = APIRouter(
-    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=PlannedRoute
+    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=UnitRoute
 )
 
 AppendBody = Annotated[AppendIn, Depends(json_body(AppendIn))]
@@ -84,16 +84,10 @@ TimerDep = Annotated[_Timer, Depends(_timer)]
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def append_log(
-    caller: TaskWrite,
-    body: AppendBody,
-    task_id: TaskId,
-    run_id: RunId,
-    session: SessionDep,
-    process: ProcessDep,
-    timer: TimerDep,
+    call: TaskWrite, body: AppendBody, task_id: TaskId, run_id: RunId, timer: TimerDep
 ) -> Json:
     """Add entries at the end of the log, all of them or none, whoever else writes to it at the same time."""
-    run = await run_logs.append_log(session, caller, task_id, run_id, body.entries, process)
+    run = await run_logs.append_log(call.session, call.caller, task_id, run_id, body.entries, call.process)
     return Json(run, headers=timer.header("append"))
 
 
@@ -103,18 +97,11 @@ async def append_log(
     summary="Relay a message of the agent",
     response_description="What became of it.",
     response_model=RelayOut,
-    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut),
+    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
-async def relay_message(
-    caller: TaskWrite,
-    body: RelayBody,
-    task_id: TaskId,
-    run_id: RunId,
-    session: SessionDep,
-    process: ProcessDep,
-) -> Json:
+async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_id: RunId) -> Json:
     """Keep the message on the log of the run. There is no chat to pass it on to, so it is `skipped` otherwise."""
-    return Json(await run_logs.relay_message(session, caller, task_id, run_id, body, process))
+    return Json(await run_logs.relay_message(call.session, call.caller, task_id, run_id, body, call.process))
 
 
 @router.get(
@@ -125,18 +112,16 @@ async def relay_message(
     responses=_WHOLE | errors(403, 404, 429),
 )
 async def read_logs(
-    caller: TaskRead,
+    call: TaskRead,
     task_id: TaskId,
     run_id: RunId,
-    session: SessionDep,
-    store: StoreDep,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> StreamingResponse:
     """Send the log of the run, behind those of the runs that it goes on from.
 
     `Accept: text/plain`, and nothing beside it, gets the same lines as plain text.
     """
-    text = await run_logs.read_text(session, caller, task_id, run_id, store=store)
+    text = await run_logs.read_text(call.session, call.caller, task_id, run_id, store=call.process.store)
     media_type = _TEXT if (accept or "").strip().lower() == _TEXT else CONTENT_TYPE
     headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
     return StreamingResponse(text, media_type=media_type, headers=headers)
@@ -150,25 +135,24 @@ async def read_logs(
     responses=_PAGE | errors(400, 403, 404, 429),
 )
 async def read_session_logs(
-    caller: TaskRead,
-    query: Annotated[LogQuery, Query()],
-    task_id: TaskId,
-    run_id: RunId,
-    session: SessionDep,
-    store: StoreDep,
-    timer: TimerDep,
+    call: TaskRead, query: Annotated[LogQuery, Query()], task_id: TaskId, run_id: RunId, timer: TimerDep
 ) -> Response:
     """Return entries of the log of the run and of those that it goes on from, filtered, oldest first.
 
     A page ends early when its entries are large; `X-Has-More` alone says whether it was the last.
     """
-    page = await run_logs.read_page(session, caller, task_id, run_id, query, store=store)
-    headers = {
+    page = await run_logs.read_page(
+        call.session, call.caller, task_id, run_id, query, store=call.process.store
+    )
+    headers = _counts(page, query.offset) | timer.header("read")
+    return Response(page.body, media_type=Json.media_type, headers=headers)
+
+
+def _counts(page: run_logs.LogPage, offset: int) -> dict[str, str]:
+    return {
         "X-Total-Count": str(page.total),
         "X-Filtered-Count": str(page.matching),
         "X-Matching-Count": str(page.matching),
-        "X-Has-More": "true" if page.matching > query.offset + len(page.entries) else "false",
+        "X-Has-More": "true" if page.matching > offset + len(page.entries) else "false",
         "Cache-Control": "no-cache",
-        **timer.header("read"),
     }
-    return Response(page.body, media_type=Json.media_type, headers=headers)

@@ -11,18 +11,19 @@ from app.services.output import ingest as run_ingest
 from app.services.output import stream as run_stream
 from app.web.answers import Json
 from app.web.auth import RunHolder, TaskRead
-from app.web.dependencies import ProcessDep, RunId, SessionDep, TaskId
+from app.web.dependencies import RunId, TaskId, process_of
 from app.web.event_lines import read_event_lines
-from app.web.openapi.groups import errors
-from app.web.routes import PlannedRoute
+from app.web.openapi.errors import errors
+from app.web.routes import UnitRoute
 from app.web.sse import MEDIA_TYPE, EventStream
 
 __all__ = ["router"]
 
 router = APIRouter(
-    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=PlannedRoute
+    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=UnitRoute
 )
 
+Where = Annotated[StreamQuery, Query()]
 LastEventId = Annotated[
     str | None,
     Header(
@@ -69,13 +70,7 @@ _LINES: dict[str, Any] = {
     responses=_STREAM | errors(400, 403, 404, 429),
 )
 async def follow_run(
-    caller: TaskRead,
-    query: Annotated[StreamQuery, Query()],
-    task_id: TaskId,
-    run_id: RunId,
-    session: SessionDep,
-    process: ProcessDep,
-    last_event_id: LastEventId = None,
+    call: TaskRead, query: Where, task_id: TaskId, run_id: RunId, last_event_id: LastEventId = None
 ) -> EventStream:
     """Send what happened in the run and then what happens, as server-sent events.
 
@@ -84,15 +79,12 @@ async def follow_run(
     the last `id` as `Last-Event-ID`, as browsers do by themselves. Two more events may come: `keepalive` after 20 quiet
     seconds, and `gap` where events are missing, with how many (`lost`, null: not known) and where the whole log is.
     """
-    run = await run_stream.open_stream(session, caller, task_id, run_id, device_id=query.device_id)
+    run = await run_stream.open_stream(call.session, call.caller, task_id, run_id, device_id=query.device_id)
+    start = run_stream.start_of(last_event_id or query.last_event_id, query.start)
+    process, pace = call.process, run_stream.Pace.of(call.process.settings)
     return EventStream(
         run_stream.follow(
-            run,
-            run_stream.start_of(last_event_id or query.last_event_id, query.start),
-            hub=process.hub,
-            redis=process.redis,
-            watchers=process.watchers,
-            pace=run_stream.Pace.of(process.settings),
+            run, start, hub=process.hub, redis=process.redis, watchers=process.watchers, pace=pace
         )
     )
 
@@ -103,7 +95,7 @@ async def follow_run(
     summary="Send the events of an agent",
     response_description="How far the events are taken.",
     response_model=PositionOut,
-    responses=errors(400, 403, 404, 413, refusal=StateRefusedOut)
+    responses=errors(400, 403, 404, 413, refusals=(StateRefusedOut,))
     | {
         409: {
             "model": PositionOut,
@@ -112,7 +104,7 @@ async def follow_run(
     },
     openapi_extra=_LINES,
 )
-async def take_events(run: RunHolder, request: Request, process: ProcessDep) -> Json:
+async def take_events(run: RunHolder, request: Request) -> Json:
     """Take numbered events of an agent that runs elsewhere, each of them once, however often it is sent.
 
     Log entries (`type: notification`) go to the log of the run, and all events to those who follow it. Keep the request
@@ -120,4 +112,4 @@ async def take_events(run: RunHolder, request: Request, process: ProcessDep) -> 
     and go on from there. A line that is wrong is named; those before it are taken. An `event_id` is taken once, also if
     `append_log` brought it before. The run fails when its agent is silent for too long.
     """
-    return Json(await run_ingest.take_events(run, read_event_lines(request), process))
+    return Json(await run_ingest.take_events(run, read_event_lines(request), process_of(request)))

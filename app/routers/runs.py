@@ -23,17 +23,15 @@ from app.services.views import runs as runs_view
 from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import json_body
-from app.web.dependencies import ProcessDep, RunId, SessionDep, StoreDep, TaskId
+from app.web.dependencies import RunId, TaskId
 from app.web.idempotency import OnceDep
-from app.web.openapi.groups import errors
+from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.routes import PlannedRoute
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
-router = APIRouter(
-    prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["runs"], route_class=PlannedRoute
-)
+router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["runs"], route_class=UnitRoute)
 
 RunBody = Annotated[RunIn, Depends(json_body(RunIn))]
 RunCreateBody = Annotated[RunCreateIn, Depends(json_body(RunCreateIn))]
@@ -41,7 +39,7 @@ RunUpdateBody = Annotated[RunUpdateIn, Depends(json_body(RunUpdateIn))]
 SetOutputBody = Annotated[SetOutputIn, Depends(json_body(SetOutputIn))]
 StartBody = Annotated[StartIn, Depends(json_body(StartIn))]
 
-_CHANGE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut)
+_CHANGE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,))
 
 
 @router.post(
@@ -50,24 +48,17 @@ _CHANGE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut)
     summary="Run a task",
     response_description="The task; its `latest_run` is the new run.",
     response_model=TaskOut,
-    responses=errors(400, 403, 404, 409, 413, 415, 429, refusal=RunRefusedOut, usage_gate=True),
+    responses=errors(400, 403, 404, 409, 413, 415, 429, refusals=(RunRefusedOut,), usage_gate=True),
 )
-async def run_task(
-    caller: TaskWrite,
-    body: RunBody,
-    task_id: TaskId,
-    session: SessionDep,
-    process: ProcessDep,
-    once: OnceDep,
-) -> Response:
+async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDep) -> Response:
     """Start a cloud run of the task and return the task with its new latest run.
 
     An empty body takes every default. The run is queued; a worker picks it up within moments and performs it in a
     sandbox. Follow it by its `stream`, or by reading the run.
     """
     return await once(
-        lambda: runs.start_cloud_run(session, caller, task_id, body, process),
-        first=lambda: runs.require_allowance(session, caller, task_id, body, process),
+        lambda: runs.start_cloud_run(call.session, call.caller, task_id, body, call.process),
+        first=lambda: runs.require_allowance(call.session, call.caller, task_id, body, call.process),
     )
 
 
@@ -78,21 +69,14 @@ async def run_task(
     response_description="The new run.",
     status_code=201,
     response_model=RunOut,
-    responses=errors(400, 403, 404, 409, 413, 415, 429, refusal=RunRefusedOut, usage_gate=True),
+    responses=errors(400, 403, 404, 409, 413, 415, 429, refusals=(RunRefusedOut,), usage_gate=True),
 )
-async def create_run(
-    caller: TaskWrite,
-    body: RunCreateBody,
-    task_id: TaskId,
-    session: SessionDep,
-    process: ProcessDep,
-    once: OnceDep,
-) -> Response:
+async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once: OnceDep) -> Response:
     """Create a run and begin nothing: the client performs it (`local`), or starts it later (`cloud`)."""
     return await once(
-        lambda: runs.create_run(session, caller, task_id, body, process),
+        lambda: runs.create_run(call.session, call.caller, task_id, body, call.process),
         status_code=201,
-        first=lambda: runs.require_allowance(session, caller, task_id, body, process),
+        first=lambda: runs.require_allowance(call.session, call.caller, task_id, body, call.process),
     )
 
 
@@ -104,12 +88,10 @@ async def create_run(
     response_model=RunPage,
     responses=errors(403, 404, 429),
 )
-async def list_runs(
-    caller: TaskRead, task_id: TaskId, page: PageDep, session: SessionDep, store: StoreDep
-) -> Json:
+async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
     """Return the runs of a task, newest first."""
     count, results = await runs.list_runs(
-        session, caller, task_id, limit=page.limit, offset=page.offset, store=store
+        call.session, call.caller, task_id, limit=page.limit, offset=page.offset, store=call.process.store
     )
     return Json(page.page(count, results))
 
@@ -122,11 +104,11 @@ async def list_runs(
     response_model=RunOut,
     responses=errors(403, 404, 429),
 )
-async def retrieve_run(
-    caller: TaskRead, task_id: TaskId, run_id: RunId, session: SessionDep, store: StoreDep
-) -> Json:
+async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
     """Return a run: its status, output, error, log and artifacts."""
-    return Json(await runs_view.retrieve_run(session, caller, task_id, run_id, store=store))
+    return Json(
+        await runs_view.retrieve_run(call.session, call.caller, task_id, run_id, store=call.process.store)
+    )
 
 
 @router.patch(
@@ -135,23 +117,16 @@ async def retrieve_run(
     summary="Update a run",
     response_description="The run as it is now.",
     response_model=RunOut,
-    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut, usage_gate=True),
+    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,), usage_gate=True),
 )
-async def update_run(
-    caller: TaskWrite,
-    task_id: TaskId,
-    run_id: VisibleRun,
-    body: RunUpdateBody,
-    session: SessionDep,
-    process: ProcessDep,
-) -> Json:
+async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body: RunUpdateBody) -> Json:
     """Change the given fields and no others; `output` and `state` are merged, one level deep.
 
     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its status.
     Where a run acts with somebody's GitHub account or private environment, only they set what its agent goes by:
     `state`, `branch`, a status to begin again from.
     """
-    return Json(await run_updates.update_run(session, caller, task_id, run_id, body, process))
+    return Json(await run_updates.update_run(call.session, call.caller, task_id, run_id, body, call.process))
 
 
 @router.patch(
@@ -162,16 +137,11 @@ async def update_run(
     response_model=RunOut,
     responses=_CHANGE_ERRORS,
 )
-async def set_output(
-    caller: TaskWrite,
-    body: SetOutputBody,
-    task_id: TaskId,
-    run_id: RunId,
-    session: SessionDep,
-    process: ProcessDep,
-) -> Json:
+async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_id: RunId) -> Json:
     """Replace the output; if the task has a `json_schema`, the output must satisfy it."""
-    return Json(await run_updates.set_output(session, caller, task_id, run_id, body.output, process))
+    return Json(
+        await run_updates.set_output(call.session, call.caller, task_id, run_id, body.output, call.process)
+    )
 
 
 @router.post(
@@ -180,21 +150,16 @@ async def set_output(
     summary="Start a run that was created",
     response_description="The task.",
     response_model=TaskOut,
-    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut | RunRefusedOut, usage_gate=True),
+    responses=errors(
+        400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut, RunRefusedOut), usage_gate=True
+    ),
 )
-async def start_run(
-    caller: TaskWrite,
-    body: StartBody,
-    task_id: TaskId,
-    run_id: RunId,
-    session: SessionDep,
-    process: ProcessDep,
-) -> Json:
+async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: RunId) -> Json:
     """Have a worker perform a cloud run that is not begun. Safe to repeat until a worker has it.
 
     A run that acts with somebody's GitHub account or private environment is started by them alone.
     """
-    return Json(await run_updates.start_run(session, caller, task_id, run_id, body, process))
+    return Json(await run_updates.start_run(call.session, call.caller, task_id, run_id, body, call.process))
 
 
 @router.post(
@@ -203,16 +168,14 @@ async def start_run(
     summary="Go on with a run in the cloud",
     response_description="The run, queued.",
     response_model=RunOut,
-    responses=errors(400, 403, 404, 429, refusal=StateRefusedOut | RunRefusedOut, usage_gate=True),
+    responses=errors(400, 403, 404, 429, refusals=(StateRefusedOut, RunRefusedOut), usage_gate=True),
 )
-async def resume_in_cloud(
-    caller: TaskWrite, task_id: TaskId, run_id: RunId, session: SessionDep, process: ProcessDep
-) -> Json:
+async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
     """Have a worker perform a run that is over once more, or take over one that a client performs.
 
     A run that acts with somebody's GitHub account or private environment is resumed by them alone.
     """
-    return Json(await run_updates.resume_in_cloud(session, caller, task_id, run_id, process))
+    return Json(await run_updates.resume_in_cloud(call.session, call.caller, task_id, run_id, call.process))
 
 
 @router.get(
@@ -223,9 +186,9 @@ async def resume_in_cloud(
     response_model=ConnectionTokenOut,
     responses=errors(403, 404, 429),
 )
-async def issue_connection_token(
-    caller: TaskWrite, task_id: TaskId, run_id: RunId, session: SessionDep, process: ProcessDep
-) -> Json:
+async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
     """Return a token for whoever has no key and must reach this run, such as an agent outside our workers."""
-    secrets = process.settings.secret_keys
-    return Json(await connection_tokens.issue_token(session, caller, task_id, run_id, secrets=secrets))
+    secrets = call.process.settings.secret_keys
+    return Json(
+        await connection_tokens.issue_token(call.session, call.caller, task_id, run_id, secrets=secrets)
+    )

@@ -14,17 +14,17 @@ from app.services import sandbox_environments
 from app.web.answers import Json, no_content
 from app.web.auth import TaskRead, TaskWrite, VisibleEnvironment
 from app.web.body import json_body
-from app.web.dependencies import CipherDep, EnvironmentId, SessionDep
-from app.web.openapi.groups import errors
+from app.web.dependencies import EnvironmentId
+from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.routes import PlannedRoute
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
 router = APIRouter(
     prefix="/api/projects/{project_id}/sandbox_environments",
     tags=["sandbox environments"],
-    route_class=PlannedRoute,
+    route_class=UnitRoute,
 )
 
 CreateBody = Annotated[SandboxEnvironmentIn, Depends(json_body(SandboxEnvironmentIn))]
@@ -39,10 +39,10 @@ UpdateBody = Annotated[SandboxEnvironmentUpdateIn, Depends(json_body(SandboxEnvi
     response_model=SandboxEnvironmentPage,
     responses=errors(403, 404, 429),
 )
-async def list_environments(caller: TaskRead, page: PageDep, session: SessionDep) -> Json:
+async def list_environments(call: TaskRead, page: PageDep) -> Json:
     """Return the environments that the caller may run in, newest first: the project's shared ones and their own."""
     count, results = await sandbox_environments.list_environments(
-        session, caller, limit=page.limit, offset=page.offset
+        call.session, call.caller, limit=page.limit, offset=page.offset
     )
     return Json(page.page(count, results))
 
@@ -56,15 +56,16 @@ async def list_environments(caller: TaskRead, page: PageDep, session: SessionDep
     response_model=SandboxEnvironmentOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
-async def create_environment(
-    caller: TaskWrite, body: CreateBody, session: SessionDep, cipher: CipherDep
-) -> Json:
+async def create_environment(call: TaskWrite, body: CreateBody) -> Json:
     """Create an environment for runs to name as `sandbox_environment_id`. It is private unless said otherwise.
 
     Values of variables are kept encrypted and never shown again; the agent of a run gets them, and may print them.
     """
     return Json(
-        await sandbox_environments.create_environment(session, caller, body, cipher=cipher), status_code=201
+        await sandbox_environments.create_environment(
+            call.session, call.caller, body, cipher=call.process.cipher
+        ),
+        status_code=201,
     )
 
 
@@ -76,9 +77,9 @@ async def create_environment(
     response_model=SandboxEnvironmentOut,
     responses=errors(403, 404, 429),
 )
-async def retrieve_environment(caller: TaskRead, environment_id: EnvironmentId, session: SessionDep) -> Json:
+async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) -> Json:
     """Return an environment. A private one of somebody else is not found."""
-    return Json(await sandbox_environments.retrieve_environment(session, caller, environment_id))
+    return Json(await sandbox_environments.retrieve_environment(call.session, call.caller, environment_id))
 
 
 @router.patch(
@@ -89,16 +90,12 @@ async def retrieve_environment(caller: TaskRead, environment_id: EnvironmentId, 
     response_model=SandboxEnvironmentOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
-async def update_environment(
-    caller: TaskWrite,
-    environment_id: VisibleEnvironment,
-    body: UpdateBody,
-    session: SessionDep,
-    cipher: CipherDep,
-) -> Json:
+async def update_environment(call: TaskWrite, environment_id: VisibleEnvironment, body: UpdateBody) -> Json:
     """Change the given fields and no others; runs that start from now on follow. Lists and variables are replaced."""
     return Json(
-        await sandbox_environments.update_environment(session, caller, environment_id, body, cipher=cipher)
+        await sandbox_environments.update_environment(
+            call.session, call.caller, environment_id, body, cipher=call.process.cipher
+        )
     )
 
 
@@ -111,9 +108,7 @@ async def update_environment(
     response_class=Response,
     responses=errors(403, 404, 429),
 )
-async def delete_environment(
-    caller: TaskWrite, environment_id: EnvironmentId, session: SessionDep
-) -> Response:
+async def delete_environment(call: TaskWrite, environment_id: EnvironmentId) -> Response:
     """Delete an environment and its variables. Runs that still wait and name it fail."""
-    await sandbox_environments.delete_environment(session, caller, environment_id)
+    await sandbox_environments.delete_environment(call.session, call.caller, environment_id)
     return no_content()

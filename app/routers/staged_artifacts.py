@@ -10,16 +10,16 @@ from app.services.artifacts import staged as staged_artifacts
 from app.web.answers import Json
 from app.web.auth import TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import SessionDep, StoreDep, TaskId
-from app.web.openapi.groups import errors
-from app.web.routes import PlannedRoute
+from app.web.dependencies import TaskId
+from app.web.openapi.errors import errors
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
 router = APIRouter(
     prefix="/api/projects/{project_id}/tasks/{task_id}/staged_artifacts",
     tags=["artifacts"],
-    route_class=PlannedRoute,
+    route_class=UnitRoute,
 )
 
 PrepareBody = Annotated[PrepareIn, Depends(json_body(PrepareIn))]
@@ -32,18 +32,18 @@ FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
     summary="Prepare uploads for the next run",
     response_description="A signed form for each file.",
     response_model=PreparedPage,
-    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut),
+    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
-async def prepare_upload(
-    caller: TaskWrite, body: PrepareBody, task_id: TaskId, session: SessionDep, store: StoreDep
-) -> Json:
+async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) -> Json:
     """Return a signed form for each file, by which it goes straight to object storage within an hour.
 
     POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is needed
     there. Nothing is stored until `finalize_upload` is called. Files have at most 30 MB, PDFs attached for the agent
     (`user_attachment`) at most 10 MB.
     """
-    prepared = await staged_artifacts.prepare_uploads(session, caller, task_id, body, store=store)
+    prepared = await staged_artifacts.prepare_uploads(
+        call.session, call.caller, task_id, body, store=call.process.store
+    )
     return Json({"artifacts": prepared})
 
 
@@ -53,15 +53,15 @@ async def prepare_upload(
     summary="Finalise uploads for the next run",
     response_description="The files, as they are stored.",
     response_model=ArtifactsOut,
-    responses=errors(400, 403, 404, 413, 415, 429, refusal=StateRefusedOut),
+    responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
-async def finalize_upload(
-    caller: TaskWrite, body: FinalizeBody, task_id: TaskId, session: SessionDep, store: StoreDep
-) -> Json:
+async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId) -> Json:
     """Verify uploads and keep them for 24 hours, so that a run can take them; all of them, or none.
 
     Hand the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can take a file. Calling this again
     renews the 24 hours.
     """
-    finished = await staged_artifacts.finalize_uploads(session, caller, task_id, body, store=store)
+    finished = await staged_artifacts.finalize_uploads(
+        call.session, call.caller, task_id, body, store=call.process.store
+    )
     return Json({"artifacts": finished})

@@ -17,16 +17,16 @@ from app.services.views.pages import Page
 from app.web.answers import Json, no_content
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
-from app.web.dependencies import ListsDep, SessionDep, StoreDep, TaskId
+from app.web.dependencies import TaskId
 from app.web.idempotency import OnceDep
-from app.web.openapi.groups import errors
+from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.routes import PlannedRoute
+from app.web.routes import UnitRoute
 from app.web.task_body import TaskBody, TaskChange
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"], route_class=PlannedRoute)
+router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"], route_class=UnitRoute)
 
 SummariesBody = Annotated[SummariesIn, Depends(json_body(SummariesIn))]
 
@@ -39,20 +39,15 @@ SummariesBody = Annotated[SummariesIn, Depends(json_body(SummariesIn))]
     response_model=TaskPage,
     responses=errors(400, 403, 404, 429),
 )
-async def list_tasks(
-    caller: TaskRead,
-    page: PageDep,
-    query: Annotated[TaskListQuery, Query()],
-    session: SessionDep,
-    store: StoreDep,
-    lists: ListsDep,
-) -> Json:
+async def list_tasks(call: TaskRead, page: PageDep, query: Annotated[TaskListQuery, Query()]) -> Json:
     """Return the tasks of the project that the caller sees, newest first, each with its latest run.
 
     All filters apply at once and `count` counts what they leave. Archived and internal tasks are left out by default.
     """
     wanted = Page(page.limit, page.offset)
-    count, results = await tasks.list_tasks(session, caller, query, wanted, store=store, lists=lists)
+    count, results = await tasks.list_tasks(
+        call.session, call.caller, query, wanted, store=call.process.store, lists=call.process.lists
+    )
     return Json(page.page(count, results))
 
 
@@ -65,11 +60,11 @@ async def list_tasks(
     response_model=TaskOut,
     responses=errors(400, 403, 404, 409, 413, 415, 429),
 )
-async def create_task(
-    caller: TaskWrite, body: TaskBody, session: SessionDep, store: StoreDep, once: OnceDep
-) -> Response:
+async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Response:
     """Create a task. Every field is optional; this starts nothing yet: `POST …/tasks/{task_id}/run` does."""
-    return await once(lambda: tasks.create_task(session, caller, body, store=store), status_code=201)
+    return await once(
+        lambda: tasks.create_task(call.session, call.caller, body, store=call.process.store), status_code=201
+    )
 
 
 @router.get(
@@ -80,9 +75,9 @@ async def create_task(
     response_model=RepositoriesOut,
     responses=errors(403, 404, 429),
 )
-async def list_repositories(caller: TaskRead, session: SessionDep) -> Json:
+async def list_repositories(call: TaskRead) -> Json:
     """Return the distinct repositories of the tasks that the caller sees, sorted; internal tasks do not count."""
-    return Json({"repositories": await tasks.list_repositories(session, caller)})
+    return Json({"repositories": await tasks.list_repositories(call.session, call.caller)})
 
 
 @router.post(
@@ -93,10 +88,10 @@ async def list_repositories(caller: TaskRead, session: SessionDep) -> Json:
     response_model=SummaryPage,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
-async def summarize_tasks(caller: TaskRead, page: PageDep, body: SummariesBody, session: SessionDep) -> Json:
+async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) -> Json:
     """Return title, repository and status of up to 5000 tasks by id; ids that the caller does not see are left out."""
     count, results = await tasks.summarize_tasks(
-        session, caller, body.ids, limit=page.limit, offset=page.offset
+        call.session, call.caller, body.ids, limit=page.limit, offset=page.offset
     )
     return Json(page.page(count, results))
 
@@ -109,9 +104,9 @@ async def summarize_tasks(caller: TaskRead, page: PageDep, body: SummariesBody, 
     response_model=TaskOut,
     responses=errors(403, 404, 429),
 )
-async def retrieve_task(caller: TaskRead, task_id: TaskId, session: SessionDep, store: StoreDep) -> Json:
+async def retrieve_task(call: TaskRead, task_id: TaskId) -> Json:
     """Return a task with its latest run."""
-    return Json(await tasks.retrieve_task(session, caller, task_id, store=store))
+    return Json(await tasks.retrieve_task(call.session, call.caller, task_id, store=call.process.store))
 
 
 @router.patch(
@@ -122,11 +117,9 @@ async def retrieve_task(caller: TaskRead, task_id: TaskId, session: SessionDep, 
     response_model=TaskOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
-async def update_task(
-    caller: TaskWrite, task_id: TaskId, body: TaskChange, session: SessionDep, store: StoreDep
-) -> Json:
+async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
     """Change the given fields and no others. Origin, signal report and relationship are fixed at creation."""
-    return Json(await tasks.update_task(session, caller, task_id, body, store=store))
+    return Json(await tasks.update_task(call.session, call.caller, task_id, body, store=call.process.store))
 
 
 @router.put(
@@ -137,11 +130,9 @@ async def update_task(
     response_model=TaskOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
-async def replace_task(
-    caller: TaskWrite, task_id: TaskId, body: TaskChange, session: SessionDep, store: StoreDep
-) -> Json:
+async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
     """Change the given fields and no others: every field is optional, so this is PATCH by another name."""
-    return Json(await tasks.update_task(session, caller, task_id, body, store=store))
+    return Json(await tasks.update_task(call.session, call.caller, task_id, body, store=call.process.store))
 
 
 @router.delete(
@@ -153,7 +144,7 @@ async def replace_task(
     response_class=Response,
     responses=errors(403, 404, 429),
 )
-async def delete_task(caller: TaskWrite, task_id: TaskId, session: SessionDep) -> Response:
+async def delete_task(call: TaskWrite, task_id: TaskId) -> Response:
     """Delete a task for good. Its number is not used again, and a run in progress goes on to its end."""
-    await tasks.delete_task(session, caller, task_id)
+    await tasks.delete_task(call.session, call.caller, task_id)
     return no_content()

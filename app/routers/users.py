@@ -6,13 +6,12 @@ from app.schemas.users import UserOut
 from app.services.accounts import users
 from app.web.answers import Json
 from app.web.auth import UserRead
-from app.web.dependencies import SessionDep
-from app.web.openapi.groups import errors
-from app.web.routes import PlannedRoute
+from app.web.openapi.errors import errors
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/users", tags=["users"], route_class=PlannedRoute)
+router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)
 
 
 @router.get(
@@ -23,6 +22,6 @@ router = APIRouter(prefix="/api/users", tags=["users"], route_class=PlannedRoute
     response_model=UserOut,
     responses=errors(401, 403, 429),
 )
-async def retrieve_me(caller: UserRead, session: SessionDep) -> Json:
+async def retrieve_me(call: UserRead) -> Json:
     """Return the user whose key this is, their current project (`@current`) and their organizations."""
-    return Json(await users.retrieve_caller(session, caller))
+    return Json(await users.retrieve_caller(call.session, call.caller))

@@ -27,10 +27,10 @@ from app.services.webhook_endpoints import deliveries, endpoints, recovery
 from app.web.answers import Json, no_content
 from app.web.auth import OwnEndpoint, WebhookRead, WebhookWrite
 from app.web.body import json_body
-from app.web.dependencies import CipherDep, DeliveryId, EndpointId, ProcessDep, SessionDep
-from app.web.openapi.groups import errors
+from app.web.dependencies import DeliveryId, EndpointId
+from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.routes import PlannedRoute
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
@@ -38,7 +38,7 @@ _ENDPOINTS = "/webhook_endpoints"
 _ENDPOINT = _ENDPOINTS + "/{endpoint_id}"
 _DELIVERY = _ENDPOINT + "/deliveries/{delivery_id}"
 
-router = APIRouter(prefix="/api/projects/{project_id}", tags=["webhooks"], route_class=PlannedRoute)
+router = APIRouter(prefix="/api/projects/{project_id}", tags=["webhooks"], route_class=UnitRoute)
 
 CreateBody = Annotated[EndpointIn, Depends(json_body(EndpointIn))]
 UpdateBody = Annotated[EndpointUpdateIn, Depends(json_body(EndpointUpdateIn))]
@@ -54,7 +54,7 @@ RecoverBody = Annotated[RecoverIn, Depends(json_body(RecoverIn))]
     response_model=list[EventTypeOut],
     responses=errors(403, 404, 429),
 )
-async def list_event_types(_caller: WebhookRead) -> Json:
+async def list_event_types(_call: WebhookRead) -> Json:
     """Return the types that an endpoint may name, and what their bodies hold."""
     return Json(published_types())
 
@@ -67,9 +67,11 @@ async def list_event_types(_caller: WebhookRead) -> Json:
     response_model=EndpointPage,
     responses=errors(403, 404, 429),
 )
-async def list_endpoints(caller: WebhookRead, page: PageDep, session: SessionDep) -> Json:
+async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
     """Return the caller's endpoints in the project, newest first; those of others do not exist for them."""
-    count, results = await endpoints.list_endpoints(session, caller, limit=page.limit, offset=page.offset)
+    count, results = await endpoints.list_endpoints(
+        call.session, call.caller, limit=page.limit, offset=page.offset
+    )
     return Json(page.page(count, results))
 
 
@@ -82,16 +84,14 @@ async def list_endpoints(caller: WebhookRead, page: PageDep, session: SessionDep
     response_model=NewEndpointOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
-async def create_endpoint(
-    caller: WebhookWrite, body: CreateBody, session: SessionDep, process: ProcessDep
-) -> Json:
+async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
     """Have events sent to a URL, as Standard Webhooks describes it: signed, and again until it answers 2xx.
 
     It gets what the caller may see when an event happens. A project has at most 20 endpoints. Nothing is sent to the URL
     now: `ping` shows whether it can be reached.
     """
-    policy, cipher = process.settings.webhook_addresses, process.cipher
-    made = await endpoints.create_endpoint(session, caller, body, policy=policy, cipher=cipher)
+    policy, cipher = call.process.settings.webhook_addresses, call.process.cipher
+    made = await endpoints.create_endpoint(call.session, call.caller, body, policy=policy, cipher=cipher)
     return Json(made, status_code=201)
 
 
@@ -103,9 +103,9 @@ async def create_endpoint(
     response_model=EndpointOut,
     responses=errors(403, 404, 429),
 )
-async def retrieve_endpoint(caller: WebhookRead, endpoint_id: EndpointId, session: SessionDep) -> Json:
+async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
     """Return an endpoint of the caller, and how it has been doing."""
-    return Json(await endpoints.retrieve_endpoint(session, caller, endpoint_id))
+    return Json(await endpoints.retrieve_endpoint(call.session, call.caller, endpoint_id))
 
 
 @router.patch(
@@ -116,12 +116,10 @@ async def retrieve_endpoint(caller: WebhookRead, endpoint_id: EndpointId, sessio
     response_model=EndpointOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
-async def update_endpoint(
-    caller: WebhookWrite, endpoint_id: OwnEndpoint, body: UpdateBody, session: SessionDep, process: ProcessDep
-) -> Json:
+async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: UpdateBody) -> Json:
     """Change the given fields and no others. Disabling it cancels what is still to be delivered."""
-    policy = process.settings.webhook_addresses
-    return Json(await endpoints.update_endpoint(session, caller, endpoint_id, body, policy=policy))
+    policy = call.process.settings.webhook_addresses
+    return Json(await endpoints.update_endpoint(call.session, call.caller, endpoint_id, body, policy=policy))
 
 
 @router.delete(
@@ -133,9 +131,9 @@ async def update_endpoint(
     response_class=Response,
     responses=errors(403, 404, 429),
 )
-async def delete_endpoint(caller: WebhookWrite, endpoint_id: EndpointId, session: SessionDep) -> Response:
+async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Response:
     """Delete an endpoint with its secret, its deliveries and their log."""
-    await endpoints.delete_endpoint(session, caller, endpoint_id)
+    await endpoints.delete_endpoint(call.session, call.caller, endpoint_id)
     return no_content()
 
 
@@ -147,12 +145,12 @@ async def delete_endpoint(caller: WebhookWrite, endpoint_id: EndpointId, session
     response_model=RotatedOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
-async def rotate_secret(
-    caller: WebhookWrite, body: RotateBody, endpoint_id: EndpointId, session: SessionDep, cipher: CipherDep
-) -> Json:
+async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: EndpointId) -> Json:
     """Make a new secret. Until the old one expires messages are signed with both, so that no receiver fails meanwhile."""
-    overlap = timedelta(seconds=body.expire_old_after_seconds)
-    return Json(await endpoints.rotate_secret(session, caller, endpoint_id, overlap=overlap, cipher=cipher))
+    overlap, cipher = timedelta(seconds=body.expire_old_after_seconds), call.process.cipher
+    return Json(
+        await endpoints.rotate_secret(call.session, call.caller, endpoint_id, overlap=overlap, cipher=cipher)
+    )
 
 
 @router.post(
@@ -164,9 +162,9 @@ async def rotate_secret(
     response_model=PingedOut,
     responses=errors(403, 404, 429),
 )
-async def ping_endpoint(caller: WebhookWrite, endpoint_id: EndpointId, session: SessionDep) -> Json:
+async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     """Send a message of the type `ping` once, also to an endpoint that is disabled; at most one a second."""
-    delivery_id = await deliveries.ping(session, caller, endpoint_id)
+    delivery_id = await deliveries.ping(call.session, call.caller, endpoint_id)
     return Json({"delivery_id": delivery_id}, status_code=202)
 
 
@@ -178,9 +176,9 @@ async def ping_endpoint(caller: WebhookWrite, endpoint_id: EndpointId, session: 
     response_model=EndpointOut,
     responses=errors(403, 404, 429),
 )
-async def enable_endpoint(caller: WebhookWrite, endpoint_id: EndpointId, session: SessionDep) -> Json:
+async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     """Send events again, from now on. What was missed comes by `recover`."""
-    return Json(await endpoints.enable_endpoint(session, caller, endpoint_id))
+    return Json(await endpoints.enable_endpoint(call.session, call.caller, endpoint_id))
 
 
 @router.post(
@@ -192,11 +190,11 @@ async def enable_endpoint(caller: WebhookWrite, endpoint_id: EndpointId, session
     response_model=RecoveredOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
-async def recover_endpoint(
-    caller: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId, session: SessionDep, process: ProcessDep
-) -> Json:
+async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> Json:
     """Send what failed or was never sent in a stretch of time, as long as events are kept. Delivered ones are not repeated."""
-    count = await recovery.recover(session, caller, endpoint_id, body, settings=process.settings)
+    count = await recovery.recover(
+        call.session, call.caller, endpoint_id, body, settings=call.process.settings
+    )
     return Json({"count": count}, status_code=202)
 
 
@@ -209,15 +207,14 @@ async def recover_endpoint(
     responses=errors(400, 403, 404, 429),
 )
 async def list_deliveries(
-    caller: WebhookRead,
+    call: WebhookRead,
     query: Annotated[DeliveryQuery, Query()],
     endpoint_id: EndpointId,
     page: PageDep,
-    session: SessionDep,
 ) -> Json:
     """Return what was sent, is to be sent, or failed, newest first, as long as events are kept."""
     count, results = await deliveries.list_deliveries(
-        session, caller, endpoint_id, query, limit=page.limit, offset=page.offset
+        call.session, call.caller, endpoint_id, query, limit=page.limit, offset=page.offset
     )
     return Json(page.page(count, results))
 
@@ -230,11 +227,9 @@ async def list_deliveries(
     response_model=DeliveryDetailOut,
     responses=errors(403, 404, 429),
 )
-async def retrieve_delivery(
-    caller: WebhookRead, endpoint_id: EndpointId, delivery_id: DeliveryId, session: SessionDep
-) -> Json:
+async def retrieve_delivery(call: WebhookRead, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
     """Return what is sent, its signature masked, and of each attempt what the receiver answered or why it failed."""
-    return Json(await deliveries.retrieve_delivery(session, caller, endpoint_id, delivery_id))
+    return Json(await deliveries.retrieve_delivery(call.session, call.caller, endpoint_id, delivery_id))
 
 
 @router.post(
@@ -246,9 +241,7 @@ async def retrieve_delivery(
     response_model=DeliveryOut,
     responses=errors(400, 403, 404, 429),
 )
-async def redeliver(
-    caller: WebhookWrite, endpoint_id: EndpointId, delivery_id: DeliveryId, session: SessionDep
-) -> Json:
+async def redeliver(call: WebhookWrite, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
     """Send a message again, now and under the same `webhook-id`, whatever became of it before."""
-    asked = await deliveries.redeliver(session, caller, endpoint_id, delivery_id)
+    asked = await deliveries.redeliver(call.session, call.caller, endpoint_id, delivery_id)
     return Json(asked, status_code=202)

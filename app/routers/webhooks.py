@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 
 from app.api_limits import WEBHOOK_BYTES
 from app.ids import MAX_BIGINT
@@ -11,13 +11,39 @@ from app.services.code_hosts import webhooks
 from app.services.code_hosts.webhooks import Delivery
 from app.web.answers import Json
 from app.web.body import read_bytes
-from app.web.dependencies import ProcessDep, SessionDep
-from app.web.openapi.groups import errors
-from app.web.routes import PlannedRoute
+from app.web.dependencies import process_of, session_of
+from app.web.openapi.errors import errors
+from app.web.routes import UnitRoute
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=PlannedRoute)
+router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=UnitRoute)
+
+
+Integration = Annotated[
+    int | None, Query(ge=1, le=MAX_BIGINT, description="Integration whose webhook secret signed this.")
+]
+Event = Annotated[str, Header(alias="X-GitHub-Event", max_length=100, description="What it tells of.")]
+DeliveryId = Annotated[
+    str, Header(alias="X-GitHub-Delivery", max_length=100, description="GitHub's id of it.")
+]
+Signature = Annotated[
+    str,
+    Header(alias="X-Hub-Signature-256", max_length=200, description="`sha256=` and the HMAC of the body."),
+]
+
+
+async def _read_delivery(
+    request: Request,
+    integration: Integration = None,
+    event: Event = "",
+    delivery: DeliveryId = "",
+    signature: Signature = "",
+) -> Delivery:
+    body = await read_bytes(request, limit=WEBHOOK_BYTES)
+    return Delivery(
+        delivery_id=delivery, event=event, signature=signature, body=body, integration_id=integration
+    )
 
 
 @router.post(
@@ -28,38 +54,13 @@ router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=Plan
     response_model=WebhookOut,
     responses=errors(400, 403, 413, usage_gate=True),
 )
-async def receive_github(
-    request: Request,
-    session: SessionDep,
-    process: ProcessDep,
-    integration: Annotated[
-        int | None, Query(ge=1, le=MAX_BIGINT, description="Integration whose webhook secret signed this.")
-    ] = None,
-    event: Annotated[
-        str, Header(alias="X-GitHub-Event", max_length=100, description="What it tells of.")
-    ] = "",
-    delivery: Annotated[
-        str, Header(alias="X-GitHub-Delivery", max_length=100, description="GitHub's id of it.")
-    ] = "",
-    signature: Annotated[
-        str,
-        Header(
-            alias="X-Hub-Signature-256", max_length=200, description="`sha256=` and the HMAC of the body."
-        ),
-    ] = "",
-) -> Json:
+async def receive_github(request: Request, sent: Annotated[Delivery, Depends(_read_delivery)]) -> Json:
     """Take in a webhook of GitHub; everything but a failed check on a branch of ours is ignored.
 
     A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's
     `ci_prompt`, at most three times for a branch. Signed with the webhook secret of `integration`, or with that of the
     service where none is named.
     """
-    sent = Delivery(
-        delivery_id=delivery,
-        event=event,
-        signature=signature,
-        body=await read_bytes(request, limit=WEBHOOK_BYTES),
-        integration_id=integration,
-    )
+    process = process_of(request)
     secret = process.settings.github_webhook_secret
-    return Json(await webhooks.receive_github(session, sent, process, secret=secret))
+    return Json(await webhooks.receive_github(session_of(request), sent, process, secret=secret))

@@ -9,7 +9,9 @@ __all__ = ["Input", "PageLink", "QueryInput"]
 PageLink = Annotated[
     str | None,
     Field(
-        description="Complete URL of that page, null if there is none.", json_schema_extra={"format": "uri"}
+        description="Complete URL of that page, null if there is none.",
+        json_schema_extra={"format": "uri"},
+        examples=[None],
     ),
 ]
 

@@ -56,16 +56,25 @@ class EventOut(TypedDict):
 
     id: Annotated[UUID, Field(description="The `webhook-id` of its deliveries.")]
     seq: Annotated[int, Field(description="Its number in the ledger; no order of commits.")]
-    type: str
+    type: Annotated[str, Field(examples=["run.completed"])]
     timestamp: datetime
-    data: Annotated[dict[str, Any], Field(description="As `webhook_event_types` describes it.")]
+    data: Annotated[
+        dict[str, Any],
+        Field(description="As `webhook_event_types` describes it.", examples=[{"project_id": 1, "seq": 3}]),
+    ]
 
 
 class EventPage(TypedDict):
     """Events, oldest first."""
 
     results: list[EventOut]
-    next_after: Annotated[str, Field(description="Opaque; give it as `after` to go on. Never null.")]
+    next_after: Annotated[
+        str,
+        Field(
+            description="Opaque; give it as `after` to go on. Never null.",
+            examples=["AAAAAAAAA7oAAAAAAAAAKg"],
+        ),
+    ]
     truncated: Annotated[
         bool,
         Field(description="Whether events after `after` were already removed: read the tasks themselves."),

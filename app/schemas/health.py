@@ -18,6 +18,8 @@ class ReadinessOut(TypedDict):
     """Whether each part that the service depends on is ready: "ok", or what is wrong with it."""
 
     status: Literal["ok", "unavailable"]
-    database: Annotated[str, Field(description="PostgreSQL, and whether its schema is that of this release.")]
-    redis: Annotated[str, Field(description="Redis or Valkey.")]
-    object_store: Annotated[str, Field(description="The S3 bucket.")]
+    database: Annotated[
+        str, Field(description="PostgreSQL, and whether its schema is that of this release.", examples=["ok"])
+    ]
+    redis: Annotated[str, Field(description="Redis or Valkey.", examples=["ok"])]
+    object_store: Annotated[str, Field(description="The S3 bucket.", examples=["ok"])]

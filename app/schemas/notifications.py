@@ -35,7 +35,7 @@ class NotificationOut(TypedDict):
     id: Annotated[UUID, Field(description="Id of this decision.")]
     run: Annotated[UUID | None, Field(description="The run it tells of; null for a test push.")]
     kind: Annotated[NotificationKind, Field(description="What it tells.")]
-    body: Annotated[str, Field(description="Its text.")]
+    body: Annotated[str, Field(description="Its text.", examples=['"Say hello" finished'])]
     device: Annotated[UUID | None, Field(description="The device; null where no device was reached.")]
     platform: Annotated[Platform | None, Field(description="What kind of device it is.")]
     decision: Annotated[
@@ -43,18 +43,24 @@ class NotificationOut(TypedDict):
         Field(
             description="`pending`, `retrying`, `sent` (taken by the push service), `delivered` (taken by the device's "
             "own), `rejected`, `given_up` after an hour of failures; or never sent: `suppressed` because one of the "
-            "recipient's devices showed the task, `muted`, `cooled_down`, `no_token`, `no_access`."
+            "recipient's devices showed the task, `muted`, `cooled_down`, `no_token`, `no_access`.",
+            examples=["suppressed"],
         ),
     ]
     reason: Annotated[
         str | None,
-        Field(description="Why: a word such as `DeviceNotRegistered`, `task_muted` or `kind_off`."),
+        Field(
+            description="Why: a word such as `DeviceNotRegistered`, `task_muted` or `kind_off`.",
+            examples=["presence"],
+        ),
     ]
     watched_by: Annotated[WatchedBy | None, Field(description="What suppressed it.")]
-    attempts: Annotated[int, Field(description="How often it was sent.")]
+    attempts: Annotated[int, Field(description="How often it was sent.", examples=[0])]
     created_at: Annotated[datetime, Field(description="When it was decided.")]
-    next_attempt_at: Annotated[datetime | None, Field(description="When it is sent (again).")]
-    sent_at: Annotated[datetime | None, Field(description="When the push service took it.")]
+    next_attempt_at: Annotated[
+        datetime | None, Field(description="When it is sent (again).", examples=[None])
+    ]
+    sent_at: Annotated[datetime | None, Field(description="When the push service took it.", examples=[None])]
     settled_at: Annotated[datetime | None, Field(description="When its end was known.")]
 
 
@@ -81,9 +87,17 @@ class PushTestOut(TypedDict):
     id: Annotated[UUID, Field(description="Id of its row among the notifications of the task.")]
     device: Annotated[UUID, Field(description="The device it went to.")]
     platform: Annotated[Platform, Field(description="What kind of device it is.")]
-    decision: Annotated[NotificationDecision, Field(description="`sent`, `rejected` or `retrying`.")]
-    reason: Annotated[str | None, Field(description="Why it was not sent.")]
-    ticket: Annotated[str | None, Field(description="The push service's ticket, where it gives one.")]
+    decision: Annotated[
+        NotificationDecision, Field(description="`sent`, `rejected` or `retrying`.", examples=["sent"])
+    ]
+    reason: Annotated[str | None, Field(description="Why it was not sent.", examples=[None])]
+    ticket: Annotated[
+        str | None,
+        Field(
+            description="The push service's ticket, where it gives one.",
+            examples=["740dd1b2-0b1c-4b0a-8c1d-2f3e4a5b6c7d"],
+        ),
+    ]
 
 
 class PreferencesIn(Input):

@@ -56,4 +56,12 @@ class DeviceList(TypedDict):
 class VapidPublicKeyOut(TypedDict):
     """What a browser needs to subscribe to web push."""
 
-    public_key: Annotated[str, Field(description="The `applicationServerKey`, in base64url.")]
+    public_key: Annotated[
+        str,
+        Field(
+            description="The `applicationServerKey`, in base64url.",
+            examples=[
+                "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM"
+            ],
+        ),
+    ]

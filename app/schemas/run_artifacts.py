@@ -69,5 +69,7 @@ class PathIn(Input):
 class SignedUrlOut(TypedDict):
     """A URL that needs no key."""
 
-    url: str
-    expires_in: Annotated[int, Field(description="Seconds for which the URL is valid.")]
+    url: Annotated[
+        str, Field(examples=["https://storage.example.com/taskbeacon/changes.patch?X-Amz-Signature=…"])
+    ]
+    expires_in: Annotated[int, Field(description="Seconds for which the URL is valid.", examples=[3600])]

@@ -249,22 +249,38 @@ class ConnectionTokenOut(TypedDict):
 
     token: Annotated[
         str,
-        Field(description="JSON Web Token (RS256), valid for a day, audience `taskbeacon:run_connection`."),
+        Field(
+            description="JSON Web Token (RS256), valid for a day, audience `taskbeacon:run_connection`.",
+            examples=["eyJhbGciOiJSUzI1NiJ9.…"],
+        ),
     ]
 
 
 class ArtifactOut(TypedDict):
     """A file that belongs to a run."""
 
-    id: Annotated[str, Field(description="32 hexadecimal digits.")]
+    id: Annotated[
+        str, Field(description="32 hexadecimal digits.", examples=["4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"])
+    ]
     name: Annotated[str, Field(description="Name of the file.", examples=["changes.patch"])]
     type: Annotated[str, Field(description="What it is to the run.", examples=["output"])]
-    source: Annotated[str, Field(description="Where it comes from; may be empty.")]
-    size: Annotated[int, Field(description="Bytes.")]
+    source: Annotated[str, Field(description="Where it comes from; may be empty.", examples=["agent"])]
+    size: Annotated[int, Field(description="Bytes.", examples=[213])]
     content_type: Annotated[str, Field(description="Media type; may be empty.", examples=["text/x-patch"])]
-    storage_path: Annotated[str, Field(description="Key of the object in the bucket.")]
+    storage_path: Annotated[
+        str,
+        Field(
+            description="Key of the object in the bucket.",
+            examples=["tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch"],
+        ),
+    ]
     uploaded_at: Annotated[
-        str, Field(description="When it was stored.", json_schema_extra={"format": "date-time"})
+        str,
+        Field(
+            description="When it was stored.",
+            json_schema_extra={"format": "date-time"},
+            examples=["2026-03-01T10:00:42.600000+00:00"],
+        ),
     ]
 
 
@@ -273,20 +289,32 @@ class RunOut(TypedDict):
 
     id: UUID
     task: Annotated[UUID, Field(description="The task it belongs to.")]
-    stage: Annotated[str | None, Field(description="Where a client that drives the run says it stands.")]
-    branch: Annotated[str | None, Field(description="Branch the run starts from; null: the default one.")]
+    stage: Annotated[
+        str | None, Field(description="Where a client that drives the run says it stands.", examples=[None])
+    ]
+    branch: Annotated[
+        str | None, Field(description="Branch the run starts from; null: the default one.", examples=[None])
+    ]
     status: Annotated[
-        RunStatus, Field(description="`completed`, `failed` and `cancelled` are final; the others are not.")
+        RunStatus,
+        Field(
+            description="`completed`, `failed` and `cancelled` are final; the others are not.",
+            examples=["completed"],
+        ),
     ]
     environment: Annotated[
-        Environment, Field(description="`cloud`: a worker performs it; `local`: the client does.")
+        Environment,
+        Field(description="`cloud`: a worker performs it; `local`: the client does.", examples=["cloud"]),
     ]
     runtime_adapter: Annotated[
-        str | None, Field(description="The agent that was asked for; null: the built-in `runbook`.")
+        str | None,
+        Field(description="The agent that was asked for; null: the built-in `runbook`.", examples=["claude"]),
     ]
     provider: Annotated[str | None, Field(description="Who serves the model.", examples=["anthropic"])]
     model: Annotated[str | None, Field(description="The agent's model.", examples=["claude-sonnet-5"])]
-    reasoning_effort: Annotated[str | None, Field(description="How hard the model was asked to think.")]
+    reasoning_effort: Annotated[
+        str | None, Field(description="How hard the model was asked to think.", examples=["high"])
+    ]
     log_url: Annotated[
         str | None,
         Field(
@@ -294,20 +322,24 @@ class RunOut(TypedDict):
             json_schema_extra={"format": "uri"},
         ),
     ]
-    error_message: Annotated[str | None, Field(description="Why it failed, in words to act on.")]
+    error_message: Annotated[
+        str | None, Field(description="Why it failed, in words to act on.", examples=[None])
+    ]
     output: Annotated[
         Any,
         Field(
             description="What came out: the structured output if the task has a `json_schema`, else `head_branch`, "
             "`head_sha`, `summary` and `files_changed`. An object or null, unless the schema or a client that sets "
             "the output has it otherwise.",
+            examples=[{"head_branch": "taskbeacon/tes-12-8e9f0a1b", "summary": "Done: 2 steps."}],
         ),
     ]
     state: Annotated[
         dict[str, Any],
         Field(
             description="How it was asked for and where it stands; keys without a value are absent. `waiting_for` says "
-            "what its agent needs from a person: a `message`, or a `permission` (`request_id`, `tool_call`, `options`)."
+            "what its agent needs from a person: a `message`, or a `permission` (`request_id`, `tool_call`, `options`).",
+            examples=[{"mode": "background"}],
         ),
     ]
     artifacts: Annotated[list[ArtifactOut], Field(description="Files that came out, the patch among them.")]

@@ -158,21 +158,32 @@ class SandboxEnvironmentOut(TypedDict):
     """A sandbox environment, without the values of its variables."""
 
     id: UUID
-    name: Annotated[str, Field(description="What people know it by.")]
-    network_access_level: Annotated[NetworkAccessLevel, Field(description="What agents reach.")]
-    allowed_domains: Annotated[list[str], Field(description="Host names of its own.")]
-    include_default_domains: Annotated[
-        bool, Field(description="Whether `custom` has the default domains too.")
+    name: Annotated[str, Field(description="What people know it by.", examples=["Web app"])]
+    network_access_level: Annotated[
+        NetworkAccessLevel, Field(description="What agents reach.", examples=["custom"])
     ]
-    repositories: Annotated[list[str], Field(description="Repositories it is meant for.")]
+    allowed_domains: Annotated[
+        list[str], Field(description="Host names of its own.", examples=[["registry.npmjs.org"]])
+    ]
+    include_default_domains: Annotated[
+        bool, Field(description="Whether `custom` has the default domains too.", examples=[False])
+    ]
+    repositories: Annotated[
+        list[str], Field(description="Repositories it is meant for.", examples=[["taskbeacon/taskbeacon"]])
+    ]
     has_environment_variables: Annotated[bool, Field(description="Whether it has any variable.")]
-    environment_variable_keys: Annotated[list[str], Field(description="Names of its variables, sorted.")]
-    private: Annotated[bool, Field(description="Whether it is the creator's alone.")]
-    internal: Annotated[bool, Field(description="Always false: the service makes none for itself.")]
+    environment_variable_keys: Annotated[
+        list[str], Field(description="Names of its variables, sorted.", examples=[["STAGING_TOKEN"]])
+    ]
+    private: Annotated[bool, Field(description="Whether it is the creator's alone.", examples=[False])]
+    internal: Annotated[
+        bool, Field(description="Always false: the service makes none for itself.", examples=[False])
+    ]
     effective_domains: Annotated[
         list[str],
         Field(
-            description="Host names that agents reach beside their model; empty for `full`, which reaches all."
+            description="Host names that agents reach beside their model; empty for `full`, which reaches all.",
+            examples=[["registry.npmjs.org"]],
         ),
     ]
     created_by: Annotated[UserBasic | None, Field(description="Null once the account is deleted.")]

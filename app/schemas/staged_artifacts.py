@@ -112,23 +112,35 @@ class FinalizeIn(Input):
 class PresignedPost(TypedDict):
     """A form that uploads one file, straight to object storage."""
 
-    url: Annotated[str, Field(description="Where to POST the form, as multipart/form-data.")]
+    url: Annotated[
+        str,
+        Field(
+            description="Where to POST the form, as multipart/form-data.",
+            examples=["https://storage.example.com/taskbeacon"],
+        ),
+    ]
     fields: Annotated[
-        dict[str, str], Field(description="Form fields to send verbatim, before the file part `file`.")
+        dict[str, str],
+        Field(
+            description="Form fields to send verbatim, before the file part `file`.",
+            examples=[{"key": "tasks/artifacts/screenshot.png", "policy": "eyJl…"}],
+        ),
     ]
 
 
 class PreparedOut(TypedDict):
     """A file that may be uploaded now (contract 3.5)."""
 
-    id: str
-    name: str
-    type: str
-    source: str
-    size: int
-    content_type: str
-    storage_path: str
-    expires_in: Annotated[int, Field(description="Seconds for which the form is valid.")]
+    id: Annotated[str, Field(examples=["9c1f2e3d4b5a69788796a5b4c3d2e1f0"])]
+    name: Annotated[str, Field(examples=["screenshot.png"])]
+    type: Annotated[str, Field(examples=["user_attachment"])]
+    source: Annotated[str, Field(examples=[""])]
+    size: Annotated[int, Field(examples=[48213])]
+    content_type: Annotated[str, Field(examples=["image/png"])]
+    storage_path: Annotated[
+        str, Field(examples=["tasks/artifacts/team_1/task_019ca8a6/staged/9c1f2e3d/screenshot.png"])
+    ]
+    expires_in: Annotated[int, Field(description="Seconds for which the form is valid.", examples=[3600])]
     presigned_post: PresignedPost
 
 

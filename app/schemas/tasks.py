@@ -168,32 +168,51 @@ class TaskOut(TypedDict):
     """A task: exactly these keys, all always there."""
 
     id: UUID
-    task_number: Annotated[int | None, Field(description="Number within the project; the first is 0.")]
+    task_number: Annotated[
+        int | None, Field(description="Number within the project; the first is 0.", examples=[12])
+    ]
     slug: Annotated[str, Field(description="Number with the project's prefix.", examples=["TES-12"])]
-    title: Annotated[str, Field(description="May be empty.")]
+    title: Annotated[str, Field(description="May be empty.", examples=["Say hello"])]
     title_manually_set: Annotated[bool, Field(description="Whether a person chose the title.")]
-    description: Annotated[str, Field(description="What the agent is asked to do; may be empty.")]
-    origin_product: Annotated[OriginProduct, Field(description="What it came from; decides who sees it.")]
+    description: Annotated[
+        str,
+        Field(
+            description="What the agent is asked to do; may be empty.",
+            examples=["Give the repository a page that says hello."],
+        ),
+    ]
+    origin_product: Annotated[
+        OriginProduct, Field(description="What it came from; decides who sees it.", examples=["user_created"])
+    ]
     repository: Annotated[
-        str | None, Field(description="`organization/repository` in lower case, null for none.")
+        str | None,
+        Field(
+            description="`organization/repository` in lower case, null for none.",
+            examples=["taskbeacon/taskbeacon"],
+        ),
     ]
-    github_integration: Annotated[int | None, Field(description="Integration of the project to clone with.")]
+    github_integration: Annotated[
+        int | None, Field(description="Integration of the project to clone with.", examples=[None])
+    ]
     github_user_integration: Annotated[
-        UUID | None, Field(description="Integration of the creator to push with.")
+        UUID | None, Field(description="Integration of the creator to push with.", examples=[None])
     ]
-    signal_report: Annotated[UUID | None, Field(description="The report it is about.")]
+    signal_report: Annotated[UUID | None, Field(description="The report it is about.", examples=[None])]
     json_schema: Annotated[
         Any, Field(description="JSON Schema that the output of every run must satisfy; null for none.")
     ]
-    internal: Annotated[bool, Field(description="Hidden from lists.")]
-    archived: Annotated[bool, Field(description="Put away.")]
-    archived_at: Annotated[datetime | None, Field(description="When it was put away.")]
+    internal: Annotated[bool, Field(description="Hidden from lists.", examples=[False])]
+    archived: Annotated[bool, Field(description="Put away.", examples=[False])]
+    archived_at: Annotated[datetime | None, Field(description="When it was put away.", examples=[None])]
     latest_run: Annotated[RunOut | None, Field(description="The newest run, whole; null before the first.")]
     created_at: datetime
     updated_at: datetime
     created_by: Annotated[UserBasic | None, Field(description="Null once the account is deleted.")]
     ci_prompt: Annotated[
-        str | None, Field(description="What the agent is asked to do when the checks of its branch fail.")
+        str | None,
+        Field(
+            description="What the agent is asked to do when the checks of its branch fail.", examples=[None]
+        ),
     ]
 
 
@@ -227,16 +246,19 @@ class SummariesIn(Input):
 class LatestRunSummary(TypedDict):
     """The least one needs to know of a run."""
 
-    status: RunStatus
-    environment: Environment
+    status: Annotated[RunStatus, Field(examples=["completed"])]
+    environment: Annotated[Environment, Field(examples=["cloud"])]
 
 
 class SummaryOut(TypedDict):
     """A task in short."""
 
     id: UUID
-    title: Annotated[str, Field(description="May be empty.")]
-    repository: Annotated[str | None, Field(description="`organization/repository`, null for none.")]
+    title: Annotated[str, Field(description="May be empty.", examples=["Say hello"])]
+    repository: Annotated[
+        str | None,
+        Field(description="`organization/repository`, null for none.", examples=["taskbeacon/taskbeacon"]),
+    ]
     created_at: datetime
     updated_at: datetime
     latest_run: Annotated[LatestRunSummary | None, Field(description="Null before the first run.")]

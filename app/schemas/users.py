@@ -17,20 +17,26 @@ class UserBasic(TypedDict):
 
     id: int
     uuid: UUID
-    distinct_id: Annotated[str, Field(description="Stable identifier in analytics.")]
-    first_name: str
-    last_name: str
-    email: str
+    distinct_id: Annotated[
+        str, Field(description="Stable identifier in analytics.", examples=["f0a1b2c3d4e5"])
+    ]
+    first_name: Annotated[str, Field(examples=["Ada"])]
+    last_name: Annotated[str, Field(examples=["Example"])]
+    email: Annotated[str, Field(examples=["ada@example.com"])]
     is_email_verified: bool | None
-    hedgehog_config: Annotated[dict[str, Any] | None, Field(description="Looks of the user's avatar.")]
-    role_at_organization: Annotated[str | None, Field(description="In the user's own words.")]
+    hedgehog_config: Annotated[
+        dict[str, Any] | None, Field(description="Looks of the user's avatar.", examples=[None])
+    ]
+    role_at_organization: Annotated[
+        str | None, Field(description="In the user's own words.", examples=[None])
+    ]
 
 
 class OrganizationOut(TypedDict):
     """An organization the caller belongs to through a project."""
 
     id: UUID
-    name: str
+    name: Annotated[str, Field(examples=["Test Organization"])]
 
 
 class ProjectOut(TypedDict):
@@ -40,8 +46,15 @@ class ProjectOut(TypedDict):
     uuid: UUID
     organization: Annotated[UUID, Field(description="The organization that owns it.")]
     project_id: Annotated[int, Field(description="The same as `id`.")]
-    api_token: Annotated[str, Field(description="Public token of the project; not a credential.")]
-    name: Annotated[str, Field(description="Its first letters begin the slugs of its tasks.")]
+    api_token: Annotated[
+        str,
+        Field(
+            description="Public token of the project; not a credential.", examples=["phc_8s7d6f5g4h3j2k1l"]
+        ),
+    ]
+    name: Annotated[
+        str, Field(description="Its first letters begin the slugs of its tasks.", examples=["Test Team"])
+    ]
     timezone: Annotated[str, Field(examples=["UTC"])]
 
 
@@ -59,15 +72,21 @@ class UserOut(TypedDict):
 
     id: int
     uuid: UUID
-    distinct_id: Annotated[str, Field(description="Stable identifier in analytics.")]
-    first_name: str
-    last_name: str
-    email: str
-    is_staff: Annotated[bool, Field(description="Whether the user operates this service.")]
+    distinct_id: Annotated[
+        str, Field(description="Stable identifier in analytics.", examples=["f0a1b2c3d4e5"])
+    ]
+    first_name: Annotated[str, Field(examples=["Ada"])]
+    last_name: Annotated[str, Field(examples=["Example"])]
+    email: Annotated[str, Field(examples=["ada@example.com"])]
+    is_staff: Annotated[bool, Field(description="Whether the user operates this service.", examples=[False])]
     is_email_verified: bool | None
     date_joined: datetime
-    hedgehog_config: Annotated[dict[str, Any] | None, Field(description="Looks of the user's avatar.")]
-    role_at_organization: Annotated[str | None, Field(description="In the user's own words.")]
+    hedgehog_config: Annotated[
+        dict[str, Any] | None, Field(description="Looks of the user's avatar.", examples=[None])
+    ]
+    role_at_organization: Annotated[
+        str | None, Field(description="In the user's own words.", examples=[None])
+    ]
     team: Annotated[ProjectOut | None, Field(description="The current project, what `@current` stands for.")]
     organization: Annotated[OrganizationOut | None, Field(description="The organization of that project.")]
     organizations: Annotated[

@@ -200,27 +200,39 @@ class EndpointOut(TypedDict):
     """A webhook endpoint, without its secret."""
 
     id: UUID
-    url: str
-    event_types: list[str]
-    description: str
+    url: Annotated[str, Field(examples=["https://hooks.example.com/taskbeacon"])]
+    event_types: Annotated[list[str], Field(examples=[["run.completed", "question.*"]])]
+    description: Annotated[str, Field(examples=["Our chat"])]
     payload: PayloadKind
-    task_filter: Annotated[dict[str, Any] | None, Field(description="As it was given; null: all tasks.")]
+    task_filter: Annotated[
+        dict[str, Any] | None, Field(description="As it was given; null: all tasks.", examples=[None])
+    ]
     enabled: bool
     disabled_reason: Annotated[
-        DisabledReason | None, Field(description="Why it gets nothing; null: it does.")
+        DisabledReason | None, Field(description="Why it gets nothing; null: it does.", examples=[None])
     ]
     created_at: datetime
     created_by: Annotated[UserBasic | None, Field(description="Whose it is; nobody else sees it.")]
     last_success_at: datetime | None
     last_failure_at: datetime | None
-    consecutive_failures: Annotated[int, Field(description="Failed attempts since the last success.")]
-    secret_hint: Annotated[str, Field(description="The last four characters of its secret.")]
+    consecutive_failures: Annotated[
+        int, Field(description="Failed attempts since the last success.", examples=[0])
+    ]
+    secret_hint: Annotated[
+        str, Field(description="The last four characters of its secret.", examples=["Zm8="])
+    ]
 
 
 class NewEndpointOut(EndpointOut):
     """A new webhook endpoint."""
 
-    secret: Annotated[str, Field(description="`whsec_…`; shown here and never again.")]
+    secret: Annotated[
+        str,
+        Field(
+            description="`whsec_…`; shown here and never again.",
+            examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0="],
+        ),
+    ]
 
 
 class EndpointPage(TypedDict):
@@ -235,7 +247,13 @@ class EndpointPage(TypedDict):
 class RotatedOut(TypedDict):
     """A new secret."""
 
-    secret: Annotated[str, Field(description="`whsec_…`; shown here and never again.")]
+    secret: Annotated[
+        str,
+        Field(
+            description="`whsec_…`; shown here and never again.",
+            examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0="],
+        ),
+    ]
     old_secret_valid_until: Annotated[datetime, Field(description="Until then both sign.")]
 
 
@@ -254,7 +272,7 @@ class RecoveredOut(TypedDict):
 class _Delivery(TypedDict):
     id: UUID
     event_id: Annotated[UUID, Field(description="The `webhook-id`, the same at each attempt.")]
-    event_type: str
+    event_type: Annotated[str, Field(examples=["run.completed"])]
     task_id: UUID | None
     run_id: UUID | None
     status: DeliveryStatus
@@ -286,18 +304,38 @@ class AttemptOut(TypedDict):
     started_at: datetime
     duration_ms: int
     outcome: Literal["delivered", "failed"]
-    status_code: Annotated[int | None, Field(description="What the receiver answered, null if it did not.")]
-    response_excerpt: Annotated[str | None, Field(description="The first KiB of an answer that is text.")]
-    error: DeliveryError | None
-    resolved_ip: Annotated[str | None, Field(description="The address that was tried.")]
+    status_code: Annotated[
+        int | None, Field(description="What the receiver answered, null if it did not.", examples=[200])
+    ]
+    response_excerpt: Annotated[
+        str | None, Field(description="The first KiB of an answer that is text.", examples=["ok"])
+    ]
+    error: Annotated[DeliveryError | None, Field(examples=[None])]
+    resolved_ip: Annotated[
+        str | None, Field(description="The address that was tried.", examples=["203.0.113.7"])
+    ]
     next_attempt_at: datetime | None
 
 
 class RequestOut(TypedDict):
     """What is sent; the signature is masked."""
 
-    headers: dict[str, str]
-    body: Annotated[str, Field(description="Byte for byte what is signed and sent.")]
+    headers: Annotated[
+        dict[str, str],
+        Field(
+            examples=[
+                {
+                    "Content-Type": "application/json",
+                    "webhook-id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                    "webhook-timestamp": "1772359200",
+                    "webhook-signature": "v1,***",
+                }
+            ]
+        ),
+    ]
+    body: Annotated[
+        str, Field(description="Byte for byte what is signed and sent.", examples=['{"type":"ping",…}'])
+    ]
 
 
 class DeliveryDetailOut(_Delivery):

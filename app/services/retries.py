@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.github import GitHubUnavailable
 from app.clients.object_store import ObjectStoreUnavailable
-from app.db import DatabaseUnavailable
+from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
 
 __all__ = [
     "ATTACHMENT",
@@ -21,6 +22,7 @@ __all__ = [
     "LOG_TURN",
     "RetryBudget",
     "RetryPolicy",
+    "in_transaction",
     "until_database_answers",
 ]
 
@@ -82,3 +84,15 @@ class RetryBudget:
 async def until_database_answers(step: Callable[[], Awaitable[Result]]) -> Result:
     """Return the result of a step that may be repeated; raise its last failure if the database stays away."""
     return await RetryBudget(DATABASE).call(step)
+
+
+async def in_transaction(
+    sessions: SessionFactory, step: Callable[[AsyncSession], Awaitable[Result]]
+) -> Result:
+    """Do a step that may be repeated in a transaction, again while the database is away; raise its last failure."""
+
+    async def attempt() -> Result:
+        async with unit_of_work(sessions) as session:
+            return await step(session)
+
+    return await until_database_answers(attempt)

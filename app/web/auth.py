@@ -1,21 +1,19 @@
 """From a request's credential to its `Principal`, through the gates in the contract's order (2.3).
 
-An endpoint states its scope by the alias in its signature: `caller: TaskWrite`.
+An endpoint states its scope by the alias in its signature: `call: TaskWrite`. One dependency checks all of it: FastAPI's
+cost grows with the number of dependencies (ADR 53).
 """
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import release
 from app.enums import Scope
 from app.errors import AppError, AuthenticationError, NotAuthenticated
 from app.ids import MAX_BIGINT
-from app.runtime import ProcessContext
 from app.services.access import visibility as access
 from app.services.access.authenticate import authenticate
 from app.services.access.principal import CURRENT_PROJECT, Principal, require_project, require_scope
@@ -23,7 +21,7 @@ from app.services.runs import tokens as connection_tokens
 from app.services.storage_keys import RunRef
 from app.services.webhook_endpoints import endpoints as webhook_endpoints
 from app.web.body import read_json
-from app.web.dependencies import EndpointId, EnvironmentId, ProcessDep, RunId, SessionDep, TaskId
+from app.web.dependencies import Call, call_of, path_uuid, process_of, session_of, task_id_of
 from app.web.throttling import throttle
 
 __all__ = [
@@ -62,24 +60,26 @@ class ScopeGate:
         self.in_project = in_project
         self.is_throttled = is_throttled
 
-    async def __call__(self, request: Request, session: SessionDep, process: ProcessDep) -> Principal:
-        """Authenticate, check project, scope and budget; return the caller."""
-        principal = await self._authenticate(request, session, process)
+    async def __call__(self, request: Request) -> Call:
+        """Authenticate, check project, scope and budget; return the call."""
+        caller = await self._authenticate(request)
         if self.in_project:
-            require_project(principal)
-        require_scope(principal, self.scope)
+            require_project(caller)
+        require_scope(caller, self.scope)
+        process = process_of(request)
         if self.is_throttled:
-            await throttle(request, process, principal, in_project=self.in_project)
-        request.state.principal = principal
-        return principal
+            await throttle(request, process, caller, in_project=self.in_project)
+        call = Call(caller, session_of(request), process)
+        request.state.call = call
+        return call
 
-    async def _authenticate(
-        self, request: Request, session: AsyncSession, process: ProcessContext
-    ) -> Principal:
+    async def _authenticate(self, request: Request) -> Principal:
         project = _project_of(request) if self.in_project else None
         try:
             secret, place = await _credential(request)
-            return await authenticate(session, secret, place=place, project=project, cache=process.callers)
+            return await authenticate(
+                session_of(request), secret, place=place, project=project, cache=process_of(request).callers
+            )
         except AuthenticationError as error:
             if self.in_project:
                 error.status = UNAUTHENTICATED_STATUS_IN_PROJECT
@@ -119,40 +119,37 @@ async def _key_in_body(request: Request) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-async def _visible_run(request: Request, task_id: TaskId, run_id: RunId, session: SessionDep) -> UUID:
-    """Let a request through whose caller, an earlier parameter of the endpoint, sees the run of the path."""
-    principal: Principal = request.state.principal
-    await access.require_run(session, principal, task_id, run_id)
+async def _visible_run(request: Request) -> UUID:
+    call, task_id, run_id = call_of(request), task_id_of(request), path_uuid(request, "run_id")
+    await access.require_run(call.session, call.caller, task_id, run_id)
     return run_id
 
 
-async def _visible_environment(request: Request, environment_id: EnvironmentId, session: SessionDep) -> UUID:
-    """Let a request through whose caller, an earlier parameter, sees the sandbox environment of the path."""
-    principal: Principal = request.state.principal
-    await access.require_environment(session, principal, environment_id)
+async def _visible_environment(request: Request) -> UUID:
+    call, environment_id = call_of(request), path_uuid(request, "environment_id")
+    await access.require_environment(call.session, call.caller, environment_id)
     return environment_id
 
 
-async def _own_endpoint(request: Request, endpoint_id: EndpointId, session: SessionDep) -> UUID:
-    """Let a request through whose caller, an earlier parameter, has the webhook endpoint of the path."""
-    principal: Principal = request.state.principal
-    await webhook_endpoints.retrieve_endpoint(session, principal, endpoint_id)
+async def _own_endpoint(request: Request) -> UUID:
+    call, endpoint_id = call_of(request), path_uuid(request, "endpoint_id")
+    await webhook_endpoints.require_endpoint(call.session, call.caller, endpoint_id)
     return endpoint_id
 
 
+# For routes whose look-up comes behind the gate and before the body (contract 2.3).
 OwnEndpoint = Annotated[UUID, Depends(_own_endpoint)]
-# For routes whose look-up comes before their body (contract 2.3).
 VisibleEnvironment = Annotated[UUID, Depends(_visible_environment)]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
 
 class RunTokenGate:
-    """The gate of a route for whoever holds the token of its run; personal API keys do not open it (contract 6.4)."""
+    """The gate of a route for holders of the token of its run; personal API keys do not open it (contract 6.4)."""
 
-    async def __call__(
-        self, request: Request, task_id: TaskId, run_id: RunId, session: SessionDep, process: ProcessDep
-    ) -> RunRef:
+    async def __call__(self, request: Request) -> RunRef:
         """Return the run; no connection is held from here on, however long the request is."""
+        task_id, run_id = task_id_of(request), path_uuid(request, "run_id")
+        session = session_of(request)
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
         try:
             if scheme.lower() != "bearer" or not token.strip():
@@ -163,7 +160,7 @@ class RunTokenGate:
                 project=_project_of(request),
                 task_id=task_id,
                 run_id=run_id,
-                secrets=process.settings.secret_keys,
+                secrets=process_of(request).settings.secret_keys,
             )
         except AuthenticationError as error:
             error.status = UNAUTHENTICATED_STATUS_IN_PROJECT
@@ -175,20 +172,14 @@ class RunTokenGate:
 RunHolder = Annotated[RunRef, Depends(RunTokenGate())]
 
 
-def _gate(
-    scope: Scope, *, in_project: bool, is_throttled: bool = True
-) -> Callable[..., Awaitable[Principal]]:
-    return ScopeGate(scope, in_project=in_project, is_throttled=is_throttled)
-
-
-TaskRead = Annotated[Principal, Depends(_gate(Scope.TASK_READ, in_project=True))]
-TaskWrite = Annotated[Principal, Depends(_gate(Scope.TASK_WRITE, in_project=True))]
-WebhookRead = Annotated[Principal, Depends(_gate(Scope.WEBHOOK_READ, in_project=True))]
-WebhookWrite = Annotated[Principal, Depends(_gate(Scope.WEBHOOK_WRITE, in_project=True))]
+TaskRead = Annotated[Call, Depends(ScopeGate(Scope.TASK_READ, in_project=True))]
+TaskWrite = Annotated[Call, Depends(ScopeGate(Scope.TASK_WRITE, in_project=True))]
+WebhookRead = Annotated[Call, Depends(ScopeGate(Scope.WEBHOOK_READ, in_project=True))]
+WebhookWrite = Annotated[Call, Depends(ScopeGate(Scope.WEBHOOK_WRITE, in_project=True))]
 # For what concerns the caller's own devices, within a project.
-ProjectUserWrite = Annotated[Principal, Depends(_gate(Scope.USER_WRITE, in_project=True))]
-UserRead = Annotated[Principal, Depends(_gate(Scope.USER_READ, in_project=False))]
-UserWrite = Annotated[Principal, Depends(_gate(Scope.USER_WRITE, in_project=False))]
+ProjectUserWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=True))]
+UserRead = Annotated[Call, Depends(ScopeGate(Scope.USER_READ, in_project=False))]
+UserWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=False))]
 # A device that registers is never told to wait (contract 2.7).
-DeviceWrite = Annotated[Principal, Depends(_gate(Scope.USER_WRITE, in_project=False, is_throttled=False))]
-ProjectRead = Annotated[Principal, Depends(_gate(Scope.PROJECT_READ, in_project=False))]
+DeviceWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=False, is_throttled=False))]
+ProjectRead = Annotated[Call, Depends(ScopeGate(Scope.PROJECT_READ, in_project=False))]

@@ -4,7 +4,6 @@ import structlog
 from asyncpg import PostgresError
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import iter_route_contexts
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
@@ -108,12 +107,11 @@ def _allowed_methods(request: Request) -> frozenset[str]:
     """Return what any route of this path takes; Starlette itself would name only the first route's methods."""
     allowed = {"OPTIONS"}
     path = None
-    # Included routers stay objects of their own in `app.routes`; the contexts are the routes as they are served.
-    for route in iter_route_contexts(request.app.routes):
+    for route in request.app.routes:
         # `/tasks/repositories` is no task: the first path that fits is the one that is meant.
         if path in (None, route.path) and route.matches(request.scope)[0] is not Match.NONE:
             path = route.path
-            allowed |= route.methods or set()
+            allowed |= getattr(route, "methods", None) or set()
     if "GET" in allowed:
         allowed.add("HEAD")
     return frozenset(allowed)

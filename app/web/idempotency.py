@@ -8,17 +8,16 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Depends, Header, Request, Response
-from sqlalchemy.ext.asyncio import AsyncSession
+from fastapi import Depends, Request, Response
 
 from app.errors import InvalidInput
 from app.services.access.principal import Principal
 from app.services.idempotency import KeptAnswer, claim_key, find_answer, keep_answer
 from app.web.answers import Json
 from app.web.body import read_json
-from app.web.dependencies import SessionDep
+from app.web.dependencies import Call, call_of
 
-__all__ = ["HEADER", "REPLAYED_HEADER", "Once", "OnceDep"]
+__all__ = ["HEADER", "REPLAYED_HEADER", "Once", "OnceDep", "read_key"]
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
@@ -30,9 +29,9 @@ _CREDENTIAL = "personal_api_key"
 class Once:
     """Performs the work of a request, or gives again what was answered to the first one with its key."""
 
-    def __init__(self, request: Request, session: AsyncSession, key: str) -> None:
+    def __init__(self, request: Request, call: Call, key: str) -> None:
         self._request = request
-        self._session = session
+        self._call = call
         self._key = key
 
     async def __call__(
@@ -54,18 +53,18 @@ class Once:
             if first is not None:
                 await first()
             return Json(await work(), status_code=status_code)
-        caller: Principal = self._request.state.principal
+        session, caller = self._call.session, self._call.caller
         request_hash = await _hash(self._request, caller)
         if first is not None:
-            kept = await find_answer(self._session, caller, self._key, request_hash=request_hash)
+            kept = await find_answer(session, caller, self._key, request_hash=request_hash)
             if kept is not None:
                 return _replay(kept)
             await first()
-        kept = await claim_key(self._session, caller, self._key, request_hash=request_hash)
+        kept = await claim_key(session, caller, self._key, request_hash=request_hash)
         if kept is not None:
             return _replay(kept)
         answer = Json(await work(), status_code=status_code)
-        await keep_answer(self._session, caller, self._key, KeptAnswer(status_code, bytes(answer.body)))
+        await keep_answer(session, caller, self._key, KeptAnswer(status_code, bytes(answer.body)))
         return answer
 
 
@@ -87,12 +86,14 @@ async def _hash(request: Request, caller: Principal) -> str:
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-async def _once(
-    request: Request,
-    session: SessionDep,
-    key: Annotated[str | None, Header(alias=HEADER)] = None,
-) -> Once:
-    text = (key or "").strip()
+async def read_key(request: Request) -> Once:
+    """Return what performs the request once; stands behind the gate of its caller.
+
+    Raises:
+        InvalidInput: the key is too long, or holds what cannot be printed.
+
+    """
+    text = request.headers.get(HEADER, "").strip()
     if len(text) > _MAX_KEY_LENGTH:
         raise InvalidInput(
             f"Ensure this field has no more than {_MAX_KEY_LENGTH} characters.",
@@ -101,7 +102,7 @@ async def _once(
         )
     if not text.isprintable():
         raise InvalidInput("Not a valid string.", attr=HEADER)
-    return Once(request, session, text)
+    return Once(request, call_of(request), text)
 
 
-OnceDep = Annotated[Once, Depends(_once)]
+OnceDep = Annotated[Once, Depends(read_key)]

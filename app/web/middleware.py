@@ -5,10 +5,10 @@ The outermost layer also turns whatever nobody expected into the envelope, logge
 
 import re
 import time
+from functools import cache
 
 import structlog
 from prometheus_client import Counter, Histogram
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +20,7 @@ __all__ = [
     "IS_ENDLESS",
     "IS_HEAD",
     "ORIGINAL_PATH",
+    "SERVER_ERROR",
     "HeadMiddleware",
     "ObservabilityMiddleware",
     "TrailingSlashMiddleware",
@@ -30,6 +31,14 @@ ORIGINAL_PATH = "taskbeacon.original_path"
 IS_HEAD = "taskbeacon.is_head"
 # In the scope of a request whose answer lasts as long as its client stays: no measure of this service.
 IS_ENDLESS = "taskbeacon.is_endless"
+
+# The one answer that no class of `app.errors` makes: it is not an expected failure.
+SERVER_ERROR = {
+    "type": "server_error",
+    "code": "error",
+    "detail": "A server error occurred.",
+    "attr": None,
+}
 
 _REQUESTS = Counter("taskbeacon_http_requests_total", "Answered requests.", ["method", "route", "status"])
 _SECONDS = Histogram(
@@ -106,10 +115,13 @@ class ObservabilityMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
                 # What is left of the caller's budget, where one was counted (`throttling.py`).
-                headers.update(scope.get("state", {}).get("rate_limit", {}))
+                budget = scope.get("state", {}).get("rate_limit", ())
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                    *budget,
+                ]
             await send(message)
 
         structlog.contextvars.clear_contextvars()
@@ -133,9 +145,10 @@ class ObservabilityMiddleware:
         # A method that a route does not have is none of its requests: series are few however clients ask.
         matched = None if status == MethodNotAllowed.status else scope.get("route")
         route = getattr(matched, "path", "unmatched")
-        _REQUESTS.labels(method, route, status).inc()
+        requests, durations = _series(method, route, status)
+        requests.inc()
         if IS_ENDLESS not in scope:
-            _SECONDS.labels(method, route).observe(seconds)
+            durations.observe(seconds)
         if route not in _QUIET_ROUTES:
             # Without the query: it may hold a credential.
             log.info(
@@ -147,9 +160,14 @@ class ObservabilityMiddleware:
             )
 
 
+@cache
+def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Return the series that count such requests; the library itself takes as long as all else of a record to find them."""
+    return _REQUESTS.labels(method, route, status), _SECONDS.labels(method, route)
+
+
 async def _server_error(scope: Scope, receive: Receive, send: Send) -> None:
-    body = {"type": "server_error", "code": "error", "detail": "A server error occurred.", "attr": None}
-    await Json(body, status_code=500)(scope, receive, send)
+    await Json(SERVER_ERROR, status_code=500)(scope, receive, send)
 
 
 def _request_id(scope: Scope) -> str:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Request
 
 from app.api_limits import PAGE_DEFAULT, PAGE_MAXIMUM
 from app.schemas.fields import parse_integer
 from app.web.middleware import ORIGINAL_PATH
 
-__all__ = ["LimitDep", "PageDep", "PageRequest"]
+__all__ = ["LimitDep", "PageDep", "PageRequest", "read_limit", "read_page"]
 
 # Beyond any table, within what the database takes as an offset.
 _MAX_OFFSET = 2**62
@@ -45,31 +45,24 @@ class PageRequest:
         return f"{self.base_url}?{urlencode(sorted(parameters, key=lambda pair: pair[0]))}"
 
 
-_Limit = Annotated[str | None, Query(description=f"Page size, at most {PAGE_MAXIMUM}.", examples=["50"])]
-
-
-async def _limit(limit: _Limit = None) -> int:
-    asked = parse_integer(limit)
+async def read_limit(request: Request) -> int:
+    """Return how many rows are asked for at most; what is no positive number counts as not given."""
+    asked = parse_integer(request.query_params.get("limit"))
     return min(asked, PAGE_MAXIMUM) if asked and asked > 0 else PAGE_DEFAULT
 
 
-# Of lists that go on from a place, not by an offset.
-LimitDep = Annotated[int, Depends(_limit)]
-
-
-async def _page(
-    request: Request,
-    limit: _Limit = None,
-    offset: Annotated[str | None, Query(description="How many to skip.", examples=["0"])] = None,
-) -> PageRequest:
-    asked_offset = parse_integer(offset)
+async def read_page(request: Request) -> PageRequest:
+    """Return which page is asked for; what is no positive number counts as not given."""
+    asked_offset = parse_integer(request.query_params.get("offset"))
     path = request.scope.get(ORIGINAL_PATH, request.url.path)
     return PageRequest(
-        limit=await _limit(limit),
+        limit=await read_limit(request),
         offset=min(asked_offset, _MAX_OFFSET) if asked_offset and asked_offset > 0 else 0,
         base_url=str(request.url.replace(path=path, query="")),
         kept=tuple(pair for pair in request.query_params.multi_items() if pair[0] not in _NOT_COPIED),
     )
 
 
-PageDep = Annotated[PageRequest, Depends(_page)]
+# Of lists that go on from a place, not by an offset.
+LimitDep = Annotated[int, Depends(read_limit)]
+PageDep = Annotated[PageRequest, Depends(read_page)]

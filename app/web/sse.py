@@ -1,4 +1,8 @@
-"""Server-sent events as an answer: sent as they come, ended when the client goes, the run ends or the process stops."""
+"""Server-sent events as an answer: sent as they come, ended when the client goes, the run ends or the process stops.
+
+Not FastAPI's `EventSourceResponse`: it encodes events itself and adds comments of its own every 15 seconds. Nor Starlette's
+`StreamingResponse`: it cancels what it sends when the client goes, and with it the end of the device's presence.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -12,7 +16,7 @@ from typing_extensions import override
 
 from app.web.middleware import IS_ENDLESS, IS_HEAD
 
-__all__ = ["MEDIA_TYPE", "EventStream", "Frames"]
+__all__ = ["MEDIA_TYPE", "EventStream"]
 
 MEDIA_TYPE = "text/event-stream"
 _HEADERS = [
@@ -24,8 +28,8 @@ _HEADERS = [
 _OPEN = Gauge("taskbeacon_open_streams", "Clients that follow a run through this process.")
 
 
-class Frames(Protocol):
-    """What an answer consists of."""
+class Follower(Protocol):
+    """One client of a stream."""
 
     def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield what to send, until it is over."""
@@ -39,37 +43,30 @@ class Frames(Protocol):
 class EventStream(Response):
     """An answer without end; what it needs is opened when it begins and closed when it is over."""
 
-    media_type = MEDIA_TYPE
-
-    def __init__(self, source: AbstractAsyncContextManager[Frames]) -> None:
+    def __init__(self, source: AbstractAsyncContextManager[Follower]) -> None:
+        super().__init__(status_code=200)
         self._source = source
-        # What Starlette expects of a response whose body it does not know.
-        self.status_code = 200
-        self.background = None
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send frames until there are no more or nobody is left to get them."""
+        """Send frames until there are no more, or the client has gone."""
         scope[IS_ENDLESS] = True
-        async with self._source as source:
-            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        async with self._source as follower:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": _HEADERS})
             if IS_HEAD not in scope:
-                await self._send(source, receive, send)
+                watching = asyncio.create_task(_end_with_client(receive, follower))
+                try:
+                    with _OPEN.track_inprogress():
+                        async with aclosing(follower.frames()) as frames:
+                            async for frame in frames:
+                                await send({"type": "http.response.body", "body": frame, "more_body": True})
+                finally:
+                    watching.cancel()
+                    await asyncio.gather(watching, return_exceptions=True)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send(self, source: Frames, receive: Receive, send: Send) -> None:
-        watching = asyncio.create_task(_end_with_client(receive, source))
-        try:
-            with _OPEN.track_inprogress():
-                async with aclosing(source.frames()) as frames:
-                    async for frame in frames:
-                        await send({"type": "http.response.body", "body": frame, "more_body": True})
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
 
-
-async def _end_with_client(receive: Receive, source: Frames) -> None:
+async def _end_with_client(receive: Receive, follower: Follower) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    source.end()
+    follower.end()

@@ -12,10 +12,9 @@ from typing_extensions import override
 from app.errors import AppError, InvalidInput
 from app.schemas.tasks import TaskIn
 from app.services.access import visibility as access
-from app.services.access.principal import Principal
 from app.services.tasks.references import require_references
 from app.web.body import BodyReader, read_json
-from app.web.dependencies import SessionDep, TaskId
+from app.web.dependencies import call_of, task_id_of
 
 __all__ = ["TaskBody", "TaskChange"]
 
@@ -26,9 +25,7 @@ class _TaskReader(BodyReader):
     """Reads a task; stands behind the gate of its caller."""
 
     @override
-    async def __call__(  # type: ignore[override] # only FastAPI calls it, by its own signature
-        self, request: Request, session: SessionDep
-    ) -> Any:
+    async def __call__(self, request: Request) -> Any:
         """Return the body, or raise what is wrong with the first field that is."""
         try:
             return await super().__call__(request)
@@ -37,8 +34,9 @@ class _TaskReader(BodyReader):
             if wrong in _FIELDS:
                 data = await read_json(request)
                 before = {name: data[name] for name in _FIELDS[: _FIELDS.index(wrong)] if name in data}
-                caller: Principal = request.state.principal
-                await require_references(session, caller, TaskIn.model_validate(before), updating=True)
+                call = call_of(request)
+                task = TaskIn.model_validate(before)
+                await require_references(call.session, call.caller, task, updating=True)
             raise
 
 
@@ -50,15 +48,13 @@ class _ChangeReader(_TaskReader):
     """
 
     @override
-    async def __call__(  # type: ignore[override] # only FastAPI calls it, by its own signature
-        self, request: Request, task_id: TaskId, session: SessionDep
-    ) -> Any:
+    async def __call__(self, request: Request) -> Any:
         """Return the body, or raise that there is no such task or what is wrong with the first field that is."""
         try:
-            return await super().__call__(request, session)
+            return await super().__call__(request)
         except AppError:
-            caller: Principal = request.state.principal
-            await access.require_task(session, caller, task_id)
+            call = call_of(request)
+            await access.require_task(call.session, call.caller, task_id_of(request))
             raise
 
 

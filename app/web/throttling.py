@@ -3,6 +3,8 @@
 While Redis is away requests pass: a budget is not worth an outage.
 """
 
+from functools import cache
+
 import structlog
 from fastapi import Request
 from redis.exceptions import RedisError
@@ -30,12 +32,7 @@ async def throttle(
         Throttled: the budget of this window is used up.
 
     """
-    settings = process.settings
-    limits = [
-        RateLimit(window, limit)
-        for window, limit in ((_MINUTE, settings.throttle_per_minute), (_HOUR, settings.throttle_per_hour))
-        if limit
-    ]
+    limits = _limits(process.settings.throttle_per_minute, process.settings.throttle_per_hour)
     if not limits:
         return
     bucket = f"project:{principal.project.id}" if in_project else f"user:{principal.user_id}"
@@ -44,10 +41,16 @@ async def throttle(
     except (RedisError, OSError) as error:
         log.warning("throttle.unavailable", error=repr(error))
         return
-    request.state.rate_limit = {
-        "RateLimit-Limit": str(quota.limit),
-        "RateLimit-Remaining": str(quota.remaining),
-        "RateLimit-Reset": str(quota.reset),
-    }
+    # As `ObservabilityMiddleware` sends them.
+    request.state.rate_limit = [
+        (b"ratelimit-limit", b"%d" % quota.limit),
+        (b"ratelimit-remaining", b"%d" % quota.remaining),
+        (b"ratelimit-reset", b"%d" % quota.reset),
+    ]
     if quota.retry_after is not None:
         raise Throttled(retry_after=quota.retry_after)
+
+
+@cache
+def _limits(per_minute: int, per_hour: int) -> list[RateLimit]:
+    return [RateLimit(window, limit) for window, limit in ((_MINUTE, per_minute), (_HOUR, per_hour)) if limit]

@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
 from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.sandbox import Sandbox
 from app.clients.run_changes import RunChanges
 from app.runtime import ProcessContext
 from app.services.code_hosts.credentials import CodeHosts
-from app.worker.slots import Places
+from app.worker.slots import RunSlots
 
 __all__ = ["PUSH_LANES", "WorkerContext", "worker_context"]
 
@@ -30,14 +28,12 @@ class WorkerContext:
     sandbox: Sandbox
     changes: RunChanges
     code_hosts: CodeHosts
-    # To code hosts, and to where they keep large files.
-    http: httpx.AsyncClient
-    # None: every run clones anew.
+    # None: every run makes a clone of its own.
     mirrors: Mirrors | None
     # The worker's environment, from which an adapter's allow-list picks.
     environment: Mapping[str, str]
     # Of the runs that this process performs.
-    places: Places = field(default_factory=lambda: Places(0))
+    slots: RunSlots = field(default_factory=lambda: RunSlots(0))
     # Shared by all deliveries of this process, however many jobs there are.
     push_lanes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PUSH_LANES))
 

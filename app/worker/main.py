@@ -15,9 +15,9 @@ from redis.exceptions import RedisError
 
 from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.policy import SandboxPolicy
-from app.agents.sandbox.sandbox import probe
+from app.agents.sandbox.probing import probe
 from app.agents.session.run_clock import MAX_WAITING
-from app.agents.workspace.workspace import reclaim
+from app.agents.workspace.folders import reclaim
 from app.clients.github import GitHubClient
 from app.clients.guarded_http import create_guarded_client
 from app.clients.http_client import create_http_client
@@ -45,7 +45,7 @@ from app.worker.jobs.upkeep import (
     sweep_push_history,
 )
 from app.worker.polling import ResilientWorker, RunWorker
-from app.worker.slots import Places
+from app.worker.slots import RunSlots
 
 __all__ = ["create_chores_worker", "create_worker", "run_worker"]
 
@@ -71,7 +71,7 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
     worker = RunWorker(
         changes=context.changes,
         withdrawn=EXECUTE_RUN,
-        places=context.places,
+        slots=context.slots,
         functions=[
             func(
                 execute_run,
@@ -191,9 +191,8 @@ async def _run(settings: Settings) -> None:
             changes=RunChanges(process.redis),
             environment=dict(os.environ),
             code_hosts=CodeHosts(GitHubClient(http), process.cipher),
-            http=http,
             mirrors=_mirrors(settings),
-            places=Places(settings.worker_waiting_runs),
+            slots=RunSlots(settings.worker_waiting_runs),
         )
         if removed := await reclaim(settings.workspaces_path):
             log.info("worker.workspaces_reclaimed", count=removed)

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from app.clients.run_changes import RunChanges
-from app.worker.slots import Places
+from app.worker.slots import RunSlots
 
 __all__ = ["ResilientWorker", "RunWorker"]
 
@@ -83,19 +83,19 @@ class ResilientWorker(Worker):
 
 
 class RunWorker(ResilientWorker):
-    """The worker of runs, whose jobs remove themselves from the queue when they begin (jobs/execute_run.py)."""
+    """The worker of runs. Their jobs remove themselves from the queue when they begin (jobs/execute_run.py)."""
 
-    def __init__(self, *, withdrawn: str, places: Places, **options: Any) -> None:
+    def __init__(self, *, withdrawn: str, slots: RunSlots, **options: Any) -> None:
         super().__init__(**options)
         self._withdrawn = f"{withdrawn}:"
-        self._places = places
-        self._own_places = self.max_jobs
+        self._slots = slots
+        self._own_slots = self.max_jobs
         # `job_counter` is what limits jobs; arq's semaphore must only be large enough.
-        self.sem = asyncio.BoundedSemaphore(self.max_jobs + places.limit + 1)
-        places.notify(self._count_places)
+        self.sem = asyncio.BoundedSemaphore(self.max_jobs + slots.limit + 1)
+        slots.notify(self._count_slots)
 
-    def _count_places(self) -> None:
-        self.max_jobs = self._own_places + self._places.left
+    def _count_slots(self) -> None:
+        self.max_jobs = self._own_slots + self._slots.left
         self._woken.set()
 
     @override

@@ -1,15 +1,15 @@
-"""How many runs a worker has room for: one that waits for a person leaves its place to another (ADR 0033)."""
+"""The slots of a worker: a run that waits for a person frees its slot for another (ADR 0033)."""
 
 from collections.abc import Callable
 from uuid import UUID
 
-__all__ = ["Places"]
+__all__ = ["RunSlots"]
 
 
-class Places:
-    """Counts the runs of a worker that wait for a person, of which up to `limit` take no place.
+class RunSlots:
+    """Counts the runs of a worker that wait for a person, of which up to `limit` take no slot.
 
-    Who comes back never waits for a place: meanwhile more runs work than the worker has places, by `limit` at most,
+    A run that continues never waits for a slot: meanwhile more runs work than the worker has slots, by `limit` at most,
     and it takes no new one before there are fewer again.
     """
 
@@ -20,23 +20,23 @@ class Places:
 
     @property
     def left(self) -> int:
-        """How many places others may have."""
+        """The number of slots that are free for other runs."""
         return min(len(self._waiting), self.limit)
 
     def notify(self, changed: Callable[[], None]) -> None:
-        """Have this called at each change; by the one who gives places away."""
+        """Set the function to call at each change."""
         self._changed = changed
 
     def leave(self, run_id: UUID) -> None:
         """Note that a run waits for a person; repeatable."""
         self._waiting.add(run_id)
-        self._tell()
+        self._notify()
 
     def take_back(self, run_id: UUID) -> None:
         """Note that a run goes on, or is over; repeatable."""
         self._waiting.discard(run_id)
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         if self._changed is not None:
             self._changed()

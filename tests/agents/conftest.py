@@ -5,22 +5,29 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol  # Any: JSON
 
 import pytest
+from typing_extensions import override
 
 from app.agents.adapters.adapter import Adapter
 from app.agents.adapters.catalog import load_catalog
+from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentError
-from app.agents.execution.execution import RunResult, RunSpec, perform
-from app.agents.sandbox.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment, probe
-from app.agents.session.commands import Mailbox
+from app.agents.execution.context import RunAgent, RunContext, RunEffects, RunFiles, RunLimits, RunRepository
+from app.agents.execution.perform import perform
+from app.agents.git.command import Remote
+from app.agents.git.fetch import Source
+from app.agents.result import RunResult
+from app.agents.sandbox.probing import probe
+from app.agents.sandbox.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment
+from app.agents.session.commands import Command, CommandSource
 from app.agents.session.usage import UsageMeter
-from app.enums import AgentNetwork, SandboxKind
+from app.enums import AgentNetwork, CommandStatus, SandboxKind
 from app.processes.own_program import OWN_PROGRAM
 from tests.support import waiting
 from tests.support.git_origins import Commit, write_origin
@@ -191,14 +198,55 @@ class Outcome:
         return list(dict.fromkeys(steps))
 
 
+class NoCommands(CommandSource):
+    """The commands of a run that is not steered."""
+
+    @override
+    async def news(self) -> None:
+        await asyncio.Event().wait()
+
+    @override
+    async def fetch(self) -> list[Command]:
+        return []
+
+    @override
+    async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+        return False
+
+    @override
+    async def files(self, ids: Sequence[str]) -> list[Attachment]:
+        return []
+
+    @override
+    async def await_message(self) -> bool:
+        return True
+
+    @override
+    async def await_answer(self, request: dict[str, Any]) -> None:
+        pass
+
+    @override
+    async def withdraw(self, request_id: str) -> bool:
+        return True
+
+    @override
+    async def close(self) -> bool:
+        return True
+
+
 @dataclass
 class Runner:
     """Performs runs below a folder of the test."""
 
-    spec: RunSpec
+    context: RunContext
 
     async def run(
-        self, prompt: str, *, meter: UsageMeter | None = None, mailbox: Mailbox | None = None, **changes: Any
+        self,
+        prompt: str,
+        *,
+        meter: UsageMeter | None = None,
+        commands: CommandSource | None = None,
+        **changes: Any,
     ) -> Outcome:
         outcome = Outcome()
 
@@ -206,33 +254,56 @@ class Runner:
             outcome.entries.append(entry)
 
         try:
-            outcome.result = await perform(
-                self.prepare(prompt, **changes), emit, meter=meter, mailbox=mailbox
-            )
+            effects = RunEffects(emit=emit, meter=meter or UsageMeter(), commands=commands or NoCommands())
+            outcome.result = await perform(self.prepare(prompt, **changes), effects)
         except AgentError as error:
             outcome.error = error
-        assert list(self.spec.root.iterdir()) == [], "the workspace was left behind"
+        assert list(self.context.files.root.iterdir()) == [], "the workspace was left behind"
         return outcome
 
-    def prepare(self, prompt: str, **changes: Any) -> RunSpec:
-        self.spec.root.mkdir(exist_ok=True)
-        return replace(self.spec, run_id=uuid.uuid4(), prompt=prompt, **changes)
+    def prepare(self, prompt: str, **changes: Any) -> RunContext:
+        self.context.files.root.mkdir(exist_ok=True)
+        return changed(self.context, run_id=uuid.uuid4(), prompt=prompt, **changes)
+
+
+def changed(context: RunContext, **changes: Any) -> RunContext:
+    """Return a context with other facts, in whichever of its parts they are; `clone_url` makes the source."""
+    source = context.repository.source
+    if "clone_url" in changes:
+        url = changes.pop("clone_url")
+        source = Source(remote=Remote.parse(url), depth=50) if url else None
+    if source is not None:
+        names = {
+            "base_branch": "branch",
+            "clone_depth": "depth",
+            "clone_filter": "filter",
+            "resumes": "resumes",
+        }
+        own = {field: changes.pop(name) for name, field in names.items() if name in changes}
+        source = replace(source, **own)
+    changes["source"] = source
+    for name in ("repository", "agent", "limits", "files"):
+        part = getattr(context, name)
+        own = {key: changes.pop(key) for key in list(changes) if hasattr(part, key)}
+        context = replace(context, **{name: replace(part, **own)})
+    return replace(context, **changes)
 
 
 @pytest.fixture
 def runner(tmp_path: Path, origin: GitFolder, sandbox: Sandbox) -> Runner:
     return Runner(
-        RunSpec(
+        RunContext(
             run_id=uuid.uuid4(),
-            adapter=load_catalog().find("runbook"),
-            prompt="",
-            root=tmp_path / "workspaces",
-            push_branch=PUSH_BRANCH,
-            clone_url=origin.url,
-            timeout=timedelta(seconds=60),
+            repository=RunRepository(
+                push_branch=PUSH_BRANCH,
+                source=Source(remote=Remote.parse(origin.url), depth=50),
+                commit_subject="Do the thing",
+            ),
+            agent=RunAgent(adapter=load_catalog().find("runbook"), prompt=""),
+            limits=RunLimits(timeout=timedelta(seconds=60)),
+            files=RunFiles(root=tmp_path / "workspaces"),
             sandbox=sandbox,
             environment=dict(os.environ),
-            commit_subject="Do the thing",
         )
     )
 

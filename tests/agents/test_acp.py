@@ -21,7 +21,7 @@ from app.agents.session.permissions import decide
 from app.agents.session.session import AgentSession, Answer, Question
 from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind
-from tests.agents.conftest import SCRIPT, CellMaker, eventually, find_sandbox
+from tests.agents.conftest import SCRIPT, CellMaker, eventually, find_sandbox, scripted_adapter
 
 
 @dataclass
@@ -82,9 +82,8 @@ class Stage:
             return None if chosen is None else Answer(chosen)
 
         work = cell.confinement.directory
-        session = AgentSession(
-            process, work, name="actor", emit=emit, decide=answer, writable=work / writable
-        )
+        adapter = scripted_adapter(part)
+        session = AgentSession(process, adapter, work, emit=emit, decide=answer, writable=work / writable)
         talk = Talk(session, work, updates, notes)
         talk.decide_after.set()
         try:
@@ -231,14 +230,14 @@ async def test_unknown_request_is_refused(stage: Stage) -> None:
 
 async def test_options_are_set_where_the_agent_offers_them(stage: Stage) -> None:
     async with stage.play("options") as talk:
-        wishes = [
+        options = [
             ("mode", "plan"),
             ("mode", "x"),
             ("model", "large"),
             ("model", "x"),
             ("thought_level", "max"),
         ]
-        assert [await talk.session.choose(*wish) for wish in wishes] == [True, False, True, False, False]
+        assert [await talk.session.choose(*wish) for wish in options] == [True, False, True, False, False]
         await talk.prompt()
     assert json.loads(talk.said()[0]) == [
         {"sessionId": "s", "modeId": "plan"},

@@ -3,11 +3,12 @@
 import json
 
 from app.agents.errors import BudgetSpent
-from app.agents.execution.execution import perform
+from app.agents.execution.context import RunEffects
+from app.agents.execution.perform import perform
 from app.agents.session.budget import Budget
 from app.agents.session.spending import Spent
 from app.agents.session.usage import UsageMeter
-from tests.agents.conftest import Outcome, Runner, scripted_adapter
+from tests.agents.conftest import NoCommands, Outcome, Runner, scripted_adapter
 
 SPEND = scripted_adapter("spend")
 
@@ -62,7 +63,9 @@ async def test_usage_is_added_up_where_the_caller_sees_it(runner: Runner) -> Non
     async def emit(_entry: object) -> None:
         pass
 
-    await perform(runner.prepare("30 40 done", adapter=SPEND), emit, meter=meter)
+    await perform(
+        runner.prepare("30 40 done", adapter=SPEND), RunEffects(emit=emit, commands=NoCommands(), meter=meter)
+    )
 
     report = meter.report()
     assert report is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.agents.adapters.adapter import Adapter, Wishes, WorkspaceAccess
+from app.agents.adapters.adapter import Adapter, AgentOptions, WorkspaceAccess
 from app.agents.adapters.catalog import DEFAULT_ADAPTER, Catalog, load_catalog
 from app.agents.errors import CatalogInvalid, UnknownAdapter
 
@@ -121,7 +121,7 @@ def test_catalog_may_be_json(tmp_path: Path) -> None:
         ('[adapters.goose]\ncommand = []\ninstall = "x"', "adapter 'goose': command: .*at least 1 item"),
         (GOOSE + "colour = 1", "adapter 'goose': colour: Extra inputs are not permitted"),
         (GOOSE + 'environment = ["A B"]', "adapter 'goose': environment.0: "),
-        (GOOSE + 'settings = { A = "${SECRET}" }', r"settings.A: \$\{SECRET\} is neither a wish"),
+        (GOOSE + 'settings = { A = "${SECRET}" }', r"settings.A: \$\{SECRET\} is neither an option"),
         (GOOSE + 'readable = ["here"]', "adapter 'goose': readable.0: 'here' is not absolute"),
         (GOOSE + 'files = [{ path = "../x", content = "" }]', "files.0.path: '../x' leads out"),
         (GOOSE + 'efforts = [{ models = "(", efforts = [] }]', "efforts.0.models: '\\(' is no regular"),
@@ -163,12 +163,12 @@ def test_settings_are_filled_and_left_out_without_a_value() -> None:
         settings={"A": "${model}", "B": "${URL:-http://default}/x", "C": "${KEY}", "D": "$model {}"},
     )
 
-    assert made.variables(Wishes(model="m"), {"OTHER": "1"}) == {
+    assert made.variables(AgentOptions(model="m"), {"OTHER": "1"}) == {
         "A": "m",
         "B": "http://default/x",
         "D": "$model {}",
     }
-    assert made.variables(Wishes(), {"URL": "http://u", "KEY": "k"}) == {
+    assert made.variables(AgentOptions(), {"URL": "http://u", "KEY": "k"}) == {
         "URL": "http://u",
         "KEY": "k",
         "B": "http://u/x",
@@ -181,7 +181,7 @@ def test_files_hold_quoted_values_and_no_line_without_one() -> None:
     content = 'model = "${model}"\neffort = "${effort}"\nlast = 1\n'
     made = adapter(files=[{"path": ".x/config.toml", "content": content}])
 
-    files = made.home_files(Wishes(model='a"b\\\nc = 1'), {})
+    files = made.home_files(AgentOptions(model='a"b\\\nc = 1'), {})
 
     assert files == {".x/config.toml": 'model = "a\\"b\\\\\\nc = 1"\nlast = 1\n'}
 
@@ -189,13 +189,13 @@ def test_files_hold_quoted_values_and_no_line_without_one() -> None:
 def test_mode_of_the_wire_is_translated_or_the_adapters_default() -> None:
     codex = load_catalog().find("codex")
 
-    read_only, none = codex.mode_rule(Wishes(mode="read-only")), codex.mode_rule(Wishes())
+    read_only, none = codex.mode_rule(AgentOptions(mode="read-only")), codex.mode_rule(AgentOptions())
 
     assert read_only is not None
     assert (read_only.mode, read_only.workspace) == ("agent-full-access", WorkspaceAccess.READ_ONLY)
     assert none is not None
     assert (none.mode, none.workspace) == ("agent-full-access", WorkspaceAccess.WRITABLE)
-    assert adapter().mode_rule(Wishes(mode="plan")) is None
+    assert adapter().mode_rule(AgentOptions(mode="plan")) is None
 
 
 def test_model_service_is_where_the_worker_says() -> None:

@@ -1,4 +1,4 @@
-"""Conversations with agents that play a part, steered through a mailbox in this process."""
+"""Conversations with agents that play a part, steered by commands from this process."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -15,13 +15,12 @@ from app.agents.adapters.adapter import Adapter
 from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.session.budget import Budget, Spender
-from app.agents.session.commands import Command, Mailbox
-from app.agents.session.conversation import Conversation, Manners
-from app.agents.session.observer import Observer
+from app.agents.session.commands import Channel, Command, CommandSource
+from app.agents.session.conversation import Conversation, TurnPolicy
 from app.agents.session.permissions import is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import Answer, Question
-from app.agents.session.usage import UsageMeter
+from app.agents.session.usage import Observer, UsageMeter
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
 from app.masking import Masker
@@ -36,7 +35,7 @@ OPTIONS = [
 SECRET = "correct-horse-battery"
 
 
-class Letters(Mailbox):
+class Letters(CommandSource):
     """Commands that a test puts in, and what became of them."""
 
     def __init__(self) -> None:
@@ -63,7 +62,7 @@ class Letters(Mailbox):
     @override
     async def fetch(self) -> list[Command]:
         if self._is_broken:
-            raise ConnectionError("the mailbox is away")
+            raise ConnectionError("the commands cannot be read")
         new, self._new = self._new, []
         return new
 
@@ -98,20 +97,17 @@ class Letters(Mailbox):
 class Room:
     """A conversation with an actor, and what it comes to."""
 
-    def __init__(self, stage: Stage, manners: Manners, mode: str | None = None) -> None:
+    def __init__(self, stage: Stage, policy: TurnPolicy, mode: str | None = None) -> None:
         self.letters = Letters()
         self.entries: list[JSON] = []
         self.time = WorkingTime(timedelta(minutes=1))
         adapter = Adapter(name="actor", command=("actor",), install="It is here.")
         meter = UsageMeter()
         self.talk = Conversation(
-            self.letters,
-            self._emit,
-            self.time,
+            Channel(self.letters, self._emit, self.time, Masker([SECRET])),
+            policy,
             Observer(adapter, meter),
             Spender(Budget(), meter, self._tell),
-            manners,
-            Masker([SECRET]),
             mode=mode,
         )
         self._stage = stage
@@ -155,7 +151,7 @@ async def held(room: Room, part: str) -> AsyncGenerator[asyncio.Task[None], None
 
 
 async def test_agent_that_does_not_leave_a_cancelled_turn_is_ended(stage: Stage) -> None:
-    room = Room(stage, Manners(cancel_grace=timedelta(milliseconds=50)))
+    room = Room(stage, TurnPolicy(cancel_grace=timedelta(milliseconds=50)))
     async with held(room, "deaf") as task:
         await eventually(lambda: room.talk.is_working)
         room.letters.put(CommandMethod.CANCEL)
@@ -166,7 +162,7 @@ async def test_agent_that_does_not_leave_a_cancelled_turn_is_ended(stage: Stage)
 
 
 async def test_cancel_that_comes_with_the_end_of_a_turn_wins(stage: Stage) -> None:
-    room = Room(stage, Manners())
+    room = Room(stage, TurnPolicy())
     async with held(room, "wait_for_cancel") as task:
         await eventually(lambda: room.talk.is_working)
         room.letters.put(CommandMethod.CANCEL)
@@ -176,7 +172,7 @@ async def test_cancel_that_comes_with_the_end_of_a_turn_wins(stage: Stage) -> No
 
 
 async def test_agent_that_ends_while_it_waits_for_a_person_has_crashed(stage: Stage) -> None:
-    room = Room(stage, Manners(interactive=True))
+    room = Room(stage, TurnPolicy(interactive=True))
     async with held(room, "leave") as task:
         with pytest.raises(AgentCrashed, match="ended unexpectedly"):
             await task
@@ -184,7 +180,7 @@ async def test_agent_that_ends_while_it_waits_for_a_person_has_crashed(stage: St
 
 
 async def test_options_are_set_between_turns_and_unknown_ones_dropped(stage: Stage) -> None:
-    room = Room(stage, Manners(interactive=True))
+    room = Room(stage, TurnPolicy(interactive=True))
     async with held(room, "options") as task:
         await room.until_waiting()
         for option, value in (("mode", "plan"), ("m", "large"), ("model", True), ("nothing", SECRET)):
@@ -202,7 +198,7 @@ async def test_options_are_set_between_turns_and_unknown_ones_dropped(stage: Sta
 
 
 async def test_answer_to_nothing_is_dropped(stage: Stage) -> None:
-    room = Room(stage, Manners(interactive=True))
+    room = Room(stage, TurnPolicy(interactive=True))
     async with held(room, "echo") as task:
         await room.until_waiting()
         room.letters.put(CommandMethod.PERMISSION_RESPONSE, request_id="old", option_id="yes")
@@ -216,7 +212,7 @@ async def test_answer_to_nothing_is_dropped(stage: Stage) -> None:
 
 
 async def test_run_that_cannot_be_steered_any_more_does_not_go_on(stage: Stage) -> None:
-    room = Room(stage, Manners())
+    room = Room(stage, TurnPolicy())
     async with held(room, "deaf") as task:
         await eventually(lambda: room.talk.is_working)
         room.letters.break_down()
@@ -245,7 +241,7 @@ async def answered(room: Room, option_id: str, question: Question) -> Answer | N
 
 
 async def test_question_is_bounded_and_free_of_secrets(stage: Stage) -> None:
-    room = Room(stage, Manners(interactive=True))
+    room = Room(stage, TurnPolicy(interactive=True))
     call = {"toolCallId": "t", "title": f"Use {SECRET}\0", "rawInput": "x" * 20_000}
     answer = await answered(room, "yes", Question(call, [*OPTIONS, *OPTIONS * 50]))
 
@@ -260,7 +256,7 @@ async def test_question_is_bounded_and_free_of_secrets(stage: Stage) -> None:
 
 
 async def test_question_that_nobody_can_answer_is_refused_at_once(stage: Stage) -> None:
-    room = Room(stage, Manners(interactive=True))
+    room = Room(stage, TurnPolicy(interactive=True))
     assert await room.talk.decide(Question({"toolCallId": "t"}, OPTIONS[1:])) == Answer("no\0")
     assert room.letters.waiting_for == []
 

@@ -39,14 +39,14 @@ async def walled(runner: Runner) -> Runner:
         sandbox = await find_sandbox(SandboxKind.BUBBLEWRAP)
     except SandboxUnavailable as error:
         pytest.skip(error.message)
-    runner.spec = replace(runner.spec, sandbox=sandbox)
+    runner.context = replace(runner.context, sandbox=sandbox)
     return runner
 
 
 @pytest.fixture
 async def world(tmp_path: Path, walled: Runner) -> AsyncIterator[dict[str, str]]:
     """What stands outside: a service with a secret, its servers, and the files of another run."""
-    other = walled.spec.root.parent / "elsewhere" / "other" / "work"
+    other = walled.context.files.root.parent / "elsewhere" / "other" / "work"
     hidden = tmp_path / "hidden"
     for folder in (other, hidden):
         folder.mkdir(parents=True)

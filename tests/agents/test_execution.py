@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from app.agents.adapters.adapter import Adapter, FailureMark, HomeFile, ModeRule, WorkspaceAccess
+from app.agents.adapters.adapter import (
+    Adapter,
+    AgentOptions,
+    FailureMark,
+    HomeFile,
+    ModeRule,
+    WorkspaceAccess,
+)
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import (
     AgentCrashed,
@@ -20,11 +27,14 @@ from app.agents.errors import (
     OutputInvalid,
     SandboxUnavailable,
 )
-from app.agents.execution.execution import perform
+from app.agents.execution.context import RunEffects
+from app.agents.execution.perform import perform
+from app.agents.workspace import output_check
 from app.enums import SandboxKind
 from tests.agents.conftest import (
     PUSH_BRANCH,
     GitFolder,
+    NoCommands,
     Runner,
     eventually,
     find_sandbox,
@@ -193,10 +203,13 @@ async def test_output_that_does_not_fit_fails_the_run(
         raise outcome.failed
 
 
-async def test_check_of_an_output_that_does_not_end_is_ended(runner: Runner, origin: GitFolder) -> None:
+async def test_check_of_an_output_that_does_not_end_is_ended(
+    runner: Runner, origin: GitFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A pattern may keep a process busy for years, so that only its end helps."""
+    monkeypatch.setattr(output_check, "CHECK_SECONDS", 1.5)
     prompt = '```sh\necho kept > kept\n```\n```json output\n"' + "a" * 40 + '!"\n```'
-    outcome = await runner.run(prompt, json_schema={"pattern": "^(a+)+$"}, check_seconds=1.5)
+    outcome = await runner.run(prompt, json_schema={"pattern": "^(a+)+$"})
 
     assert isinstance(outcome.failed, OutputInvalid)
     assert outcome.failed.message.endswith("took over 1.5 s.")
@@ -390,7 +403,7 @@ async def test_read_only_mode_keeps_the_workspace_as_it_was(runner: Runner) -> N
         "```sh allow-failure\necho x > file0.txt\n```\n```sh allow-failure\ntouch .git/x && echo broken\n```\n"
         "```sh\ncat file0.txt\ngit status --short\necho 1 > .taskbeacon/output.json\n```",
         adapter=with_read_only_mode(),
-        permission_mode="read-only",
+        options=AgentOptions(mode="read-only"),
     )
 
     assert outcome.done.structured == 1
@@ -403,7 +416,7 @@ async def test_read_only_mode_needs_a_sandbox(runner: Runner) -> None:
     outcome = await runner.run(
         "```sh\necho x > x\n```",
         adapter=with_read_only_mode(),
-        permission_mode="read-only",
+        options=AgentOptions(mode="read-only"),
         sandbox=await find_sandbox(SandboxKind.NONE),
     )
 
@@ -428,7 +441,7 @@ async def test_home_files_and_settings_of_the_adapter_are_there(runner: Runner) 
     outcome = await runner.run(
         "```sh\ncat ~/.x/config > out\necho $A_MODEL ${A_MODE-unset} $SECRET_SAUCE >> out\n```",
         adapter=adapter,
-        model="m1",
+        options=AgentOptions(model="m1"),
         environment=os.environ | {"SECRET_SAUCE": "basil", "OTHER": "hidden"},
     )
 
@@ -466,32 +479,32 @@ async def test_wall_clock_limit_ends_everything_and_keeps_the_work(runner: Runne
 
 async def test_cancelling_leaves_no_process_and_no_folder(runner: Runner, tmp_path: Path) -> None:
     marker = f"86400.{abs(hash(tmp_path)) % 10**9}2"
-    spec = runner.prepare(f"```sh\nsetsid sleep {marker} & sleep {marker}\n```")
+    context = runner.prepare(f"```sh\nsetsid sleep {marker} & sleep {marker}\n```")
 
     async def emit(_entry: dict[str, Any]) -> None:
         pass
 
-    run = asyncio.create_task(perform(spec, emit))
+    run = asyncio.create_task(perform(context, RunEffects(emit=emit, commands=NoCommands())))
     await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 2)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
 
     assert processes_with(marker) == []
-    assert list(spec.root.iterdir()) == []
+    assert list(context.files.root.iterdir()) == []
 
 
 async def test_log_that_cannot_be_written_ends_the_run_with_that_error(runner: Runner) -> None:
-    spec = runner.prepare("```say\nHello.\n```")
+    context = runner.prepare("```say\nHello.\n```")
 
     async def emit(entry: dict[str, Any]) -> None:
         if entry["notification"]["method"] == "session/update":
             raise ConnectionResetError("the log is gone")
 
     with pytest.raises(ConnectionResetError, match="the log is gone"):
-        await perform(spec, emit)
+        await perform(context, RunEffects(emit=emit, commands=NoCommands()))
 
-    assert list(spec.root.iterdir()) == []
+    assert list(context.files.root.iterdir()) == []
 
 
 async def test_repeated_run_replaces_the_branch_of_its_earlier_attempt(

@@ -18,8 +18,9 @@ from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
 from app.agents.sandbox.sandbox import Sandbox
-from app.agents.workspace import workspace
-from app.agents.workspace.workspace import _GATHER, Collected, open_workspace
+from app.agents.workspace import gathering
+from app.agents.workspace.gathering import _GATHER
+from app.agents.workspace.workspace import Collected, open_workspace
 from tests.agents.conftest import PUSH_BRANCH, Cell, GitFolder, make_origin
 
 
@@ -193,7 +194,7 @@ async def test_commit_that_git_was_made_to_tell_of_must_be_there(
 ) -> None:
     """Should a trap go off in the sandbox, what comes out of it is still no more than data."""
     assert told != _GATHER
-    monkeypatch.setattr(workspace, "_GATHER", told)
+    monkeypatch.setattr(gathering, "_GATHER", told)
 
     with pytest.raises(WorkspaceBroken, match="its last commit is missing"):
         await collector.collect("echo work > work.txt")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from app.agents.git.command import TOKEN_USER, Git, Remote
 from app.agents.git.large_files import LargeFileLimits, LargeFiles, find_git_lfs
 from app.agents.git.mirrors import Mirrors
 from app.agents.git.pointers import Pointer, committed_pointers
+from app.agents.git.public_places import public_places
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, make_origin
 from tests.support.github import CodeHostService, github_application
 from tests.support.lfs import ATTRIBUTES, LargeFileService, pointer_of
@@ -225,6 +227,31 @@ async def test_credential_does_not_go_to_another_host_that_asks_for_it(hosted: H
     assert seen
     assert set(seen) == {None}
     assert TOKEN not in json.dumps(outcome.entries) + outcome.failed.message
+
+
+async def test_public_host_cannot_send_git_lfs_into_a_private_network(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = hosted.fields["clone_url"]
+    async with public_places(Remote(url), {}) as settings:
+        assert settings == (), "this host is in a private network itself"
+    monkeypatch.setattr("app.agents.git.public_places.is_public", lambda _: True)
+    async with public_places(Remote(url), {"HTTPS_PROXY": "http://proxy"}) as settings:
+        assert settings == (), "the operator's proxy decides"
+
+    async with (
+        public_places(Remote(url), {}) as (setting,),
+        httpx.AsyncClient(proxy=setting.removeprefix("http.proxy=")) as client,
+    ):
+        answers = [
+            (await client.get(place)).status_code
+            for place in (url, "http://127.0.0.1:9/", "http://10.1.1.1/")
+        ]
+        for inside in ("https://127.0.0.1/", "https://169.254.169.254/", "https://10.1.1.1/"):
+            with pytest.raises(httpx.ProxyError, match="403"):
+                await client.get(inside)
+
+    assert answers == [401, 403, 403]
 
 
 async def test_host_cannot_send_more_than_a_file_may_hold(hosted: Hosted, tmp_path: Path) -> None:

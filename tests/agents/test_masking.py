@@ -14,7 +14,7 @@ async def test_followers_see_paths_of_the_workspace_only(runner: Runner) -> None
     )
 
     told = str(outcome.entries)
-    assert str(runner.spec.root) not in told
+    assert str(runner.context.files.root) not in told
     assert ".\\n~\\nfile0.txt" in told
 
 

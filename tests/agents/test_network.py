@@ -71,7 +71,7 @@ async def walled(runner: Runner) -> Runner:
         sandbox = await find_sandbox(SandboxKind.BUBBLEWRAP)
     except SandboxUnavailable as error:
         pytest.skip(error.message)
-    runner.spec = replace(runner.spec, sandbox=sandbox)
+    runner.context = replace(runner.context, sandbox=sandbox)
     return runner
 
 
@@ -89,7 +89,7 @@ def told(outcome: Outcome) -> list[str]:
 
 
 async def test_model_is_reached_and_nothing_else(walled: Runner, model: Model, database: Model) -> None:
-    adapter = walled.spec.adapter.model_copy(
+    adapter = walled.context.agent.adapter.model_copy(
         update={"model_service": ModelService(variable="MODEL_URL", default=model.url)}
     )
     outcome = await walled.run(
@@ -119,14 +119,14 @@ async def test_model_is_reached_and_nothing_else(walled: Runner, model: Model, d
 
 
 async def test_variable_of_the_worker_says_where_the_model_is(walled: Runner, model: Model) -> None:
-    adapter = walled.spec.adapter.model_copy(
+    adapter = walled.context.agent.adapter.model_copy(
         update={"model_service": ModelService(variable="MODEL_URL", default="https://api.example.com")}
     )
     outcome = await walled.run(
         sh(DIRECT.format(port=model.port)),
         adapter=adapter,
         network=NetworkRules(level=AgentNetwork.MODEL_ONLY),
-        environment={**walled.spec.environment, "MODEL_URL": model.url},
+        environment={**walled.context.environment, "MODEL_URL": model.url},
     )
     assert outcome.done
     assert model.visits == 1

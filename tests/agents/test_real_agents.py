@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from app.agents.adapters.adapter import AgentOptions
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentCancelled, AgentFailed, BudgetSpent
 from app.agents.network.network import NetworkRules
@@ -73,8 +74,7 @@ class RealRunner:
         self._name = name
         self._fields: dict[str, Any] = {
             "adapter": load_catalog().find(name),
-            "agents": agents_folder(),
-            "model": MODELS[name],
+            "programs": agents_folder(),
             "sandbox": sandbox,
             "network": NetworkRules(level=AgentNetwork.MODEL_ONLY),
             "environment": os.environ
@@ -89,8 +89,10 @@ class RealRunner:
             },
         }
 
-    async def run(self, prompt: str, **changes: Any) -> Outcome:
-        return await self._runner.run(prompt, **self._fields | changes)
+    async def run(self, prompt: str, *, options: AgentOptions | None = None, **changes: Any) -> Outcome:
+        asked = options or AgentOptions()
+        chosen = asked.model_copy(update={"model": asked.model or MODELS[self._name]})
+        return await self._runner.run(prompt, **self._fields | {"options": chosen} | changes)
 
     def with_models_at(self, url: str) -> dict[str, str]:
         """Return the worker's variables with all models served elsewhere."""
@@ -201,7 +203,7 @@ async def test_claude_is_stopped_when_its_task_has_used_too_much(
 async def test_codex_cannot_write_in_read_only_mode(real: RealRunner, model: ModelServer) -> None:
     model.play(Shell("echo x > file0.txt; cat file0.txt"), Say("I looked."))
 
-    outcome = await real.run("Look.", permission_mode="read-only")
+    outcome = await real.run("Look.", options=AgentOptions(mode="read-only"))
 
     assert outcome.done.files_changed == []
     assert "Read-only file system" in commands_run(outcome)
@@ -228,7 +230,7 @@ async def test_agent_follows_its_permission_mode(
 ) -> None:
     model.play(Write("x", "x\n"), Say("Done."))
 
-    outcome = await real.run("Make x.", permission_mode=mode)
+    outcome = await real.run("Make x.", options=AgentOptions(mode=mode))
 
     assert outcome.done.files_changed == changed
     assert "does not offer" not in json.dumps(outcome.entries)
@@ -239,7 +241,7 @@ async def test_cancelled_agent_leaves_its_turn(real: RealRunner, model: ModelSer
     model.play(Shell(f"touch begun; sleep {seconds}"), Say("That took long."))
     letters = Letters()
 
-    run = asyncio.create_task(real.run("Wait.", mailbox=letters))
+    run = asyncio.create_task(real.run("Wait.", commands=letters))
     await eventually(lambda: bool(processes_with(f"sleep\0{seconds}")))
     letters.put(CommandMethod.CANCEL)
     outcome = await run
@@ -280,7 +282,9 @@ async def test_opencode_works_with_an_operators_own_server_of_chat_completions(
     catalog.write_text(OWN_SERVER)
     model.play(Write("new.txt", "hello\n"), Say("Written."))
 
-    outcome = await real.run("Write.", adapter=load_catalog(catalog).find("opencode"), model="own/llama")
+    outcome = await real.run(
+        "Write.", adapter=load_catalog(catalog).find("opencode"), options=AgentOptions(model="own/llama")
+    )
 
     assert outcome.done.files_changed == ["new.txt"]
     assert [(asked.path, asked.model) for asked in model.asked] == [("/v1/chat/completions", "llama")] * 2
@@ -289,7 +293,7 @@ async def test_opencode_works_with_an_operators_own_server_of_chat_completions(
 async def test_model_and_effort_reach_the_model(real: RealRunner, model: ModelServer, agent: str) -> None:
     model.play(Say("Hello."))
 
-    outcome = await real.run("Say hello.", reasoning_effort="low")
+    outcome = await real.run("Say hello.", options=AgentOptions(effort="low"))
 
     assert outcome.done.summary == "Hello."
     first = model.turns[0]

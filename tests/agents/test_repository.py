@@ -18,11 +18,12 @@ from app.agents.errors import (
     RepositoryNotFound,
     RepositoryUnreachable,
 )
-from app.agents.execution.execution import perform
+from app.agents.execution.context import RunEffects
+from app.agents.execution.perform import perform
 from app.agents.git.askpass import Credential
 from app.agents.git.command import Remote
 from app.processes.spawning import PLAIN_ENVIRONMENT
-from tests.agents.conftest import PUSH_BRANCH, GitFolder, Runner, make_origin
+from tests.agents.conftest import PUSH_BRANCH, GitFolder, NoCommands, Runner, make_origin
 
 WORK = "```sh\necho x > x\n```"
 
@@ -88,7 +89,7 @@ async def test_branch_that_somebody_else_pushed_meanwhile_is_not_overwritten(
             origin.git("branch", PUSH_BRANCH, "main~1")
 
     with pytest.raises(PushRejected, match="stale info"):
-        await perform(runner.prepare(WORK), emit)
+        await perform(runner.prepare(WORK), RunEffects(emit=emit, commands=NoCommands()))
 
     assert origin.git("rev-parse", PUSH_BRANCH) == origin.git("rev-parse", "main~1")
 

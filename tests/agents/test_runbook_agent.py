@@ -51,7 +51,7 @@ async def conversation(make_cell: CellMaker) -> AsyncIterator[Conversation]:
         return Answer(question.options[-1].option_id)
 
     work = cell.confinement.directory
-    session = AgentSession(process, work, name="runbook", emit=emit, decide=take_the_last)
+    session = AgentSession(process, load_catalog().find("runbook"), work, emit=emit, decide=take_the_last)
     try:
         await session.start()
         yield Conversation(session, work, updates)

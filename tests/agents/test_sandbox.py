@@ -17,7 +17,8 @@ import structlog
 from app.agents.errors import SandboxUnavailable
 from app.agents.sandbox import entry
 from app.agents.sandbox.policy import private_parts, public_parts
-from app.agents.sandbox.sandbox import Sandbox, SandboxPolicy, confined_environment, probe
+from app.agents.sandbox.probing import probe
+from app.agents.sandbox.sandbox import Sandbox, SandboxPolicy, confined_environment
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox, processes_with
 
@@ -238,6 +239,7 @@ async def test_agent_dies_with_a_worker_that_was_killed(any_cell: Cell, tmp_path
     worker.write_text(
         "import asyncio, os, sys\n"
         "from pathlib import Path\n"
+        "from app.agents.sandbox.probing import probe\n"
         "from app.agents.sandbox.sandbox import *\n"
         "from app.enums import SandboxKind\n"
         "async def main():\n"

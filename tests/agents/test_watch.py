@@ -18,11 +18,13 @@ from app.agents.errors import (
     SandboxUnavailable,
     WorkspaceBroken,
 )
-from app.agents.execution.execution import perform
-from app.agents.sandbox.limits import measure
-from app.agents.workspace import workspace
+from app.agents.execution.context import RunEffects
+from app.agents.execution.perform import perform
+from app.agents.sandbox.measuring import measure
+from app.agents.workspace import gathering
 from app.enums import SandboxKind
 from tests.agents.conftest import (
+    NoCommands,
     Outcome,
     Runner,
     eventually,
@@ -44,7 +46,7 @@ async def limited(request: pytest.FixtureRequest, runner: Runner) -> Runner:
     policy = replace(
         sandbox.policy, memory_bytes=256 * MIB, processes=60, disk_bytes=48 * MIB, file_bytes=512 * MIB
     )
-    runner.spec = replace(runner.spec, sandbox=replace(sandbox, policy=policy))
+    runner.context = replace(runner.context, sandbox=replace(sandbox, policy=policy))
     return runner
 
 
@@ -292,12 +294,12 @@ async def test_files_that_are_sent_and_never_received_count(limited: Runner) -> 
 
 
 async def test_shared_memory_that_nothing_maps_counts(limited: Runner) -> None:
-    if limited.spec.sandbox.kind is not SandboxKind.BUBBLEWRAP:
+    if limited.context.sandbox.kind is not SandboxKind.BUBBLEWRAP:
         pytest.skip("that folder is the machine's there")
-    limited.spec = replace(
-        limited.spec,
+    limited.context = replace(
+        limited.context,
         sandbox=replace(
-            limited.spec.sandbox, policy=replace(limited.spec.sandbox.policy, memory_bytes=128 * MIB)
+            limited.context.sandbox, policy=replace(limited.context.sandbox.policy, memory_bytes=128 * MIB)
         ),
     )
     said = await over(
@@ -330,7 +332,7 @@ HOLDS = "python3 -c 'import os, signal; kept = bytearray(os.urandom(2**20)) * 90
 async def test_limits_hold_while_the_work_is_gathered(
     limited: Runner, monkeypatch: pytest.MonkeyPatch, program: str, message: str
 ) -> None:
-    monkeypatch.setattr(workspace, "_GATHER", program)
+    monkeypatch.setattr(gathering, "_GATHER", program)
 
     outcome = await limited.run(python("little", "open('f', 'w').write('x')"))
 
@@ -343,7 +345,7 @@ async def test_limits_hold_while_the_work_is_gathered(
 async def test_gathering_takes_no_longer_than_the_run_may(
     limited: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace, "_GATHER", "sleep 600")
+    monkeypatch.setattr(gathering, "_GATHER", "sleep 600")
 
     outcome = await limited.run(python("little", "pass"), timeout=timedelta(seconds=4))
 
@@ -356,13 +358,17 @@ async def test_stop_ends_what_gathers_within_two_seconds(
 ) -> None:
     marker = f"gathering-{os.getpid()}-{tmp_path.name}"
     # Deaf to the polite signal.
-    monkeypatch.setattr(workspace, "_GATHER", f"trap '' TERM; while :; do sleep 60; done; : {marker}")
+    monkeypatch.setattr(gathering, "_GATHER", f"trap '' TERM; while :; do sleep 60; done; : {marker}")
     stop, entries = asyncio.Event(), list[dict[str, Any]]()
 
     async def emit(entry: dict[str, Any]) -> None:
         entries.append(entry)
 
-    performing = asyncio.create_task(perform(limited.prepare(python("little", "pass")), emit, stop=stop))
+    performing = asyncio.create_task(
+        perform(
+            limited.prepare(python("little", "pass")), RunEffects(emit=emit, commands=NoCommands(), stop=stop)
+        )
+    )
     await eventually(lambda: processes_with(marker) != [])
     started = time.monotonic()
     stop.set()

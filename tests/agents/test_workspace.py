@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.workspace.workspace import open_workspace, reclaim
+from app.agents.workspace.folders import reclaim
+from app.agents.workspace.workspace import open_workspace
 from tests.agents.conftest import eventually
 from tests.support.waiting import next_round
 

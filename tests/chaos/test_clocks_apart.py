@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from tests.support.ledger import take_stock, wait_for_pushes
 from tests.support.push import PushService
 from tests.support.shifted_clock import taskbeacon_ahead

@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.ids import new_hex_id
 from tests.support.ledger import take_stock, wait_for_pushes
 from tests.support.push import PushService

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.enums import RunStatus
 from app.models import Run
 from tests.fixtures.worker import Repositories

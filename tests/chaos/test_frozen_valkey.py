@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from tests.support.ledger import take_stock, wait_for_pushes
 from tests.support.own_servers import OwnServers
 from tests.support.push import PushService

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.enums import RunStatus
 from tests.support.ledger import take_stock, wait_for_pushes
 from tests.support.push import PushService

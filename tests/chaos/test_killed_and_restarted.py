@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.clients.redis import create_redis
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run, Task

@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.ids import new_hex_id
 from tests.cli.conftest import Admin, Taskbeacon

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from app.clients.object_store import URL_LIFETIME
-from app.clients.s3 import S3Store
-from app.clients.s3_signing import UrlSigner
+from app.clients.s3.signing import UrlSigner
+from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.ids import new_hex_id
 from tests.support.clients import socket_client

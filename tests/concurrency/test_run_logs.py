@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from typing_extensions import override
 
 from app.clients.object_store import ObjectStoreUnavailable
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.db import (
     DatabaseUnavailable,
@@ -28,7 +28,7 @@ from app.services.output.log_writer import MAX_LOG_BYTES, _within_limit, append_
 from app.services.retries import LOG_TURN
 from app.services.storage_keys import RunRef
 from app.worker.run.log_recorder import open_log
-from app.worker.run.store_retry import StorePatience
+from app.worker.run.store_retry import StoreRetryBudget
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
 from tests.support.fakes import RecordingEvents
@@ -104,7 +104,7 @@ async def test_worker_and_client_write_to_the_same_log(
         ref,
         events=RecordingEvents(),
         file=tmp_path / "log.jsonl",
-        patience=StorePatience(0, cut_short=asyncio.Event()),
+        retry=StoreRetryBudget(0, cut_short=asyncio.Event()),
     ) as run_log:
         for number in range(50):
             await run_log.append({"n": number})

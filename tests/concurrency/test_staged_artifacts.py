@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from typing_extensions import override
 
 from app.clients.object_store import ObjectContent, ObjectInfo
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work

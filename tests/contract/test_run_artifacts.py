@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.ids import new_id
 from app.models import Run, Task
 from tests.support.assertions import assert_invalid, assert_not_found, assert_permission_denied

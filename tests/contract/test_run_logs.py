@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
 from app.clients.object_store import LOG_TAGS, ObjectStoreUnavailable, Storage
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.ids import new_id
 from app.models import Run, Task

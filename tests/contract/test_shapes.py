@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import LOG_TAGS
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.enums import Environment, OriginProduct, RunStatus
 from app.models import Project, Run, Task, User
 from app.services.storage_keys import log_key

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import Storage
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.models import Run, StagedArtifact
 from tests.support.assertions import assert_error

@@ -8,7 +8,7 @@ import pytest_asyncio
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from app.worker.run.log_recorder import RunLog
-from app.worker.run.store_retry import StorePatience
+from app.worker.run.store_retry import StoreRetryBudget
 
 
 def entry(number: int) -> dict[str, Any]:
@@ -29,7 +29,7 @@ async def test_entries_that_come_while_a_batch_is_sent_are_sent_too() -> None:
         await log.append(entry(1))
         sending = asyncio.create_task(log.keep_sending())
 
-        await log.close(sending, StorePatience(0, cut_short=asyncio.Event()))
+        await log.close(sending, StoreRetryBudget(0, cut_short=asyncio.Event()))
 
     assert log.is_whole
 

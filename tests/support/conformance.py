@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute
 from jsonschema import Draft202012Validator
 
 __all__ = ["Description"]
@@ -20,8 +20,8 @@ class Description:
         self._components = _strict(self.document["components"])
         self._paths = [
             (route.path_regex, route.path_format, {method.lower() for method in route.methods or ()})
-            for route in iter_route_contexts(app.routes)
-            if route.path_format in self.document["paths"]
+            for route in app.routes
+            if isinstance(route, APIRoute) and route.path_format in self.document["paths"]
         ]
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, select, update
 
 from app.clients.queue import ArqQueue
 from app.clients.redis import create_redis
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.clock import utcnow
 from app.config import Settings
 from app.db import DatabaseUnavailable, SessionFactory, unit_of_work

@@ -21,7 +21,15 @@ from app.services.webhook_endpoints.secrets import HINT_LENGTH, new_secret
 from app.worker.jobs.deliver_webhooks import WebhookDeliverer
 from tests.support.waiting import eventually
 
-__all__ = ["LOOPBACK", "Deliveries", "add_event", "make_endpoint", "record_event", "with_loopback"]
+__all__ = [
+    "LOOPBACK",
+    "Deliveries",
+    "add_event",
+    "make_delivery",
+    "make_endpoint",
+    "record_event",
+    "with_loopback",
+]
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -55,6 +63,29 @@ async def make_endpoint(
     session.add(endpoint)
     await session.flush()
     return endpoint, secret
+
+
+async def make_delivery(
+    session: AsyncSession, endpoint: WebhookEndpoint, **overrides: Any
+) -> WebhookEndpointDelivery:
+    """Make a delivery of an event that is due."""
+    now = utcnow()
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "endpoint_id": endpoint.id,
+        "event_id": new_id(),
+        "event_type": EventType.TASK_UPDATED,
+        "event_at": now,
+        "body": "{}",
+        "status": "pending",
+        "attempts_allowed": 10,
+        "due_at": now,
+        "created_at": now,
+    }
+    delivery = WebhookEndpointDelivery(**(values | overrides))
+    session.add(delivery)
+    await session.flush()
+    return delivery
 
 
 async def record_event(

@@ -1,23 +1,17 @@
 """Answers hold no connection of the pool, and large ones a bounded part of the memory (finding 10)."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Annotated
-from uuid import UUID
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
-from typing_extensions import override
 
 from app.api_limits import ANSWER_BYTES_AT_ONCE, LARGE_ANSWER_BYTES
 from app.errors import Unavailable
 from app.web import large_answers
 from app.web.answers import Json
 from app.web.large_answers import LargeAnswers
-from app.web.routes import PlannedRoute
-from tests.support.clients import in_process_client
 from tests.support.waiting import next_round
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -38,33 +32,6 @@ class Client:
     @property
     def body(self) -> bytes:
         return b"".join(message.get("body", b"") for message in self.got)
-
-
-async def test_answer_is_encoded_when_the_unit_of_work_is_over() -> None:
-    told: list[str] = []
-
-    class Id(UUID):
-        @override
-        def __str__(self) -> str:
-            told.append("encoded")
-            return super().__str__()
-
-    async def unit() -> AsyncGenerator[None, None]:
-        yield
-        told.append("connection given back")
-
-    router = APIRouter(route_class=PlannedRoute)
-
-    @router.get("/")
-    async def answer(_: Annotated[None, Depends(unit, scope="function")]) -> Json:
-        return Json({"id": Id(int=1)})
-
-    application = FastAPI(routes=router.routes)
-    async with in_process_client(application) as client:
-        response = await client.get("/")
-    assert response.json() == {"id": "00000000-0000-0000-0000-000000000001"}
-    assert response.headers["content-length"] == str(len(response.content))
-    assert told == ["connection given back", "encoded"]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

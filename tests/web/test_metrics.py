@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -27,8 +28,7 @@ class Witness(Collector):
 
 
 @pytest.fixture
-def witness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
-    monkeypatch.setattr(health, "_metrics", Coalesced[bytes](seconds=3600))
+def witness() -> Iterator[Witness]:
     witness = Witness()
     registry: CollectorRegistry = REGISTRY
     registry.register(witness)
@@ -37,11 +37,27 @@ def witness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
     registry.unregister(witness)
 
 
-async def test_many_who_ask_cost_what_one_does(anonymous: httpx.AsyncClient, witness: Witness) -> None:
+async def test_concurrent_requests_cost_one_collection(
+    anonymous: httpx.AsyncClient, witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_metrics", Coalesced[bytes]())
+
     answers = await asyncio.gather(*(anonymous.get("/metrics") for _ in range(20)))
+
     assert {answer.status_code for answer in answers} == {200}
     assert len(witness.threads) == 1
     assert witness.threads[0] is not threading.main_thread()
+
+
+async def test_metrics_are_collected_once_a_second_at_most(
+    anonymous: httpx.AsyncClient, witness: Witness
+) -> None:
+    started = time.monotonic()
+
+    for _ in range(20):
+        await anonymous.get("/metrics")
+
+    assert len(witness.threads) <= 1 + (time.monotonic() - started)
 
 
 async def test_methods_that_a_route_lacks_make_no_series(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.workspace import workspace
+from app.agents.workspace import gathering
 from app.clients.run_changes import publish_change
 from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
@@ -17,7 +17,7 @@ from app.services.jobs import wake_run_worker
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.lease import Lease
+from app.worker.run.lease import hold_lease
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
 
@@ -101,7 +101,7 @@ async def test_log_and_patch_of_a_cancelled_run_are_kept(workshop: Workshop) -> 
 async def test_cancel_ends_the_gathering_of_work_within_two_seconds(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace, "_GATHER", f"trap '' TERM; sleep {NAP}; sleep {NAP}")
+    monkeypatch.setattr(gathering, "_GATHER", f"trap '' TERM; sleep {NAP}; sleep {NAP}")
     run = await workshop.queued_run("```say\nhi\n```")
     job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
     await until_the_agent_works()
@@ -124,11 +124,12 @@ async def test_heartbeat_that_fails_unexpectedly_ends_the_work(workshop: Worksho
     empty = process.settings.model_copy(update={"database_url": Settings().database_url})
     engine = create_engine(empty, application_name="taskbeacon-tests")
     run_id = new_id()
-    async with Lease(create_session_factory(engine), workshop.context.changes, run_id, owner="job") as lease:
+    sessions, changes = create_session_factory(engine), workshop.context.changes
+    async with hold_lease(sessions, changes, run_id, owner="job") as lost:
         await publish_change(process.redis, run_id)
 
         async def is_lost() -> bool:
-            return lease.lost.is_set()
+            return lost.is_set()
 
         await eventually(is_lost)
     await engine.dispose()

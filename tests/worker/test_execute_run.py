@@ -60,6 +60,21 @@ async def test_run_ends_completed_with_output_patch_and_pushed_branch(
     assert patch["size"] == len(await workshop.stored(patch["storage_path"]))
 
 
+async def test_run_that_cannot_be_read_fails(workshop: Workshop) -> None:
+    """It would fail at any other worker too, so it is neither repeated nor left to its lease."""
+    run = await workshop.queued_run("```say\nhi\n```")
+    async with unit_of_work(workshop.sessions) as session:
+        await session.execute(update(Run).where(Run.id == run.id).values(artifacts=[{}]))
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.lease_owner) == (RunStatus.FAILED, None)
+    assert ended.error_message == (
+        "The worker met an unexpected error while performing this run. Its log has the details."
+    )
+
+
 async def test_tasks_copy_of_the_status_follows_the_run(workshop: Workshop) -> None:
     run = await workshop.queued_run("```say\nhi\n```")
 

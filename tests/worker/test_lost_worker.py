@@ -20,7 +20,7 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.recovery import recover_runs
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run import store_retry as store_patience
+from app.worker.run import store_retry
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.outage import behind, interruptible
 from tests.support.waiting import eventually
@@ -139,7 +139,7 @@ async def test_run_whose_worker_cannot_note_the_start_of_the_agent_is_left_to_th
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(retries, "DATABASE", replace(retries.DATABASE, delays=()))
-    monkeypatch.setattr(store_patience, "_BRIEFLY_SECONDS", 0)
+    monkeypatch.setattr(store_retry, "_BRIEFLY_SECONDS", 0)
     run = await workshop.queued_run(WORK, repository="acme/app")
     async with interruptible(settings.database_url) as between:
         through = settings.model_copy(update={"database_url": behind(between, settings.database_url)})

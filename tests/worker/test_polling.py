@@ -22,7 +22,7 @@ from app.shielded import shielded
 from app.worker import polling
 from app.worker.main import create_worker
 from app.worker.polling import ResilientWorker, RunWorker
-from app.worker.slots import Places
+from app.worker.slots import RunSlots
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot
@@ -50,7 +50,7 @@ def arq_options(settings: Settings) -> dict[str, Any]:
 class Worker:
     """A worker whose jobs take themselves off the queue and wait until they are let go."""
 
-    def __init__(self, settings: Settings, redis: RedisClient, queue: ArqQueue, *, places: int) -> None:
+    def __init__(self, settings: Settings, redis: RedisClient, queue: ArqQueue, *, slots: int) -> None:
         self.started: list[str] = []
         self.let_go = asyncio.Event()
         self._changes = RunChanges(redis)
@@ -59,9 +59,9 @@ class Worker:
         self.arq = RunWorker(
             changes=self._changes,
             withdrawn="hold",
-            places=Places(0),
+            slots=RunSlots(0),
             functions=[func(self._hold, name="hold")],
-            max_jobs=places,
+            max_jobs=slots,
             **arq_options(settings),
         )
 
@@ -105,7 +105,7 @@ async def worker(
 ) -> AsyncGenerator[Worker, None]:
     """A worker with one place that would look by itself only in an hour."""
     monkeypatch.setattr(polling, "_POLL_SECONDS", 3600)
-    worker = Worker(settings, redis, queue, places=1)
+    worker = Worker(settings, redis, queue, slots=1)
     running = asyncio.create_task(worker.run())
     await worker.until_idle()
     yield worker
@@ -185,7 +185,7 @@ async def test_wake_up_that_was_lost_costs_one_poll(
     settings: Settings, redis: RedisClient, queue: ArqQueue
 ) -> None:
     """Here nobody listens."""
-    worker = Worker(settings, redis, queue, places=1)
+    worker = Worker(settings, redis, queue, slots=1)
     running = asyncio.create_task(worker.arq.async_run())
     try:
         await enqueue(queue, "hold:1")
@@ -206,8 +206,8 @@ async def test_run_that_waits_for_a_person_keeps_no_other_waiting(
     queue = ArqQueue(settings.redis_url)
     process = workshop.context.process
     narrow = process.settings.model_copy(update={"worker_concurrency": 1})
-    places = Places(1)
-    context = replace(workshop.context, process=replace(process, settings=narrow, queue=queue), places=places)
+    slots = RunSlots(1)
+    context = replace(workshop.context, process=replace(process, settings=narrow, queue=queue), slots=slots)
     for pilot in (idle, other, behind):
         await enqueue_run(queue, pilot.run.id)
     worker = create_worker(context, handle_signals=False)
@@ -216,7 +216,7 @@ async def test_run_that_waits_for_a_person_keeps_no_other_waiting(
         await idle.until_waiting_for("message")
         await other.until_waiting_for("message")
         # One place is left at most, however many wait.
-        assert (places.left, (await workshop.read(behind.run)).status) == (1, RunStatus.QUEUED)
+        assert (slots.left, (await workshop.read(behind.run)).status) == (1, RunStatus.QUEUED)
         await idle.say("```say\nagain\n```")
         await idle.until_waiting_for("message")
         await idle.send("close")
@@ -230,7 +230,7 @@ async def test_run_that_waits_for_a_person_keeps_no_other_waiting(
 
         await eventually(all_over)
         await until_jobs_ended(worker)
-        assert places.left == 0
+        assert slots.left == 0
     finally:
         running.cancel()
         await worker.close()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
@@ -15,7 +15,7 @@ from app.services.jobs import wake_run_worker
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run import store_retry as store_patience
+from app.worker.run import store_retry
 from tests.fixtures.worker import Workshop
 from tests.support.outage import Interruptible, interruptible
 from tests.support.waiting import eventually
@@ -91,7 +91,7 @@ async def test_result_waits_for_a_store_that_comes_back(
 async def test_run_whose_result_could_not_be_stored_is_not_completed_and_says_what_is_lost(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_patience, "_BRIEFLY_SECONDS", 0.1)
+    monkeypatch.setattr(store_retry, "_BRIEFLY_SECONDS", 0.1)
     async with performing(workshop, wait=1) as (job, run, _):
         await job
 
@@ -127,7 +127,7 @@ async def test_log_says_which_files_are_lost_if_the_store_comes_back_for_it(
 async def test_run_that_is_cancelled_while_it_waits_ends_soon_and_says_what_is_lost(
     workshop: Workshop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_patience, "_BRIEFLY_SECONDS", 0.1)
+    monkeypatch.setattr(store_retry, "_BRIEFLY_SECONDS", 0.1)
     listening = asyncio.create_task(workshop.context.changes.listen())
     async with performing(workshop, wait=300) as (job, run, _):
         await until_it_waits(caplog)
@@ -146,7 +146,7 @@ async def test_run_that_is_cancelled_while_it_waits_ends_soon_and_says_what_is_l
 async def test_worker_that_is_stopped_while_it_waits_gives_the_run_back(
     workshop: Workshop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_patience, "_BRIEFLY_SECONDS", 0.1)
+    monkeypatch.setattr(store_retry, "_BRIEFLY_SECONDS", 0.1)
     async with performing(workshop, wait=300) as (job, run, _):
         await until_it_waits(caplog)
         job.cancel()

@@ -27,18 +27,18 @@ from app.enums import PermissionMode, ReasoningEffort
 
 __all__ = [
     "Adapter",
+    "AgentOptions",
     "Authentication",
     "EffortRule",
     "FailureMark",
     "HomeFile",
     "ModeRule",
     "ModelService",
-    "Wishes",
     "WorkspaceAccess",
 ]
 
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
-_WISHES = frozenset({"model", "effort", "mode"})
+_OPTIONS = frozenset({"model", "effort", "mode"})
 _MOST = 100
 _LONG_TEXT = 20_000
 
@@ -142,8 +142,8 @@ class ModelService(_Data):
         return environment.get(self.variable) or self.default
 
 
-class Wishes(_Data):
-    """What a run wants of its agent, as far as it says."""
+class AgentOptions(_Data):
+    """The options that a run sets for its agent."""
 
     model: str | None = None
     effort: str | None = None
@@ -196,11 +196,13 @@ class Adapter(_Data):
     def _require_known_placeholders(self) -> Self:
         texts = {f"settings.{name}": text for name, text in self.settings.items()}
         texts |= {f"files.{file.path}": file.content for file in self.files}
-        known = _WISHES | set(self.environment)
+        known = _OPTIONS | set(self.environment)
         for place, text in texts.items():
             for name, _ in _PLACEHOLDER.findall(text):
                 if name not in known:
-                    raise ValueError(f"{place}: ${{{name}}} is neither a wish of a run nor in `environment`")
+                    raise ValueError(
+                        f"{place}: ${{{name}}} is neither an option of a run nor in `environment`"
+                    )
         return self
 
     def supported_efforts(self, model: str) -> tuple[ReasoningEffort, ...]:
@@ -210,15 +212,15 @@ class Adapter(_Data):
                 return rule.efforts
         return ()
 
-    def conveys(self, wish: str) -> bool:
-        """Tell whether the agent learns of a wish (`model`, `effort`, `mode`) before it starts."""
+    def conveys(self, option: str) -> bool:
+        """Return whether the agent gets an option (`model`, `effort`, `mode`) before it starts."""
         texts = (*self.settings.values(), *(file.content for file in self.files))
-        return any(name == wish for text in texts for name, _ in _PLACEHOLDER.findall(text))
+        return any(name == option for text in texts for name, _ in _PLACEHOLDER.findall(text))
 
-    def mode_rule(self, wishes: Wishes) -> ModeRule | None:
-        """Return what the wished permission mode is for this agent; None = leave the agent its own default."""
+    def mode_rule(self, options: AgentOptions) -> ModeRule | None:
+        """Return the rule of the permission mode for this agent; None = leave the agent its own default."""
         for mode, rule in self.permission_modes.items():
-            if mode == wishes.mode:
+            if mode == options.mode:
                 return rule
         return ModeRule(mode=self.default_mode) if self.default_mode else None
 
@@ -235,15 +237,15 @@ class Adapter(_Data):
         public = self.model_service.variable if self.model_service else None
         return [value for name, value in self.allowed(environment).items() if name != public]
 
-    def variables(self, wishes: Wishes, environment: Mapping[str, str]) -> dict[str, str]:
+    def variables(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
         """Return all variables of the agent: those of the worker that it is allowed, and its own settings."""
-        values = self._values(wishes, environment)
+        values = self._values(options, environment)
         filled = {name: _fill(text, values) for name, text in self.settings.items()}
         return self.allowed(environment) | {name: text for name, text in filled.items() if text is not None}
 
-    def home_files(self, wishes: Wishes, environment: Mapping[str, str]) -> dict[str, str]:
+    def home_files(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the contents of the files to lay into the agent's home, by path."""
-        quoted = {name: json.dumps(value)[1:-1] for name, value in self._values(wishes, environment).items()}
+        quoted = {name: json.dumps(value)[1:-1] for name, value in self._values(options, environment).items()}
         return {
             file.path: "".join(
                 line
@@ -253,9 +255,9 @@ class Adapter(_Data):
             for file in self.files
         }
 
-    def _values(self, wishes: Wishes, environment: Mapping[str, str]) -> dict[str, str]:
-        rule = self.mode_rule(wishes)
-        own = {"model": wishes.model, "effort": wishes.effort, "mode": rule.mode if rule else None}
+    def _values(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
+        rule = self.mode_rule(options)
+        own = {"model": options.model, "effort": options.effort, "mode": rule.mode if rule else None}
         return {name: value for name, value in (self.allowed(environment) | own).items() if value}
 
 

@@ -36,7 +36,7 @@ _BLOCK = 512  # what `ulimit -f` counts
 # Of each program that git is made of: a repository chooses how large what they hold at a time is.
 _MEMORY = 2**30
 # The limit is on git from its first moment, and on all that it starts.
-_LIMITED = 'ulimit -d "$0" && ulimit -f "$1" && shift && exec git "$@"'
+_LIMITED = 'ulimit -d "$0" && { [ -z "$1" ] || ulimit -f "$1"; } && shift && exec git "$@"'
 # How a worker reaches its remotes: proxies, certificates, an ssh agent. Nothing else is passed on.
 _PASSED = (
     "PATH",
@@ -185,7 +185,7 @@ class Git:
         Args:
             arguments: the command.
             timeout: how long it may take.
-            remote: the host that it speaks to, whose credential it may ask for.
+            remote: the host that it speaks to; it may ask for this host's credential.
             limit: bytes of output.
             text: its input.
             held: locks that it holds as long as it lives, should this worker be killed.
@@ -200,7 +200,7 @@ class Git:
         environment = self._environment()
         if shutil.which("git", path=environment.get("PATH")) is None:
             raise RepositoryError("git is not installed on this worker.")
-        file_limit = "unlimited" if file_bytes is None else str(-(-file_bytes // _BLOCK))
+        file_limit = "" if file_bytes is None else str(-(-file_bytes // _BLOCK))
         with remote.loan() if remote else nullcontext(NOTHING_LENT) as loan:
             process = await spawn(
                 *("/bin/sh", "-c", _LIMITED, str(memory // _KIB), file_limit, *arguments),

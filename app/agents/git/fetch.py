@@ -1,6 +1,6 @@
 """Reads from an origin: what is there, and a branch of it into a bare repository of ours.
 
-Whoever asks proves with the look-up that their credential may read the repository; what a mirror holds of it
+The look-up proves that the run's credential may read the repository; what a mirror holds of it
 (mirrors.py) is used only after that.
 """
 
@@ -27,7 +27,7 @@ TRANSFER = timedelta(minutes=20)
 _LOCAL = timedelta(minutes=5)
 _LOOK_UP = timedelta(minutes=1)
 
-# git would like to ask somebody for credentials; hosts also answer like this for what does not exist.
+# git would ask for credentials; hosts also answer like this for what does not exist.
 _ASKED = re.compile(r"could not read (?:Username|Password)|terminal prompts disabled")
 # In the order in which they are looked for, in what git says in English.
 _COMPLAINTS: tuple[tuple[re.Pattern[str], type[RepositoryError], str], ...] = (
@@ -142,7 +142,7 @@ async def fetch(git: Git, source: Source, start: str, *, held: Sequence[int] = (
 
 
 async def _fetch_files(git: Git, remote: Remote, sha: str, held: Sequence[int]) -> None:
-    """Fetch the files of one commit that a filter has left out: nobody can do that later, without the credential."""
+    """Fetch the files of one commit that a filter has left out; later there is no credential for it."""
     listed = await git.run(
         "rev-list", "--objects", "--no-object-names", "--missing=print", "--max-count=1", sha, timeout=_LOCAL
     )
@@ -187,7 +187,7 @@ async def _list_heads(
 
 
 def _is_branch_name(name: str) -> bool:
-    """Tell whether git takes a name for that of a branch (git-check-ref-format); it would be a program for each run."""
+    """Return whether git takes a name for that of a branch (git-check-ref-format); it would be a program for each run."""
     parts = name.split("/")
     return not _NO_NAME.search(name) and not any(
         not part or part.startswith(".") or part.endswith(".lock") for part in parts

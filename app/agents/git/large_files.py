@@ -2,7 +2,8 @@
 
 git-lfs talks to a host only from a repository of the worker's own that holds a list of pointers and nothing else. So no
 `.lfsconfig` is read, and no hook, extension or transfer program runs: the host is the repository's own, by its URL.
-The credential is lent as to any other git command. In the agent's clone git-lfs is the filter, inside the sandbox.
+The credential is lent as to any other git command. A public host cannot send git-lfs into a private network, except to
+this machine's own loopback, for which git-lfs uses no proxy. In the agent's clone git-lfs is the filter, inside the sandbox.
 
 Objects are always copied into the agent's clone. git-lfs would use hard links, through which an agent could change the
 objects of a mirror or of a repository on this machine.
@@ -23,6 +24,7 @@ from app.agents.git.command import Git, Remote, Result
 from app.agents.git.fetch import TRANSFER
 from app.agents.git.plumbing import add_settings, make_repository
 from app.agents.git.pointers import Entry, Pointer, checked_out_pointers, committed_pointers
+from app.agents.git.public_places import public_places
 from app.agents.sandbox.policy import SandboxPolicy
 from app.processes.reading import last_lines
 
@@ -234,14 +236,15 @@ class LargeFiles:
         settings = [f"remote.origin.url={remote.url}", f"lfs.url={url}", *_TRANSFER_SETTINGS]
         if remote.credential is not None:
             settings.append(f"lfs.{url}.access=basic")
-        options = [part for setting in settings for part in ("-c", setting)]
         try:
-            return await git.run(
-                *(*options, "lfs", command, "origin", _REF),
-                timeout=TRANSFER,
-                remote=remote,
-                file_bytes=self._limits.object_bytes,
-            )
+            async with public_places(remote, self._environment) as proxy:
+                options = [part for setting in (*settings, *proxy) for part in ("-c", setting)]
+                return await git.run(
+                    *(*options, "lfs", command, "origin", _REF),
+                    timeout=TRANSFER,
+                    remote=remote,
+                    file_bytes=self._limits.object_bytes,
+                )
         except RepositoryUnreachable:
             seconds = int(TRANSFER.total_seconds())
             raise LargeFilesFailed(f"git lfs {command} took over {seconds} s.") from None

@@ -1,11 +1,11 @@
 """Bare mirrors of repositories, shared by all runs on a machine, so that only what is new crosses the network.
 
     <root>/<key>/        a repository that only grows while it is used: nothing in it is repacked or removed
-    <root>/<key>.use     locked (shared) by every run that reads the mirror, alone by whoever removes or repacks it
+    <root>/<key>.use     locked (shared) by every run that reads the mirror, exclusively to remove or repack it
     <root>/<key>.write   locked by the one run that fetches into it, and by that run's git
 
 The kernel lets go of the locks of a worker that dies; git keeps the one it inherits until it has ended too, so that
-nobody takes over from a fetch that is still going on. A mirror is lent only after the origin was asked with the run's
+no process takes over from a fetch that is still running. A mirror is lent only after the origin was asked with the run's
 own credential, and is read through its objects: refs, configuration and what a run makes are the run's own.
 """
 
@@ -152,7 +152,7 @@ class Mirrors:
             os.close(write)
 
     async def _repack(self, folder: Path) -> None:
-        """Join the packs of many fetches, while nobody reads them."""
+        """Join the packs of many fetches, while no run reads them."""
         packs = await asyncio.to_thread(lambda: len(list((folder / "objects/pack").glob("*.pack"))))
         alone = _try_alone(folder) if packs >= _MANY_PACKS else None
         if alone is None:
@@ -181,7 +181,7 @@ class Mirrors:
                 log.info("mirror.evicted", folder=path.name, bytes=size)
 
     def _remove(self, folder: Path) -> bool:
-        """Remove a mirror that nobody uses; False if somebody does."""
+        """Remove a mirror that is not in use; return False if it is in use."""
         alone = _try_alone(folder)
         if alone is None:
             return False
@@ -223,7 +223,7 @@ async def _lock(path: Path, kind: int, seconds: float) -> int:
 
 
 def _try_alone(folder: Path) -> int | None:
-    """Return a descriptor that keeps everybody else from using a mirror; None if somebody uses it."""
+    """Return a descriptor that locks a mirror exclusively; None if it is in use."""
     descriptor = os.open(_beside(folder, ".use"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,7 +18,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 
 
 def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = True) -> None:
-    """Make an empty repository whose HEAD is a branch without commits; `git_folder` is there and empty, or is not."""
+    """Make an empty repository with a branch without commits as its HEAD; `git_folder` is empty or does not exist."""
     git_folder.mkdir(parents=True, exist_ok=True)
     for name in ("objects", "refs", "info"):
         (git_folder / name).mkdir()

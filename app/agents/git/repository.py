@@ -156,7 +156,7 @@ class Repository:
         return read_ref(self.folder, _RESULT_REF)
 
     async def changes(self, base: str | None, head: str) -> Changes:
-        """Return the files and the patch between two commits, both bounded; what cannot be told is left out."""
+        """Return the files and the patch between two commits, both bounded; what cannot be compared is left out."""
         between = (base or _EMPTY_TREE, head)
         names = await self._compare("--name-only", "--no-renames", "-z", *between)
         if names is None:
@@ -176,8 +176,10 @@ class Repository:
         fields = raw.output.decode(errors="surrogateescape").split("\0")[:-1] if raw else []
         changed = [(entry.split()[2:4], path) for entry, path in zip(fields[::2], fields[1::2], strict=False)]
         wanted = "".join(f"{blob}\n" for blobs, _ in changed for blob in blobs).encode()
-        told = await self._git.run("cat-file", "--batch-check=%(objectsize)", timeout=_COMPARING, text=wanted)
-        sizes = [int(size) if size.isdigit() else 0 for size in told.text().splitlines()]
+        listed = await self._git.run(
+            "cat-file", "--batch-check=%(objectsize)", timeout=_COMPARING, text=wanted
+        )
+        sizes = [int(size) if size.isdigit() else 0 for size in listed.text().splitlines()]
         large = [
             f":(exclude,literal){path}"
             for (_, path), *both in zip(changed, sizes[::2], sizes[1::2], strict=False)
@@ -201,7 +203,7 @@ class Repository:
     async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
         """Push a commit as the branch of this work. Raises PushRejected or another RepositoryError.
 
-        Repeatable: the branch of an earlier attempt or run is moved if nobody has touched it since this one began.
+        Repeatable: the branch of an earlier attempt or run is moved if it has not changed since this one began.
         """
         ref = f"refs/heads/{branch}"
         if branch == base.branch:

@@ -1,6 +1,6 @@
 """Submodules, fetched by the worker into the agent's clone before the agent starts; only where the operator asks.
 
-What `.gitmodules` says is whatever somebody committed. A submodule is therefore fetched only from below the place that
+What `.gitmodules` says is untrusted. A submodule is therefore fetched only from below the place that
 repositories come from (the host's base URL), by the run's own credential for that host, and by no git command that
 reads `.gitmodules` by itself. Others are left out, as all are without this: their folders are empty.
 """

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from acp.schema import InitializeResponse
 
-from app.agents.adapters.adapter import Adapter, Wishes
+from app.agents.adapters.adapter import Adapter, AgentOptions
 from app.agents.adapters.installation import Installed, find_installed
 from app.agents.errors import AgentError, AgentNotInstalled
 from app.agents.sandbox.policy import Confinement
@@ -70,14 +70,12 @@ async def _shake_hands(
         process = await sandbox.start(
             installed.command,
             confinement,
-            confined_environment(environment, confinement) | adapter.variables(Wishes(), {}),
+            confined_environment(environment, confinement) | adapter.variables(AgentOptions(), {}),
             network=AgentNetwork.NONE,
             stdin=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
         )
-        session = AgentSession(
-            process, confinement.directory, name=adapter.name, emit=_ignore, decide=_refuse
-        )
+        session = AgentSession(process, adapter, confinement.directory, emit=_ignore, decide=_refuse)
         try:
             return await session.shake_hands()
         finally:

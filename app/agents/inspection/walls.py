@@ -17,7 +17,8 @@ from typing_extensions import override
 from app.agents.errors import SandboxUnavailable
 from app.agents.inspection.wall_trial import ATTEMPTS, CHANGE_MODES, READ_PRIVATE, READ_SHARED
 from app.agents.sandbox.policy import Confinement
-from app.agents.sandbox.sandbox import TEMPORARY, Sandbox, confined_environment
+from app.agents.sandbox.probing import TEMPORARY
+from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.enums import SandboxKind
 from app.processes.reading import last_lines
 from app.processes.spawning import PLAIN_ENVIRONMENT, spawn, wait_for_end

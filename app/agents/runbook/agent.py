@@ -1,4 +1,4 @@
-"""The methods of the agent: each prompt of a session is a runbook, whose steps are in steps.py."""
+"""The methods of the agent: each prompt of a session is a runbook. Its steps are in steps.py."""
 
 from collections.abc import Mapping
 from functools import partial

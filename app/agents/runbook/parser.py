@@ -1,7 +1,7 @@
 """Reads a runbook: the fenced blocks of a prompt that are steps, in order. Pure; runs nothing.
 
 Fences are CommonMark's: three or more backticks or tildes, indented by at most three spaces, closed by at least
-as many of the same. A fence whose first word is none of ours is prose. Whatever else might be a slip (an unknown
+as many of the same. A fence with another first word is prose. Whatever else might be a slip (an unknown
 attribute, a missing path, a fence that never ends) is an error before anything has run.
 
 Steps are named tuples, since every run would pay for loading dataclasses.

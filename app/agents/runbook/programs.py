@@ -48,7 +48,7 @@ class _Output:
         self._last_portion_at = 0.0
         self._closed = False
         self._changing = threading.Lock()
-        # A program in the background can hold the pipe for as long as it likes: nobody waits for this one.
+        # A program in the background can hold the pipe for as long as it likes, so no thread waits for this one.
         self._follower = threading.Thread(target=self._follow, daemon=True)
         self._follower.start()
 
@@ -119,7 +119,7 @@ class _Program:
             self._process.wait()
 
     def _watch(self) -> None:
-        # Its number stays its own until `wait`, so that no signal ever goes to somebody else's group.
+        # Its number stays its own until `wait`, so that no signal goes to another group.
         os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         self._exited.set()
         self._turn.wake()

@@ -47,7 +47,7 @@ def bubblewrap_arguments(
 ) -> list[str]:
     """Return the command line up to the command; `private` are places of the system to leave out.
 
-    The descriptors: one that takes what bubblewrap tells of its world, and one of a filter of system calls (seccomp.py).
+    The descriptors: one that takes bubblewrap's description of its world, and one of a filter of system calls (seccomp.py).
     """
     arguments = [str(program), *_NAMESPACES, *_MANNERS, "--info-fd", str(info_descriptor)]
     if filter_descriptor is not None:

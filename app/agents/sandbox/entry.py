@@ -1,9 +1,9 @@
 """The first program inside a sandbox, whatever makes the walls: takes what must not pass outside, then becomes the agent.
 
 Runs as a script of its own, with the standard library only. The command, its folder and its environment come through a
-descriptor that no program outside reads: one variable could make the dynamic loader or Python run a stranger's code out
-there. With them come the limits, and the ports of the loopback here that lead to the proxy of the run, whose Unix socket
-is served there. Arguments: the descriptor of the orders, and one that hangs up when the worker dies.
+descriptor that no program outside reads: one variable could make the dynamic loader or Python run untrusted code out
+there. With them come the limits, and the ports of the loopback here that lead to the proxy of the run by its Unix
+socket. Arguments: the descriptor of the orders, and one that hangs up when the worker dies.
 
 Every agent waits for this program, so it imports only what it needs to begin; what serves the ports loads the rest.
 """
@@ -91,7 +91,7 @@ async def _serve(door: str, listeners: "list[tuple[socket.socket, str | None]]")
 
 
 def _fork_forwarder(door: str, ports: dict[int, str | None]) -> None:
-    """Leave a process behind that serves the ports; it is nobody's child here, and ends with the sandbox."""
+    """Leave a process behind that serves the ports; it has no parent here, and ends with the sandbox."""
     # Listening before the agent starts, so that it never comes too early.
     listeners = [(listener, tunnel) for port, tunnel in ports.items() for listener in _listen(port)]
     child = os.fork()
@@ -114,7 +114,7 @@ def _fork_forwarder(door: str, ports: dict[int, str | None]) -> None:
 
 
 def _is_alone(worker: int) -> bool:
-    """Tell whether the worker died before the walls stood; the signal at its death would never come then."""
+    """Return whether the worker died before the walls stood; the signal at its death would never come then."""
     poll = select.poll()
     poll.register(worker, 0)
     return bool(poll.poll(0))

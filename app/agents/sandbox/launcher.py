@@ -101,7 +101,7 @@ def _descendants() -> set[int]:
 
 
 def _kill_descendants() -> None:
-    """End every process below this one; whoever left our group or session is still our descendant."""
+    """End every process below this one; one that left our group or session is still our descendant."""
     for _ in range(_KILL_ROUNDS):
         while True:
             try:

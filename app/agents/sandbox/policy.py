@@ -91,7 +91,7 @@ class Gateway:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What tells programs to use the proxy; each knows another one of these."""
+        """The variables that make programs use the proxy; different programs know different ones."""
         url = f"http://127.0.0.1:{self.port}"
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         # An agent's own servers are on its loopback.

@@ -1,7 +1,7 @@
 """A filter of system calls for what the walls do not know: a program for the kernel, as bytes.
 
-Paths are the business of bubblewrap and Landlock. This takes away what goes around both: keyrings and io_uring (whose
-requests no filter sees), users of namespaces, odd families of sockets, memory that no limit counts; and under Landlock,
+Paths are the business of bubblewrap and Landlock. This takes away what goes around both: keyrings and io_uring (no
+filter sees its requests), users of namespaces, odd families of sockets, memory that no limit counts; and under Landlock,
 which leaves agents among the other processes of their user, what one process may do to another and shared names.
 Not ptrace, which both hold: debuggers and leak checkers of an agent's own programs need it.
 """
@@ -82,7 +82,7 @@ def _unless(argument: int, *values: int, error: int = errno.EPERM) -> _Check:
     return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument), *compared, _refuse(error)
 
 
-# Larger buffers are memory that no process has. The kernel takes such wishes for less than they say anyway; this is for
+# Larger buffers are memory that no process has. The kernel grants less than is asked for anyway; this is for
 # nothing, and no error, which programs do not expect.
 _KEEP_BUFFERS: _Check = (
     (_LOAD, 0, 0, _ARGUMENTS_AT + 8),
@@ -100,7 +100,7 @@ _EVERYWHERE: dict[str, _Check] = {
     **dict.fromkeys(("bpf", "perf_event_open", "userfaultfd", "setns"), _always()),
     "unshare": _if(_ANY_BIT, 0, _NEW_USER),
     "clone": _if(_ANY_BIT, 0, _NEW_USER),
-    # Its flags are in memory, where no filter looks; the C library goes on with `clone`.
+    # Its flags are in memory, where no filter looks; the C library falls back to `clone`.
     "clone3": _always(errno.ENOSYS),
     "socket": _unless(0, _UNIX, _INET, _INET6, _NETLINK, error=errno.EAFNOSUPPORT),
     **dict.fromkeys(("msgget", "semget"), _always(errno.ENOSPC)),
@@ -114,7 +114,7 @@ _AMONG_OTHERS: dict[str, _Check] = {
     # Nor those of all of one's user.
     "setpriority": (*_if(_EQUAL, 0, _PRIO_USER), *_unless(1, 0)),
     "ioprio_set": (*_if(_EQUAL, 0, _IOPRIO_WHO_USER), *_unless(1, 0)),
-    # A socket that a path leads to belongs to the service as likely as to the agent; Landlock cannot tell.
+    # A socket that a path leads to belongs to the service as likely as to the agent; Landlock cannot see which.
     "socket": _unless(0, _INET, _INET6, _NETLINK, error=errno.EACCES),
     **dict.fromkeys(("shmget", "mq_open"), _always(errno.EACCES)),
 }

@@ -1,7 +1,7 @@
-"""Holds an agent to what its task may use: asks it to wrap up at nine tenths, and stops it at the end.
+"""Holds an agent to the budget of its task: asks it to wrap up at nine tenths, and stops it at the end.
 
-The protocol has no way to tell an agent something while it works, so its turn is cancelled and it is given another
-one, in which it knows what it did. What a stopped agent did is kept like that of any failed run.
+The protocol cannot message an agent while it works, so its turn is cancelled and it gets another one, in which it
+remembers its work. The work of a stopped agent is kept like that of any failed run.
 """
 
 import asyncio
@@ -25,8 +25,6 @@ _WRAP_UP = (
     "files in a state that works, and say in a few words what is left to do. Begin nothing new."
 )
 
-Tell = Callable[[str], Awaitable[None]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
@@ -42,12 +40,8 @@ class Budget:
 
     def share(self, spent: Spent) -> float:
         """Return how much of the budget is used; 1 = all of it."""
-        shares = [0.0]
-        if self.tokens is not None:
-            shares.append(spent.tokens / self.tokens)
-        if self.cost is not None:
-            shares.append(spent.cost / self.cost)
-        return max(shares)
+        tokens = spent.tokens / self.tokens if self.tokens is not None else 0.0
+        return max(tokens, spent.cost / self.cost if self.cost is not None else 0.0)
 
     def describe(self, spent: Spent) -> str:
         """Say what was used, of what."""
@@ -62,10 +56,10 @@ class Budget:
 class Spender:
     """Gives prompts to an agent as long as there is something left to spend."""
 
-    def __init__(self, budget: Budget, meter: UsageMeter, tell: Tell) -> None:
+    def __init__(self, budget: Budget, meter: UsageMeter, say: Callable[[str], Awaitable[None]]) -> None:
         self._budget = budget
         self._meter = meter
-        self._tell = tell
+        self._say = say
         self._is_wrapping_up = False
 
     async def prompt(
@@ -75,7 +69,7 @@ class Spender:
         *,
         is_cancelled: Callable[[], bool] = lambda: False,
     ) -> str:
-        """Do what `session.prompt` does, within the budget; `is_cancelled` tells of somebody else's wish to stop.
+        """Do what `session.prompt` does, within the budget; `is_cancelled`: a person has cancelled the turn.
 
         Raises BudgetSpent, and what `session.prompt` raises.
         """
@@ -111,7 +105,7 @@ class Spender:
 
     async def _begin_to_wrap_up(self) -> None:
         self._is_wrapping_up = True
-        await self._tell(f"Nine tenths of the task's budget are used ({self._spent}).")
+        await self._say(f"Nine tenths of the task's budget are used ({self._spent}).")
 
     async def _take_turn(self, session: AgentSession, blocks: Sequence[ContentBlock]) -> str:
         self._meter.begin_turn()
@@ -135,7 +129,7 @@ class Spender:
                 await session.cancel()
             await self._meter.changed.wait()
             self._meter.changed.clear()
-        await self._tell(f"The task's budget is used up ({self._spent}).")
+        await self._say(f"The task's budget is used up ({self._spent}).")
         await session.cancel()
         await asyncio.sleep(_GRACE_SECONDS)
         await session.close(at_once=True)

@@ -1,4 +1,4 @@
-"""What an agent may ask of us while it works (the client's side of the Agent Client Protocol)."""
+"""The client's side of the Agent Client Protocol: answers an agent's requests for files, terminals and permission."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +22,7 @@ from app.agents.errors import PathRefused
 from app.agents.session.terminals import Terminals
 from app.agents.session.transport import Message
 
-__all__ = ["Answer", "Decide", "Desk", "Question"]
+__all__ = ["Answer", "Decide", "Question", "WorkspaceClient"]
 
 _FILE_BYTES = 4 * 2**20
 
@@ -46,7 +46,7 @@ class Answer:
 Decide = Callable[[Question], Awaitable[Answer | None]]  # None cancels the question
 
 
-class Desk:
+class WorkspaceClient:
     """Answers an agent's requests. Files are read and written below the workspace only.
 
     Not a subclass of the protocol's Client: that would claim more than there is, which agents then use. What it does
@@ -74,11 +74,7 @@ class Desk:
             self.release_terminal = terminals.release_terminal
 
     async def request_permission(
-        self,
-        session_id: str,
-        tool_call: ToolCallUpdate,
-        options: list[PermissionOption],
-        **_meta: Any,
+        self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_meta: Any
     ) -> RequestPermissionResponse:
         """Return what was decided on the agent's question."""
         question = Question(tool_call.model_dump(mode="json", by_alias=True, exclude_none=True), options)
@@ -92,12 +88,7 @@ class Desk:
         )
 
     async def read_text_file(
-        self,
-        session_id: str,  # noqa: ARG002 - the protocol's signature
-        path: str,
-        line: int | None = None,
-        limit: int | None = None,
-        **_meta: Any,
+        self, session_id: str, path: str, line: int | None = None, limit: int | None = None, **_meta: Any
     ) -> ReadTextFileResponse:
         """Return a file of the workspace, or lines of it. Raises RequestError, also for a file of over 4 MiB."""
         try:
@@ -113,11 +104,7 @@ class Desk:
         return ReadTextFileResponse(content=part.decode(errors="replace"))
 
     async def write_text_file(
-        self,
-        session_id: str,  # noqa: ARG002
-        path: str,
-        content: str,
-        **_meta: Any,
+        self, session_id: str, path: str, content: str, **_meta: Any
     ) -> WriteTextFileResponse:
         """Write a file of the workspace. Raises RequestError."""
         try:

@@ -1,101 +1,67 @@
-"""What a conversation with an agent needs from whoever steers it: commands of people, and a way to ask them.
+"""How people steer a live agent: a source of their commands, and a way to ask them.
 
-A worker implements `Mailbox` on the database. Nothing here knows where commands come from.
+A worker implements `CommandSource` on the database. Nothing here knows where commands come from.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol  # Any: JSON
 from uuid import UUID
 
-from typing_extensions import override
-
 from app.agents.base.attachments import Attachment
+from app.agents.session.run_clock import WorkingTime
+from app.agents.session.transcript import Emit
 from app.enums import CommandMethod, CommandStatus
+from app.masking import Masker
 
-__all__ = ["Command", "Mailbox", "Nobody"]
+__all__ = ["Channel", "Command", "CommandSource"]
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Something that people told the agent; `params` as app/schemas/run_commands.py leaves them."""
+    """A command to a running agent; `params` as app/schemas/run_commands.py leaves them."""
 
     id: UUID
     method: CommandMethod
     params: dict[str, Any]
 
 
-class Mailbox(Protocol):
-    """Where commands to one agent arrive. Each is handed out once, in order."""
+class CommandSource(Protocol):
+    """The commands to one agent. Each is handed out once, in order."""
 
     async def news(self) -> None:
-        """Return when there may be something new."""
-        ...
+        """Wait until there may be new commands."""
 
     async def fetch(self) -> list[Command]:
-        """Return what has come since the last time."""
-        ...
+        """Return the commands that came since the last call."""
 
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-        """Note how far a command has come; False if it does not count any more, for whatever reason."""
-        ...
+        """Record the status of a command; False if the command no longer counts."""
 
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
-        """Return copies of files that a message comes with. Raises AgentError."""
-        ...
+        """Return local copies of the files of a message. Raises AgentError."""
 
     async def await_message(self) -> bool:
-        """Tell people that the agent waits for a message; False if something came that was not fetched.
+        """Publish that the agent waits for a message; False if there is a command that was not fetched.
 
-        Raises AgentStopped when the run is not ours any more; so do the methods below.
+        Raises AgentStopped when the worker has lost the run; so do the methods below.
         """
-        ...
 
     async def await_answer(self, request: dict[str, Any]) -> None:
-        """Tell people what the agent asks."""
-        ...
+        """Publish the agent's question."""
 
     async def withdraw(self, request_id: str) -> bool:
-        """Tell people that the agent waits for this answer no longer; False if one has come."""
-        ...
+        """Publish that the question is closed; False if an answer has come."""
 
     async def close(self) -> bool:
-        """Take nothing any more; False, and nothing done, if something came that was not fetched."""
-        ...
+        """Accept no more commands; False, with no effect, if there is one that was not fetched."""
 
 
-class Nobody(Mailbox):
-    """A run that nobody steers."""
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """The way between an agent and the people of its run."""
 
-    @override
-    async def news(self) -> None:
-        await asyncio.Event().wait()
-
-    @override
-    async def fetch(self) -> list[Command]:
-        return []
-
-    @override
-    async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-        return False
-
-    @override
-    async def files(self, ids: Sequence[str]) -> list[Attachment]:
-        return []
-
-    @override
-    async def await_message(self) -> bool:
-        return True
-
-    @override
-    async def await_answer(self, request: dict[str, Any]) -> None:
-        pass
-
-    @override
-    async def withdraw(self, request_id: str) -> bool:
-        return True
-
-    @override
-    async def close(self) -> bool:
-        return True
+    commands: CommandSource
+    emit: Emit
+    time: WorkingTime  # stands still while the agent waits for a person
+    masker: Masker

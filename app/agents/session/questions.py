@@ -1,4 +1,4 @@
-"""Asks the people who follow a run what its agent asks, one question at a time, and waits for them with a limit."""
+"""Passes the agent's questions to the people who follow a run: one at a time, with a time limit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,19 +8,17 @@ from typing import Any  # JSON
 
 import orjson
 
-from app.agents.session.commands import Command, Mailbox
+from app.agents.session.commands import Channel, Command
 from app.agents.session.permissions import refuse
-from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import Answer, Question
-from app.agents.session.transcript import Emit, notification
+from app.agents.session.transcript import notification
 from app.clock import utcnow
 from app.ids import new_hex_id
-from app.masking import Masker
 from app.unicode import storable
 
 __all__ = ["Questions"]
 
-# Of what an agent asks, in the state of a run; its log has all of it.
+# Limits of a question in the state of a run; its log has all of it.
 _TOOL_CALL_BYTES = 16 * 2**10
 _TEXT_CHARACTERS = 500
 _MAX_OPTIONS = 50
@@ -30,7 +28,7 @@ _MAX_WAITING = 20
 
 
 class _Asked:
-    """A question that somebody may answer."""
+    """A question that a person may answer."""
 
     def __init__(self) -> None:
         self.id = new_hex_id()
@@ -42,20 +40,11 @@ class Questions:
     """The questions of one agent."""
 
     def __init__(
-        self,
-        mailbox: Mailbox,
-        emit: Emit,
-        time: WorkingTime,
-        masker: Masker,
-        *,
-        patience: timedelta,
-        catch_up: Callable[[], Awaitable[None]],
+        self, channel: Channel, *, human_timeout: timedelta, catch_up: Callable[[], Awaitable[None]]
     ) -> None:
-        self._mailbox = mailbox
-        self._emit = emit
-        self._time = time
-        self._masker = masker
-        self._patience = patience
+        """Prepare to ask; `catch_up` takes the commands that have arrived."""
+        self._channel = channel
+        self._human_timeout = human_timeout
         self._catch_up = catch_up
         self._turn = 0
         self._waiting = 0
@@ -63,7 +52,7 @@ class Questions:
         self._asked: _Asked | None = None
 
     async def ask(self, question: Question) -> Answer | None:
-        """Return what a person answers; a refusal if nobody does in time, None if the turn was cancelled."""
+        """Return a person's answer; a refusal if none comes in time, None if the turn was cancelled."""
         if self._waiting >= _MAX_WAITING:
             return _refusal(question)
         turn = self._turn
@@ -75,13 +64,13 @@ class Questions:
             self._waiting -= 1
 
     def give_up(self) -> None:
-        """Cancel all questions that are not answered: what they were about is over."""
+        """Cancel all open questions: their turn is over."""
         self._turn += 1
         if self._asked is not None:
             self._asked.is_over.set()
 
     def take(self, command: Command) -> bool:
-        """Take an answer; False if it is not about the question that is asked now."""
+        """Take an answer; False if it is not for the current question."""
         asked = self._asked
         if asked is None or asked.id != command.params["request_id"] or asked.answer is not None:
             return False
@@ -91,14 +80,14 @@ class Questions:
 
     async def _ask(self, question: Question) -> Answer | None:
         turn, asked = self._turn, _Asked()
-        tool_call = self._masker.value(storable(question.tool_call))
+        tool_call = self._channel.masker.value(storable(question.tool_call))
         options = _offered(question)
         if not options:
             return _refusal(question)
-        # Before anybody can know of it: the answer may be fetched before the next line runs.
+        # Before it is published: the answer may be fetched before the next line runs.
         self._asked = asked
         try:
-            await self._mailbox.await_answer(
+            await self._channel.commands.await_answer(
                 {
                     "kind": "permission",
                     "request_id": asked.id,
@@ -108,7 +97,7 @@ class Questions:
                 }
             )
             about = {"requestId": asked.id, "toolCallId": tool_call.get("toolCallId")}
-            await self._emit(
+            await self._channel.emit(
                 notification(
                     "_posthog/permission_request", {**about, "toolCall": tool_call, "options": options}
                 )
@@ -119,7 +108,7 @@ class Questions:
         answer = _answer(asked.answer) if asked.answer else _refusal(question)
         if turn != self._turn:
             answer = None
-        await self._emit(
+        await self._channel.emit(
             notification(
                 "_posthog/permission_resolved",
                 about if answer is None else {**about, "optionId": answer.option_id},
@@ -128,10 +117,10 @@ class Questions:
         return answer
 
     async def _wait_for(self, asked: _Asked) -> None:
-        with self._time.waiting(self._patience) as seconds, suppress(TimeoutError):
+        with self._channel.time.waiting(self._human_timeout) as seconds, suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asked.is_over.wait()
-        if asked.answer is None and not await self._mailbox.withdraw(asked.id):
+        if asked.answer is None and not await self._channel.commands.withdraw(asked.id):
             # The first answer counts, also one that came at this very moment.
             await self._catch_up()
 
@@ -151,7 +140,7 @@ def _refusal(question: Question) -> Answer | None:
 
 
 def _offered(question: Question) -> list[dict[str, Any]]:
-    """Return the options as they are offered to people; what is beyond all measure is not."""
+    """Return the options to show to people, without those of absurd size."""
     return [
         {"optionId": option.option_id, "name": storable(option.name)[:_TEXT_CHARACTERS], "kind": option.kind}
         for option in question.options[:_MAX_OPTIONS]

@@ -14,9 +14,9 @@ MAX_WAITING = timedelta(hours=24)
 
 
 class WorkingTime:
-    """A block that ends with TimeoutError once the work in it has taken too long, or at once when told to.
+    """A block that raises TimeoutError when the work in it takes too long, or at once on `end`.
 
-    Also from other tasks: whoever waits for a person does so in `waiting()`.
+    Other tasks may use it too: code that waits for a person does so in `waiting()`.
     """
 
     def __init__(self, limit: timedelta) -> None:
@@ -48,7 +48,7 @@ class WorkingTime:
         return self._timeout.expired()
 
     def end(self) -> None:
-        """End the block at once, whoever waits for a person."""
+        """End the block at once, also while a person is awaited."""
         self._is_ended = True
         self._reschedule(_now())
 

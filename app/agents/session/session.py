@@ -1,7 +1,7 @@
 """Drives one live agent over the Agent Client Protocol: start, prompt (again), cancel, close.
 
-Knows nothing of runs, repositories or results. What the agent tells becomes log entries (transcript.py); what it
-asks is answered from the workspace and by the permission policy, which a caller may replace.
+Knows nothing of runs, repositories or results. The agent's updates become log entries (transcript.py); its requests
+are answered from the workspace, and its questions by `decide`.
 """
 
 import asyncio
@@ -31,9 +31,10 @@ from acp.schema import (
 )
 from pydantic import ValidationError
 
+from app.agents.adapters.adapter import Adapter
 from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed, SessionLost
 from app.agents.sandbox.sandbox import ConfinedProcess
-from app.agents.session.client import Answer, Decide, Desk, Question
+from app.agents.session.client import Answer, Decide, Question, WorkspaceClient
 from app.agents.session.terminals import StartCommand, Terminals
 from app.agents.session.transcript import Emit, Transcript
 from app.agents.session.transport import BrokenWire, Wire
@@ -46,7 +47,7 @@ ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
 
 _START_SECONDS = 120
 _CLOSE_SECONDS = 2.0
-# For an agent that somebody wants to see stop.
+# When the run is to stop.
 _HURRIED_SECONDS = 0.4
 _COMPLAINT_BYTES = 8 * 2**10
 _INVALID_PARAMS = -32602
@@ -61,37 +62,35 @@ class AgentSession:
     def __init__(
         self,
         process: ConfinedProcess,
+        adapter: Adapter,
         work: Path,
         *,
-        name: str,
         emit: Emit,
         decide: Decide,
         writable: Path | None = None,
         start_command: StartCommand | None = None,
-        file_requests: bool = True,
-        usage_meta: str | None = None,
     ) -> None:
         """Take over a process.
 
-        `writable` is where in the workspace it may write, by default anywhere; `start_command` runs what it wants
-        run in terminals, by default nothing; `file_requests` and `usage_meta` are those of its adapter.
+        `writable` is where in the workspace it may write, by default anywhere; `start_command` runs the commands of
+        its terminals; without it there are none.
         """
         if process.stdin is None or process.stdout is None:
             raise ValueError("the agent's standard input and output must be pipes")
         self._process = process
         self._work = work
-        self._name = name
+        self._adapter = adapter
         self._transcript = Transcript(emit)
         self._wire = Wire(process.stdout, process.stdin, self._transcript.add, self._transcript.note)
         self._terminals = Terminals(start_command) if start_command else None
-        desk = Desk(
+        client = WorkspaceClient(
             work,
             writable or work,
             decide,
             before_question=self._transcript.introduce,
             terminals=self._terminals,
         )
-        self._connection = ClientSideConnection(cast("Client", desk), self._wire)
+        self._connection = ClientSideConnection(cast("Client", client), self._wire)
         self._complaints = Tail(_COMPLAINT_BYTES)
         self._listener = asyncio.create_task(self._complaints.follow(process.stderr))
         self._session_id = ""
@@ -101,13 +100,11 @@ class AgentSession:
         self._can_load = False
         self._can_resume = False
         self._usage: Usage | None = None
-        self._files = FileSystemCapabilities(read_text_file=file_requests, write_text_file=file_requests)
-        self._usage_meta = usage_meta
 
     @property
     def name(self) -> str:
-        """What people call the agent."""
-        return self._name
+        """The name of the agent's adapter."""
+        return self._adapter.name
 
     @property
     def session_id(self) -> str:
@@ -116,24 +113,24 @@ class AgentSession:
 
     @property
     def last_usage(self) -> Usage | None:
-        """What the last turn took, as far as the agent's answer to the prompt says."""
+        """The usage of the last turn, as far as the agent's answer to the prompt has it."""
         return self._usage
 
     @property
     def last_message(self) -> str:
-        """What the agent said last, whole."""
+        """The agent's last whole message."""
         return self._transcript.last_message
 
     @property
     def can_be_taken_up(self) -> bool:
-        """Whether the agent says that it can go on with a conversation that it has kept in its home."""
+        """Whether the agent says that it can resume a conversation that it has kept in its home."""
         return self._can_load or self._can_resume
 
     async def start(self, *, authenticate: str | None = None, take_up: str | None = None) -> bool:
         """Shake hands, authenticate by a method if one is given, and open a session.
 
-        With `take_up`, the id of a conversation that the agent finds in its home, that one is gone on with if the
-        agent can; returns whether it is. What it tells of it again is not told on.
+        `take_up` is the id of a conversation in the agent's home: it is resumed if the agent can. Returns whether it
+        was. Updates that the agent repeats from it are not logged.
 
         Raises SessionLost, AgentCrashed or AgentFailed.
         """
@@ -149,7 +146,7 @@ class AgentSession:
         return False
 
     async def _take_up(self, session_id: str) -> bool:
-        """Go on with a conversation; False if the agent will not."""
+        """Resume a conversation; False if the agent refuses."""
         take_up = self._connection.resume_session if self._can_resume else self._connection.load_session
         self._transcript.is_replay = True
         try:
@@ -157,7 +154,7 @@ class AgentSession:
                 take_up(cwd=str(self._work), session_id=session_id, mcp_servers=[]), within=_START_SECONDS
             )
         except AgentFailed as error:
-            _LOGGER.info("agent.session_not_taken_up", agent=self._name, reason=error.message)
+            _LOGGER.info("agent.session_not_taken_up", agent=self.name, reason=error.message)
             return False
         except AgentCrashed as error:
             raise SessionLost(error.message) from error
@@ -176,20 +173,19 @@ class AgentSession:
 
     async def shake_hands(self) -> InitializeResponse:
         """Begin the conversation and return what the agent says of itself. Raises AgentCrashed or AgentFailed."""
+        may_ask = self._adapter.file_requests
+        files = FileSystemCapabilities(read_text_file=may_ask, write_text_file=may_ask)
         answered: InitializeResponse = await self._ask(
             self._connection.initialize(
                 PROTOCOL_VERSION,
-                ClientCapabilities(
-                    fs=self._files,
-                    terminal=self._terminals is not None,
-                ),
+                ClientCapabilities(fs=files, terminal=self._terminals is not None),
                 Implementation(name="taskbeacon", version="1"),
             ),
             within=_START_SECONDS,
         )
         if answered.protocol_version != PROTOCOL_VERSION:
             raise AgentCrashed(
-                f"The agent '{self._name}' speaks version {answered.protocol_version} of the protocol; "
+                f"The agent '{self.name}' speaks version {answered.protocol_version} of the protocol; "
                 f"this worker speaks {PROTOCOL_VERSION}."
             )
         if capabilities := answered.agent_capabilities:
@@ -200,19 +196,13 @@ class AgentSession:
         return answered
 
     def takes(self, block: ContentBlock) -> bool:
-        """Tell whether the agent says that it understands such a block in a prompt."""
-        match block.type:
-            case "image":
-                return bool(self._takes.image)
-            case "audio":
-                return bool(self._takes.audio)
-            case "resource":
-                return bool(self._takes.embedded_context)
-            case "text" | "resource_link":
-                return True
+        """Return whether the agent accepts such a block in a prompt."""
+        takes = self._takes
+        optional = {"image": takes.image, "audio": takes.audio, "resource": takes.embedded_context}
+        return bool(optional.get(block.type, True))
 
     def offers(self, category: str) -> bool:
-        """Tell whether the agent lets itself be told a value of a category (`mode`, `model`, `thought_level`)."""
+        """Return whether the agent has an option of a category (`mode`, `model`, `thought_level`)."""
         is_mode = category == "mode" and bool(self._modes)
         return is_mode or any(option.category == category for option in self._options)
 
@@ -268,7 +258,7 @@ class AgentSession:
             )
         finally:
             await self._transcript.flush()
-        self._usage = answered.usage or usage_in_meta(answered.field_meta, self._usage_meta)
+        self._usage = answered.usage or usage_in_meta(answered.field_meta, self._adapter.usage_meta)
         return str(answered.stop_reason)
 
     async def cancel(self) -> None:
@@ -283,25 +273,25 @@ class AgentSession:
 
     async def close(self, *, at_once: bool = False) -> None:
         """End the conversation and every process of the agent, `at_once` within a second. Repeatable."""
-        patience = _HURRIED_SECONDS if at_once else _CLOSE_SECONDS
+        grace = _HURRIED_SECONDS if at_once else _CLOSE_SECONDS
         try:
             with suppress(ConnectionError):
                 await self._connection.close()
             with suppress(TimeoutError):
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(grace):
                     await self._process.wait()
         finally:
             # A process counts as running until its output was read to the end, and the agent may be talking still.
             _, _, _, _ = await asyncio.gather(
-                self._close_terminals(patience),
-                self._process.stop(patience),
+                self._close_terminals(grace),
+                self._process.stop(grace),
                 self._listener,
                 read_bounded(self._process.stdout, 0),
             )
 
-    async def _close_terminals(self, patience: float) -> None:
+    async def _close_terminals(self, grace_seconds: float) -> None:
         if self._terminals is not None:
-            await self._terminals.close(patience)
+            await self._terminals.close(grace_seconds)
 
     async def _ask(
         self, request: Awaitable[Any], within: float | None = None
@@ -310,12 +300,12 @@ class AgentSession:
             async with asyncio.timeout(within):
                 return await request
         except RequestError as error:
-            raise _failure(self._name, error) from error
+            raise _failure(self.name, error) from error
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise AgentCrashed(
-                f"The agent '{self._name}' broke the protocol: in its answer, {where or 'all'} is wrong "
+                f"The agent '{self.name}' broke the protocol: in its answer, {where or 'all'} is wrong "
                 f"({first['msg'][:_REASON_CHARACTERS]})."
             ) from None
         except ConnectionError:
@@ -323,14 +313,14 @@ class AgentSession:
         except TimeoutError:
             said = last_lines(self._complaints.text())
             raise AgentCrashed(
-                f"The agent '{self._name}' did not start in time. It said last:\n{said}"
+                f"The agent '{self.name}' did not start in time. It said last:\n{said}"
             ) from None
 
     async def _explain_end(self) -> NoReturn:
-        """Say why the line is dead: our own side gave it up, or the process ended."""
+        """Raise the reason of a dead connection: our own side gave it up, or the process ended."""
         failure = self._wire.failure
         if isinstance(failure, BrokenWire):
-            raise AgentCrashed(f"The agent '{self._name}' broke the protocol: {failure}.")
+            raise AgentCrashed(f"The agent '{self.name}' broke the protocol: {failure}.")
         if failure is not None:
             raise failure
         with suppress(TimeoutError):  # an agent that only closed its output has not ended, and is ended
@@ -339,7 +329,7 @@ class AgentSession:
         code = await self._process.stop()
         await self._listener
         raise AgentCrashed(
-            f"The agent '{self._name}' ended unexpectedly (exit status {code}). "
+            f"The agent '{self.name}' ended unexpectedly (exit status {code}). "
             f"It said last:\n{last_lines(self._complaints.text())}"
         )
 

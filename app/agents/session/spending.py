@@ -1,4 +1,4 @@
-"""What agents use of tokens and money; without the protocol's models, which whoever only adds up need not load."""
+"""The usage of agents in tokens and money. Apart from usage.py, so that services need not load the protocol's models."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ __all__ = ["Spent"]
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Tokens, and US dollars as far as agents tell."""
+    """Tokens, and US dollars as far as agents report them."""
 
     tokens: int = 0
     cost: float = 0.0

@@ -49,7 +49,7 @@ class Terminals:
 
     async def create_terminal(
         self,
-        session_id: str,  # noqa: ARG002 - the protocol's signature
+        session_id: str,
         command: str,
         args: list[str] | None = None,
         env: list[EnvVariable] | None = None,
@@ -79,39 +79,25 @@ class Terminals:
         return CreateTerminalResponse(terminal_id=terminal_id)
 
     async def terminal_output(
-        self,
-        session_id: str,  # noqa: ARG002
-        terminal_id: str,
-        **_meta: Any,
+        self, session_id: str, terminal_id: str, **_meta: Any
     ) -> TerminalOutputResponse:
         """Return what a terminal has printed, and how it ended if it did."""
         return self._find(terminal_id).output()
 
     async def wait_for_terminal_exit(
-        self,
-        session_id: str,  # noqa: ARG002
-        terminal_id: str,
-        **_meta: Any,
+        self, session_id: str, terminal_id: str, **_meta: Any
     ) -> WaitForTerminalExitResponse:
         """Return how a terminal ended, once it has and all that it printed is there."""
         status = await self._find(terminal_id).wait()
         return WaitForTerminalExitResponse(exit_code=status.exit_code, signal=status.signal)
 
-    async def kill_terminal(
-        self,
-        session_id: str,  # noqa: ARG002
-        terminal_id: str,
-        **_meta: Any,
-    ) -> KillTerminalResponse:
+    async def kill_terminal(self, session_id: str, terminal_id: str, **_meta: Any) -> KillTerminalResponse:
         """End a terminal's processes; its output stays. Repeatable."""
         await self._find(terminal_id).stop()
         return KillTerminalResponse()
 
     async def release_terminal(
-        self,
-        session_id: str,  # noqa: ARG002
-        terminal_id: str,
-        **_meta: Any,
+        self, session_id: str, terminal_id: str, **_meta: Any
     ) -> ReleaseTerminalResponse:
         """End a terminal's processes and forget it."""
         terminal = self._find(terminal_id)

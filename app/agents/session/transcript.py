@@ -1,7 +1,4 @@
-"""The log of a conversation: an agent's updates as entries (contract 13.4), and the pieces of its messages made whole.
-
-Decides nothing, and asks nobody.
-"""
+"""The log of a conversation: an agent's updates as entries (contract 13.4), and its messages joined from their chunks."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -27,7 +24,7 @@ def notification(method: str, params: Message) -> Message:
 
 
 class Transcript:
-    """Turns updates into log entries, and the pieces of a message into the message."""
+    """Turns updates into log entries, and the chunks of a message into one message."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
@@ -37,7 +34,7 @@ class Transcript:
         self._session_id: object = None
         self.last_message = ""
         self._tool_calls: deque[object] = deque(maxlen=_REMEMBERED_TOOL_CALLS)
-        # The agent tells again what earlier runs have logged.
+        # The agent repeats updates that an earlier run has logged.
         self.is_replay = False
 
     async def add(self, message: Message) -> None:
@@ -62,19 +59,19 @@ class Transcript:
             self._length += len(piece[:room])
 
     async def note(self, message: str) -> None:
-        """Log what is to be said of the agent rather than by it."""
+        """Log a message about the agent."""
         if not self.is_replay:
             await self._emit(notification("_taskbeacon/progress", {"step": "agent", "message": message}))
 
     async def introduce(self, session_id: str, tool_call: Message) -> None:
-        """Log what the agent asks about, unless it is known: some tell of a tool call by their question only."""
+        """Log the tool call of a question, unless it is logged: some agents send it with their question only."""
         await self.flush()
         if tool_call.get("toolCallId") not in self._tool_calls:
             update = {"sessionUpdate": "tool_call", "title": "", **tool_call}
             await self.add({"params": {"sessionId": session_id, "update": update}})
 
     async def flush(self) -> None:
-        """Log the message that its pieces made, once."""
+        """Log the message that its chunks make, once."""
         text = "".join(self._pieces)
         self._pieces.clear()
         self._length = 0

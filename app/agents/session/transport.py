@@ -21,8 +21,8 @@ __all__ = ["LINE_LIMIT", "BrokenWire", "Message", "Wire"]
 
 LINE_LIMIT = 8 * 2**20
 _UPDATE = "session/update"
-# What is told to people, and so is stored; files and commands are the agent's own and stay as they are.
-_TOLD = frozenset({_UPDATE, "session/request_permission"})
+# Shown to people, and so stored; files and commands are the agent's own and stay as they are.
+_SHOWN = frozenset({_UPDATE, "session/request_permission"})
 # Each may hold a file, and none waits for anything but the agent.
 _ABOUT_FILES = frozenset({"fs/read_text_file", "fs/write_text_file"})
 _FILES_AT_ONCE = 2
@@ -88,7 +88,7 @@ class Wire:
                 message = await self._take(line)
                 if message is not None:
                     return message
-        except Exception as error:  # noqa: BLE001 - whoever waits for an answer is told, see AgentSession
+        except Exception as error:  # noqa: BLE001 - AgentSession raises it where an answer is awaited
             self.failure = error
         return None
 
@@ -129,9 +129,9 @@ class Wire:
     async def _sort(self, message: Message, line: bytes) -> Message | None:
         method = message.get("method")
         _require_rpc(message)
-        is_told = method is None or method in _TOLD
-        problem = _unwritable(message, line) if is_told else None
-        if is_told and problem is None and b"\\u" in line:
+        is_shown = method is None or method in _SHOWN
+        problem = _unwritable(message, line) if is_shown else None
+        if is_shown and problem is None and b"\\u" in line:
             message = storable(message)
         if method == _UPDATE:
             await (self._on_update(message) if problem is None else self._leave_out(problem))

@@ -1,8 +1,7 @@
-"""Counts what an agent says it has used: tokens, and money where it tells (state key `usage` of a run).
+"""Counts the tokens and money that an agent reports (state key `usage` of a run).
 
-The protocol tells exact tokens at the end of a turn only. Until then each request to the model is taken for what its
-context came to; a request is over when a tool has run. Whichever is more counts, since some agents tell of their last
-request only.
+The protocol has exact tokens at the end of a turn only. Until then each request to the model counts as the size of its
+context; a request is over when a tool has run. The larger count wins, since some agents report their last request only.
 """
 
 import asyncio
@@ -11,10 +10,11 @@ from typing import Any  # JSON
 
 from acp.schema import Usage
 
+from app.agents.adapters.adapter import Adapter
 from app.agents.session.spending import Spent
 from app.agents.session.transport import Message
 
-__all__ = ["UsageMeter", "usage_in_meta"]
+__all__ = ["Observer", "UsageMeter", "usage_in_meta", "value_at"]
 
 _KINDS = ("input_tokens", "output_tokens", "cached_read_tokens", "cached_write_tokens", "thought_tokens")
 _CURRENCY = "USD"
@@ -27,7 +27,7 @@ class UsageMeter:
     def __init__(self, earlier: Mapping[str, Any] | None = None, *, others: Spent | None = None) -> None:
         """Begin with what an earlier attempt noted; a malformed note counts as none."""
         earlier = earlier if isinstance(earlier, Mapping) else {}
-        self._told = earlier != {}
+        self._is_reported = earlier != {}
         self._kinds = {kind: _count(earlier.get(kind)) for kind in _KINDS}
         self._finished = _count(earlier.get("total_tokens"))
         self._turn = _Turn()
@@ -36,7 +36,7 @@ class UsageMeter:
         self._cost = 0.0  # of this conversation, as the agent adds it up itself
         self._context: Message = {}
         self._others = others or Spent()
-        # Set at every change; whoever waits for it clears it.
+        # Set at every change; the waiter clears it.
         self.changed = asyncio.Event()
 
     @property
@@ -92,8 +92,8 @@ class UsageMeter:
             self._note()
 
     def report(self) -> Message | None:
-        """Return the run's `usage`; None as long as the agent has told nothing."""
-        if not self._told:
+        """Return the run's `usage`; None as long as the agent has reported nothing."""
+        if not self._is_reported:
             return None
         report: Message = {"total_tokens": self.total_tokens, **self._kinds, **self._context}
         if self.cost:
@@ -101,7 +101,7 @@ class UsageMeter:
         return report
 
     def _note(self) -> None:
-        self._told = True
+        self._is_reported = True
         self.changed.set()
 
 
@@ -127,17 +127,46 @@ class _Turn:
         self._request = max(self._request, used)
 
 
+class Observer:
+    """Learns from the log entries of one conversation: usage, and whether a turn has failed."""
+
+    def __init__(self, adapter: Adapter, meter: UsageMeter) -> None:
+        self._mark = adapter.failure_mark
+        self._meter = meter
+        self.has_failed = False  # at its last word on this, in the turn under way
+
+    def begin_turn(self) -> None:
+        """Forget what concerned the last turn only."""
+        self.has_failed = False
+
+    def see(self, entry: Message) -> None:
+        """Take in an entry of the log."""
+        update = entry.get("notification", {}).get("params", {}).get("update")
+        if not isinstance(update, dict):
+            return
+        self._meter.see(update)
+        if self._mark is not None:
+            value = value_at(update.get("_meta"), self._mark.meta)
+            if value is not None:
+                self.has_failed = value == self._mark.equals
+
+
 def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:
-    """Return what an agent tells of a turn in a place of its own; None if there is nothing."""
-    found: Any = meta if path else None
-    for key in path.split(".") if path else ():
-        found = found.get(key) if isinstance(found, Mapping) else None
+    """Return the usage of a turn from an agent's own place in `_meta`; None if there is none."""
+    found = value_at(meta, path) if path else None
     if not isinstance(found, Mapping):
         return None
     taken, given = _count(found.get("input_tokens")), _count(found.get("output_tokens"))
     return (
         Usage(input_tokens=taken, output_tokens=given, total_tokens=taken + given) if taken + given else None
     )
+
+
+def value_at(value: Any, path: str) -> Any:
+    """Return what JSON holds at a path of keys joined by dots; None if there is nothing."""
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _count(value: Any) -> int:

@@ -1,20 +1,21 @@
-"""What an agent keeps of a conversation in its home, so that a later run can take the conversation up again.
+"""Keeps the files of an agent's conversation from its home, so that a later run can resume the conversation.
 
-The home goes with its run. Which folders of it hold conversations is said by the adapter; credentials lie elsewhere,
-and known secrets are masked. What was kept is text that an agent wrote: it is only ever laid into the home of an agent
-that works on the same task, below the same folders.
+The home is removed with its run. The adapter names its folders that hold conversations; credentials lie elsewhere, and
+known secrets are masked. Kept files are text that an agent wrote: they are only written into the home of an agent that
+works on the same task, below the same folders.
 """
 
 import gzip
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from app.agents.adapters.adapter import Adapter
 from app.agents.base.safe_paths import read_file, write_file
@@ -47,21 +48,18 @@ _LOGGER = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptSession:
-    """A conversation as its agent left it."""
+    """A conversation as its agent left it; only one within these limits can be packed."""
 
-    adapter: str
-    session_id: str  # the agent's own
-    folder: str  # of the run; its files name places below it
-    files: Mapping[str, str] = field(repr=False)  # path below the home to text
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    adapter: Annotated[str, Field(min_length=1, max_length=40)]
+    session_id: Annotated[str, Field(min_length=1, max_length=1000)]  # the agent's own
+    folder: Annotated[str, Field(min_length=1, max_length=4096)]  # of the run; its files name places below it
+    # Path below the home to text.
+    files: Annotated[dict[str, str], Field(max_length=MAX_FILES)] = field(repr=False)
 
 
-class _Packed(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    adapter: str = Field(min_length=1, max_length=40)
-    session_id: str = Field(min_length=1, max_length=1000)
-    folder: str = Field(min_length=1, max_length=4096)
-    files: dict[str, str] = Field(max_length=MAX_FILES)
+_KEPT_SESSION = TypeAdapter(KeptSession)
 
 
 def keep_session(
@@ -110,10 +108,7 @@ def lay_session(kept: KeptSession, home: Path, folders: Sequence[str], *, folder
 def pack(kept: KeptSession) -> bytes | None:
     """Return a conversation as the content of a file; None if that would be too large, or its id is no text."""
     try:
-        content = _Packed(
-            adapter=kept.adapter, session_id=kept.session_id, folder=kept.folder, files=dict(kept.files)
-        )
-        text = content.model_dump_json().encode()
+        text = _KEPT_SESSION.dump_json(_KEPT_SESSION.validate_python(asdict(kept)))
     except ValueError:
         return None
     packed = gzip.compress(text, compresslevel=5, mtime=0)
@@ -127,40 +122,37 @@ def unpack(packed: bytes) -> KeptSession | None:
         content = inflater.decompress(packed, _MAX_UNPACKED_BYTES)
         if not inflater.eof:
             return None
-        found = _Packed.model_validate_json(content)
+        return _KEPT_SESSION.validate_json(content)
     except (zlib.error, ValidationError):
         return None
-    return KeptSession(
-        adapter=found.adapter, session_id=found.session_id, folder=found.folder, files=found.files
-    )
 
 
 class SessionKeeper:
-    """The conversation of one run: the earlier one that it takes up, and what is kept of it for a later run."""
+    """The conversation of one run: the earlier one that it resumes, and what is kept for a later run."""
 
     def __init__(
         self, earlier: KeptSession | None, adapter: Adapter, *, home: Path, folder: Path, masker: Masker
     ) -> None:
-        """Prepare for a home that is still empty; another agent's conversation is none that this one could take up."""
+        """Prepare for an empty home; a conversation of another adapter cannot be resumed."""
         self._earlier = earlier if earlier is not None and earlier.adapter == adapter.name else None
         self._adapter = adapter
         self._home = home
         self._folder = folder
         self._masker = masker
-        # By which the agent could take up the conversation of this run; "": it cannot.
+        # Of this run's conversation; "": the agent cannot resume it.
         self.session_id = ""
 
     @property
     def earlier_id(self) -> str | None:
-        """The agent's own id of the conversation that it is to take up."""
+        """The agent's own id of the conversation to resume."""
         return self._earlier.session_id if self._earlier else None
 
     def forget_earlier(self) -> None:
-        """Do without the earlier conversation."""
+        """Start a new conversation instead of the earlier one."""
         self._earlier = None
 
     def lay(self) -> None:
-        """Write the earlier conversation into the home; it is done without if that fails."""
+        """Write the earlier conversation into the home; if that fails, the agent starts a new one."""
         if self._earlier is None:
             return
         try:
@@ -170,7 +162,7 @@ class SessionKeeper:
             self._earlier = None
 
     def keep(self, file: Path) -> None:
-        """Pack the conversation into a file, if there is one that can be taken up. Call it after the agent's end."""
+        """Pack the conversation into a file, if it can be resumed. Call it after the agent's end."""
         if not self.session_id or not self._adapter.sessions:
             return
         kept = keep_session(

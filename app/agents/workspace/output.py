@@ -18,7 +18,7 @@ _LIMIT = 2**20
 
 
 def output_instructions(schema: Any) -> str:
-    """Return what to tell an agent that is expected to give structured output."""
+    """Return the prompt that asks an agent for structured output."""
     return (
         f"When you are done, write the result of this task to the file {OUTPUT_PATH} in the workspace. It must be "
         f"one JSON document that is valid against this JSON schema: {json.dumps(schema)}"
@@ -26,7 +26,7 @@ def output_instructions(schema: Any) -> str:
 
 
 def output_correction(problem: str) -> str:
-    """Return what to tell an agent whose structured output does not do."""
+    """Return the prompt that asks an agent to correct its structured output."""
     return (
         f"{problem} Write the file {OUTPUT_PATH} in the workspace again, as the task asked: one JSON document that is "
         "valid against the JSON schema that you were given. Change nothing else."
@@ -34,7 +34,7 @@ def output_correction(problem: str) -> str:
 
 
 def read_output(work: Path) -> Any:
-    """Return what the agent gave, MISSING if it gave nothing. Raises OutputInvalid."""
+    """Return the structured output, MISSING if there is none. Raises OutputInvalid."""
     try:
         content = safe_paths.read_file(work, OUTPUT_PATH, _LIMIT + 1)
     except FileNotFoundError:

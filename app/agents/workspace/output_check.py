@@ -1,6 +1,6 @@
 """Checks structured output in a process of its own, because it may have to be ended.
 
-A schema comes from a stranger, and one pattern in it can keep Python's regular expressions busy for years, during
+A schema is untrusted, and one pattern in it can keep Python's regular expressions busy for years, during
 which no other code of the process runs: not in this thread, and not in any other.
 """
 
@@ -39,11 +39,10 @@ async def check_apart(
     schema: Any,
     *,
     watch: RunWatch,
-    seconds: float = CHECK_SECONDS,
 ) -> None:
     """Do what `schema_check.check_output` does, in the sandbox and as a process of a run.
 
-    Raises OutputInvalid, also when there is no output, and when it takes over `seconds`.
+    Raises OutputInvalid, also when there is no output, and when it takes over `CHECK_SECONDS`.
     """
     if output is MISSING:
         raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
@@ -57,11 +56,11 @@ async def check_apart(
         )
     )
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(CHECK_SECONDS):
             said, complaint = await process.communicate(json.dumps([output, schema]).encode())
     except TimeoutError:
         raise OutputInvalid(
-            f"Checking the structured output against the task's JSON schema took over {seconds:g} s."
+            f"Checking the structured output against the task's JSON schema took over {CHECK_SECONDS:g} s."
         ) from None
     finally:
         await shielded(process.stop(_GRACE_SECONDS))
@@ -80,7 +79,7 @@ async def check_given(output: Any, schema: Any, *, project_id: int, seconds: flo
     async with PLACES.taken(project_id):
         try:
             question = json.dumps([output, schema]).encode()
-            # Its place is taken for as long as its process lives, whoever has stopped waiting for it.
+            # Its slot is taken as long as its process lives, also if the caller has stopped waiting.
             checked = await shielded(asyncio.to_thread(_check, question, seconds))
         except subprocess.TimeoutExpired:
             raise OutputInvalid(

@@ -1,6 +1,6 @@
 """Whether a structured output is what its task's JSON schema asks for; as a program, `python -m app.agents.workspace.schema_check`.
 
-Only a process that may be ended should check what strangers wrote: see `output_check.py`, which starts this one. The
+Untrusted schemas are only checked in a process that can be ended: see `output_check.py`, which starts this one. The
 program reads `[output, schema]` from its standard input and prints what is wrong.
 """
 

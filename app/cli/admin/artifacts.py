@@ -6,7 +6,7 @@ import click
 
 from app.cli.admin.transaction import Answer, Upkeep, upkeep
 from app.clients.object_store import ObjectStoreUnavailable
-from app.clients.s3 import S3Store
+from app.clients.s3.store import S3Store
 from app.services.artifacts import sweep as artifact_sweep
 
 __all__ = ["sweep_artifacts"]

@@ -5,7 +5,6 @@ It is a client like any other: everything goes over HTTP, except the `git log` a
 
 import os
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,11 +14,13 @@ import httpx
 
 from app.devstack.api_client import (
     REQUEST_SECONDS,
+    create_task,
     explained,
     project_client,
     read_patch,
     request,
     show_patch,
+    show_progress,
     show_result,
 )
 from app.devstack.console import Console
@@ -111,8 +112,7 @@ def run_demo() -> int:
             console.line("Stopped before the end.")
             return _INTERRUPTED
         except DevstackError as error:
-            console.line()
-            print(console.style(f"error: {error}", "red"), file=sys.stderr)
+            console.error(error)
             return 1
         finally:
             with console.step("Stopping everything"):
@@ -146,17 +146,10 @@ def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> 
         project_client(stack.base_url, account.project_id, account.api_key) as client,
         httpx.Client(timeout=REQUEST_SECONDS, trust_env=False) as plain,
     ):
-        task = request(
-            client,
-            "POST",
-            "tasks/",
-            title="Add a module map",
-            description=_RUNBOOK,
-            repository=repository.name,
-        )
         console.line()
-        console.title(f"Task {task['slug']}: {task['title']}")
-        console.styled(f"  {stack.base_url}/api/projects/{account.project_id}/tasks/{task['id']}", "dim")
+        task = create_task(
+            console, client, title="Add a module map", description=_RUNBOOK, repository=repository.name
+        )
         attached = _attach(console, client, plain, f"tasks/{task['id']}/staged_artifacts/")
         phone = Phone(client, stack.base_url, task["id"])
         phone.show_task()
@@ -203,9 +196,7 @@ def _follow(
 
     def has_ended() -> bool:
         phone.show_task()
-        run.update(request(client, "GET", path))
-        if run["log_url"]:
-            log.show_new(plain, run["log_url"])
+        run.update(show_progress(log, client, plain, path))
         return run["status"] in TERMINAL_STATUSES
 
     stack.supervisor.wait(has_ended, what="the run's end", timeout=_RUN_SECONDS, every=_POLL_SECONDS)

@@ -1,12 +1,11 @@
 """The repository that the demo works on: a bare copy of this very checkout, served over `file://`."""
 
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import app
 from app.devstack.errors import DevstackError
+from app.devstack.git import require_git, run_git
 
 __all__ = ["DemoRepository"]
 
@@ -35,10 +34,9 @@ class DemoRepository:
 
         Raises DevstackError.
         """
-        if shutil.which("git") is None:
-            raise DevstackError("git is needed for this: install it (Debian: apt-get install git)")
+        require_git()
         self._path.mkdir(parents=True)
-        # The checkout may belong to somebody else, and the person's own settings must not matter here.
+        # The checkout may belong to another user, and the person's own settings must not matter here.
         self._config.write_text(
             "[safe]\n\tdirectory = *\n[user]\n\tname = Taskbeacon demo\n\temail = demo@users.noreply.localhost\n"
             "[receive]\n\tshallowUpdate = true\n",
@@ -70,25 +68,9 @@ class DemoRepository:
         return True
 
     def _git(self, *arguments: str) -> str:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        environment |= {
-            "GIT_CONFIG_GLOBAL": str(self._config),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-        }
-        try:
-            done = subprocess.run(
-                ["git", *arguments],  # noqa: S607 - the person's git, wherever it is
-                cwd=self._path,
-                env=environment,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_GIT_SECONDS,
-                check=True,
-            )
-        except subprocess.CalledProcessError as error:
-            raise DevstackError(f"git {arguments[0]} failed: {error.stderr.strip()}") from error
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise DevstackError(f"git {arguments[0]} failed: {error}") from error
-        return done.stdout
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        own = {"GIT_CONFIG_GLOBAL": str(self._config), "GIT_CONFIG_NOSYSTEM": "1"}
+        failure = f"git {arguments[0]} failed"
+        return run_git(
+            *arguments, environment=kept | own, seconds=_GIT_SECONDS, failure=failure, cwd=self._path
+        )

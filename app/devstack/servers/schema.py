@@ -19,7 +19,7 @@ _CONNECT_SECONDS = 5
 
 
 def needs_migration(home: Home, database_url: str) -> bool:
-    """Tell whether `migrate` may have something to do."""
+    """Return whether `migrate` may have something to do."""
     noted = read_json(home.schema_json)
     return not noted or noted != _state(database_url)
 

@@ -120,13 +120,13 @@ class SeaweedFS:
         )
 
     def is_ready(self) -> bool:
-        """Tell whether the S3 side answers."""
+        """Return whether the S3 side answers."""
         return status_of(f"{self.url}/healthz", timeout=1) == HTTPStatus.OK
 
     def create_bucket(self) -> None:
         """Make the service's bucket, unless it exists. Raises DevstackError."""
         # Loaded here because it takes long, and the servers get ready meanwhile.
-        from app.clients.s3_signing import UrlSigner  # noqa: PLC0415
+        from app.clients.s3.signing import UrlSigner  # noqa: PLC0415
 
         signer = UrlSigner(
             self.url,

@@ -1,6 +1,6 @@
 """The embedded servers of one home folder, started together: the stack and the tests both use this.
 
-Only those that are wanted; a server whose URL is given elsewhere is nobody's business here.
+Only those that are wanted; a server with a URL of its own is not started.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ __all__ = ["EmbeddedServers"]
 
 _START_SECONDS = 180.0
 
-Report = Callable[[str, str], None]  # told name and address of a server as it gets ready
+Report = Callable[[str, str], None]  # takes name and address of a server when it is ready
 
 
 class EmbeddedServers:

@@ -61,7 +61,7 @@ class Valkey:
         )
 
     def is_ready(self) -> bool:
-        """Tell whether the server answers, and has read its data."""
+        """Return whether the server answers, and has read its data."""
         try:
             with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
                 connection.sendall(b"AUTH %s\r\nPING\r\n" % self._password.encode())

@@ -17,7 +17,7 @@ __all__ = ["find_or_make_project"]
 
 
 async def find_or_make_project(session: AsyncSession, cipher: Cipher, *, user_id: int, git_url: str) -> int:
-    """Return the id of the project whose repositories are below `git_url`, with the user as a member.
+    """Return the id of the project with repositories below `git_url`, with the user as a member.
 
     Two calls at once may make two; later ones agree on the first. Raises NotFound, InvalidInput.
     """

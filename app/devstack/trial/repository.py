@@ -8,11 +8,10 @@ import hashlib
 import os
 import re
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
 
 from app.devstack.errors import DevstackError
+from app.devstack.git import require_git, run_git
 
 __all__ = ["TrialRepository"]
 
@@ -43,8 +42,7 @@ class TrialRepository:
 
         Raises DevstackError.
         """
-        if shutil.which("git") is None:
-            raise DevstackError("git is needed for this: install it (Debian: apt-get install git)")
+        require_git()
         local = Path(name).expanduser()
         if local.is_dir():
             top = _git(name, "-C", str(local), "rev-parse", "--show-toplevel").removesuffix("\n")
@@ -70,7 +68,7 @@ class TrialRepository:
         return branch
 
     def has_changes(self) -> bool:
-        """Tell whether the checkout has changes that are not committed, and so not copied."""
+        """Return whether the checkout has changes that are not committed, and so not copied."""
         if self.checkout is None:
             return False
         status = ("--no-optional-locks", "-C", self.source, "status", "--porcelain", "--ignore-submodules")
@@ -102,20 +100,6 @@ def _git(source: str, *arguments: str) -> str:
         name: value
         for name, value in os.environ.items()
         if name not in {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"}
-    } | {"GIT_TERMINAL_PROMPT": "0"}
-    try:
-        done = subprocess.run(
-            ["git", *arguments],  # noqa: S607 - the person's git, wherever it is
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_GIT_SECONDS,
-            check=True,
-        )
-    except subprocess.CalledProcessError as error:
-        reason = error.stderr.strip() or f"git failed with status {error.returncode}"
-        raise DevstackError(f"{source} cannot be copied: {reason}") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise DevstackError(f"{source} cannot be copied: {error}") from error
-    return done.stdout
+    }
+    failure = f"{source} cannot be copied"
+    return run_git(*arguments, environment=environment, seconds=_GIT_SECONDS, failure=failure)

@@ -3,7 +3,6 @@
 A client of the API like any other. The work comes back as a branch of the reader's repository.
 """
 
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +11,12 @@ import httpx
 
 from app.devstack.api_client import (
     REQUEST_SECONDS,
+    create_task,
     project_client,
     read_patch,
     request,
     show_patch,
+    show_progress,
     show_result,
 )
 from app.devstack.console import Console
@@ -78,8 +79,7 @@ def run_trial(stack: RunningStack, repository: TrialRepository, trial: Trial, co
     try:
         return _perform(stack, repository, trial, console)
     except DevstackError as error:
-        console.line()
-        print(console.style(f"error: {error}", "red"), file=sys.stderr)
+        console.error(error)
         return 1
 
 
@@ -92,10 +92,9 @@ def _perform(stack: RunningStack, repository: TrialRepository, trial: Trial, con
         project_client(stack.base_url, stack.project_id, stack.api_key) as client,
         httpx.Client(timeout=REQUEST_SECONDS, trust_env=False) as plain,
     ):
-        task = request(
+        task = create_task(
+            console,
             client,
-            "POST",
-            "tasks/",
             title=_title(trial.prompt),
             description=trial.prompt,
             repository=repository.name,
@@ -104,8 +103,6 @@ def _perform(stack: RunningStack, repository: TrialRepository, trial: Trial, con
         given = {name: value for name, value in options.items() if value is not None}
         run = request(client, "POST", f"tasks/{task['id']}/run/", **given)["latest_run"]
         path = f"tasks/{task['id']}/runs/{run['id']}/"
-        console.title(f"Task {task['slug']}: {task['title']}")
-        console.styled(f"  {client.base_url}{path}", "dim")
         try:
             run = _follow(console, client, plain, path)
         except KeyboardInterrupt:
@@ -126,9 +123,7 @@ def _follow(console: Console, client: httpx.Client, plain: httpx.Client, path: s
     """Print the run's log as it grows; return the run in its end. The service ends every run."""
     log = RunLog(console)
     while True:
-        run = request(client, "GET", path)
-        if run["log_url"]:
-            log.show_new(plain, run["log_url"])
+        run = show_progress(log, client, plain, path)
         if run["status"] in TERMINAL_STATUSES:
             return run
         time.sleep(_POLL_SECONDS)

@@ -27,9 +27,9 @@ __all__ = [
     "require_task",
     "usable_environment",
     "visibility",
-    "visible_audiences",
     "visible_environment",
     "visible_projects",
+    "visible_run",
     "visible_task",
 ]
 
@@ -45,31 +45,34 @@ def visible_projects(principal: Principal) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
-def visible_audiences(principal: Principal) -> tuple[int, int]:
-    """Return the audiences that the caller belongs to: everyone's and their own (contract 4, rule 3)."""
-    return (EVERYONE, principal.user_id)
-
-
-def visible_task(principal: Principal) -> ColumnElement[bool]:
-    """Return the condition on `Task` that leaves what the caller sees in the project of the request."""
+def _seen(project_id: Any, user_id: Any) -> ColumnElement[bool]:
+    """Return the condition on `Task` that leaves everyone's tasks of a project and the user's own (contract 4, rule 3)."""
     return and_(
-        Task.project_id == principal.project.id,
-        Task.audience.in_(visible_audiences(principal)),
+        Task.project_id == project_id,
+        Task.audience.in_([literal(EVERYONE, BigInteger), user_id]),
         ~Task.deleted,
     )
 
 
-# The same condition for statements that are built once; its values come from `visibility`.
-VISIBLE_TASK = and_(
-    Task.project_id == bindparam("visible_project_id"),
-    Task.audience.in_([literal(EVERYONE, BigInteger), bindparam("visible_user_id", type_=BigInteger)]),
-    ~Task.deleted,
-)
+# What the caller sees in the project of the request, for statements that are built once; `visibility` has its values.
+VISIBLE_TASK = _seen(bindparam("visible_project_id"), bindparam("visible_user_id", type_=BigInteger))
+# The same of a run and its task; `run_id` and `task_id` are parameters too.
+VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task_id"), VISIBLE_TASK)
 
 
 def visibility(principal: Principal) -> dict[str, int]:
     """Return the values of `VISIBLE_TASK` for a caller."""
     return {"visible_project_id": principal.project.id, "visible_user_id": principal.user_id}
+
+
+def visible_task(principal: Principal) -> ColumnElement[bool]:
+    """Return `VISIBLE_TASK` with the values of a caller."""
+    return _seen(principal.project.id, principal.user_id)
+
+
+def visible_run(principal: Principal, task_id: UUID, run_id: UUID) -> ColumnElement[bool]:
+    """Return `VISIBLE_RUN` with the values of a caller and a run."""
+    return and_(Run.id == run_id, Run.task_id == task_id, visible_task(principal))
 
 
 async def require_task(session: AsyncSession, principal: Principal, task_id: UUID) -> None:
@@ -119,9 +122,6 @@ async def require_run(session: AsyncSession, principal: Principal, task_id: UUID
         raise NotFound
 
 
-# The condition on a run and its task that leaves what the caller sees; its values are those of `visibility`, and the ids.
-VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task_id"), VISIBLE_TASK)
-
 _SEEN_RUN = Prepared(select(Run.id).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN))
 
 
@@ -137,7 +137,7 @@ async def lock_run(
     statement = (
         select(Run.status, Run.environment, Run.artifacts, *columns)
         .join(Task, Task.id == Run.task_id)
-        .where(Run.id == run_id, Run.task_id == task_id, visible_task(principal))
+        .where(visible_run(principal, task_id, run_id))
         .with_for_update(of=Run, key_share=True)
     )
     locked = await session.execute(statement)

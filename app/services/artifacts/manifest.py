@@ -27,7 +27,7 @@ from app.schemas.run_artifacts import ContentEncoding, InlineIn, InlineItem, Sig
 from app.schemas.runs import ArtifactOut
 from app.schemas.staged_artifacts import FinalizeIn, FinalizeItem, PreparedOut, PrepareIn
 from app.services.access.principal import Principal
-from app.services.access.visibility import visible_task
+from app.services.access.visibility import visible_run
 from app.services.artifacts import uploads as artifact_uploads
 from app.services.artifacts.rules import (
     DOWNLOAD_LIFETIME,
@@ -296,9 +296,7 @@ def _downloadable(entry: ArtifactOut) -> DownloadableFile:
 
 def _visible_manifest(caller: Principal, task_id: UUID, run_id: UUID) -> Select[Any]:
     return (
-        select(Run.artifacts)
-        .join(Task, Task.id == Run.task_id)
-        .where(Run.id == run_id, Run.task_id == task_id, visible_task(caller))
+        select(Run.artifacts).join(Task, Task.id == Run.task_id).where(visible_run(caller, task_id, run_id))
     )
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 
 from app.agents.errors import AgentError
-from app.agents.execution.execution import Emit, RunResult
-from app.agents.session.transcript import notification
+from app.agents.result import RunResult
+from app.agents.session.transcript import Emit, notification
 from app.clients.github import (
     GitHub,
     GitHubAccess,

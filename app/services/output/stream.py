@@ -27,7 +27,7 @@ from app.enums import TERMINAL_STATUSES
 from app.errors import NotFound
 from app.models import Run, Task
 from app.services.access.principal import Principal
-from app.services.access.visibility import visible_task
+from app.services.access.visibility import visible_run
 from app.services.notifications import presence
 from app.services.notifications.stream_presence import StreamPresence, Watcher
 from app.services.output.events import STATE_COLUMNS, state_event
@@ -108,9 +108,7 @@ async def open_stream(
 
     """
     statement = (
-        select(*STATE_COLUMNS)
-        .join(Task, Task.id == Run.task_id)
-        .where(Run.id == run_id, Run.task_id == task_id, visible_task(caller))
+        select(*STATE_COLUMNS).join(Task, Task.id == Run.task_id).where(visible_run(caller, task_id, run_id))
     )
     row = (await session.execute(statement)).mappings().one_or_none()
     if row is None:

@@ -18,7 +18,7 @@ from app.schemas.webhook_endpoints import AttemptOut, DeliveryDetailOut, Deliver
 from app.services.access.principal import Principal
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
-from app.services.webhook_endpoints.endpoints import owned
+from app.services.webhook_endpoints.endpoints import owned, require_endpoint
 from app.services.webhook_endpoints.sending import FIXED_HEADERS
 
 __all__ = ["list_deliveries", "ping", "redeliver", "require_enabled", "retrieve_delivery"]
@@ -62,7 +62,7 @@ async def list_deliveries(
         NotFound: there is no such endpoint, or it is another user's.
 
     """
-    await _require_endpoint(session, caller, endpoint_id)
+    await require_endpoint(session, caller, endpoint_id)
     wanted = and_(WebhookEndpointDelivery.endpoint_id == endpoint_id, *_conditions(query))
     count = await session.scalar(select(func.count()).select_from(WebhookEndpointDelivery).where(wanted))
     rows = await session.execute(
@@ -121,7 +121,7 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
         .returning(WebhookEndpoint.id)
     )
     if pinged.one_or_none() is None:
-        await _require_endpoint(session, caller, endpoint_id)
+        await require_endpoint(session, caller, endpoint_id)
         raise Throttled(1)
     delivery_id = new_id()
     await session.execute(
@@ -191,11 +191,6 @@ async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id:
         raise NotFound
     if not row.enabled:
         raise InvalidInput(_DISABLED)
-
-
-async def _require_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
-    if await session.scalar(select(WebhookEndpoint.id).where(owned(caller, endpoint_id))) is None:
-        raise NotFound
 
 
 def _conditions(query: DeliveryQuery) -> list[ColumnElement[bool]]:

@@ -36,6 +36,7 @@ __all__ = [
     "enable_endpoint",
     "list_endpoints",
     "owned",
+    "require_endpoint",
     "retrieve_endpoint",
     "rotate_secret",
     "update_endpoint",
@@ -72,6 +73,17 @@ def owned(caller: Principal, endpoint_id: UUID) -> Any:  # Any: a condition
         WebhookEndpoint.project_id == caller.project.id,
         WebhookEndpoint.created_by_id == caller.user_id,
     )
+
+
+async def require_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
+    """Return if the caller has the endpoint.
+
+    Raises:
+        NotFound: there is none, or it is another user's.
+
+    """
+    if await session.scalar(select(WebhookEndpoint.id).where(owned(caller, endpoint_id))) is None:
+        raise NotFound
 
 
 async def create_endpoint(

@@ -45,6 +45,7 @@ async def recover(
         NotFound: there is no such endpoint, or it is another user's.
 
     """
+    await require_enabled(session, caller, endpoint_id)
     now = utcnow()
     if body.since < now - settings.event_retention:
         days = settings.event_retention_days
@@ -52,7 +53,6 @@ async def recover(
     until = now if body.until is None else min(body.until, now)
     if until < body.since:
         raise InvalidInput("The end may not be before the beginning.", attr="until")
-    await require_enabled(session, caller, endpoint_id)
     count = await _send_again(session, endpoint_id, body.since, until)
     if body.only is RecoverOnly.ALL:
         count += await _send_missing(

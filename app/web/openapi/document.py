@@ -1,34 +1,58 @@
 """The published description of the API, `/openapi.json`.
 
-Adds what FastAPI cannot see. Bodies and scopes are read by dependencies, so they are found there; words and examples
-come from `documentation` and `examples`, errors from `error_examples`.
+Adds what FastAPI cannot see: bodies and scopes are read by dependencies, so they are found there. Words come from
+`groups`, errors from `errors`, examples from `examples` and from the fields of the schemas.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
-from pydantic import BaseModel
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, TypeAdapter
 
+from app.services.events.catalogue import CATALOGUE, PING, CataloguedType
+from app.web.answers import Json
 from app.web.auth import RunTokenGate, ScopeGate
 from app.web.body import BodyReader
-from app.web.openapi import groups as documentation
-from app.web.openapi.described import describing_route
-from app.web.openapi.error_examples import error_examples, public_error_examples
-from app.web.openapi.examples import EXAMPLES, OperationExamples, on_the_wire
+from app.web.idempotency import HEADER, read_key
+from app.web.openapi import groups
+from app.web.openapi.errors import BODIES_OF_ERRORS, REFERENCE, examples_of_errors
+from app.web.openapi.examples import ANSWERS, BODIES
+from app.web.pagination import read_limit, read_page
 
 __all__ = ["describe_routes", "gate_of", "install_openapi", "reader_of"]
 
-_SCHEMA_REFERENCE = "#/components/schemas/{model}"
 # FastAPI's own validation error; this service has an envelope for every failure.
 _FOREIGN_STATUS = "422"
 _FOREIGN_SCHEMAS = ("HTTPValidationError", "ValidationError")
 _FIRST_ERROR_STATUS = 400
-_TOO_MANY_REQUESTS = "429"
-_MEDIA_TYPE = "application/json"
+# Dependencies that read parameters themselves.
+_READ_BY: dict[Callable[..., Any], tuple[str, ...]] = {
+    read_page: ("limit", "offset"),
+    read_limit: ("limit",),
+    read_key: (HEADER,),
+}
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds until the budget is renewed.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+# Where a field has no example of its own.
+_SAMPLES = {
+    "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+    "date-time": "2026-03-01T10:00:00.123456Z",
+    "uri": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+    "string": "text",
+    "integer": 1,
+    "number": 12.5,
+    "boolean": True,
+    "null": None,
+}
+
+Dependency = TypeVar("Dependency")
 
 
 def install_openapi(app: FastAPI) -> None:
@@ -42,143 +66,194 @@ def install_openapi(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the description
 
 
-def describe_routes(app: FastAPI) -> Iterator[RouteContext]:
-    """Yield the described endpoints as they are served, those of included routers too."""
-    for route in iter_route_contexts(app.routes):
-        if isinstance(route.original_route, APIRoute) and route.include_in_schema:
+def describe_routes(app: FastAPI) -> Iterator[APIRoute]:
+    """Yield the described endpoints."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
             yield route
 
 
-def gate_of(route: RouteContext) -> ScopeGate | RunTokenGate | None:
+def gate_of(route: APIRoute) -> ScopeGate | RunTokenGate | None:
     """Return the gate in the signature of an endpoint, None for one that answers without a credential."""
-    gates = (dependency.call for dependency in _flatten(route.dependant))
-    return next((gate for gate in gates if isinstance(gate, ScopeGate | RunTokenGate)), None)
+    return _find(route, ScopeGate) or _find(route, RunTokenGate)
 
 
-def reader_of(route: RouteContext) -> BodyReader | None:
+def reader_of(route: APIRoute) -> BodyReader | None:
     """Return the reader of an endpoint's body, None for one that takes no body."""
-    readers = (dependency.call for dependency in _flatten(route.dependant))
-    return next((reader for reader in readers if isinstance(reader, BodyReader)), None)
+    return _find(route, BodyReader)
 
 
-def _flatten(dependant: Dependant) -> Iterator[Dependant]:
+def _find(route: APIRoute, kind: type[Dependency]) -> Dependency | None:
+    return next((call for call in _calls(route.dependant) if isinstance(call, kind)), None)
+
+
+def _calls(dependant: Any) -> Iterator[Any]:
     for child in dependant.dependencies:
-        yield child
-        yield from _flatten(child)
+        yield child.call
+        yield from _calls(child)
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title=app.title,
         version=app.version,
-        summary=documentation.SUMMARY,
-        description=documentation.DESCRIPTION,
-        routes=[describing_route(route) for route in describe_routes(app)],
-        tags=documentation.TAGS,
+        summary=groups.SUMMARY,
+        description=groups.DESCRIPTION,
+        routes=app.routes,
+        tags=groups.TAGS,
         servers=[{"url": "/", "description": "This server"}],
-        contact=documentation.CONTACT,
+        contact=groups.CONTACT,
         license_info={"name": "MIT", "identifier": "MIT"},
     )
-    components = document["components"]
+    schemas = document["components"]["schemas"]
     for name in _FOREIGN_SCHEMAS:
-        components["schemas"].pop(name, None)
-    components["securitySchemes"] = {
-        documentation.SECURITY_SCHEME_NAME: documentation.SECURITY_SCHEME,
-        documentation.RUN_SCHEME_NAME: documentation.RUN_SCHEME,
+        schemas.pop(name, None)
+    for body in BODIES_OF_ERRORS:
+        _add_schema(body.__name__, TypeAdapter(body).json_schema(ref_template=REFERENCE), schemas)
+    document["components"]["securitySchemes"] = {
+        groups.SECURITY_SCHEME_NAME: groups.SECURITY_SCHEME,
+        groups.RUN_SCHEME_NAME: groups.RUN_SCHEME,
     }
     for route in describe_routes(app):
         for method in route.methods or ():
-            operation = document["paths"][route.path_format][method.lower()]
-            _complete(operation, route, components["schemas"])
+            _complete(document["paths"][route.path_format][method.lower()], route, schemas)
+    document["webhooks"] = {known.type: {"post": _webhook(known)} for known in (*CATALOGUE.values(), PING)}
     return document
 
 
-def _complete(operation: dict[str, Any], route: RouteContext, schemas: dict[str, Any]) -> None:
+def _webhook(known: CataloguedType) -> dict[str, Any]:
+    """Return the request by which endpoints are sent an event."""
+    schema = {name: part for name, part in known.schema.items() if name != "$schema"}
+    headers = (
+        ("webhook-id", "The event's id, the same at each attempt."),
+        ("webhook-timestamp", "Seconds since 1970, of this attempt."),
+        ("webhook-signature", "What verifies the message, `v1,…`; several while a secret is replaced."),
+    )
+    return {
+        "operationId": f"webhook_{known.type.replace('.', '_')}",
+        "tags": ["webhooks"],
+        "summary": known.type,
+        "description": known.description,
+        "security": [],
+        "parameters": [
+            {
+                "name": name,
+                "in": "header",
+                "required": True,
+                "description": text,
+                "schema": {"type": "string"},
+            }
+            for name, text in headers
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {Json.media_type: {"schema": schema, "example": known.example}},
+        },
+        "responses": {
+            "2XX": {"description": "Taken. Anything else is sent again by schedule; 410 disables."}
+        },
+    }
+
+
+def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
     operation["responses"].pop(_FOREIGN_STATUS, None)
     _add_parameters(operation, route)
     gate, reader = gate_of(route), reader_of(route)
-    examples = EXAMPLES.get(operation["operationId"], OperationExamples())
     if gate is None:
         operation["security"] = []
     elif isinstance(gate, RunTokenGate):
-        operation["security"] = [{documentation.RUN_SCHEME_NAME: []}]
+        operation["security"] = [{groups.RUN_SCHEME_NAME: []}]
     else:
         # OpenAPI 3.1 lets any scheme name the roles that an operation needs.
-        operation["security"] = [{documentation.SECURITY_SCHEME_NAME: [str(gate.scope)]}]
+        operation["security"] = [{groups.SECURITY_SCHEME_NAME: [str(gate.scope)]}]
         operation["description"] += f"\n\n**Scope:** `{gate.scope}`"
     if reader is not None:
-        operation["requestBody"] = _request_body(reader.model, examples, schemas)
+        operation["requestBody"] = _request_body(reader.model, schemas)
+    _complete_answers(operation, route, schemas)
+
+
+def _complete_answers(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
+    gate, reader = gate_of(route), reader_of(route)
+    model = reader.model if reader else _query_model(route)
     for status, response in operation["responses"].items():
-        for content in response.get("content", {}).values():
-            if int(status) < _FIRST_ERROR_STATUS:
-                # A file has no example.
-                if examples.answer is not None:
-                    content["example"] = on_the_wire(examples.answer)
-            # What is not ready has a body of its own, and as many examples as there are parts.
-            elif shown := _shown_errors(int(status), gate, examples, has_body=reader is not None):
+        shown: Mapping[str, Any] = {}
+        if int(status) >= _FIRST_ERROR_STATUS:
+            shown = examples_of_errors(
+                operation["operationId"], gate, model, int(status), has_body=reader is not None
+            )
+        for media_type, content in response.get("content", {}).items():
+            # A file has no example.
+            if int(status) < _FIRST_ERROR_STATUS and media_type != "*/*":
+                answer = ANSWERS.get(operation["operationId"])
+                content["example"] = _sample(content["schema"], schemas) if answer is None else answer
+            if shown:
                 content["examples"] = _named(shown)
-        if status == _TOO_MANY_REQUESTS:
-            response["headers"] = {
-                "Retry-After": {
-                    "description": "Seconds until the budget is renewed.",
-                    "schema": {"type": "integer", "minimum": 1},
-                }
-            }
+            if "anyOf" in content["schema"]:
+                # FastAPI's own words, by which generated clients name the type.
+                words = operation["operationId"].replace("_", " ").title()
+                content["schema"] = {**content["schema"], "title": f"Response {status} {words}"}
+        if status == "429":
+            response["headers"] = _RETRY_AFTER
 
 
-def _shown_errors(
-    status: int, gate: ScopeGate | RunTokenGate | None, examples: OperationExamples, *, has_body: bool
-) -> dict[str, Any]:
-    if gate is None:
-        return public_error_examples(status, examples)
-    return error_examples(status, gate, examples, has_body=has_body)
+def _query_model(route: APIRoute) -> type[BaseModel] | None:
+    kinds = (parameter.field_info.annotation for parameter in route.dependant.query_params)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
-def _add_parameters(operation: dict[str, Any], route: RouteContext) -> None:
-    """Describe what the path holds, whether or not FastAPI knows of it, and the parameters that are read leniently."""
-    known = {parameter["name"]: parameter for parameter in operation.get("parameters", [])}
-    for parameter in known.values():
+def _add_parameters(operation: dict[str, Any], route: APIRoute) -> None:
+    """Describe what the path holds, and what dependencies read without FastAPI's knowledge."""
+    read = (name for call in _calls(route.dependant) for name in _READ_BY.get(call, ()))
+    known = operation.get("parameters", [])
+    for parameter in known:
         kinds = parameter["schema"].get("type")
         if isinstance(kinds, list):
             # A parameter that is not given is null to the service; on the wire it is absent.
             parameter["schema"]["type"] = next(kind for kind in kinds if kind != "null")
-    in_path = dict.fromkeys(route.param_convertors)
-    parameters = [
-        # What is read leniently is text to FastAPI; a number has bounds of its own.
-        known[name] if _is_number(known.get(name)) else documentation.PARAMETERS.get(name, known.get(name))
-        for name in {**in_path, **known}
-    ]
+    in_path = [groups.PARAMETERS[name] for name in route.param_convertors]
+    parameters = [*in_path, *known, *(groups.PARAMETERS[name] for name in read)]
     if parameters:
         operation["parameters"] = parameters
 
 
-def _is_number(parameter: dict[str, Any] | None) -> bool:
-    return parameter is not None and parameter["schema"].get("type") == "integer"
+def _request_body(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template=REFERENCE)
+    is_required = bool(schema.get("required"))
+    _add_schema(model.__name__, schema, schemas, has_defaults=False)
+    content = {"schema": {"$ref": REFERENCE.format(model=model.__name__)}, "examples": _named(BODIES[model])}
+    # An empty body is `{}` (contract 2.5), which is enough where no field is required.
+    return {"required": is_required, "content": {Json.media_type: content}}
 
 
-def _request_body(
-    model: type[BaseModel], examples: OperationExamples, schemas: dict[str, Any]
-) -> dict[str, Any]:
-    schema = model.model_json_schema(ref_template=_SCHEMA_REFERENCE)
-    for name, described in {model.__name__: schema, **schema.pop("$defs", {})}.items():
-        schemas[name] = _without_defaults(described)
-    reference = {"$ref": _SCHEMA_REFERENCE.format(model=model.__name__)}
-    return {
-        # An empty body is `{}` (contract 2.5), which is enough where no field is required.
-        "required": bool(schema.get("required")),
-        "content": {_MEDIA_TYPE: {"schema": reference, "examples": _named(examples.bodies)}},
-    }
-
-
-def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a body, or of an object in one, without the defaults of its fields.
+def _add_schema(
+    name: str, schema: dict[str, Any], schemas: dict[str, Any], *, has_defaults: bool = True
+) -> None:
+    """Add a schema and those it refers to; those of bodies without the defaults of their fields.
 
     Generated clients send the defaults that they read. In an update an absent field keeps its value, so they would
     overwrite what the caller did not mention (ADR 50). Where a default matters, the field's description names it.
     """
-    for described in schema.get("properties", {}).values():
-        described.pop("default", None)
-    return schema
+    for each, described in {name: schema, **schema.pop("$defs", {})}.items():
+        for field in () if has_defaults else described.get("properties", {}).values():
+            field.pop("default", None)
+        schemas[each] = described
+
+
+def _sample(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
+    """Return what a schema describes, made of the examples of its fields."""
+    match schema:
+        case {"examples": [example, *_]} | {"const": example} | {"enum": [example, *_]}:
+            return example
+        case {"$ref": str(reference)}:
+            return _sample(schemas[reference.rpartition("/")[2]], schemas)
+        case {"anyOf": [first, *_]}:
+            return _sample({"format": schema.get("format", ""), **first}, schemas)
+        case {"type": "object"}:
+            return {name: _sample(field, schemas) for name, field in schema.get("properties", {}).items()}
+        case {"items": items}:
+            return [_sample(items, schemas)]
+        case _:
+            return _SAMPLES.get(schema.get("format", ""), _SAMPLES.get(schema.get("type", "null")))
 
 
 def _named(examples: Any) -> dict[str, Any]:

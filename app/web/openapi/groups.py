@@ -1,4 +1,4 @@
-"""What the published description says in words: the guide, the tags, parameters, and the errors of a route.
+"""What the published description says in words: the guide, the tags, and parameters.
 
 Data and prose only; `document.py` puts them into the document.
 """
@@ -6,7 +6,6 @@ Data and prose only; `document.py` puts them into the document.
 from typing import Any
 
 from app.api_limits import BODY_BYTES, PAGE_DEFAULT, PAGE_MAXIMUM
-from app.schemas.errors import ErrorOut, UsageLimitOut
 
 __all__ = [
     "CONTACT",
@@ -19,8 +18,6 @@ __all__ = [
     "SECURITY_SCHEME_NAME",
     "SUMMARY",
     "TAGS",
-    "WRONG_METHOD",
-    "errors",
 ]
 
 # Paths that answer without a key. Whatever is not listed here must state its scope in its signature.
@@ -127,119 +124,69 @@ RUN_SCHEME = {
     "description": "The token of one run, as its `connection_token` answers it.",
 }
 
-# Read by dependencies that take them as they come, so that FastAPI sees plain strings or nothing at all.
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "project_id": {
-        "name": "project_id",
-        "in": "path",
-        "required": True,
-        "description": "Id of the project, or `@current`: the caller's current project.",
-        "schema": {"type": "string", "pattern": "^([0-9]+|@current)$"},
-        "example": "@current",
-    },
-    "task_id": {
-        "name": "task_id",
-        "in": "path",
-        "required": True,
-        "description": "Id of the task. One that the caller does not see is not found.",
-        "schema": {"type": "string", "format": "uuid"},
-    },
-    "run_id": {
-        "name": "run_id",
-        "in": "path",
-        "required": True,
-        "description": "Id of a run of that task.",
-        "schema": {"type": "string", "format": "uuid"},
-    },
-    "environment_id": {
-        "name": "environment_id",
-        "in": "path",
-        "required": True,
-        "description": "Id of the sandbox environment. A private one of somebody else is not found.",
-        "schema": {"type": "string", "format": "uuid"},
-    },
-    "endpoint_id": {
-        "name": "endpoint_id",
-        "in": "path",
-        "required": True,
-        "description": "Id of a webhook endpoint of the caller's. Those of others are not found.",
-        "schema": {"type": "string", "format": "uuid"},
-    },
-    "delivery_id": {
-        "name": "delivery_id",
-        "in": "path",
-        "required": True,
-        "description": "Id of a delivery to that endpoint.",
-        "schema": {"type": "string", "format": "uuid"},
-    },
-    "limit": {
-        "name": "limit",
-        "in": "query",
-        "required": False,
-        "description": f"Page size. More than {PAGE_MAXIMUM} is {PAGE_MAXIMUM}; what is no positive number is the default.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": PAGE_MAXIMUM, "default": PAGE_DEFAULT},
-    },
-    "offset": {
-        "name": "offset",
-        "in": "query",
-        "required": False,
-        "description": "How many to skip. What is no positive number is 0.",
-        "schema": {"type": "integer", "minimum": 0, "default": 0},
-    },
-    "Idempotency-Key": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": False,
-        "description": "A text of yours, new for each wish. The same request with the same key is performed once and "
-        "answered alike for 24 hours (then with `Idempotent-Replayed: true`).",
-        "schema": {"type": "string", "maxLength": 255},
-    },
-}
+_UUID = {"type": "string", "format": "uuid"}
 
 
-_MEANING = {
-    400: "The body or the query breaks a rule; `attr` names the field.",
-    401: "The key is missing, unknown or revoked.",
-    403: "The key is missing, unknown or revoked, lacks the scope, or may not use this project.",
-    404: "There is no such thing, or it is not visible to the caller.",
-    405: "The path takes another method; `Allow` names it.",
-    409: "The request contradicts the state of what it is about.",
-    413: f"The body is larger than {BODY_BYTES // 2**20} MB.",
-    415: "The body is not JSON.",
-    429: "The budget of requests is used up; `Retry-After` says for how many seconds.",
-    500: "Something that nobody expected. The log has more under the answer's `X-Request-Id`.",
-    503: "A server that the service depends on does not answer.",
-}
-_OVER_LIMIT = 429
-_OVER_LIMIT_MEANING = (
-    "The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage "
-    "limit."
-)
-# What any route that needs a key can answer, whatever its gates.
-_ALWAYS = (500, 503)
-
-
-# What a probe can be refused for: it takes no key, no body and no parameter.
-WRONG_METHOD: dict[int | str, dict[str, Any]] = {405: {"model": ErrorOut, "description": _MEANING[405]}}
-
-
-def errors(
-    *statuses: int, refusal: Any = None, refusal_status: int = 400, usage_gate: bool = False
-) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route: these statuses, each with the envelope (contract 2.4).
-
-    Args:
-        statuses: what the route's gates and rules can answer; 500 and 503 are added.
-        refusal: the body that an answer of `refusal_status` may have instead of the envelope.
-        refusal_status: the one status that can have another body.
-        usage_gate: whether the project may be over its usage limit, which has a body of its own too.
-
-    """
-    documented: dict[int | str, dict[str, Any]] = {
-        status: {"model": ErrorOut, "description": _MEANING[status]} for status in (*statuses, *_ALWAYS)
+def _parameter(
+    name: str, place: str, description: str, schema: dict[str, Any], **more: Any
+) -> dict[str, Any]:
+    required = place == "path"
+    return {
+        "name": name,
+        "in": place,
+        "required": required,
+        "description": description,
+        "schema": schema,
+        **more,
     }
-    if refusal is not None:
-        documented[refusal_status]["model"] = ErrorOut | refusal
-    if usage_gate:
-        documented[_OVER_LIMIT] = {"model": ErrorOut | UsageLimitOut, "description": _OVER_LIMIT_MEANING}
-    return documented
+
+
+# Read by dependencies, so that FastAPI does not see them.
+PARAMETERS: dict[str, dict[str, Any]] = {
+    parameter["name"]: parameter
+    for parameter in (
+        _parameter(
+            "project_id",
+            "path",
+            "Id of the project, or `@current`: the caller's current project.",
+            {"type": "string", "pattern": "^([0-9]+|@current)$"},
+            example="@current",
+        ),
+        _parameter(
+            "task_id", "path", "Id of the task. One that the caller does not see is not found.", _UUID
+        ),
+        _parameter("run_id", "path", "Id of a run of that task.", _UUID),
+        _parameter(
+            "environment_id",
+            "path",
+            "Id of the sandbox environment. Another member's private one is not found.",
+            _UUID,
+        ),
+        _parameter(
+            "endpoint_id",
+            "path",
+            "Id of a webhook endpoint of the caller. Those of others are not found.",
+            _UUID,
+        ),
+        _parameter("delivery_id", "path", "Id of a delivery to that endpoint.", _UUID),
+        _parameter(
+            "limit",
+            "query",
+            f"Page size. More than {PAGE_MAXIMUM} is {PAGE_MAXIMUM}; what is no positive number is the default.",
+            {"type": "integer", "minimum": 1, "maximum": PAGE_MAXIMUM, "default": PAGE_DEFAULT},
+        ),
+        _parameter(
+            "offset",
+            "query",
+            "How many to skip. What is no positive number is 0.",
+            {"type": "integer", "minimum": 0, "default": 0},
+        ),
+        _parameter(
+            "Idempotency-Key",
+            "header",
+            "A text of yours, new for each wish. The same request with the same key is performed once and answered "
+            "alike for 24 hours (then with `Idempotent-Replayed: true`).",
+            {"type": "string", "maxLength": 255},
+        ),
+    )
+}

@@ -11,7 +11,7 @@ from app.clients.push import TryLater
 from app.db import unit_of_work
 from app.runtime import ProcessContext
 from app.services.notifications import delivery
-from app.services.retries import until_database_answers
+from app.services.retries import in_transaction
 from app.shielded import shielded
 from app.worker.context import PUSH_LANES, worker_context
 
@@ -73,12 +73,7 @@ async def _claim_send_settle(
         more.set()
     title = process.settings.push_title
     outcomes = await delivery.send(process.push, claimed, title=title, deadline=deadline)
-
-    async def settle() -> None:
-        async with unit_of_work(process.sessions) as session:
-            await delivery.settle(session, claimed, outcomes)
-
-    await until_database_answers(settle)
+    await in_transaction(process.sessions, lambda session: delivery.settle(session, claimed, outcomes))
     log.info("push.claim_delivered", size=len(claimed))
     is_refused = all(isinstance(outcome, TryLater) for outcome in outcomes.values())
     return len(claimed), is_last or is_refused

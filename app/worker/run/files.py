@@ -11,7 +11,7 @@ import structlog
 
 from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentError
-from app.agents.workspace.workspace import open_folder
+from app.agents.workspace.folders import open_folder
 from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from app.enums import ArtifactType
 from app.schemas.runs import ArtifactOut
@@ -21,7 +21,7 @@ from app.services.artifacts.rules import guess_content_type, tags
 from app.services.artifacts.uploads import tag_objects
 from app.services.retries import ATTACHMENT, RetryBudget
 from app.services.storage_keys import RunRef, safe_name
-from app.worker.run.store_retry import StorePatience
+from app.worker.run.store_retry import StoreRetryBudget
 
 __all__ = [
     "AttachmentUnavailable",
@@ -48,9 +48,9 @@ class Exchange:
 
     inbox: Path
     outbox: Path
-    # What the agent keeps of its conversation (sessions.py).
+    # What the agent keeps of its conversation (memory.py).
     session: Path
-    # What of the log is not stored yet, and what is (log_recorder.py).
+    # The log, stored or not (log_recorder.py).
     log: Path
 
 
@@ -58,22 +58,19 @@ class Exchange:
 class Stored:
     """What the store has taken of a run's files, and the names of those that it has not."""
 
-    artifacts: tuple[ArtifactOut, ...]
-    missing: tuple[str, ...]
+    artifacts: tuple[ArtifactOut, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @asynccontextmanager
 async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, None]:
     """Yield empty folders below that of the workspaces; they are removed afterwards.
 
-    Those of a worker that was killed are removed by the next that starts (`workspace.reclaim`).
+    Those of a worker that was killed are removed by the next that starts (`folders.reclaim`).
     """
     async with open_folder(root, run_id) as place:
         exchange = Exchange(
-            inbox=place / "inbox",
-            outbox=place / "outbox",
-            session=place / "session.json.gz",
-            log=place / "log.jsonl",
+            place / "inbox", place / "outbox", session=place / "session.json.gz", log=place / "log.jsonl"
         )
         exchange.inbox.mkdir()
         exchange.outbox.mkdir()
@@ -122,9 +119,9 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, inbox: Path) -> Atta
 
 
 async def store_artifacts(
-    store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, patience: StorePatience
+    store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
 ) -> Stored:
-    """Store what the agent handed over and what it changed; an outage is waited for as long as `patience` has it."""
+    """Store what the agent handed over and what it changed; an outage is waited for as long as `retry` has it."""
     contents: list[tuple[str, bytes | Path, str, ArtifactType]] = []
     for path in sorted(outbox.glob("*/*")):  # noqa: ASYNC240 - a local folder of bounded size
         # Names of files are bytes; those that are no text keep what can be read of them.
@@ -138,7 +135,7 @@ async def store_artifacts(
         file = NewArtifact(name, content, content_type, type_, _SOURCE)
         put = partial(store_run_artifact, store, ref, file)
         try:
-            stored.append(await patience.call(put))
+            stored.append(await retry.call(put))
         except ObjectStoreUnavailable as error:
             log.warning("artifact.not_stored", name=name, error=repr(error))
             missing.append(name)

@@ -1,36 +1,41 @@
-"""The mailbox of one run in progress: what people tell its agent, read from rows, each step told on the run's log."""
+"""The commands to one running agent: read from rows, with a receipt for each step in the run's log."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
 from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentStopped
-from app.agents.session.commands import Command, Mailbox
+from app.agents.session.commands import Command, CommandSource
 from app.agents.session.transcript import Emit, notification
 from app.clock import utcnow
 from app.db import DatabaseUnavailable, unit_of_work
 from app.enums import CommandMethod, CommandStatus
-from app.services.retries import until_database_answers
+from app.services.retries import in_transaction
 from app.services.runs import inbox as run_inbox
 from app.services.runs.inbox import Attempt
 from app.worker.context import WorkerContext
+from app.worker.run.claim import Claim
 from app.worker.run.files import fetch_attachments
-from app.worker.run.orders import Orders
+from app.worker.run.log_recorder import RunLog
 
 __all__ = ["Inbox"]
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 # Looks for commands as often without being woken, so that an outage of Redis only delays them.
 _LOOK_SECONDS = 10.0
 _OVER = "The run's agent has ended."
-# What an agent that waits for a person goes on with.
+# Commands that end the waiting for a person.
 _ENDS_WAITING = frozenset(
     {CommandMethod.USER_MESSAGE, CommandMethod.PERMISSION_RESPONSE, CommandMethod.CLOSE, CommandMethod.CANCEL}
 )
@@ -38,34 +43,25 @@ _ENDS_WAITING = frozenset(
 log = structlog.get_logger(__name__)
 
 
-class Inbox(Mailbox):
-    """While the block runs, commands are taken; when it ends well, what is still open is dropped, and that told.
+class Inbox(CommandSource):
+    """Takes commands while the block runs; when it ends well, open commands are dropped, with a receipt.
 
     A worker that is stopped leaves them to the next one: they stay as they are.
     """
 
-    def __init__(
-        self,
-        worker: WorkerContext,
-        orders: Orders,
-        *,
-        owner: str,
-        emit: Emit,
-        record: Emit,
-        folder: Path,
-    ) -> None:
-        """Prepare to take commands; `emit` tells followers and the log, `record` the log alone."""
+    def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog, folder: Path) -> None:
+        """Prepare to take commands; the files of messages go to `folder`."""
         self._worker = worker
-        self._record = record
-        self._orders = orders
-        self._owner = owner
-        self._emit = emit
+        self._sessions = worker.process.sessions
+        self._owner = claim.owner
+        self._claim = claim
+        self._log = run_log
         self._folder = folder
         self._seen = 0
         self._is_closed = False
-        # Commands whose end was not told yet, with the ids that callers gave them.
-        self._untold: dict[UUID, Any] = {}
-        self._watching: AbstractContextManager[asyncio.Event] = worker.changes.watch(orders.run_id)
+        # Commands without a final receipt, with the ids that callers gave them.
+        self._open: dict[UUID, Any] = {}
+        self._watching: AbstractContextManager[asyncio.Event] = worker.changes.watch(claim.run_id)
 
     async def __aenter__(self) -> Self:
         self._changed = self._watching.__enter__()
@@ -75,7 +71,7 @@ class Inbox(Mailbox):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._watching.__exit__(kind, error, trace)
-        self._worker.places.take_back(self._orders.run_id)
+        self._worker.slots.take_back(self._claim.run_id)
         if error is None:
             await self._end()
 
@@ -89,8 +85,8 @@ class Inbox(Mailbox):
     @override
     async def fetch(self) -> list[Command]:
         try:
-            async with unit_of_work(self._worker.process.sessions) as session:
-                rows = await run_inbox.read_accepted(session, self._orders.run_id, after=self._seen)
+            async with unit_of_work(self._sessions) as session:
+                rows = await run_inbox.read_accepted(session, self._claim.run_id, after=self._seen)
         except DatabaseUnavailable as error:
             log.warning("inbox.not_read", error=repr(error))
             return []
@@ -98,34 +94,28 @@ class Inbox(Mailbox):
         for row in rows:
             command = Command(row.id, CommandMethod(row.method), row.params)
             if command.method in _ENDS_WAITING:
-                self._worker.places.take_back(self._orders.run_id)
+                self._worker.slots.take_back(self._claim.run_id)
             self._seen = row.position
-            self._untold[row.id] = row.rpc_id
-            await self._tell(command.id, command.method, CommandStatus.ACCEPTED)
+            self._open[row.id] = row.rpc_id
+            await self._write_receipt(command.id, command.method, CommandStatus.ACCEPTED)
             commands.append(command)
         return commands
 
     @override
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-        async def step() -> bool:
-            async with unit_of_work(self._worker.process.sessions) as session:
-                return await run_inbox.settle(
-                    session, self._orders.run_id, command.id, status, owner=self._owner, reason=reason
-                )
-
-        is_settled = await until_database_answers(step)
+        is_settled = await self._do(run_inbox.settle, command.id, status, owner=self._owner, reason=reason)
         if is_settled:
-            await self._tell(command.id, command.method, status, reason)
+            await self._write_receipt(command.id, command.method, status, reason)
         return is_settled
 
     @override
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
         if not ids:
             return []
-        process, orders = self._worker.process, self._orders
+        process, claim = self._worker.process, self._claim
         async with unit_of_work(process.sessions) as session:
-            artifacts = await run_inbox.files_of(session, orders.run_id, ids)
-        return await fetch_attachments(process.store, artifacts, self._folder, project_id=orders.project_id)
+            artifacts = await run_inbox.files_of(session, claim.run_id, ids)
+        return await fetch_attachments(process.store, artifacts, self._folder, project_id=claim.project_id)
 
     @override
     async def await_message(self) -> bool:
@@ -137,36 +127,23 @@ class Inbox(Mailbox):
         await self._start_waiting(request, seen=None)
 
     async def _start_waiting(self, waiting_for: dict[str, Any], *, seen: int | None) -> bool:
-        async def step() -> Attempt:
-            async with unit_of_work(self._worker.process.sessions) as session:
-                return await run_inbox.start_waiting(
-                    session,
-                    self._orders.run_id,
-                    waiting_for,
-                    owner=self._owner,
-                    seen=seen,
-                    queue=self._worker.process.queue,
-                )
-
-        # First: whoever answers at once ends the waiting, and must find it begun.
-        self._worker.places.leave(self._orders.run_id)
-        is_waiting = _is_done(await until_database_answers(step))
+        # First: an immediate answer ends the waiting, and must find it begun.
+        self._worker.slots.leave(self._claim.run_id)
+        queue = self._worker.process.queue
+        attempt = await self._do(
+            run_inbox.start_waiting, waiting_for, owner=self._owner, seen=seen, queue=queue
+        )
+        is_waiting = _is_done(attempt)
         if not is_waiting:
-            self._worker.places.take_back(self._orders.run_id)
+            self._worker.slots.take_back(self._claim.run_id)
         else:
-            await self._emit(notification("_taskbeacon/waiting_for", waiting_for))
+            await self._log.append(notification("_taskbeacon/waiting_for", waiting_for))
         return is_waiting
 
     @override
     async def withdraw(self, request_id: str) -> bool:
-        async def step() -> bool:
-            async with unit_of_work(self._worker.process.sessions) as session:
-                return await run_inbox.stop_waiting(
-                    session, self._orders.run_id, request_id, owner=self._owner
-                )
-
-        self._worker.places.take_back(self._orders.run_id)
-        return await until_database_answers(step)
+        self._worker.slots.take_back(self._claim.run_id)
+        return await self._do(run_inbox.stop_waiting, request_id, owner=self._owner)
 
     @override
     async def close(self) -> bool:
@@ -174,40 +151,45 @@ class Inbox(Mailbox):
         return self._is_closed
 
     async def _end_agent(self, *, seen: int | None) -> Attempt:
-        async def step() -> Attempt:
-            async with unit_of_work(self._worker.process.sessions) as session:
-                return await run_inbox.end_agent(
-                    session, self._orders.run_id, owner=self._owner, seen=seen, reason=_OVER
-                )
+        return await self._do(run_inbox.end_agent, owner=self._owner, seen=seen, reason=_OVER)
 
-        return await until_database_answers(step)
+    async def _do(
+        self,
+        step: Callable[Concatenate[AsyncSession, UUID, Parameters], Awaitable[Result]],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Take a step of the run in a transaction, again while the database is away."""
+        return await in_transaction(
+            self._sessions, lambda session: step(session, self._claim.run_id, *args, **kwargs)
+        )
 
     async def _end(self) -> None:
-        """Take nothing more, and tell what was dropped: here, or by whoever ended the run."""
-        if self._is_closed and not self._untold:
+        """Accept no more commands, and write receipts for dropped ones: dropped here, or by the process that ended the run."""
+        if self._is_closed and not self._open:
             return
         try:
-            # Whoever has ended the run has told its followers what was dropped; the log is left to its worker.
+            # The process that ended the run has notified its followers; the log is left to the worker.
             is_dropped_here = self._is_closed or await self._end_agent(seen=None) is Attempt.DONE
-            async with unit_of_work(self._worker.process.sessions) as session:
+            async with unit_of_work(self._sessions) as session:
                 dropped = await run_inbox.read_dropped(
-                    session, self._orders.run_id, self._untold, after=self._seen
+                    session, self._claim.run_id, self._open, after=self._seen
                 )
         except DatabaseUnavailable as error:
-            # Whoever ends the run settles them; only their receipts are missing.
+            # The process that ends the run settles them; only their receipts are missing.
             log.warning("inbox.not_closed", error=repr(error))
             return
         for row in dropped:
-            self._untold.setdefault(row.id, row.rpc_id)
-            await self._tell(
+            self._open.setdefault(row.id, row.rpc_id)
+            await self._write_receipt(
                 row.id,
                 CommandMethod(row.method),
                 CommandStatus.DROPPED,
                 row.reason,
-                by=self._emit if is_dropped_here else self._record,
+                by=self._log.append if is_dropped_here else self._log.record,
             )
 
-    async def _tell(
+    async def _write_receipt(
         self,
         command_id: UUID,
         method: CommandMethod,
@@ -216,15 +198,15 @@ class Inbox(Mailbox):
         *,
         by: Emit | None = None,
     ) -> None:
-        rpc_id = self._untold.get(command_id)
+        rpc_id = self._open.get(command_id)
         if status in {CommandStatus.CONSUMED, CommandStatus.DROPPED}:
-            self._untold.pop(command_id, None)
-        tell = by or self._emit
-        await tell(run_inbox.receipt(command_id, method, status, reason=reason, rpc_id=rpc_id))
+            self._open.pop(command_id, None)
+        write = by or self._log.append
+        await write(run_inbox.receipt(command_id, method, status, reason=reason, rpc_id=rpc_id))
 
 
 def _is_done(attempt: Attempt) -> bool:
-    """Tell whether a step was taken, or something new came first. Raises AgentStopped if the run is another's."""
+    """Return whether a step was taken, or a new command came first. Raises AgentStopped if the run was lost."""
     if attempt is Attempt.LOST:
         raise AgentStopped("The run was stopped.")
     return attempt is Attempt.DONE

@@ -1,11 +1,8 @@
-"""The heartbeat of a run: proves that its worker is alive, and stops the work when the run is no longer its own."""
+"""The heartbeat of a run: proves that its worker is alive, and stops the work when the worker has lost the run."""
 
 import asyncio
-import os
-import socket
-from contextlib import suppress
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import structlog
@@ -13,86 +10,75 @@ import structlog
 from app.clients.run_changes import RunChanges
 from app.clock import utcnow
 from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
-from app.ids import new_hex_id
 from app.services.runs import lifecycle as run_lifecycle
 
-__all__ = ["Lease", "LeaseLost", "new_owner"]
+__all__ = ["LeaseLost", "hold_lease"]
 
 _BEAT_SECONDS = run_lifecycle.LEASE.total_seconds() / 6
 # For what comes after the agent: collecting and storing what it left.
 _GRACE_SECONDS = 60.0
 
-_LONGEST_HOST_NAME = 20
-
 log = structlog.get_logger(__name__)
 
 
-def new_owner() -> str:
-    """Return a name for a job that is to hold a run; operators read from it which process that is."""
-    return f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
-
-
 class LeaseLost(Exception):
-    """The run was cancelled, or somebody else holds it."""
+    """The run was cancelled, or another worker holds it."""
 
 
-class Lease:
-    """While the block runs, the run's lease is extended: at intervals, and at once when the run was changed.
+@asynccontextmanager
+async def hold_lease(
+    sessions: SessionFactory, changes: RunChanges, run_id: UUID, *, owner: str
+) -> AsyncGenerator[asyncio.Event, None]:
+    """Extend a run's lease while the block runs: at intervals, and at once when the run was changed.
 
-    When it is lost, `lost` is set, so that the block can end its work in good order. If it takes longer than a grace
-    time it is cancelled: `LeaseLost`.
+    Yields an event that is set when the lease is lost, so that the block can end its work in good order. A block that
+    takes longer than a grace time for that is cancelled. Raises LeaseLost then.
     """
+    lost, is_cancelled = asyncio.Event(), False
+    block = asyncio.current_task()
+    assert block is not None
 
-    def __init__(self, sessions: SessionFactory, changes: RunChanges, run_id: UUID, *, owner: str) -> None:
-        self.lost = asyncio.Event()
-        self._sessions = sessions
-        self._changes = changes
-        self._run_id = run_id
-        self._owner = owner
-        self._cancelled = False
-
-    async def __aenter__(self) -> Self:
-        block = asyncio.current_task()
-        assert block is not None
-        self._block = block
-        self._beating = asyncio.create_task(self._beat())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._beating.cancel()
-        await asyncio.gather(self._beating, return_exceptions=True)
-        if self._cancelled and isinstance(error, asyncio.CancelledError) and self._block.uncancel() == 0:
-            raise LeaseLost from error
-
-    async def _beat(self) -> None:
+    async def beat() -> None:
+        nonlocal is_cancelled
         try:
-            with self._changes.watch(self._run_id) as changed:
-                await self._keep(changed)
+            with changes.watch(run_id) as changed:
+                await _extend_until_lost(sessions, run_id, owner, changed)
             log.info("lease.lost")
         except Exception:
-            # Nobody would notice that it is not extended any more: the agent must stop now, not go on unheld.
+            # The lease is not extended any more: the agent must stop now, not work without it.
             log.exception("lease.unexpected_error")
-        self.lost.set()
+        lost.set()
         await asyncio.sleep(_GRACE_SECONDS)
-        self._cancelled = True
-        self._block.cancel()
+        is_cancelled = True
+        block.cancel()
 
-    async def _keep(self, changed: asyncio.Event) -> None:
-        """Return when the lease is lost."""
-        expires_at = utcnow() + run_lifecycle.LEASE
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_BEAT_SECONDS):
-                    await changed.wait()
-            changed.clear()
-            try:
-                async with unit_of_work(self._sessions) as session:
-                    kept = await run_lifecycle.extend_lease(session, self._run_id, owner=self._owner)
-                expires_at = utcnow() + run_lifecycle.LEASE
-            except DatabaseUnavailable as error:
-                log.warning("lease.not_extended", error=repr(error))
-                kept = utcnow() < expires_at
-            if not kept:
-                return
+    beating = asyncio.create_task(beat())
+    try:
+        yield lost
+    except asyncio.CancelledError as error:
+        if is_cancelled and block.uncancel() == 0:
+            raise LeaseLost from error
+        raise
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+
+
+async def _extend_until_lost(
+    sessions: SessionFactory, run_id: UUID, owner: str, changed: asyncio.Event
+) -> None:
+    expires_at = utcnow() + run_lifecycle.LEASE
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BEAT_SECONDS):
+                await changed.wait()
+        changed.clear()
+        try:
+            async with unit_of_work(sessions) as session:
+                kept = await run_lifecycle.extend_lease(session, run_id, owner=owner)
+            expires_at = utcnow() + run_lifecycle.LEASE
+        except DatabaseUnavailable as error:
+            log.warning("lease.not_extended", error=repr(error))
+            kept = utcnow() < expires_at
+        if not kept:
+            return

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +16,7 @@ from app.clients.run_events import RunEvents
 from app.db import SessionFactory
 from app.services.output.log_writer import MAX_LOG_BYTES, append_lines, is_chunk
 from app.services.storage_keys import RunRef
-from app.worker.run.store_retry import OUTAGES, StorePatience
+from app.worker.run.store_retry import OUTAGES, StoreRetryBudget
 
 __all__ = ["RunLog", "open_log"]
 
@@ -34,9 +35,9 @@ class RunLog:
     """
 
     def __init__(
-        self, tell: Callable[[bytes], None], send: Callable[[bytes], Awaitable[None]], file: IO[bytes]
+        self, publish: Callable[[bytes], None], send: Callable[[bytes], Awaitable[None]], file: IO[bytes]
     ) -> None:
-        self._tell = tell
+        self._publish = publish
         self._send = send
         self._file = file.fileno()
         self._size = 0
@@ -47,13 +48,13 @@ class RunLog:
         self.is_whole = True
 
     async def append(self, entry: Mapping[str, Any]) -> None:
-        """Add an entry; chunks are only told, and so is everything beyond the log's limit."""
+        """Add an entry; chunks, and entries beyond the log's limit, are published but not stored."""
         line = orjson.dumps(entry)
-        self._tell(line)
+        self._publish(line)
         self._keep(entry, line)
 
     async def record(self, entry: Mapping[str, Any]) -> None:
-        """Add an entry that followers were told of by somebody else."""
+        """Add an entry that another process has published."""
         self._keep(entry, orjson.dumps(entry))
 
     def _keep(self, entry: Mapping[str, Any], line: bytes) -> None:
@@ -88,7 +89,7 @@ class RunLog:
                 log.warning("run_log.not_stored", error=repr(error))
                 self._changed.set()
 
-    async def close(self, sending: asyncio.Task[None], patience: StorePatience) -> None:
+    async def close(self, sending: asyncio.Task[None], retry: StoreRetryBudget) -> None:
         """Send what is left; `is_whole` is False afterwards if store or database stayed away for too long.
 
         The task that sends is not cancelled: what the store has begun to write it would finish at any time.
@@ -96,9 +97,9 @@ class RunLog:
         self._closing.set()
         self._changed.set()
         await sending
-        patience.allow_last_words()
+        retry.allow_last_words()
         try:
-            await patience.call(self._send_rest)
+            await retry.call(self._send_rest)
         except OUTAGES as error:
             log.warning("run_log.cut_off", bytes=self._size - self._sent, error=repr(error))
             self.is_whole = False
@@ -126,26 +127,20 @@ async def open_log(
     *,
     events: RunEvents,
     file: Path,
-    patience: StorePatience,
+    retry: StoreRetryBudget,
 ) -> AsyncGenerator[RunLog, None]:
     """Yield the log of a run, gathered in `file`; leaving the block stores the rest, and waits for that.
 
     A block that fails, or is cancelled, waits only briefly.
     """
-
-    def tell(line: bytes) -> None:
-        events.put(ref.run_id, line)
-
-    async def send(lines: bytes) -> None:
-        await append_lines(sessions, store, ref, lines)
-
+    publish, send = partial(events.put, ref.run_id), partial(append_lines, sessions, store, ref)
     with file.open("x+b") as gathered:
-        run_log = RunLog(tell, send, gathered)
+        run_log = RunLog(publish, send, gathered)
         sending = asyncio.create_task(run_log.keep_sending())
         try:
             yield run_log
         except BaseException:
-            patience.shorten()
+            retry.shorten()
             raise
         finally:
-            await run_log.close(sending, patience)
+            await run_log.close(sending, retry)

@@ -1,22 +1,36 @@
-"""What an agent that goes on from earlier runs is told of them: the end of what was said and done there.
+"""What an agent remembers of earlier runs: its own conversation, or a summary of their logs (contract 9.2).
 
-Agents keep a conversation in a home that goes with its run; the log of the run is what stays (contract 9.2).
+An agent's home is removed with its run. Where it kept a conversation, that is stored for the run that resumes it; whatever
+goes wrong with that costs the agent its own memory, and it gets the summary instead.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any  # JSON
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple  # Any: JSON
 from uuid import UUID
 
 import orjson
+import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectMissing, ObjectStore, RangeNotSatisfiable
+from app.agents.session.usage import value_at
+from app.agents.workspace.kept_session import MAX_PACKED_BYTES, KeptSession, unpack
+from app.clients.object_store import (
+    KEPT_DAYS,
+    ObjectMissing,
+    ObjectStore,
+    ObjectStoreUnavailable,
+    RangeNotSatisfiable,
+)
 from app.models import Run
+from app.services.artifacts.rules import tags
 from app.services.resume_chain import resume_chain
-from app.services.storage_keys import RunRef
+from app.services.storage_keys import RunRef, session_key
+from app.worker.run.store_retry import StoreRetryBudget
 
-__all__ = ["Earlier", "earlier_runs", "recall"]
+__all__ = ["EarlierRun", "earlier_runs", "fetch_session", "recall", "store_session"]
 
 # Of the end of each log.
 _READ_BYTES = 512 * 1024
@@ -26,12 +40,22 @@ _INTRODUCTION = (
     "This task was worked on before, and you go on from there. What was said and done, oldest first, as far as it is "
     "kept (the files of the workspace are what counts):"
 )
+_CONTENT_TYPE = "application/gzip"
 
-Earlier = tuple[UUID, str, str | None, str | None]
+log = structlog.get_logger(__name__)
 
 
-async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tuple[Earlier, ...]:
-    """Return id, status, error and first message of the runs that a run goes on from, oldest first."""
+class EarlierRun(NamedTuple):
+    """A run that another one resumes."""
+
+    id: UUID
+    status: str
+    error_message: str | None
+    message: str | None  # the first of its person
+
+
+async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tuple[EarlierRun, ...]:
+    """Return the runs that a run resumes, oldest first."""
     chain = resume_chain(task_id, run_id, Run.id, Run.status, Run.error_message, Run.state)
     message = chain.c.state["pending_user_message"].astext
     rows = await session.execute(
@@ -39,29 +63,29 @@ async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tu
         .where(chain.c.id != run_id)
         .order_by(chain.c.depth.desc())
     )
-    found = {row[0]: (row[0], str(row[1]), row[2], row[3]) for row in rows}
+    found = {row[0]: EarlierRun(row[0], str(row[1]), row[2], row[3]) for row in rows}
     return tuple(found.values())
 
 
 async def recall(
-    store: ObjectStore, earlier: Sequence[Earlier], *, project_id: int, task_id: UUID
+    store: ObjectStore, earlier: Sequence[EarlierRun], *, project_id: int, task_id: UUID
 ) -> str | None:
-    """Return what to tell the agent; None if there is nothing.
+    """Return the summary for the agent; None if there is nothing to say.
 
     Raises:
         ObjectStoreUnavailable: the store did not answer.
 
     """
-    told: list[str | None] = []
+    lines: list[str | None] = []
     for run_id, status, error, message in earlier:
-        told.append(_line("Person", message))
-        told += [
-            _told_by(entry) for entry in await _end_of(store, RunRef(project_id, task_id, run_id).log_key)
+        lines.append(_line("Person", message))
+        lines += [
+            _summary_of(entry) for entry in await _end_of(store, RunRef(project_id, task_id, run_id).log_key)
         ]
-        told.append(_line("The run", f"{status}. {error}" if error else f"{status}."))
+        lines.append(_line("The run", f"{status}. {error}" if error else f"{status}."))
     kept: list[str] = []
     room = _MEMORY_CHARACTERS
-    for line in reversed([line for line in told if line is not None]):
+    for line in reversed([line for line in lines if line is not None]):
         room -= len(line) + 1
         if room < 0:
             break
@@ -90,24 +114,17 @@ def _parsed(line: bytes) -> Any:
         return None
 
 
-def _told_by(entry: Any) -> str | None:
-    """Return what an entry tells in one line; None for what is not worth one. Clients write to logs too."""
-    params = _at(entry, "notification", "params")
-    update = _at(params, "update")
-    kind = _at(update, "sessionUpdate")
+def _summary_of(entry: Any) -> str | None:
+    """Return an entry in one line; None if it is not worth one. Clients write to logs too."""
+    update = value_at(entry, "notification.params.update")
+    kind = value_at(update, "sessionUpdate")
     if kind == "agent_message":
-        return _line("Agent", _at(update, "content", "text"))
+        return _line("Agent", value_at(update, "content.text"))
     if kind in {"user_message_chunk", "user_message"}:
-        return _line("Person", _at(update, "content", "text"))
+        return _line("Person", value_at(update, "content.text"))
     if kind == "tool_call":
-        return _line("Agent's tool", _at(update, "title"))
+        return _line("Agent's tool", value_at(update, "title"))
     return None
-
-
-def _at(value: Any, *keys: str) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def _line(who: str, text: Any) -> str | None:
@@ -115,3 +132,34 @@ def _line(who: str, text: Any) -> str | None:
         return None
     words = text.strip()
     return f"{who}: {words[:_SAID_CHARACTERS]}{' …' if len(words) > _SAID_CHARACTERS else ''}"
+
+
+async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: StoreRetryBudget) -> None:
+    """Store what a run has kept, if it has; an outage of the store that outlasts `retry` is logged."""
+    if not file.exists():  # noqa: ASYNC240 - a local file
+        return
+    key = session_key(ref.project_id, ref.task_id, ref.run_id)
+    put = partial(store.put, key, file, content_type=_CONTENT_TYPE, tags=tags(KEPT_DAYS, ref.project_id))
+    try:
+        await retry.call(put)
+    except ObjectStoreUnavailable as error:
+        log.warning("session.not_stored", error=repr(error))
+
+
+async def fetch_session(
+    store: ObjectStore, *, project_id: int, task_id: UUID, run_id: UUID
+) -> KeptSession | None:
+    """Return what a run has kept; None if that is nothing, nothing that can be read, or the store is away."""
+    packed = b""
+    try:
+        async with store.open(session_key(project_id, task_id, run_id)) as content:
+            async for chunk in content.chunks:
+                packed += chunk
+                if len(packed) > MAX_PACKED_BYTES:
+                    return None
+    except ObjectMissing:
+        return None
+    except ObjectStoreUnavailable as error:
+        log.warning("session.not_fetched", error=repr(error))
+        return None
+    return unpack(packed)

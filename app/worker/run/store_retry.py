@@ -1,4 +1,4 @@
-"""How long a worker waits for the object store to take what a run left, while it holds the run."""
+"""How long a worker retries to store the files of a run, while it holds the run."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,23 +11,23 @@ from app.clients.object_store import ObjectStoreUnavailable
 from app.db import DatabaseUnavailable
 from app.errors import Unavailable
 
-__all__ = ["OUTAGES", "StorePatience"]
+__all__ = ["OUTAGES", "StoreRetryBudget"]
 
 Result = TypeVar("Result")
 
-# What a step fails with that may succeed in a moment; the log needs the database too, and its turn.
+# Failures that may pass in a moment; the log needs the database too, and its turn.
 OUTAGES = (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable)
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 8.0
-# Once nobody waits for the run any more (it was cancelled, or its worker is to stop), and for last words.
+# For a run that was cancelled, a worker that is to stop, and for last words.
 _BRIEFLY_SECONDS = 15.0
 
 log = structlog.get_logger(__name__)
 
 
-class StorePatience:
-    """One allowance of time for all that a run stores, used up from its first failure on."""
+class StoreRetryBudget:
+    """One time budget for all that a run stores; it starts with the first failure."""
 
     def __init__(self, seconds: float, *, cut_short: asyncio.Event) -> None:
         """Wait for `seconds` in all; when `cut_short` is set, only for what a short outage takes."""

@@ -17,8 +17,8 @@ from botocore.utils import get_environ_proxies
 from typing_extensions import override
 
 from app.clients.object_store import URL_LIFETIME, ObjectStoreUnavailable, SignedForm
-from app.clients.s3_objects import S3Objects, failures
-from app.clients.s3_signing import UrlSigner
+from app.clients.s3.objects import S3Objects, failures
+from app.clients.s3.signing import UrlSigner
 from app.clock import utcnow
 from app.config import Settings
 

@@ -1,4 +1,4 @@
-"""URLs that open objects in S3 to whoever holds them (AWS Signature Version 4, in the query).
+"""URLs that open objects in S3 to their holders (AWS Signature Version 4, in the query).
 
 Signed by the library's own algorithm without a client of it around: that takes a tenth of the time, and a process that
 signs need not load the rest of the library. The URLs are the same to the letter (tests/clients/test_s3_signing.py).

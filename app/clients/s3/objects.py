@@ -33,7 +33,7 @@ from app.clients.object_store import (
 from app.config import Settings
 
 if TYPE_CHECKING:
-    from app.clients.s3_clients import S3Clients
+    from app.clients.s3.clients import S3Clients
 
 __all__ = ["S3Objects", "failures"]
 
@@ -320,6 +320,6 @@ def _status(error: ClientError) -> int:
 
 
 def _load(settings: Settings) -> AbstractAsyncContextManager["S3Clients"]:
-    from app.clients.s3_clients import open_clients  # noqa: PLC0415 - see there
+    from app.clients.s3.clients import open_clients  # noqa: PLC0415 - see there
 
     return open_clients(settings, connections=_CONNECTIONS)

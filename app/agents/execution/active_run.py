@@ -1,0 +1,98 @@
+"""A run in progress: what its steps share."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import structlog
+
+from app.agents.adapters.installation import Installed
+from app.agents.errors import AgentStopped
+from app.agents.execution.context import RunContext, RunEffects
+from app.agents.git.fetch import Source
+from app.agents.session.run_clock import WorkingTime
+from app.agents.session.transcript import notification
+from app.agents.workspace.kept_session import SessionKeeper
+from app.agents.workspace.workspace import Workspace
+from app.masking import Masker
+
+__all__ = ["ActiveRun"]
+
+_LOGGER = structlog.get_logger(__name__)
+_STOP_SECONDS = 2.0
+# A cancelled run's work is kept, and gathering it takes longer than that in a large repository.
+_STOP_SECONDS_FROM_THE_START = 10.0
+
+
+@dataclass(slots=True, kw_only=True)
+class ActiveRun:
+    """One run in progress."""
+
+    context: RunContext
+    effects: RunEffects  # `emit` masks secrets and folders
+    installed: Installed
+    workspace: Workspace
+    masker: Masker
+    time: WorkingTime
+    keeper: SessionKeeper
+    is_prepared: bool = False
+    summary: str = ""  # the agent's last message
+
+    async def progress(self, step: str, message: str) -> None:
+        """Log a step of the run."""
+        _LOGGER.info("run.step", step=step, detail=message)
+        await self.effects.emit(notification("_taskbeacon/progress", {"step": step, "message": message}))
+
+    async def source(self) -> Source | None:
+        """Return the origin with a fresh credential: the one of the clone may have expired by the push.
+
+        None for a run without a repository. Raises a RepositoryError.
+        """
+        source, credential = self.context.repository.source, self.context.repository.credential
+        if source is None or credential is None or not source.remote.is_http:
+            return source
+        fresh = await credential() or source.remote.credential
+        return replace(source, remote=replace(source.remote, credential=fresh))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that the adapter picks from; the run's own go to its agent in any case."""
+        return {**self.context.environment, **self.context.agent.variables}
+
+    @asynccontextmanager
+    async def within_limits(self) -> AsyncIterator[None]:
+        """Hold what comes after the agent to the run's limits, and end it soon after the run is to stop.
+
+        Gathered work may take as much of the disk as the agent's own files did. Raises AgentOverLimit or AgentStopped.
+        """
+        policy, watch = self.context.sandbox.policy, self.workspace.watch
+        async with _hurried(self.effects.stop), watch.limiting(policy, disk_bytes=2 * policy.disk_bytes):
+            yield
+
+
+@asynccontextmanager
+async def _hurried(stop: asyncio.Event) -> AsyncIterator[None]:
+    """Give the body two seconds from when `stop` is set, or ten from its start if that was before.
+
+    Raises AgentStopped when they are over.
+    """
+    limit = asyncio.timeout(None)
+    seconds = _STOP_SECONDS_FROM_THE_START if stop.is_set() else _STOP_SECONDS
+
+    async def hurry() -> None:
+        await stop.wait()
+        limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    try:
+        async with limit:
+            hurrying = asyncio.create_task(hurry())
+            try:
+                yield
+            finally:
+                hurrying.cancel()
+                await asyncio.gather(hurrying, return_exceptions=True)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise AgentStopped("The run was stopped.") from None

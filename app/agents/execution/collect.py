@@ -1,0 +1,117 @@
+"""Third step of a run, also of one that failed: takes the agent's work out of the workspace; its processes are gone."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any  # JSON
+
+import structlog
+
+from app.agents.adapters.catalog import DEFAULT_ADAPTER
+from app.agents.base.attachments import take_artifacts
+from app.agents.errors import AgentError, OutputInvalid
+from app.agents.execution.active_run import ActiveRun
+from app.agents.git.repository import Changes
+from app.agents.result import RunResult
+from app.agents.workspace.output import MISSING, output_correction, read_output
+from app.agents.workspace.output_check import check_apart
+from app.agents.workspace.workspace import Collected
+from app.processes.own_program import OWN_PROGRAM
+
+__all__ = ["collect", "find_correction", "keep_files", "read_structured", "salvage"]
+
+_LOGGER = structlog.get_logger(__name__)
+_COLLECT_TIME = timedelta(minutes=5)
+
+
+async def keep_files(run: ActiveRun) -> None:
+    """Copy out the agent's artifacts and its conversation. Raises OSError."""
+    files = run.context.files
+    if files.outbox is not None and run.is_prepared:
+        left_out = await asyncio.to_thread(take_artifacts, run.workspace.work, files.outbox, run.masker.text)
+        if left_out:
+            await run.progress("collect", f"Not taken as artifacts: {', '.join(left_out)}")
+    if files.session_file is not None:
+        await asyncio.to_thread(run.keeper.keep, files.session_file)
+
+
+async def collect(run: ActiveRun) -> tuple[RunResult, str | None]:
+    """Return the result of a run before its push, and the commit to push. Raises an AgentError."""
+    collected = await _gather(run)
+    return _result(run, collected), collected.head
+
+
+async def salvage(run: ActiveRun) -> RunResult | None:
+    """Return the work of a failed run; an error here must not hide why the run failed."""
+    if not run.is_prepared:
+        return None
+    try:
+        return _result(run, await _gather(run))
+    except AgentError as error:
+        _LOGGER.warning("run.nothing_salvaged", reason=error.message)
+        reason = error.message
+    except OSError as error:
+        _LOGGER.exception("run.nothing_salvaged")
+        reason = f"The agent's work cannot be gathered: {error.strerror}"
+    return _result(run, Collected(None, Changes([], b"", truncated=False), reason))
+
+
+async def _gather(run: ActiveRun) -> Collected:
+    await run.progress("collect", "Collecting what the agent changed")
+    context = run.context
+    try:
+        async with run.within_limits():
+            collected = await run.workspace.collect(
+                context.sandbox,
+                context.repository.commit_subject,
+                within=min(_COLLECT_TIME, context.limits.timeout),
+            )
+    except AgentError as error:
+        await run.progress("collect", f"The agent's work is left out: {error.message}")
+        raise
+    if collected.left_out:
+        await run.progress("collect", f"Not everything could be taken along: {collected.left_out}")
+    return collected
+
+
+def _result(run: ActiveRun, collected: Collected) -> RunResult:
+    return RunResult(
+        structured=None,
+        summary=run.summary,
+        head_branch=None,
+        head_sha=None,
+        base_branch=run.workspace.base.branch,
+        files_changed=collected.changes.files,
+        patch=collected.changes.patch,
+        patch_truncated=collected.changes.truncated,
+        left_out=collected.left_out,
+    )
+
+
+async def read_structured(run: ActiveRun) -> Any | None:
+    """Return the structured output, None if there is none. Raises OutputInvalid if it does not match the JSON schema."""
+    context, workspace = run.context, run.workspace
+    schema = context.agent.json_schema
+    output = await asyncio.to_thread(read_output, workspace.work)
+    if schema is not None:
+        await check_apart(
+            context.sandbox,
+            workspace.confinement(readable=OWN_PROGRAM),
+            context.environment,
+            output,
+            schema,
+            watch=workspace.watch,
+        )
+    return None if output is MISSING else output
+
+
+async def find_correction(run: ActiveRun) -> str | None:
+    """Return a prompt that asks the agent to correct its structured output; None if it is valid."""
+    agent = run.context.agent
+    if agent.json_schema is None or agent.adapter.name == DEFAULT_ADAPTER:
+        return None
+    try:
+        await read_structured(run)
+    except OutputInvalid as error:
+        await run.progress("agent", f"{error.message} The agent gets one more turn.")
+        return output_correction(error.message)
+    return None

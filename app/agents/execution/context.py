@@ -1,0 +1,109 @@
+"""The context of a run: every fact that decides how it goes, and its effects on the world outside (ADR 52).
+
+Made once, from the rows of a claimed run; all steps read it and none changes it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any  # JSON
+from uuid import UUID
+
+from app.agents.adapters.adapter import Adapter, AgentOptions
+from app.agents.base.attachments import Attachment
+from app.agents.git.askpass import Credential
+from app.agents.git.fetch import Source
+from app.agents.git.mirrors import Mirrors
+from app.agents.git.repository import Author
+from app.agents.network.network import NetworkRules
+from app.agents.sandbox.sandbox import Sandbox
+from app.agents.session.budget import Budget
+from app.agents.session.commands import CommandSource
+from app.agents.session.conversation import TurnPolicy
+from app.agents.session.spending import Spent
+from app.agents.session.transcript import Emit
+from app.agents.session.usage import UsageMeter
+from app.agents.workspace.kept_session import KeptSession
+
+__all__ = ["RunAgent", "RunContext", "RunEffects", "RunFiles", "RunLimits", "RunRepository"]
+
+CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a RepositoryError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRepository:
+    """Where the work starts from, and the branch that takes it."""
+
+    push_branch: str
+    source: Source | None = None  # None: an empty repository
+    credential: CredentialSource | None = None  # called each time that git needs one
+    submodules_below: str | None = None  # the URL below which submodules are fetched; None: none are
+    commit_subject: str  # of the commit made for uncommitted work
+    author: Author = field(default_factory=Author)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAgent:
+    """The agent, its task and its options."""
+
+    adapter: Adapter
+    programs: Path | None = None  # the folder of `make agents`
+    prompt: str
+    memory: str | None = None  # precedes the prompt: a summary of the earlier runs
+    session: KeptSession | None = None  # the conversation to resume, if the agent can
+    follow_up: str | None = None  # replaces the prompt in a resumed conversation
+    json_schema: Any = None  # when set, the output must be there and valid against it
+    options: AgentOptions = field(default_factory=AgentOptions)
+    turns: TurnPolicy = field(default_factory=TurnPolicy)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # of this run, for its agent only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimits:
+    """How long a run may take, and what it may cost; the limits of its processes belong to the sandbox."""
+
+    timeout: timedelta  # of the work; waiting for people does not count
+    budget: Budget = field(default_factory=Budget)  # of all runs of the task
+    used: Mapping[str, Any] | None = None  # by earlier attempts at this run
+    used_by_others: Spent = field(default_factory=Spent)  # by the other runs of the task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFiles:
+    """Files that a run takes in, leaves behind and must not see."""
+
+    root: Path  # the folder that holds all workspaces
+    hidden: Sequence[Path] = ()
+    mirrors: Mirrors | None = None  # None: clone without a mirror
+    git_lfs: bool = False  # fetch and store files of Git LFS; else they stay pointers
+    attachments: Sequence[Attachment] = ()
+    outbox: Path | None = None  # takes the agent's artifacts, also of a run that failed
+    session_file: Path | None = None  # takes its packed conversation, also of a run that failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """Everything that decides how a run goes."""
+
+    run_id: UUID
+    repository: RunRepository
+    agent: RunAgent
+    limits: RunLimits
+    files: RunFiles
+    network: NetworkRules = field(default_factory=NetworkRules)
+    sandbox: Sandbox
+    environment: Mapping[str, str]  # the worker's; the adapter's allow-list picks from it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEffects:
+    """How a run acts on the world outside, and how that acts on the run."""
+
+    emit: Emit  # takes one log entry
+    stop: asyncio.Event = field(default_factory=asyncio.Event)  # set: end the agent at once, keep its work
+    commands: CommandSource
+    meter: UsageMeter = field(default_factory=UsageMeter)
+    # Awaited before each start of an agent process: everything before it can safely be repeated.
+    before_agent: Callable[[], Awaitable[None]] | None = None

@@ -1,0 +1,193 @@
+"""Second step of a run: a conversation with its agent, in the sandbox, from the first prompt to the end."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any  # standard streams
+
+import structlog
+from acp.helpers import ContentBlock, text_block
+
+from app.agents.adapters.adapter import WorkspaceAccess
+from app.agents.adapters.catalog import DEFAULT_ADAPTER
+from app.agents.base.attachments import OWN_FOLDER
+from app.agents.base.safe_paths import write_file
+from app.agents.errors import AgentFailed, SandboxUnavailable, SessionLost
+from app.agents.execution.active_run import ActiveRun
+from app.agents.execution.collect import find_correction
+from app.agents.network.network import Network, open_network
+from app.agents.sandbox.sandbox import ConfinedProcess, confined_environment
+from app.agents.session.budget import Spender
+from app.agents.session.commands import Channel
+from app.agents.session.conversation import Conversation
+from app.agents.session.messages import links_to
+from app.agents.session.session import AgentSession
+from app.agents.session.transport import LINE_LIMIT
+from app.agents.session.usage import Observer
+from app.agents.workspace.output import output_instructions
+from app.enums import SandboxKind
+from app.shielded import shielded
+
+__all__ = ["converse", "open_conversation"]
+
+_LOGGER = structlog.get_logger(__name__)
+_SUMMARY_CHARACTERS = 10_000
+
+
+def open_conversation(run: ActiveRun) -> Conversation:
+    """Return the conversation of a run, before its agent is there: people may send commands already."""
+    agent, effects = run.context.agent, run.effects
+    return Conversation(
+        Channel(effects.commands, effects.emit, run.time, run.masker),
+        agent.turns,
+        Observer(agent.adapter, effects.meter),
+        Spender(run.context.limits.budget, effects.meter, partial(run.progress, "agent")),
+        mode=agent.options.mode,
+        review=partial(find_correction, run),
+    )
+
+
+async def converse(run: ActiveRun, conversation: Conversation) -> None:
+    """Let the agent work, with the network that the run has. Raises an AgentError."""
+    context, adapter = run.context, run.context.agent.adapter
+    service = adapter.model_service
+    async with open_network(
+        context.network,
+        model_url=service.url(context.environment) if service else None,
+        kind=context.sandbox.kind,
+        folder=run.workspace.folder,
+        report=partial(run.progress, "network"),
+    ) as network:
+        try:
+            await _talk(run, conversation, network)
+        except SessionLost as error:
+            _LOGGER.warning("run.session_lost", reason=error.message)
+            run.keeper.forget_earlier()
+            await _talk(run, conversation, network)
+        except AgentFailed as error:
+            if adapter.lacks_key(run.variables):
+                error.message += f"\nThe worker gives it none of {', '.join(adapter.keys)}."
+            raise
+
+
+async def _talk(run: ActiveRun, conversation: Conversation, network: Network) -> None:
+    """Hold the conversation with one agent process."""
+    work = run.workspace.work
+    session = await _launch(run, conversation, network)
+    try:
+        is_resumed = await _start(run, session)
+        await _choose(run, session)
+        opening: list[ContentBlock] = [text_block(text) for text in _prompt(run, is_resumed=is_resumed)]
+        opening += links_to(work, run.context.files.attachments)
+        await conversation.hold(session, work, opening)
+    finally:
+        run.summary = session.last_message[:_SUMMARY_CHARACTERS]
+        run.keeper.session_id = session.session_id if session.can_be_taken_up else ""
+        at_once = run.effects.stop.is_set() or conversation.is_cancelled or run.time.is_over
+        await shielded(session.close(at_once=at_once))
+
+
+async def _launch(run: ActiveRun, conversation: Conversation, network: Network) -> AgentSession:
+    """Return a session with a new agent process. Raises SandboxUnavailable, and errors of `before_agent`."""
+    context, workspace, adapter = run.context, run.workspace, run.context.agent.adapter
+    confinement = workspace.confinement(
+        readable=(*adapter.readable, *run.installed.folders), read_only=_is_read_only(run)
+    )
+    await asyncio.to_thread(_furnish_home, run)
+    environment = {
+        **confined_environment(context.environment, confinement),
+        **adapter.variables(context.agent.options, run.variables),
+        **context.agent.variables,
+    }
+    if run.effects.before_agent is not None:
+        await run.effects.before_agent()
+    await run.progress("agent", f"Starting the agent '{adapter.name}' (sandbox: {context.sandbox.kind})")
+
+    async def start(command: Sequence[str], variables: Mapping[str, str], **streams: Any) -> ConfinedProcess:
+        process = await context.sandbox.start(
+            command,
+            confinement,
+            {**environment, **variables},
+            network=network.level,
+            gateway=network.gateway,
+            **streams,
+        )
+        return await workspace.watch.follow(process)
+
+    async def start_command(command: Sequence[str], variables: Mapping[str, str]) -> ConfinedProcess:
+        return await start(command, variables, stderr=asyncio.subprocess.STDOUT)
+
+    process = await start(run.installed.command, {}, stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT)
+    _LOGGER.info("run.agent_spawned", pid=process.pid)
+    return AgentSession(
+        process,
+        adapter,
+        workspace.work,
+        emit=conversation.record,
+        decide=conversation.decide,
+        start_command=start_command,
+        writable=None if confinement.directory_writable else workspace.work / OWN_FOLDER,
+    )
+
+
+def _is_read_only(run: ActiveRun) -> bool:
+    agent = run.context.agent
+    mode = agent.adapter.mode_rule(agent.options)
+    read_only = mode is not None and mode.workspace is WorkspaceAccess.READ_ONLY
+    if read_only and run.context.sandbox.kind is SandboxKind.NONE:
+        raise SandboxUnavailable(
+            f"The permission mode '{agent.options.mode}' of the agent '{agent.adapter.name}' needs a "
+            "sandbox that keeps the workspace read-only, and this worker has none."
+        )
+    return read_only
+
+
+def _furnish_home(run: ActiveRun) -> None:
+    run.keeper.lay()
+    agent = run.context.agent
+    for path, content in agent.adapter.home_files(agent.options, run.variables).items():
+        write_file(run.workspace.home, path, content.encode())
+
+
+async def _start(run: ActiveRun, session: AgentSession) -> bool:
+    """Start the session; return whether it resumes the earlier conversation."""
+    agent = run.context.agent
+    rule = agent.adapter.authenticate
+    is_resumed = await session.start(
+        authenticate=rule.method if rule and run.variables.get(rule.needs) else None,
+        take_up=run.keeper.earlier_id,
+    )
+    if is_resumed:
+        await run.progress("agent", "The agent goes on with its conversation of the earlier run.")
+    elif agent.session is not None:
+        await run.progress("agent", "The agent could not take up its earlier conversation; it is told of it.")
+    return is_resumed
+
+
+async def _choose(run: ActiveRun, session: AgentSession) -> None:
+    """Set the options that the run asks for; the log says which of them the agent does not offer."""
+    adapter, options = run.context.agent.adapter, run.context.agent.options
+    mode = adapter.mode_rule(options)
+    choices = (
+        ("mode", "mode", mode.mode if mode else None),
+        ("model", "model", options.model),
+        ("thought_level", "effort", options.effort),
+    )
+    for category, name, value in choices:
+        if value is None or (adapter.conveys(name) and not session.offers(category)):
+            continue
+        if not await session.choose(category, value):
+            await run.progress(
+                "agent", f"The agent does not offer {category} '{value}'; it works with its default."
+            )
+
+
+def _prompt(run: ActiveRun, *, is_resumed: bool) -> list[str]:
+    agent = run.context.agent
+    if agent.adapter.name == DEFAULT_ADAPTER:
+        return [agent.prompt]  # a program, which takes nothing else
+    after = [output_instructions(agent.json_schema)] if agent.json_schema is not None else []
+    if is_resumed:
+        return [agent.follow_up or agent.prompt, *after]
+    before = [agent.memory] if agent.memory else []
+    return [*before, agent.prompt, *after]

@@ -1,0 +1,150 @@
+"""Performs one run, from an empty folder to a pushed branch.
+
+    prepare   clone the base of the work into a workspace
+    converse  talk with one agent process in the sandbox
+    collect   take commits, changed files and the patch, also of a run that failed
+    push      push the new branch, only of a run that succeeded
+
+Knows no database, queue or settings: facts come in with the context, and go out through its effects, the result, or an
+error that a human can act on.
+"""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from app.agents.adapters.installation import find_installed
+from app.agents.errors import AgentCancelled, AgentError, AgentOverLimit, AgentStopped, AgentTimedOut
+from app.agents.execution.active_run import ActiveRun
+from app.agents.execution.collect import collect, keep_files, read_structured, salvage
+from app.agents.execution.context import RunContext, RunEffects
+from app.agents.execution.converse import converse, open_conversation
+from app.agents.execution.prepare import prepare
+from app.agents.result import RunResult
+from app.agents.session.conversation import Conversation
+from app.agents.session.run_clock import WorkingTime
+from app.agents.workspace.kept_session import SessionKeeper
+from app.agents.workspace.workspace import open_workspace
+from app.masking import FolderHider, Masker
+
+__all__ = ["perform"]
+
+_LOGGER = structlog.get_logger(__name__)
+
+
+async def perform(context: RunContext, effects: RunEffects) -> RunResult:
+    """Perform a run; when it returns or raises, its processes and its folder are gone.
+
+    Repeatable: the push branch of an earlier attempt at the same run is replaced.
+
+    Raises an AgentError, with the work so far in `partial`; CancelledError and errors of `effects` pass through.
+    """
+    agent, files = context.agent, context.files
+    installed = find_installed(agent.adapter, context.environment, agent.programs)
+    masker = Masker([*agent.variables.values(), *agent.adapter.secrets(context.environment)])
+    async with open_workspace(files.root, context.run_id, context.environment, files.hidden) as workspace:
+        hider = FolderHider(work=workspace.work, home=workspace.home, folder=workspace.folder)
+        run = ActiveRun(
+            context=context,
+            effects=replace(effects, emit=masker.emitting(hider.emitting(effects.emit))),
+            installed=installed,
+            workspace=workspace,
+            masker=masker,
+            time=WorkingTime(context.limits.timeout),
+            keeper=SessionKeeper(
+                agent.session, agent.adapter, home=workspace.home, folder=workspace.folder, masker=masker
+            ),
+        )
+        try:
+            result = await _perform(run)
+        except AgentError as error:
+            error.message = hider.text(masker.text(error.message))
+            if error.partial is not None:
+                error.partial = error.partial.masked(masker)
+            raise
+    return result.masked(masker)
+
+
+async def _perform(run: ActiveRun) -> RunResult:
+    failure = await _work(run)
+    try:
+        await keep_files(run)
+    except OSError:
+        if failure is None:
+            raise
+        _LOGGER.exception("run.nothing_taken")
+    if failure is not None:
+        failure.partial = await salvage(run)
+        raise failure
+    partial, head = await collect(run)
+    try:
+        async with run.within_limits():
+            result = replace(partial, structured=await read_structured(run))
+        return await _push(run, result, head)
+    except AgentError as error:
+        error.partial = partial
+        raise
+
+
+async def _work(run: ActiveRun) -> AgentError | None:
+    """Clone and let the agent work, within the wall-clock limit; return the error that ended it."""
+    conversation = open_conversation(run)
+    watching: list[asyncio.Task[None]] = []
+    try:
+        async with run.time:
+            watching += [
+                asyncio.create_task(_end_when_stopped(run)),
+                asyncio.create_task(conversation.listen()),
+            ]
+            async with run.workspace.watch.limiting(run.context.sandbox.policy):
+                await prepare(run)
+                await converse(run, conversation)
+    except AgentOverLimit as error:
+        # The log shows the cause beside what led to it.
+        await run.progress("agent", error.message)
+        return error
+    except AgentError as error:
+        return error
+    except TimeoutError:
+        if not run.time.is_over:
+            raise
+        return _reason_of_end(run, conversation)
+    finally:
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+    return None
+
+
+async def _end_when_stopped(run: ActiveRun) -> None:
+    await run.effects.stop.wait()
+    run.time.end()
+
+
+def _reason_of_end(run: ActiveRun, conversation: Conversation) -> AgentError:
+    """Return why the time was over."""
+    if run.effects.stop.is_set():
+        return AgentStopped("The run was stopped.")
+    if conversation.is_cancelled:
+        return AgentCancelled()
+    if conversation.fault is not None:
+        raise conversation.fault
+    return AgentTimedOut(f"The run took longer than its limit of {_spoken(run.context.limits.timeout)}.")
+
+
+async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResult:
+    """Push the work, if there is any, and return the result with the branch. Raises a RepositoryError."""
+    source = await run.source() if head is not None else None
+    if source is None or head is None:
+        return result
+    branch = run.context.repository.push_branch
+    await run.progress("push", f"Pushing {branch}")
+    await run.workspace.push(source.remote, head, branch)
+    return replace(result, head_branch=branch, head_sha=head)
+
+
+def _spoken(duration: timedelta) -> str:
+    seconds = int(duration.total_seconds())
+    return f"{seconds // 60} minutes" if seconds >= 120 and seconds % 60 == 0 else f"{seconds} seconds"  # noqa: PLR2004

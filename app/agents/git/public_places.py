@@ -1,0 +1,58 @@
+"""Keep git-lfs out of private networks, where a public host could send it for an object."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from typing_extensions import override
+
+from app.addresses import is_public
+from app.agents.git.command import Remote
+from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Service, SystemOutside
+
+__all__ = ["public_places"]
+
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
+_HTTPS = 443
+
+
+class _PublicPlaces(Allowance):
+    """Besides the repository's own host, any host by TLS at a public address."""
+
+    @override
+    def refusal(self, host: str, port: int) -> str | None:
+        is_allowed = port == _HTTPS or Service(host, port) in self.services
+        return None if is_allowed else "objects elsewhere are fetched by https"
+
+
+@asynccontextmanager
+async def public_places(remote: Remote, environment: Mapping[str, str]) -> AsyncIterator[Sequence[str]]:
+    """Yield the settings of git by which git-lfs reaches the host of a repository and public places only.
+
+    Nothing is kept from a host that is in a private network itself, and nothing where the operator's own proxy decides.
+    """
+    own = Service.parse(remote.url) if remote.is_http else None
+    if own is None or any(environment.get(name) for name in _PROXIES) or not await _has_public_address(own):
+        yield ()
+        return
+    egress = Egress(_PublicPlaces(services=(own,)), _ignore)
+    server = await asyncio.start_server(egress.accept, "127.0.0.1", 0, limit=HEAD_BYTES)
+    try:
+        yield (f"http.proxy=http://127.0.0.1:{server.sockets[0].getsockname()[1]}",)
+    finally:
+        server.close()
+        await egress.aclose()
+
+
+async def _has_public_address(service: Service) -> bool:
+    outside = SystemOutside()
+    try:
+        return any(is_public(address) for address in await outside.resolve(service.host, service.port))
+    except (OSError, UnicodeError):
+        return True
+    finally:
+        outside.close()
+
+
+async def _ignore(_refusal: str) -> None:
+    """git-lfs reports what it could not reach."""

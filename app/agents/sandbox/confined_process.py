@@ -1,0 +1,112 @@
+"""A process in the sandbox, and its end."""
+
+import asyncio
+import json
+import os
+import signal
+from asyncio.subprocess import Process
+from contextlib import suppress
+
+import structlog
+
+from app.processes.spawning import wait_for_end
+
+__all__ = ["ConfinedProcess"]
+
+_LOGGER = structlog.get_logger(__name__)
+_GRACE_SECONDS = 2.0
+_END_SECONDS = 30.0
+
+
+class ConfinedProcess:
+    """A running command and everything it started."""
+
+    def __init__(self, process: Process, info: int, worker: int) -> None:
+        """Follow a process: `info` describes bubblewrap's world, `worker` stays open as long as the worker lives."""
+        self._process = process
+        self._descriptors: tuple[int, int] | None = (info, worker)
+        self._code: int | None = None
+        self.stdin = process.stdin
+        self.stdout = process.stdout
+        self.stderr = process.stderr
+        self.pid = process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status; None while it runs."""
+        return self._process.returncode
+
+    async def wait(self) -> int:
+        """Wait for the command itself to end (not for what it left behind: see `stop`)."""
+        return await self._process.wait()
+
+    async def communicate(self, text: bytes | None = None) -> tuple[bytes, bytes]:
+        """Write its input, read its output to the end (for programs that print little), and wait for it."""
+        # Python before 3.12 leaves the input open where there is none.
+        return await self._process.communicate(None if self.stdin is None else text or b"")
+
+    async def stop(self, grace_seconds: float = _GRACE_SECONDS) -> int:
+        """End the command and all its descendants, and return its exit status.
+
+        Repeatable. When cancelled everything has been sent SIGKILL already or is sent it now.
+        """
+        if self._code is not None:
+            return self._code
+        world = self._open_world()
+        try:
+            if self.returncode is None:
+                self._signal_group(signal.SIGTERM)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(grace_seconds):
+                        await self._process.wait()
+        finally:
+            self._signal_group(signal.SIGKILL)
+            if world is not None:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(world, signal.SIGKILL)
+        try:
+            code = await wait_for_end(self._process)
+            if world is not None:
+                await _ended(world)
+        finally:
+            if world is not None:
+                os.close(world)
+        self._code = code  # and the process id may be reused from now on
+        return code
+
+    def _open_world(self) -> int | None:
+        """Return a handle on the first process of bubblewrap's world, which ends after all others there.
+
+        bubblewrap itself ends a moment earlier, while the kernel is still killing: what reads or removes the
+        workspace next must not race with that.
+        """
+        if self._descriptors is None:
+            return None
+        (reader, worker), self._descriptors = self._descriptors, None
+        os.close(worker)
+        with os.fdopen(reader, "rb", buffering=0) as info:
+            os.set_blocking(info.fileno(), False)
+            written = info.read(4096)
+        if not written:
+            return None  # it ended before its world was made, or has no world of its own
+        with suppress(ValueError, KeyError, ProcessLookupError):
+            return os.pidfd_open(int(json.loads(written)["child-pid"]))
+        return None
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+
+async def _ended(process: int) -> None:
+    """Wait for the end of a process that was sent SIGKILL, with a limit."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(process, ended.set)
+    try:
+        async with asyncio.timeout(_END_SECONDS):
+            await ended.wait()
+    except TimeoutError:
+        _LOGGER.error("sandbox.not_ended", seconds=_END_SECONDS)  # noqa: TRY400 - a traceback would say no more
+    finally:
+        loop.remove_reader(process)

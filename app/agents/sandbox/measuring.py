@@ -1,0 +1,155 @@
+"""Measures what processes and all below them take, from /proc.
+
+Memory that no process maps counts where it can be seen: in files that a process holds open, in a `/dev/shm` of the run's
+own, and in sockets: each counts as the most that waits in one by default, which no program can raise (seccomp.py), and
+those of TCP, with buffers that grow by themselves, as what waits in them. Segments of System V are few and small
+(seccomp.py), 64 MiB in all.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["MAX_DESCRIPTORS", "Usage", "measure"]
+
+# More than this many open files of one run are a way to keep us busy.
+MAX_DESCRIPTORS = 50_000
+_BLOCK = 512
+_KIB = 1024
+# What the kernel lets wait in a socket by default (net.core.wmem_default).
+_SOCKET_BYTES = 208 * _KIB
+_SOCKET = "socket:"
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - looked at, not written to
+_GONE = " (deleted)"
+_IN_MEMORY = ("/memfd:", "/dev/shm/", "/dev/zero", "/SYSV")  # noqa: S108 - names of files, not files
+
+
+@dataclass(slots=True)
+class Usage:
+    """What processes and all below them have together."""
+
+    processes: int = 0  # and threads
+    memory_bytes: int = 0
+    held_bytes: int = 0  # of files that are deleted and still open: no folder shows them
+    too_many_files: bool = False
+    sent_files: int = 0  # through sockets, and not received yet
+
+
+def measure(pids: Iterable[int]) -> Usage:
+    """Return what processes and their descendants use now; those that end meanwhile count as nothing."""
+    usage = Usage()
+    files: dict[tuple[int, int], tuple[bool, int]] = {}
+    sockets: dict[str, int] = {}
+    shared: dict[int, int] = {}
+    connections: dict[int, dict[str, int]] = {}
+    seen = 0
+    for process, threads in _tree(pids):
+        usage.processes += threads
+        usage.memory_bytes += _resident_bytes(process)
+        shared |= _shared_memory(process)
+        network = _network(process)
+        if network is not None and network not in connections:
+            connections[network] = _connections(process)
+        for link, descriptor in _open_files(process):
+            seen += 1
+            if seen > MAX_DESCRIPTORS:
+                usage.too_many_files = True
+                break
+            if link.startswith(_SOCKET):
+                if link not in sockets:
+                    sockets[link] = _sent_files(descriptor)
+            elif link.endswith(_GONE):
+                with suppress(OSError):
+                    status = Path(descriptor).stat()
+                    if status.st_dev in shared:
+                        continue
+                    files[status.st_dev, status.st_ino] = (
+                        link.startswith(_IN_MEMORY),
+                        status.st_blocks * _BLOCK,
+                    )
+    usage.memory_bytes += len(sockets) * _SOCKET_BYTES + sum(shared.values())
+    usage.memory_bytes += sum(
+        size for rows in connections.values() for link, size in rows.items() if link in sockets
+    )
+    usage.sent_files = sum(sockets.values())
+    usage.memory_bytes += sum(size for in_memory, size in files.values() if in_memory)
+    usage.held_bytes = sum(size for in_memory, size in files.values() if not in_memory)
+    return usage
+
+
+def _tree(roots: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield each process from some roots downwards, with how many threads it has."""
+    children: dict[int, list[int]] = {}
+    threads: dict[int, int] = {}
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - twice a second, for every process of the machine
+        if entry.isdigit():
+            with suppress(OSError, ValueError, IndexError):
+                fields = Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()
+                children.setdefault(int(fields[1]), []).append(int(entry))
+                threads[int(entry)] = int(fields[17])
+    waiting = [*roots]
+    while waiting:
+        process = waiting.pop()
+        # Once: an id may come to be another process's while this looks.
+        if process in threads:
+            yield process, threads.pop(process)
+        waiting += children.pop(process, [])
+
+
+def _shared_memory(process: int) -> dict[int, int]:
+    """Return how much the `/dev/shm` that a process sees holds, by its device; nothing if that is the worker's own."""
+    place = f"/proc/{process}/root{_SHARED_MEMORY}"
+    with suppress(OSError):
+        device = os.stat(place).st_dev  # noqa: PTH116 - as above
+        if device != os.stat(_SHARED_MEMORY).st_dev:  # noqa: PTH116
+            status = os.statvfs(place)
+            return {device: (status.f_blocks - status.f_bfree) * status.f_frsize}
+    return {}
+
+
+def _network(process: int) -> int | None:
+    with suppress(OSError):
+        return os.stat(f"/proc/{process}/ns/net").st_ino  # noqa: PTH116 - as above
+    return None
+
+
+def _connections(process: int) -> dict[str, int]:
+    """Return what waits in each TCP socket of a process's network, by the name that links to it have."""
+    waiting: dict[str, int] = {}
+    for name in ("tcp", "tcp6"):
+        with suppress(OSError, ValueError, IndexError):
+            for line in Path(f"/proc/{process}/net/{name}").read_text().splitlines()[1:]:
+                fields = line.split()
+                sent, received = fields[4].split(":")
+                waiting[f"{_SOCKET}[{fields[9]}]"] = int(sent, 16) + int(received, 16)
+    return waiting
+
+
+def _sent_files(descriptor: str) -> int:
+    """Return how many files wait in a socket (since Linux 5.10)."""
+    with suppress(OSError, ValueError):
+        for line in Path(descriptor.replace("/fd/", "/fdinfo/")).read_bytes().splitlines():
+            if line.startswith(b"scm_fds:"):
+                return int(line.split()[1])
+    return 0
+
+
+def _resident_bytes(process: int) -> int:
+    """Return the memory that is a process's own, or shared without a file."""
+    total = 0
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path(f"/proc/{process}/status").read_bytes().splitlines():
+            if line.startswith((b"RssAnon:", b"RssShmem:", b"VmSwap:")):
+                total += int(line.split()[1]) * _KIB
+    return total
+
+
+def _open_files(process: int) -> Iterator[tuple[str, str]]:
+    """Yield the name and the place in /proc of each file that a process has open."""
+    folder = f"/proc/{process}/fd"
+    with suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 - as above
+            with suppress(OSError):
+                yield os.readlink(f"{folder}/{name}"), f"{folder}/{name}"  # noqa: PTH115 - no file of that name

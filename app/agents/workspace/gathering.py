@@ -1,0 +1,157 @@
+"""Gathers an agent's work with git *inside the sandbox*, on a scratch repository and with our settings, into a bundle.
+
+Whatever trap the agent left in its clone goes off in the sandbox, where the agent could have done the same.
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.agents.base.attachments import OWN_FOLDER
+from app.agents.errors import WorkspaceBroken
+from app.agents.git.command import BIG_FILE, settings_environment
+from app.agents.git.repository import COLLECTED, Author
+from app.agents.sandbox.limits import RunWatch
+from app.agents.sandbox.sandbox import Confinement, Sandbox, confined_environment
+from app.enums import AgentNetwork
+from app.processes.reading import last_lines, read_bounded
+from app.shielded import shielded
+
+__all__ = ["RESULT", "Gathering"]
+
+RESULT = f"refs/heads/{COLLECTED}"
+_GRACE_SECONDS = 0.2
+_OUTPUT_LIMIT = 2**20
+_HEAD = re.compile(r"([0-9a-f]{40}([0-9a-f]{24})?)?")
+_NOT_ALL_TAKEN = 40  # no exit status of git
+_MOST_NAMED = 20
+# All in one process: to start one in the sandbox takes longer than each of these commands.
+_GATHER = f"""\
+result=$1 work=$2 own=$3 base=$4 bundle=$5 subject=$6
+shift 6
+set -e
+taken=0
+# Git waits for what it opens, and may open any of these: as one of its own files, or by a name like .gitattributes.
+# The output file is checked later.
+pipes=$(find . "$HOME" "$TMPDIR" ! -path "./$own/output.json" -type p -print -delete 2>/dev/null | tail -n {_MOST_NAMED}) || :
+if [ -n "$pipes" ]; then
+    echo "Named pipes stay behind:" $pipes >&2
+    taken={_NOT_ALL_TAKEN}
+fi
+# The commit that the work started from is in our objects already, and most agents leave the commits to us. A fetch
+# fails where the agent has no commit, or no repository any more; then its files are what counts.
+if [ "$(GIT_DIR=$work/.git git rev-parse --verify --quiet HEAD 2>/dev/null)" != "$base" ]; then
+    fetch="git fetch --quiet --force --no-tags --no-recurse-submodules"
+    $fetch --update-head-ok --update-shallow -- "$work" "HEAD:$result" 2>/dev/null || :
+fi
+tip=$GIT_DIR/$result
+[ ! -e "$tip" ] || git read-tree HEAD
+# In a repository below, `git add` starts a git that obeys what the agent configured there: its filters are programs.
+# It passes over an entry that is said not to be checked out.
+git ls-files -z --stage | sed -z -n 's/^160000 [^\t]*\t//p' | xargs -0 -r sh -c '
+    for path; do [ ! -e "$path/.git" ] || printf "%s\\0" "$path"; done
+' sh | git update-index -z --skip-worktree --stdin
+# Not by a pathspec that excludes our folder: git counts it as an error if the repository ignores the same one.
+git add --all --ignore-errors -- . >/dev/null || taken={_NOT_ALL_TAKEN}
+# A .gitignore of the repository can say otherwise than the exclude file.
+git reset --quiet -- "$own"
+# Commits inside submodules stay there: they are not pushed to the origins of these. A commit of the agent's own
+# that moves one is taken as it is.
+for path; do
+    there=$(GIT_DIR=$path/.git git rev-parse --verify --quiet HEAD 2>/dev/null) || continue
+    if [ "$there" != "$(git rev-parse --verify --quiet "HEAD:$path")" ]; then
+        echo "Commits inside the submodule $path stay behind." >&2
+        taken={_NOT_ALL_TAKEN}
+    fi
+done
+# By the parts of `git commit`, which looks into repositories below too.
+tree=$(git write-tree)
+before=
+[ ! -e "$tip" ] || read -r before <"$tip"
+if [ "$tree" != "$([ -z "$before" ] && git mktree </dev/null || git rev-parse "$before^{{tree}}")" ]; then
+    git update-ref "$result" "$(git commit-tree ${{before:+-p "$before"}} -m "$subject" "$tree")"
+fi
+made=
+[ ! -e "$tip" ] || read -r made <"$tip"
+since=${{base:+^$base}}
+if [ "$made" != "$base" ] && ! git bundle create --quiet - "$result" $since >"$bundle" 2>"$GIT_DIR/refusal"; then
+    # An agent that went back to an earlier commit has none of its own, and git refuses to make a bundle of none.
+    own_commits=$(git rev-list --max-count=1 "$made" $since)
+    [ -z "$own_commits" ] || {{ cat "$GIT_DIR/refusal" >&2; exit 1; }}
+    : >"$bundle"
+fi
+echo "$made"
+exit $taken
+"""
+_SETTINGS = (
+    ("core.bare", "false"),
+    ("core.hooksPath", os.devnull),
+    ("core.fsmonitor", "false"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("protocol.file.allow", "always"),
+    ("safe.directory", "*"),
+    ("advice.addEmbeddedRepo", "false"),
+    ("core.bigFileThreshold", BIG_FILE),
+    ("pack.threads", "2"),
+    ("pack.windowMemory", "64m"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathering:
+    """One pass over a workspace: commits what is uncommitted, and bundles the agent's commits."""
+
+    collection: Path  # the scratch repository
+    bundle: Path
+    base: str | None  # the commit that the work started from
+    author: Author
+    subject: str  # of the commit
+    submodules: Sequence[str]
+    settings: Sequence[tuple[str, str]]  # of git, beside ours
+
+    async def run(
+        self, sandbox: Sandbox, confinement: Confinement, environment: Mapping[str, str], watch: RunWatch
+    ) -> tuple[str, str]:
+        """Return the last commit, "" if there is none, and what is left out. Raises WorkspaceBroken."""
+        subject = " ".join(self.subject.split())
+        given = (RESULT, confinement.directory, OWN_FOLDER, self.base or "", self.bundle, subject)
+        process = await watch.follow(
+            await sandbox.start(
+                ("sh", "-c", _GATHER, "sh", *map(str, given), *self.submodules),
+                confinement,
+                self._environment(confinement, environment),
+                network=AgentNetwork.NONE,
+            )
+        )
+        try:
+            (output, _), (said, _) = await asyncio.gather(
+                read_bounded(process.stdout, _OUTPUT_LIMIT), read_bounded(process.stderr, _OUTPUT_LIMIT)
+            )
+            code = await process.wait()
+        finally:
+            await shielded(process.stop(_GRACE_SECONDS))
+        head = _HEAD.fullmatch(output.decode(errors="replace").strip())
+        complaint = said.decode(errors="replace")
+        if code not in (0, _NOT_ALL_TAKEN) or head is None:
+            raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(complaint)}")
+        return head[0], last_lines(complaint) if code == _NOT_ALL_TAKEN else ""
+
+    def _environment(self, confinement: Confinement, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of git in the sandbox: the scratch repository, and no settings but ours."""
+        return {
+            **confined_environment(environment, confinement),
+            **settings_environment((*_SETTINGS, *self.settings)),
+            "GIT_DIR": str(self.collection),
+            "GIT_WORK_TREE": str(confinement.directory),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_NO_LAZY_FETCH": "1",
+            "LC_ALL": "C.UTF-8",
+            **{f"GIT_{role}_NAME": self.author.name for role in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{role}_EMAIL": self.author.email for role in ("AUTHOR", "COMMITTER")},
+        }

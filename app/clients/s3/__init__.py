@@ -1,0 +1,1 @@
+"""The object store: any that speaks S3."""

@@ -1,0 +1,184 @@
+"""The errors of an endpoint, as its route declares them and as the published description shows them.
+
+Examples are the classes of `app.errors` in the envelope that clients get, so they cannot drift from the service.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from app.api_limits import BODY_BYTES
+from app.errors import (
+    AppError,
+    AuthenticationFailed,
+    BodyTooLarge,
+    IdempotencyConflict,
+    MalformedBody,
+    NotAuthenticated,
+    NotFound,
+    PermissionDenied,
+    RequestRefused,
+    RunTokenInvalid,
+    Throttled,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from app.schemas.errors import ErrorOut, RunRefusedOut, StateRefusedOut, UsageLimitOut
+from app.web.answers import Json
+from app.web.auth import RunTokenGate, ScopeGate
+from app.web.error_handlers import envelope
+from app.web.middleware import SERVER_ERROR
+from app.web.openapi.examples import REFUSALS
+from app.web.validation import first_error
+
+__all__ = ["BODIES_OF_ERRORS", "REFERENCE", "WRONG_METHOD", "errors", "examples_of_errors"]
+
+REFERENCE = "#/components/schemas/{model}"
+BODIES_OF_ERRORS = (ErrorOut, RunRefusedOut, StateRefusedOut, UsageLimitOut)
+
+_MEANING = {
+    400: "The body or the query breaks a rule; `attr` names the field.",
+    401: "The key is missing, unknown or revoked.",
+    403: "The key is missing, unknown or revoked, lacks the scope, or may not use this project.",
+    404: "There is no such thing, or it is not visible to the caller.",
+    405: "The path takes another method; `Allow` names it.",
+    409: "The request contradicts the state of what it is about.",
+    413: f"The body is larger than {BODY_BYTES // 2**20} MB.",
+    415: "The body is not JSON.",
+    429: "The budget of requests is used up; `Retry-After` says for how many seconds.",
+    500: "An unexpected error. The log has more under the answer's `X-Request-Id`.",
+    503: "A server that the service depends on does not answer.",
+}
+_OVER_LIMIT_MEANING = (
+    "The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage "
+    "limit."
+)
+_INVALID, _OVER_LIMIT, _SERVER_ERROR = 400, 429, 500
+# What any route that needs a key can answer, whatever its gates.
+_ALWAYS = (500, 503)
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def errors(
+    *statuses: int, refusals: tuple[type, ...] = (), refusal_status: int = 400, usage_gate: bool = False
+) -> Responses:
+    """Return the `responses` of a route: these statuses, each with the envelope (contract 2.4).
+
+    Without FastAPI's `model`, for which it would make a validator for each status of each route.
+
+    Args:
+        statuses: what the route's gates and rules can answer; 500 and 503 are added.
+        refusals: the bodies that an answer of `refusal_status` may have instead of the envelope.
+        refusal_status: the one status that can have another body.
+        usage_gate: whether the project may be over its usage limit, which has a body of its own too.
+
+    """
+    documented: Responses = {status: _response(_MEANING[status]) for status in (*statuses, *_ALWAYS)}
+    if refusals:
+        documented[refusal_status] = _response(_MEANING[refusal_status], *refusals)
+    if usage_gate:
+        documented[_OVER_LIMIT] = _response(_OVER_LIMIT_MEANING, UsageLimitOut)
+    return documented
+
+
+def _response(description: str, *others: type) -> dict[str, Any]:
+    bodies = [{"$ref": REFERENCE.format(model=body.__name__)} for body in (ErrorOut, *others)]
+    schema = {"anyOf": bodies} if others else bodies[0]
+    return {"description": description, "content": {Json.media_type: {"schema": schema}}}
+
+
+# What a probe can be refused for: it takes no key, no body and no parameter.
+WRONG_METHOD: Responses = {405: _response(_MEANING[405])}
+
+
+def examples_of_errors(
+    operation_id: str,
+    gate: ScopeGate | RunTokenGate | None,
+    model: type[BaseModel] | None,
+    status: int,
+    *,
+    has_body: bool,
+) -> Mapping[str, Any]:
+    """Return bodies that an operation may answer with this status, by what has happened.
+
+    Args:
+        operation_id: names what the operation itself refuses.
+        gate: what stands before it.
+        model: what reads its body, or its query where it has no body.
+        status: of the answer.
+        has_body: whether it takes a body.
+
+    """
+    if status == _SERVER_ERROR:
+        return {"Unexpected error": SERVER_ERROR}
+    shown: dict[str, AppError | RequestRefused] = {}
+    if status == _INVALID and model is not None:
+        shown["A field breaks a rule"] = _refusal(model)
+    if status == _INVALID and has_body:
+        shown["Broken JSON"] = MalformedBody(_BROKEN)
+    shown |= _failures(gate, status)
+    for error in REFUSALS.get(operation_id, ()):
+        if error.status == status:
+            shown[_summary(error)] = error
+    return {name: _body(error) for name, error in shown.items()}
+
+
+_TOO_LARGE: Mapping[str, AppError] = {"Too large": BodyTooLarge(BODY_BYTES)}
+_AWAY: Mapping[str, AppError] = {
+    "Database away": Unavailable("The database does not answer. Please try again in a moment.")
+}
+_NO_KEY: Mapping[str, AppError] = {
+    "No key": NotAuthenticated(),
+    "Unknown or revoked key": AuthenticationFailed("Authorization header"),
+}
+_OF_KEY: Mapping[int, Mapping[str, AppError]] = {
+    401: _NO_KEY,
+    404: {"Not there, or not visible": NotFound(), "No such project": NotFound("Project not found.")},
+    409: {"The key was used with another request": IdempotencyConflict()},
+    413: _TOO_LARGE,
+    415: {"Not JSON": UnsupportedMediaType("text/plain")},
+    429: {"Budget used up": Throttled(retry_after=17)},
+    503: _AWAY,
+}
+_BROKEN = "JSON parse error - unexpected end of data: line 1 column 2 (char 1)"
+_OF_TOKEN: Mapping[int, Mapping[str, AppError]] = {
+    400: {"A line is broken": MalformedBody(f"Line 3: {_BROKEN}. Events up to number 2 were taken.")},
+    403: {"No token": NotAuthenticated(), "Not a token of ours, or too old": RunTokenInvalid()},
+    404: {"The token is for another run, or the run is not visible any more": NotFound()},
+    413: _TOO_LARGE,
+    503: _AWAY,
+}
+
+
+def _failures(gate: ScopeGate | RunTokenGate | None, status: int) -> Mapping[str, AppError]:
+    """Return what a gate and the body's reader refuse."""
+    if gate is None or isinstance(gate, RunTokenGate):
+        return _OF_TOKEN.get(status, {}) if gate else {}
+    if status != PermissionDenied.status:
+        return _OF_KEY.get(status, {})
+    no_scope = {"The key lacks the scope": PermissionDenied(f"API key missing required scope '{gate.scope}'")}
+    no_member = {"Not a member of the project": PermissionDenied("You don't have access to the project.")}
+    return {**no_scope, **no_member, **_NO_KEY} if gate.in_project else no_scope
+
+
+def _refusal(model: type[BaseModel]) -> AppError:
+    """Return what a model says of input that it refuses: none at all, or a field that is an odd text."""
+    for given in ({}, *({name: odd} for odd in ("?", "\0") for name in model.model_fields)):
+        try:
+            model.model_validate(given)
+        except ValidationError as error:
+            return first_error(error.errors(include_url=False))
+    raise AssertionError(f"{model.__name__} refuses nothing")
+
+
+def _summary(error: AppError | RequestRefused) -> str:
+    if isinstance(error, AppError):
+        return error.detail
+    return str(error.body.get("error") or error.body.get("detail") or "Out of order")
+
+
+def _body(error: AppError | RequestRefused) -> Any:
+    return orjson.loads((envelope(error) if isinstance(error, AppError) else Json(error.body)).body)

@@ -1,0 +1,304 @@
+"""Example bodies by their models, and what operations answer that their schemas cannot say.
+
+Examples of answers stand beside the fields of `app.schemas`; `document.py` puts them together.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+
+from app.enums import EventType, LimitType
+from app.errors import (
+    AppError,
+    ArtifactNotFound,
+    BodyTooLarge,
+    EventsMissing,
+    InvalidInput,
+    MethodNotAllowed,
+    PermissionDenied,
+    RequestRefused,
+    RunRefused,
+    StateRefused,
+    Unavailable,
+    UsageLimitExceeded,
+)
+from app.schemas.notifications import PreferencesIn, PushTestIn
+from app.schemas.presence import PresenceIn, PresenceLeaveIn
+from app.schemas.push_tokens import PushTokenIn, UnregisterIn
+from app.schemas.run_artifacts import InlineIn, PathIn
+from app.schemas.run_commands import CommandIn
+from app.schemas.run_logs import AppendIn
+from app.schemas.runs import RelayIn, RunCreateIn, RunIn, RunUpdateIn, SetOutputIn, StartIn
+from app.schemas.sandbox_environments import SandboxEnvironmentIn, SandboxEnvironmentUpdateIn
+from app.schemas.staged_artifacts import FinalizeIn, PrepareIn
+from app.schemas.tasks import SummariesIn, TaskIn
+from app.schemas.webhook_endpoints import EndpointIn, EndpointUpdateIn, RecoverIn, RotateIn
+from app.services.events.catalogue import CATALOGUE, published_types
+
+__all__ = ["ANSWERS", "BODIES", "REFUSALS"]
+
+_FILE_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
+_DEVICE = {"device_id": "019ca8a6-1111-7c3e-9f62-0b5c1d2e3f40"}
+_TOKEN = "ExponentPushToken[xxxxxxxxxxxxxxxxxxxxxx]"  # noqa: S105 - an example
+_FILE = {"name": "screenshot.png", "type": "user_attachment", "content_type": "image/png"}
+_PATH = "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_screenshot.png"
+_RUNBOOK = """\
+Give the repository a page that says hello.
+
+```file path=docs/hello.md
+# Hello
+```
+
+```sh
+grep -q Hello docs/hello.md
+```
+"""
+_LOG_ENTRY = {
+    "type": "notification",
+    "timestamp": "2026-03-01T10:00:07.250Z",
+    "notification": {
+        "jsonrpc": "2.0",
+        "method": "session/update",
+        "params": {
+            "sessionId": "s1",
+            "update": {
+                "sessionUpdate": "agent_message",
+                "content": {"type": "text", "text": "The page says hello now."},
+            },
+        },
+    },
+}
+_EVENT = {
+    "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+    "seq": 42,
+    **CATALOGUE[EventType.RUN_COMPLETED].example,
+}
+_DISABLED = InvalidInput("The endpoint is disabled; enable it first.")
+
+
+def _command(method: str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "method": method, "params": params, "id": 1}
+
+
+BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
+    TaskIn: {
+        "A runbook task": {"title": "Say hello", "description": _RUNBOOK},
+        "The least": {"description": "Fix the typo on the login page."},
+        "A task in a repository, with a structured result": {
+            "title": "Count the tests",
+            "description": "Count the test functions of this repository.",
+            "repository": "taskbeacon/taskbeacon",
+            "json_schema": {
+                "type": "object",
+                "properties": {"tests": {"type": "integer"}},
+                "required": ["tests"],
+            },
+        },
+        "Archive it (update)": {"archived": True},
+    },
+    SummariesIn: {"Two tasks": {"ids": [f"019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f4{n}" for n in range(2)]}},
+    RunIn: {
+        "Every default": {},
+        "From a branch, with a message": {"branch": "main", "pending_user_message": "Keep the change small."},
+        "With Claude": {
+            "runtime_adapter": "claude",
+            "model": "claude-sonnet-5",
+            "reasoning_effort": "high",
+            "initial_permission_mode": "acceptEdits",
+        },
+    },
+    RunCreateIn: {
+        "Performed here": {},
+        "For a worker, later": {"environment": "cloud", "branch": "main"},
+    },
+    RunUpdateIn: {
+        "Report progress": {"status": "in_progress", "stage": "testing"},
+        "Stop it": {"status": "cancelled"},
+        "Change its state": {"state": {"mode": "interactive"}, "state_remove_keys": ["snapshot_external_id"]},
+    },
+    SetOutputIn: {"A result": {"output": {"tests": 42}}},
+    StartIn: {
+        "As it was created": {},
+        "With a message": {"pending_user_message": "Keep the change small."},
+    },
+    AppendIn: {"A message of the agent": {"entries": [_LOG_ENTRY]}},
+    RelayIn: {"A message": {"text": "The page says hello now."}},
+    CommandIn: {
+        "A message": _command("user_message", content="Keep the old page, too."),
+        "A message with a file of the run": _command(
+            "user_message", content="Like in this picture.", artifact_ids=[_FILE_ID]
+        ),
+        "A message in blocks": _command(
+            "user_message",
+            content=[
+                {"type": "text", "text": "Follow this guide:"},
+                {"type": "resource_link", "name": "guide", "uri": "https://docs.example.com/guide"},
+            ],
+        ),
+        "Leave the turn": _command("cancel"),
+        "End the conversation": _command("close"),
+        "Answer a permission request": _command(
+            "permission_response", requestId="0f3c9d1b7a5e4c2d8b6a4f2e1d3c5b7a", optionId="allow_once"
+        ),
+        "Set an option": _command("set_config_option", configId="mode", value="plan"),
+    },
+    PrepareIn: {"A screenshot": {"artifacts": [{**_FILE, "size": 48213}]}},
+    FinalizeIn: {"A screenshot": {"artifacts": [{**_FILE, "id": _FILE_ID, "storage_path": _PATH}]}},
+    InlineIn: {
+        "A text file": {"artifacts": [{"name": "plan.md", "type": "plan", "content": "1. Say hello."}]},
+        "A binary file": {
+            "artifacts": [
+                {
+                    "name": "dot.gif",
+                    "type": "output",
+                    "content": "R0lGODlhAQABAAAAACw=",
+                    "content_encoding": "base64",
+                    "content_type": "image/gif",
+                }
+            ]
+        },
+    },
+    PathIn: {"A file of the run": {"storage_path": _PATH}},
+    SandboxEnvironmentIn: {
+        "Hosts of its own, a secret, for everyone in the project": {
+            "name": "Web app",
+            "network_access_level": "custom",
+            "allowed_domains": ["registry.npmjs.org", "*.example.com"],
+            "repositories": ["taskbeacon/taskbeacon"],
+            "environment_variables": {"STAGING_TOKEN": "s3cret"},
+            "private": False,
+        },
+        "Package registries and code hosts, for me alone": {"name": "Mine"},
+        "No network at all": {"name": "Offline", "network_access_level": "none", "private": False},
+    },
+    SandboxEnvironmentUpdateIn: {
+        "Share it": {"private": False},
+        "Replace its variables": {"environment_variables": {"STAGING_TOKEN": "s3cret"}},
+    },
+    EndpointIn: {
+        "Runs that end, and questions": {
+            "url": "https://hooks.example.com/taskbeacon",
+            "event_types": ["run.completed", "run.failed", "run.cancelled", "question.*"],
+        },
+        "Everything about my own tasks, in full": {
+            "url": "https://hooks.example.com/taskbeacon",
+            "event_types": ["*"],
+            "payload": "full",
+            "task_filter": {"created_by": "me"},
+        },
+    },
+    EndpointUpdateIn: {
+        "Send it elsewhere": {"url": "https://hooks.example.com/new"},
+        "Disable it": {"enabled": False},
+    },
+    RotateIn: {"A day with both": {}, "At once": {"expire_old_after_seconds": 0}},
+    RecoverIn: {
+        "What failed": {"since": "2026-03-01T00:00:00Z"},
+        "All that was missed in an hour": {
+            "since": "2026-03-01T10:00:00Z",
+            "until": "2026-03-01T11:00:00Z",
+            "only": "all",
+        },
+    },
+    PushTokenIn: {"A phone": {"token": _TOKEN, "platform": "ios"}},
+    UnregisterIn: {"A phone": {"token": _TOKEN}},
+    PresenceIn: {"A device": _DEVICE},
+    PresenceLeaveIn: {"A device": _DEVICE},
+    PushTestIn: {"The device last seen": {}, "A certain device": _DEVICE},
+    PreferencesIn: {"Nothing about cancelled runs": {"cancelled": False}},
+}
+
+# Answers whose schema is text or any object, or holds alternatives.
+ANSWERS: Mapping[str, Any] = {
+    "metrics": 'taskbeacon_http_requests_total{method="GET",route="/livez",status="200"} 1.0\n',
+    "events_stream_retrieve": f"id: AAAAAAAAA7oAAAAAAAAAKg\ndata: {orjson.dumps(_EVENT).decode()}\n\n",
+    "webhook_event_types_list": published_types()[:1],
+    "tasks_runs_stream_retrieve": f"id: 1772359200123-7\ndata: {orjson.dumps(_LOG_ENTRY).decode()}\n\n",
+    "tasks_runs_logs_retrieve": orjson.dumps(_LOG_ENTRY).decode() + "\n",
+    "tasks_runs_session_logs_retrieve": [_LOG_ENTRY],
+    "tasks_runs_command_create": {"jsonrpc": "2.0", "result": {"queued": True}, "id": 1},
+}
+
+_OVER_LIMIT = UsageLimitExceeded(
+    is_pro=False, limit_type=LimitType.BURST, reset_at=datetime(2026, 3, 1, 11, tzinfo=UTC)
+)
+_NO_ENVIRONMENT = RunRefused("Invalid sandbox_environment_id")
+_PRIVATE_ENVIRONMENT = StateRefused(
+    "This run is in another member's private sandbox environment: only they can steer it."
+)
+_NO_FORM = StateRefused("Unable to generate upload URL")
+_NOT_UPLOADED = (
+    StateRefused("Artifact upload not found in object storage"),
+    StateRefused("screenshot.png exceeds the 30MB attachment limit"),
+)
+_OVER = StateRefused("Run is already completed")
+_WRONG_METHOD = MethodNotAllowed("POST", frozenset({"GET"}))
+
+# What an operation refuses beside what its gates and its body's model do.
+REFUSALS: Mapping[str, tuple[AppError | RequestRefused, ...]] = {
+    **dict.fromkeys(("livez", "readyz", "metrics"), (_WRONG_METHOD,)),
+    "tasks_run_create": (
+        RunRefused("Invalid resume_from_run_id"),
+        _NO_ENVIRONMENT,
+        RunRefused("Some pending_user_artifact_ids are invalid or expired", missing_artifact_ids=[_FILE_ID]),
+        _OVER_LIMIT,
+    ),
+    "tasks_runs_create": (_NO_ENVIRONMENT, _OVER_LIMIT),
+    "tasks_runs_partial_update": (_OVER, _PRIVATE_ENVIRONMENT, _OVER_LIMIT),
+    "tasks_runs_set_output_partial_update": (
+        StateRefused("Output validation error: 'many' is not of type 'integer'"),
+    ),
+    "tasks_runs_start_create": (
+        StateRefused("Only cloud runs can be started via this endpoint"),
+        StateRefused("Only queued or not_started cloud runs can be started (current status: in_progress)"),
+        RunRefused(
+            "Some pending_user_artifact_ids are invalid for this run", missing_artifact_ids=[_FILE_ID]
+        ),
+        _NO_ENVIRONMENT,
+        _OVER_LIMIT,
+    ),
+    "tasks_runs_resume_in_cloud_create": (
+        StateRefused("Run is already active in cloud"),
+        _NO_ENVIRONMENT,
+        _OVER_LIMIT,
+    ),
+    "tasks_runs_event_stream_create": (_OVER, EventsMissing(2)),
+    "tasks_runs_command_create": (
+        StateRefused("No active sandbox for this task run"),
+        StateRefused("Some artifact_ids are invalid for this run", missing_artifact_ids=[_FILE_ID]),
+        _PRIVATE_ENVIRONMENT,
+    ),
+    "tasks_staged_artifacts_prepare_upload_create": (_NO_FORM,),
+    "tasks_staged_artifacts_finalize_upload_create": (
+        StateRefused("Artifact storage path is invalid for this task"),
+        *_NOT_UPLOADED,
+    ),
+    "tasks_runs_artifacts_create": (StateRefused("A run has at most 1000 artifacts"),),
+    "tasks_runs_artifacts_prepare_upload_create": (_NO_FORM,),
+    "tasks_runs_artifacts_finalize_upload_create": (
+        StateRefused("Artifact storage path is invalid for this run"),
+        *_NOT_UPLOADED,
+    ),
+    **dict.fromkeys(
+        (
+            "tasks_runs_artifacts_presign_create",
+            "tasks_runs_artifacts_download_create",
+            "tasks_runs_artifacts_download_retrieve",
+        ),
+        (ArtifactNotFound(),),
+    ),
+    "webhook_endpoints_create": (InvalidInput("The URL must use https on port 443.", attr="url"),),
+    "webhook_endpoints_partial_update": (InvalidInput("The URL must use https on port 443.", attr="url"),),
+    "webhook_endpoints_recover_create": (_DISABLED,),
+    "webhook_endpoints_deliveries_redeliver_create": (_DISABLED,),
+    "webhooks_github_create": (
+        PermissionDenied("The signature does not fit."),
+        InvalidInput("This header is required.", code="required", attr="X-GitHub-Delivery"),
+        BodyTooLarge(5 * 2**20),
+        Unavailable("The database does not answer. Please try again in a moment."),
+        UsageLimitExceeded(is_pro=False),
+    ),
+}

@@ -1,0 +1,82 @@
+"""A job's claim of a run: taken before anything else, and handed back when the worker is stopped."""
+
+import os
+import socket
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.errors import AgentStopped
+from app.ids import new_hex_id
+from app.services.jobs import request_run
+from app.services.retries import in_transaction
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.storage_keys import RunRef
+from app.worker.context import WorkerContext
+
+__all__ = ["Claim", "claim_run", "hand_back", "mark_agent_started"]
+
+_LONGEST_HOST_NAME = 20
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run, and the name of the job that holds it."""
+
+    run_id: UUID
+    task_id: UUID
+    project_id: int
+    owner: str
+
+    @property
+    def ref(self) -> RunRef:
+        """The run, for the keys of what it stores."""
+        return RunRef(self.project_id, self.task_id, self.run_id)
+
+
+async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
+    """Claim the run of this run's project that has waited longest; None if there is none to be had."""
+    # Operators read from it which process holds a run.
+    owner = f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
+    row = await in_transaction(
+        worker.process.sessions,
+        lambda session: run_lifecycle.claim(
+            session,
+            run_id,
+            owner=owner,
+            events=worker.process.events,
+            limit=worker.process.settings.project_concurrency,
+        ),
+    )
+    return None if row is None else Claim(row["id"], row["task_id"], row["project_id"], owner)
+
+
+async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
+    """Record that the agent may act from now on. Raises AgentStopped if the run was lost."""
+    is_held = await in_transaction(
+        worker.process.sessions,
+        lambda session: run_lifecycle.mark_agent_started(session, claim.run_id, owner=claim.owner),
+    )
+    if not is_held:
+        # As if the heartbeat had noticed it first.
+        raise AgentStopped("The run was stopped.")
+
+
+async def hand_back(worker: WorkerContext, claim: Claim) -> None:
+    """Queue the run again for another worker, if this one still holds it."""
+
+    async def step(session: AsyncSession) -> bool:
+        is_returned = await run_lifecycle.hand_back(
+            session, claim.run_id, owner=claim.owner, events=worker.process.events
+        )
+        if is_returned:
+            request_run(session, worker.process.queue, claim.run_id)
+        return is_returned
+
+    # Retried while the database restarts together with the worker: otherwise the run would fail as lost.
+    if await in_transaction(worker.process.sessions, step):
+        log.info("run.handed_back")

@@ -1,0 +1,262 @@
+"""Reads the context of a claimed run, from its rows, its stored files and the settings of the worker."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any  # JSON
+
+import structlog
+from sqlalchemy import bindparam, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.adapters.adapter import AgentOptions
+from app.agents.adapters.catalog import DEFAULT_ADAPTER
+from app.agents.execution.context import RunAgent, RunContext, RunFiles, RunLimits, RunRepository
+from app.agents.git.command import Remote
+from app.agents.git.fetch import Source
+from app.agents.git.repository import Author
+from app.agents.session.budget import Budget
+from app.agents.session.conversation import TurnPolicy
+from app.agents.session.spending import Spent
+from app.clients.object_store import ObjectStoreUnavailable
+from app.enums import PrAuthorshipMode, RunMode
+from app.models import Project, Run, SandboxEnvironment, Task, User
+from app.schemas.runs import ArtifactOut
+from app.security import Cipher
+from app.services.code_hosts.credentials import (
+    CodeHost,
+    HostAccess,
+    clone_url,
+    is_member_still,
+    read_code_host,
+)
+from app.services.code_hosts.pull_requests import Subject
+from app.services.code_hosts.pushed_branches import branch_to_resume
+from app.services.resume_chain import resumes
+from app.services.retries import in_transaction
+from app.services.runs.authority import as_asked, person_of
+from app.services.runs.facts import USAGE
+from app.services.runs.options import token_budget
+from app.services.runs.usage import spent_by_others
+from app.services.views.slugs import slug, slug_prefix
+from app.statements import Fields, Prepared
+from app.worker.context import WorkerContext
+from app.worker.run.claim import Claim
+from app.worker.run.files import Exchange, fetch_attachments
+from app.worker.run.memory import EarlierRun, earlier_runs, fetch_session, recall
+from app.worker.run.outcome import Publication
+from app.worker.run.sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, run_sandbox
+
+__all__ = ["read_context"]
+
+_SHORT_ID_LENGTH = 8
+_LONGEST_OPTION = 1000
+
+log = structlog.get_logger(__name__)
+
+_RUN = Prepared(
+    select(
+        Run.branch,
+        Run.state.op("||")(Run.facts).label("state"),
+        Run.artifacts,
+        as_asked(Task.title),
+        as_asked(Task.description),
+        as_asked(Task.repository),
+        as_asked(Task.json_schema),
+        Task.task_number,
+        Project.name.label("project_name"),
+        *ENVIRONMENT_COLUMNS,
+        User.first_name,
+        User.last_name,
+        User.email,
+    )
+    .join(Task, Task.id == Run.task_id)
+    .outerjoin(User, User.id == person_of())
+    .join(Project, Project.id == Run.project_id)
+    .outerjoin(SandboxEnvironment, ENVIRONMENT_OF_RUN)
+    .where(Run.id == bindparam("run"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What the database says of a run."""
+
+    run: Fields
+    state: Mapping[str, Any]
+    host: CodeHost
+    resumed_branch: str | None
+    used_by_others: Spent
+    earlier: Sequence[EarlierRun]
+
+    @property
+    def slug(self) -> str:
+        return slug(slug_prefix(self.run["project_name"]), self.run["task_number"]) or "task"
+
+    def text(self, key: str) -> str | None:
+        """Return a text of the state, which clients write too; None for anything else."""
+        value = self.state.get(key)
+        return value if isinstance(value, str) else None
+
+    def option(self, key: str) -> str | None:
+        """Return an option for the agent, from the state."""
+        value = self.text(key)
+        return None if value is None or len(value) > _LONGEST_OPTION else value
+
+
+async def read_context(
+    worker: WorkerContext, claim: Claim, exchange: Exchange
+) -> tuple[RunContext, Publication]:
+    """Return the context of a run, and how its work is published; attached files are copied to the exchange.
+
+    Raises AttachmentUnavailable, EnvironmentUnavailable, RepositoryNotFound, or UnknownAdapter for an agent that is not
+    in the catalog any more.
+    """
+    settings = worker.process.settings
+    rows = await in_transaction(
+        worker.process.sessions, partial(_read, claim=claim, git_base_url=settings.git_base_url)
+    )
+    confines = run_sandbox(rows.run)
+    access = _access(worker, rows.host)
+    attached = _attached(rows.state, rows.run["artifacts"])
+    files = RunFiles(
+        root=settings.workspaces_path,
+        hidden=(settings.home.absolute(),),
+        mirrors=worker.mirrors,
+        git_lfs=settings.git_lfs,
+        attachments=await fetch_attachments(
+            worker.process.store, attached, exchange.inbox, project_id=claim.project_id
+        ),
+        outbox=exchange.outbox,
+        session_file=exchange.session,
+    )
+    context = RunContext(
+        run_id=claim.run_id,
+        repository=_repository(worker, claim, rows, access),
+        agent=await _agent(worker, claim, rows, confines.variables(Cipher(settings.secret_keys))),
+        limits=RunLimits(
+            timeout=settings.run_timeout,
+            budget=Budget(
+                tokens=min(
+                    filter(None, (settings.task_token_budget, token_budget(rows.state))), default=None
+                ),
+                cost=settings.task_cost_budget or None,
+            ),
+            used=rows.state.get(USAGE),
+            used_by_others=rows.used_by_others,
+        ),
+        files=files,
+        network=confines.network(settings),
+        sandbox=worker.sandbox,
+        environment=worker.environment,
+    )
+    return context, Publication(access, _subject(worker, claim, rows))
+
+
+async def _read(session: AsyncSession, *, claim: Claim, git_base_url: str) -> _Rows:
+    run_id, task_id = claim.run_id, claim.task_id
+    run = await _RUN.first(session, {"run": run_id})
+    assert run is not None
+    state, repository = run["state"], run["repository"]
+    host, resumed = CodeHost(git_url=git_base_url, api_url=None), None
+    if repository:
+        host = await read_code_host(session, git_base_url=git_base_url, run_id=run_id, state=state)
+        resumed = await branch_to_resume(session, task_id=task_id, run_id=run_id, repository=repository)
+    return _Rows(
+        run=run,
+        state=state,
+        host=host,
+        resumed_branch=resumed,
+        used_by_others=await spent_by_others(session, task_id, run_id),
+        earlier=await earlier_runs(session, task_id, run_id) if resumes(state) else (),
+    )
+
+
+def _access(worker: WorkerContext, host: CodeHost) -> HostAccess:
+    return worker.code_hosts.access(
+        host,
+        lambda: in_transaction(worker.process.sessions, lambda session: is_member_still(session, host)),
+    )
+
+
+def _repository(worker: WorkerContext, claim: Claim, rows: _Rows, access: HostAccess) -> RunRepository:
+    settings, run, git_url = worker.process.settings, rows.run, rows.host.git_url
+    # Random digits: a time-ordered id begins alike for runs of the same minute.
+    own_branch = f"taskbeacon/{rows.slug.lower()}-{claim.run_id.hex[-_SHORT_ID_LENGTH:]}"
+    source = None
+    if run["repository"]:
+        source = Source(
+            remote=Remote.parse(clone_url(git_url, run["repository"])),
+            branch=run["branch"],
+            resumes=rows.resumed_branch is not None,
+            depth=settings.git_clone_depth,
+            filter=settings.git_clone_filter,
+        )
+    return RunRepository(
+        push_branch=rows.resumed_branch or own_branch,
+        source=source,
+        credential=access.credential,
+        submodules_below=git_url if settings.git_submodules else None,
+        commit_subject=run["title"] or rows.slug,
+        author=_author(rows),
+    )
+
+
+async def _agent(worker: WorkerContext, claim: Claim, rows: _Rows, variables: Mapping[str, str]) -> RunAgent:
+    settings, store, run = worker.process.settings, worker.process.store, rows.run
+    message = rows.text("pending_user_message")
+    memory = session = None
+    if rows.earlier:
+        try:
+            memory = await recall(store, rows.earlier, project_id=claim.project_id, task_id=claim.task_id)
+        except ObjectStoreUnavailable as error:
+            # The agent works without it.
+            log.warning("run.without_memory", error=repr(error))
+        session = await fetch_session(
+            store, project_id=claim.project_id, task_id=claim.task_id, run_id=rows.earlier[-1].id
+        )
+    return RunAgent(
+        adapter=worker.process.catalog.find(rows.option("runtime_adapter") or DEFAULT_ADAPTER),
+        programs=settings.agents_path,
+        prompt="\n\n".join(part for part in (run["description"] or run["title"], message) if part),
+        memory=memory,
+        session=session,
+        follow_up=message if message and message.strip() else None,
+        json_schema=run["json_schema"],
+        options=AgentOptions(
+            model=rows.option("model"),
+            effort=rows.option("reasoning_effort"),
+            mode=rows.option("initial_permission_mode"),
+        ),
+        turns=TurnPolicy(
+            interactive=rows.state.get("mode") == RunMode.INTERACTIVE, human_timeout=settings.run_idle
+        ),
+        variables=variables,
+    )
+
+
+def _subject(worker: WorkerContext, claim: Claim, rows: _Rows) -> Subject:
+    url = worker.process.settings.task_url.replace("{project_id}", str(claim.project_id))
+    return Subject(
+        repository=rows.run["repository"] or "",
+        title=rows.run["title"],
+        slug=rows.slug,
+        task_url=url.replace("{task_id}", str(claim.task_id)),
+    )
+
+
+def _author(rows: _Rows) -> Author:
+    """Return the author of commits: the person for whom the run acts (contract 5.8)."""
+    run = rows.run
+    if rows.state.get("pr_authorship_mode") != PrAuthorshipMode.USER or run["email"] is None:
+        return Author()
+    name = " ".join(f"{run['first_name']} {run['last_name']}".split())
+    return Author(name=name or run["email"], email=run["email"])
+
+
+def _attached(state: Mapping[str, Any], artifacts: Sequence[ArtifactOut]) -> tuple[ArtifactOut, ...]:
+    """Return the files of the run that wait for its agent; state is written by clients too and may name anything."""
+    ids = state.get("pending_user_artifact_ids")
+    known = {artifact["id"]: artifact for artifact in artifacts}
+    wanted = [value for value in ids if isinstance(value, str)] if isinstance(ids, list) else []
+    return tuple(known[value] for value in dict.fromkeys(wanted) if value in known)

@@ -1,0 +1,144 @@
+"""The end of a run: decided here, from what its worker saw, and written once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any  # JSON
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.errors import AgentCancelled, AgentError, is_disk_full
+from app.agents.result import RunResult
+from app.agents.session.transcript import Emit
+from app.clients.github import GitHub
+from app.enums import RunStatus
+from app.services.code_hosts.credentials import HostAccess
+from app.services.code_hosts.pull_requests import Outcome, Subject, open_pull_request
+from app.services.code_hosts.pushed_branches import PushRecord, record_push
+from app.services.jobs import enqueue_push_delivery
+from app.services.retries import in_transaction
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.facts import LEFT_OUT, NOT_STORED
+from app.services.runs.lifecycle import RunEnd
+from app.worker.context import WorkerContext
+from app.worker.run.claim import Claim
+from app.worker.run.files import Stored
+
+__all__ = ["Publication", "RunReport", "end_run"]
+
+_LEFT_OUT_CHARACTERS = 2000
+_NAMED_FILES = 10
+_UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."
+_NO_ROOM = "The disk of the worker is full. Start the run again when there is room."
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """The code host of one run, and the subject of its pull request."""
+
+    access: HostAccess
+    subject: Subject
+
+    async def publish(
+        self, github: GitHub, result: RunResult, emit: Emit
+    ) -> tuple[Outcome, PushRecord | None]:
+        """Open or update the pull request; return it, and what to record of the push if there was one."""
+        outcome = await open_pull_request(github, self.access, self.subject, result, emit)
+        if not self.subject.repository or result.head_branch is None or result.head_sha is None:
+            return outcome, None
+        return outcome, PushRecord(
+            repository=self.subject.repository,
+            integration_id=self.access.host.integration_id,
+            branch=result.head_branch,
+            base_branch=result.base_branch,
+            head_sha=result.head_sha,
+            pull_request=outcome.pull_request,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What a worker saw of a run."""
+
+    work: RunResult | Exception
+    has_schema: bool = False
+    # What the run's output and state say of the pull request.
+    published: Mapping[str, Any] = field(default_factory=dict)
+    pushed: PushRecord | None = None
+    stored: Stored = field(default_factory=Stored)
+    log_is_whole: bool = True
+
+    @property
+    def result(self) -> RunResult | None:
+        """The agent's work, also that of a run that failed."""
+        if isinstance(self.work, AgentError):
+            return self.work.partial
+        return self.work if isinstance(self.work, RunResult) else None
+
+
+async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> None:
+    """Decide how the run ends and write that, unless another process has ended it or taken it over."""
+    end = _with_losses(_decide(report), report)
+
+    async def finish(session: AsyncSession) -> bool:
+        enqueue_push_delivery(session, worker.process.queue, claim.run_id)
+        if report.pushed is not None:
+            await record_push(session, task_id=claim.task_id, run_id=claim.run_id, pushed=report.pushed)
+        return await run_lifecycle.finish(
+            session, claim.run_id, end, owner=claim.owner, events=worker.process.events
+        )
+
+    if not await in_transaction(worker.process.sessions, finish):
+        log.warning("run.ended_by_another", status=end.status.value)
+
+
+def _decide(report: RunReport) -> RunEnd:
+    """Return how the run ends by its work.
+
+    The output of a task with a JSON schema is the structured output alone.
+    """
+    work, result = report.work, report.result
+    state = {LEFT_OUT: result.left_out[:_LEFT_OUT_CHARACTERS]} if result and result.left_out else {}
+    if isinstance(work, RunResult):
+        output = {
+            "head_branch": work.head_branch,
+            "head_sha": work.head_sha,
+            "summary": work.summary,
+            "files_changed": work.files_changed,
+            **report.published,
+        }
+        return RunEnd(
+            status=RunStatus.COMPLETED,
+            output=work.structured if report.has_schema else output,
+            state={**report.published, **state},
+        )
+    if isinstance(work, AgentCancelled):
+        return RunEnd(status=RunStatus.CANCELLED, state=state)
+    if isinstance(work, AgentError):
+        return RunEnd(status=RunStatus.FAILED, error_message=work.message, state=state)
+    message = _NO_ROOM if is_disk_full(work) else _UNEXPECTED
+    return RunEnd(status=RunStatus.FAILED, error_message=message)
+
+
+def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
+    """Return the end with what is stored, and what the store did not take.
+
+    A run without its files is not completed, however good its work; the agent's own error message stays.
+    """
+    end = replace(end, artifacts=report.stored.artifacts)
+    files = report.stored.missing
+    if not files and report.log_is_whole:
+        return end
+    status, words = end.status, [end.error_message] if end.error_message else []
+    if files:
+        shown = ", ".join(files[:_NAMED_FILES]) + (", …" if len(files) > _NAMED_FILES else "")
+        words.append(f"The object store did not answer, so these files of the run are lost: {shown}.")
+    if not report.log_is_whole:
+        words.append("The end of the run's log could not be stored.")
+    if files and status is RunStatus.COMPLETED:
+        status = RunStatus.FAILED
+        words.append("Start the run again.")
+    lost = {"files": list(files[:_NAMED_FILES]), "log_end": not report.log_is_whole}
+    return replace(end, status=status, error_message=" ".join(words), state={**end.state, NOT_STORED: lost})

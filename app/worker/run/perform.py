@@ -1,0 +1,108 @@
+"""Performs a claimed run: its context is read, its agent works, and all that it leaves is stored."""
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.agents.errors import AgentError
+from app.agents.execution.context import RunEffects
+from app.agents.execution.perform import perform
+from app.agents.session.usage import UsageMeter
+from app.db import DatabaseUnavailable
+from app.services.output.events import own_entry
+from app.worker.context import WorkerContext
+from app.worker.run.claim import Claim, mark_agent_started
+from app.worker.run.context import read_context
+from app.worker.run.files import Exchange, open_exchange, store_artifacts
+from app.worker.run.inbox import Inbox
+from app.worker.run.log_recorder import RunLog, open_log
+from app.worker.run.memory import store_session
+from app.worker.run.outcome import RunReport
+from app.worker.run.store_retry import StoreRetryBudget
+from app.worker.run.usage import noting_usage
+
+__all__ = ["perform_run"]
+
+log = structlog.get_logger(__name__)
+
+
+async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
+    """Perform a run and store its log, artifacts and conversation; `lost` ends the agent.
+
+    Raises SQLAlchemyError or DatabaseUnavailable where the run is to be left to the sweeper: it takes the run when its
+    lease lapses, and repeats it if its agent had not started.
+    """
+    try:
+        return await _perform(worker, claim, lost)
+    except OSError as error:
+        # A full disk, for one. Left to its lease, the run would be repeated, or fail as lost.
+        log.exception("run.unexpected_error")
+        return RunReport(work=error)
+
+
+async def _perform(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
+    process = worker.process
+    store, settings = process.store, process.settings
+    retry = StoreRetryBudget(settings.worker_store_wait_seconds, cut_short=lost)
+    async with open_exchange(settings.workspaces_path, claim.run_id) as exchange:
+        async with open_log(
+            process.sessions,
+            store,
+            claim.ref,
+            events=process.events,
+            file=exchange.log,
+            retry=retry,
+        ) as run_log:
+            report = await _work(worker, claim, exchange, run_log, lost)
+            patch = report.result.patch if report.result else b""
+            stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.ref, retry=retry)
+            if stored.missing:
+                await run_log.append(own_entry("_taskbeacon/not_stored", {"files": list(stored.missing)}))
+        await store_session(store, exchange.session, ref=claim.ref, retry=retry)
+    return replace(report, stored=stored, log_is_whole=run_log.is_whole)
+
+
+async def _work(
+    worker: WorkerContext, claim: Claim, exchange: Exchange, run_log: RunLog, lost: asyncio.Event
+) -> RunReport:
+    """Have the agent work, and publish the work if it succeeded."""
+    async with Inbox(worker, claim, run_log, exchange.inbox) as inbox:
+        try:
+            context, publication = await read_context(worker, claim, exchange)
+        except (SQLAlchemyError, DatabaseUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - it would fail at any other worker too
+            return _failed(error)
+        effects = RunEffects(
+            emit=run_log.append,
+            stop=lost,
+            commands=inbox,
+            meter=UsageMeter(context.limits.used, others=context.limits.used_by_others),
+            before_agent=partial(mark_agent_started, worker, claim),
+        )
+        try:
+            is_shared = context.limits.budget.is_limited
+            async with noting_usage(worker.process.sessions, claim, effects.meter, is_shared=is_shared):
+                result = await perform(context, effects)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the run says that it failed
+            return _failed(error)
+    pull_request, pushed = await publication.publish(worker.code_hosts.github, result, run_log.append)
+    return RunReport(
+        work=result,
+        has_schema=context.agent.json_schema is not None,
+        published=pull_request.output(),
+        pushed=pushed,
+    )
+
+
+def _failed(error: Exception) -> RunReport:
+    if isinstance(error, AgentError):
+        log.info("run.agent_failed", reason=type(error).__name__)
+    else:
+        log.error("run.unexpected_error", exc_info=error)
+    return RunReport(work=error)

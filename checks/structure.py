@@ -1,0 +1,125 @@
+"""Check the size and shape of folders, files and functions: `python -m checks.structure`.
+
+Prints one line for each finding and ends with status 1 if there is any. The order of packages and the absence of
+import circles are held by import-linter (pyproject.toml).
+"""
+
+import ast
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+APP: Final = Path(__file__).parents[1] / "app"
+
+MAX_MODULES: Final = 18
+MAX_FILE_LINES: Final = 400
+MAX_SERVICE_PARAMETERS: Final = 6
+MAX_ROUTER_LINES: Final = 12
+MAX_FIELDS: Final = 10
+MAX_SHARED_PREFIX: Final = 3
+# A noun has the same file name in each of these, and a job is named for what it does.
+FLAT: Final = frozenset({"models", "schemas", "routers", "jobs"})
+
+# What exceeds a limit, with the reason. At most five.
+EXCEPTIONS: Final[dict[str, str]] = {}
+MAX_EXCEPTIONS: Final = 5
+
+
+def main() -> int:
+    """Print the findings; return the exit status."""
+    findings = [(where, what) for check in (folders, files, functions, specs) for where, what in check()]
+    excused = {where for where, _ in findings if where in EXCEPTIONS}
+    findings = [(where, what) for where, what in findings if where not in EXCEPTIONS]
+    findings += [(where, "is an exception that nothing needs") for where in EXCEPTIONS.keys() - excused]
+    if len(EXCEPTIONS) > MAX_EXCEPTIONS:
+        findings.append(("EXCEPTIONS", f"has {len(EXCEPTIONS)} entries; {MAX_EXCEPTIONS} are allowed"))
+    for where, what in findings:
+        print(f"{where}: {what}", file=sys.stderr)
+    return 1 if findings else 0
+
+
+def folders() -> Iterator[tuple[str, str]]:
+    """Yield folders with too many modules, and module names that repeat what their folder or neighbours say."""
+    for package in sorted(path.parent for path in APP.rglob("__init__.py")):
+        names = sorted(path.stem for path in package.glob("*.py") if path.stem != "__init__")
+        if package != APP and len(names) > MAX_MODULES:
+            yield _name(package), f"has {len(names)} modules; {MAX_MODULES} are allowed"
+        noun = package.name.removesuffix("s")
+        yield from (
+            (_name(package / f"{name}.py"), f"repeats the name of its folder {package.name!r}")
+            for name in names
+            if name.startswith((f"{noun}_", f"{package.name}_"))
+        )
+        prefixes = Counter(
+            name.split("_")[0] for name in names if package != APP and package.name not in FLAT
+        )
+        yield from (
+            (_name(package), f"has {number} modules that begin with {prefix!r}: make it a folder")
+            for prefix, number in prefixes.items()
+            if number > MAX_SHARED_PREFIX
+        )
+
+
+def files() -> Iterator[tuple[str, str]]:
+    """Yield files that are too long."""
+    for path in _modules(APP):
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > MAX_FILE_LINES:
+            yield _name(path), f"has {lines} lines; {MAX_FILE_LINES} are allowed"
+
+
+def functions() -> Iterator[tuple[str, str]]:
+    """Yield service functions with too many parameters and router functions with too many lines."""
+    for path in _modules(APP / "services"):
+        for function in _functions(path):
+            arguments = function.args
+            number = len(arguments.posonlyargs) + len(arguments.args) + len(arguments.kwonlyargs)
+            is_method = bool(arguments.args) and arguments.args[0].arg in {"self", "cls"}
+            if not function.name.startswith("_") and number - is_method > MAX_SERVICE_PARAMETERS:
+                yield (
+                    f"{_name(path)}:{function.name}",
+                    f"takes {number - is_method} parameters; {MAX_SERVICE_PARAMETERS} are allowed",
+                )
+    for path in _modules(APP / "routers"):
+        for function in _functions(path):
+            body = function.body[1:] if ast.get_docstring(function) else function.body
+            lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+            if lines > MAX_ROUTER_LINES:
+                yield (
+                    f"{_name(path)}:{function.name}",
+                    f"has {lines} lines; {MAX_ROUTER_LINES} are allowed",
+                )
+
+
+def specs() -> Iterator[tuple[str, str]]:
+    """Yield dataclasses with too many fields."""
+    for part in ("agents", "worker", "services", "processes"):
+        for path in _modules(APP / part):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if not isinstance(node, ast.ClassDef) or "dataclass" not in ast.dump(
+                    ast.Module(body=[ast.Expr(item) for item in node.decorator_list], type_ignores=[])
+                ):
+                    continue
+                fields = sum(isinstance(item, ast.AnnAssign) for item in node.body)
+                if fields > MAX_FIELDS:
+                    yield f"{_name(path)}:{node.name}", f"has {fields} fields; {MAX_FIELDS} are allowed"
+
+
+def _modules(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(APP.parent).as_posix()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

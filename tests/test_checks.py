@@ -1,0 +1,72 @@
+"""The checks of `make check` find what they are for."""
+
+from pathlib import Path
+
+import pytest
+
+from checks import structure
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    app = tmp_path / "app"
+    for package in ("", "services", "services/tasks", "routers", "agents"):
+        (app / package).mkdir(exist_ok=True)
+        (app / package / "__init__.py").touch()
+    monkeypatch.setattr(structure, "APP", app)
+    monkeypatch.setattr(structure, "EXCEPTIONS", {})
+    return app
+
+
+PLANTED = {
+    "services/tasks/task_pages.py": ("", "repeats the name of its folder"),
+    "services/long.py": ("pass\n" * 401, "has 401 lines"),
+    "services/many.py": ("def act(a, b, c, d, *, e, f, g): ...", "takes 7 parameters"),
+    "routers/busy.py": ("async def act():\n" + "    pass\n" * 13, "has 13 lines"),
+    "agents/spec.py": (
+        "@dataclass(frozen=True)\nclass Spec:\n" + "".join(f"    f{n}: int\n" for n in range(11)),
+        "has 11 fields",
+    ),
+}
+
+
+@pytest.mark.parametrize("file", PLANTED)
+def test_what_exceeds_a_limit_is_named(file: str, app: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, finding = PLANTED[file]
+    (app / file).write_text(text)
+
+    assert structure.main() == 1
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"app/{file}")
+    assert finding in line
+
+
+def test_folders_are_bounded(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(structure.MAX_MODULES + 1):
+        (app / "services" / f"m{number}.py").touch()
+    for name in ("log", "log_a", "log_b", "log_c"):
+        (app / "agents" / f"{name}.py").touch()
+
+    assert structure.main() == 1
+
+    assert capsys.readouterr().err.splitlines() == [
+        "app/agents: has 4 modules that begin with 'log': make it a folder",
+        "app/services: has 19 modules; 18 are allowed",
+    ]
+
+
+def test_what_is_within_the_limits_passes(app: Path) -> None:
+    (app / "services/ok.py").write_text("def act(self, a, b, c, d, e, f): ...\n")
+
+    assert structure.main() == 0
+
+
+@pytest.mark.usefixtures("app")
+def test_unused_exception_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(structure, "EXCEPTIONS", {"app/gone.py": "a reason"})
+
+    assert structure.main() == 1
+    assert "app/gone.py" in capsys.readouterr().err
