@@ -438,7 +438,7 @@ async def test_whatever_fits_the_description_is_answered_as_described(
 ) -> None:
     # What is given is not drawn: where a path is all there is, one example is enough.
     names = {"project_id": project.id, "task_id": _ANY_ID, "run_id": _ANY_ID, "environment_id": _ANY_ID}
-        names |= {"endpoint_id": _ANY_ID, "delivery_id": _ANY_ID}
+    names |= {"endpoint_id": _ANY_ID, "delivery_id": _ANY_ID}
     case = data.draw(generated[path][method].as_strategy(path_parameters=names))
     if "{task_id}" in path:
         names["task_id"] = (await client.post(tasks_url, json={"title": "Target"})).json()["id"]

@@ -271,8 +271,8 @@ async def send_again(scene: Scene, path: str) -> Sent:
         scene.session, project=scene.project, created_by=scene.owner, url="https://hooks.example.com/"
     )
     delivery = await make_delivery(scene.session, endpoint, status="failed")
-    ids = {"endpoint_id": endpoint.id, "delivery_id": delivery.id}
-    return Sent("", scene.path(path, **ids), {"since": (utcnow() - timedelta(hours=1)).isoformat()})
+    url = scene.path(path, endpoint_id=endpoint.id, delivery_id=delivery.id)
+    return Sent("", url, {"since": (utcnow() - timedelta(hours=1)).isoformat()})
 
 
 @writing("POST", _ME + "/push_tokens/unregister")

@@ -26,11 +26,11 @@ _WRITTEN = ("project_id", "type", "user_id", "occurred_at", "data")
 _SNAPSHOT_WANTED = (
     select(WebhookEndpoint.id)
     .where(
-        WebhookEndpoint.project_id == Event.project_id,
+        # By name: a RETURNING is no query that a subquery could be correlated with.
+        WebhookEndpoint.project_id == literal_column("events.project_id", Event.project_id.type),
         WebhookEndpoint.enabled,
         WebhookEndpoint.payload == literal_column(f"'{PayloadKind.FULL}'"),
     )
-    .correlate(Event)
     .exists()
 )
 

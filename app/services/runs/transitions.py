@@ -45,6 +45,8 @@ EVENT_OF: Mapping[RunStatus, EventType] = {
     RunStatus.FAILED: EventType.RUN_FAILED,
     RunStatus.CANCELLED: EventType.RUN_CANCELLED,
 }
+# Reasons for which a run that was performed goes back to the queue.
+_RECOVERIES = frozenset({"worker lost", "worker stopped"})
 _WITH_ATTEMPT = frozenset({EventType.RUN_STARTED, EventType.RUN_RECOVERED})
 
 log = structlog.get_logger(__name__)
@@ -75,7 +77,8 @@ async def move(
     **values: Any,
 ) -> Sequence[RowMapping]:
     """Move runs as `transition` does, whatever status they have."""
-    event = EventType.RUN_RECOVERED if to is RunStatus.QUEUED and reason else EVENT_OF.get(to)
+    is_recovery = to is RunStatus.QUEUED and reason in _RECOVERIES
+    event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)
     statement = move_statement(to, *conditions, now=utcnow(), event=event, **values)
     rows = list((await session.execute(statement)).mappings())
     ids = [row["id"] for row in rows]
