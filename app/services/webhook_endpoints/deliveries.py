@@ -21,7 +21,15 @@ from app.services.events.rendering import ping_body
 from app.services.webhook_endpoints.endpoints import owned, require_endpoint
 from app.services.webhook_endpoints.sending import FIXED_HEADERS
 
-__all__ = ["list_deliveries", "ping", "redeliver", "require_enabled", "retrieve_delivery"]
+__all__ = [
+    "add_ping",
+    "ask_again",
+    "list_deliveries",
+    "ping",
+    "redeliver",
+    "require_enabled",
+    "retrieve_delivery",
+]
 
 _PING_PAUSE = timedelta(seconds=1)
 _MASKED = "v1,***"
@@ -123,7 +131,12 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
     if pinged.one_or_none() is None:
         await require_endpoint(session, caller, endpoint_id)
         raise Throttled(1)
-    delivery_id = new_id()
+    return await add_ping(session, endpoint_id, caller.project.id)
+
+
+async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) -> UUID:
+    """Add a test message to what is to be delivered; return the id of its delivery."""
+    delivery_id, now = new_id(), utcnow()
     await session.execute(
         insert(WebhookEndpointDelivery).values(
             id=delivery_id,
@@ -131,7 +144,7 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
             event_id=new_id(),
             event_type=EventType.PING,
             event_at=now,
-            body=ping_body(endpoint_id, caller.project.id, now),
+            body=ping_body(endpoint_id, project_id, now),
             status=DeliveryStatus.PENDING,
             attempts_allowed=1,
             due_at=now,
@@ -154,11 +167,22 @@ async def redeliver(
 
     """
     await require_enabled(session, caller, endpoint_id)
+    row = await ask_again(
+        session,
+        and_(WebhookEndpointDelivery.id == delivery_id, WebhookEndpointDelivery.endpoint_id == endpoint_id),
+    )
+    if row is None:
+        raise NotFound
+    return _out(row)
+
+
+async def ask_again(session: AsyncSession, condition: ColumnElement[bool]) -> Mapping[Any, Any] | None:
+    """Have a delivery sent once more; return it as it is now, None if there is none."""
     delivery = WebhookEndpointDelivery
     is_pending = delivery.status == DeliveryStatus.PENDING
     asked = await session.execute(
         update(delivery)
-        .where(delivery.id == delivery_id, delivery.endpoint_id == endpoint_id)
+        .where(condition)
         .values(
             status=DeliveryStatus.PENDING,
             due_at=utcnow(),
@@ -167,11 +191,9 @@ async def redeliver(
         )
         .returning(*_SHOWN)
     )
-    row = asked.mappings().one_or_none()
-    if row is None:
-        raise NotFound
     ledger.announce(session)
-    return _out(row)
+    row: Mapping[Any, Any] | None = asked.mappings().one_or_none()
+    return row
 
 
 async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
