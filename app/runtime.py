@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
 
-import httpx
 from typing_extensions import override
 
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
-from app.clients.http_client import create_http_client
 from app.clients.ledger_wakes import LedgerWakes
 from app.clients.pace import NoPace, RedisPace
 from app.clients.push import PushSender
@@ -37,7 +35,7 @@ from app.services.usage_gates import open_gates
 __all__ = ["ProcessContext", "open_process"]
 
 # Pushes to browsers go to few hosts, again and again: connections are worth keeping.
-_HTTP_LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=60)
+_PUSH_CONNECTIONS = 32
 _EXPO_PACE = "push:pace:expo"
 
 
@@ -161,9 +159,10 @@ def _create_senders(
     )
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:
+        from app.clients.guarded_http import create_guarded_client  # noqa: PLC0415
         from app.clients.web_push import VapidKey, WebPushClient  # noqa: PLC0415
 
-        browsers = create_http_client(limits=_HTTP_LIMITS)
+        browsers = create_guarded_client(settings.webhook_addresses, keepalive=_PUSH_CONNECTIONS)
         stack.push_async_callback(browsers.aclose)
         senders[Platform.WEB] = WebPushClient(
             browsers,

@@ -31,7 +31,7 @@ _LOOKUPS_AT_ONCE = 32
 NameServer = Callable[[str, int], Sequence[str]]
 
 
-class BlockedAddress(Exception):
+class BlockedAddress(httpx.ConnectError):
     """A host has an address that may not be connected to, `address`."""
 
     def __init__(self, address: str) -> None:
@@ -39,7 +39,7 @@ class BlockedAddress(Exception):
         self.address = address
 
 
-class NameNotFound(Exception):
+class NameNotFound(httpx.ConnectError):
     """A host has no address, or none that could be found out."""
 
 
@@ -59,7 +59,7 @@ def create_guarded_client(
         keepalive: how many connections to keep for further requests to the same host; 0 checks at each request.
         names: who looks names up.
 
-    Its requests raise what httpx does, `BlockedAddress` and `NameNotFound`.
+    Its requests raise what httpx does; `BlockedAddress` and `NameNotFound` are such errors.
 
     """
     return httpx.AsyncClient(

@@ -101,7 +101,7 @@ async def send(http: httpx.AsyncClient, message: Message) -> Outcome:
         error = _error_of(status)
         retry_after = parse_retry_after(response.headers.get("retry-after"), now=started_at)
         excerpt = await _read_excerpt(response)
-    except (httpx.HTTPError, httpx.InvalidURL, BlockedAddress, NameNotFound, OSError, ValueError) as failure:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as failure:
         error = _classify(failure)
     return Outcome(
         started_at=started_at,
