@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-__all__ = ["AddressPolicy", "is_public"]
-
 # `ipaddress` depends on the version of Python. These are refused in any version: the IANA special-purpose registries as
 # of 2025, blocks with few global addresses, and addresses that exist inside clouds only.
 _NOT_PUBLIC_4 = tuple(
@@ -43,7 +41,7 @@ _NOT_PUBLIC_6 = tuple(
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
-# What clouds tell the machines that run in them, credentials among it: never, whatever an operator opens.
+# Where clouds serve credentials to the machines that run in them: refused, whatever an operator opens.
 _METADATA = frozenset(
     map(ip_address, ("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "fd00:ec2::254"))
 )

@@ -5,36 +5,6 @@ Limits of single fields (`max_length`) stand with the fields in `app/schemas`, a
 
 from typing import Final
 
-__all__ = [
-    "ANSWER_BYTES_AT_ONCE",
-    "ANSWER_BYTES_PER_SECOND",
-    "ANSWER_SECONDS",
-    "BODY_BYTES",
-    "BODY_BYTES_PER_SECOND",
-    "BODY_SECONDS",
-    "DRAINED_BYTES",
-    "EVENT_LINES",
-    "EVENT_LINE_BYTES",
-    "EVENT_SILENCE_SECONDS",
-    "HEAD_BYTES",
-    "HEAD_SECONDS",
-    "IDLE_SECONDS",
-    "JSON_DEPTH",
-    "LARGE_ANSWERS",
-    "LARGE_ANSWER_BYTES",
-    "LARGE_ANSWER_WAIT_SECONDS",
-    "LINGER_SECONDS",
-    "METRICS_SECONDS",
-    "PAGE_BYTES",
-    "PAGE_DEFAULT",
-    "PAGE_MAXIMUM",
-    "PIPELINED_REQUESTS",
-    "RUN_OUTPUT_BYTES",
-    "RUN_STATE_BYTES",
-    "UNACKNOWLEDGED_SECONDS",
-    "WEBHOOK_BYTES",
-]
-
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
 
@@ -57,7 +27,7 @@ BODY_SECONDS: Final = 30.0  # for the body, and beyond that one second for each
 BODY_BYTES_PER_SECOND: Final = 32 * _KIB
 JSON_DEPTH: Final = 200  # deeper than any sane document, and below what the encoder of answers can write back
 
-# Numbered events (`event_stream`), whose request may stay open for as long as events come.
+# Numbered events (`event_stream`); their request may stay open for as long as events come.
 EVENT_LINES: Final = 20_000
 EVENT_LINE_BYTES: Final = _MIB
 EVENT_SILENCE_SECONDS: Final = 60.0

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["Reading", "adopt", "machine_skew", "set_clock", "utcnow"]
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:

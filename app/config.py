@@ -22,7 +22,6 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.addresses import AddressPolicy
 from app.enums import AgentNetwork, LogFormat, SandboxKind
 from app.setting_checks import (
     CommaList,
@@ -40,8 +39,6 @@ from app.setting_checks import (
     VapidSubject,
     WebUrl,
 )
-
-__all__ = ["Settings", "get_settings", "unknown_variables"]
 
 _DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
 _MINIMUM_SECRET_LENGTH = 32
@@ -360,16 +357,6 @@ class Settings(BaseSettings):
     def run_idle(self) -> timedelta:
         """How long an interactive run waits for a person."""
         return timedelta(seconds=self.run_idle_seconds)
-
-    @property
-    def webhook_addresses(self) -> AddressPolicy:
-        """The addresses that webhooks may be sent to."""
-        return AddressPolicy.parse(self.webhook_allow_private_networks)
-
-    @property
-    def event_retention(self) -> timedelta:
-        """How long events are kept."""
-        return timedelta(days=self.event_retention_days)
 
     @property
     def workspaces_path(self) -> Path:

@@ -25,20 +25,6 @@ from typing_extensions import override
 from app.config import Settings
 from app.outages import DatabaseUnavailable, is_database_outage
 
-__all__ = [
-    "DatabaseUnavailable",
-    "SessionFactory",
-    "Transaction",
-    "after_commit",
-    "begin",
-    "create_engine",
-    "create_session_factory",
-    "named_outages",
-    "release",
-    "transaction_of",
-    "unit_of_work",
-]
-
 SessionFactory = async_sessionmaker[AsyncSession]
 Hook = Callable[[], Awaitable[None]]
 
@@ -68,7 +54,7 @@ def create_engine(
     statement_seconds: float = _STATEMENT_TIMEOUT_SECONDS,
     plan_once: bool = False,
 ) -> AsyncEngine:
-    """Return an engine whose pool belongs to this process; nothing is connected yet.
+    """Return an engine with a pool of this process; nothing is connected yet.
 
     A statement that takes longer than `statement_seconds` is given up: the server counts as away. With `plan_once` the
     server plans a statement once for each connection and for any values, which is most of what short ones take; who
@@ -99,7 +85,7 @@ def create_engine(
 
 
 def _pooled(application_name: str) -> dict[str, Any]:
-    """Return what differs behind a pooler whose next transaction may be in another session of the server.
+    """Return what differs behind a pooler, where the next transaction may be in another session of the server.
 
     Statements have no name there, and a pooler like pgbouncer refuses connections that ask for what it does not know.
     """
@@ -176,7 +162,7 @@ async def _commit(session: AsyncSession) -> list[Hook]:
 async def _close(session: AsyncSession) -> None:
     await session.close()
     if transaction := _take_transaction(session):
-        # What cannot be told to the server it takes back by itself, when the connection is closed.
+        # What the server cannot be asked to take back it takes back by itself, when the connection is closed.
         with suppress(DatabaseUnavailable):
             await transaction.roll_back()
 
@@ -257,7 +243,7 @@ class Transaction:
 
 
 class _JoiningSession(Session):
-    """A session whose statements join the transaction that the driver has begun for it."""
+    """A session that joins the transaction that the driver has begun for it."""
 
     @override
     def get_bind(self, *arguments: Any, **named: Any) -> Engine | Connection:

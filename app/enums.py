@@ -2,39 +2,6 @@
 
 from enum import StrEnum
 
-__all__ = [
-    "TEAM_WIDE_ORIGINS",
-    "TERMINAL_STATUSES",
-    "AgentNetwork",
-    "ArtifactType",
-    "CommandMethod",
-    "CommandStatus",
-    "DeliveryError",
-    "DeliveryStatus",
-    "DisabledReason",
-    "Environment",
-    "EventType",
-    "LimitType",
-    "LogFormat",
-    "NetworkAccessLevel",
-    "NotificationDecision",
-    "NotificationKind",
-    "OriginProduct",
-    "PayloadKind",
-    "PermissionMode",
-    "Platform",
-    "PrAuthorshipMode",
-    "ReasoningEffort",
-    "RecoverOnly",
-    "RunMode",
-    "RunSource",
-    "RunStatus",
-    "RuntimeAdapter",
-    "SandboxKind",
-    "Scope",
-    "SignalReportRelationship",
-]
-
 
 class RunStatus(StrEnum):
     """The status of a run (contract 3.3)."""
@@ -230,7 +197,7 @@ class NotificationDecision(StrEnum):
 
 
 class EventType(StrEnum):
-    """What the ledger records and webhooks tell; services/events/catalogue.py says what each means."""
+    """What the ledger records and webhooks send; services/events/catalogue.py says what each means."""
 
     TASK_CREATED = "task.created"
     TASK_UPDATED = "task.updated"

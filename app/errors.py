@@ -29,33 +29,6 @@ RequestRefused                  answered with another body (contract 2.4, "other
 from datetime import datetime
 from typing import Any, ClassVar
 
-__all__ = [
-    "AppError",
-    "ArtifactNotFound",
-    "AuthenticationError",
-    "AuthenticationFailed",
-    "BodyTooLarge",
-    "EventsMissing",
-    "HeadTooLarge",
-    "IdempotencyConflict",
-    "InvalidInput",
-    "MalformedBody",
-    "MalformedRequest",
-    "MethodNotAllowed",
-    "NotAuthenticated",
-    "NotFound",
-    "PermissionDenied",
-    "RequestRefused",
-    "RequestTimeout",
-    "RunRefused",
-    "RunTokenInvalid",
-    "StateRefused",
-    "Throttled",
-    "Unavailable",
-    "UnsupportedMediaType",
-    "UsageLimitExceeded",
-]
-
 
 class AppError(Exception):
     """An expected failure that is answered in the envelope."""

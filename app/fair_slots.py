@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
-__all__ = ["FairSlots", "QueueFull"]
-
 
 class QueueFull(Exception):
     """Too many of the same party are waiting."""

@@ -4,8 +4,6 @@ import os
 import time
 import uuid
 
-__all__ = ["MAX_BIGINT", "new_hex_id", "new_id"]
-
 # The largest number that a row, or a column of numbers, can have.
 MAX_BIGINT = 2**63 - 1
 _RANDOM_BITS = 74

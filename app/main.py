@@ -39,8 +39,6 @@ from app.web.large_answers import LargeAnswers
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
 from app.web.openapi.document import install_openapi
 
-__all__ = ["create_app"]
-
 # They are asked in this order: first those that are asked for most.
 _ROUTERS = (
     presence.router,

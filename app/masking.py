@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any  # JSON
 
-__all__ = ["MASK", "FolderHider", "Masker"]
-
 MASK = "***"
 # Shorter values are words like "true" or "8080", which occur everywhere.
 _SHORTEST = 8

@@ -13,8 +13,6 @@ import structlog
 
 from app.enums import LogFormat
 
-__all__ = ["configure_logging", "redact"]
-
 # Keys of this service in any text, and the credentials of a URL.
 _SECRET_VALUE = re.compile(r"ph[xacs]_[A-Za-z0-9]{8,}|(?<=://)[^/\s@]+(?=@)")
 _SECRET_NAMES = frozenset(

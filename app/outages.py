@@ -1,4 +1,4 @@
-"""What tells an outage from a defect: the one reading of what drivers raise.
+"""Sort what drivers raise into outages and defects, in one place.
 
 An outage speaks of a server, or of the way to it; the same step may work in a moment, so it is repeated, or answered
 with 503. Anything else speaks of what was asked, and is either refused or a defect.
@@ -14,8 +14,6 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as a
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-__all__ = ["DatabaseUnavailable", "Outage", "is_database_outage", "is_outage", "is_value_refused"]
-
 # Classes and codes of SQLSTATE that speak of the server: connections, resources, an operator, failover, its disk.
 _SERVER = ("08", "53", "57", "58", "25006", "25P03")
 # Another transaction was in the way: deadlocks, serialization, lock timeouts. Repeating is the documented remedy.
@@ -24,7 +22,7 @@ _CONFLICT = ("40", "55P03")
 _VALUE = ("22001", "22003", "54000", "54001")
 # How the driver refuses to use a connection that the server has ended.
 _CLOSED = "connection is closed"
-# What SQLAlchemy calls a session whose connection broke before its transaction was over.
+# What SQLAlchemy calls a session after its connection broke within a transaction.
 _BROKEN_TRANSACTION = "8s2b"
 
 

@@ -8,6 +8,7 @@ from typing import Self
 
 from typing_extensions import override
 
+from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
 from app.clients.ledger_wakes import LedgerWakes
@@ -31,8 +32,6 @@ from app.services.output.stream import find_last_words
 from app.services.rate_limits import RateLimiter
 from app.services.tasks.pages import KnownLists
 from app.services.usage_gates import open_gates
-
-__all__ = ["ProcessContext", "open_process"]
 
 # Pushes to browsers go to few hosts, again and again: connections are worth keeping.
 _PUSH_CONNECTIONS = 32
@@ -162,7 +161,9 @@ def _create_senders(
         from app.clients.guarded_http import create_guarded_client  # noqa: PLC0415
         from app.clients.web_push import VapidKey, WebPushClient  # noqa: PLC0415
 
-        browsers = create_guarded_client(settings.webhook_addresses, keepalive=_PUSH_CONNECTIONS)
+        browsers = create_guarded_client(
+            AddressPolicy.parse(settings.webhook_allow_private_networks), keepalive=_PUSH_CONNECTIONS
+        )
         stack.push_async_callback(browsers.aclose)
         senders[Platform.WEB] = WebPushClient(
             browsers,

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from pydantic import SecretStr
 
-__all__ = ["Cipher", "DecryptionError", "hash_api_key", "mask_api_key", "new_api_key", "new_project_token"]
-
 API_KEY_PREFIX = "phx_"
 PROJECT_TOKEN_PREFIX = "phc_"  # noqa: S105 - a public token's prefix
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

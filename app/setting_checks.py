@@ -12,24 +12,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
-__all__ = [
-    "ANY_PORT",
-    "CommaList",
-    "DatabaseUrl",
-    "GitUrl",
-    "NetworkServices",
-    "Networks",
-    "OptionalSecret",
-    "OptionalText",
-    "OptionalWebUrl",
-    "Origins",
-    "RedisUrl",
-    "SecretList",
-    "VapidKey",
-    "VapidSubject",
-    "WebUrl",
-]
-
 _DRIVER = "postgresql+asyncpg"
 _DATABASE_SCHEMES = frozenset({"postgresql", "postgres", _DRIVER})
 # What SQLAlchemy takes, which is more than other readers of URLs do: a password may hold anything but `@`. It is not

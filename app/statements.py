@@ -25,8 +25,6 @@ from sqlalchemy.util import greenlet_spawn
 
 from app.db import begin, named_outages, transaction_of
 
-__all__ = ["Fields", "Prepared"]
-
 # A row by the names of its columns.
 Fields = Mapping[str, Any]
 
@@ -34,7 +32,7 @@ _DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's ow
 
 
 class Prepared:
-    """A statement whose every parameter is a `bindparam`; keep it in a constant, or in a bounded cache by its shape."""
+    """A statement with only `bindparam` parameters; keep it in a constant, or in a bounded cache by its shape."""
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
@@ -84,7 +82,7 @@ class Prepared:
     async def first_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
         """Perform a write as a transaction of its own, committed when this returns; return its first row, if any.
 
-        For a write whose own statement holds every condition, and after which nothing can fail that would have to
+        For a write that holds every condition in its own statement, and after which nothing can fail that would have to
         take it back. Joins the session's transaction where there is one. Raises what `all` does.
         """
         if session.in_transaction() or transaction_of(session):
@@ -136,7 +134,7 @@ async def _alone(session: AsyncSession, sent: _Sent, values: Mapping[str, Any]) 
             connection.invalidate()
             raise
         finally:
-            # Nothing was begun, so there is nothing to roll back: this waits for nobody.
+            # Nothing was begun, so there is nothing to roll back: this waits for no round trip.
             connection.close()
 
 

@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-__all__ = ["storable"]
-
 # PostgreSQL stores no NUL, neither in text nor in jsonb; a lone surrogate has no encoding in UTF-8.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"

@@ -10,8 +10,6 @@ import orjson
 from bench.data import COMMON_WORD, RARE_WORD, Account, ProjectOfSize
 from bench.load import Wire
 
-__all__ = ["CASES", "Case"]
-
 Requests = Callable[[Account, ProjectOfSize], Iterator[Wire]]
 
 

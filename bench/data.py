@@ -15,8 +15,6 @@ from app.models import Project
 from app.services.accounts import accounts, api_keys
 from app.services.tasks.counts import FOLDED_AT_ONCE, fold_counts
 
-__all__ = ["COMMON_WORD", "RARE_WORD", "Account", "ProjectOfSize", "fill", "make_account"]
-
 COMMON_WORD: Final = "walrus"
 RARE_WORD: Final = "xylophone"
 

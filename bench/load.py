@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Cost", "Wire", "cpu_seconds", "send_for"]
-
 _HEADER_END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"content-length:"
 _SUCCESS: Final = b"2"

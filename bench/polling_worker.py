@@ -19,8 +19,6 @@ from app.config import Settings
 from app.worker.polling import RunWorker
 from app.worker.slots import RunSlots
 
-__all__ = ["LATENCIES", "QUEUES"]
-
 QUEUES: Final = {"arq": "bench:arq", "ours": "bench:ours"}
 LATENCIES: Final = {"arq": "bench:latencies:arq", "ours": "bench:latencies:ours"}
 

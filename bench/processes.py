@@ -13,8 +13,6 @@ from typing import Final
 
 from app.devstack.loopback import status_of
 
-__all__ = ["Running", "resident_megabytes", "serving"]
-
 _START_SECONDS: Final = 120.0
 
 

@@ -28,8 +28,6 @@ from app.clock import utcnow
 from app.config import get_settings
 from app.ids import new_id
 
-__all__ = ["APPLICATION_NAME", "create_app"]
-
 APPLICATION_NAME: Final = "bench-raw"
 
 _AUTHENTICATION: Final = """

@@ -13,8 +13,6 @@ from app.devstack.processes import Supervisor
 from app.devstack.servers.servers import EmbeddedServers
 from app.services.schema import upgrade_schema
 
-__all__ = ["environment_of", "servers"]
-
 _WANTED = ("postgres", "valkey", "seaweedfs")
 _SETTINGS = {"development": True, "throttle_per_minute": 0, "throttle_per_hour": 0}
 

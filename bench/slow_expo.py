@@ -15,8 +15,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-__all__ = ["LATENCY_SECONDS", "create_app"]
-
 LATENCY_SECONDS: Final = 0.02
 
 

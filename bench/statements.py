@@ -11,8 +11,6 @@ from app.runtime import open_process
 from bench.data import Account
 from bench.load import Wire
 
-__all__ = ["count_statements"]
-
 
 async def count_statements(settings: Settings, account: Account, wire: Wire) -> int:
     """Perform the request in this process, a few times; return the round trips to the database of the last one."""

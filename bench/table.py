@@ -5,8 +5,6 @@ from typing import Final
 
 from bench.load import Cost
 
-__all__ = ["HEADER", "render", "row", "timing"]
-
 HEADER: Final = (
     "what",
     "who",

@@ -21,8 +21,6 @@ from app.runtime import ProcessContext
 from app.services.accounts import accounts, api_keys
 from bench.servers import environment_of
 
-__all__ = ["Account", "asked_here", "first_events", "running", "until", "working"]
-
 _STOP_SECONDS: Final = 10.0
 _WAIT_SECONDS: Final = 120.0
 

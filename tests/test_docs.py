@@ -29,9 +29,8 @@ def _settings() -> list[str]:
 
 
 def _codes() -> Iterator[str]:
-    for name in errors.__all__:
-        kind = getattr(errors, name)
-        if issubclass(kind, errors.AppError) and "code" in vars(kind):
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, errors.AppError) and "code" in vars(kind):
             yield kind.code
 
 

@@ -22,10 +22,10 @@ from app.clients.redis import RedisClient
 from app.clients.run_changes import RunChanges, publish_change
 from app.clients.run_events import RunEvents
 from app.config import Settings
-from app.db import DatabaseUnavailable, SessionFactory, create_engine, create_session_factory, unit_of_work
+from app.db import SessionFactory, create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
 from app.models import Project, PushCooldown, Run, Task, User
-from app.outages import is_outage, is_value_refused
+from app.outages import DatabaseUnavailable, is_outage, is_value_refused
 from app.runtime import ProcessContext
 from app.services.retries import in_transaction
 from app.services.runs import lifecycle as run_lifecycle

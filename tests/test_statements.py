@@ -15,16 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import app
 from app.config import Settings
-from app.db import (
-    DatabaseUnavailable,
-    SessionFactory,
-    create_engine,
-    create_session_factory,
-    release,
-    unit_of_work,
-)
+from app.db import SessionFactory, create_engine, create_session_factory, release, unit_of_work
 from app.errors import NotFound
 from app.models import Project, User
+from app.outages import DatabaseUnavailable
 from app.statements import Prepared
 from tests.support.factories import make_project, make_user
 from tests.support.faults import Planted

@@ -11,7 +11,7 @@ AgentError                          `message` goes to the run's `error_message`;
 ├── AgentTimedOut                   the wall-clock limit of the run passed
 ├── AgentOverLimit                  the run used more than its share of memory, processes or disk
 ├── BudgetSpent                     the task has used up the tokens or the money that it may use
-├── AgentStopped                    whoever had the run performed asked for its end
+├── AgentStopped                    the run was to be stopped
 ├── AgentCancelled                  people cancelled what the agent was doing
 ├── OutputInvalid                   the structured output is missing, not JSON, or not what the schema asks for
 ├── SandboxUnavailable              the sandbox that the operator asked for does not work on this machine
@@ -35,39 +35,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from app.agents.result import RunResult
 
-__all__ = [
-    "STEP_FAILED",
-    "AgentCancelled",
-    "AgentCrashed",
-    "AgentError",
-    "AgentFailed",
-    "AgentNotInstalled",
-    "AgentOverLimit",
-    "AgentStepFailed",
-    "AgentStopped",
-    "AgentTimedOut",
-    "BranchNotFound",
-    "BudgetSpent",
-    "CatalogInvalid",
-    "EnvironmentUnavailable",
-    "LargeFilesFailed",
-    "OutputInvalid",
-    "PathRefused",
-    "PushRejected",
-    "RepositoryAccessDenied",
-    "RepositoryError",
-    "RepositoryNotFound",
-    "RepositoryUnreachable",
-    "SandboxUnavailable",
-    "SessionLost",
-    "UnknownAdapter",
-    "WorkspaceBroken",
-    "is_disk_full",
-]
-
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-# The JSON-RPC error code by which an agent tells that one of its steps failed (the runbook agent does).
+# The JSON-RPC error code by which an agent reports that one of its steps failed (the runbook agent does).
 STEP_FAILED = -32051
 
 
@@ -105,7 +75,7 @@ class AgentCrashed(AgentError):
 
 
 class SessionLost(AgentCrashed):
-    """The agent ended when it was to take up a conversation; it may well start anew."""
+    """The agent ended when it was to take up a conversation; it can still start a new one."""
 
 
 class AgentTimedOut(AgentError):

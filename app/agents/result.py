@@ -5,8 +5,6 @@ from typing import Any, Self  # Any: JSON
 
 from app.masking import Masker
 
-__all__ = ["RunResult"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:

@@ -9,8 +9,6 @@ import click
 from app import __version__
 from app.cli.lazy import LazyGroup
 
-__all__ = ["main"]
-
 main = LazyGroup(
     "taskbeacon",
     help="Tasks done by coding agents: the API, its worker, and their upkeep.",

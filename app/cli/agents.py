@@ -19,8 +19,6 @@ from app.config import Settings
 from app.enums import SandboxKind
 from app.observability import configure_logging
 
-__all__ = ["agents"]
-
 _COLUMNS = ("agent", "on the wire", "installed", "version", "answers", "key")
 
 
@@ -70,7 +68,7 @@ def _check(settings: Settings, *, as_json: bool) -> int:
         kind, walls = asyncio.run(try_all())
     except SandboxUnavailable as error:
         raise click.ClickException(error.message) from error
-    # Whoever leaves the choice to the machine counts on a sandbox.
+    # Leaving the choice to the machine means counting on a sandbox.
     lacks_one = kind is SandboxKind.NONE and settings.agent_sandbox is SandboxKind.AUTO
     if as_json:
         click.echo(json.dumps({"sandbox": kind, "walls": [asdict(wall) for wall in walls]}, indent=2))

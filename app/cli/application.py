@@ -7,8 +7,6 @@ from app.main import create_app
 from app.observability import configure_logging
 from app.web.proxies import TrustedProxies
 
-__all__ = ["create_logging_app"]
-
 
 def create_logging_app() -> ASGIApp:
     """Return the API with the settings of the environment."""

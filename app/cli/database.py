@@ -10,11 +10,10 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from app.config import Settings
-from app.db import DatabaseUnavailable, SessionFactory, create_engine, create_session_factory
+from app.db import SessionFactory, create_engine, create_session_factory
+from app.outages import DatabaseUnavailable
 from app.services.schema import OutdatedSchema, require_current_schema
 from app.services.shared_clock import ClockSkewed, require_machine_time, synchronise
-
-__all__ = ["check_clock_and_schema", "database_failures", "with_sessions"]
 
 Result = TypeVar("Result")
 

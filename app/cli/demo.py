@@ -5,8 +5,6 @@ import click
 from app.cli.privacy import hide_environment
 from app.devstack.demo.demo import run_demo
 
-__all__ = ["demo"]
-
 
 @click.command()
 @click.pass_context

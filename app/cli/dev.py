@@ -6,8 +6,6 @@ from app.cli.privacy import hide_environment
 from app.cli.settings import development_settings
 from app.devstack.stack import run_dev
 
-__all__ = ["dev"]
-
 
 @click.command()
 @click.option(

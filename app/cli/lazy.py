@@ -12,11 +12,9 @@ from typing_extensions import override
 
 from app.cli.loading import uncollected
 
-__all__ = ["LazyGroup"]
-
 
 class _Misuse(click.ClickException):
-    """A wrong command line, told without click's lines on usage around the message."""
+    """A wrong command line, reported without click's lines on usage around the message."""
 
     exit_code = 2
 

@@ -9,13 +9,11 @@ from typing import Any
 
 from typing_extensions import override
 
-__all__ = ["DealtSocket"]
-
 
 class DealtSocket(socket.socket):
     """A bound socket that holds the port; each process that it is handed to binds one of its own beside it.
 
-    It does not listen itself: nobody would accept what is dealt to it.
+    It does not listen itself: no process would accept what the kernel deals to it.
     """
 
     @classmethod

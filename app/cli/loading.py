@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-__all__ = ["load_api", "uncollected"]
-
 
 @contextmanager
 def uncollected() -> Iterator[None]:

@@ -10,8 +10,6 @@ from app.db import SessionFactory, unit_of_work
 from app.observability import configure_logging
 from app.services.schema import database_revision, revisions_between, upgrade_schema
 
-__all__ = ["migrate"]
-
 
 @click.command()
 def migrate() -> None:

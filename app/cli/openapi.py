@@ -6,8 +6,6 @@ import orjson
 from app.cli.settings import development_settings
 from app.main import create_app
 
-__all__ = ["openapi"]
-
 
 @click.command()
 def openapi() -> None:

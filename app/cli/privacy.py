@@ -6,8 +6,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["hide_environment", "start_tracker"]
-
 _PR_SET_DUMPABLE = 4
 # Of /proc/<pid>/stat, less the three fields up to the last bracket.
 _START, _END = 50 - 3, 51 - 3

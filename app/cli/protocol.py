@@ -28,8 +28,6 @@ from app.api_limits import (
 from app.errors import AppError, HeadTooLarge, MalformedRequest, RequestTimeout
 from app.ids import new_hex_id
 
-__all__ = ["StreamingProtocol"]
-
 # What separates name and value of a header, and ends its line.
 _HEADER_FRAME_BYTES = len(b": \r\n")
 

@@ -18,8 +18,6 @@ from app.cli.protocol import StreamingProtocol
 from app.cli.settings import check_catalog, service_settings, warn_of_unknown_variables
 from app.observability import configure_logging
 
-__all__ = ["serve"]
-
 # Container engines kill ten seconds after asking; streams are closed before that.
 _GRACEFUL_SHUTDOWN_SECONDS = 8
 

@@ -14,15 +14,6 @@ from app.agents.errors import CatalogInvalid
 from app.config import Settings, unknown_variables
 from app.devstack.home import running_environment
 
-__all__ = [
-    "admin_settings",
-    "check_catalog",
-    "development_settings",
-    "service_settings",
-    "stack_settings",
-    "warn_of_unknown_variables",
-]
-
 _PREFIX = "TASKBEACON_"
 
 

@@ -18,8 +18,6 @@ from app.devstack.trial.repository import TrialRepository
 from app.devstack.trial.trial import DEFAULT_PROMPT, MODELS, RunningStack, Trial, run_trial
 from app.security import Cipher
 
-__all__ = ["trial"]
-
 
 @click.command("try")
 @click.argument("repository")

@@ -10,8 +10,6 @@ from app.config import Settings
 from app.observability import configure_logging
 from app.worker.main import run_worker
 
-__all__ = ["worker"]
-
 
 @click.command()
 def worker() -> None:

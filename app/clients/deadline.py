@@ -5,8 +5,6 @@ import math
 from contextlib import suppress
 from time import monotonic
 
-__all__ = ["Deadline"]
-
 
 class Deadline:
     """A moment that may be brought forward to now, which wakes those that sleep until then."""

@@ -26,8 +26,6 @@ from app.clients.run_events import (
     read_events,
 )
 
-__all__ = ["MAX_QUEUED_BYTES", "MAX_QUEUED_EVENTS", "EventHub", "Subscription"]
-
 # What waits for a follower at most.
 MAX_QUEUED_EVENTS = 1000
 MAX_QUEUED_BYTES = 1024 * 1024

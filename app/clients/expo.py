@@ -34,8 +34,6 @@ from app.clients.push import (
     shortened,
 )
 
-__all__ = ["MAX_MESSAGES", "MAX_PARALLEL_SENDS", "MAX_RECEIPTS", "ExpoClient", "open_http"]
-
 MAX_MESSAGES = 100
 MAX_RECEIPTS = 1000
 # What Expo recommends to its own clients.

@@ -21,20 +21,6 @@ from typing_extensions import override
 from app.clients.push import retry_after_seconds
 from app.clock import utcnow
 
-__all__ = [
-    "GitHub",
-    "GitHubAccess",
-    "GitHubClient",
-    "GitHubDenied",
-    "GitHubError",
-    "GitHubMissing",
-    "GitHubRefused",
-    "GitHubUnavailable",
-    "InstallationToken",
-    "NewPullRequest",
-    "PullRequest",
-]
-
 TIMEOUT_SECONDS = 20.0
 _MAX_ANSWER_BYTES = 4 * 2**20
 _MAX_REASON_LENGTH = 500

@@ -1,4 +1,4 @@
-"""HTTP to servers whose address others chose: what is connected to is the very address that was checked.
+"""HTTP to addresses that users chose: a connection goes to the very address that was checked.
 
 A name is looked up for each connection, every address that it has is asked about, and the connection goes to one of
 those, with the name in TLS and in `Host`: a name that changes its mind between two look-ups gains nothing. Redirects are
@@ -17,8 +17,6 @@ from typing_extensions import override
 
 from app.addresses import AddressPolicy
 from app.clients.http_client import trusted
-
-__all__ = ["DIALLED", "BlockedAddress", "NameNotFound", "NameServer", "create_guarded_client", "system_names"]
 
 # A request may bring a list under this name (`extensions`), which gets the address that was dialled last.
 DIALLED = "taskbeacon.dialled"
@@ -52,7 +50,7 @@ def system_names(host: str, port: int) -> Sequence[str]:
 def create_guarded_client(
     policy: AddressPolicy, *, keepalive: int = 0, names: NameServer = system_names
 ) -> httpx.AsyncClient:
-    """Return a client that connects only to what `policy` admits; whoever asks for it closes it.
+    """Return a client that connects only to what `policy` admits; the caller closes it.
 
     Args:
         policy: what may be connected to.
@@ -156,7 +154,7 @@ class _Names:
             self._looking[asked] = looking
             looking.add_done_callback(lambda _: self._looking.pop(asked, None))
         try:
-            # Whoever gives up does so alone; the thread cannot.
+            # A caller that gives up does so alone; the thread cannot.
             found = await asyncio.shield(self._looking[asked])
         except (OSError, UnicodeError) as error:
             raise NameNotFound(f"{host} has no address") from error

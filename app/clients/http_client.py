@@ -11,8 +11,6 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
-__all__ = ["create_http_client", "trusted"]
-
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 _TIMEOUT_SECONDS = 10.0  # of each step of a request that says nothing of its own
 

@@ -5,8 +5,6 @@ import asyncio
 from app.clients.redis import RedisClient
 from app.clients.run_changes import wake_workers
 
-__all__ = ["LEDGER", "LedgerWakes"]
-
 # What those who read the ledger watch (`RunChanges.watch_queue`).
 LEDGER = "taskbeacon:ledger"
 

@@ -14,24 +14,6 @@ from typing import Protocol
 
 from app.outages import Outage
 
-__all__ = [
-    "KEPT_DAYS",
-    "LOG_TAGS",
-    "STAGED_DAYS",
-    "TTL_TAG",
-    "URL_LIFETIME",
-    "Bucket",
-    "ListedObject",
-    "ObjectContent",
-    "ObjectInfo",
-    "ObjectMissing",
-    "ObjectStore",
-    "ObjectStoreUnavailable",
-    "RangeNotSatisfiable",
-    "SignedForm",
-    "Storage",
-]
-
 # The bucket's lifecycle rules act on this tag (contract 8.3): what was only uploaded goes after a day.
 TTL_TAG = "ttl_days"
 STAGED_DAYS = 1

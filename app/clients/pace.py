@@ -13,8 +13,6 @@ from typing_extensions import override
 from app.clients.deadline import Deadline
 from app.clients.redis import RedisClient
 
-__all__ = ["NoPace", "Pace", "RedisPace"]
-
 # Returns the microseconds until the place that was reserved; -1 if that would be longer than the caller waits, and
 # nothing is reserved. The server's clock serves all processes.
 _RESERVE = """

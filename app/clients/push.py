@@ -17,20 +17,6 @@ import orjson
 
 from app.clients.deadline import Deadline
 
-__all__ = [
-    "NOT_REACHED",
-    "Accepted",
-    "BadMessage",
-    "DeadToken",
-    "PushMessage",
-    "PushOutcome",
-    "PushSender",
-    "PushUnavailable",
-    "TryLater",
-    "retry_after_seconds",
-    "shortened",
-]
-
 _ELLIPSIS = "…"
 # An answer that asks for more patience than this would hold a push back until it is worthless.
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0

@@ -17,8 +17,6 @@ from app.clients.redis import create_pool
 from app.clients.run_changes import wake_workers
 from app.clock import utcnow
 
-__all__ = ["CHORES_QUEUE", "QUEUE_NAME", "ArqQueue", "JobQueue", "decode_job", "encode_job"]
-
 QUEUE_NAME = "taskbeacon:jobs"
 # Short jobs, which must not wait until a run gives its place free.
 CHORES_QUEUE = "taskbeacon:chores"

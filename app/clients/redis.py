@@ -4,8 +4,6 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-__all__ = ["RedisClient", "create_pool", "create_redis"]
-
 RedisClient = Redis
 
 _CONNECT_TIMEOUT_SECONDS = 1.0

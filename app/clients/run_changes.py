@@ -15,8 +15,6 @@ from redis.exceptions import RedisError
 
 from app.clients.redis import RedisClient
 
-__all__ = ["RunChanges", "publish_change", "wake_workers"]
-
 _CHANNEL = "taskbeacon:run-changes"
 _WAKE_CHANNEL = "taskbeacon:wake"
 _POLL_SECONDS = 30.0

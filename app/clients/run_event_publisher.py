@@ -23,8 +23,6 @@ from app.clients.run_events import (
 )
 from app.ids import new_hex_id
 
-__all__ = ["RedisRunEvents"]
-
 # What may wait while Redis is away, all runs together; what comes on top of it is lost.
 MAX_WAITING_EVENTS = 20_000
 _MAX_WAITING_BYTES = 32 * 1024 * 1024

@@ -18,23 +18,6 @@ from typing_extensions import override
 
 from app.clients.redis import RedisClient
 
-__all__ = [
-    "APPEND_SCRIPT",
-    "MAX_EVENTS",
-    "MAX_EVENT_BYTES",
-    "MAX_STREAM_BYTES",
-    "EventId",
-    "EventKind",
-    "RunEvent",
-    "RunEvents",
-    "channel_of",
-    "parse_message",
-    "read_ends",
-    "read_events",
-    "script_arguments",
-    "stream_keys",
-]
-
 MAX_EVENTS = 2000
 MAX_EVENT_BYTES = 64 * 1024
 MAX_STREAM_BYTES = 16 * 1024 * 1024

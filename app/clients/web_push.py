@@ -36,8 +36,6 @@ from app.clients.push import (
 )
 from app.clock import utcnow
 
-__all__ = ["VapidKey", "WebPushClient"]
-
 TIMEOUT_SECONDS = 10.0
 
 # What is left of 4096 bytes behind the header, the padding and the tag of the encryption.

@@ -11,8 +11,6 @@ from typing import Any
 from app.devstack.errors import DevstackError
 from app.devstack.home import Home, read_json, write_json
 
-__all__ = ["Account", "kept_account", "renew_account"]
-
 # Given the account that there was, if there was one, returns what the program prints.
 Make = Callable[["Account | None"], dict[str, Any]]  # Any: a JSON object
 

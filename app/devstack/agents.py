@@ -25,8 +25,6 @@ from app.config import Settings
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError
 
-__all__ = ["USUAL_AGENTS", "install_agents"]
-
 USUAL_AGENTS = ("claude", "codex")
 
 _SOURCE = Path(__file__).parents[2] / "agents"

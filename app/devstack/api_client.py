@@ -12,18 +12,6 @@ from app.devstack.errors import DevstackError
 from app.devstack.run_log import RunLog
 from app.enums import RunStatus
 
-__all__ = [
-    "REQUEST_SECONDS",
-    "create_task",
-    "explained",
-    "project_client",
-    "read_patch",
-    "request",
-    "show_patch",
-    "show_progress",
-    "show_result",
-]
-
 REQUEST_SECONDS = 30.0
 _SHOWN_PATCH_LINES = 30
 

@@ -1,7 +1,5 @@
 """Errors of the development stack. Each message is complete: the command line prints it and nothing else."""
 
-__all__ = ["DevstackError", "StackAlreadyRuns", "StopRequested"]
-
 
 class DevstackError(Exception):
     """Something the person at the terminal can act on."""

@@ -23,8 +23,6 @@ from app.clock import utcnow
 from app.devstack.webhook_sink import WebhookSink
 from app.ids import new_id
 
-__all__ = ["create_app"]
-
 _KEPT_MESSAGES = 200
 _MESSAGES_PER_REQUEST = 100
 _BODY_BYTES = 1_000_000

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from app.devstack.errors import DevstackError
 
-__all__ = ["require_git", "run_git"]
-
 
 def require_git() -> None:
     """Raise DevstackError where git is not installed."""

@@ -18,16 +18,6 @@ from typing import Any
 from app.devstack.errors import DevstackError, StackAlreadyRuns
 from app.devstack.watchdog import is_alive
 
-__all__ = [
-    "Home",
-    "is_free",
-    "keep_private",
-    "read_json",
-    "running_environment",
-    "write_json",
-    "write_private",
-]
-
 _KILLED_STACK_SECONDS = 60.0
 _LOWEST_PORT, _HIGHEST_PORT = 15_000, 31_999  # below the range that outgoing connections are given ports from
 

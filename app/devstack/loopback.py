@@ -4,8 +4,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 
-__all__ = ["LOCAL_NAMES", "bypass_proxies", "status_of"]
-
 LOCAL_NAMES = "127.0.0.1,localhost,::1"
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

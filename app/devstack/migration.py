@@ -17,8 +17,6 @@ from app.devstack.processes import Supervisor
 from app.devstack.servers.servers import EmbeddedServers
 from app.devstack.stack import stop_on_signals
 
-__all__ = ["draft_migration"]
-
 _INTERRUPTED = 130
 
 

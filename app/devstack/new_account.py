@@ -20,8 +20,6 @@ from app.errors import InvalidInput, NotFound
 from app.services.accounts.accounts import create_organization, create_project, create_user, require_projects
 from app.services.accounts.api_keys import create_api_key
 
-__all__ = ["make_account"]
-
 
 async def make_account(session: AsyncSession, *, project_id: int | None, user_id: int | None) -> Account:
     """Return an account with a new key: of this user in this project where both are there, else all new."""

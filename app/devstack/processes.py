@@ -21,8 +21,6 @@ from typing import IO, NoReturn, Self
 from app.devstack import watchdog
 from app.devstack.errors import DevstackError, StopRequested
 
-__all__ = ["Child", "Supervisor"]
-
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.02
 _FORWARD_SECONDS = 0.2

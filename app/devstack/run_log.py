@@ -9,8 +9,6 @@ import httpx
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError
 
-__all__ = ["RunLog"]
-
 _SHOWN_LINES = 12  # of one step's output at a time
 _REFUSED = frozenset({404, 416})  # no log yet; nothing new
 

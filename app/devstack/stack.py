@@ -28,8 +28,6 @@ from app.devstack.processes import Supervisor, bind_to_parent
 from app.devstack.servers.schema import needs_migration, note_migration
 from app.devstack.servers.servers import EmbeddedServers
 
-__all__ = ["Plan", "Stack", "run_dev", "stop_on_signals"]
-
 _COMMAND_SECONDS = 300.0
 _READY_SECONDS = 180.0  # seconds, and many times that where all processors are busy
 _REQUEST_SECONDS = 10.0

@@ -15,8 +15,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["CLEAN_STOP", "is_alive", "kill_survivors", "snapshot"]
-
 CLEAN_STOP = "done"
 _GRACE_SECONDS = 3.0
 _ORPHAN_GRACE_SECONDS = 0.3  # for those that have lost the parent that should have ended them

@@ -12,8 +12,6 @@ from starlette.routing import Route
 
 from app.clock import utcnow
 
-__all__ = ["WebhookSink"]
-
 _KEPT_MESSAGES = 200
 _BODY_BYTES = 1_000_000
 _SHOWN_CHARACTERS = 2_000

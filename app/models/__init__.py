@@ -7,9 +7,8 @@ from app.models.events import Event, EventCursor, EventHorizon, EventSnapshot
 from app.models.idempotency_keys import IdempotencyKey
 from app.models.integrations import Integration, SignalReport, SignalReportTask, UserIntegration
 from app.models.notifications import Notification, NotificationPreferences, PushCooldown, TaskMute
-from app.models.presence import Presence
 from app.models.projects import Membership, Organization, Project, TaskCounter
-from app.models.push_tokens import PushToken
+from app.models.push_tokens import Presence, PushToken
 from app.models.run_commands import RunCommand
 from app.models.run_logs import RunEventId, RunLogState
 from app.models.runs import Run, RunCredential

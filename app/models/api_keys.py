@@ -9,8 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
 
-__all__ = ["ApiKey"]
-
 
 class ApiKey(Base):
     """A credential of a user, narrowed to scopes and, if the lists are not empty, to projects or organizations."""

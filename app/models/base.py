@@ -9,8 +9,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 from typing_extensions import override
 
-__all__ = ["Base", "JsonObject", "UtcDateTime", "one_of"]
-
 JsonObject = dict[str, Any]
 
 

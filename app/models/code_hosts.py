@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
 
-__all__ = ["CiFailure", "GithubDelivery", "PushedBranch"]
-
 
 class PushedBranch(Base):
     """What one run left at a code host. Unlike the run's output and state, no client can write it."""

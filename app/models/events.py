@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, JsonObject
 
-__all__ = ["CURRENT_TRANSACTION", "Event", "EventCursor", "EventHorizon", "EventSnapshot"]
-
 # 64 bits that never wrap, as a number that every driver reads.
 CURRENT_TRANSACTION = "((pg_current_xact_id())::text)::bigint"
 
@@ -66,7 +64,7 @@ class EventCursor(Base):
 
 
 class EventHorizon(Base):
-    """The last event of a project that was removed; readers behind it are told that some are missing."""
+    """The last event of a project that was removed; readers behind it miss some, and their answers say so."""
 
     __tablename__ = "event_horizons"
 

@@ -7,8 +7,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
 
-__all__ = ["IdempotencyKey"]
-
 
 class IdempotencyKey(Base):
     """A key that a caller used in a project. Written in the transaction of the request's own effect."""

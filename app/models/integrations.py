@@ -18,8 +18,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.enums import SignalReportRelationship
 from app.models.base import Base, one_of
 
-__all__ = ["Integration", "SignalReport", "SignalReportTask", "UserIntegration"]
-
 
 class Integration(Base):
     """A project's access to a code host: by a token, or by an installation of a GitHub App."""

@@ -12,8 +12,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.enums import NotificationDecision, NotificationKind, Platform
 from app.models.base import Base, one_of
 
-__all__ = ["Notification", "NotificationPreferences", "PushCooldown", "TaskMute"]
-
 
 class Notification(Base):
     """One event, one recipient, one device: the decision and its reason; without a device where none was reached."""

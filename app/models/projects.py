@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
 
-__all__ = ["Membership", "Organization", "Project", "TaskCounter"]
-
 
 class Organization(Base):
     """A company or a group of people; owns projects."""

@@ -11,8 +11,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.enums import CommandMethod, CommandStatus
 from app.models.base import Base, JsonObject, one_of
 
-__all__ = ["RunCommand"]
-
 
 class RunCommand(Base):
     """One command. Written under the lock of its run's row, so that positions are in the order of the commits."""

@@ -12,8 +12,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
 
-__all__ = ["RunEventId", "RunLogState"]
-
 
 class RunLogState(Base):
     """One row for a run with a log; apart from the run's row, which has other writers."""

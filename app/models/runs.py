@@ -11,8 +11,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.enums import Environment, RunStatus
 from app.models.base import Base, JsonObject, one_of
 
-__all__ = ["Run", "RunCredential"]
-
 
 class Run(Base):
     """A run of a task. `status`, `completed_at` and the lease are written by services/runs/lifecycle.py only."""

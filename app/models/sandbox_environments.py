@@ -10,8 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.enums import NetworkAccessLevel
 from app.models.base import Base, one_of
 
-__all__ = ["SandboxEnvironment"]
-
 
 class SandboxEnvironment(Base):
     """How runs that name it are confined. A private one is its creator's alone."""

@@ -7,8 +7,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
 
-__all__ = ["SigningKey"]
-
 
 class SigningKey(Base):
     """The one key pair for a purpose, made when it is first needed; all processes share it."""

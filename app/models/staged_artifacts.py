@@ -9,8 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.enums import ArtifactType
 from app.models.base import Base, one_of
 
-__all__ = ["StagedArtifact"]
-
 
 class StagedArtifact(Base):
     """A file that the next run may take; a run that takes it deletes the row. Dead once `expires_at` is reached."""

@@ -23,8 +23,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.enums import TEAM_WIDE_ORIGINS, OriginProduct, RunStatus
 from app.models.base import Base, one_of
 
-__all__ = ["EVERYONE", "REPOSITORY_NAME", "REPOSITORY_OWNER", "Task", "TaskCount"]
-
 # The audience of a task that every member of its project may see.
 EVERYONE = 0
 

@@ -8,8 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, JsonObject
 
-__all__ = ["User"]
-
 
 class User(Base):
     """An account. Deleting it leaves its tasks to the whole project (contract 4)."""

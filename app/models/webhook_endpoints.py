@@ -14,8 +14,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.enums import DeliveryStatus, DisabledReason, PayloadKind
 from app.models.base import Base, JsonObject, one_of
 
-__all__ = ["WebhookAttempt", "WebhookEndpoint", "WebhookEndpointDelivery"]
-
 
 class WebhookEndpoint(Base):
     """Where a user wants events of a project sent to, and how it has been doing."""
@@ -91,7 +89,7 @@ class WebhookEndpointDelivery(Base):
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     attempts_allowed: Mapped[int] = mapped_column(SmallInteger)
     due_at: Mapped[datetime]
-    # Whether somebody asked for the next attempt.
+    # Whether the next attempt was asked for.
     is_manual: Mapped[bool] = mapped_column(server_default=text("false"))
     # Until when a worker holds it.
     leased_until: Mapped[datetime | None]

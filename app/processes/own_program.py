@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-__all__ = ["OWN_PROGRAM", "module_command"]
-
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 # What a confined process must be able to read to run our modules.

@@ -7,8 +7,6 @@ if TYPE_CHECKING:
     # Every run would pay for loading it: the runbook agent reads `last_lines` from here.
     import asyncio
 
-__all__ = ["Tail", "last_lines", "read_bounded"]
-
 _CHUNK = 2**16
 # All but the first of the bytes of a character in UTF-8.
 _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))

@@ -17,8 +17,6 @@ import structlog
 
 from app.shielded import shielded
 
-__all__ = ["LINE_LIMIT", "PLAIN_ENVIRONMENT", "end_session", "spawn", "wait_for_end"]
-
 LINE_LIMIT = 2**16
 # All that a program outside the sandbox has of an environment, unless it needs more: nothing of the service's.
 PLAIN_ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}

@@ -7,8 +7,6 @@ from starlette.staticfiles import StaticFiles
 
 from app.web.openapi.published import publish
 
-__all__ = ["router"]
-
 # The page may load from this service and from nowhere else. Swagger UI needs inline styles, and its set-up is an
 # inline script.
 _CONTENT_SECURITY_POLICY = (

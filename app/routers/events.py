@@ -16,8 +16,6 @@ from app.web.pagination import LimitDep
 from app.web.routes import UnitRoute
 from app.web.sse import MEDIA_TYPE, EventStream
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], route_class=UnitRoute)
 
 

@@ -14,8 +14,6 @@ from app.web.coalescing import Coalesced
 from app.web.dependencies import process_of
 from app.web.openapi.errors import WRONG_METHOD
 
-__all__ = ["router"]
-
 router = APIRouter(tags=["operations"])
 
 # Anyone may ask for them, as often as they like: what they cost does not depend on how many do.
@@ -26,7 +24,7 @@ _metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
 @router.get(
     "/livez",
     operation_id="livez",
-    summary="Tell that the process lives",
+    summary="Check that the process is alive",
     response_description="It lives.",
     response_model=LivenessOut,
     responses=WRONG_METHOD,
@@ -39,7 +37,7 @@ async def live() -> Json:
 @router.get(
     "/readyz",
     operation_id="readyz",
-    summary="Tell whether the service can work",
+    summary="Check that the service can work",
     response_description="Every part is ready.",
     response_model=ReadinessOut,
     responses=WRONG_METHOD

@@ -1,4 +1,4 @@
-"""What people are told of, why they were not, and what they want to be told."""
+"""Pushes with the reasons for and against them, and preferences."""
 
 from typing import Annotated
 
@@ -21,8 +21,6 @@ from app.web.dependencies import TaskId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.routes import UnitRoute
-
-__all__ = ["router"]
 
 _TASK = "/projects/{project_id}/tasks/{task_id}"
 

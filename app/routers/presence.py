@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from app.schemas.presence import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
+from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
 from app.services.notifications import presence
 from app.web.answers import no_content
 from app.web.auth import TaskWrite
@@ -13,8 +13,6 @@ from app.web.body import json_body
 from app.web.dependencies import TaskId
 from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
-
-__all__ = ["router"]
 
 router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["push"], route_class=UnitRoute)
 

@@ -10,8 +10,6 @@ from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=UnitRoute)
 
 

@@ -12,8 +12,6 @@ from app.web.body import json_body
 from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
 
 PushTokenBody = Annotated[PushTokenIn, Depends(json_body(PushTokenIn))]
@@ -64,7 +62,7 @@ async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> Response
     return no_content()
 
 
-# Whoever the path names, the answer is the same.
+# The answer is the same for any user in the path.
 @router.get("/users/{user_id}/push_tokens", include_in_schema=False)  # noqa: FAST003 - not read
 @router.post("/users/{user_id}/push_tokens", include_in_schema=False)
 @router.post("/users/{user_id}/push_tokens/unregister", include_in_schema=False)

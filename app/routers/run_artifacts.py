@@ -16,8 +16,6 @@ from app.web.files import StoredFile
 from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(
     prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts",
     tags=["artifacts"],
@@ -54,7 +52,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
     responses=_WRITE_ERRORS,
 )
 async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Store files whose content is in the body and return all files of the run. Larger ones: `prepare_upload`."""
+    """Store the files in the body and return all files of the run. Larger ones: `prepare_upload`."""
     manifest = await run_artifacts.add_inline(
         call.session, call.caller, task_id, run_id, body, store=call.process.store
     )

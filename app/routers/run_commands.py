@@ -14,8 +14,6 @@ from app.web.idempotency import OnceDep
 from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(
     prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=UnitRoute
 )
@@ -26,7 +24,7 @@ CommandBody = Annotated[CommandIn, Depends(json_body(CommandIn))]
 @router.post(
     "/command",
     operation_id="tasks_runs_command_create",
-    summary="Tell the agent of a live run something",
+    summary="Send a command to a running agent",
     response_description="The JSON-RPC response: `result`, or `error` where the command was not taken.",
     response_model=CommandOut,
     responses=errors(400, 403, 404, 409, 413, 415, 429, refusals=(StateRefusedOut,)),
@@ -40,15 +38,15 @@ async def send_command(
       order, each when it is done with the one before.
     - `cancel`: leave the current turn. A background run with no message queued then ends as `cancelled`; an
       interactive one waits for the next message.
-    - `close`: end the conversation. A run whose agent waits for a message is completed with what there is; in the
+    - `close`: end the conversation. A run that waits for a message is completed with what there is; in the
       middle of a turn it is cancelled, and everything the agent started ends within two seconds.
     - `permission_response`: answer the request in the run's `state.waiting_for`. The first answer counts.
     - `set_config_option`: set an option of the agent, such as its `mode` or `model`.
 
-    A run that acts with somebody's GitHub account or private environment takes `cancel` and `close` from every member,
+    A run that acts with a member's GitHub account or private environment takes `cancel` and `close` from every member,
     and the other commands from them alone.
 
-    Answered at once. What becomes of the command is told on the log and the stream of the run by entries of the method
+    Answered at once. What becomes of the command is written to the log and the stream of the run by entries of the method
     `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a `reason`.
     """
     return await once(

@@ -18,8 +18,6 @@ from app.web.dependencies import RunId, TaskId
 from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(
     prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=UnitRoute
 )
@@ -86,7 +84,7 @@ TimerDep = Annotated[_Timer, Depends(_timer)]
 async def append_log(
     call: TaskWrite, body: AppendBody, task_id: TaskId, run_id: RunId, timer: TimerDep
 ) -> Json:
-    """Add entries at the end of the log, all of them or none, whoever else writes to it at the same time."""
+    """Add entries at the end of the log, all of them or none, also with concurrent writers."""
     run = await run_logs.append_log(call.session, call.caller, task_id, run_id, body.entries, call.process)
     return Json(run, headers=timer.header("append"))
 
@@ -117,7 +115,7 @@ async def read_logs(
     run_id: RunId,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> StreamingResponse:
-    """Send the log of the run, behind those of the runs that it goes on from.
+    """Send the log of the run, behind those of the runs that it resumes.
 
     `Accept: text/plain`, and nothing beside it, gets the same lines as plain text.
     """
@@ -137,7 +135,7 @@ async def read_logs(
 async def read_session_logs(
     call: TaskRead, query: Annotated[LogQuery, Query()], task_id: TaskId, run_id: RunId, timer: TimerDep
 ) -> Response:
-    """Return entries of the log of the run and of those that it goes on from, filtered, oldest first.
+    """Return entries of the log of the run and of those that it resumes, filtered, oldest first.
 
     A page ends early when its entries are large; `X-Has-More` alone says whether it was the last.
     """

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from app.schemas.errors import StateRefusedOut
-from app.schemas.run_ingest import PositionOut
-from app.schemas.run_stream import StreamQuery
+from app.schemas.run_stream import PositionOut, StreamQuery
 from app.services.output import ingest as run_ingest
 from app.services.output import stream as run_stream
 from app.web.answers import Json
@@ -16,8 +15,6 @@ from app.web.event_lines import read_event_lines
 from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
 from app.web.sse import MEDIA_TYPE, EventStream
-
-__all__ = ["router"]
 
 router = APIRouter(
     prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=UnitRoute

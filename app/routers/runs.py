@@ -29,8 +29,6 @@ from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["runs"], route_class=UnitRoute)
 
 RunBody = Annotated[RunIn, Depends(json_body(RunIn))]
@@ -123,7 +121,7 @@ async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body:
     """Change the given fields and no others; `output` and `state` are merged, one level deep.
 
     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its status.
-    Where a run acts with somebody's GitHub account or private environment, only they set what its agent goes by:
+    Where a run acts with a member's GitHub account or private environment, only they set what its agent goes by:
     `state`, `branch`, a status to begin again from.
     """
     return Json(await run_updates.update_run(call.session, call.caller, task_id, run_id, body, call.process))
@@ -157,7 +155,7 @@ async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_
 async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: RunId) -> Json:
     """Have a worker perform a cloud run that is not begun. Safe to repeat until a worker has it.
 
-    A run that acts with somebody's GitHub account or private environment is started by them alone.
+    A run that acts with a member's GitHub account or private environment is started by them alone.
     """
     return Json(await run_updates.start_run(call.session, call.caller, task_id, run_id, body, call.process))
 
@@ -173,7 +171,7 @@ async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: R
 async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
     """Have a worker perform a run that is over once more, or take over one that a client performs.
 
-    A run that acts with somebody's GitHub account or private environment is resumed by them alone.
+    A run that acts with a member's GitHub account or private environment is resumed by them alone.
     """
     return Json(await run_updates.resume_in_cloud(call.session, call.caller, task_id, run_id, call.process))
 
@@ -187,7 +185,7 @@ async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Js
     responses=errors(403, 404, 429),
 )
 async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
-    """Return a token for whoever has no key and must reach this run, such as an agent outside our workers."""
+    """Return a token for a client without a key that must reach this run, such as an agent outside our workers."""
     secrets = call.process.settings.secret_keys
     return Json(
         await connection_tokens.issue_token(call.session, call.caller, task_id, run_id, secrets=secrets)

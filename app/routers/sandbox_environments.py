@@ -19,8 +19,6 @@ from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(
     prefix="/api/projects/{project_id}/sandbox_environments",
     tags=["sandbox environments"],
@@ -78,7 +76,7 @@ async def create_environment(call: TaskWrite, body: CreateBody) -> Json:
     responses=errors(403, 404, 429),
 )
 async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) -> Json:
-    """Return an environment. A private one of somebody else is not found."""
+    """Return an environment. Another user's private one is not found."""
     return Json(await sandbox_environments.retrieve_environment(call.session, call.caller, environment_id))
 
 

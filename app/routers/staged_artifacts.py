@@ -14,8 +14,6 @@ from app.web.dependencies import TaskId
 from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(
     prefix="/api/projects/{project_id}/tasks/{task_id}/staged_artifacts",
     tags=["artifacts"],

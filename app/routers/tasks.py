@@ -24,8 +24,6 @@ from app.web.pagination import PageDep
 from app.web.routes import UnitRoute
 from app.web.task_body import TaskBody, TaskChange
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"], route_class=UnitRoute)
 
 SummariesBody = Annotated[SummariesIn, Depends(json_body(SummariesIn))]

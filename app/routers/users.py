@@ -9,8 +9,6 @@ from app.web.auth import UserRead
 from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)
 
 
@@ -23,5 +21,5 @@ router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)
     responses=errors(401, 403, 429),
 )
 async def retrieve_me(call: UserRead) -> Json:
-    """Return the user whose key this is, their current project (`@current`) and their organizations."""
+    """Return the user of this key, their current project (`@current`) and their organizations."""
     return Json(await users.retrieve_caller(call.session, call.caller))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from app.addresses import AddressPolicy
 from app.schemas.events import EventTypeOut
 from app.schemas.webhook_endpoints import (
     DeliveryDetailOut,
@@ -31,8 +32,6 @@ from app.web.dependencies import DeliveryId, EndpointId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.routes import UnitRoute
-
-__all__ = ["router"]
 
 _ENDPOINTS = "/webhook_endpoints"
 _ENDPOINT = _ENDPOINTS + "/{endpoint_id}"
@@ -90,7 +89,10 @@ async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
     It gets what the caller may see when an event happens. A project has at most 20 endpoints. Nothing is sent to the URL
     now: `ping` shows whether it can be reached.
     """
-    policy, cipher = call.process.settings.webhook_addresses, call.process.cipher
+    policy, cipher = (
+        AddressPolicy.parse(call.process.settings.webhook_allow_private_networks),
+        call.process.cipher,
+    )
     made = await endpoints.create_endpoint(call.session, call.caller, body, policy=policy, cipher=cipher)
     return Json(made, status_code=201)
 
@@ -118,7 +120,7 @@ async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
 )
 async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: UpdateBody) -> Json:
     """Change the given fields and no others. Disabling it cancels what is still to be delivered."""
-    policy = call.process.settings.webhook_addresses
+    policy = AddressPolicy.parse(call.process.settings.webhook_allow_private_networks)
     return Json(await endpoints.update_endpoint(call.session, call.caller, endpoint_id, body, policy=policy))
 
 

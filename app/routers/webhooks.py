@@ -1,4 +1,4 @@
-"""Where code hosts tell what happened. They have no key: each delivery is signed."""
+"""Where code hosts report events. They have no key: each delivery is signed."""
 
 from typing import Annotated
 
@@ -15,15 +15,14 @@ from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors
 from app.web.routes import UnitRoute
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=UnitRoute)
 
 
 Integration = Annotated[
-    int | None, Query(ge=1, le=MAX_BIGINT, description="Integration whose webhook secret signed this.")
+    int | None,
+    Query(ge=1, le=MAX_BIGINT, description="Integration with the webhook secret that signed this."),
 ]
-Event = Annotated[str, Header(alias="X-GitHub-Event", max_length=100, description="What it tells of.")]
+Event = Annotated[str, Header(alias="X-GitHub-Event", max_length=100, description="The kind of event.")]
 DeliveryId = Annotated[
     str, Header(alias="X-GitHub-Delivery", max_length=100, description="GitHub's id of it.")
 ]
@@ -49,7 +48,7 @@ async def _read_delivery(
 @router.post(
     "/github",
     operation_id="webhooks_github_create",
-    summary="Tell of an event at GitHub",
+    summary="GitHub webhook",
     response_description="What came of it.",
     response_model=WebhookOut,
     responses=errors(400, 403, 413, usage_gate=True),

@@ -4,8 +4,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Input", "PageLink", "QueryInput"]
-
 PageLink = Annotated[
     str | None,
     Field(
@@ -22,7 +20,7 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, arbitrary_types_allowed=True)
 
     def given(self, field: str) -> bool:
-        """Tell whether the caller sent this field; a default is not a wish."""
+        """Return whether the caller sent this field; a default was not sent."""
         return field in self.model_fields_set
 
 

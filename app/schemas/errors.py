@@ -8,8 +8,6 @@ from typing_extensions import TypedDict
 
 from app.enums import LimitType
 
-__all__ = ["ErrorOut", "RunRefusedOut", "StateRefusedOut", "UsageLimitOut"]
-
 
 class ErrorOut(TypedDict):
     """Every failure: exactly these four keys."""

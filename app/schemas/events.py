@@ -10,8 +10,6 @@ from typing_extensions import TypedDict
 from app.schemas.base import QueryInput
 from app.schemas.fields import Text, Uuid
 
-__all__ = ["EventOut", "EventPage", "EventQuery", "EventStreamQuery", "EventTypeOut"]
-
 _WORD = Text(max_length=2000, blank_is_absent=True)
 
 

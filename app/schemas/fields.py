@@ -20,26 +20,6 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import override
 
-__all__ = [
-    "Boolean",
-    "Choice",
-    "Field",
-    "ForeignKey",
-    "ForeignUuid",
-    "Integer",
-    "Items",
-    "Json",
-    "JsonObject",
-    "OpenChoice",
-    "Text",
-    "Timestamp",
-    "Uuid",
-    "fail",
-    "parse_integer",
-    "parse_timestamp",
-    "parse_uuid",
-]
-
 JsonSchema = dict[str, Any]
 
 _TRUE_WORDS = frozenset({"t", "y", "yes", "true", "on", "1"})
@@ -95,7 +75,7 @@ def parse_timestamp(value: Any) -> datetime | None:
 
 
 def has_null_character(value: Any) -> bool:
-    """Tell whether a string anywhere in a JSON value holds NUL, which PostgreSQL cannot store."""
+    """Return whether a string anywhere in a JSON value holds NUL, which PostgreSQL cannot store."""
     pending = [value]
     while pending:
         item = pending.pop()

@@ -5,8 +5,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-__all__ = ["LivenessOut", "ReadinessOut"]
-
 
 class LivenessOut(TypedDict):
     """The process answers."""

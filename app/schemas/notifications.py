@@ -11,16 +11,6 @@ from app.enums import NotificationDecision, NotificationKind, Platform
 from app.schemas.base import Input, PageLink
 from app.schemas.fields import Boolean, Uuid
 
-__all__ = [
-    "NotificationOut",
-    "NotificationPage",
-    "PreferencesIn",
-    "PreferencesOut",
-    "PushTestIn",
-    "PushTestOut",
-    "WatchedBy",
-]
-
 
 class WatchedBy(TypedDict):
     """The presence that suppressed a push."""
@@ -33,8 +23,8 @@ class NotificationOut(TypedDict):
     """One event and one device: what was decided, why, and what became of it."""
 
     id: Annotated[UUID, Field(description="Id of this decision.")]
-    run: Annotated[UUID | None, Field(description="The run it tells of; null for a test push.")]
-    kind: Annotated[NotificationKind, Field(description="What it tells.")]
+    run: Annotated[UUID | None, Field(description="The run it is about; null for a test push.")]
+    kind: Annotated[NotificationKind, Field(description="What it is about.")]
     body: Annotated[str, Field(description="Its text.", examples=['"Say hello" finished'])]
     device: Annotated[UUID | None, Field(description="The device; null where no device was reached.")]
     platform: Annotated[Platform | None, Field(description="What kind of device it is.")]

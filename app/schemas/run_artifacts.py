@@ -12,8 +12,6 @@ from app.schemas.fields import Choice, JsonSchema, fail
 from app.schemas.fields import Field as InputField
 from app.schemas.staged_artifacts import ArtifactItems, ContentType, Name, Source, StoragePath, Type
 
-__all__ = ["ContentEncoding", "InlineIn", "InlineItem", "PathIn", "SignedUrlOut"]
-
 
 class ContentEncoding(StrEnum):
     """How the bytes of a file are written into a JSON string."""

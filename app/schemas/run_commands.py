@@ -14,8 +14,6 @@ from app.schemas.base import Input
 from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, fail, has_null_character
 from app.schemas.fields import Field as InputField
 
-__all__ = ["CommandIn", "CommandOut", "RpcError"]
-
 _MAX_CONTENT = 1_000_000
 _MAX_BLOCKS = 100
 _MAX_ARTIFACTS = 100
@@ -181,7 +179,7 @@ class CommandIn(Input):
     method: Annotated[
         CommandMethod,
         _Method(of=CommandMethod),
-        Field(description="What to tell the agent; also with the prefix `posthog/` or `_posthog/`."),
+        Field(description="The command; also with the prefix `posthog/` or `_posthog/`."),
     ]
     params: Annotated[
         dict[str, Any],

@@ -10,8 +10,6 @@ from typing_extensions import override
 from app.schemas.base import Input, QueryInput
 from app.schemas.fields import Integer, Items, JsonObject, Text, Timestamp, fail
 
-__all__ = ["AppendIn", "LogQuery"]
-
 _MAX_ENTRIES = 10_000
 _MAX_PAGE = 5000
 _WORDS = Text(max_length=5000, blank_is_absent=True)
@@ -52,7 +50,7 @@ class LogQuery(QueryInput):
     event_types: Annotated[
         str | None,
         _WORDS,
-        Field(description="Comma list; only entries whose notification has one of these methods."),
+        Field(description="Comma list; only entries with one of these notification methods."),
     ] = None
     exclude_types: Annotated[
         str | None, _WORDS, Field(description="Comma list; no entries with these methods.")

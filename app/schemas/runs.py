@@ -21,22 +21,6 @@ from app.schemas.base import Input, PageLink
 from app.schemas.fields import Choice, Integer, Items, Json, JsonObject, JsonSchema, OpenChoice, Text, Uuid
 from app.schemas.fields import Field as InputField
 
-__all__ = [
-    "LONGEST_BRANCH",
-    "MAX_TOKEN_BUDGET",
-    "ArtifactOut",
-    "ConnectionTokenOut",
-    "RelayIn",
-    "RelayOut",
-    "RunCreateIn",
-    "RunIn",
-    "RunOut",
-    "RunPage",
-    "RunUpdateIn",
-    "SetOutputIn",
-    "StartIn",
-]
-
 # More tokens than any run could use; a number that every JSON reader has whole.
 LONGEST_BRANCH = 255
 MAX_TOKEN_BUDGET = 10**15
@@ -81,7 +65,7 @@ class RunIn(Input):
     pr_authorship_mode: Annotated[
         PrAuthorshipMode | None,
         Choice(of=PrAuthorshipMode),
-        Field(description="In whose name a pull request is opened."),
+        Field(description="The account that a pull request is opened with."),
     ] = None
     run_source: Annotated[
         RunSource | None,
@@ -150,12 +134,12 @@ class RunCreateIn(RunIn):
         ),
     ] = Environment.LOCAL
     resume_from_run_id: Annotated[
-        None, _Ignored(null=True), Field(description="Ignored: only `run` goes on from an earlier run.")
+        None, _Ignored(null=True), Field(description="Ignored: only `run` resumes an earlier run.")
     ] = None
 
 
 class StartIn(Input):
-    """What to tell the agent of a run that is started now."""
+    """The message for the agent of a run that is started now."""
 
     pending_user_message: Annotated[
         str | None,

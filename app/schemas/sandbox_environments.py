@@ -18,13 +18,6 @@ from app.schemas.base import Input, PageLink
 from app.schemas.fields import Boolean, Choice, Items, JsonObject, JsonSchema, Text, fail
 from app.schemas.users import UserBasic
 
-__all__ = [
-    "SandboxEnvironmentIn",
-    "SandboxEnvironmentOut",
-    "SandboxEnvironmentPage",
-    "SandboxEnvironmentUpdateIn",
-]
-
 _MAX_DOMAINS = 200
 _MAX_REPOSITORIES = 100
 _MAX_VARIABLES = 100

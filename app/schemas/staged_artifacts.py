@@ -12,23 +12,6 @@ from app.schemas.base import Input
 from app.schemas.fields import Choice, Integer, Items, Text
 from app.schemas.runs import ArtifactOut
 
-__all__ = [
-    "MAX_BYTES",
-    "ArtifactItems",
-    "ArtifactsOut",
-    "ContentType",
-    "FinalizeIn",
-    "FinalizeItem",
-    "Name",
-    "PrepareIn",
-    "PrepareItem",
-    "PreparedOut",
-    "PreparedPage",
-    "Source",
-    "StoragePath",
-    "Type",
-]
-
 _MAX_ITEMS = 100
 MAX_BYTES = 30 * 1024 * 1024
 

@@ -25,18 +25,6 @@ from app.schemas.fields import (
 from app.schemas.runs import RunOut
 from app.schemas.users import UserBasic
 
-__all__ = [
-    "Archived",
-    "RepositoriesOut",
-    "SummariesIn",
-    "SummaryOut",
-    "SummaryPage",
-    "TaskIn",
-    "TaskListQuery",
-    "TaskOut",
-    "TaskPage",
-]
-
 _MAX_SUMMARIES = 5000
 
 

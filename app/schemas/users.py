@@ -9,8 +9,6 @@ from typing_extensions import TypedDict
 
 from app.schemas.base import PageLink
 
-__all__ = ["OrganizationOut", "ProjectOut", "ProjectPage", "UserBasic", "UserOut"]
-
 
 class UserBasic(TypedDict):
     """A user as part of something else."""

@@ -32,24 +32,6 @@ from app.schemas.fields import (
 from app.schemas.fields import Field as InputField
 from app.schemas.users import UserBasic
 
-__all__ = [
-    "DeliveryDetailOut",
-    "DeliveryOut",
-    "DeliveryPage",
-    "DeliveryQuery",
-    "EndpointIn",
-    "EndpointOut",
-    "EndpointPage",
-    "EndpointUpdateIn",
-    "NewEndpointOut",
-    "PingedOut",
-    "RecoverIn",
-    "RecoveredOut",
-    "RotateIn",
-    "RotatedOut",
-    "TaskFilterIn",
-]
-
 _MAX_TYPES = 100
 _MAX_URL = 2048
 _MAX_DESCRIPTION = 1000
@@ -83,7 +65,7 @@ def _check_repository(text: str) -> str:
 
 
 class TaskFilterIn(Input):
-    """Which tasks an endpoint is told of; what is given applies at once."""
+    """The tasks that an endpoint gets events of; all given fields apply."""
 
     created_by: Annotated[
         int | str | None,
@@ -212,7 +194,7 @@ class EndpointOut(TypedDict):
         DisabledReason | None, Field(description="Why it gets nothing; null: it does.", examples=[None])
     ]
     created_at: datetime
-    created_by: Annotated[UserBasic | None, Field(description="Whose it is; nobody else sees it.")]
+    created_by: Annotated[UserBasic | None, Field(description="The owner, and the one user who sees it.")]
     last_success_at: datetime | None
     last_failure_at: datetime | None
     consecutive_failures: Annotated[
@@ -300,7 +282,7 @@ class AttemptOut(TypedDict):
     """One attempt."""
 
     n: int
-    manual: Annotated[bool, Field(description="Whether somebody asked for it.")]
+    manual: Annotated[bool, Field(description="Whether it was asked for.")]
     started_at: datetime
     duration_ms: int
     outcome: Literal["delivered", "failed"]

@@ -1,12 +1,10 @@
-"""What a code host is answered that tells us of an event."""
+"""The response to a code host that reports an event."""
 
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
 from typing_extensions import TypedDict
-
-__all__ = ["WebhookOut"]
 
 
 class WebhookOut(TypedDict):

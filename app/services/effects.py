@@ -12,8 +12,6 @@ from app.db import SessionFactory
 from app.security import Cipher
 from app.services.usage_gates import UsageGate
 
-__all__ = ["Effects"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effects:

@@ -10,8 +10,6 @@ from app.clients.redis import RedisClient
 from app.db import SessionFactory, unit_of_work
 from app.services.schema import schema_is_current
 
-__all__ = ["check_readiness"]
-
 _TIMEOUT_SECONDS = 3
 _OK = "ok"
 

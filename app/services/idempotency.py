@@ -16,8 +16,6 @@ from app.errors import IdempotencyConflict
 from app.models import IdempotencyKey
 from app.services.access.principal import Principal
 
-__all__ = ["LIFETIME", "KeptAnswer", "claim_key", "find_answer", "keep_answer", "sweep_keys"]
-
 LIFETIME = timedelta(hours=24)
 
 

@@ -16,17 +16,6 @@ from app.clients.redis import RedisClient
 from app.clients.run_changes import publish_change
 from app.db import after_commit
 
-__all__ = [
-    "DELIVER_NOTIFICATIONS",
-    "EXECUTE_RUN",
-    "enqueue_next_run",
-    "enqueue_push_delivery",
-    "enqueue_run",
-    "request_run",
-    "wake_run_worker",
-    "withdraw_run",
-]
-
 EXECUTE_RUN = "execute_run"
 DELIVER_NOTIFICATIONS = "deliver_notifications"
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from app.clients.redis import RedisClient
 
-__all__ = ["Quota", "RateLimit", "RateLimiter"]
-
 _SYNC_SECONDS = 0.25
 # Shares of a limit: what may be pending, and from where on each request synchronises.
 _PENDING = 1 / 50

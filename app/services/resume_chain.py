@@ -8,8 +8,6 @@ from sqlalchemy import CTE, Text, cast, func, literal, select
 
 from app.models import Run
 
-__all__ = ["MAX_DEPTH", "resume_chain", "resumes"]
-
 MAX_DEPTH = 10
 _RESUMED = "resume_from_run_id"
 

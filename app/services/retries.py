@@ -13,18 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.github import GitHubUnavailable
 from app.clients.object_store import ObjectStoreUnavailable
-from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
-
-__all__ = [
-    "ATTACHMENT",
-    "CODE_HOST",
-    "DATABASE",
-    "LOG_TURN",
-    "RetryBudget",
-    "RetryPolicy",
-    "in_transaction",
-    "until_database_answers",
-]
+from app.db import SessionFactory, unit_of_work
+from app.outages import DatabaseUnavailable
 
 Result = TypeVar("Result")
 

@@ -23,15 +23,6 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
 from app.services.views.users import CREATOR_COLUMNS, user_basic
 
-__all__ = [
-    "create_environment",
-    "delete_environment",
-    "effective_domains",
-    "list_environments",
-    "retrieve_environment",
-    "update_environment",
-]
-
 _PLAIN = (
     "name",
     "network_access_level",

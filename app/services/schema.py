@@ -17,18 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import migrations
 from app.db import SessionFactory, unit_of_work
 
-__all__ = [
-    "OutdatedSchema",
-    "Revision",
-    "database_revision",
-    "expected_revision",
-    "migration_config",
-    "require_current_schema",
-    "revisions_between",
-    "schema_is_current",
-    "upgrade_schema",
-]
-
 
 class OutdatedSchema(Exception):
     """The database lacks revisions that this release needs."""

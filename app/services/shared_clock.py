@@ -12,9 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import Reading, adopt, machine_skew
-from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
-
-__all__ = ["MAX_SKEW", "ClockSkewed", "keep_synchronised", "require_machine_time", "synchronise"]
+from app.db import SessionFactory, unit_of_work
+from app.outages import DatabaseUnavailable
 
 # Of the machine's clock, which signs URLs and requests for S3: stores refuse what is 15 minutes off.
 MAX_SKEW = timedelta(minutes=5)

@@ -5,19 +5,6 @@ import unicodedata
 from dataclasses import dataclass
 from uuid import UUID
 
-__all__ = [
-    "ARTIFACTS_PREFIX",
-    "RunRef",
-    "is_run_path",
-    "is_staged_path",
-    "log_key",
-    "owner_of_key",
-    "run_artifact_key",
-    "safe_name",
-    "session_key",
-    "staged_key",
-]
-
 # Below it, and nowhere else, is everything that this module names.
 ARTIFACTS_PREFIX = "tasks/artifacts/"
 _FALLBACK_NAME = "artifact"

@@ -19,8 +19,6 @@ from app.db import SessionFactory
 from app.enums import LimitType
 from app.errors import UsageLimitExceeded
 
-__all__ = ["Limit", "UsageGate", "UsageGateFactory", "UsageGateInvalid", "open_gates", "require_allowance"]
-
 _PATIENCE_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)

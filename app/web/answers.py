@@ -13,8 +13,6 @@ from typing_extensions import override
 from app.api_limits import LARGE_ANSWER_BYTES
 from app.web.large_answers import LargeAnswers
 
-__all__ = ["SAFE_METHODS", "Json", "no_content"]
-
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 

@@ -24,24 +24,6 @@ from app.web.body import read_json
 from app.web.dependencies import Call, call_of, path_uuid, process_of, session_of, task_id_of
 from app.web.throttling import throttle
 
-__all__ = [
-    "DeviceWrite",
-    "OwnEndpoint",
-    "ProjectRead",
-    "ProjectUserWrite",
-    "RunHolder",
-    "RunTokenGate",
-    "ScopeGate",
-    "TaskRead",
-    "TaskWrite",
-    "UserRead",
-    "UserWrite",
-    "VisibleEnvironment",
-    "VisibleRun",
-    "WebhookRead",
-    "WebhookWrite",
-]
-
 # Upstream's first authenticator on the tasks routes has no challenge, so a missing or wrong key is 403 there and
 # 401 everywhere else (contract 2.2, 11 #1). One constant, so that it can be flipped.
 UNAUTHENTICATED_STATUS_IN_PROJECT = 403
@@ -137,7 +119,7 @@ async def _own_endpoint(request: Request) -> UUID:
     return endpoint_id
 
 
-# For routes whose look-up comes behind the gate and before the body (contract 2.3).
+# For routes with a look-up behind the gate and before the body (contract 2.3).
 OwnEndpoint = Annotated[UUID, Depends(_own_endpoint)]
 VisibleEnvironment = Annotated[UUID, Depends(_visible_environment)]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
@@ -180,6 +162,6 @@ WebhookWrite = Annotated[Call, Depends(ScopeGate(Scope.WEBHOOK_WRITE, in_project
 ProjectUserWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=True))]
 UserRead = Annotated[Call, Depends(ScopeGate(Scope.USER_READ, in_project=False))]
 UserWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=False))]
-# A device that registers is never told to wait (contract 2.7).
+# A device that registers is never throttled (contract 2.7).
 DeviceWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=False, is_throttled=False))]
 ProjectRead = Annotated[Call, Depends(ScopeGate(Scope.PROJECT_READ, in_project=False))]

@@ -23,8 +23,6 @@ from app.errors import (
 )
 from app.web.validation import first_error
 
-__all__ = ["BodyReader", "json_body", "load_json", "read_bytes", "read_json"]
-
 _CACHED = "taskbeacon.body"
 
 Model = TypeVar("Model", bound=BaseModel)

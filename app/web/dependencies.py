@@ -16,20 +16,6 @@ from app.runtime import ProcessContext
 from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
 
-__all__ = [
-    "Call",
-    "DeliveryId",
-    "EndpointId",
-    "EnvironmentId",
-    "RunId",
-    "TaskId",
-    "call_of",
-    "path_uuid",
-    "process_of",
-    "session_of",
-    "task_id_of",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Call:

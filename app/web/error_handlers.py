@@ -23,8 +23,6 @@ from app.outages import Outage, is_outage, is_value_refused
 from app.web.answers import Json
 from app.web.validation import first_error
 
-__all__ = ["install_error_handlers"]
-
 log = structlog.get_logger(__name__)
 
 

@@ -20,8 +20,6 @@ from app.services.output.events import is_reserved
 from app.services.output.ingest import COMPLETE_TYPE, Completion, NumberedEvent
 from app.web.body import load_json
 
-__all__ = ["read_event_lines"]
-
 _MAX_SEQ = 2**53 - 1
 
 # A batch is given when it is large or this old: each one is a write of the log.
@@ -118,7 +116,7 @@ class _Batch:
         self.is_last = chunk is None or self.failure is not None
 
     def take(self) -> list[NumberedEvent | Completion]:
-        """Return the events and begin anew."""
+        """Return the events and start over."""
         taken, self.events, self._bytes = self.events, [], 0
         return taken
 

@@ -15,8 +15,6 @@ from app.clients.object_store import ObjectContent, ObjectMissing, ObjectStore, 
 from app.errors import ArtifactNotFound
 from app.services.artifacts.manifest import DownloadableFile
 
-__all__ = ["StoredFile"]
-
 # One range of bytes; a request for several is answered with the whole file (RFC 9110, 14.2).
 _RANGE = re.compile(r"bytes=(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})", re.ASCII)
 _ETAG = re.compile(r'"[!#-~]{1,200}"', re.ASCII)
@@ -37,7 +35,7 @@ class StoredFile(Response):
         self._store = store
         self._file = file
         self._range, self._if_match = _wanted(request)
-        # What Starlette expects of a response whose body it does not know.
+        # What Starlette expects of a response with an unknown body.
         self.status_code = 200
         self.background = None
 
@@ -91,5 +89,5 @@ def _wanted(request: Request) -> tuple[str | None, str | None]:
     version = request.headers.get("if-range")
     if version is None:
         return byte_range, None
-    # A date says too little, a weak tag may not be used here: whoever sends one gets the whole file.
+    # A date says too little, a weak tag may not be used here: a client that sends one gets the whole file.
     return (byte_range, version) if _ETAG.fullmatch(version) else (None, None)

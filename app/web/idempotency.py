@@ -17,8 +17,6 @@ from app.web.answers import Json
 from app.web.body import read_json
 from app.web.dependencies import Call, call_of
 
-__all__ = ["HEADER", "REPLAYED_HEADER", "Once", "OnceDep", "read_key"]
-
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
 _MAX_KEY_LENGTH = 255
@@ -75,7 +73,7 @@ def _replay(kept: KeptAnswer) -> Response:
 
 
 async def _hash(request: Request, caller: Principal) -> str:
-    """Return what tells requests of one key apart: method, path and body."""
+    """Return what distinguishes requests with one key: method, path and body."""
     # The project has two names in a path.
     path = request.scope["path"].split("/")
     path[path.index("projects") + 1] = str(caller.project.id)

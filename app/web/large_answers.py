@@ -19,8 +19,6 @@ from app.api_limits import (
 )
 from app.errors import Unavailable
 
-__all__ = ["LargeAnswers"]
-
 
 class LargeAnswers:
     """The places for large answers of one process."""

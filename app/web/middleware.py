@@ -1,6 +1,6 @@
 """Pure ASGI middleware: the optional trailing slash, HEAD, request ids, the access log and its metrics.
 
-The outermost layer also turns whatever nobody expected into the envelope, logged once with its request id.
+The outermost layer also turns an unexpected error into the envelope, logged once with its request id.
 """
 
 import re
@@ -16,20 +16,10 @@ from app.errors import MethodNotAllowed
 from app.ids import new_hex_id
 from app.web.answers import Json
 
-__all__ = [
-    "IS_ENDLESS",
-    "IS_HEAD",
-    "ORIGINAL_PATH",
-    "SERVER_ERROR",
-    "HeadMiddleware",
-    "ObservabilityMiddleware",
-    "TrailingSlashMiddleware",
-]
-
 ORIGINAL_PATH = "taskbeacon.original_path"
 # In the scope of a request that wants no body, for answers that have no end.
 IS_HEAD = "taskbeacon.is_head"
-# In the scope of a request whose answer lasts as long as its client stays: no measure of this service.
+# In the scope of a request with an answer that lasts as long as its client stays: no measure of this service.
 IS_ENDLESS = "taskbeacon.is_endless"
 
 # The one answer that no class of `app.errors` makes: it is not an expected failure.
@@ -129,7 +119,7 @@ class ObservabilityMiddleware:
         try:
             await self.app(scope, receive, send_with_id)
         except ClientDisconnect:
-            # Nobody is left to answer.
+            # No client is left to answer.
             status = _CLIENT_GONE
         except Exception:
             log.exception("http.unexpected_error")

@@ -10,8 +10,6 @@ from app.api_limits import PAGE_DEFAULT, PAGE_MAXIMUM
 from app.schemas.fields import parse_integer
 from app.web.middleware import ORIGINAL_PATH
 
-__all__ = ["LimitDep", "PageDep", "PageRequest", "read_limit", "read_page"]
-
 # Beyond any table, within what the database takes as an offset.
 _MAX_OFFSET = 2**62
 # A credential in the query is not copied into links (contract 12, trap 20).

@@ -1,4 +1,4 @@
-"""What a proxy in front of the API tells of the client's request: its address, its scheme, and the host it asked.
+"""What a proxy in front of the API reports of the client's request: its address, its scheme, and the host it asked.
 
 The last one is not among what uvicorn's own middleware believes. Links to pages need it (contract 2.6).
 """
@@ -8,13 +8,11 @@ import re
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-__all__ = ["TrustedProxies"]
-
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 
 class TrustedProxies:
-    """Believes X-Forwarded-Host, -Proto and -For of the addresses in `trusted` (comma list, or *), of nobody else."""
+    """Believes X-Forwarded-Host, -Proto and -For of the addresses in `trusted` (comma list, or *), and of no other."""
 
     def __init__(self, app: ASGIApp, *, trusted: str) -> None:
         self._app = app

@@ -14,11 +14,9 @@ from app.db import unit_of_work
 from app.web.answers import SAFE_METHODS, Json
 from app.web.dependencies import process_of
 
-__all__ = ["UnitRoute"]
-
 
 class UnitRoute(APIRoute):
-    """A route whose request has a session, `session_of(request)`; give it to a router as its `route_class`."""
+    """A route with a session for each request, `session_of(request)`; give it to a router as its `route_class`."""
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -16,8 +16,6 @@ from typing_extensions import override
 
 from app.web.middleware import IS_ENDLESS, IS_HEAD
 
-__all__ = ["MEDIA_TYPE", "EventStream"]
-
 MEDIA_TYPE = "text/event-stream"
 _HEADERS = [
     (b"content-type", MEDIA_TYPE.encode()),

@@ -1,4 +1,4 @@
-"""The body of a task, whose references are part of their fields' own checks (contract 2.4).
+"""The body of a task; its references are checked with their fields (contract 2.4).
 
 Whether a reference exists is said before a later field that is wrong, so what stands before the first wrong field
 is looked up while the failure is on its way.
@@ -15,8 +15,6 @@ from app.services.access import visibility as access
 from app.services.tasks.references import require_references
 from app.web.body import BodyReader, read_json
 from app.web.dependencies import call_of, task_id_of
-
-__all__ = ["TaskBody", "TaskChange"]
 
 _FIELDS = tuple(TaskIn.model_fields)
 

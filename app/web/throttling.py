@@ -15,8 +15,6 @@ from app.runtime import ProcessContext
 from app.services.access.principal import Principal
 from app.services.rate_limits import RateLimit
 
-__all__ = ["throttle"]
-
 _MINUTE = 60
 _HOUR = 3600
 

@@ -5,8 +5,6 @@ from typing import Any
 
 from app.errors import InvalidInput
 
-__all__ = ["first_error"]
-
 
 def first_error(errors: Sequence[Mapping[str, Any]], *, skip: int = 0) -> InvalidInput:
     """Return the failure to report.

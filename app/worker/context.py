@@ -12,8 +12,6 @@ from app.runtime import ProcessContext
 from app.services.code_hosts.credentials import CodeHosts
 from app.worker.slots import RunSlots
 
-__all__ = ["PUSH_LANES", "WorkerContext", "worker_context"]
-
 # Claims of pushes that are under way at once: enough to have some sent while others are made and settled (ADR 37).
 PUSH_LANES = 4
 

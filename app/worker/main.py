@@ -13,6 +13,7 @@ from arq.worker import Worker, func
 from prometheus_client import start_http_server
 from redis.exceptions import RedisError
 
+from app.addresses import AddressPolicy
 from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
@@ -46,8 +47,6 @@ from app.worker.jobs.upkeep import (
 )
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
-
-__all__ = ["create_chores_worker", "create_worker", "run_worker"]
 
 # Above the run's own limit, so that the job ends it first and can say why.
 _JOB_MARGIN_SECONDS = 300
@@ -182,7 +181,7 @@ async def _run(settings: Settings) -> None:
         open_process(settings, name="worker") as process,
         keep_synchronised(process.sessions),
         create_http_client() as http,
-        create_guarded_client(settings.webhook_addresses) as webhook_http,
+        create_guarded_client(AddressPolicy.parse(settings.webhook_allow_private_networks)) as webhook_http,
     ):
         await require_current_schema(process.sessions)
         context = WorkerContext(

@@ -17,8 +17,6 @@ from typing_extensions import override
 from app.clients.run_changes import RunChanges
 from app.worker.slots import RunSlots
 
-__all__ = ["ResilientWorker", "RunWorker"]
-
 _POLL_SECONDS = 0.5
 _OUTAGE_PAUSE_SECONDS = 2.0
 

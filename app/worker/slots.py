@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from uuid import UUID
 
-__all__ = ["RunSlots"]
-
 
 class RunSlots:
     """Counts the runs of a worker that wait for a person, of which up to `limit` take no slot.

@@ -23,8 +23,9 @@ from app.agents.execution.perform import perform
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
 from app.agents.result import RunResult
+from app.agents.sandbox.policy import Confinement, SandboxPolicy
 from app.agents.sandbox.probing import probe
-from app.agents.sandbox.sandbox import Confinement, Sandbox, SandboxPolicy, confined_environment
+from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.agents.session.commands import Command, CommandSource
 from app.agents.session.usage import UsageMeter
 from app.enums import AgentNetwork, CommandStatus, SandboxKind

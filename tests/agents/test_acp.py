@@ -17,8 +17,9 @@ from acp.schema import PermissionOption
 
 from app.agents.errors import AgentCrashed, AgentFailed
 from app.agents.sandbox.sandbox import confined_environment
+from app.agents.session.client import Answer, Question
 from app.agents.session.permissions import decide
-from app.agents.session.session import AgentSession, Answer, Question
+from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind
 from tests.agents.conftest import SCRIPT, CellMaker, eventually, find_sandbox, scripted_adapter

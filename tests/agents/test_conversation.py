@@ -15,11 +15,11 @@ from app.agents.adapters.adapter import Adapter
 from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.session.budget import Budget, Spender
+from app.agents.session.client import Answer, Question
 from app.agents.session.commands import Channel, Command, CommandSource
 from app.agents.session.conversation import Conversation, TurnPolicy
 from app.agents.session.permissions import is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
-from app.agents.session.session import Answer, Question
 from app.agents.session.usage import Observer, UsageMeter
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id

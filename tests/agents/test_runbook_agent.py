@@ -13,7 +13,8 @@ from acp.helpers import text_block
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentFailed, AgentStepFailed
 from app.agents.sandbox.sandbox import confined_environment
-from app.agents.session.session import AgentSession, Answer, Question
+from app.agents.session.client import Answer, Question
+from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind
 from tests.agents.conftest import CellMaker, eventually, find_sandbox, processes_with

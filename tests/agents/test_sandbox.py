@@ -16,9 +16,9 @@ import structlog
 
 from app.agents.errors import SandboxUnavailable
 from app.agents.sandbox import entry
-from app.agents.sandbox.policy import private_parts, public_parts
+from app.agents.sandbox.policy import SandboxPolicy, private_parts, public_parts
 from app.agents.sandbox.probing import probe
-from app.agents.sandbox.sandbox import Sandbox, SandboxPolicy, confined_environment
+from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox, processes_with
 
@@ -240,7 +240,9 @@ async def test_agent_dies_with_a_worker_that_was_killed(any_cell: Cell, tmp_path
         "import asyncio, os, sys\n"
         "from pathlib import Path\n"
         "from app.agents.sandbox.probing import probe\n"
-        "from app.agents.sandbox.sandbox import *\n"
+        "from app.agents.sandbox.policy import Confinement, SandboxPolicy\n"
+        "from app.agents.sandbox.probing import probe\n"
+        "from app.agents.sandbox.sandbox import confined_environment\n"
         "from app.enums import SandboxKind\n"
         "async def main():\n"
         f"    sandbox = await probe(SandboxPolicy(kind=SandboxKind({str(any_cell.sandbox.kind)!r})))\n"

@@ -15,14 +15,9 @@ from typing_extensions import override
 from app.clients.object_store import ObjectStoreUnavailable
 from app.clients.s3.store import S3Store
 from app.config import Settings
-from app.db import (
-    DatabaseUnavailable,
-    SessionFactory,
-    create_engine,
-    create_session_factory,
-    unit_of_work,
-)
+from app.db import SessionFactory, create_engine, create_session_factory, unit_of_work
 from app.models import Project, Run, RunLogState, User
+from app.outages import DatabaseUnavailable
 from app.services.output import turns
 from app.services.output.log_writer import MAX_LOG_BYTES, _within_limit, append_lines, encode_entries
 from app.services.retries import LOG_TURN

@@ -16,8 +16,6 @@ from pathlib import Path
 from app.config import Settings
 from app.devstack.bootstrap import pip_configuration, uv_environment
 
-__all__ = ["ClientTools"]
-
 _LOCKS = Path(__file__).parent / "locks"
 _NPM_FILES = ("package.json", "package-lock.json", ".npmrc")
 # The linter neither reports its use nor looks for a newer release of itself.

@@ -15,9 +15,10 @@ from app.clients.redis import create_redis
 from app.clients.s3.store import S3Store
 from app.clock import utcnow
 from app.config import Settings
-from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Project, Run, User
+from app.outages import DatabaseUnavailable
 from app.services.jobs import enqueue_run, wake_run_worker
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import log_key

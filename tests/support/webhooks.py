@@ -8,6 +8,7 @@ import httpx
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.addresses import AddressPolicy
 from app.clients.guarded_http import create_guarded_client
 from app.clock import utcnow
 from app.config import Settings
@@ -110,7 +111,9 @@ class Deliveries:
 
     def __init__(self, process: ProcessContext, http: httpx.AsyncClient | None = None) -> None:
         self.process = with_loopback(process)
-        self.http = http or create_guarded_client(self.process.settings.webhook_addresses)
+        self.http = http or create_guarded_client(
+            AddressPolicy.parse(self.process.settings.webhook_allow_private_networks)
+        )
         self.deliverer = WebhookDeliverer(self.process, self.http)
 
     async def deliver(self) -> None:

@@ -21,8 +21,6 @@ from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
 
-__all__ = ["Pilot", "listening"]
-
 JSON = dict[str, Any]
 
 

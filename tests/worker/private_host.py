@@ -17,8 +17,6 @@ from tests.fixtures.worker import Repositories, Workshop
 from tests.support.factories import make_run
 from tests.support.github import CodeHostService
 
-__all__ = ["TOKEN", "USER_TOKEN", "WORK", "Host", "Lookout"]
-
 TOKEN = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
 USER_TOKEN = "ghu_9876543210abcdefghijABCDEFGHIJ012345"
 WORK = "```file path=hello.txt\nHello\n```\n```say\nSaid hello.\n```"

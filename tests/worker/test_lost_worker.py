@@ -12,9 +12,10 @@ from sqlalchemy import update
 from app.agents.git.mirrors import Mirrors
 from app.clock import utcnow
 from app.config import Settings
-from app.db import DatabaseUnavailable, create_engine, create_session_factory, unit_of_work
+from app.db import create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run
+from app.outages import DatabaseUnavailable
 from app.services import retries
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.recovery import recover_runs

@@ -1,4 +1,4 @@
-"""What an adapter is: data that says how one agent is started, told what a run wants, and held to it (contract 9.3).
+"""What an adapter is: data that says how one agent is started, configured for a run, and held to that (contract 9.3).
 
 Nothing here starts a process or looks at the machine. Texts of an adapter may hold `${model}`, `${effort}`, `${mode}`
 and the names of variables that it allows, `${NAME}` or `${NAME:-default}`: what a run or the worker has for them.
@@ -24,18 +24,6 @@ from pydantic import (
 )
 
 from app.enums import PermissionMode, ReasoningEffort
-
-__all__ = [
-    "Adapter",
-    "AgentOptions",
-    "Authentication",
-    "EffortRule",
-    "FailureMark",
-    "HomeFile",
-    "ModeRule",
-    "ModelService",
-    "WorkspaceAccess",
-]
 
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _OPTIONS = frozenset({"model", "effort", "mode"})
@@ -125,7 +113,7 @@ class Authentication(_Data):
 
 
 class FailureMark(_Data):
-    """How an agent tells in its updates that a turn failed, if it ends such a turn like any other."""
+    """How an agent reports in its updates that a turn failed, if it ends such a turn like any other."""
 
     meta: Word  # keys below an update's `_meta`, joined by dots
     equals: Word
@@ -229,11 +217,11 @@ class Adapter(_Data):
         return {name: environment[name] for name in self.environment if name in environment}
 
     def lacks_key(self, environment: Mapping[str, str]) -> bool:
-        """Tell whether there are keys that it might see, and none of them is there."""
+        """Return whether there are keys that it might see, and none of them is there."""
         return bool(self.keys) and not any(environment.get(name) for name in self.keys)
 
     def secrets(self, environment: Mapping[str, str]) -> list[str]:
-        """Return what the agent may know of the worker's environment and nobody else: all but a public address."""
+        """Return what the agent alone may know of the worker's environment: all but a public address."""
         public = self.model_service.variable if self.model_service else None
         return [value for name, value in self.allowed(environment).items() if name != public]
 

@@ -26,8 +26,6 @@ from app.agents.errors import CatalogInvalid, UnknownAdapter
 from app.enums import RuntimeAdapter
 from app.processes.own_program import OWN_PROGRAM, module_command
 
-__all__ = ["DEFAULT_ADAPTER", "Catalog", "load_catalog"]
-
 DEFAULT_ADAPTER = "runbook"
 
 _READY_MADE = Path(__file__).parent

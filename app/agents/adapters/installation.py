@@ -1,7 +1,7 @@
 """Where an adapter's program lies on this machine, and what it takes to run it in the sandbox.
 
 Programs come from the folder that `make agents` fills, else from the worker's PATH. The agent's own PATH stays what
-it is: nobody's project is built with the Node of an adapter.
+it is: no project is built with the Node of an adapter.
 """
 
 import shutil
@@ -11,8 +11,6 @@ from pathlib import Path
 
 from app.agents.adapters.adapter import Adapter
 from app.agents.errors import AgentNotInstalled
-
-__all__ = ["Installed", "find_installed"]
 
 # Below the folder of `make agents`.
 _SCRIPTS = "node_modules/.bin"
@@ -75,7 +73,7 @@ def _is_script_of(program: Path, interpreter: str) -> bool:
 def _folders(program: Path) -> list[Path]:
     """Return where a program and its parts lie: beside it, and beside what it links to.
 
-    Agents from npm are links into `node_modules`, started by a `node` that may lie in somebody's home.
+    Agents from npm are links into `node_modules`, started by a `node` that may lie in a user's home.
     """
     target = program.resolve()
     modules = [

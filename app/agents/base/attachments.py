@@ -19,16 +19,6 @@ from typing import NamedTuple
 from app.agents.base.safe_paths import write_file
 from app.agents.errors import WorkspaceBroken, is_disk_full
 
-__all__ = [
-    "ARTIFACTS",
-    "OUTPUT_PATH",
-    "OWN_FOLDER",
-    "Attachment",
-    "attached_path",
-    "place_attachments",
-    "take_artifacts",
-]
-
 # What is not to be committed.
 OWN_FOLDER = ".taskbeacon"
 ARTIFACTS = (OWN_FOLDER, "artifacts")

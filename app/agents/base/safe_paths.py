@@ -1,4 +1,4 @@
-"""Opens files below a folder whose content somebody else controls, without being led out of it.
+"""Open files in an untrusted directory without following links out of it.
 
 A link inside the folder is followed only if its target is inside too. The path is first resolved by name and
 then walked with descriptors that refuse links, so that swapping a folder for a link in between is an error and
@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.agents.errors import PathRefused
-
-__all__ = ["make_folder", "open_file", "read_file", "write_file"]
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -91,7 +89,7 @@ def _steps(root: Path, path: str) -> tuple[str, ...]:
     base = root.resolve()
     try:
         target = (base / path).resolve()
-    except RuntimeError:  # how pathlib tells a loop of links before Python 3.13
+    except RuntimeError:  # how pathlib reports a loop of links before Python 3.13
         raise PathRefused(f"The path '{path}' runs through a loop of links.") from None
     if base not in target.parents:
         raise PathRefused(f"The path '{path}' leads out of the workspace.")

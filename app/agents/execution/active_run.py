@@ -17,8 +17,6 @@ from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import Workspace
 from app.masking import Masker
 
-__all__ = ["ActiveRun"]
-
 _LOGGER = structlog.get_logger(__name__)
 _STOP_SECONDS = 2.0
 # A cancelled run's work is kept, and gathering it takes longer than that in a large repository.

@@ -17,8 +17,6 @@ from app.agents.workspace.output_check import check_apart
 from app.agents.workspace.workspace import Collected
 from app.processes.own_program import OWN_PROGRAM
 
-__all__ = ["collect", "find_correction", "keep_files", "read_structured", "salvage"]
-
 _LOGGER = structlog.get_logger(__name__)
 _COLLECT_TIME = timedelta(minutes=5)
 

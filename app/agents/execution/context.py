@@ -27,8 +27,6 @@ from app.agents.session.transcript import Emit
 from app.agents.session.usage import UsageMeter
 from app.agents.workspace.kept_session import KeptSession
 
-__all__ = ["RunAgent", "RunContext", "RunEffects", "RunFiles", "RunLimits", "RunRepository"]
-
 CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a RepositoryError
 
 

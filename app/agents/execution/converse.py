@@ -16,7 +16,8 @@ from app.agents.errors import AgentFailed, SandboxUnavailable, SessionLost
 from app.agents.execution.active_run import ActiveRun
 from app.agents.execution.collect import find_correction
 from app.agents.network.network import Network, open_network
-from app.agents.sandbox.sandbox import ConfinedProcess, confined_environment
+from app.agents.sandbox.confined_process import ConfinedProcess
+from app.agents.sandbox.sandbox import confined_environment
 from app.agents.session.budget import Spender
 from app.agents.session.commands import Channel
 from app.agents.session.conversation import Conversation
@@ -27,8 +28,6 @@ from app.agents.session.usage import Observer
 from app.agents.workspace.output import output_instructions
 from app.enums import SandboxKind
 from app.shielded import shielded
-
-__all__ = ["converse", "open_conversation"]
 
 _LOGGER = structlog.get_logger(__name__)
 _SUMMARY_CHARACTERS = 10_000

@@ -29,8 +29,6 @@ from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import open_workspace
 from app.masking import FolderHider, Masker
 
-__all__ = ["perform"]
-
 _LOGGER = structlog.get_logger(__name__)
 
 

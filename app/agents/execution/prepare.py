@@ -6,8 +6,6 @@ from app.agents.base.attachments import place_attachments
 from app.agents.execution.active_run import ActiveRun
 from app.agents.git.large_files import LargeFileLimits, find_git_lfs, uses_lfs
 
-__all__ = ["prepare"]
-
 
 async def prepare(run: ActiveRun) -> None:
     """Fill the workspace. Raises a RepositoryError."""

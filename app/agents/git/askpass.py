@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["NOTHING_LENT", "Credential", "Loan", "lend"]
-
 _PROGRAM = Path(__file__).with_name("askpass.sh")
 
 

@@ -22,8 +22,6 @@ from app.agents.git.askpass import NOTHING_LENT, Credential, Loan, lend
 from app.processes.reading import last_lines, read_bounded
 from app.processes.spawning import end_session, spawn
 
-__all__ = ["BIG_FILE", "TOKEN_USER", "Git", "Remote", "Result", "settings_environment"]
-
 # More than forty times its size is what git takes to compare a file of empty lines.
 BIG_FILE = "4m"
 # With this name GitHub takes any kind of token as the password.

@@ -21,8 +21,6 @@ from app.agents.git.command import Git, Remote, Result
 from app.agents.git.plumbing import read_ref
 from app.processes.reading import last_lines
 
-__all__ = ["TRANSFER", "Base", "Source", "fetch", "look_up", "refuse"]
-
 TRANSFER = timedelta(minutes=20)
 _LOCAL = timedelta(minutes=5)
 _LOOK_UP = timedelta(minutes=1)

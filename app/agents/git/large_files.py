@@ -28,8 +28,6 @@ from app.agents.git.public_places import public_places
 from app.agents.sandbox.policy import SandboxPolicy
 from app.processes.reading import last_lines
 
-__all__ = ["LargeFileLimits", "LargeFiles", "find_git_lfs", "uses_lfs"]
-
 GitSettings = tuple[tuple[str, str], ...]
 
 _BLOCK = 2**20

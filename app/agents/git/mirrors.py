@@ -33,8 +33,6 @@ from app.agents.errors import (
 from app.agents.git.command import Git
 from app.agents.git.fetch import Base, Source, fetch
 
-__all__ = ["Loan", "MirrorUnusable", "Mirrors"]
-
 log = structlog.get_logger(__name__)
 _LOCAL = timedelta(minutes=5)
 _POLL_SECONDS = 0.05

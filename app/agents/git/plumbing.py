@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["add_settings", "make_repository", "read_ref", "write_ref"]
-
 # Its name, and its settings.
 Section = tuple[str, Iterable[tuple[str, str]]]
 

@@ -10,8 +10,6 @@ from typing import NamedTuple
 from app.agents.errors import RepositoryError
 from app.agents.git.command import Git, Result
 
-__all__ = ["Entry", "Pointer", "checked_out_pointers", "committed_pointers"]
-
 _LOCAL = timedelta(minutes=5)
 _LIST_BYTES = 64 * 2**20
 _FILES = ("100644", "100755")

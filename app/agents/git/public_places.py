@@ -10,8 +10,6 @@ from app.addresses import is_public
 from app.agents.git.command import Remote
 from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Service, SystemOutside
 
-__all__ = ["public_places"]
-
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 _HTTPS = 443
 

@@ -22,8 +22,6 @@ from app.agents.git.plumbing import add_settings, make_repository, read_ref, wri
 from app.processes.reading import last_lines, read_bounded
 from app.processes.spawning import end_session, spawn
 
-__all__ = ["COLLECTED", "Author", "Changes", "Repository"]
-
 # The branch of the scratch repository.
 COLLECTED = "result"
 

@@ -17,8 +17,6 @@ from app.agents.errors import RepositoryError
 from app.agents.git.command import Git, Remote
 from app.agents.git.fetch import TRANSFER, Source, refuse
 
-__all__ = ["Submodules", "fetch_submodules", "place_below"]
-
 _LOCAL = timedelta(minutes=5)
 _MOST = 50
 _DEEPEST = 5

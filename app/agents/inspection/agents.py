@@ -17,12 +17,11 @@ from app.agents.adapters.installation import Installed, find_installed
 from app.agents.errors import AgentError, AgentNotInstalled
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
-from app.agents.session.session import AgentSession, Answer, Question
+from app.agents.session.client import Answer, Question
+from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT, Message
 from app.enums import AgentNetwork
 from app.shielded import shielded
-
-__all__ = ["Finding", "inspect_agent"]
 
 _HANDSHAKE_SECONDS = 30
 
@@ -91,7 +90,7 @@ def _furnish(root: Path, readable: tuple[Path, ...]) -> Confinement:
 
 
 async def _ignore(_entry: Message) -> None:
-    """Nothing is done, so nothing is told."""
+    """Nothing is done, so nothing is reported."""
 
 
 async def _refuse(_question: Question) -> Answer | None:

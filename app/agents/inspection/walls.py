@@ -24,8 +24,6 @@ from app.processes.reading import last_lines
 from app.processes.spawning import PLAIN_ENVIRONMENT, spawn, wait_for_end
 from app.shielded import shielded
 
-__all__ = ["Wall", "try_walls"]
-
 _TRIAL = Path(__file__).with_name("wall_trial.py")
 _PYTHON = os.path.realpath(sys.executable)
 _SECONDS = 60

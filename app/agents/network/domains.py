@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable
 
-__all__ = ["TRUSTED_DOMAINS", "covers"]
-
 # Package registries, code hosts and language tools: what a build fetches, and hosts that serve little else. Each may
-# also be written to by whoever has an account there, so this bounds where an agent can send data; it does not forbid it.
+# also be written to by anyone with an account there, so this bounds where an agent can send data; it does not forbid it.
 TRUSTED_DOMAINS: tuple[str, ...] = (
     # Code hosts
     "github.com",
@@ -77,7 +75,7 @@ TRUSTED_DOMAINS: tuple[str, ...] = (
 
 
 def covers(domains: Iterable[str], host: str) -> bool:
-    """Tell whether a list has a host, which is in lower case: by its name, or by `*.` and a name above it."""
+    """Return whether a list has a host, which is in lower case: by its name, or by `*.` and a name above it."""
     return any(
         host == domain or (domain.startswith("*.") and host.endswith(domain[1:]) and len(host) >= len(domain))
         for domain in domains

@@ -23,8 +23,6 @@ from app.agents.sandbox.policy import Gateway
 from app.enums import AgentNetwork, SandboxKind
 from app.shielded import shielded
 
-__all__ = ["Network", "NetworkRules", "open_network"]
-
 _SOCKET = "egress"
 _PROXY_PORT = 3128
 
@@ -37,7 +35,7 @@ class NetworkRules:
     domains: Sequence[str] = ()  # host names, for TRUSTED
     services: Sequence[Service] = ()  # of the operator, for TRUSTED
     unenforced: bool = False  # the operator accepts a sandbox that cannot hold agents to it
-    note: str = ""  # for whoever follows the run
+    note: str = ""  # for followers of the run
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,6 @@ from typing_extensions import override
 from app.addresses import is_public
 from app.agents.network.domains import covers
 
-__all__ = ["HEAD_BYTES", "Allowance", "Egress", "Outside", "Report", "Service", "SystemOutside"]
-
 Report = Callable[[str], Awaitable[None]]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -96,7 +94,7 @@ class Allowance:
         return None
 
     def admits(self, host: str, port: int, address: str) -> bool:
-        """Tell whether a host that was not refused may be reached at this address."""
+        """Return whether a host that was not refused may be reached at this address."""
         return Service(host, port) in self.services or is_public(address)
 
 
@@ -136,13 +134,13 @@ class SystemOutside(Outside):
 
 
 class _Refused(Exception):
-    """A request that is answered here; `told` goes to the run's log too."""
+    """A request that is answered here; `is_logged` ones go to the run's log too."""
 
-    def __init__(self, status: str, reason: str, *, told: bool = False) -> None:
+    def __init__(self, status: str, reason: str, *, is_logged: bool = False) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
-        self.told = told
+        self.is_logged = is_logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +159,7 @@ class Egress:
         self._outside = outside or SystemOutside()
         self._connections: set[asyncio.Task[None]] = set()
         self._carried = 0
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self.refused = 0
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -178,7 +176,7 @@ class Egress:
         try:
             await self._handle(reader, writer)
         except _Refused as refused:
-            await self._tell(refused)
+            await self._log_refusal(refused)
             await _answer(writer, refused)
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:  # TimeoutError is an OSError
             log.debug("egress.connection_failed", error=type(error).__name__)
@@ -216,17 +214,17 @@ class Egress:
         place = f"{host}:{port}"
         refusal = self._allowance.refusal(host, port)
         if refusal is not None:
-            raise _Refused("403 Forbidden", f"{place} was refused: {refusal}.", told=True)
+            raise _Refused("403 Forbidden", f"{place} was refused: {refusal}.", is_logged=True)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 found = await self._outside.resolve(host, port)
                 addresses = [address for address in found if self._allowance.admits(host, port, address)]
                 if not addresses:
                     reason = "its name leads to an address that is not public"
-                    raise _Refused("403 Forbidden", f"{place} was refused: {reason}.", told=True)
+                    raise _Refused("403 Forbidden", f"{place} was refused: {reason}.", is_logged=True)
                 return await self._first(addresses[:_ADDRESSES_TRIED], port)
         except (OSError, UnicodeError):  # TimeoutError is one
-            raise _Refused("502 Bad Gateway", f"{place} cannot be reached.", told=True) from None
+            raise _Refused("502 Bad Gateway", f"{place} cannot be reached.", is_logged=True) from None
 
     async def _first(self, addresses: Sequence[str], port: int) -> Streams:
         for address in addresses[:-1]:
@@ -259,15 +257,15 @@ class Egress:
         if writer.can_write_eof():
             writer.write_eof()
 
-    async def _tell(self, refused: _Refused) -> None:
+    async def _log_refusal(self, refused: _Refused) -> None:
         """Report a refusal, each once, and at most so many that an agent cannot fill the log with them."""
-        if not refused.told:
+        if not refused.is_logged:
             return
-        self.refused += refused.status.startswith("4")  # the others are nobody's will
-        if refused.reason in self._told or len(self._told) > _REPORTS:
+        self.refused += refused.status.startswith("4")  # the others are outages
+        if refused.reason in self._logged or len(self._logged) > _REPORTS:
             return
-        self._told.add(refused.reason)
-        full = len(self._told) > _REPORTS
+        self._logged.add(refused.reason)
+        full = len(self._logged) > _REPORTS
         await self._report("Further refusals are not reported." if full else refused.reason)
 
 
@@ -304,7 +302,9 @@ def _parse(head: bytes) -> _Request:
         if name.lower() == "host":
             if value.strip().lower() != authority.lower():
                 raise _Refused(
-                    "400 Bad Request", f"{host}:{port} was refused: the Host header names another.", told=True
+                    "400 Bad Request",
+                    f"{host}:{port} was refused: the Host header names another.",
+                    is_logged=True,
                 )
         elif name.lower() not in _HOP_BY_HOP:
             kept.append(line)

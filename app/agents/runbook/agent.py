@@ -20,8 +20,6 @@ from app.agents.runbook.parser import RunbookError, parse
 from app.agents.runbook.steps import Execution, StepFailed
 from app.ids import new_hex_id
 
-__all__ = ["RunbookAgent"]
-
 _PROTOCOL_VERSION = 1
 
 

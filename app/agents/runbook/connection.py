@@ -14,18 +14,6 @@ from contextlib import suppress
 from itertools import count
 from typing import Any, BinaryIO
 
-__all__ = [
-    "INVALID_PARAMS",
-    "Client",
-    "Connection",
-    "Handler",
-    "Message",
-    "RpcError",
-    "Turn",
-    "TurnCancelled",
-    "Work",
-]
-
 INVALID_PARAMS = -32602
 _METHOD_NOT_FOUND = -32601
 _INTERNAL_ERROR = -32603

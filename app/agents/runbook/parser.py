@@ -13,8 +13,6 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Never
 
-__all__ = ["ApplyPatch", "Ask", "Output", "RunbookError", "Say", "Script", "Step", "WriteFile", "parse"]
-
 _FENCE = re.compile(r"^(?P<indent> {0,3})(?P<fence>`{3,}|~{3,})(?P<info>.*)$")
 _LONGEST_TIMEOUT = 24 * 3600
 

@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 from app.agents.runbook.connection import Turn
 
-__all__ = ["Ended", "run_program"]
-
 _CHUNK = 2**14
 _KEEP = 2**15  # at each end of the output
 _STREAM_AT_MOST = 2**18

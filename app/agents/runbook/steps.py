@@ -18,8 +18,6 @@ from app.agents.runbook.tool_calls import ToolCall, text_block
 from app.ids import new_hex_id
 from app.processes.reading import last_lines
 
-__all__ = ["Execution", "StepFailed"]
-
 _LAST_LINES = 20
 _LAST_CHARACTERS = 2000
 _REFUSALS = frozenset({"no", "n", "never", "reject", "deny", "cancel", "stop", "abort"})

@@ -5,8 +5,6 @@ from typing import Any  # JSON
 from app.agents.runbook.connection import Client, Message
 from app.ids import new_hex_id
 
-__all__ = ["ToolCall", "text_block"]
-
 _TITLE_CHARACTERS = 80
 
 

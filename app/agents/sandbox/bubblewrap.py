@@ -10,8 +10,6 @@ from pathlib import Path
 
 from app.agents.sandbox.policy import SYSTEM_FOLDERS, Confinement, Gateway
 
-__all__ = ["DOOR", "INSIDE_UID", "bubblewrap_arguments"]
-
 # Some agents refuse to work as root, and nothing inside should believe that it is.
 INSIDE_UID = 1000
 # Where the socket of the run's proxy is, inside.

@@ -11,8 +11,6 @@ import structlog
 
 from app.processes.spawning import wait_for_end
 
-__all__ = ["ConfinedProcess"]
-
 _LOGGER = structlog.get_logger(__name__)
 _GRACE_SECONDS = 2.0
 _END_SECONDS = 30.0

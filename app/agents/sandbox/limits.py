@@ -22,8 +22,6 @@ from app.agents.sandbox.measuring import MAX_DESCRIPTORS, Usage, measure
 from app.agents.sandbox.policy import SandboxPolicy
 from app.processes.spawning import spawn, wait_for_end
 
-__all__ = ["RunWatch"]
-
 _LOGGER = structlog.get_logger(__name__)
 _PAUSE_SECONDS = 0.4
 _DISK_PAUSE_SECONDS = 3.0

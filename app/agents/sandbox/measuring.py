@@ -12,8 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["MAX_DESCRIPTORS", "Usage", "measure"]
-
 # More than this many open files of one run are a way to keep us busy.
 MAX_DESCRIPTORS = 50_000
 _BLOCK = 512

@@ -12,8 +12,6 @@ from pathlib import Path
 
 from app.enums import SandboxKind
 
-__all__ = ["SYSTEM_FOLDERS", "Confinement", "Gateway", "SandboxPolicy", "private_parts", "public_parts"]
-
 _MIB = 2**20
 _LEAST_PROCESSES = 4096
 _OPEN_FOLDER = stat.S_IROTH | stat.S_IXOTH

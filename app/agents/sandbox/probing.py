@@ -14,8 +14,6 @@ from app.agents.sandbox.policy import Confinement, SandboxPolicy, private_parts
 from app.agents.sandbox.sandbox import HAS_FILTER, Sandbox, confined_environment
 from app.enums import SandboxKind
 
-__all__ = ["TEMPORARY", "probe"]
-
 _LOGGER = structlog.get_logger(__name__)
 TEMPORARY = os.path.realpath(gettempdir())  # bubblewrap cannot bind onto a link
 _PROBE_SECONDS = 15

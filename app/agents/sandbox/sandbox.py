@@ -51,8 +51,6 @@ from app.agents.sandbox.seccomp import system_call_filter
 from app.enums import AgentNetwork, SandboxKind
 from app.processes.spawning import LINE_LIMIT, spawn
 
-__all__ = ["HAS_FILTER", "ConfinedProcess", "Confinement", "Sandbox", "SandboxPolicy", "confined_environment"]
-
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _ENTRY = Path(__file__).with_name("entry.py")
 # Not that of a virtual environment, which would have to be shown too.

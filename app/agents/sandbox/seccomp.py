@@ -12,8 +12,6 @@ import struct
 from collections.abc import Iterator
 from itertools import chain
 
-__all__ = ["system_call_filter"]
-
 # AUDIT_ARCH_*, by what `uname -m` says, and the column of the numbers below.
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 _NUMBERS = {

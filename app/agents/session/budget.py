@@ -15,8 +15,6 @@ from app.agents.session.session import AgentSession
 from app.agents.session.spending import Spent
 from app.agents.session.usage import UsageMeter
 
-__all__ = ["Budget", "Spender"]
-
 _WRAP_UP_AT = 0.9
 # How long an agent may take to leave a turn.
 _GRACE_SECONDS = 10.0

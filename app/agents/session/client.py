@@ -22,8 +22,6 @@ from app.agents.errors import PathRefused
 from app.agents.session.terminals import Terminals
 from app.agents.session.transport import Message
 
-__all__ = ["Answer", "Decide", "Question", "WorkspaceClient"]
-
 _FILE_BYTES = 4 * 2**20
 
 

@@ -14,8 +14,6 @@ from app.agents.session.transcript import Emit
 from app.enums import CommandMethod, CommandStatus
 from app.masking import Masker
 
-__all__ = ["Channel", "Command", "CommandSource"]
-
 
 @dataclass(frozen=True, slots=True)
 class Command:

@@ -18,17 +18,16 @@ from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped
 from app.agents.session.budget import Spender
+from app.agents.session.client import Answer, Question
 from app.agents.session.commands import Channel, Command
 from app.agents.session.messages import message_blocks
 from app.agents.session.permissions import decide, is_for_people
 from app.agents.session.questions import Questions
-from app.agents.session.session import AgentSession, Answer, Question
+from app.agents.session.session import AgentSession
 from app.agents.session.transcript import notification
 from app.agents.session.transport import Message
 from app.agents.session.usage import Observer
 from app.enums import CommandMethod, CommandStatus
-
-__all__ = ["Conversation", "TurnPolicy"]
 
 _UNFINISHED = {
     "max_tokens": "The agent stopped because it ran out of tokens.",

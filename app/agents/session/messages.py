@@ -13,8 +13,6 @@ from app.agents.errors import AgentFailed
 from app.agents.session.commands import Command, CommandSource
 from app.agents.session.session import AgentSession
 
-__all__ = ["links_to", "message_blocks"]
-
 _BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])
 
 

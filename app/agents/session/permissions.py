@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from acp.schema import PermissionOption
 
-__all__ = ["decide", "is_for_people", "refuse"]
-
 _CAUTIOUS_MODES = ("plan", "read-only")
 _TRUSTING_MODES = ("bypassPermissions", "full-access")
 _ALLOWING = ("allow_once", "allow_always")

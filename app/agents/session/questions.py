@@ -8,15 +8,13 @@ from typing import Any  # JSON
 
 import orjson
 
+from app.agents.session.client import Answer, Question
 from app.agents.session.commands import Channel, Command
 from app.agents.session.permissions import refuse
-from app.agents.session.session import Answer, Question
 from app.agents.session.transcript import notification
 from app.clock import utcnow
 from app.ids import new_hex_id
 from app.unicode import storable
-
-__all__ = ["Questions"]
 
 # Limits of a question in the state of a run; its log has all of it.
 _TOOL_CALL_BYTES = 16 * 2**10

@@ -7,8 +7,6 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-__all__ = ["MAX_WAITING", "WorkingTime"]
-
 # How long a run may wait for people in all, however often it does.
 MAX_WAITING = timedelta(hours=24)
 

@@ -33,15 +33,13 @@ from pydantic import ValidationError
 
 from app.agents.adapters.adapter import Adapter
 from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed, SessionLost
-from app.agents.sandbox.sandbox import ConfinedProcess
-from app.agents.session.client import Answer, Decide, Question, WorkspaceClient
+from app.agents.sandbox.confined_process import ConfinedProcess
+from app.agents.session.client import Decide, WorkspaceClient
 from app.agents.session.terminals import StartCommand, Terminals
 from app.agents.session.transcript import Emit, Transcript
 from app.agents.session.transport import BrokenWire, Wire
 from app.agents.session.usage import usage_in_meta
 from app.processes.reading import Tail, last_lines, read_bounded
-
-__all__ = ["AgentSession", "Answer", "Decide", "Question"]
 
 ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
 

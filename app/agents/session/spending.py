@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Spent"]
-
 
 @dataclass(frozen=True, slots=True)
 class Spent:

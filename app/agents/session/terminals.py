@@ -20,12 +20,10 @@ from acp.schema import (
     WaitForTerminalExitResponse,
 )
 
-from app.agents.sandbox.sandbox import ConfinedProcess
+from app.agents.sandbox.confined_process import ConfinedProcess
 from app.ids import new_hex_id
 from app.processes.reading import Tail
 from app.shielded import shielded
-
-__all__ = ["StartCommand", "Terminals"]
 
 # Starts a command where the agent lives, with these variables beside the agent's own; both outputs are one.
 StartCommand = Callable[[Sequence[str], Mapping[str, str]], Awaitable[ConfinedProcess]]

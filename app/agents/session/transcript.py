@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable
 from app.agents.session.transport import Message
 from app.clock import utcnow
 
-__all__ = ["Emit", "Transcript", "notification"]
-
 Emit = Callable[[Message], Awaitable[None]]  # takes one log entry
 
 _MESSAGE_CHARACTERS = 2**20

@@ -17,8 +17,6 @@ import structlog
 
 from app.unicode import storable
 
-__all__ = ["LINE_LIMIT", "BrokenWire", "Message", "Wire"]
-
 LINE_LIMIT = 8 * 2**20
 _UPDATE = "session/update"
 # Shown to people, and so stored; files and commands are the agent's own and stay as they are.

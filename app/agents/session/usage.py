@@ -14,8 +14,6 @@ from app.agents.adapters.adapter import Adapter
 from app.agents.session.spending import Spent
 from app.agents.session.transport import Message
 
-__all__ = ["Observer", "UsageMeter", "usage_in_meta", "value_at"]
-
 _KINDS = ("input_tokens", "output_tokens", "cached_read_tokens", "cached_write_tokens", "thought_tokens")
 _CURRENCY = "USD"
 _ENDED = frozenset({"completed", "failed"})

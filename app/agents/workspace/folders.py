@@ -19,8 +19,6 @@ import structlog
 from app.processes.spawning import spawn
 from app.shielded import shielded
 
-__all__ = ["open_folder", "reclaim", "remove"]
-
 _LOGGER = structlog.get_logger(__name__)
 _LOCK_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8}\.lock")
 

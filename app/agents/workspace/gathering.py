@@ -15,12 +15,11 @@ from app.agents.errors import WorkspaceBroken
 from app.agents.git.command import BIG_FILE, settings_environment
 from app.agents.git.repository import COLLECTED, Author
 from app.agents.sandbox.limits import RunWatch
-from app.agents.sandbox.sandbox import Confinement, Sandbox, confined_environment
+from app.agents.sandbox.policy import Confinement
+from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.enums import AgentNetwork
 from app.processes.reading import last_lines, read_bounded
 from app.shielded import shielded
-
-__all__ = ["RESULT", "Gathering"]
 
 RESULT = f"refs/heads/{COLLECTED}"
 _GRACE_SECONDS = 0.2

@@ -22,18 +22,6 @@ from app.agents.base.safe_paths import read_file, write_file
 from app.agents.errors import PathRefused
 from app.masking import Masker
 
-__all__ = [
-    "MAX_BYTES",
-    "MAX_FILES",
-    "MAX_PACKED_BYTES",
-    "KeptSession",
-    "SessionKeeper",
-    "keep_session",
-    "lay_session",
-    "pack",
-    "unpack",
-]
-
 # Of all files of a session together. What is larger is not kept: half a conversation is none.
 MAX_BYTES = 32 * 2**20
 MAX_FILES = 500

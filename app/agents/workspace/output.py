@@ -11,8 +11,6 @@ from app.agents.base.attachments import OUTPUT_PATH
 from app.agents.errors import OutputInvalid, PathRefused
 from app.unicode import storable
 
-__all__ = ["MISSING", "output_correction", "output_instructions", "read_output"]
-
 MISSING = object()
 _LIMIT = 2**20
 

@@ -12,7 +12,8 @@ from typing import Any  # JSON
 
 from app.agents.errors import OutputInvalid
 from app.agents.sandbox.limits import RunWatch
-from app.agents.sandbox.sandbox import Confinement, Sandbox, confined_environment
+from app.agents.sandbox.policy import Confinement
+from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.agents.workspace.output import MISSING
 from app.enums import AgentNetwork
 from app.fair_slots import FairSlots
@@ -20,8 +21,6 @@ from app.processes.own_program import module_command
 from app.processes.reading import last_lines
 from app.processes.spawning import PLAIN_ENVIRONMENT
 from app.shielded import shielded
-
-__all__ = ["CHECK_SECONDS", "PLACES", "check_apart", "check_given"]
 
 CHECK_SECONDS = 10.0
 _GRACE_SECONDS = 0.2

@@ -17,8 +17,6 @@ from referencing.exceptions import Unresolvable
 
 from app.agents.errors import OutputInvalid
 
-__all__ = ["check_output"]
-
 
 def check_output(output: Any, schema: Any) -> None:
     """Check an output against the task's schema; references to other documents are not fetched.

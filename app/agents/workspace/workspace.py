@@ -28,12 +28,11 @@ from app.agents.git.mirrors import Loan, Mirrors, MirrorUnusable
 from app.agents.git.repository import Author, Changes, Repository
 from app.agents.git.submodules import Submodules, fetch_submodules
 from app.agents.sandbox.limits import RunWatch
-from app.agents.sandbox.sandbox import Confinement, Sandbox
+from app.agents.sandbox.policy import Confinement
+from app.agents.sandbox.sandbox import Sandbox
 from app.agents.workspace.folders import open_folder, remove
 from app.agents.workspace.gathering import RESULT, Gathering
 from app.shielded import shielded
-
-__all__ = ["Collected", "Workspace", "open_workspace"]
 
 _LOGGER = structlog.get_logger(__name__)
 

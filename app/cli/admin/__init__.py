@@ -2,8 +2,6 @@
 
 from app.cli.lazy import LazyGroup
 
-__all__ = ["admin"]
-
 _ACCOUNTS = "app.cli.admin.accounts:"
 _KEYS = "app.cli.admin.keys:"
 _INTEGRATIONS = "app.cli.admin.integrations:"

@@ -8,17 +8,6 @@ from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
 from app.models import Project
 from app.services.accounts import accounts
 
-__all__ = [
-    "add_member",
-    "create_organization",
-    "create_project",
-    "create_user",
-    "deactivate_user",
-    "delete_user",
-    "remove_member",
-    "rename_project",
-]
-
 _name = click.option("--name", required=True)
 _project = click.option("--project", type=ROW_ID, required=True, help="Id of the project.")
 _user = click.option("--user", type=ROW_ID, required=True, help="Id of the user.")

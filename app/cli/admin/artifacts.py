@@ -9,8 +9,6 @@ from app.clients.object_store import ObjectStoreUnavailable
 from app.clients.s3.store import S3Store
 from app.services.artifacts import sweep as artifact_sweep
 
-__all__ = ["sweep_artifacts"]
-
 
 @click.command("sweep-artifacts")
 @click.option("--dry-run", is_flag=True, help="Only list what would be deleted.")

@@ -9,8 +9,6 @@ from app.security import Cipher
 from app.services.accounts import integrations, secret_rotation
 from app.services.accounts.integrations import AppInstallation
 
-__all__ = ["create_integration", "create_signal_report", "create_user_integration", "rotate_secrets"]
-
 _STANDARD_INPUT = "-"
 _LONGEST_INPUT = 10_000
 

@@ -9,18 +9,6 @@ import click
 from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
 from app.services.accounts import inventory
 
-__all__ = [
-    "list_integrations",
-    "list_keys",
-    "list_organizations",
-    "list_projects",
-    "list_users",
-    "show_integration",
-    "show_key",
-    "show_project",
-    "show_user",
-]
-
 
 def _page(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a list."""

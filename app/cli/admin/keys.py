@@ -9,8 +9,6 @@ from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
 from app.enums import Scope
 from app.services.accounts import api_keys
 
-__all__ = ["create_key", "revoke_key"]
-
 
 def _read_instant(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
     """Return the time in a text, in UTC unless it names another zone."""

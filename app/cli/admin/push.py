@@ -6,8 +6,6 @@ import click
 
 from app.clients.web_push import VapidKey
 
-__all__ = ["create_vapid_key"]
-
 
 @click.command("create-vapid-key")
 def create_vapid_key() -> None:

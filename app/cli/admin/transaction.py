@@ -17,8 +17,6 @@ from app.errors import AppError
 from app.ids import MAX_BIGINT
 from app.security import Cipher
 
-__all__ = ["ROW_ID", "Answer", "Transaction", "Upkeep", "transactional", "upkeep"]
-
 Options = ParamSpec("Options")
 Answer = dict[str, Any]  # Any: what JSON holds, and UUIDs
 

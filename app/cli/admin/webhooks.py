@@ -1,5 +1,6 @@
 """`taskbeacon admin`: webhook endpoints of all users, and the ledger of events."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import click
@@ -7,8 +8,6 @@ import click
 from app.cli.admin.transaction import Answer, Transaction, Upkeep, transactional, upkeep
 from app.services.events.sweep import prune_events
 from app.services.webhook_endpoints import operations
-
-__all__ = ["events", "webhooks"]
 
 
 @click.group("webhooks")
@@ -20,7 +19,7 @@ def webhooks() -> None:
 @click.option("--project", type=click.IntRange(1, 2**63 - 1), help="Only those of this project.")
 @transactional
 async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
-    """List endpoints, with whose they are and how many deliveries are pending or failed."""
+    """List endpoints, with their owners and how many deliveries are pending or failed."""
     return {"endpoints": await operations.list_all(job.session, project_id=project)}
 
 
@@ -49,4 +48,5 @@ def events() -> None:
 @upkeep
 async def prune(job: Upkeep) -> Answer:
     """Remove events that are older than they are kept; a worker does this every hour."""
-    return {"removed": await prune_events(job.sessions, job.settings.event_retention)}
+    kept = timedelta(days=job.settings.event_retention_days)
+    return {"removed": await prune_events(job.sessions, kept)}

@@ -14,8 +14,6 @@ from aiobotocore.session import get_session
 
 from app.config import Settings
 
-__all__ = ["S3Clients", "open_clients"]
-
 
 class S3Clients(NamedTuple):
     """Two clients of the library, which has no types."""

@@ -35,8 +35,6 @@ from app.config import Settings
 if TYPE_CHECKING:
     from app.clients.s3.clients import S3Clients
 
-__all__ = ["S3Objects", "failures"]
-
 _ANSWER_SECONDS = 5.0
 _SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
 _STREAMS = 100

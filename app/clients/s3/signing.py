@@ -13,8 +13,6 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from pydantic import SecretStr
 
-__all__ = ["UrlSigner"]
-
 _SERVICE = "s3"
 
 

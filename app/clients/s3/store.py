@@ -22,8 +22,6 @@ from app.clients.s3.signing import UrlSigner
 from app.clock import utcnow
 from app.config import Settings
 
-__all__ = ["S3Store"]
-
 _URL_REUSED_FOR = timedelta(minutes=55)
 _URLS_KEPT = 20_000
 _CHECK_SECONDS = 5.0

@@ -32,8 +32,6 @@ from app.devstack.run_log import RunLog
 from app.devstack.stack import Plan, Stack, stop_on_signals
 from app.enums import TERMINAL_STATUSES, RunStatus
 
-__all__ = ["run_demo"]
-
 _INTERRUPTED = 130
 _RUN_SECONDS = 180.0
 _POLL_SECONDS = 0.25

@@ -13,8 +13,6 @@ from app.devstack.errors import DevstackError
 from app.enums import NotificationDecision
 from app.ids import new_hex_id
 
-__all__ = ["Phone", "show_notification"]
-
 _BEAT_SECONDS = 25.0
 _UNDECIDED = frozenset({NotificationDecision.PENDING, NotificationDecision.RETRYING})
 

@@ -7,8 +7,6 @@ import app
 from app.devstack.errors import DevstackError
 from app.devstack.git import require_git, run_git
 
-__all__ = ["DemoRepository"]
-
 _GIT_SECONDS = 60
 _NAME = "taskbeacon/taskbeacon"
 _SOURCES = ("app", "migrations", "tests", "docs", "pyproject.toml", "README.md", "Makefile")  # outside git

@@ -9,11 +9,9 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from app.devstack.api_client import explained, request
 from app.devstack.errors import DevstackError
 
-__all__ = ["HookedSink"]
-
 
 class HookedSink:
-    """An endpoint of the developer's that is told when runs end."""
+    """An endpoint of the developer's that gets the ends of runs."""
 
     def __init__(self, client: httpx.Client, plain: httpx.Client, sink_url: str) -> None:
         self._plain = plain

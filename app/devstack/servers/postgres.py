@@ -26,8 +26,6 @@ from app.devstack.home import keep_private
 from app.devstack.processes import Child, Supervisor
 from app.devstack.watchdog import is_alive
 
-__all__ = ["Postgres", "PostgresAccount", "find_account"]
-
 _NAME = "taskbeacon"
 _CLONE_NEWUSER = 0x10000000
 _START_SECONDS = 60.0

@@ -13,8 +13,6 @@ import asyncpg
 import migrations
 from app.devstack.home import Home, read_json, write_json
 
-__all__ = ["needs_migration", "note_migration"]
-
 _CONNECT_SECONDS = 5
 
 

@@ -21,8 +21,6 @@ from app.devstack.home import keep_private, write_private
 from app.devstack.loopback import status_of
 from app.devstack.processes import Child, Supervisor
 
-__all__ = ["PORT_NAMES", "SeaweedFS"]
-
 PORT_NAMES = (
     "s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
     "filer.port", "filer.port.grpc", "admin.port", "admin.port.grpc",

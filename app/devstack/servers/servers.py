@@ -12,8 +12,6 @@ from app.devstack.servers.postgres import Postgres
 from app.devstack.servers.seaweedfs import SeaweedFS
 from app.devstack.servers.valkey import Valkey
 
-__all__ = ["EmbeddedServers"]
-
 _START_SECONDS = 180.0
 
 Report = Callable[[str, str], None]  # takes name and address of a server when it is ready

@@ -13,8 +13,6 @@ from app.devstack.errors import DevstackError
 from app.devstack.home import keep_private, write_private
 from app.devstack.processes import Child, Supervisor
 
-__all__ = ["Valkey"]
-
 
 class Valkey:
     """One server over one data folder, which survives restarts and kills."""

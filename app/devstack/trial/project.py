@@ -13,8 +13,6 @@ from app.services.accounts.accounts import add_member, create_project
 from app.services.accounts.integrations import NewIntegration, create_integration
 from app.services.tasks.references import GITHUB
 
-__all__ = ["find_or_make_project"]
-
 
 async def find_or_make_project(session: AsyncSession, cipher: Cipher, *, user_id: int, git_url: str) -> int:
     """Return the id of the project with repositories below `git_url`, with the user as a member.

@@ -13,8 +13,6 @@ from pathlib import Path
 from app.devstack.errors import DevstackError
 from app.devstack.git import require_git, run_git
 
-__all__ = ["TrialRepository"]
-
 _GIT_SECONDS = 1800  # what a clone of a large repository may take
 _DEFAULT_BRANCH = "main"
 _SHORT_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)

@@ -25,8 +25,6 @@ from app.devstack.run_log import RunLog
 from app.devstack.trial.repository import TrialRepository
 from app.enums import TERMINAL_STATUSES, RunStatus
 
-__all__ = ["DEFAULT_PROMPT", "MODELS", "RunningStack", "Trial", "run_trial"]
-
 _INTERRUPTED = 130
 _POLL_SECONDS = 0.3
 _TITLE_LENGTH = 80

@@ -15,8 +15,6 @@ from app.services.access.cache import CallerCache
 from app.services.access.principal import CURRENT_PROJECT, Principal, ProjectRef
 from app.statements import Fields, Prepared
 
-__all__ = ["authenticate"]
-
 _LAST_USED_RESOLUTION = timedelta(hours=1)
 
 

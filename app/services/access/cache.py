@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-__all__ = ["LIFETIME_SECONDS", "CallerCache"]
-
 LIFETIME_SECONDS = 1.0
 
 _MOST = 10_000

@@ -6,8 +6,6 @@ from uuid import UUID
 from app.enums import Scope
 from app.errors import NotFound, PermissionDenied
 
-__all__ = ["CURRENT_PROJECT", "Principal", "ProjectRef", "require_project", "require_scope"]
-
 # Stands in a path for the project that the user works in.
 CURRENT_PROJECT = "@current"
 

@@ -16,23 +16,6 @@ from app.models.tasks import EVERYONE
 from app.services.access.principal import Principal
 from app.statements import Prepared
 
-__all__ = [
-    "VISIBLE_RUN",
-    "VISIBLE_TASK",
-    "active_member",
-    "lock_run",
-    "lock_task",
-    "require_environment",
-    "require_run",
-    "require_task",
-    "usable_environment",
-    "visibility",
-    "visible_environment",
-    "visible_projects",
-    "visible_run",
-    "visible_task",
-]
-
 
 def visible_projects(principal: Principal) -> ColumnElement[bool]:
     """Return the condition on `Project` that leaves what the caller may use through this key."""

@@ -22,21 +22,6 @@ from app.security import new_project_token
 from app.services.accounts.fields import clean_email, clean_label, clean_name
 from app.services.webhook_endpoints.disabling import disable_of_user
 
-__all__ = [
-    "DEFAULT_ORGANIZATION",
-    "add_member",
-    "create_organization",
-    "create_project",
-    "create_user",
-    "deactivate_user",
-    "delete_user",
-    "remove_member",
-    "rename_project",
-    "require_organizations",
-    "require_projects",
-    "require_user",
-]
-
 DEFAULT_ORGANIZATION = "Default organization"
 
 Key = TypeVar("Key", int, UUID)

@@ -17,8 +17,6 @@ from app.security import hash_api_key, mask_api_key, new_api_key
 from app.services.accounts.accounts import require_organizations, require_projects, require_user
 from app.services.accounts.fields import clean_label
 
-__all__ = ["IssuedKey", "KeyLimits", "create_api_key", "find_by_mask", "revoke_api_key"]
-
 _LABEL_LENGTH = 40
 
 

@@ -12,16 +12,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from app.errors import InvalidInput
 
-__all__ = [
-    "clean_app_number",
-    "clean_email",
-    "clean_label",
-    "clean_name",
-    "clean_private_key",
-    "clean_token",
-    "clean_url",
-]
-
 _NAME_LENGTH = 255
 _EMAIL_LENGTH = 254
 _TOKEN_LENGTH = 2000

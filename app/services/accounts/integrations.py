@@ -18,15 +18,6 @@ from app.services.accounts.fields import (
     clean_url,
 )
 
-__all__ = [
-    "KINDS",
-    "AppInstallation",
-    "NewIntegration",
-    "create_integration",
-    "create_signal_report",
-    "create_user_integration",
-]
-
 KINDS = ("github",)
 
 _TITLE_LENGTH = 255

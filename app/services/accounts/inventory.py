@@ -10,20 +10,6 @@ from app.errors import NotFound
 from app.models import ApiKey, Integration, Membership, Organization, Project, User
 from app.statements import Fields
 
-__all__ = [
-    "MAX_LIMIT",
-    "Listing",
-    "list_integrations",
-    "list_keys",
-    "list_organizations",
-    "list_projects",
-    "list_users",
-    "show_integration",
-    "show_key",
-    "show_project",
-    "show_user",
-]
-
 MAX_LIMIT = 1000
 
 Listing = dict[str, Any]

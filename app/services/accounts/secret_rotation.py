@@ -13,8 +13,6 @@ from app.db import SessionFactory, unit_of_work
 from app.models import Base
 from app.security import Cipher, DecryptionError
 
-__all__ = ["Rotation", "encrypted_columns", "rotate_secrets"]
-
 _PREFIX = "encrypted_"
 # Named before the rule.
 _OTHERS = frozenset({"signing_keys.private_key"})

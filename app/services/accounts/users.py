@@ -10,8 +10,6 @@ from app.schemas.users import OrganizationOut, ProjectOut, UserOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_projects
 
-__all__ = ["list_projects", "retrieve_caller"]
-
 _PROJECT_COLUMNS = (
     Project.id,
     Project.uuid,

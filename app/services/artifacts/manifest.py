@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.object_store import KEPT_DAYS, ObjectStore
 from app.clock import utcnow
 from app.db import release
-from app.enums import ArtifactType, EventType
+from app.enums import ArtifactType
 from app.errors import ArtifactNotFound, InvalidInput, NotFound, StateRefused
 from app.ids import new_hex_id
 from app.models import Run, Task
@@ -37,20 +37,9 @@ from app.services.artifacts.rules import (
     tags,
 )
 from app.services.artifacts.uploads import Upload
-from app.services.events.of_runs import artifact_data, record_of_run
+from app.services.events.of_runs import record_artifacts
 from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef, is_run_path, run_artifact_key, safe_name
-
-__all__ = [
-    "DownloadableFile",
-    "NewArtifact",
-    "add_inline",
-    "finalize_uploads",
-    "find_download",
-    "prepare_uploads",
-    "presign_download",
-    "store_run_artifact",
-]
 
 # Entries of one manifest; it is read and written with its run.
 _MAX_ARTIFACTS = 1000
@@ -327,8 +316,8 @@ async def _enter(
             update(Run).where(Run.id == run_id).values(artifacts=result, updated_at=utcnow())
         )
         known_paths = {entry["storage_path"] for entry in manifest}
-        added = [artifact_data(entry) for entry in result if entry["storage_path"] not in known_paths]
-        await record_of_run(session, run_id, EventType.RUN_ARTIFACT_ADDED, added)
+        added = [entry for entry in result if entry["storage_path"] not in known_paths]
+        await record_artifacts(session, run_id, added)
     return result
 
 

@@ -9,19 +9,6 @@ from app.clients.object_store import TTL_TAG
 from app.enums import ArtifactType
 from app.schemas.staged_artifacts import MAX_BYTES
 
-__all__ = [
-    "DOWNLOAD_LIFETIME",
-    "FORM_LIFETIME",
-    "FORM_OVERHEAD",
-    "STAGED_LIFETIME",
-    "UNCLAIMED_LIFETIME",
-    "content_disposition",
-    "guess_content_type",
-    "served_content_type",
-    "size_error",
-    "tags",
-]
-
 _MAX_PDF_BYTES = 10 * 1024 * 1024
 # What a multipart form adds to its file; finalising measures the file itself (contract 8.2).
 FORM_OVERHEAD = 64 * 1024

@@ -27,8 +27,6 @@ from app.services.artifacts.rules import STAGED_LIFETIME, tags
 from app.services.artifacts.uploads import Upload
 from app.services.storage_keys import is_staged_path, staged_key
 
-__all__ = ["finalize_uploads", "keep_artifacts", "prepare_uploads", "take_artifacts"]
-
 
 async def prepare_uploads(
     session: AsyncSession, caller: Principal, task_id: UUID, body: PrepareIn, *, store: ObjectStore

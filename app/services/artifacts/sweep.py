@@ -35,8 +35,6 @@ from app.models import Run, StagedArtifact, Task
 from app.services.artifacts.rules import UNCLAIMED_LIFETIME
 from app.services.storage_keys import ARTIFACTS_PREFIX, owner_of_key
 
-__all__ = ["DELETED_LIFETIME", "Reason", "Sweep", "SweptObject", "sweep_artifacts", "write_lifecycle"]
-
 # How long a deleted task's files can still be rescued by hand.
 DELETED_LIFETIME = timedelta(days=7)
 

@@ -24,8 +24,6 @@ from app.schemas.staged_artifacts import FinalizeItem, PreparedOut, PrepareItem
 from app.services.artifacts.rules import FORM_LIFETIME, FORM_OVERHEAD, UNCLAIMED_LIFETIME, size_error
 from app.services.storage_keys import safe_name
 
-__all__ = ["PARALLEL_CALLS", "Upload", "measure_uploads", "prepare_uploads", "require_sizes", "tag_objects"]
-
 # Calls that one request makes at once.
 PARALLEL_CALLS = 10
 _NOT_FOUND = "Artifact upload not found in object storage"

@@ -31,8 +31,6 @@ from app.services.runs.authority import as_asked, person_of
 from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.tasks.references import GITHUB
 
-__all__ = ["CodeHost", "CodeHosts", "HostAccess", "clone_url", "is_member_still", "read_code_host"]
-
 # A token that expires while git works with it would fail the run at its end.
 _MARGIN = timedelta(minutes=10)
 _PUBLIC_HOST = "github.com"

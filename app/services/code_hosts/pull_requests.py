@@ -24,8 +24,6 @@ from app.clients.github import (
 from app.services.code_hosts.credentials import HostAccess
 from app.services.retries import CODE_HOST, RetryBudget
 
-__all__ = ["Outcome", "Subject", "open_pull_request"]
-
 _TITLE_LENGTH = 200
 _SUMMARY_LENGTH = 10_000
 _MOST_FILES = 50

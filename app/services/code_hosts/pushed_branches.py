@@ -14,8 +14,6 @@ from app.models import PushedBranch, Run
 from app.services.events.of_runs import record_of_run
 from app.services.resume_chain import resume_chain
 
-__all__ = ["PushRecord", "branch_to_resume", "record_push"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushRecord:

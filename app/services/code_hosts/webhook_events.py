@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["BRANCH_PREFIX", "FailedCheck", "read_failed_check"]
-
 BRANCH_PREFIX = "taskbeacon/"
 _EVENTS = ("check_suite", "workflow_run")
 _FAILURES = frozenset({"failure", "timed_out"})

@@ -49,8 +49,6 @@ from app.services.runs.facts import CI_FOLLOW_UP, with_fact
 from app.services.tasks.references import GITHUB
 from app.services.usage_gates import UsageGate
 
-__all__ = ["MAX_FOLLOW_UPS", "Delivery", "receive_github", "sweep_deliveries"]
-
 MAX_FOLLOW_UPS: Final = 3
 # GitHub offers to deliver again for three days.
 _REMEMBERED = timedelta(days=7)

@@ -11,8 +11,6 @@ from typing import Any
 from app.enums import DisabledReason, EventType, RunStatus
 from app.schemas.events import EventTypeOut
 
-__all__ = ["CATALOGUE", "FAMILIES", "PING", "CataloguedType", "is_selector", "published_types"]
-
 JsonSchema = dict[str, Any]
 
 _TASK_ID = "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40"
@@ -102,7 +100,7 @@ def _added_to_full_bodies(known: Mapping[str, Any]) -> JsonSchema:
 def _ended(type_: EventType, status: RunStatus, how: str) -> CataloguedType:
     return CataloguedType(
         type=type_,
-        description=f"A run {how}. Sent once, at its first terminal status, whoever sets it.",
+        description=f"A run {how}. Sent once, at its first terminal status, set by a worker or a client.",
         subject=_RUN,
         fields={"status": ({"const": status.value}, status.value)},
     )
@@ -204,7 +202,7 @@ CATALOGUE: Mapping[EventType, CataloguedType] = {known.type: known for known in 
 # Sent on request and to one endpoint: neither in the ledger nor to subscribe to.
 PING = CataloguedType(
     type=EventType.PING,
-    description="Somebody tests an endpoint.",
+    description="An endpoint is tested.",
     subject=_PROJECT,
     fields={"endpoint_id": ({"type": "string", "format": "uuid"}, _ENDPOINT_ID)},
 )

@@ -15,8 +15,6 @@ from typing_extensions import override
 
 from app.models import Event
 
-__all__ = ["AFTER", "IN_ORDER", "SETTLED", "START", "Cursor"]
-
 _FORM = struct.Struct(">qq")
 
 

@@ -17,12 +17,10 @@ from app.enums import EventType, PayloadKind
 from app.models import Event, WebhookEndpoint
 from app.statements import Prepared
 
-__all__ = ["NO_EVENT", "WAKE", "announce", "as_data", "record", "recorded_columns", "recording"]
-
 # Under this name a session knows how readers are woken (`runtime.py`).
 WAKE = "wake_ledger_readers"
 _WRITTEN = ("project_id", "type", "user_id", "occurred_at", "data")
-# Whether somebody in the project of an event wants full bodies.
+# Whether an endpoint of the event's project wants full bodies.
 _SNAPSHOT_WANTED = (
     select(WebhookEndpoint.id)
     .where(

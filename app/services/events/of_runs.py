@@ -15,8 +15,6 @@ from app.services.events.ledger import recorded_columns, recording
 from app.services.events.snapshots import complete
 from app.statements import Prepared
 
-__all__ = ["artifact_data", "record_of_run", "waiting_data"]
-
 
 async def record_of_run(
     session: AsyncSession, run_id: UUID, type_: EventType, each: Sequence[Mapping[str, Any]]
@@ -30,9 +28,12 @@ async def record_of_run(
         await complete(session, await _RECORD.all(session, values))
 
 
-def artifact_data(artifact: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `data` of `run.artifact_added` for an entry of a manifest."""
-    return {"artifact_id": artifact["id"], "type": artifact.get("type"), "size": artifact.get("size")}
+async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[Mapping[str, Any]]) -> None:
+    """Record that these entries were added to the manifest of a run."""
+    each = [
+        {"artifact_id": entry["id"], "type": entry.get("type"), "size": entry.get("size")} for entry in added
+    ]
+    await record_of_run(session, run_id, EventType.RUN_ARTIFACT_ADDED, each)
 
 
 def waiting_data(waiting_for: Mapping[str, Any]) -> dict[str, Any]:

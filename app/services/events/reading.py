@@ -31,17 +31,6 @@ from app.services.events.cursor import AFTER, IN_ORDER, SETTLED, START, Cursor
 from app.services.events.rendering import event_out
 from app.statements import Fields, Prepared
 
-__all__ = [
-    "EVENT_COLUMNS",
-    "SELECTORS",
-    "find_end",
-    "is_truncated",
-    "list_events",
-    "parse_types",
-    "place_of",
-    "read_events",
-]
-
 EVENT_COLUMNS = (
     Event.transaction_id,
     Event.seq,
@@ -159,7 +148,7 @@ def _page_statement() -> Any:  # Any: a Select of many columns
             Event.project_id == bindparam("project_id", type_=BigInteger),
             AFTER,
             visible,
-            # A stream is open for longer than somebody may be a member.
+            # A membership may end while a stream is open.
             active_member(user_id, Event.project_id),
             or_(types.is_(None), SELECTORS.overlap(types)),
             or_(task_id.is_(None), Event.task_id == task_id),

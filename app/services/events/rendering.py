@@ -10,8 +10,6 @@ import orjson
 from app.enums import EventType
 from app.schemas.events import EventOut
 
-__all__ = ["event_body", "event_data", "event_out", "ping_body"]
-
 # What receivers are advised to be able to take.
 _BODY_BYTES = 20_000
 

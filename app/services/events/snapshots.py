@@ -14,8 +14,6 @@ from app.services.events.ledger import announce
 from app.services.views.runs import RUN_COLUMNS, run_out
 from app.services.views.tasks import select_tasks, task_out
 
-__all__ = ["complete"]
-
 
 class _NoLinks:
     """Signs nothing: what is kept and sent must open nothing by itself."""

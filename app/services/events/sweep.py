@@ -11,8 +11,6 @@ from app.db import SessionFactory, unit_of_work
 from app.models import Event, EventHorizon, EventSnapshot
 from app.services.events.cursor import IN_ORDER
 
-__all__ = ["prune_events"]
-
 _AT_ONCE = 5000
 
 

@@ -7,10 +7,9 @@ from contextvars import Context
 
 import structlog
 
-from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.db import SessionFactory, unit_of_work
+from app.outages import DatabaseUnavailable
 from app.services.events.reading import find_end
-
-__all__ = ["LedgerWatch"]
 
 _LOOK_SECONDS = 0.5
 
@@ -26,7 +25,7 @@ class LedgerWatch:
 
     @asynccontextmanager
     async def watching(self, sessions: SessionFactory) -> AsyncGenerator[asyncio.Event, None]:
-        """Yield an event that is set whenever there may be something new; whoever waits for it clears it."""
+        """Yield an event that is set whenever there may be something new; the waiting caller clears it."""
         grown = asyncio.Event()
         self._followers.add(grown)
         if self._looking is None:

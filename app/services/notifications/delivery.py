@@ -49,20 +49,6 @@ from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken
 from app.statements import Prepared
 
-__all__ = [
-    "BATCH",
-    "CLAIM",
-    "LEASE",
-    "RECEIPT_AFTER",
-    "SEND_WITHIN",
-    "Delivery",
-    "End",
-    "claim_due",
-    "end_of",
-    "send",
-    "settle",
-]
-
 # Messages of one request.
 BATCH = 100
 # Pushes of one claim: its requests share the two statements before and after them (ADR 37).

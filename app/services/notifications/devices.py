@@ -17,16 +17,6 @@ from app.models import Presence, PushToken, User
 from app.schemas.push_tokens import DeviceOut, PushTokenIn
 from app.services.access.principal import Principal
 
-__all__ = [
-    "MAX_DEVICES",
-    "hash_token",
-    "list_devices",
-    "refuse_other_users",
-    "register",
-    "unregister",
-    "vapid_public_key",
-]
-
 MAX_DEVICES = 20
 
 _MAX_TOKEN_LENGTH = 512

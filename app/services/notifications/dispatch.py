@@ -37,17 +37,6 @@ from app.services.access.visibility import require_task
 from app.services.notifications import presence
 from app.services.notifications.presence import Watching
 
-__all__ = [
-    "COOLDOWNS",
-    "Decision",
-    "Device",
-    "Recipient",
-    "decide",
-    "list_notifications",
-    "message_body",
-    "request",
-]
-
 COOLDOWNS = {
     NotificationKind.COMPLETED: timedelta(seconds=600),
     NotificationKind.FAILED: timedelta(seconds=600),

@@ -10,8 +10,6 @@ from app.enums import NotificationDecision, NotificationKind
 from app.ids import new_id
 from app.models import Notification, PushToken, User
 
-__all__ = ["push_to_user"]
-
 
 async def push_to_user(session: AsyncSession, user_id: int, kind: NotificationKind, body: str) -> None:
     """Push a text to all devices of a user, if their account is active; delivered after the commit.

@@ -13,8 +13,6 @@ from app.schemas.notifications import PreferencesIn, PreferencesOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task, visible_task
 
-__all__ = ["mute_task", "retrieve_preferences", "unmute_task", "update_preferences"]
-
 _COLUMNS = (
     NotificationPreferences.completed,
     NotificationPreferences.failed,

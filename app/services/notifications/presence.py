@@ -17,12 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.errors import InvalidInput, NotFound
 from app.models import Presence, PushToken, Task
-from app.schemas.presence import PresenceLeaveIn, PresenceLeaveQuery
+from app.schemas.push_tokens import PresenceLeaveIn, PresenceLeaveQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
 from app.statements import Prepared
-
-__all__ = ["TIME_TO_LIVE", "Watching", "beat", "leave", "leaving_device", "sweep_expired", "watching"]
 
 TIME_TO_LIVE = timedelta(seconds=60)
 

@@ -16,8 +16,6 @@ from app.enums import NotificationDecision
 from app.models import Notification, PushToken
 from app.services.notifications.delivery import RECEIPT_AFTER
 
-__all__ = ["BATCH", "Ticket", "claim_receipts", "settle_receipts", "sweep_history"]
-
 BATCH = 1000
 # Expo forgets a receipt after a day.
 FORGOTTEN_AFTER = timedelta(hours=24)

@@ -14,12 +14,11 @@ from uuid import UUID
 
 import structlog
 
-from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.db import SessionFactory, unit_of_work
 from app.errors import NotFound
+from app.outages import DatabaseUnavailable
 from app.services.access.principal import Principal
 from app.services.notifications import presence
-
-__all__ = ["StreamPresence", "Watcher"]
 
 BEAT_SECONDS = presence.TIME_TO_LIVE.total_seconds() * 5 / 12
 

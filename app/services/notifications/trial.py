@@ -20,8 +20,6 @@ from app.services.access.visibility import visible_task
 from app.services.notifications.delivery import LEASE, SEND_WITHIN, Delivery, end_of, send, settle
 from app.services.notifications.dispatch import message_body
 
-__all__ = ["send_test"]
-
 
 async def send_test(
     session: AsyncSession,

@@ -18,8 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.models import Run, RunEventId
 
-__all__ = ["LogEvent", "NewEvents", "carries_ids", "note_ids", "select_new", "sweep_event_ids"]
-
 # How long after the end of its run an event is still recognised.
 _LIFETIME = timedelta(days=1)
 

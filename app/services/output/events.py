@@ -15,18 +15,6 @@ from app.enums import TERMINAL_STATUSES
 from app.models import Run
 from app.statements import Fields
 
-__all__ = [
-    "STATE_COLUMNS",
-    "STATE_TYPE",
-    "announce_entries",
-    "announce_state",
-    "is_reserved",
-    "own_entry",
-    "publish_entries",
-    "publish_gap",
-    "state_event",
-]
-
 STATE_TYPE = "task_run_state"
 
 # Only the service itself says such things; an entry that claims to be one is kept in the log and not published.

@@ -17,19 +17,18 @@ from sqlalchemy import DateTime, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.clock import utcnow
-from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES
 from app.errors import AppError, EventsMissing, StateRefused
 from app.models import Run, RunLogState
-from app.schemas.run_ingest import PositionOut
+from app.outages import DatabaseUnavailable
+from app.schemas.run_stream import PositionOut
 from app.services.effects import Effects
 from app.services.output.event_ids import LogEvent
 from app.services.output.events import publish_entries
 from app.services.output.log_writer import append_numbered, is_chunk
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
-
-__all__ = ["COMPLETE_TYPE", "Completion", "NumberedEvent", "take_events"]
 
 COMPLETE_TYPE = "_posthog/stream_complete"
 

@@ -31,8 +31,6 @@ from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef
 from app.services.views.runs import retrieve_run
 
-__all__ = ["LogPage", "append_log", "read_page", "read_text", "relay_message"]
-
 # A page ends here, however few entries it holds; the one that fills it is still in.
 _PAGE_BYTES = 16 * 1024 * 1024
 

@@ -20,17 +20,6 @@ from app.services.output.turns import Turn, take_turn
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
-__all__ = [
-    "CONTENT_TYPE",
-    "MAX_LOG_BYTES",
-    "append_events",
-    "append_lines",
-    "append_numbered",
-    "encode_entries",
-    "is_chunk",
-    "log_event",
-]
-
 CONTENT_TYPE = "application/jsonl"
 MAX_LOG_BYTES = 200 * 1024 * 1024
 

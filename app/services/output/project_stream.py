@@ -20,9 +20,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.event_hub import EventHub, Subscription
 from app.clients.redis import RedisClient
 from app.clients.run_events import EventId
-from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.db import SessionFactory, unit_of_work
 from app.errors import InvalidInput, NotFound
 from app.models import Run
+from app.outages import DatabaseUnavailable
 from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
 from app.services.events.cursor import Cursor
@@ -31,8 +32,6 @@ from app.services.events.rendering import event_out
 from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.output.stream import FollowedRun, Follower, Pace, Start, follow, open_stream
-
-__all__ = ["FollowedProject", "ProjectFollower", "StreamClients", "follow_project", "open_project_stream"]
 
 _LIFE_SECONDS = 900.0
 _MOST_TOPICS = 20
@@ -44,7 +43,7 @@ _NO_PLACE = "-"
 _RETRY = b"retry: 2000\n\n"
 _KEEPALIVE = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
 _ROTATED = b'event: end\ndata: {"type":"rotated"}\n\n'
-# Of the hub, whose followers end when the process stops; no run has it.
+# An id that no run has: the hub ends its followers when the process stops.
 _STOP = UUID(int=0)
 
 log = structlog.get_logger(__name__)

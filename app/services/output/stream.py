@@ -22,17 +22,16 @@ from app.clients.event_hub import EventHub, Subscription
 from app.clients.redis import RedisClient
 from app.clients.run_events import EventId, EventKind, RunEvent, read_ends, read_events
 from app.config import Settings
-from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES
 from app.errors import NotFound
 from app.models import Run, Task
+from app.outages import DatabaseUnavailable
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.notifications import presence
 from app.services.notifications.stream_presence import StreamPresence, Watcher
 from app.services.output.events import STATE_COLUMNS, state_event
-
-__all__ = ["FollowedRun", "Follower", "Pace", "Start", "find_last_words", "follow", "open_stream", "start_of"]
 
 KEEPALIVE = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
 _NOT_AVAILABLE = b'event: error\ndata: {"error":"Stream not available"}\n\n'

@@ -23,8 +23,6 @@ from app.services.retries import LOG_TURN, RetryBudget
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
-__all__ = ["Turn", "take_turn"]
-
 # How long a turn lasts: at least this, and longer where the store has much to copy. Its writer gives up well before its
 # end, so that no two ever write. A turn of an ordinary log that was lost (its writer died, or the database was away when
 # it was to be given back) lapses before others give up waiting for theirs.

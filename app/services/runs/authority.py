@@ -50,23 +50,6 @@ from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE, LINKE
 from app.services.tasks.references import GITHUB
 from app.services.usage_gates import UsageGate
 
-__all__ = [
-    "HOLDINGS",
-    "Ask",
-    "Authority",
-    "Way",
-    "as_asked",
-    "ask_of",
-    "ask_of_new",
-    "authorize",
-    "person",
-    "person_of",
-    "record",
-    "require_allowance",
-    "task_as_asked",
-    "task_now",
-]
-
 _NOT_THE_CREATOR = "User-authored runs must be started by the task creator, or provide github_user_token."
 _NO_ACCOUNT = "Link a GitHub account with repo access before running user-authored cloud tasks."
 _ACCOUNT_OF_ANOTHER = "This run acts with another member's GitHub account: only they can steer it."

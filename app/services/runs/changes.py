@@ -35,8 +35,6 @@ from app.services.tasks.tasks import retrieve_task
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
 from app.services.views.runs import retrieve_run
 
-__all__ = ["PROTECTED_STATE", "resume_in_cloud", "set_output", "start_run", "update_run"]
-
 # What clients cannot set or remove (contract 6.4): how the run is authorized, and what its worker relies on.
 PROTECTED_STATE = FACTS | {
     "github_credential_source",

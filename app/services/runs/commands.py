@@ -27,8 +27,6 @@ from app.services.runs.authority import Way, ask_of
 from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.runs.inbox import OPEN
 
-__all__ = ["MAX_OPEN", "send_command"]
-
 # Commands of a run that its agent is not done with; an agent that is busy for hours must not gather more.
 MAX_OPEN = 100
 

@@ -15,15 +15,6 @@ from app.clock import utcnow
 from app.models import RunCredential
 from app.security import Cipher
 
-__all__ = [
-    "CALLER_TOKEN",
-    "CREDENTIAL_SOURCE",
-    "LINKED_ACCOUNT",
-    "forget_tokens",
-    "keep_token",
-    "sweep_tokens",
-]
-
 # A key of a run's state and its values: the token that came with the run, or the account that its person has linked.
 CREDENTIAL_SOURCE: Final = "github_credential_source"
 CALLER_TOKEN: Final = "caller_token"  # noqa: S105 - no token, the name of a kind

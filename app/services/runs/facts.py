@@ -10,20 +10,6 @@ from sqlalchemy import ColumnElement
 
 from app.models import Run
 
-__all__ = [
-    "AGENT_ENDED",
-    "AGENT_STARTED",
-    "CI_FOLLOW_UP",
-    "FACTS",
-    "LEFT_OUT",
-    "NOT_STORED",
-    "RECOVERY",
-    "USAGE",
-    "WAITING_FOR",
-    "with_fact",
-    "without_fact",
-]
-
 # From here on a lost worker fails the run instead of repeating it.
 AGENT_STARTED: Final = "agent_started_at"
 # From here on no command reaches the agent.

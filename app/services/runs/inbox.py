@@ -26,22 +26,6 @@ from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, with_fact, without
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
 
-__all__ = [
-    "OPEN",
-    "Attempt",
-    "drop_open",
-    "end_agent",
-    "files_of",
-    "read_accepted",
-    "read_dropped",
-    "receipt",
-    "receipts_since",
-    "requeue",
-    "settle",
-    "start_waiting",
-    "stop_waiting",
-]
-
 OPEN: ColumnElement[bool] = RunCommand.status.in_([CommandStatus.ACCEPTED, CommandStatus.DELIVERED])
 _RECEIPT_COLUMNS = (RunCommand.id, RunCommand.method, RunCommand.rpc_id, RunCommand.reason)
 _BATCH = 1000

@@ -46,8 +46,8 @@ from app.enums import TERMINAL_STATUSES, Environment, EventType, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunLogState, Task
-from app.services.events.ledger import as_data, recorded_columns, recording
-from app.services.events.of_runs import artifact_data, record_of_run
+from app.services.events.ledger import recorded_columns
+from app.services.events.of_runs import record_artifacts
 from app.services.events.snapshots import complete
 from app.services.output.events import STATE_COLUMNS, announce_state
 from app.services.runs import inbox as run_inbox
@@ -63,7 +63,7 @@ from app.services.runs.facts import (
     without_fact,
 )
 from app.services.runs.queue import held_by
-from app.services.runs.transitions import (
+from app.services.runs.transitions import (, record_status
     EVENT_OF,
     TRANSITIONS,
     move,
@@ -74,24 +74,6 @@ from app.services.runs.transitions import (
 from app.services.views.queue import is_waiting
 from app.statements import Fields, Prepared
 from app.unicode import storable
-
-__all__ = [
-    "LEASE",
-    "MAX_ATTEMPTS",
-    "NewRun",
-    "RunEnd",
-    "claim",
-    "extend_lease",
-    "fail_silent",
-    "finish",
-    "hand_back",
-    "mark_agent_started",
-    "open_run",
-    "recover_lapsed",
-    "reopen",
-    "request_worker",
-    "set_status",
-]
 
 # Without a heartbeat for this long, a run's worker counts as lost.
 LEASE = timedelta(seconds=60)
@@ -163,19 +145,10 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
             dispatch_requested_at=now if dispatch else None,
             event_count=1,
         )
-        .returning(*STATE_COLUMNS, Run.project_id, Run.event_count)
+        .returning(*STATE_COLUMNS, Run.project_id, Run.attempts, Run.event_count)
         .cte("opened")
     )
-    recorded = recording(
-        opened,
-        EventType.RUN_QUEUED,
-        project_id=opened.c.project_id,
-        task_id=opened.c.task_id,
-        run_id=opened.c.id,
-        subject_seq=opened.c.event_count,
-        occurred_at=opened.c.updated_at,
-        data=as_data(status=opened.c.status),
-    )
+    recorded = record_status(opened, EventType.RUN_QUEUED)
     statement = select(opened, *recorded_columns(recorded)).join(recorded, true())
     row = (await session.execute(statement)).mappings().one()
     announce_state(session, events, row, opened=True)
@@ -292,7 +265,7 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
         facts = {name: state.pop(name) for name in FACTS & state.keys()}
         values |= {"state": Run.state.op("||")(state), "facts": Run.facts.op("||")(facts)}
     if await transition(session, events, end.status, *held_by(run_id, owner), reason="agent ended", **values):
-        await _record_artifacts(session, run_id, end.artifacts)
+        await record_artifacts(session, run_id, end.artifacts)
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
     remains |= {key: values[key] for key in ("artifacts", "state", "facts") if key in values}
@@ -306,15 +279,8 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
     )
     if (row := left.mappings().one_or_none()) is not None:
         announce_state(session, events, row)
-        await _record_artifacts(session, run_id, end.artifacts)
+        await record_artifacts(session, run_id, end.artifacts)
     return False
-
-
-async def _record_artifacts(
-    session: AsyncSession, run_id: UUID, artifacts: Sequence[Mapping[str, Any]]
-) -> None:
-    added = [artifact_data(artifact) for artifact in artifacts]
-    await record_of_run(session, run_id, EventType.RUN_ARTIFACT_ADDED, added)
 
 
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:

@@ -13,13 +13,12 @@ from sqlalchemy import RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.db import DatabaseUnavailable, SessionFactory, after_commit, unit_of_work
+from app.db import SessionFactory, after_commit, unit_of_work
 from app.models import Run
+from app.outages import DatabaseUnavailable
 from app.services.runs.facts import USAGE
 from app.services.views.queue import is_waiting
 from app.statements import Fields
-
-__all__ = ["count_ended", "count_lost_leases", "count_started", "measure_queue"]
 
 # From an answer at once to a queue of hours; from a step of a runbook to a day of work.
 _START_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400)

@@ -8,15 +8,6 @@ from app.enums import PrAuthorshipMode, RunSource
 from app.errors import InvalidInput
 from app.schemas.runs import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
 
-__all__ = [
-    "inherited_state",
-    "requested_state",
-    "require_consistent",
-    "require_effort",
-    "token_budget",
-    "with_provider",
-]
-
 _NEEDED = "This field is required when selecting a cloud runtime."
 
 # What a run takes over from the one it resumes, where the request is silent (contract 9.2); the sandbox environment

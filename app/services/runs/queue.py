@@ -16,14 +16,6 @@ from app.enums import RunStatus
 from app.models import Run
 from app.services.views.queue import is_waiting
 
-__all__ = [
-    "has_room",
-    "held_by",
-    "lock_room",
-    "longest_waiting",
-    "startable",
-]
-
 _LOCK_NAME = "taskbeacon:project-runs:"
 
 

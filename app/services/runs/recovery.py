@@ -14,8 +14,9 @@ from sqlalchemy import Select
 
 from app.clients.object_store import ObjectStoreUnavailable
 from app.clock import utcnow
-from app.db import DatabaseUnavailable, unit_of_work
+from app.db import unit_of_work
 from app.errors import Unavailable
+from app.outages import DatabaseUnavailable
 from app.services.effects import Effects
 from app.services.jobs import enqueue_push_delivery, enqueue_run
 from app.services.output.log_writer import append_lines, encode_entries
@@ -23,8 +24,6 @@ from app.services.runs import inbox as run_inbox
 from app.services.runs.lifecycle import fail_silent, recover_lapsed
 from app.services.runs.queue import startable
 from app.services.storage_keys import RunRef
-
-__all__ = ["recover_runs"]
 
 # A healthy job is picked up long before; asking again for one that is only waiting changes nothing.
 _GRACE = timedelta(seconds=15)

@@ -29,8 +29,6 @@ from app.services.tasks.tasks import retrieve_task
 from app.services.views.runs import RUN_COLUMNS, retrieve_run, run_out, runs_within_page
 from app.statements import Prepared
 
-__all__ = ["create_run", "list_runs", "require_allowance", "start_cloud_run"]
-
 
 async def require_allowance(
     session: AsyncSession,

@@ -31,8 +31,6 @@ from app.services.access.visibility import VISIBLE_RUN, active_member, require_r
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
-__all__ = ["ALGORITHM", "AUDIENCE", "authenticate_run", "issue_token"]
-
 ALGORITHM = "RS256"
 AUDIENCE = "taskbeacon:run_connection"
 _LIFETIME = timedelta(hours=24)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, RowMapping, Select, case, func, null, select, true, update
+from sqlalchemy import CTE, ColumnElement, RowMapping, Select, case, func, null, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import RunEvents
@@ -23,8 +23,6 @@ from app.services.runs import inbox as run_inbox
 from app.services.runs import metrics as run_metrics
 from app.services.runs.facts import WAITING_FOR
 from app.statements import Fields
-
-__all__ = ["EVENT_OF", "TRANSITIONS", "move", "move_statement", "publish_status", "transition"]
 
 # From each status to those that may follow. Clients that run agents themselves may set any status while the run is
 # not over (contract 13.2); nothing follows a terminal one, unless the run is reopened (`reopen`).
@@ -149,19 +147,25 @@ def move_statement(
     )
     if event is None:
         return select(moved, *NO_EVENT).add_cte(mirrored)
-    recorded = recording(
-        moved,
-        event,
-        moved.c.started_at == moved.c.updated_at if to is RunStatus.IN_PROGRESS else true(),
-        project_id=moved.c.project_id,
-        task_id=moved.c.task_id,
-        run_id=moved.c.id,
-        subject_seq=moved.c.event_count,
-        occurred_at=moved.c.updated_at,
-        data=as_data(status=moved.c.status, attempt=moved.c.attempts if event in _WITH_ATTEMPT else null()),
-    )
+    is_first = moved.c.started_at == moved.c.updated_at
+    recorded = record_status(moved, event, is_first if to is RunStatus.IN_PROGRESS else true())
     return (
         select(moved, *recorded_columns(recorded))
         .outerjoin(recorded, recorded.c.run_id == moved.c.id)
         .add_cte(mirrored)
+    )
+
+
+def record_status(runs: CTE, event: EventType, *conditions: ColumnElement[bool]) -> CTE:
+    """Return the part of a statement that records an event of each run that it has written, where these hold."""
+    return recording(
+        runs,
+        event,
+        *conditions,
+        project_id=runs.c.project_id,
+        task_id=runs.c.task_id,
+        run_id=runs.c.id,
+        subject_seq=runs.c.event_count,
+        occurred_at=runs.c.updated_at,
+        data=as_data(status=runs.c.status, attempt=runs.c.attempts if event in _WITH_ATTEMPT else null()),
     )

@@ -14,8 +14,6 @@ from app.services.runs.facts import USAGE, with_fact
 from app.services.runs.queue import held_by
 from app.statements import Prepared
 
-__all__ = ["note_usage", "reported_usage", "spent_by_others"]
-
 # The key of the state under which agents outside our workers report theirs, and its words for ours.
 _REPORTED = "token_usage"
 _KINDS = {

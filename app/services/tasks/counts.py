@@ -27,8 +27,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models import TaskCount
 from app.models.tasks import EVERYONE
 
-__all__ = ["FOLDED_AT_ONCE", "fold_counts", "tasks_counted", "version"]
-
 FOLDED_AT_ONCE = 10_000
 
 # The values are those of `access.visibility`.

@@ -38,15 +38,6 @@ from app.services.tasks.text import escape_like, searched_number
 from app.services.views.tasks import select_tasks, tasks_within_page
 from app.statements import Prepared
 
-__all__ = [
-    "TaskFilter",
-    "first_page_statement",
-    "is_dense",
-    "known_page_statement",
-    "look_up_statement",
-    "task_filter",
-]
-
 # There are more shapes than anybody asks for.
 _SHAPES_KEPT = 512
 

@@ -18,8 +18,6 @@ from app.services.tasks.filters import TaskFilter, known_page_statement, look_up
 from app.services.views.pages import Page
 from app.statements import Fields
 
-__all__ = ["KnownLists", "find_page"]
-
 # How selective a search is shows only in its words: a plan for any words would read every task for some of them.
 _PLAN_FOR_THESE_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
 # A page holds up to a hundred ids, a tenth of a kilobyte each.

@@ -11,8 +11,6 @@ from app.schemas.tasks import TaskIn
 from app.services.access.principal import Principal
 from app.statements import Fields, Prepared
 
-__all__ = ["GITHUB", "default_github_integration", "require_references", "require_team_integration"]
-
 GITHUB = "github"
 
 

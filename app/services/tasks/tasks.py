@@ -52,16 +52,6 @@ from app.services.views.pages import Page
 from app.services.views.tasks import select_tasks, task_out, tasks_out
 from app.statements import Prepared
 
-__all__ = [
-    "create_task",
-    "delete_task",
-    "list_repositories",
-    "list_tasks",
-    "retrieve_task",
-    "summarize_tasks",
-    "update_task",
-]
-
 # What an update writes; origin and report decide who sees a task and are fixed at creation (contract 11 #31).
 _COLUMN_OF_FIELD = {
     "title": "title",
@@ -305,9 +295,8 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared:
         .returning(Task.__table__)
         .cte("changed")
     )
-    recorded = _recording(
-        changed, EventType.TASK_UPDATED, before.c.id == changed.c.id, is_new, changed=before.c.new_fields
-    )
+    is_its = before.c.id == changed.c.id
+    recorded = _recording(changed, EventType.TASK_UPDATED, is_its, is_new, changed=before.c.new_fields)
     return Prepared(
         select_tasks(aliased(Task, changed))
         .add_columns(*recorded_columns(recorded))
@@ -316,15 +305,14 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared:
 
 
 def _new_fields(values: Mapping[str, Any]) -> ColumnElement[Any]:
-    """Return the expression of the names of the fields whose values differ from those of the row."""
+    """Return the expression of the names of the fields that get another value."""
     fields = {column: field for field, column in _COLUMN_OF_FIELD.items()} | {"archived": "archived"}
     names = [
         case((getattr(Task, column).is_distinct_from(values[column]), literal_column(f"'{field}'", Text)))
         for column, field in sorted(fields.items(), key=lambda item: item[1])
         if column in values
     ]
-    none = cast(array([]), ARRAY(Text)) if not names else array(names)
-    return func.array_remove(none, null(), type_=ARRAY(Text))
+    return func.array_remove(array([*names, cast(null(), Text)]), null(), type_=ARRAY(Text))
 
 
 async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:

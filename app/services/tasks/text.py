@@ -4,8 +4,6 @@ import re
 
 from app.ids import MAX_BIGINT
 
-__all__ = ["escape_like", "searched_number", "title_from_description"]
-
 _TITLE_LENGTH = 60
 _ELLIPSIS = "..."
 _TASK_NUMBER = re.compile(r"(?:.*-)?([0-9]+)", re.ASCII | re.DOTALL)

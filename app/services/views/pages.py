@@ -6,8 +6,6 @@ from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal_co
 
 from app.api_limits import PAGE_BYTES
 
-__all__ = ["Page", "json_bytes", "text_bytes", "within_page"]
-
 _LITTLE_BYTES: ColumnElement[int] = literal_column("1024")
 
 

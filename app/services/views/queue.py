@@ -8,8 +8,6 @@ from sqlalchemy.orm import aliased
 from app.enums import RunStatus
 from app.models import Run
 
-__all__ = ["ATTEMPTS", "LAST_POSITION", "QUEUE_POSITION", "is_waiting", "position"]
-
 # Keys of a run's state that are computed when it is read.
 QUEUE_POSITION = "queue_position"
 ATTEMPTS = "attempts"

@@ -18,8 +18,6 @@ from app.services.views.pages import json_bytes, text_bytes, within_page
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION, position
 from app.statements import Prepared
 
-__all__ = ["RUN_COLUMNS", "SHOWN_COLUMNS", "retrieve_run", "run_bytes", "run_out", "runs_within_page"]
-
 SHOWN_COLUMNS = (
     Run.id,
     Run.task_id,

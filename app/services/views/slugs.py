@@ -2,8 +2,6 @@
 
 from functools import lru_cache
 
-__all__ = ["slug", "slug_prefix"]
-
 _PREFIX_LENGTH = 3
 _FALLBACK_PREFIX = "TSK"
 

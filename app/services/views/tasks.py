@@ -21,13 +21,6 @@ from app.services.views.slugs import slug, slug_prefix
 from app.services.views.users import CREATOR_COLUMNS, user_basic
 from app.statements import Fields
 
-__all__ = [
-    "select_tasks",
-    "task_out",
-    "tasks_out",
-    "tasks_within_page",
-]
-
 _LatestRun = aliased(Run, name="latest_run")
 
 _TASK_COLUMNS = (

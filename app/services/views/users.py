@@ -6,8 +6,6 @@ from typing import Any
 from app.models import User
 from app.schemas.users import UserBasic
 
-__all__ = ["CREATOR_COLUMNS", "user_basic"]
-
 _FIELDS = (
     User.id,
     User.uuid,

@@ -20,11 +20,9 @@ from app.services.webhook_endpoints.secrets import live_secrets
 from app.services.webhook_endpoints.sending import Message
 from app.statements import Fields, Prepared
 
-__all__ = ["LEASE", "PER_ENDPOINT", "Claimed", "claim_due", "next_due"]
-
 # Longer than an attempt and what it takes to write it down.
 LEASE = timedelta(seconds=60)
-# Attempts at a time: a receiver that is slow has so many under way, and nobody else waits for it.
+# Attempts at a time: a slow receiver has so many under way, and no other endpoint waits for it.
 PER_ENDPOINT = 4
 
 # Those who claim take turns, so that each counts what the others have taken.
@@ -111,7 +109,7 @@ def _claim_statement() -> Any:  # Any: a Select of many columns
     chosen = (
         select(candidates.c.id)
         .where(candidates.c.place <= candidates.c.room)
-        # The first of each endpoint, then the second: nobody waits behind the many of another.
+        # The first of each endpoint, then the second: no endpoint waits behind the many of another.
         .order_by(candidates.c.place, candidates.c.due_at)
         .limit(bindparam("limit"))
     )
@@ -142,7 +140,7 @@ _CLAIM = Prepared(_claim_statement())
 
 
 async def next_due(session: AsyncSession) -> datetime | None:
-    """Return when the next delivery is due that nobody holds; None if there is none."""
+    """Return when the next free delivery is due; None if there is none."""
     row = await _NEXT.first(session, {})
     return None if row is None else row["due_at"]
 

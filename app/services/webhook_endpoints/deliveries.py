@@ -21,16 +21,6 @@ from app.services.events.rendering import ping_body
 from app.services.webhook_endpoints.endpoints import owned, require_endpoint
 from app.services.webhook_endpoints.sending import FIXED_HEADERS
 
-__all__ = [
-    "add_ping",
-    "ask_again",
-    "list_deliveries",
-    "ping",
-    "redeliver",
-    "require_enabled",
-    "retrieve_delivery",
-]
-
 _PING_PAUSE = timedelta(seconds=1)
 _MASKED = "v1,***"
 _DISABLED = "The endpoint is disabled; enable it first."

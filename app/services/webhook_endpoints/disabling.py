@@ -1,4 +1,4 @@
-"""Endpoints that the service disables: their creator is told by a push, and their other endpoints by an event."""
+"""Endpoints that the service disables: their creator gets a push, and their other endpoints get an event."""
 
 from urllib.parse import urlsplit
 
@@ -15,15 +15,13 @@ from app.services.notifications.dispatch import message_body
 from app.services.notifications.personal import push_to_user
 from app.services.webhook_endpoints.endpoints import cancel_pending
 
-__all__ = ["disable", "disable_of_user", "disable_orphaned"]
-
 log = structlog.get_logger(__name__)
 
 
 async def disable(session: AsyncSession, condition: ColumnElement[bool], reason: DisabledReason) -> int:
     """Disable the enabled endpoints that a condition leaves and cancel what is pending; return how many.
 
-    Part of the caller's transaction, with the events and the pushes that tell of it.
+    Part of the caller's transaction, with its events and pushes.
     """
     now = utcnow()
     disabled = await session.execute(
@@ -58,7 +56,7 @@ async def disable(session: AsyncSession, condition: ColumnElement[bool], reason:
 async def disable_of_user(
     session: AsyncSession, user_id: int, reason: DisabledReason, *, project_id: int | None = None
 ) -> None:
-    """Disable the endpoints of somebody who goes; those of one project, or all of them."""
+    """Disable the endpoints of a user who leaves; those of one project, or all of them."""
     condition = WebhookEndpoint.created_by_id == user_id
     if project_id is not None:
         condition &= WebhookEndpoint.project_id == project_id
@@ -66,7 +64,7 @@ async def disable_of_user(
 
 
 async def disable_orphaned(session: AsyncSession) -> int:
-    """Disable the endpoints of those who went while nobody disabled them; return how many."""
+    """Disable the endpoints that still are enabled after their creator left; return how many."""
     is_active = select(User.id).where(User.id == WebhookEndpoint.created_by_id, User.is_active).exists()
     member = active_member(WebhookEndpoint.created_by_id, WebhookEndpoint.project_id)
     closed = await disable(session, ~is_active, DisabledReason.CREATOR_DEACTIVATED)

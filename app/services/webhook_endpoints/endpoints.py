@@ -29,19 +29,6 @@ from app.services.views.users import CREATOR_COLUMNS, user_basic
 from app.services.webhook_endpoints.secrets import HINT_LENGTH, new_secret, still_valid
 from app.services.webhook_endpoints.urls import check_url
 
-__all__ = [
-    "cancel_pending",
-    "create_endpoint",
-    "delete_endpoint",
-    "enable_endpoint",
-    "list_endpoints",
-    "owned",
-    "require_endpoint",
-    "retrieve_endpoint",
-    "rotate_secret",
-    "update_endpoint",
-]
-
 _MOST_ENDPOINTS = 20
 # With the current one: more would make the header of signatures longer than servers take.
 _MOST_SECRETS = 10

@@ -8,8 +8,6 @@ from typing import Any
 from app.enums import DeliveryError, DisabledReason
 from app.services.webhook_endpoints.sending import GONE, Outcome
 
-__all__ = ["Health"]
-
 _NO_SUCCESS_FOR = timedelta(days=5)
 _BLOCKED_IN_A_ROW = 20
 

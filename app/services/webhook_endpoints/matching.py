@@ -15,16 +15,6 @@ from app.services.access.visibility import active_member
 from app.services.events.reading import EVENT_COLUMNS
 from app.services.events.rendering import event_body, event_data
 
-__all__ = [
-    "MATCHED_COLUMNS",
-    "MOST_ATTEMPTS",
-    "Columns",
-    "deliveries_of",
-    "select_matched",
-    "select_receivers",
-    "wants",
-]
-
 # A row by its columns.
 Columns = Mapping[Any, Any]
 

@@ -11,8 +11,6 @@ from app.errors import NotFound
 from app.models import WebhookEndpoint, WebhookEndpointDelivery
 from app.services.webhook_endpoints.deliveries import add_ping, ask_again
 
-__all__ = ["list_all", "ping", "redeliver"]
-
 
 async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dict[str, Any]]:
     """Return endpoints, oldest first, with the number of deliveries that are pending and that failed."""

@@ -1,7 +1,7 @@
 """Send again what an endpoint missed in a stretch of time; what was delivered is not sent again."""
 
 from collections.abc import AsyncGenerator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -29,8 +29,6 @@ from app.services.webhook_endpoints.matching import (
     wants,
 )
 
-__all__ = ["recover"]
-
 _BATCH = 1000
 _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
 
@@ -47,8 +45,8 @@ async def recover(
     """
     await require_enabled(session, caller, endpoint_id)
     now = utcnow()
-    if body.since < now - settings.event_retention:
-        days = settings.event_retention_days
+    days = settings.event_retention_days
+    if body.since < now - timedelta(days=days):
         raise InvalidInput(f"Events are kept for {days} days; choose a later time.", attr="since")
     until = now if body.until is None else min(body.until, now)
     if until < body.since:

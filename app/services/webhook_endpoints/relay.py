@@ -1,7 +1,7 @@
 """From events to deliveries: a transactional outbox.
 
 One relay works at a time. What it has read and what it has made of that are committed together, so one that is killed
-has done all of a batch or nothing, and the next goes on from the same place.
+has done all of a batch or nothing, and the next resumes at the same place.
 """
 
 from collections.abc import Sequence
@@ -21,15 +21,13 @@ from app.services.webhook_endpoints.matching import (
     wants,
 )
 
-__all__ = ["BATCH", "relay_events"]
-
 # Events of one transaction.
 BATCH = 500
 _READER = "webhooks"
 
 
 async def relay_events(session: AsyncSession, *, link: str, batch: int = BATCH) -> int:
-    """Make the deliveries of the events that nobody has read yet; return how many events that were.
+    """Make the deliveries of the events that are not relayed yet; return how many events that were.
 
     Fewer than `batch`: there are no more for now, or another process relays.
     """

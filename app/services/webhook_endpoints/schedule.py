@@ -6,8 +6,6 @@ from email.utils import parsedate_to_datetime
 
 from app.services.webhook_endpoints.matching import MOST_ATTEMPTS
 
-__all__ = ["DELAYS", "next_delay", "parse_retry_after"]
-
 # Behind the first failure, the second, …
 DELAYS = (
     timedelta(seconds=5),

@@ -10,8 +10,6 @@ from standardwebhooks import Webhook
 
 from app.security import Cipher
 
-__all__ = ["HINT_LENGTH", "live_secrets", "new_secret", "signed_headers", "still_valid"]
-
 HINT_LENGTH = 4
 _PREFIX = "whsec_"
 _BYTES = 32
@@ -25,7 +23,7 @@ def new_secret() -> str:
 def live_secrets(
     encrypted: str, encrypted_old: Mapping[str, str], cipher: Cipher, *, now: datetime
 ) -> list[str]:
-    """Return the secrets that sign now: the current one, and replaced ones whose time is not over.
+    """Return the secrets that sign now: the current one, and replaced ones that are still valid.
 
     Raises:
         DecryptionError: none of the service's keys decrypts one of them.

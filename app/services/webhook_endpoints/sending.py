@@ -17,8 +17,6 @@ from app.enums import DeliveryError
 from app.services.webhook_endpoints.schedule import parse_retry_after
 from app.services.webhook_endpoints.secrets import signed_headers
 
-__all__ = ["FIXED_HEADERS", "GONE", "Message", "Outcome", "send"]
-
 FIXED_HEADERS = {
     "Content-Type": "application/json",
     "User-Agent": f"Taskbeacon-Webhooks/{__version__}",
@@ -30,7 +28,7 @@ GONE = 410
 
 _CONNECT_SECONDS = 5.0
 _TOTAL_SECONDS = 15.0
-# For the rest of an answer whose status is known.
+# For the rest of an answer, once its status is known.
 _ANSWER_SECONDS = 2.0
 _ANSWER_BYTES = 4096
 _EXCERPT_BYTES = 1024

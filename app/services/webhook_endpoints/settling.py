@@ -20,8 +20,6 @@ from app.services.webhook_endpoints.health import Health
 from app.services.webhook_endpoints.schedule import next_delay
 from app.services.webhook_endpoints.sending import GONE, Outcome
 
-__all__ = ["settle"]
-
 _ATTEMPTS = Counter(
     "taskbeacon_webhook_deliveries_total", "Attempts to deliver webhooks, by outcome.", ["outcome"]
 )
@@ -44,8 +42,8 @@ log = structlog.get_logger(__name__)
 async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Outcome]]) -> None:
     """Write down what came of attempts, and disable endpoints that are gone or have failed for too long.
 
-    An attempt whose lease ran out, so that another worker has begun the next one, is logged and decides nothing. One
-    whose endpoint was deleted meanwhile leaves nothing.
+    An attempt with a lapsed lease, after which another worker has begun the next one, is logged and decides nothing. An
+    attempt of a deleted endpoint leaves nothing.
     """
     now = utcnow()
     endpoints = await _lock(session, _ENDPOINT, {claimed.endpoint_id for claimed, _ in attempts})

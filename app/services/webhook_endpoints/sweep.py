@@ -10,8 +10,6 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryStatus
 from app.models import WebhookEndpointDelivery
 
-__all__ = ["prune_deliveries"]
-
 _AT_ONCE = 2000
 
 

@@ -7,8 +7,6 @@ from urllib.parse import SplitResult, urlsplit
 from app.addresses import AddressPolicy
 from app.errors import InvalidInput
 
-__all__ = ["check_url"]
-
 _LONGEST_NAME = 253
 _HIGHEST_PORT = 65535
 _SECURE_PORT = 443

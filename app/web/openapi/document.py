@@ -22,8 +22,6 @@ from app.web.openapi.errors import BODIES_OF_ERRORS, REFERENCE, examples_of_erro
 from app.web.openapi.examples import ANSWERS, BODIES
 from app.web.pagination import read_limit, read_page
 
-__all__ = ["describe_routes", "gate_of", "install_openapi", "reader_of"]
-
 # FastAPI's own validation error; this service has an envelope for every failure.
 _FOREIGN_STATUS = "422"
 _FOREIGN_SCHEMAS = ("HTTPValidationError", "ValidationError")

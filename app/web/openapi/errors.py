@@ -33,8 +33,6 @@ from app.web.middleware import SERVER_ERROR
 from app.web.openapi.examples import REFUSALS
 from app.web.validation import first_error
 
-__all__ = ["BODIES_OF_ERRORS", "REFERENCE", "WRONG_METHOD", "errors", "examples_of_errors"]
-
 REFERENCE = "#/components/schemas/{model}"
 BODIES_OF_ERRORS = (ErrorOut, RunRefusedOut, StateRefusedOut, UsageLimitOut)
 

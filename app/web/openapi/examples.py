@@ -26,8 +26,7 @@ from app.errors import (
     UsageLimitExceeded,
 )
 from app.schemas.notifications import PreferencesIn, PushTestIn
-from app.schemas.presence import PresenceIn, PresenceLeaveIn
-from app.schemas.push_tokens import PushTokenIn, UnregisterIn
+from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PushTokenIn, UnregisterIn
 from app.schemas.run_artifacts import InlineIn, PathIn
 from app.schemas.run_commands import CommandIn
 from app.schemas.run_logs import AppendIn
@@ -37,8 +36,6 @@ from app.schemas.staged_artifacts import FinalizeIn, PrepareIn
 from app.schemas.tasks import SummariesIn, TaskIn
 from app.schemas.webhook_endpoints import EndpointIn, EndpointUpdateIn, RecoverIn, RotateIn
 from app.services.events.catalogue import CATALOGUE, published_types
-
-__all__ = ["ANSWERS", "BODIES", "REFUSALS"]
 
 _FILE_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
 _DEVICE = {"device_id": "019ca8a6-1111-7c3e-9f62-0b5c1d2e3f40"}
@@ -211,7 +208,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     PreferencesIn: {"Nothing about cancelled runs": {"cancelled": False}},
 }
 
-# Answers whose schema is text or any object, or holds alternatives.
+# Answers with a schema of text, any object or alternatives.
 ANSWERS: Mapping[str, Any] = {
     "metrics": 'taskbeacon_http_requests_total{method="GET",route="/livez",status="200"} 1.0\n',
     "events_stream_retrieve": f"id: AAAAAAAAA7oAAAAAAAAAKg\ndata: {orjson.dumps(_EVENT).decode()}\n\n",

@@ -7,19 +7,6 @@ from typing import Any
 
 from app.api_limits import BODY_BYTES, PAGE_DEFAULT, PAGE_MAXIMUM
 
-__all__ = [
-    "CONTACT",
-    "DESCRIPTION",
-    "PARAMETERS",
-    "PUBLIC_PATHS",
-    "RUN_SCHEME",
-    "RUN_SCHEME_NAME",
-    "SECURITY_SCHEME",
-    "SECURITY_SCHEME_NAME",
-    "SUMMARY",
-    "TAGS",
-]
-
 # Paths that answer without a key. Whatever is not listed here must state its scope in its signature.
 PUBLIC_PATHS = frozenset(
     {"/", "/livez", "/readyz", "/metrics", "/docs", "/docs/static", "/openapi.json", "/api/webhooks/github"}

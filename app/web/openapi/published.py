@@ -10,8 +10,6 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-__all__ = ["publish"]
-
 _NOT_MODIFIED = 304
 
 

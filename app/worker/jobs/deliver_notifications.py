@@ -15,8 +15,6 @@ from app.services.retries import in_transaction
 from app.shielded import shielded
 from app.worker.context import PUSH_LANES, worker_context
 
-__all__ = ["deliver_due", "deliver_notifications"]
-
 log = structlog.get_logger(__name__)
 
 

@@ -1,6 +1,6 @@
 """Deliver webhooks, for as long as the worker runs: relay events, claim what is due, send, settle.
 
-Each attempt is a task of its own, so a receiver that hangs keeps nobody from theirs. Whatever ends while a settlement
+Each attempt is a task of its own, so a receiver that hangs delays no other. Whatever ends while a settlement
 is being written goes into the next one: the more there is to write, the less each attempt costs.
 """
 
@@ -16,15 +16,14 @@ from prometheus_client import Gauge
 from app.clients.ledger_wakes import LEDGER
 from app.clients.run_changes import RunChanges
 from app.clock import utcnow
-from app.db import DatabaseUnavailable, unit_of_work
+from app.db import unit_of_work
+from app.outages import DatabaseUnavailable
 from app.runtime import ProcessContext
 from app.services.retries import until_database_answers
 from app.services.webhook_endpoints.claims import Claimed, claim_due, next_due
 from app.services.webhook_endpoints.relay import BATCH, relay_events
 from app.services.webhook_endpoints.sending import Outcome, send
 from app.services.webhook_endpoints.settling import settle
-
-__all__ = ["WebhookDeliverer"]
 
 # Attempts of one process at a time.
 _AT_A_TIME = 64

@@ -20,8 +20,6 @@ from app.worker.run.lease import LeaseLost, hold_lease
 from app.worker.run.outcome import end_run
 from app.worker.run.perform import perform_run
 
-__all__ = ["execute_run"]
-
 log = structlog.get_logger(__name__)
 
 

@@ -12,8 +12,6 @@ from app.runtime import ProcessContext
 from app.services.notifications import receipts
 from app.worker.context import worker_context
 
-__all__ = ["fetch_due", "fetch_receipts"]
-
 log = structlog.get_logger(__name__)
 
 

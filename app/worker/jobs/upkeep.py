@@ -1,6 +1,7 @@
 """Cron: recover runs, delete what has expired, and keep counts short. Any number of copies may run."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 import structlog
@@ -21,15 +22,6 @@ from app.services.tasks.counts import FOLDED_AT_ONCE, fold_counts
 from app.services.webhook_endpoints.disabling import disable_orphaned
 from app.services.webhook_endpoints.sweep import prune_deliveries
 from app.worker.context import worker_context
-
-__all__ = [
-    "fold_task_counts",
-    "recover_runs",
-    "sweep_artifacts",
-    "sweep_events",
-    "sweep_expired_keys",
-    "sweep_push_history",
-]
 
 _Sweep = Callable[[AsyncSession], Awaitable[int]]
 _PUSH: Final[Mapping[str, _Sweep]] = {"presence": sweep_expired, "notifications": sweep_history}
@@ -73,7 +65,7 @@ async def sweep_expired_keys(ctx: Mapping[str, Any]) -> None:
 async def sweep_events(ctx: Mapping[str, Any]) -> None:
     """Delete old events and deliveries of webhooks, and disable the endpoints of people who are gone."""
     process = worker_context(ctx).process
-    kept = process.settings.event_retention
+    kept = timedelta(days=process.settings.event_retention_days)
     events = await prune_events(process.sessions, kept)
     deliveries = await prune_deliveries(process.sessions, kept)
     async with unit_of_work(process.sessions) as session:

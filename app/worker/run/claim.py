@@ -16,8 +16,6 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import RunRef
 from app.worker.context import WorkerContext
 
-__all__ = ["Claim", "claim_run", "hand_back", "mark_agent_started"]
-
 _LONGEST_HOST_NAME = 20
 
 log = structlog.get_logger(__name__)

@@ -47,8 +47,6 @@ from app.worker.run.memory import EarlierRun, earlier_runs, fetch_session, recal
 from app.worker.run.outcome import Publication
 from app.worker.run.sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, run_sandbox
 
-__all__ = ["read_context"]
-
 _SHORT_ID_LENGTH = 8
 _LONGEST_OPTION = 1000
 

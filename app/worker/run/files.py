@@ -23,15 +23,6 @@ from app.services.retries import ATTACHMENT, RetryBudget
 from app.services.storage_keys import RunRef, safe_name
 from app.worker.run.store_retry import StoreRetryBudget
 
-__all__ = [
-    "AttachmentUnavailable",
-    "Exchange",
-    "Stored",
-    "fetch_attachments",
-    "open_exchange",
-    "store_artifacts",
-]
-
 _SOURCE = "agent"
 _PATCH_NAME = "changes.patch"
 

@@ -17,8 +17,9 @@ from app.agents.errors import AgentStopped
 from app.agents.session.commands import Command, CommandSource
 from app.agents.session.transcript import Emit, notification
 from app.clock import utcnow
-from app.db import DatabaseUnavailable, unit_of_work
+from app.db import unit_of_work
 from app.enums import CommandMethod, CommandStatus
+from app.outages import DatabaseUnavailable
 from app.services.retries import in_transaction
 from app.services.runs import inbox as run_inbox
 from app.services.runs.inbox import Attempt
@@ -26,8 +27,6 @@ from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
 from app.worker.run.files import fetch_attachments
 from app.worker.run.log_recorder import RunLog
-
-__all__ = ["Inbox"]
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

@@ -9,10 +9,9 @@ import structlog
 
 from app.clients.run_changes import RunChanges
 from app.clock import utcnow
-from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.db import SessionFactory, unit_of_work
+from app.outages import DatabaseUnavailable
 from app.services.runs import lifecycle as run_lifecycle
-
-__all__ = ["LeaseLost", "hold_lease"]
 
 _BEAT_SECONDS = run_lifecycle.LEASE.total_seconds() / 6
 # For what comes after the agent: collecting and storing what it left.

@@ -18,8 +18,6 @@ from app.services.output.log_writer import MAX_LOG_BYTES, append_lines, is_chunk
 from app.services.storage_keys import RunRef
 from app.worker.run.store_retry import OUTAGES, StoreRetryBudget
 
-__all__ = ["RunLog", "open_log"]
-
 # How long lines are gathered, one more second for each of these many bytes, and how much is sent at a time.
 _GATHER_SECONDS = 0.5
 _BYTES_PER_SECOND = 16 * 1024 * 1024

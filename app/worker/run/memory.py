@@ -30,8 +30,6 @@ from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef, session_key
 from app.worker.run.store_retry import StoreRetryBudget
 
-__all__ = ["EarlierRun", "earlier_runs", "fetch_session", "recall", "store_session"]
-
 # Of the end of each log.
 _READ_BYTES = 512 * 1024
 _SAID_CHARACTERS = 2_000

@@ -24,8 +24,6 @@ from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
 from app.worker.run.files import Stored
 
-__all__ = ["Publication", "RunReport", "end_run"]
-
 _LEFT_OUT_CHARACTERS = 2000
 _NAMED_FILES = 10
 _UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."

@@ -11,7 +11,7 @@ from app.agents.errors import AgentError
 from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
 from app.agents.session.usage import UsageMeter
-from app.db import DatabaseUnavailable
+from app.outages import DatabaseUnavailable
 from app.services.output.events import own_entry
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim, mark_agent_started
@@ -23,8 +23,6 @@ from app.worker.run.memory import store_session
 from app.worker.run.outcome import RunReport
 from app.worker.run.store_retry import StoreRetryBudget
 from app.worker.run.usage import noting_usage
-
-__all__ = ["perform_run"]
 
 log = structlog.get_logger(__name__)
 

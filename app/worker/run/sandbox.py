@@ -19,8 +19,6 @@ from app.services.runs.authority import person_of
 from app.services.sandbox_environments import effective_domains
 from app.statements import Fields
 
-__all__ = ["ENVIRONMENT_COLUMNS", "ENVIRONMENT_OF_RUN", "RunSandbox", "run_sandbox"]
-
 _LEVELS = {
     NetworkAccessLevel.NONE: AgentNetwork.NONE,
     NetworkAccessLevel.MODEL_ONLY: AgentNetwork.MODEL_ONLY,

@@ -8,10 +8,8 @@ from typing import TypeVar
 import structlog
 
 from app.clients.object_store import ObjectStoreUnavailable
-from app.db import DatabaseUnavailable
 from app.errors import Unavailable
-
-__all__ = ["OUTAGES", "StoreRetryBudget"]
+from app.outages import DatabaseUnavailable
 
 Result = TypeVar("Result")
 

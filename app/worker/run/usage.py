@@ -11,11 +11,10 @@ from contextlib import asynccontextmanager
 import structlog
 
 from app.agents.session.usage import UsageMeter
-from app.db import DatabaseUnavailable, SessionFactory, unit_of_work
+from app.db import SessionFactory, unit_of_work
+from app.outages import DatabaseUnavailable
 from app.services.runs.usage import note_usage, spent_by_others
 from app.worker.run.claim import Claim
-
-__all__ = ["noting_usage"]
 
 _PAUSE_SECONDS = 3.0
 
