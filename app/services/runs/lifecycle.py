@@ -63,12 +63,13 @@ from app.services.runs.facts import (
     without_fact,
 )
 from app.services.runs.queue import held_by
-from app.services.runs.transitions import (, record_status
+from app.services.runs.transitions import (
     EVENT_OF,
     TRANSITIONS,
     move,
     move_statement,
     publish_status,
+    record_status,
     transition,
 )
 from app.services.views.queue import is_waiting

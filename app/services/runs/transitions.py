@@ -147,8 +147,8 @@ def move_statement(
     )
     if event is None:
         return select(moved, *NO_EVENT).add_cte(mirrored)
-    is_first = moved.c.started_at == moved.c.updated_at
-    recorded = record_status(moved, event, is_first if to is RunStatus.IN_PROGRESS else true())
+    has_started = moved.c.started_at == moved.c.updated_at
+    recorded = record_status(moved, event, has_started if to is RunStatus.IN_PROGRESS else true())
     return (
         select(moved, *recorded_columns(recorded))
         .outerjoin(recorded, recorded.c.run_id == moved.c.id)
