@@ -70,18 +70,21 @@ async def test_killed_workers_lose_no_event_and_deliver_none_under_two_ids(site:
         receiver.answers.extend([Answer(503)] * 20)
         await write(EVENTS)
 
-        async def let_leases_lapse() -> None:
-            """Make what a killed worker held, and what was refused, due as it will be."""
+        async def let_refused_come_again() -> None:
+            """Make what was refused due, as it will be. What a killed worker held waits for its lease."""
             past = utcnow() - timedelta(seconds=1)
             async with unit_of_work(site.sessions) as session:
                 await session.execute(
                     update(WebhookEndpointDelivery)
-                    .where(WebhookEndpointDelivery.status == DeliveryStatus.PENDING)
+                    .where(
+                        WebhookEndpointDelivery.status == DeliveryStatus.PENDING,
+                        WebhookEndpointDelivery.leased_until.is_(None),
+                    )
                     .values(due_at=past)
                 )
 
         async def is_all_delivered() -> bool:
-            await let_leases_lapse()
+            await let_refused_come_again()
             async with unit_of_work(site.sessions) as session:
                 delivered = await session.scalar(
                     select(func.count())

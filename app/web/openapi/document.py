@@ -115,7 +115,9 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     for route in describe_routes(app):
         for method in route.methods or ():
             _complete(document["paths"][route.path_format][method.lower()], route, schemas)
-    document["webhooks"] = {known.type: {"post": _webhook(known)} for known in (*CATALOGUE.values(), PING)}
+    document["webhooks"] = {
+        known.type.value: {"post": _webhook(known)} for known in (*CATALOGUE.values(), PING)
+    }
     return document
 
 
@@ -130,7 +132,7 @@ def _webhook(known: CataloguedType) -> dict[str, Any]:
     return {
         "operationId": f"webhook_{known.type.replace('.', '_')}",
         "tags": ["webhooks"],
-        "summary": known.type,
+        "summary": known.type.value,
         "description": known.description,
         "security": [],
         "parameters": [
