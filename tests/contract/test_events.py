@@ -18,12 +18,12 @@ from app.enums import RunStatus
 from app.models import Event, EventSnapshot, Project, Run, User
 from app.runtime import ProcessContext
 from app.services.events.catalogue import CATALOGUE
-from app.services.runs import lifecycle
+from app.services.runs import inbox, lifecycle
 from tests.support.assertions import assert_invalid
 from tests.support.callers import CallerKind, bearer
 from tests.support.clients import in_process_client
 from tests.support.factories import make_key, make_user
-from tests.support.fakes import RecordingEvents
+from tests.support.fakes import RecordingEvents, RecordingQueue
 from tests.support.receiver import Receiver, receiving
 from tests.support.waiting import eventually
 from tests.support.webhooks import Deliveries, make_endpoint, with_loopback
@@ -143,6 +143,43 @@ async def test_life_of_a_run_that_workers_perform(
     ]
     assert rows[1]["data"]["attempt"] == rows[2]["data"]["attempt"] == 1
     assert rows[4]["data"]["artifact_id"] == "f" * 32
+
+
+async def test_agent_that_waits_for_a_person(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    client: httpx.AsyncClient,
+    tasks_url: str,
+    events_url: str,
+) -> None:
+    task = (await client.post(tasks_url, json={})).json()
+    await client.post(f"{tasks_url}/{task['id']}/run")
+    run = (await session.scalars(select(Run))).one()
+    followers, queue = RecordingEvents(), RecordingQueue()
+    async with unit_of_work(sessions) as own:
+        assert await lifecycle.claim(own, run.id, owner="worker", events=followers)
+    question = {"kind": "permission", "request_id": "q1", "options": [{"optionId": "yes", "name": _SECRET}]}
+    for waiting_for in (question, {"kind": "message"}):
+        async with unit_of_work(sessions) as own:
+            await inbox.start_waiting(own, run.id, waiting_for, owner="worker", seen=None, queue=queue)
+        if waiting_for is question:
+            async with unit_of_work(sessions) as own:
+                assert await inbox.stop_waiting(own, run.id, "q1", owner="worker")
+                assert not await inbox.stop_waiting(own, run.id, "q1", owner="worker")
+    command = {"jsonrpc": "2.0", "method": "user_message", "params": {"content": _SECRET}}
+    answer = await client.post(f"{tasks_url}/{task['id']}/runs/{run.id}/command", json=command)
+    assert answer.json()["result"] == {"queued": True}
+
+    rows = await read(client, events_url, 6, run_id=str(run.id))
+
+    waits = [(row["type"], row["data"].get("kind"), row["data"].get("question_id")) for row in rows[2:]]
+    assert waits == [
+        ("run.awaiting_input", "permission", "q1"),
+        ("run.resumed", "permission", "q1"),
+        ("run.awaiting_input", "message", None),
+        ("run.resumed", "message", None),
+    ]
+    assert _SECRET not in str(rows)
 
 
 async def test_pages_go_on_from_the_last_event_and_filters_apply(

@@ -20,7 +20,8 @@ def webhooks() -> None:
 @transactional
 async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
     """List endpoints, with their owners and how many deliveries are pending or failed."""
-    return {"endpoints": await operations.list_all(job.session, project_id=project)}
+    results = await operations.list_all(job.session, project_id=project)
+    return {"count": len(results), "results": results}
 
 
 @webhooks.command("ping")
