@@ -124,7 +124,8 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Work
             ),
             cron(fetch_receipts, second=5, unique=True, timeout=_CHORE_SECONDS),
             cron(sweep_push_history, second=25, unique=True, timeout=_CHORE_SECONDS),
-            cron(sweep_events, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
+            # Also at the start: a restored database has events to adopt.
+            cron(sweep_events, minute=_HOURLY, unique=True, run_at_startup=True, timeout=_CHORE_SECONDS),
             cron(sweep_expired_keys, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
             cron(fold_task_counts, second=_SWEEP_SECONDS, unique=True, timeout=_CHORE_SECONDS),
         ],

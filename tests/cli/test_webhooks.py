@@ -31,7 +31,6 @@ def test_endpoints_are_listed_tested_and_repeated(admin: Admin, look: Look, proj
         owner, of = await session.get_one(User, user), await session.get_one(Project, project)
         endpoint, _ = await make_endpoint(session, project=of, created_by=owner, url="https://a.example.com/")
         delivery = await make_delivery(session, endpoint, status="failed", attempts=10)
-        await session.commit()
         return str(endpoint.id), str(delivery.id)
 
     endpoint, delivery = look(make)

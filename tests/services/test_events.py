@@ -17,13 +17,13 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import EventType, Scope
 from app.errors import InvalidInput
 from app.ids import new_id
-from app.models import Event, EventSnapshot, Project, User
+from app.models import Event, EventHorizon, EventSnapshot, Project, User
 from app.schemas.events import EventQuery
 from app.services.access.principal import Principal, ProjectRef
 from app.services.events.catalogue import CATALOGUE, PING, is_selector
 from app.services.events.cursor import START, Cursor
 from app.services.events.reading import find_end, list_events, parse_types, place_of, read_events
-from app.services.events.sweep import prune_events
+from app.services.events.sweep import adopt_events, prune_events
 from tests.support.clock import MovableClock
 from tests.support.factories import make_task
 from tests.support.waiting import eventually
@@ -239,3 +239,29 @@ def test_list_of_types() -> None:
         "detail": '"nothing" is not a valid choice.',
         "attr": "type",
     }
+
+
+async def test_events_of_another_cluster_are_adopted_and_places_in_it_hold(
+    sessions: SessionFactory, project: Project, principal: Principal, task_id: UUID
+) -> None:
+    """As after a dump was restored: numbers of transactions that this cluster will not reach for long."""
+    far = 2**40
+    async with unit_of_work(sessions) as session:
+        for seq in (1, 2):
+            await note(session, project, task_id, seq, transaction_id=far + seq)
+        numbers = (await session.scalars(select(Event.seq).order_by(Event.seq))).all()
+        session.add(EventHorizon(project_id=project.id, transaction_id=far, seq=0))
+        await session.flush()
+    behind_the_first = str(Cursor(far + 1, numbers[0]))
+
+    assert await adopt_events(sessions) == 2
+    assert await adopt_events(sessions) == 0
+    async with unit_of_work(sessions) as session:
+        await note(session, project, task_id, 3)
+
+    reader = Reader(sessions, principal)
+    await reader.has_seen(1, 2, 3)
+    assert reader.seen == [1, 2, 3]
+    resumed = await page(sessions, principal, after=behind_the_first)
+    assert [event["data"]["seq"] for event in resumed["results"]] == [2, 3]
+    assert resumed["truncated"] is False

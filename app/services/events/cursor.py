@@ -10,7 +10,7 @@ import binascii
 import struct
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, literal_column, tuple_
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, case, literal_column, tuple_
 from typing_extensions import override
 
 from app.models import Event
@@ -47,10 +47,14 @@ START = Cursor(0, 0)
 
 # The oldest transaction that is still open.
 SETTLED: ColumnElement[int] = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-# What may be read behind a place: it cannot be preceded by what is not committed yet.
-AFTER = and_(
-    tuple_(Event.transaction_id, Event.seq)
-    > tuple_(bindparam("after_transaction", type_=BigInteger), bindparam("after_seq", type_=BigInteger)),
-    Event.transaction_id < SETTLED,
+# The next transaction that may begin: what has a greater one comes from another cluster, by a dump (`sweep.py`).
+UNBORN: ColumnElement[int] = literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+_AFTER_TRANSACTION = bindparam("after_transaction", type_=BigInteger)
+# The place of `Cursor.values`; one of another cluster is before all transactions of this one.
+PLACE = tuple_(
+    case((_AFTER_TRANSACTION >= UNBORN, literal_column("0")), else_=_AFTER_TRANSACTION),
+    bindparam("after_seq", type_=BigInteger),
 )
+# What may be read behind a place: it cannot be preceded by what is not committed yet.
+AFTER = and_(tuple_(Event.transaction_id, Event.seq) > PLACE, Event.transaction_id < SETTLED)
 IN_ORDER = (Event.transaction_id, Event.seq)

@@ -27,7 +27,7 @@ from app.schemas.events import EventPage, EventQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import active_member
 from app.services.events.catalogue import is_selector
-from app.services.events.cursor import AFTER, IN_ORDER, SETTLED, START, Cursor
+from app.services.events.cursor import AFTER, IN_ORDER, PLACE, SETTLED, START, Cursor
 from app.services.events.rendering import event_out
 from app.statements import Fields, Prepared
 
@@ -163,8 +163,7 @@ _PAGE = Prepared(_page_statement())
 _REMOVED = Prepared(
     select(EventHorizon.project_id).where(
         EventHorizon.project_id == bindparam("project_id"),
-        tuple_(EventHorizon.transaction_id, EventHorizon.seq)
-        > tuple_(bindparam("after_transaction", type_=BigInteger), bindparam("after_seq", type_=BigInteger)),
+        tuple_(EventHorizon.transaction_id, EventHorizon.seq) > PLACE,
     )
 )
 _END = Prepared(

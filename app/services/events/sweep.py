@@ -2,16 +2,29 @@
 
 from datetime import timedelta
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import Event, EventHorizon, EventSnapshot
-from app.services.events.cursor import IN_ORDER
+from app.services.events.cursor import IN_ORDER, UNBORN
 
 _AT_ONCE = 5000
+
+
+async def adopt_events(sessions: SessionFactory) -> int:
+    """Put events that a dump brought from another cluster before those of this one; return how many. Repeatable.
+
+    Numbers of transactions mean nothing in another cluster: readers would wait for them, or pass them by.
+    """
+    async with unit_of_work(sessions) as session:
+        await session.execute(
+            update(EventHorizon).where(EventHorizon.transaction_id >= UNBORN).values(transaction_id=0)
+        )
+        adopted = update(Event).where(Event.transaction_id >= UNBORN).values(transaction_id=0)
+        return len((await session.execute(adopted.returning(Event.seq))).all())
 
 
 async def prune_events(sessions: SessionFactory, kept: timedelta, *, at_once: int = _AT_ONCE) -> int:

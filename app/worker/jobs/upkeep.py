@@ -11,7 +11,7 @@ from app.clients.object_store import ObjectStoreUnavailable
 from app.db import unit_of_work
 from app.services.artifacts import sweep
 from app.services.code_hosts.webhooks import sweep_deliveries
-from app.services.events.sweep import prune_events
+from app.services.events.sweep import adopt_events, prune_events
 from app.services.idempotency import sweep_keys
 from app.services.notifications.presence import sweep_expired
 from app.services.notifications.receipts import sweep_history
@@ -63,9 +63,10 @@ async def sweep_expired_keys(ctx: Mapping[str, Any]) -> None:
 
 
 async def sweep_events(ctx: Mapping[str, Any]) -> None:
-    """Delete old events and deliveries of webhooks, and disable the endpoints of people who are gone."""
+    """Adopt restored events, delete old ones and old deliveries, and disable the endpoints of people who are gone."""
     process = worker_context(ctx).process
     kept = timedelta(days=process.settings.event_retention_days)
+    await adopt_events(process.sessions)
     events = await prune_events(process.sessions, kept)
     deliveries = await prune_deliveries(process.sessions, kept)
     async with unit_of_work(process.sessions) as session:
