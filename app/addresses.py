@@ -1,7 +1,12 @@
-"""Decide which addresses are public, for every connection to a target that a user or an agent has chosen."""
+"""Decide which addresses may be connected to, for every connection to a target that a user or an agent has chosen.
+
+Webhooks and web pushes go through `clients/guarded_http.py`, agents through their proxy (`agents/network/proxy.py`). Both
+check the very address that they then connect to.
+"""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 # `ipaddress` depends on the version of Python. These are refused in any version: the IANA special-purpose registries as
 # of 2025, blocks with few global addresses, and addresses that exist inside clouds only.
@@ -34,6 +39,46 @@ _NOT_PUBLIC_6 = tuple(
 )
 # A NAT64 gateway translates these to the IPv4 address in their last 32 bits.
 _NAT64 = IPv6Network("64:ff9b::/96")
+
+
+# Where clouds serve credentials to the machines that run in them: refused, whatever an operator opens.
+_METADATA = frozenset(
+    map(ip_address, ("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "fd00:ec2::254"))
+)
+_SECURE_PORT = 443
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPolicy:
+    """What may be connected to: the public Internet by HTTPS, and networks that the operator opened in any way."""
+
+    opened: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    @classmethod
+    def parse(cls, networks: tuple[str, ...]) -> "AddressPolicy":
+        """Return the policy that opens these networks, in CIDR form. Raises ValueError."""
+        return cls(tuple(map(ip_network, networks)))
+
+    def admits(self, address: str, *, scheme: str, port: int) -> bool:
+        """Return whether a request may be sent to an address in this way.
+
+        Raises:
+            ValueError: it is no address.
+
+        """
+        if self.is_open(address):
+            return True
+        return scheme == "https" and port == _SECURE_PORT and is_public(address)
+
+    def is_open(self, address: str) -> bool:
+        """Return whether an address is in a network that the operator opened, and none of a cloud's own.
+
+        Raises:
+            ValueError: it is no address.
+
+        """
+        ends = list(_ends(ip_address(address.partition("%")[0])))
+        return all(end not in _METADATA and any(end in network for network in self.opened) for end in ends)
 
 
 def is_public(address: str) -> bool:

@@ -27,6 +27,7 @@ from app.setting_checks import (
     CommaList,
     DatabaseUrl,
     GitUrl,
+    Networks,
     NetworkServices,
     OptionalSecret,
     OptionalText,
@@ -187,6 +188,14 @@ class Settings(BaseSettings):
     )
     github_webhook_secret: OptionalSecret = Field(
         default=None, description="What GitHub signs webhooks without an integration with; empty: refused."
+    )
+
+    webhook_allow_private_networks: Networks = Field(
+        default=(),
+        description="Comma list of networks (CIDR) of yours that webhooks may be sent to, by http and to any port there.",
+    )
+    event_retention_days: int = Field(
+        default=30, ge=1, le=3650, description="How long events and the log of webhook deliveries are kept."
     )
 
     agent_sandbox: SandboxKind = Field(default=SandboxKind.AUTO, description="How agents are confined.")

@@ -8,6 +8,7 @@ the row that asks for the effect is written in the same transaction and a sweepe
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from types import MappingProxyType
 from typing import Any, cast
 
 import asyncpg
@@ -96,10 +97,12 @@ def _pooled(application_name: str) -> dict[str, Any]:
     }
 
 
-def create_session_factory(engine: AsyncEngine) -> SessionFactory:
-    """Return the factory of sessions that do not reload rows after a commit."""
+def create_session_factory(
+    engine: AsyncEngine, *, info: Mapping[str, Any] = MappingProxyType({})
+) -> SessionFactory:
+    """Return the factory of sessions that do not reload rows after a commit; each has what `info` holds."""
     return async_sessionmaker(
-        engine, expire_on_commit=False, autoflush=False, sync_session_class=_JoiningSession
+        engine, expire_on_commit=False, autoflush=False, sync_session_class=_JoiningSession, info=dict(info)
     )
 
 

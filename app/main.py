@@ -12,6 +12,7 @@ from app import __version__
 from app.config import Settings, get_settings
 from app.routers import (
     docs,
+    events,
     health,
     notifications,
     presence,
@@ -26,6 +27,7 @@ from app.routers import (
     staged_artifacts,
     tasks,
     users,
+    webhook_endpoints,
     webhooks,
 )
 from app.runtime import ProcessContext, open_process
@@ -48,6 +50,8 @@ _ROUTERS = (
     staged_artifacts.router,
     run_artifacts.router,
     sandbox_environments.router,
+    events.router,
+    webhook_endpoints.router,
     push_tokens.router,
     notifications.router,
     users.router,

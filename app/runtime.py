@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
 
-import httpx
 from typing_extensions import override
 
+from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
-from app.clients.http_client import create_http_client
+from app.clients.ledger_wakes import LedgerWakes
 from app.clients.pace import NoPace, RedisPace
 from app.clients.push import PushSender
 from app.clients.queue import ArqQueue
@@ -25,6 +25,8 @@ from app.security import Cipher
 from app.services.access.cache import CallerCache
 from app.services.access.principal import Principal
 from app.services.effects import Effects
+from app.services.events import ledger
+from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.output.stream import find_last_words
 from app.services.rate_limits import RateLimiter
@@ -32,7 +34,7 @@ from app.services.tasks.pages import KnownLists
 from app.services.usage_gates import open_gates
 
 # Pushes to browsers go to few hosts, again and again: connections are worth keeping.
-_HTTP_LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=60)
+_PUSH_CONNECTIONS = 32
 _EXPO_PACE = "push:pace:expo"
 
 
@@ -50,6 +52,8 @@ class ProcessContext(Effects):
     callers: CallerCache[Principal] = field(default_factory=CallerCache)
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     lists: KnownLists = field(default_factory=KnownLists)
+    # Looks at the ledger for those who follow it.
+    ledger: LedgerWatch = field(default_factory=LedgerWatch)
 
 
 @asynccontextmanager
@@ -69,7 +73,8 @@ async def open_process(
     engine = create_engine(settings, application_name=f"taskbeacon-{name}", plan_once=plan_once)
     redis = create_redis(settings.redis_url)
     queue = ArqQueue(settings.redis_url)
-    sessions = create_session_factory(engine)
+    wakes = LedgerWakes(redis)
+    sessions = create_session_factory(engine, info={ledger.WAKE: wakes.announce})
     events = RedisRunEvents(redis)
     hub = EventHub(redis, partial(find_last_words, sessions))
     try:
@@ -95,6 +100,7 @@ async def open_process(
     finally:
         await hub.aclose()
         await events.aclose()
+        await wakes.aclose()
         await queue.aclose()
         await redis.aclose()
         await engine.dispose()
@@ -152,9 +158,12 @@ def _create_senders(
     )
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:
+        from app.clients.guarded_http import create_guarded_client  # noqa: PLC0415
         from app.clients.web_push import VapidKey, WebPushClient  # noqa: PLC0415
 
-        browsers = create_http_client(limits=_HTTP_LIMITS)
+        browsers = create_guarded_client(
+            AddressPolicy.parse(settings.webhook_allow_private_networks), keepalive=_PUSH_CONNECTIONS
+        )
         stack.push_async_callback(browsers.aclose)
         senders[Platform.WEB] = WebPushClient(
             browsers,

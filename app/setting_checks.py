@@ -5,6 +5,7 @@ No message repeats the text, which may hold a password. No server behind a URL i
 
 import base64
 import re
+from ipaddress import ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -84,6 +85,15 @@ def _check_origin(value: str) -> str:
         raise ValueError(
             "this takes scheme://host[:port] in lower case and without a path (port * for any), or *"
         )
+    return value
+
+
+def _check_network(value: str) -> str:
+    """Return a network in CIDR form."""
+    try:
+        ip_network(value)
+    except ValueError:
+        raise ValueError(f"'{value}' is no network such as 10.0.0.0/8 or fd00::/8") from None
     return value
 
 
@@ -169,5 +179,6 @@ OptionalWebUrl = Annotated[OptionalText, AfterValidator(lambda value: value and 
 GitUrl = Annotated[str, AfterValidator(_check_git_url)]
 Origins = Annotated[CommaList, AfterValidator(lambda value: tuple(map(_check_origin, value)))]
 NetworkServices = Annotated[CommaList, AfterValidator(lambda value: tuple(map(_check_service, value)))]
+Networks = Annotated[CommaList, AfterValidator(lambda value: tuple(map(_check_network, value)))]
 VapidKey = Annotated[OptionalSecret, AfterValidator(_vapid_key)]
 VapidSubject = Annotated[str, AfterValidator(_check_vapid_subject)]

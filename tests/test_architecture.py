@@ -145,6 +145,7 @@ _RULES = {
         "app",
         {
             "app/clients/http_client.py": "the maker, whose clients keep no cookies",
+            "app/clients/guarded_http.py": "the maker of those for addresses that others chose",
             "app/clients/expo.py": "makes one of another library for Expo, which keeps none either",
         },
     ),

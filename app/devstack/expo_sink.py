@@ -1,4 +1,4 @@
-"""A local stand-in for Expo's push service: it accepts pushes and shows what phones would get, on one plain page.
+"""A local stand-in for Expo's push service and for a receiver of webhooks: it shows what came, on one plain page.
 
 Run as `python -m app.devstack.expo_sink PORT`. It keeps the last messages in memory only, and must stay small: it
 speaks as much of Expo's protocol as a sender needs (send, receipts, tickets for tokens that are none).
@@ -20,6 +20,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from app.clock import utcnow
+from app.devstack.webhook_sink import WebhookSink
 from app.ids import new_id
 
 _KEPT_MESSAGES = 200
@@ -31,7 +32,8 @@ _PAGE = """<!doctype html><meta charset="utf-8"><title>Pushes</title>
 <style>body{{font:15px/1.5 system-ui;margin:2rem;max-width:60rem}}td,th{{text-align:left;padding:.3rem .8rem;
 vertical-align:top;border-top:1px solid #ddd}}</style>
 <h1>Pushes</h1><p>What phones would get from this development stack; the newest first.</p>
-<table><tr><th>at</th><th>to</th><th>title</th><th>body</th><th>data</th></tr>{rows}</table>"""
+<table><tr><th>at</th><th>to</th><th>title</th><th>body</th><th>data</th></tr>{rows}</table>
+{webhooks}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class _Push:
 def create_app() -> Starlette:
     """Return the sink with an empty memory."""
     pushes: deque[_Push] = deque(maxlen=_KEPT_MESSAGES)
+    webhooks = WebhookSink()
 
     async def send(request: Request) -> Response:
         content = await _json_body(request)
@@ -73,13 +76,15 @@ def create_app() -> Starlette:
         return JSONResponse({"data": {i: {"status": "ok"} for i in ids if isinstance(i, str) and i in known}})
 
     async def page(_: Request) -> Response:
-        return HTMLResponse(_PAGE.format(rows="".join(_row(push) for push in reversed(pushes))))
+        rows = "".join(_row(push) for push in reversed(pushes))
+        return HTMLResponse(_PAGE.format(rows=rows, webhooks=webhooks.table()))
 
     return Starlette(
         routes=[
             Route("/--/api/v2/push/send", send, methods=["POST"]),
             Route("/--/api/v2/push/getReceipts", receipts, methods=["POST"]),
             Route("/", page),
+            *webhooks.routes,
         ]
     )
 

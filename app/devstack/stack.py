@@ -187,6 +187,8 @@ class Stack:
         )
         environment = {
             **generated,
+            # Receivers under development run on this machine.
+            "TASKBEACON_WEBHOOK_ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8,::1/128",
             **bypass_proxies(self._plan.environment),
             **servers.environment,
             "TASKBEACON_DEVELOPMENT": "true",
@@ -321,6 +323,11 @@ def _welcome(console: Console, stack: Stack, account: Account, seconds: float) -
             "API key": account.api_key,
             "Project": str(account.project_id),
             **({"Pushes": stack.environment["TASKBEACON_EXPO_BASE_URL"]} if stack.has_expo_sink else {}),
+            **(
+                {"Webhooks to": f"{stack.environment['TASKBEACON_EXPO_BASE_URL']}/webhooks"}
+                if stack.has_expo_sink
+                else {}
+            ),
             "Logs": str(stack.home.logs),
         }
     )

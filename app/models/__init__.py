@@ -2,13 +2,13 @@
 
 from app.models.api_keys import ApiKey
 from app.models.base import Base
-from app.models.code_hosts import CiFailure, PushedBranch, WebhookDelivery
+from app.models.code_hosts import CiFailure, GithubDelivery, PushedBranch
+from app.models.events import Event, EventCursor, EventHorizon, EventSnapshot
 from app.models.idempotency_keys import IdempotencyKey
 from app.models.integrations import Integration, SignalReport, SignalReportTask, UserIntegration
 from app.models.notifications import Notification, NotificationPreferences, PushCooldown, TaskMute
-from app.models.presence import Presence
 from app.models.projects import Membership, Organization, Project, TaskCounter
-from app.models.push_tokens import PushToken
+from app.models.push_tokens import Presence, PushToken
 from app.models.run_commands import RunCommand
 from app.models.run_logs import RunEventId, RunLogState
 from app.models.runs import Run, RunCredential
@@ -17,11 +17,17 @@ from app.models.signing_keys import SigningKey
 from app.models.staged_artifacts import StagedArtifact
 from app.models.tasks import Task, TaskCount
 from app.models.users import User
+from app.models.webhook_endpoints import WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 
 __all__ = [
     "ApiKey",
     "Base",
     "CiFailure",
+    "Event",
+    "EventCursor",
+    "EventHorizon",
+    "EventSnapshot",
+    "GithubDelivery",
     "IdempotencyKey",
     "Integration",
     "Membership",
@@ -49,5 +55,7 @@ __all__ = [
     "TaskMute",
     "User",
     "UserIntegration",
-    "WebhookDelivery",
+    "WebhookAttempt",
+    "WebhookEndpoint",
+    "WebhookEndpointDelivery",
 ]

@@ -37,10 +37,10 @@ class PushedBranch(Base):
     created_at: Mapped[datetime]
 
 
-class WebhookDelivery(Base):
+class GithubDelivery(Base):
     """A delivery that was taken in; hosts deliver again what they believe to be lost."""
 
-    __tablename__ = "webhook_deliveries"
+    __tablename__ = "github_deliveries"
     __table_args__ = (Index(None, "received_at"),)
 
     delivery_id: Mapped[str] = mapped_column(String(100), primary_key=True)

@@ -1,4 +1,7 @@
-"""Push tokens: the addresses of people's devices. A token belongs to one user at a time (contract 6.5)."""
+"""Push tokens, the addresses of people's devices (contract 6.5), and presence: which device shows which task (7.1).
+
+A token belongs to one user at a time.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -29,3 +32,26 @@ class PushToken(Base):
     platform: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
+
+
+class Presence(Base):
+    """A device that shows a task until `expires_at`; a row at or past its expiry counts as absent."""
+
+    __tablename__ = "presence"
+    __table_args__ = (
+        # What the sweeper looks for.
+        Index("ix_presence_expires_at", "expires_at"),
+        # What the end of a token or of a user looks for.
+        Index("ix_presence_push_token", "push_token_id"),
+        Index("ix_presence_user", "user_id"),
+        # Small and hot: most rows are rewritten every half minute, so dead ones are collected early.
+        {"postgresql_with": {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.05}},
+    )
+
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    push_token_id: Mapped[UUID] = mapped_column(
+        ForeignKey("push_tokens.id", ondelete="CASCADE"), primary_key=True
+    )
+    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    expires_at: Mapped[datetime]

@@ -83,6 +83,10 @@ class Run(Base):
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_expires_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    # When it was first in progress; a run that is reopened begins again.
+    started_at: Mapped[datetime | None]
+    # How many events of the ledger are about the run; counted by the statement that changes it.
+    event_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
 
 class RunCredential(Base):

@@ -79,6 +79,8 @@ class Task(Base):
     updated_at: Mapped[datetime]
     deleted: Mapped[bool] = mapped_column(server_default=text("false"))
     deleted_at: Mapped[datetime | None]
+    # How many events of the ledger are about the task and none of its runs; counted by the statement that changes it.
+    event_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
     __table_args__ = (
         UniqueConstraint("project_id", "task_number"),

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from app.schemas.presence import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
+from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
 from app.services.notifications import presence
 from app.web.answers import no_content
 from app.web.auth import TaskWrite

@@ -1,4 +1,4 @@
-"""Push tokens: the bodies that register and unregister one, and how a device is shown (contract 6.5)."""
+"""Push tokens (contract 6.5) and presence (5.6, 5.7): bodies that register devices and report what they show."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,12 +8,13 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.enums import Platform
-from app.schemas.base import Input
-from app.schemas.fields import Choice, Text
+from app.schemas.base import Input, QueryInput
+from app.schemas.fields import Choice, Text, Uuid
 
 # Room for a browser's subscription; services/notifications/devices.py holds the other platforms to the contract's 512.
 MAX_WEB_TOKEN_LENGTH = 4096
 
+_WHICH = "Id of the device, as its registration answered it."
 _TOKEN = Text(max_length=MAX_WEB_TOKEN_LENGTH)
 
 
@@ -63,3 +64,21 @@ class VapidPublicKeyOut(TypedDict):
             ],
         ),
     ]
+
+
+class PresenceIn(Input):
+    """A device that shows the task."""
+
+    device_id: Annotated[UUID, Uuid(), Field(description=_WHICH)]
+
+
+class PresenceLeaveIn(Input):
+    """A device that shows the task no longer."""
+
+    device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH)] = None
+
+
+class PresenceLeaveQuery(QueryInput):
+    """The same for clients that cannot send a body with DELETE."""
+
+    device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH + " The body goes before.")] = None

@@ -1,46 +1,19 @@
 """The log of a run: entries to add, and which of them to read (contract 6.4, 13.4)."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field
 from typing_extensions import override
 
 from app.schemas.base import Input, QueryInput
-from app.schemas.fields import Field as InputField
-from app.schemas.fields import Integer, Items, JsonObject, JsonSchema, Text, fail
+from app.schemas.fields import Integer, Items, JsonObject, Text, Timestamp, fail
 
 _MAX_ENTRIES = 10_000
 _MAX_PAGE = 5000
 _WORDS = Text(max_length=5000, blank_is_absent=True)
 _MAX_OFFSET = 2**53
-
-
-def parse_timestamp(value: Any) -> datetime | None:
-    """Return the instant that an ISO 8601 text stands for, or None; without a zone it is UTC."""
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Timestamp(InputField):
-    """An instant in ISO 8601."""
-
-    @override
-    def parse(self, value: Any) -> datetime:
-        # A plus sign that a client forgot to encode arrives as a blank.
-        moment = parse_timestamp(value.strip().replace(" ", "+") if isinstance(value, str) else value)
-        if moment is None:
-            raise fail("invalid_input", "Datetime has wrong format.")
-        return moment
-
-    @override
-    def json_schema(self) -> JsonSchema:
-        return {"type": "string", "format": "date-time"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +44,7 @@ class LogQuery(QueryInput):
     """Which entries to read; an empty parameter counts as not given."""
 
     after: Annotated[
-        datetime | None, _Timestamp(), Field(description="Only entries with a later `timestamp`.")
+        datetime | None, Timestamp(), Field(description="Only entries with a later `timestamp`.")
     ] = None
     # Text to FastAPI too: it would read a set from a parameter that is given several times.
     event_types: Annotated[

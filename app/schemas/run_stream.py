@@ -1,9 +1,10 @@
-"""The live stream of a run: how it is asked for (contract 6.4)."""
+"""The live stream of a run: how it is asked for, and how far the events of its agent are taken (contract 6.4)."""
 
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from app.schemas.base import QueryInput
 from app.schemas.fields import Text, Uuid
@@ -30,3 +31,11 @@ class StreamQuery(QueryInput):
             "task while the stream is open, and gets no pushes about it."
         ),
     ] = None
+
+
+class PositionOut(TypedDict):
+    """How far the events of a run are taken."""
+
+    last_accepted_seq: Annotated[
+        int, Field(description="Number of the last event that was taken; 0: none yet.", ge=0)
+    ]

@@ -19,6 +19,7 @@ from app.services.access.authenticate import authenticate
 from app.services.access.principal import CURRENT_PROJECT, Principal, require_project, require_scope
 from app.services.runs import tokens as connection_tokens
 from app.services.storage_keys import RunRef
+from app.services.webhook_endpoints import endpoints as webhook_endpoints
 from app.web.body import read_json
 from app.web.dependencies import Call, call_of, path_uuid, process_of, session_of, task_id_of
 from app.web.throttling import throttle
@@ -112,7 +113,14 @@ async def _visible_environment(request: Request) -> UUID:
     return environment_id
 
 
+async def _own_endpoint(request: Request) -> UUID:
+    call, endpoint_id = call_of(request), path_uuid(request, "endpoint_id")
+    await webhook_endpoints.require_endpoint(call.session, call.caller, endpoint_id)
+    return endpoint_id
+
+
 # For routes with a look-up behind the gate and before the body (contract 2.3).
+OwnEndpoint = Annotated[UUID, Depends(_own_endpoint)]
 VisibleEnvironment = Annotated[UUID, Depends(_visible_environment)]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
@@ -148,6 +156,8 @@ RunHolder = Annotated[RunRef, Depends(RunTokenGate())]
 
 TaskRead = Annotated[Call, Depends(ScopeGate(Scope.TASK_READ, in_project=True))]
 TaskWrite = Annotated[Call, Depends(ScopeGate(Scope.TASK_WRITE, in_project=True))]
+WebhookRead = Annotated[Call, Depends(ScopeGate(Scope.WEBHOOK_READ, in_project=True))]
+WebhookWrite = Annotated[Call, Depends(ScopeGate(Scope.WEBHOOK_WRITE, in_project=True))]
 # For what concerns the caller's own devices, within a project.
 ProjectUserWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=True))]
 UserRead = Annotated[Call, Depends(ScopeGate(Scope.USER_READ, in_project=False))]

@@ -90,6 +90,16 @@ async def _environment_id(request: Request) -> UUID:
     return path_uuid(request, "environment_id")
 
 
+async def _endpoint_id(request: Request) -> UUID:
+    return path_uuid(request, "endpoint_id")
+
+
+async def _delivery_id(request: Request) -> UUID:
+    return path_uuid(request, "delivery_id")
+
+
+DeliveryId = Annotated[UUID, Depends(_delivery_id)]
+EndpointId = Annotated[UUID, Depends(_endpoint_id)]
 EnvironmentId = Annotated[UUID, Depends(_environment_id)]
 TaskId = Annotated[UUID, Depends(_task_id)]
 RunId = Annotated[UUID, Depends(_run_id)]

@@ -43,17 +43,24 @@ class PageRequest:
         return f"{self.base_url}?{urlencode(sorted(parameters, key=lambda pair: pair[0]))}"
 
 
+async def read_limit(request: Request) -> int:
+    """Return how many rows are asked for at most; what is no positive number counts as not given."""
+    asked = parse_integer(request.query_params.get("limit"))
+    return min(asked, PAGE_MAXIMUM) if asked and asked > 0 else PAGE_DEFAULT
+
+
 async def read_page(request: Request) -> PageRequest:
     """Return which page is asked for; what is no positive number counts as not given."""
-    asked_limit = parse_integer(request.query_params.get("limit"))
     asked_offset = parse_integer(request.query_params.get("offset"))
     path = request.scope.get(ORIGINAL_PATH, request.url.path)
     return PageRequest(
-        limit=min(asked_limit, PAGE_MAXIMUM) if asked_limit and asked_limit > 0 else PAGE_DEFAULT,
+        limit=await read_limit(request),
         offset=min(asked_offset, _MAX_OFFSET) if asked_offset and asked_offset > 0 else 0,
         base_url=str(request.url.replace(path=path, query="")),
         kept=tuple(pair for pair in request.query_params.multi_items() if pair[0] not in _NOT_COPIED),
     )
 
 
+# Of lists that go on from a place, not by an offset.
+LimitDep = Annotated[int, Depends(read_limit)]
 PageDep = Annotated[PageRequest, Depends(read_page)]

@@ -5,14 +5,15 @@ Not FastAPI's `EventSourceResponse`: it encodes events itself and adds comments 
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Protocol
 
 from fastapi import Response
 from prometheus_client import Gauge
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
-from app.services.output.stream import Follower
 from app.web.middleware import IS_ENDLESS, IS_HEAD
 
 MEDIA_TYPE = "text/event-stream"
@@ -23,6 +24,18 @@ _HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 _OPEN = Gauge("taskbeacon_open_streams", "Clients that follow a run through this process.")
+
+
+class Follower(Protocol):
+    """One client of a stream."""
+
+    def frames(self) -> AsyncGenerator[bytes, None]:
+        """Yield what to send, until it is over."""
+        ...
+
+    def end(self) -> None:
+        """Let `frames` come to its end soon."""
+        ...
 
 
 class EventStream(Response):

@@ -13,12 +13,14 @@ from arq.worker import Worker, func
 from prometheus_client import start_http_server
 from redis.exceptions import RedisError
 
+from app.addresses import AddressPolicy
 from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
 from app.agents.session.run_clock import MAX_WAITING
 from app.agents.workspace.folders import reclaim
 from app.clients.github import GitHubClient
+from app.clients.guarded_http import create_guarded_client
 from app.clients.http_client import create_http_client
 from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
 from app.clients.redis import create_pool
@@ -32,12 +34,14 @@ from app.services.schema import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.worker.context import WorkerContext
 from app.worker.jobs.deliver_notifications import deliver_notifications
+from app.worker.jobs.deliver_webhooks import WebhookDeliverer
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
 from app.worker.jobs.upkeep import (
     fold_task_counts,
     recover_runs,
     sweep_artifacts,
+    sweep_events,
     sweep_expired_keys,
     sweep_push_history,
 )
@@ -120,6 +124,8 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Work
             ),
             cron(fetch_receipts, second=5, unique=True, timeout=_CHORE_SECONDS),
             cron(sweep_push_history, second=25, unique=True, timeout=_CHORE_SECONDS),
+            # Also at the start: a restored database has events to adopt.
+            cron(sweep_events, minute=_HOURLY, unique=True, run_at_startup=True, timeout=_CHORE_SECONDS),
             cron(sweep_expired_keys, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
             cron(fold_task_counts, second=_SWEEP_SECONDS, unique=True, timeout=_CHORE_SECONDS),
         ],
@@ -176,6 +182,7 @@ async def _run(settings: Settings) -> None:
         open_process(settings, name="worker") as process,
         keep_synchronised(process.sessions),
         create_http_client() as http,
+        create_guarded_client(AddressPolicy.parse(settings.webhook_allow_private_networks)) as webhook_http,
     ):
         await require_current_schema(process.sessions)
         context = WorkerContext(
@@ -194,6 +201,7 @@ async def _run(settings: Settings) -> None:
             start_http_server(settings.worker_metrics_port)
         worker = create_worker(context)
         listening = asyncio.create_task(context.changes.listen())
+        delivering = asyncio.create_task(WebhookDeliverer(process, webhook_http).run(context.changes))
         log.info("worker.started", concurrency=settings.worker_concurrency)
         try:
             async with _chores(context):
@@ -201,9 +209,11 @@ async def _run(settings: Settings) -> None:
         except asyncio.CancelledError:
             log.info("worker.stopping")
         finally:
+            # It begins nothing more, and finishes what is on the wire while runs may finish too.
+            delivering.cancel()
             await worker.close()
             listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            await asyncio.gather(listening, delivering, return_exceptions=True)
     log.info("worker.stopped")
 
 

@@ -41,6 +41,7 @@ from tests.support.fakes import RecordingEvents, RecordingQueue
 from tests.support.faults import failing_answers, failing_commits
 from tests.support.push import PushService
 from tests.support.uploads import finalize_item, prepare, upload
+from tests.support.webhooks import make_delivery, make_endpoint
 
 JSON = dict[str, Any]
 
@@ -48,6 +49,8 @@ _TASKS = "/api/projects/{project_id}/tasks"
 _TASK = _TASKS + "/{task_id}"
 _RUN = _TASK + "/runs/{run_id}"
 _ENVIRONMENTS = "/api/projects/{project_id}/sandbox_environments"
+_ENDPOINTS = "/api/projects/{project_id}/webhook_endpoints"
+_ENDPOINT = _ENDPOINTS + "/{endpoint_id}"
 _ME = "/api/users/@me"
 _SECRET = "a-secret-between-github-and-us"
 _ITEM: JSON = {"name": "a.txt", "type": "plan"}
@@ -237,6 +240,39 @@ async def finalize(scene: Scene, path: str) -> Sent:
 async def change_environment(scene: Scene, path: str) -> Sent:
     made = await make_sandbox_environment(scene.session, project=scene.project, created_by=scene.owner)
     return Sent("", scene.path(path, environment_id=made.id), {"name": "changed"})
+
+
+@writing("POST", _ENDPOINTS)
+async def create_endpoint(scene: Scene, path: str) -> Sent:
+    return Sent("POST", scene.path(path), {"url": "https://hooks.example.com/", "event_types": ["*"]})
+
+
+@writing("PATCH", _ENDPOINT)
+@writing("DELETE", _ENDPOINT)
+@writing("POST", _ENDPOINT + "/rotate_secret")
+@writing("POST", _ENDPOINT + "/ping")
+@writing("POST", _ENDPOINT + "/enable")
+async def change_endpoint(scene: Scene, path: str) -> Sent:
+    endpoint, _ = await make_endpoint(
+        scene.session,
+        project=scene.project,
+        created_by=scene.owner,
+        url="https://hooks.example.com/",
+        enabled=False,
+        disabled_reason="user",
+    )
+    return Sent("", scene.path(path, endpoint_id=endpoint.id), {"description": "changed"})
+
+
+@writing("POST", _ENDPOINT + "/recover")
+@writing("POST", _ENDPOINT + "/deliveries/{delivery_id}/redeliver")
+async def send_again(scene: Scene, path: str) -> Sent:
+    endpoint, _ = await make_endpoint(
+        scene.session, project=scene.project, created_by=scene.owner, url="https://hooks.example.com/"
+    )
+    delivery = await make_delivery(scene.session, endpoint, status="failed")
+    url = scene.path(path, endpoint_id=endpoint.id, delivery_id=delivery.id)
+    return Sent("", url, {"since": (utcnow() - timedelta(hours=1)).isoformat()})
 
 
 @writing("POST", _ME + "/push_tokens/unregister")

@@ -70,3 +70,27 @@ async def test_page_shows_messages_newest_first_and_escaped(sink: httpx.AsyncCli
     assert page.index("&lt;newer&gt;") < page.index("older")
     assert "<newer>" not in page
     assert "taskId" in page
+
+
+async def test_webhooks_are_taken_shown_and_read_back(sink: httpx.AsyncClient) -> None:
+    body = '{"type": "run.completed", "data": {"title": "<b>"}}'
+
+    taken = await sink.post("/webhooks", content=body, headers={"webhook-id": "one"})
+
+    assert taken.status_code == 204
+    (message,) = (await sink.get("/webhooks")).json()
+    assert message["body"] == body
+    assert message["headers"]["webhook-id"] == "one"
+    page = (await sink.get("/")).text
+    assert "run.completed" in page
+    assert "<b>" not in page
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"[]", b"no JSON"])
+async def test_webhook_of_any_form_is_shown(sink: httpx.AsyncClient, body: bytes) -> None:
+    assert (await sink.post("/webhooks", content=body)).status_code == 204
+    assert (await sink.get("/")).status_code == 200
+
+
+async def test_webhook_that_is_too_large_is_refused(sink: httpx.AsyncClient) -> None:
+    assert (await sink.post("/webhooks", content=b"x" * 1_000_001)).status_code == 413

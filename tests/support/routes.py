@@ -22,7 +22,9 @@ class Route:
     query: str = ""
 
     def url(self, *, project: object, task: object = "", run: object = "") -> str:
-        path = self.path.format(project=project, task=task, run=run, environment=_ANY_ID)
+        path = self.path.format(
+            project=project, task=task, run=run, environment=_ANY_ID, endpoint=_ANY_ID, delivery=_ANY_ID
+        )
         return f"{path}?{self.query}" if self.query else path
 
     @override
@@ -34,6 +36,10 @@ _TASKS = "/api/projects/{project}/tasks"
 _TASK = _TASKS + "/{task}"
 _RUN = _TASK + "/runs/{run}"
 _ENVIRONMENTS = "/api/projects/{project}/sandbox_environments"
+_EVENTS = "/api/projects/{project}/events"
+_EVENT_TYPES = "/api/projects/{project}/webhook_event_types"
+_ENDPOINTS = "/api/projects/{project}/webhook_endpoints"
+_HOOK: JSON = {"url": "https://hooks.example.com/", "event_types": ["*"]}
 _ANY_ID = "00000000-0000-4000-8000-000000000000"
 
 _UPDATE: JSON = {"update": {"sessionUpdate": "agent_message_chunk"}}
@@ -66,6 +72,10 @@ PROJECT_ROUTES = (
     Route("POST", _TASKS, Scope.TASK_WRITE, 201, body={"title": "made"}),
     Route("GET", _TASKS + "/repositories", Scope.TASK_READ),
     Route("POST", _TASKS + "/summaries", Scope.TASK_READ, body={"ids": [_ANY_ID]}),
+    Route("GET", _EVENTS, Scope.TASK_READ),
+    Route("GET", _EVENT_TYPES, Scope.WEBHOOK_READ),
+    Route("GET", _ENDPOINTS, Scope.WEBHOOK_READ),
+    Route("POST", _ENDPOINTS, Scope.WEBHOOK_WRITE, 201, body=_HOOK),
     Route("GET", _ENVIRONMENTS, Scope.TASK_READ),
     Route("POST", _ENVIRONMENTS, Scope.TASK_WRITE, 201, body={"name": "made"}),
     *TASK_ROUTES,
@@ -77,6 +87,7 @@ ROUTES = (
     *PROJECT_ROUTES,
 )
 
+_ENDPOINT = _ENDPOINTS + "/{endpoint}"
 _ENVIRONMENT = _ENVIRONMENTS + "/{environment}"
 _ITEM: JSON = {"name": "a.txt", "type": "plan"}
 _UPLOAD: JSON = {"artifacts": [{**_ITEM, "size": 1}]}
@@ -108,6 +119,18 @@ GATED_TASK_ROUTES = (
 GATED_PROJECT_ROUTES = (
     *(route for route in PROJECT_ROUTES if route not in TASK_ROUTES),
     *GATED_TASK_ROUTES,
+    # It would not end; a run that is none is refused behind the gates.
+    Route("GET", _EVENTS + "/stream", Scope.TASK_READ, 404, query=f"topics=run:{_ANY_ID}"),
+    Route("GET", _ENDPOINT, Scope.WEBHOOK_READ, 404),
+    Route("PATCH", _ENDPOINT, Scope.WEBHOOK_WRITE, 404, body={"description": "changed"}),
+    Route("DELETE", _ENDPOINT, Scope.WEBHOOK_WRITE, 404),
+    Route("POST", _ENDPOINT + "/rotate_secret", Scope.WEBHOOK_WRITE, 404, body={}),
+    Route("POST", _ENDPOINT + "/ping", Scope.WEBHOOK_WRITE, 404),
+    Route("POST", _ENDPOINT + "/enable", Scope.WEBHOOK_WRITE, 404),
+    Route("POST", _ENDPOINT + "/recover", Scope.WEBHOOK_WRITE, 404, body={"since": "2020-01-01T00:00:00Z"}),
+    Route("GET", _ENDPOINT + "/deliveries", Scope.WEBHOOK_READ, 404),
+    Route("GET", _ENDPOINT + "/deliveries/{delivery}", Scope.WEBHOOK_READ, 404),
+    Route("POST", _ENDPOINT + "/deliveries/{delivery}/redeliver", Scope.WEBHOOK_WRITE, 404),
     Route("GET", _ENVIRONMENT, Scope.TASK_READ, 404),
     Route("PATCH", _ENVIRONMENT, Scope.TASK_WRITE, 404, body={"name": "changed"}),
     Route("DELETE", _ENVIRONMENT, Scope.TASK_WRITE, 404),

@@ -26,6 +26,7 @@ from app.devstack.api_client import (
 from app.devstack.console import Console
 from app.devstack.demo.push import Phone, show_notification
 from app.devstack.demo.repository import DemoRepository
+from app.devstack.demo.webhook import HookedSink
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.run_log import RunLog
 from app.devstack.stack import Plan, Stack, stop_on_signals
@@ -149,6 +150,7 @@ def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> 
             console, client, title="Add a module map", description=_RUNBOOK, repository=repository.name
         )
         attached = _attach(console, client, plain, f"tasks/{task['id']}/staged_artifacts/")
+        hook = HookedSink(client, plain, stack.environment["TASKBEACON_EXPO_BASE_URL"])
         phone = Phone(client, stack.base_url, task["id"])
         phone.show_task()
         console.styled("  a phone shows the task", "dim")
@@ -166,6 +168,7 @@ def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> 
         show_patch(console, *patch)
         _show_branch(console, repository, run["output"]["head_branch"])
         _show_pushes(console, stack, client, phone, run)
+        _show_webhook(console, stack, hook, run["id"])
     console.line()
     console.title(f"Done in {time.monotonic() - started:.0f} s. `make run` starts a stack to stay.")
 
@@ -219,6 +222,20 @@ def _show_pushes(
     console.styled("  the phone shows the task no longer; one more run", "dim")
     started = request(client, "POST", f"tasks/{watched_run['task']}/run/")["latest_run"]
     show_notification(console, _notification(stack, phone, started["id"]))
+
+
+def _show_webhook(console: Console, stack: Stack, hook: HookedSink, run_id: str) -> None:
+    """Show the webhook about the end of the run, once the official library has verified it."""
+    message: dict[str, Any] = {}
+
+    def has_come() -> bool:
+        message.update(hook.verified(run_id))
+        return bool(message)
+
+    stack.supervisor.wait(has_come, what="the webhook", timeout=_RUN_SECONDS, every=_POLL_SECONDS)
+    console.line()
+    console.title("Webhook")
+    console.line(f"  {message['type']}, {message['id']}: delivered, signature verified")
 
 
 def _notification(stack: Stack, phone: Phone, run_id: str) -> dict[str, Any]:

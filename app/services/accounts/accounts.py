@@ -14,11 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.clock import utcnow
+from app.enums import DisabledReason
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import Membership, Organization, Project, TaskCounter, User
 from app.security import new_project_token
 from app.services.accounts.fields import clean_email, clean_label, clean_name
+from app.services.webhook_endpoints.disabling import disable_of_user
 
 DEFAULT_ORGANIZATION = "Default organization"
 
@@ -145,6 +147,7 @@ async def remove_member(session: AsyncSession, *, project_id: int, user_id: int)
     await session.execute(
         delete(Membership).where(Membership.project_id == project_id, Membership.user_id == user_id)
     )
+    await disable_of_user(session, user_id, DisabledReason.CREATOR_LEFT, project_id=project_id)
     await session.execute(
         update(User)
         .where(User.id == user_id, User.current_project_id == project_id)
@@ -159,6 +162,7 @@ async def deactivate_user(session: AsyncSession, user_id: int) -> None:
     )
     if found is None:
         raise _unknown("User", user_id)
+    await disable_of_user(session, user_id, DisabledReason.CREATOR_DEACTIVATED)
 
 
 async def delete_user(session: AsyncSession, user_id: int) -> None:

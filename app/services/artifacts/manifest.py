@@ -37,6 +37,7 @@ from app.services.artifacts.rules import (
     tags,
 )
 from app.services.artifacts.uploads import Upload
+from app.services.events.of_runs import record_artifacts
 from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef, is_run_path, run_artifact_key, safe_name
 
@@ -314,6 +315,9 @@ async def _enter(
         await session.execute(
             update(Run).where(Run.id == run_id).values(artifacts=result, updated_at=utcnow())
         )
+        known_paths = {entry["storage_path"] for entry in manifest}
+        added = [entry for entry in result if entry["storage_path"] not in known_paths]
+        await record_artifacts(session, run_id, added)
     return result
 
 

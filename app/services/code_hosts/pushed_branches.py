@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.github import PullRequest
 from app.clock import utcnow
+from app.enums import EventType
 from app.models import PushedBranch, Run
+from app.services.events.of_runs import record_of_run
 from app.services.resume_chain import resume_chain
 
 
@@ -43,6 +45,9 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
         .values(run_id=run_id, **values)
         .on_conflict_do_update(index_elements=[PushedBranch.run_id], set_=values)
     )
+    if pushed.pull_request is not None:
+        opened = {"pr_url": pushed.pull_request.url}
+        await record_of_run(session, run_id, EventType.RUN_PULL_REQUEST_OPENED, [opened])
 
 
 async def branch_to_resume(

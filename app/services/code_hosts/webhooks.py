@@ -26,7 +26,7 @@ from app.db import release
 from app.enums import TERMINAL_STATUSES, Environment, RunMode
 from app.errors import InvalidInput, MalformedBody, PermissionDenied
 from app.ids import new_id
-from app.models import CiFailure, Integration, PushedBranch, Run, Task, WebhookDelivery
+from app.models import CiFailure, GithubDelivery, Integration, PushedBranch, Run, Task
 from app.schemas.webhooks import WebhookOut
 from app.security import Cipher, DecryptionError
 from app.services import usage_gates
@@ -109,9 +109,9 @@ async def receive_github(
 async def sweep_deliveries(session: AsyncSession) -> int:
     """Forget deliveries that will not be repeated; return how many."""
     swept = await session.execute(
-        delete(WebhookDelivery)
-        .where(WebhookDelivery.received_at <= utcnow() - _REMEMBERED)
-        .returning(WebhookDelivery.delivery_id)
+        delete(GithubDelivery)
+        .where(GithubDelivery.received_at <= utcnow() - _REMEMBERED)
+        .returning(GithubDelivery.delivery_id)
     )
     return len(swept.all())
 
@@ -161,10 +161,10 @@ async def _require_allowance(
 
 async def _is_new(session: AsyncSession, delivery_id: str) -> bool:
     kept = await session.execute(
-        upsert(WebhookDelivery)
+        upsert(GithubDelivery)
         .values(delivery_id=delivery_id, received_at=utcnow())
         .on_conflict_do_nothing()
-        .returning(WebhookDelivery.delivery_id)
+        .returning(GithubDelivery.delivery_id)
     )
     return kept.one_or_none() is not None
 

@@ -87,14 +87,16 @@ class Delivery:
     device_id: UUID
     platform: str
     body: str
-    task_id: UUID
+    task_id: UUID | None
     run_id: UUID | None
     created_at: datetime
     token: str | None = field(repr=False)
 
     @property
     def data(self) -> dict[str, str]:
-        """What an app needs to open the task."""
+        """What an app needs to open the task; nothing where there is none."""
+        if self.task_id is None:
+            return {}
         data = {"taskId": str(self.task_id)}
         if self.run_id is not None:
             data["taskRunId"] = str(self.run_id)

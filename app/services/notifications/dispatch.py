@@ -116,6 +116,8 @@ def message_body(kind: NotificationKind, title: str) -> str:
             return f"{quoted} needs your input"
         case NotificationKind.TEST:
             return f"{quoted}: this is a test"
+        case NotificationKind.WEBHOOK_DISABLED:
+            return f"The webhook endpoint {quoted} was disabled"
 
 
 async def request(session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID]) -> None:

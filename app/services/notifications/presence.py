@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.errors import InvalidInput, NotFound
 from app.models import Presence, PushToken, Task
-from app.schemas.presence import PresenceLeaveIn, PresenceLeaveQuery
+from app.schemas.push_tokens import PresenceLeaveIn, PresenceLeaveQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
 from app.statements import Prepared

@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.object_store import ObjectMissing, ObjectStore
 from app.db import release, unit_of_work
 from app.models import Run, RunLogState
-from app.schemas.run_logs import LogQuery, parse_timestamp
+from app.schemas.fields import parse_timestamp
+from app.schemas.run_logs import LogQuery
 from app.schemas.runs import RelayIn, RelayOut, RunOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run

@@ -13,13 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import RedisClient
 from app.clock import utcnow
-from app.enums import CommandMethod, CommandStatus, Environment, RunStatus
+from app.enums import CommandMethod, CommandStatus, Environment, EventType, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunCommand
 from app.schemas.run_commands import CommandIn, CommandOut, RpcError
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run
+from app.services.events.of_runs import record_of_run, waiting_data
 from app.services.jobs import wake_run_worker
 from app.services.runs import authority as run_authority
 from app.services.runs.authority import Way, ask_of
@@ -76,6 +77,7 @@ async def send_command(
         await session.execute(
             update(Run).where(Run.id == run_id).values(facts=without_fact(WAITING_FOR), updated_at=utcnow())
         )
+        await record_of_run(session, run_id, EventType.RUN_RESUMED, [waiting_data(run.waiting_for)])
     wake_run_worker(session, redis, run_id)
     is_answer = body.method is CommandMethod.PERMISSION_RESPONSE
     return _response(body, result={"resolved" if is_answer else "queued": True})

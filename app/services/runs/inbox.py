@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.queue import JobQueue
 from app.clock import utcnow
-from app.enums import CommandMethod, CommandStatus, NotificationKind
+from app.enums import CommandMethod, CommandStatus, EventType, NotificationKind
 from app.models import Run, RunCommand
 from app.schemas.runs import ArtifactOut
+from app.services.events.of_runs import record_of_run, waiting_data
 from app.services.jobs import enqueue_push_delivery
 from app.services.notifications import dispatch as notifications
 from app.services.output.events import own_entry
@@ -102,6 +103,7 @@ async def start_waiting(
         .where(Run.id == run_id)
         .values(facts=with_fact(WAITING_FOR, waiting_for), updated_at=utcnow())
     )
+    await record_of_run(session, run_id, EventType.RUN_AWAITING_INPUT, [waiting_data(waiting_for)])
     await notifications.request(session, NotificationKind.AWAITING, [run_id])
     enqueue_push_delivery(session, queue, run_id)
     return attempt
@@ -115,7 +117,11 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
         .values(facts=without_fact(WAITING_FOR), updated_at=utcnow())
         .returning(Run.id)
     )
-    return taken_back.one_or_none() is not None
+    if taken_back.one_or_none() is None:
+        return False
+    withdrawn = waiting_data({"kind": "permission", "request_id": request_id})
+    await record_of_run(session, run_id, EventType.RUN_RESUMED, [withdrawn])
+    return True
 
 
 async def end_agent(

@@ -35,16 +35,20 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, Environment, RunStatus
+from app.enums import TERMINAL_STATUSES, Environment, EventType, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunLogState, Task
+from app.services.events.ledger import recorded_columns
+from app.services.events.of_runs import record_artifacts
+from app.services.events.snapshots import complete
 from app.services.output.events import STATE_COLUMNS, announce_state
 from app.services.runs import inbox as run_inbox
 from app.services.runs import metrics as run_metrics
@@ -59,7 +63,15 @@ from app.services.runs.facts import (
     without_fact,
 )
 from app.services.runs.queue import held_by
-from app.services.runs.transitions import TRANSITIONS, move, move_statement, publish_status, transition
+from app.services.runs.transitions import (
+    EVENT_OF,
+    TRANSITIONS,
+    move,
+    move_statement,
+    publish_status,
+    record_status,
+    transition,
+)
 from app.services.views.queue import is_waiting
 from app.statements import Fields, Prepared
 from app.unicode import storable
@@ -114,7 +126,7 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
     )
     now = utcnow()
     created_at = func.greatest(literal(now, Run.created_at.type), just_later.scalar_subquery())
-    opened = await session.execute(
+    opened = (
         insert(Run)
         .values(
             id=run_id,
@@ -132,15 +144,21 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
             created_at=created_at,
             updated_at=created_at,
             dispatch_requested_at=now if dispatch else None,
+            event_count=1,
         )
-        .returning(*STATE_COLUMNS)
+        .returning(*STATE_COLUMNS, Run.project_id, Run.attempts, Run.event_count)
+        .cte("opened")
     )
-    announce_state(session, events, opened.mappings().one(), opened=True)
+    recorded = record_status(opened, EventType.RUN_QUEUED)
+    statement = select(opened, *recorded_columns(recorded)).join(recorded, true())
+    row = (await session.execute(statement)).mappings().one()
+    announce_state(session, events, row, opened=True)
     await session.execute(
         update(Task)
         .where(Task.id == new.task_id)
         .values(latest_run_id=run_id, latest_run_status=RunStatus.QUEUED)
     )
+    await complete(session, [row])
     return run_id
 
 
@@ -190,6 +208,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         completed_at=None,
         error_message=None,
         attempts=0,
+        started_at=None,
         facts=without_fact(AGENT_STARTED, RECOVERY, NOT_STORED),
     )
 
@@ -211,6 +230,7 @@ async def claim(
         claimed = await _CLAIM.first(session, values)
     if claimed is not None:
         publish_status(session, events, [claimed])
+        await complete(session, [claimed])
         run_metrics.count_started(session, claimed)
     return claimed
 
@@ -246,6 +266,7 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
         facts = {name: state.pop(name) for name in FACTS & state.keys()}
         values |= {"state": Run.state.op("||")(state), "facts": Run.facts.op("||")(facts)}
     if await transition(session, events, end.status, *held_by(run_id, owner), reason="agent ended", **values):
+        await record_artifacts(session, run_id, end.artifacts)
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
     remains |= {key: values[key] for key in ("artifacts", "state", "facts") if key in values}
@@ -259,6 +280,7 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
     )
     if (row := left.mappings().one_or_none()) is not None:
         announce_state(session, events, row)
+        await record_artifacts(session, run_id, end.artifacts)
     return False
 
 
@@ -275,6 +297,7 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
         events,
         RunStatus.QUEUED,
         *held_by(run_id, owner),
+        reason="worker stopped",
         facts=_note_recovery("queued again", "worker stopped").op("-")(AGENT_STARTED),
     )
     if returned:
@@ -292,7 +315,9 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     lapsed = (Run.status == RunStatus.IN_PROGRESS, Run.lease_expires_at <= now)
     untouched = (~Run.facts.has_key(AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
     again, given_up = (_note_recovery(decision, "worker lost") for decision in ("queued again", "failed"))
-    requeued = await transition(session, events, RunStatus.QUEUED, *lapsed, *untouched, facts=again)
+    requeued = await transition(
+        session, events, RunStatus.QUEUED, *lapsed, *untouched, reason="worker lost", facts=again
+    )
     if requeued:
         await run_inbox.requeue(session, [row["id"] for row in requeued], had_agent=False)
     failed = await transition(
@@ -348,6 +373,7 @@ def _claim_statement(*conditions: ColumnElement[bool]) -> Prepared:
             is_waiting(),
             *conditions,
             now=bindparam("now", type_=Run.updated_at.type),
+            event=EVENT_OF[RunStatus.IN_PROGRESS],
             lease_owner=bindparam("owner", type_=Run.lease_owner.type),
             lease_expires_at=bindparam("until", type_=Run.lease_expires_at.type),
             attempts=Run.attempts + 1,

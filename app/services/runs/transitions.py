@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, RowMapping, Select, func, select, update
+from sqlalchemy import CTE, ColumnElement, RowMapping, Select, case, func, null, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, NotificationKind, RunStatus
+from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunStatus
 from app.models import Run, Task
+from app.services.events.ledger import NO_EVENT, as_data, recorded_columns, recording
+from app.services.events.snapshots import complete
 from app.services.notifications import dispatch as notifications
 from app.services.output.events import STATE_COLUMNS, announce_entries, announce_state
 from app.services.runs import credentials as run_credentials
@@ -33,6 +35,18 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.CANCELLED: frozenset(),
 }
 
+# What it means that a run has come to a status; a run that is recovered says so instead.
+EVENT_OF: Mapping[RunStatus, EventType] = {
+    RunStatus.QUEUED: EventType.RUN_QUEUED,
+    RunStatus.IN_PROGRESS: EventType.RUN_STARTED,
+    RunStatus.COMPLETED: EventType.RUN_COMPLETED,
+    RunStatus.FAILED: EventType.RUN_FAILED,
+    RunStatus.CANCELLED: EventType.RUN_CANCELLED,
+}
+# Reasons for which a run that was performed goes back to the queue.
+_RECOVERIES = frozenset({"worker lost", "worker stopped"})
+_WITH_ATTEMPT = frozenset({EventType.RUN_STARTED, EventType.RUN_RECOVERED})
+
 log = structlog.get_logger(__name__)
 
 
@@ -46,7 +60,7 @@ async def transition(
 ) -> Sequence[RowMapping]:
     """Move the runs that satisfy `conditions` to a status they may go to; return those that moved.
 
-    `reason` is that of an end, for the metrics.
+    `reason` is that of an end, for the metrics, or of a way back to the queue.
     """
     sources = [status for status in RunStatus if to in TRANSITIONS[status]]
     return await move(session, events, to, Run.status.in_(sources), *conditions, reason=reason, **values)
@@ -61,7 +75,10 @@ async def move(
     **values: Any,
 ) -> Sequence[RowMapping]:
     """Move runs as `transition` does, whatever status they have."""
-    rows = list((await session.execute(move_statement(to, *conditions, now=utcnow(), **values))).mappings())
+    is_recovery = to is RunStatus.QUEUED and reason in _RECOVERIES
+    event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)
+    statement = move_statement(to, *conditions, now=utcnow(), event=event, **values)
+    rows = list((await session.execute(statement)).mappings())
     ids = [row["id"] for row in rows]
     is_end = rows and to in TERMINAL_STATUSES
     if is_end:
@@ -73,6 +90,7 @@ async def move(
         run_metrics.count_ended(session, rows, reason)
         await run_credentials.forget_tokens(session, ids)
         await notifications.request(session, NotificationKind(to.value), ids)
+    await complete(session, rows)
     return rows
 
 
@@ -83,9 +101,22 @@ def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fiel
         announce_state(session, events, row)
 
 
-def move_statement(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **values: Any) -> Select[Any]:
-    """Return the statement that moves runs, and returns those that moved."""
-    values |= {"status": to, "updated_at": now}
+def move_statement(
+    to: RunStatus, *conditions: ColumnElement[bool], now: Any, event: EventType | None, **values: Any
+) -> Select[Any]:
+    """Return the statement that moves runs and records it, and returns those that moved.
+
+    A run is started once, however often it is taken up (contract 14): only the first time is an event.
+    """
+    values |= {"status": to, "updated_at": now, "event_count": Run.event_count + 1}
+    if to is RunStatus.IN_PROGRESS:
+        is_first = case((Run.started_at.is_(None), 1), else_=0)
+        values |= {
+            "started_at": func.coalesce(Run.started_at, now),
+            "event_count": Run.event_count + is_first,
+        }
+    if event is None:
+        values["event_count"] = Run.event_count
     if to in TERMINAL_STATUSES:
         values["completed_at"] = func.coalesce(Run.completed_at, now)
     if to is not RunStatus.IN_PROGRESS:
@@ -102,6 +133,8 @@ def move_statement(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **
             Run.attempts,
             Run.created_at,
             Run.dispatch_requested_at,
+            Run.started_at,
+            Run.event_count,
         )
         .cte("moved")
     )
@@ -112,4 +145,27 @@ def move_statement(to: RunStatus, *conditions: ColumnElement[bool], now: Any, **
         .returning(Task.id)
         .cte("mirrored")
     )
-    return select(moved).add_cte(mirrored)
+    if event is None:
+        return select(moved, *NO_EVENT).add_cte(mirrored)
+    has_started = moved.c.started_at == moved.c.updated_at
+    recorded = record_status(moved, event, has_started if to is RunStatus.IN_PROGRESS else true())
+    return (
+        select(moved, *recorded_columns(recorded))
+        .outerjoin(recorded, recorded.c.run_id == moved.c.id)
+        .add_cte(mirrored)
+    )
+
+
+def record_status(runs: CTE, event: EventType, *conditions: ColumnElement[bool]) -> CTE:
+    """Return the part of a statement that records an event of each run that it has written, where these hold."""
+    return recording(
+        runs,
+        event,
+        *conditions,
+        project_id=runs.c.project_id,
+        task_id=runs.c.task_id,
+        run_id=runs.c.id,
+        subject_seq=runs.c.event_count,
+        occurred_at=runs.c.updated_at,
+        data=as_data(status=runs.c.status, attempt=runs.c.attempts if event in _WITH_ATTEMPT else null()),
+    )

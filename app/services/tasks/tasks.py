@@ -1,37 +1,45 @@
 """Tasks: list, create, read, change, delete, and what is asked about many of them (contract 5.1 to 5.5, 6.2, 6.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
+    ColumnElement,
     Select,
+    Text,
     Uuid,
     any_,
     bindparam,
     case,
+    cast,
     func,
     insert,
     literal_column,
+    null,
     select,
+    true,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clients.object_store import ObjectStore
 from app.clock import utcnow
-from app.enums import Environment, OriginProduct, RunStatus, SignalReportRelationship
+from app.enums import Environment, EventType, OriginProduct, RunStatus, SignalReportRelationship
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import Run, SignalReportTask, Task, TaskCounter
 from app.schemas.tasks import SummaryOut, TaskIn, TaskListQuery, TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
+from app.services.events.ledger import as_data, recorded_columns, recording
+from app.services.events.snapshots import complete
 from app.services.tasks.filters import first_page_statement, is_dense, task_filter
 from app.services.tasks.pages import KnownLists, find_page
 from app.services.tasks.references import (
@@ -66,6 +74,7 @@ _WRITTEN_AT_CREATION = (
     "archived_at",
     *_COLUMN_OF_FIELD.values(),
 )
+_ONE, _NONE = (literal_column(count, Task.event_count.type) for count in ("1", "0"))
 # There are more sets of fields than clients send.
 _UPDATES_KEPT = 256
 
@@ -150,6 +159,7 @@ async def create_task(
             "relationship": relationship,
         },
     )
+    await complete(session, [row])
     return await task_out(row, caller.project, store)
 
 
@@ -177,9 +187,13 @@ def _create_statement() -> Select[Any]:
     source = select(
         *({**columns, "github_integration_id": integration}).values(),
         numbered.c.task_number,
+        _ONE,
     )
     inserted = (
-        insert(Task).from_select([*columns, "task_number"], source).returning(Task.__table__).cte("inserted")
+        insert(Task)
+        .from_select([*columns, "task_number", "event_count"], source)
+        .returning(Task.__table__)
+        .cte("inserted")
     )
     relationship = bindparam("relationship", type_=SignalReportTask.relationship.type)
     linked = (
@@ -197,7 +211,27 @@ def _create_statement() -> Select[Any]:
         .returning(SignalReportTask.id)
         .cte("linked")
     )
-    return select_tasks(aliased(Task, inserted)).add_cte(linked)
+    recorded = _recording(inserted, EventType.TASK_CREATED)
+    return (
+        select_tasks(aliased(Task, inserted))
+        .add_columns(*recorded_columns(recorded))
+        .join(recorded, true())
+        .add_cte(linked)
+    )
+
+
+def _recording(source: CTE, type_: EventType, *conditions: ColumnElement[bool], **data: Any) -> CTE:
+    """Return the part of a statement that records an event of each task that it has written."""
+    return recording(
+        source,
+        type_,
+        *conditions,
+        project_id=source.c.project_id,
+        task_id=source.c.id,
+        subject_seq=source.c.event_count,
+        occurred_at=source.c.deleted_at if type_ is EventType.TASK_DELETED else source.c.updated_at,
+        data=as_data(**data),
+    )
 
 
 _CREATE = Prepared(_create_statement())
@@ -232,25 +266,53 @@ async def update_task(
     if row is None:
         raise NotFound
     require_team_integration(body, row["origin_product"])
+    await complete(session, [row])
     return await task_out(row, caller.project, store)
 
 
 @lru_cache(maxsize=_UPDATES_KEPT)
 def _update_statement(columns: tuple[str, ...]) -> Prepared:
-    """Return one statement that writes these columns of a task and shows it."""
+    """Return one statement that writes these columns of a task, records which of them are new, and shows it.
+
+    The row is locked first, so that what it held is what the values are compared with.
+    """
     values: dict[str, Any] = {name: bindparam(name, type_=Task.__table__.c[name].type) for name in columns}
     if "archived" in values:
         # The first stamp stays when an archived task is archived again.
         stamp = func.coalesce(Task.archived_at, values["updated_at"])
         values["archived_at"] = case((values["archived"], stamp))
+    before = (
+        select(Task.id, _new_fields(values).label("new_fields"))
+        .where(Task.id == bindparam("task_id"), VISIBLE_TASK)
+        .with_for_update(key_share=True)
+        .cte("before")
+    )
+    is_new = func.cardinality(before.c.new_fields) > literal_column("0")
     changed = (
         update(Task)
-        .where(Task.id == bindparam("task_id"), VISIBLE_TASK)
-        .values(values)
+        .where(Task.id == before.c.id)
+        .values({**values, "event_count": Task.event_count + case((is_new, _ONE), else_=_NONE)})
         .returning(Task.__table__)
         .cte("changed")
     )
-    return Prepared(select_tasks(aliased(Task, changed)))
+    is_its = before.c.id == changed.c.id
+    recorded = _recording(changed, EventType.TASK_UPDATED, is_its, is_new, changed=before.c.new_fields)
+    return Prepared(
+        select_tasks(aliased(Task, changed))
+        .add_columns(*recorded_columns(recorded))
+        .outerjoin(recorded, true())
+    )
+
+
+def _new_fields(values: Mapping[str, Any]) -> ColumnElement[Any]:
+    """Return the expression of the names of the fields that get another value."""
+    fields = {column: field for field, column in _COLUMN_OF_FIELD.items()} | {"archived": "archived"}
+    names = [
+        case((getattr(Task, column).is_distinct_from(values[column]), literal_column(f"'{field}'", Text)))
+        for column, field in sorted(fields.items(), key=lambda item: item[1])
+        if column in values
+    ]
+    return func.array_remove(array([*names, cast(null(), Text)]), null(), type_=ARRAY(Text))
 
 
 async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
@@ -261,16 +323,28 @@ async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -
 
     """
     values = {"task_id": task_id, "deleted_at": utcnow(), **visibility(caller)}
-    if await _DELETE.first(session, values) is None:
+    row = await _DELETE.first(session, values)
+    if row is None:
         raise NotFound
+    await complete(session, [row])
 
 
-_DELETE = Prepared(
-    update(Task)
-    .where(Task.id == bindparam("task_id"), VISIBLE_TASK)
-    .values(deleted=True, deleted_at=bindparam("deleted_at", type_=Task.deleted_at.type))
-    .returning(Task.id)
-)
+def _delete_statement() -> Select[Any]:
+    deleted = (
+        update(Task)
+        .where(Task.id == bindparam("task_id"), VISIBLE_TASK)
+        .values(
+            deleted=True,
+            deleted_at=bindparam("deleted_at", type_=Task.deleted_at.type),
+            event_count=Task.event_count + _ONE,
+        )
+        .returning(Task.id, Task.project_id, Task.deleted_at, Task.event_count)
+        .cte("deleted")
+    )
+    return select(*recorded_columns(_recording(deleted, EventType.TASK_DELETED)))
+
+
+_DELETE = Prepared(_delete_statement())
 
 
 async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:

@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
 
+from app.services.events.catalogue import CATALOGUE, PING, CataloguedType
 from app.web.answers import Json
 from app.web.auth import RunTokenGate, ScopeGate
 from app.web.body import BodyReader
@@ -19,14 +20,18 @@ from app.web.idempotency import HEADER, read_key
 from app.web.openapi import groups
 from app.web.openapi.errors import BODIES_OF_ERRORS, REFERENCE, examples_of_errors
 from app.web.openapi.examples import ANSWERS, BODIES
-from app.web.pagination import read_page
+from app.web.pagination import read_limit, read_page
 
 # FastAPI's own validation error; this service has an envelope for every failure.
 _FOREIGN_STATUS = "422"
 _FOREIGN_SCHEMAS = ("HTTPValidationError", "ValidationError")
 _FIRST_ERROR_STATUS = 400
 # Dependencies that read parameters themselves.
-_READ_BY: dict[Callable[..., Any], tuple[str, ...]] = {read_page: ("limit", "offset"), read_key: (HEADER,)}
+_READ_BY: dict[Callable[..., Any], tuple[str, ...]] = {
+    read_page: ("limit", "offset"),
+    read_limit: ("limit",),
+    read_key: (HEADER,),
+}
 _RETRY_AFTER = {
     "Retry-After": {
         "description": "Seconds until the budget is renewed.",
@@ -110,7 +115,44 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     for route in describe_routes(app):
         for method in route.methods or ():
             _complete(document["paths"][route.path_format][method.lower()], route, schemas)
+    document["webhooks"] = {
+        known.type.value: {"post": _webhook(known)} for known in (*CATALOGUE.values(), PING)
+    }
     return document
+
+
+def _webhook(known: CataloguedType) -> dict[str, Any]:
+    """Return the request by which endpoints are sent an event."""
+    schema = {name: part for name, part in known.schema.items() if name != "$schema"}
+    headers = (
+        ("webhook-id", "The event's id, the same at each attempt."),
+        ("webhook-timestamp", "Seconds since 1970, of this attempt."),
+        ("webhook-signature", "What verifies the message, `v1,…`; several while a secret is replaced."),
+    )
+    return {
+        "operationId": f"webhook_{known.type.replace('.', '_')}",
+        "tags": ["webhooks"],
+        "summary": known.type.value,
+        "description": known.description,
+        "security": [],
+        "parameters": [
+            {
+                "name": name,
+                "in": "header",
+                "required": True,
+                "description": text,
+                "schema": {"type": "string"},
+            }
+            for name, text in headers
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {Json.media_type: {"schema": schema, "example": known.example}},
+        },
+        "responses": {
+            "2XX": {"description": "Taken. Anything else is sent again by schedule; 410 disables."}
+        },
+    }
 
 
 def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:

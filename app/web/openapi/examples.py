@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from app.enums import LimitType
+from app.enums import EventType, LimitType
 from app.errors import (
     AppError,
     ArtifactNotFound,
@@ -26,8 +26,7 @@ from app.errors import (
     UsageLimitExceeded,
 )
 from app.schemas.notifications import PreferencesIn, PushTestIn
-from app.schemas.presence import PresenceIn, PresenceLeaveIn
-from app.schemas.push_tokens import PushTokenIn, UnregisterIn
+from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PushTokenIn, UnregisterIn
 from app.schemas.run_artifacts import InlineIn, PathIn
 from app.schemas.run_commands import CommandIn
 from app.schemas.run_logs import AppendIn
@@ -35,6 +34,8 @@ from app.schemas.runs import RelayIn, RunCreateIn, RunIn, RunUpdateIn, SetOutput
 from app.schemas.sandbox_environments import SandboxEnvironmentIn, SandboxEnvironmentUpdateIn
 from app.schemas.staged_artifacts import FinalizeIn, PrepareIn
 from app.schemas.tasks import SummariesIn, TaskIn
+from app.schemas.webhook_endpoints import EndpointIn, EndpointUpdateIn, RecoverIn, RotateIn
+from app.services.events.catalogue import CATALOGUE, published_types
 
 _FILE_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
 _DEVICE = {"device_id": "019ca8a6-1111-7c3e-9f62-0b5c1d2e3f40"}
@@ -67,6 +68,12 @@ _LOG_ENTRY = {
         },
     },
 }
+_EVENT = {
+    "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+    "seq": 42,
+    **CATALOGUE[EventType.RUN_COMPLETED].example,
+}
+_DISABLED = InvalidInput("The endpoint is disabled; enable it first.")
 
 
 def _command(method: str, **params: Any) -> dict[str, Any]:
@@ -168,6 +175,31 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "Share it": {"private": False},
         "Replace its variables": {"environment_variables": {"STAGING_TOKEN": "s3cret"}},
     },
+    EndpointIn: {
+        "Runs that end, and questions": {
+            "url": "https://hooks.example.com/taskbeacon",
+            "event_types": ["run.completed", "run.failed", "run.cancelled", "question.*"],
+        },
+        "Everything about my own tasks, in full": {
+            "url": "https://hooks.example.com/taskbeacon",
+            "event_types": ["*"],
+            "payload": "full",
+            "task_filter": {"created_by": "me"},
+        },
+    },
+    EndpointUpdateIn: {
+        "Send it elsewhere": {"url": "https://hooks.example.com/new"},
+        "Disable it": {"enabled": False},
+    },
+    RotateIn: {"A day with both": {}, "At once": {"expire_old_after_seconds": 0}},
+    RecoverIn: {
+        "What failed": {"since": "2026-03-01T00:00:00Z"},
+        "All that was missed in an hour": {
+            "since": "2026-03-01T10:00:00Z",
+            "until": "2026-03-01T11:00:00Z",
+            "only": "all",
+        },
+    },
     PushTokenIn: {"A phone": {"token": _TOKEN, "platform": "ios"}},
     UnregisterIn: {"A phone": {"token": _TOKEN}},
     PresenceIn: {"A device": _DEVICE},
@@ -179,6 +211,8 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
 # Answers with a schema of text, any object or alternatives.
 ANSWERS: Mapping[str, Any] = {
     "metrics": 'taskbeacon_http_requests_total{method="GET",route="/livez",status="200"} 1.0\n',
+    "events_stream_retrieve": f"id: AAAAAAAAA7oAAAAAAAAAKg\ndata: {orjson.dumps(_EVENT).decode()}\n\n",
+    "webhook_event_types_list": published_types()[:1],
     "tasks_runs_stream_retrieve": f"id: 1772359200123-7\ndata: {orjson.dumps(_LOG_ENTRY).decode()}\n\n",
     "tasks_runs_logs_retrieve": orjson.dumps(_LOG_ENTRY).decode() + "\n",
     "tasks_runs_session_logs_retrieve": [_LOG_ENTRY],
@@ -253,6 +287,10 @@ REFUSALS: Mapping[str, tuple[AppError | RequestRefused, ...]] = {
         ),
         (ArtifactNotFound(),),
     ),
+    "webhook_endpoints_create": (InvalidInput("The URL must use https on port 443.", attr="url"),),
+    "webhook_endpoints_partial_update": (InvalidInput("The URL must use https on port 443.", attr="url"),),
+    "webhook_endpoints_recover_create": (_DISABLED,),
+    "webhook_endpoints_deliveries_redeliver_create": (_DISABLED,),
     "webhooks_github_create": (
         PermissionDenied("The signature does not fit."),
         InvalidInput("This header is required.", code="required", attr="X-GitHub-Delivery"),

@@ -79,6 +79,14 @@ TAGS = [
         "name": "push",
         "description": "Devices, presence, and pushes: who is told when a run ends, and why or why not.",
     },
+    {
+        "name": "events",
+        "description": "What happened, oldest first: to catch up with, or to follow.",
+    },
+    {
+        "name": "webhooks",
+        "description": "Events sent to a server of yours, signed (Standard Webhooks), with a log of every attempt.",
+    },
     {"name": "projects", "description": "Where tasks live, and who sees them."},
     {"name": "users", "description": "Whose key this is."},
     {
@@ -141,6 +149,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
             "Id of the sandbox environment. Another member's private one is not found.",
             _UUID,
         ),
+        _parameter(
+            "endpoint_id",
+            "path",
+            "Id of a webhook endpoint of the caller. Those of others are not found.",
+            _UUID,
+        ),
+        _parameter("delivery_id", "path", "Id of a delivery to that endpoint.", _UUID),
         _parameter(
             "limit",
             "query",

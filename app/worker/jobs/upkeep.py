@@ -1,6 +1,7 @@
 """Cron: recover runs, delete what has expired, and keep counts short. Any number of copies may run."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 import structlog
@@ -10,6 +11,7 @@ from app.clients.object_store import ObjectStoreUnavailable
 from app.db import unit_of_work
 from app.services.artifacts import sweep
 from app.services.code_hosts.webhooks import sweep_deliveries
+from app.services.events.sweep import adopt_events, prune_events
 from app.services.idempotency import sweep_keys
 from app.services.notifications.presence import sweep_expired
 from app.services.notifications.receipts import sweep_history
@@ -17,13 +19,15 @@ from app.services.output.event_ids import sweep_event_ids
 from app.services.runs import recovery
 from app.services.runs.credentials import sweep_tokens
 from app.services.tasks.counts import FOLDED_AT_ONCE, fold_counts
+from app.services.webhook_endpoints.disabling import disable_orphaned
+from app.services.webhook_endpoints.sweep import prune_deliveries
 from app.worker.context import worker_context
 
 _Sweep = Callable[[AsyncSession], Awaitable[int]]
 _PUSH: Final[Mapping[str, _Sweep]] = {"presence": sweep_expired, "notifications": sweep_history}
 _KEYS: Final[Mapping[str, _Sweep]] = {
     "run_credentials": sweep_tokens,
-    "webhook_deliveries": sweep_deliveries,
+    "github_deliveries": sweep_deliveries,
     "run_event_ids": sweep_event_ids,
     "idempotency_keys": sweep_keys,
 }
@@ -56,6 +60,19 @@ async def sweep_push_history(ctx: Mapping[str, Any]) -> None:
 async def sweep_expired_keys(ctx: Mapping[str, Any]) -> None:
     """Delete tokens of runs that were never performed, and ids and keys that will not come again."""
     await _sweep_rows(ctx, _KEYS)
+
+
+async def sweep_events(ctx: Mapping[str, Any]) -> None:
+    """Adopt restored events, delete old ones and old deliveries, and disable the endpoints of people who are gone."""
+    process = worker_context(ctx).process
+    kept = timedelta(days=process.settings.event_retention_days)
+    await adopt_events(process.sessions)
+    events = await prune_events(process.sessions, kept)
+    deliveries = await prune_deliveries(process.sessions, kept)
+    async with unit_of_work(process.sessions) as session:
+        orphaned = await disable_orphaned(session)
+    if events or deliveries or orphaned:
+        log.info("events.swept", events=events, deliveries=deliveries, endpoints=orphaned)
 
 
 async def _sweep_rows(ctx: Mapping[str, Any], tables: Mapping[str, _Sweep]) -> None:

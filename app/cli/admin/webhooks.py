@@ -1,0 +1,53 @@
+"""`taskbeacon admin`: webhook endpoints of all users, and the ledger of events."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import click
+
+from app.cli.admin.transaction import Answer, Transaction, Upkeep, transactional, upkeep
+from app.services.events.sweep import prune_events
+from app.services.webhook_endpoints import operations
+
+
+@click.group("webhooks")
+def webhooks() -> None:
+    """Look at webhook endpoints and their deliveries, and send messages again."""
+
+
+@webhooks.command("list")
+@click.option("--project", type=click.IntRange(1, 2**63 - 1), help="Only those of this project.")
+@transactional
+async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
+    """List endpoints, with their owners and how many deliveries are pending or failed."""
+    results = await operations.list_all(job.session, project_id=project)
+    return {"count": len(results), "results": results}
+
+
+@webhooks.command("ping")
+@click.option("--endpoint", type=click.UUID, required=True, help="Id of the endpoint.")
+@transactional
+async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
+    """Send a test message to an endpoint; a worker delivers it."""
+    return {"delivery_id": await operations.ping(job.session, endpoint)}
+
+
+@webhooks.command("redeliver")
+@click.option("--delivery", type=click.UUID, required=True, help="Id of the delivery.")
+@transactional
+async def redeliver_webhook(job: Transaction, *, delivery: UUID) -> Answer:
+    """Send a message once more, under the same id."""
+    return {"delivery_id": await operations.redeliver(job.session, delivery)}
+
+
+@click.group("events")
+def events() -> None:
+    """Look after the ledger of events."""
+
+
+@events.command("prune")
+@upkeep
+async def prune(job: Upkeep) -> Answer:
+    """Remove events that are older than they are kept; a worker does this every hour."""
+    kept = timedelta(days=job.settings.event_retention_days)
+    return {"removed": await prune_events(job.sessions, kept)}

@@ -1,0 +1,166 @@
+"""HTTP to addresses that users chose: a connection goes to the very address that was checked.
+
+A name is looked up for each connection, every address that it has is asked about, and the connection goes to one of
+those, with the name in TLS and in `Host`: a name that changes its mind between two look-ups gains nothing. Redirects are
+answers like others, and what the environment says of proxies is not read.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ipaddress import ip_address
+
+import httpx
+from typing_extensions import override
+
+from app.addresses import AddressPolicy
+from app.clients.http_client import trusted
+
+# A request may bring a list under this name (`extensions`), which gets the address that was dialled last.
+DIALLED = "taskbeacon.dialled"
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+_ADDRESSES_TRIED = 3
+_LOOKUPS_AT_ONCE = 32
+
+# From a host and a port to addresses; raises OSError.
+NameServer = Callable[[str, int], Sequence[str]]
+
+
+class BlockedAddress(httpx.ConnectError):
+    """A host has an address that may not be connected to, `address`."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"{address} may not be connected to")
+        self.address = address
+
+
+class NameNotFound(httpx.ConnectError):
+    """A host has no address, or none that could be found out."""
+
+
+def system_names(host: str, port: int) -> Sequence[str]:
+    """Return the addresses that the system's resolver knows; blocks. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def create_guarded_client(
+    policy: AddressPolicy, *, keepalive: int = 0, names: NameServer = system_names
+) -> httpx.AsyncClient:
+    """Return a client that connects only to what `policy` admits; the caller closes it.
+
+    Args:
+        policy: what may be connected to.
+        keepalive: how many connections to keep for further requests to the same host; 0 checks at each request.
+        names: who looks names up.
+
+    Its requests raise what httpx does; `BlockedAddress` and `NameNotFound` are such errors.
+
+    """
+    return httpx.AsyncClient(
+        transport=_GuardedTransport(policy, keepalive, names),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        follow_redirects=False,
+        # Neither proxies nor passwords of the machine's own (.netrc).
+        trust_env=False,
+    )
+
+
+class _GuardedTransport(httpx.AsyncBaseTransport):
+    def __init__(self, policy: AddressPolicy, keepalive: int, names: NameServer) -> None:
+        self._policy = policy
+        self._keepalive = keepalive
+        self._names = _Names(names)
+        # One for each host if connections are kept: two hosts at one address must not share one.
+        self._transports: dict[str, httpx.AsyncHTTPTransport] = {}
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        port = url.port or _DEFAULT_PORTS[url.scheme]
+        host = url.raw_host.decode("ascii")
+        addresses = await self._names.find(host, port)
+        dialled: list[str] = request.extensions.get(DIALLED, [])
+        for address in addresses:
+            if not self._policy.admits(address, scheme=url.scheme, port=port):
+                dialled[:] = [address]
+                raise BlockedAddress(address)
+        failure: httpx.ConnectError | None = None
+        for address in addresses[:_ADDRESSES_TRIED]:
+            dialled[:] = [address]
+            try:
+                return await self._transport(host).handle_async_request(_pinned(request, address))
+            except httpx.ConnectError as error:
+                failure = error
+        assert failure is not None
+        raise failure
+
+    @override
+    async def aclose(self) -> None:
+        for transport in self._transports.values():
+            await transport.aclose()
+        self._names.close()
+
+    def _transport(self, host: str) -> httpx.AsyncHTTPTransport:
+        key = host if self._keepalive else ""
+        if key not in self._transports:
+            limits = httpx.Limits(max_keepalive_connections=self._keepalive, keepalive_expiry=60)
+            self._transports[key] = httpx.AsyncHTTPTransport(verify=trusted(), limits=limits, trust_env=False)
+        return self._transports[key]
+
+
+def _pinned(request: httpx.Request, address: str) -> httpx.Request:
+    """Return the request for one address; `Host` and the name in TLS stay those of the URL."""
+    # Not `url.host`, which httpx has decoded.
+    host = request.url.raw_host.decode("ascii")
+    extensions = dict(request.extensions)
+    if not _is_address(host):
+        extensions["sni_hostname"] = host
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=address),
+        headers=request.headers,
+        stream=request.stream,
+        extensions=extensions,
+    )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class _Names:
+    """Looks names up in threads of its own, each name once at a time: slow ones must not keep others from theirs."""
+
+    def __init__(self, names: NameServer) -> None:
+        self._names = names
+        self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="names")
+        self._looking: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
+
+    async def find(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses of a host, at least one. Raises NameNotFound."""
+        if _is_address(host):
+            return [host]
+        asked = (host, port)
+        if asked not in self._looking:
+            looking = asyncio.get_running_loop().run_in_executor(self._threads, self._names, host, port)
+            self._looking[asked] = looking
+            looking.add_done_callback(lambda _: self._looking.pop(asked, None))
+        try:
+            # A caller that gives up does so alone; the thread cannot.
+            found = await asyncio.shield(self._looking[asked])
+        except (OSError, UnicodeError) as error:
+            raise NameNotFound(f"{host} has no address") from error
+        if not found:
+            raise NameNotFound(f"{host} has no address")
+        return found
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,34 @@
+"""Word to other processes that the ledger has something new, without keeping the request that wrote it waiting."""
+
+import asyncio
+
+from app.clients.redis import RedisClient
+from app.clients.run_changes import wake_workers
+
+# What those who read the ledger watch (`RunChanges.watch_queue`).
+LEDGER = "taskbeacon:ledger"
+
+
+class LedgerWakes:
+    """Sends one word for any number of events that come while another word is under way."""
+
+    def __init__(self, redis: RedisClient) -> None:
+        self._redis = redis
+        self._is_wanted = False
+        self._sending: asyncio.Task[None] | None = None
+
+    async def announce(self) -> None:
+        """Have the word sent soon; returns at once."""
+        self._is_wanted = True
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send())
+
+    async def aclose(self) -> None:
+        """Send what is wanted."""
+        if self._sending is not None:
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+    async def _send(self) -> None:
+        while self._is_wanted:
+            self._is_wanted = False
+            await wake_workers(self._redis, LEDGER)

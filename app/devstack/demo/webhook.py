@@ -1,0 +1,43 @@
+"""The demo's receiver of webhooks: the stack's sink, and the official library that verifies what came there."""
+
+from typing import Any
+
+import httpx
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from app.devstack.api_client import explained, request
+from app.devstack.errors import DevstackError
+
+
+class HookedSink:
+    """An endpoint of the developer's that gets the ends of runs."""
+
+    def __init__(self, client: httpx.Client, plain: httpx.Client, sink_url: str) -> None:
+        self._plain = plain
+        self._url = f"{sink_url}/webhooks"
+        made = request(
+            client,
+            "POST",
+            "webhook_endpoints/",
+            url=self._url,
+            event_types=["run.completed"],
+            description="The demo's sink",
+        )
+        self._secret = made["secret"]
+
+    def verified(self, run_id: str) -> dict[str, Any]:  # Any: JSON
+        """Return the message about the end of a run once it has come, verified; empty until then.
+
+        Raises DevstackError if its signature does not fit.
+        """
+        with explained("the sink cannot be read"):
+            messages = self._plain.get(self._url).raise_for_status().json()
+        for message in messages:
+            try:
+                content: dict[str, Any] = Webhook(self._secret).verify(message["body"], message["headers"])
+            except WebhookVerificationError as error:
+                raise DevstackError(f"a webhook does not verify: {error}") from error
+            if content["data"]["run_id"] == run_id:
+                return {"id": message["headers"]["webhook-id"], **content}
+        return {}

@@ -1,0 +1,75 @@
+"""The ledger of what happened: append-only, written in the transaction of the change (ADR 60)."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, JsonObject
+
+# 64 bits that never wrap, as a number that every driver reads.
+CURRENT_TRANSACTION = "((pg_current_xact_id())::text)::bigint"
+
+
+class Event(Base):
+    """One fact of the life cycle.
+
+    Readers go by (`transaction_id`, `seq`) and stop before the oldest transaction that is still open: a row that
+    commits late belongs to a transaction that they have not passed (services/events/reading.py).
+    """
+
+    __tablename__ = "events"
+    __table_args__ = (Index("ix_events_project", "project_id", "transaction_id", "seq"),)
+
+    # The order of all readers, and the only two indexes: every change of a task or a run pays for them.
+    transaction_id: Mapped[int] = mapped_column(
+        BigInteger, primary_key=True, server_default=text(CURRENT_TRANSACTION), autoincrement=False
+    )
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    # Known to receivers as the id of the message. Made here, since one statement may record many.
+    id: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"))
+    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    type: Mapped[str] = mapped_column(String(64))
+    # No foreign keys: a fact outlives what it is about, and each key would cost every insert a look-up.
+    task_id: Mapped[UUID | None]
+    run_id: Mapped[UUID | None]
+    # The one person who may see an event that is not about a task.
+    user_id: Mapped[int | None] = mapped_column(BigInteger)
+    # Counts the events of the run, else of the task.
+    subject_seq: Mapped[int | None] = mapped_column(BigInteger)
+    occurred_at: Mapped[datetime]
+    # What the type adds to the ids; never titles, texts or branches.
+    data: Mapped[JsonObject] = mapped_column(server_default=text("'{}'"))
+
+
+class EventSnapshot(Base):
+    """The task and the run of an event as they stood then, for receivers that want full bodies."""
+
+    __tablename__ = "event_snapshots"
+
+    # Removed with the event, by the sweep.
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    snapshot: Mapped[JsonObject]
+
+
+class EventCursor(Base):
+    """How far a reader of the whole ledger has come."""
+
+    __tablename__ = "event_cursors"
+
+    reader: Mapped[str] = mapped_column(String(32), primary_key=True)
+    transaction_id: Mapped[int] = mapped_column(BigInteger)
+    seq: Mapped[int] = mapped_column(BigInteger)
+
+
+class EventHorizon(Base):
+    """The last event of a project that was removed; readers behind it miss some, and their answers say so."""
+
+    __tablename__ = "event_horizons"
+
+    project_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True
+    )
+    transaction_id: Mapped[int] = mapped_column(BigInteger)
+    seq: Mapped[int] = mapped_column(BigInteger)

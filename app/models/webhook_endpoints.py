@@ -1,0 +1,118 @@
+"""Webhook endpoints of users, what is delivered to them, and each attempt.
+
+A pending delivery is its own outbox: a claim is a lease, and what a lost worker held becomes due by itself.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.enums import DeliveryStatus, DisabledReason, PayloadKind
+from app.models.base import Base, JsonObject, one_of
+
+
+class WebhookEndpoint(Base):
+    """Where a user wants events of a project sent to, and how it has been doing."""
+
+    __tablename__ = "webhook_endpoints"
+    __table_args__ = (
+        one_of("payload", PayloadKind),
+        one_of("disabled_reason", DisabledReason),
+        Index("ix_webhook_endpoints_project", "project_id", "created_by_id"),
+        Index("ix_webhook_endpoints_created_by", "created_by_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    created_by_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    url: Mapped[str] = mapped_column(Text)
+    event_types: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    description: Mapped[str] = mapped_column(Text, server_default=text("''"))
+    payload: Mapped[str] = mapped_column(String(8))
+    task_filter: Mapped[JsonObject | None]
+    enabled: Mapped[bool]
+    disabled_reason: Mapped[str | None] = mapped_column(String(32))
+
+    encrypted_secret: Mapped[str] = mapped_column(Text)
+    secret_hint: Mapped[str] = mapped_column(String(8))
+    # Replaced secrets that still sign, by the instant (ISO 8601) at which they stop.
+    encrypted_old_secrets: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    last_ping_at: Mapped[datetime | None]
+    last_success_at: Mapped[datetime | None]
+    last_failure_at: Mapped[datetime | None]
+    # Since the last success: failed attempts, the first of them, whether a delivery used up its attempts, and how many
+    # of the latest attempts in a row met an address that may not be reached.
+    consecutive_failures: Mapped[int] = mapped_column(server_default=text("0"))
+    failing_since: Mapped[datetime | None]
+    has_exhausted: Mapped[bool] = mapped_column(server_default=text("false"))
+    blocked_in_a_row: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class WebhookEndpointDelivery(Base):
+    """One event for one endpoint; `body` is what is sent, byte for byte, at each attempt."""
+
+    __tablename__ = "webhook_endpoint_deliveries"
+    __table_args__ = (
+        UniqueConstraint("endpoint_id", "event_id"),
+        one_of("status", DeliveryStatus),
+        # An endpoint's log, newest first.
+        Index("ix_webhook_endpoint_deliveries_log", "endpoint_id", text("created_at DESC"), text("id DESC")),
+        # What a claim looks for, per endpoint.
+        Index(
+            "ix_webhook_endpoint_deliveries_due",
+            "endpoint_id",
+            "due_at",
+            postgresql_where=text("status = 'pending'"),
+        ),
+        Index("ix_webhook_endpoint_deliveries_created_at", "created_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    endpoint_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
+    # The id of the message (`webhook-id`), the same for every endpoint. A ping has one of its own.
+    event_id: Mapped[UUID]
+    event_type: Mapped[str] = mapped_column(String(64))
+    event_at: Mapped[datetime]
+    task_id: Mapped[UUID | None]
+    run_id: Mapped[UUID | None]
+    body: Mapped[str] = mapped_column(Text)
+
+    status: Mapped[str] = mapped_column(String(16))
+    # Attempts that were begun, and how many there may be; a redelivery adds one.
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    attempts_allowed: Mapped[int] = mapped_column(SmallInteger)
+    due_at: Mapped[datetime]
+    # Whether the next attempt was asked for.
+    is_manual: Mapped[bool] = mapped_column(server_default=text("false"))
+    # Until when a worker holds it.
+    leased_until: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    last_attempt_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+
+
+class WebhookAttempt(Base):
+    """What came of one attempt."""
+
+    __tablename__ = "webhook_attempts"
+
+    delivery_id: Mapped[UUID] = mapped_column(
+        ForeignKey("webhook_endpoint_deliveries.id", ondelete="CASCADE"), primary_key=True
+    )
+    n: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    is_manual: Mapped[bool]
+    started_at: Mapped[datetime]
+    duration_ms: Mapped[int]
+    outcome: Mapped[str] = mapped_column(String(16))
+    status_code: Mapped[int | None]
+    error: Mapped[str | None] = mapped_column(String(32))
+    response_excerpt: Mapped[str | None] = mapped_column(Text)
+    resolved_ip: Mapped[str | None] = mapped_column(String(64))
+    next_attempt_at: Mapped[datetime | None]

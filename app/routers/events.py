@@ -1,0 +1,92 @@
+"""What happened in a project: the ledger, page by page (contract 14)."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response
+
+from app.runtime import ProcessContext
+from app.schemas.events import EventPage, EventQuery, EventStreamQuery
+from app.services.events import reading
+from app.services.output.project_stream import StreamClients, follow_project, open_project_stream
+from app.services.output.stream import Pace
+from app.web.answers import Json
+from app.web.auth import TaskRead
+from app.web.openapi.errors import errors
+from app.web.pagination import LimitDep
+from app.web.routes import UnitRoute
+from app.web.sse import MEDIA_TYPE, EventStream
+
+router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], route_class=UnitRoute)
+
+
+LastEventId = Annotated[
+    str | None,
+    Header(
+        alias="Last-Event-ID",
+        description="The id of the last frame that the client has; it gets what came after it. Browsers send it.",
+    ),
+]
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Server-sent events, for 15 minutes.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.get(
+    "",
+    operation_id="events_list",
+    summary="List events",
+    response_description="Events, oldest first, and where to go on.",
+    response_model=EventPage,
+    responses=errors(400, 403, 404, 429),
+)
+async def list_events(
+    call: TaskRead,
+    query: Annotated[EventQuery, Query()],
+    limit: LimitDep,
+) -> Json:
+    """Return what happened to the tasks that the caller sees, deleted ones included, from `after` on.
+
+    Ask again with `next_after`: nothing is skipped or repeated. An event may come a moment after its change, when all
+    changes that began before it have ended. Events are kept for 30 days unless the operator says otherwise.
+    """
+    link = call.process.settings.task_url
+    return Json(await reading.list_events(call.session, call.caller, query, limit=limit, link=link))
+
+
+@router.get(
+    "/stream",
+    operation_id="events_stream_retrieve",
+    summary="Follow a project live",
+    response_class=Response,
+    responses=_STREAM | errors(400, 403, 404, 429),
+)
+async def follow_events(
+    call: TaskRead,
+    query: Annotated[EventStreamQuery, Query()],
+    last_event_id: LastEventId = None,
+) -> EventStream:
+    """Send events as they come, and what happens in the named runs, as server-sent events.
+
+    A frame without `event` is an event as in the list; one with `event: run:<id>` is what the stream of that run sends.
+    The ledger begins now, a run at its beginning, unless `Last-Event-ID` says where the client left off: one id holds
+    the places in all of them. `gap` says that something is missing, and of which topic; `keepalive` comes after 20 quiet
+    seconds. After 15 minutes `event: end` closes the stream: come back with the last id.
+    """
+    last_id = last_event_id or query.last_event_id
+    project = await open_project_stream(call.session, call.caller, query.topics, last_id)
+    return EventStream(follow_project(project, _clients(call.process)))
+
+
+def _clients(process: ProcessContext) -> StreamClients:
+    return StreamClients(
+        sessions=process.sessions,
+        hub=process.hub,
+        redis=process.redis,
+        watchers=process.watchers,
+        ledger=process.ledger,
+        pace=Pace.of(process.settings),
+        link=process.settings.task_url,
+    )

@@ -1,0 +1,249 @@
+"""Webhooks of users: endpoints, what was delivered to them, and the types of events that there are (contract 14)."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from app.addresses import AddressPolicy
+from app.schemas.events import EventTypeOut
+from app.schemas.webhook_endpoints import (
+    DeliveryDetailOut,
+    DeliveryOut,
+    DeliveryPage,
+    DeliveryQuery,
+    EndpointIn,
+    EndpointOut,
+    EndpointPage,
+    EndpointUpdateIn,
+    NewEndpointOut,
+    PingedOut,
+    RecoveredOut,
+    RecoverIn,
+    RotatedOut,
+    RotateIn,
+)
+from app.services.events.catalogue import published_types
+from app.services.webhook_endpoints import deliveries, endpoints, recovery
+from app.web.answers import Json, no_content
+from app.web.auth import OwnEndpoint, WebhookRead, WebhookWrite
+from app.web.body import json_body
+from app.web.dependencies import DeliveryId, EndpointId
+from app.web.openapi.errors import errors
+from app.web.pagination import PageDep
+from app.web.routes import UnitRoute
+
+_ENDPOINTS = "/webhook_endpoints"
+_ENDPOINT = _ENDPOINTS + "/{endpoint_id}"
+_DELIVERY = _ENDPOINT + "/deliveries/{delivery_id}"
+
+router = APIRouter(prefix="/api/projects/{project_id}", tags=["webhooks"], route_class=UnitRoute)
+
+CreateBody = Annotated[EndpointIn, Depends(json_body(EndpointIn))]
+UpdateBody = Annotated[EndpointUpdateIn, Depends(json_body(EndpointUpdateIn))]
+RotateBody = Annotated[RotateIn, Depends(json_body(RotateIn))]
+RecoverBody = Annotated[RecoverIn, Depends(json_body(RecoverIn))]
+
+
+@router.get(
+    "/webhook_event_types",
+    operation_id="webhook_event_types_list",
+    summary="List event types",
+    response_description="All types, each with the JSON Schema of its body and an example.",
+    response_model=list[EventTypeOut],
+    responses=errors(403, 404, 429),
+)
+async def list_event_types(_call: WebhookRead) -> Json:
+    """Return the types that an endpoint may name, and what their bodies hold."""
+    return Json(published_types())
+
+
+@router.get(
+    _ENDPOINTS,
+    operation_id="webhook_endpoints_list",
+    summary="List webhook endpoints",
+    response_description="A page of endpoints.",
+    response_model=EndpointPage,
+    responses=errors(403, 404, 429),
+)
+async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
+    """Return the caller's endpoints in the project, newest first; those of others do not exist for them."""
+    count, results = await endpoints.list_endpoints(
+        call.session, call.caller, limit=page.limit, offset=page.offset
+    )
+    return Json(page.page(count, results))
+
+
+@router.post(
+    _ENDPOINTS,
+    operation_id="webhook_endpoints_create",
+    summary="Create a webhook endpoint",
+    response_description="The new endpoint with its secret, which is not shown again.",
+    status_code=201,
+    response_model=NewEndpointOut,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
+    """Have events sent to a URL, as Standard Webhooks describes it: signed, and again until it answers 2xx.
+
+    It gets what the caller may see when an event happens. A project has at most 20 endpoints. Nothing is sent to the URL
+    now: `ping` shows whether it can be reached.
+    """
+    policy, cipher = (
+        AddressPolicy.parse(call.process.settings.webhook_allow_private_networks),
+        call.process.cipher,
+    )
+    made = await endpoints.create_endpoint(call.session, call.caller, body, policy=policy, cipher=cipher)
+    return Json(made, status_code=201)
+
+
+@router.get(
+    _ENDPOINT,
+    operation_id="webhook_endpoints_retrieve",
+    summary="Retrieve a webhook endpoint",
+    response_description="The endpoint.",
+    response_model=EndpointOut,
+    responses=errors(403, 404, 429),
+)
+async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
+    """Return an endpoint of the caller, and how it has been doing."""
+    return Json(await endpoints.retrieve_endpoint(call.session, call.caller, endpoint_id))
+
+
+@router.patch(
+    _ENDPOINT,
+    operation_id="webhook_endpoints_partial_update",
+    summary="Update a webhook endpoint",
+    response_description="The endpoint as it is now.",
+    response_model=EndpointOut,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: UpdateBody) -> Json:
+    """Change the given fields and no others. Disabling it cancels what is still to be delivered."""
+    policy = AddressPolicy.parse(call.process.settings.webhook_allow_private_networks)
+    return Json(await endpoints.update_endpoint(call.session, call.caller, endpoint_id, body, policy=policy))
+
+
+@router.delete(
+    _ENDPOINT,
+    operation_id="webhook_endpoints_destroy",
+    summary="Delete a webhook endpoint",
+    response_description="It is gone; the answer is empty.",
+    status_code=204,
+    response_class=Response,
+    responses=errors(403, 404, 429),
+)
+async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Response:
+    """Delete an endpoint with its secret, its deliveries and their log."""
+    await endpoints.delete_endpoint(call.session, call.caller, endpoint_id)
+    return no_content()
+
+
+@router.post(
+    _ENDPOINT + "/rotate_secret",
+    operation_id="webhook_endpoints_rotate_secret_create",
+    summary="Replace the secret of a webhook endpoint",
+    response_description="The new secret, which is not shown again.",
+    response_model=RotatedOut,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: EndpointId) -> Json:
+    """Make a new secret. Until the old one expires messages are signed with both, so that no receiver fails meanwhile."""
+    overlap, cipher = timedelta(seconds=body.expire_old_after_seconds), call.process.cipher
+    return Json(
+        await endpoints.rotate_secret(call.session, call.caller, endpoint_id, overlap=overlap, cipher=cipher)
+    )
+
+
+@router.post(
+    _ENDPOINT + "/ping",
+    operation_id="webhook_endpoints_ping_create",
+    summary="Send a test message to a webhook endpoint",
+    response_description="The delivery to look at.",
+    status_code=202,
+    response_model=PingedOut,
+    responses=errors(403, 404, 429),
+)
+async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
+    """Send a message of the type `ping` once, also to an endpoint that is disabled; at most one a second."""
+    delivery_id = await deliveries.ping(call.session, call.caller, endpoint_id)
+    return Json({"delivery_id": delivery_id}, status_code=202)
+
+
+@router.post(
+    _ENDPOINT + "/enable",
+    operation_id="webhook_endpoints_enable_create",
+    summary="Enable a webhook endpoint",
+    response_description="The endpoint as it is now.",
+    response_model=EndpointOut,
+    responses=errors(403, 404, 429),
+)
+async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
+    """Send events again, from now on. What was missed comes by `recover`."""
+    return Json(await endpoints.enable_endpoint(call.session, call.caller, endpoint_id))
+
+
+@router.post(
+    _ENDPOINT + "/recover",
+    operation_id="webhook_endpoints_recover_create",
+    summary="Send again what a webhook endpoint missed",
+    response_description="How many messages will be sent.",
+    status_code=202,
+    response_model=RecoveredOut,
+    responses=errors(400, 403, 404, 413, 415, 429),
+)
+async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> Json:
+    """Send what failed or was never sent in a stretch of time, as long as events are kept. Delivered ones are not repeated."""
+    count = await recovery.recover(
+        call.session, call.caller, endpoint_id, body, settings=call.process.settings
+    )
+    return Json({"count": count}, status_code=202)
+
+
+@router.get(
+    _ENDPOINT + "/deliveries",
+    operation_id="webhook_endpoints_deliveries_list",
+    summary="List deliveries of a webhook endpoint",
+    response_description="A page of deliveries.",
+    response_model=DeliveryPage,
+    responses=errors(400, 403, 404, 429),
+)
+async def list_deliveries(
+    call: WebhookRead,
+    query: Annotated[DeliveryQuery, Query()],
+    endpoint_id: EndpointId,
+    page: PageDep,
+) -> Json:
+    """Return what was sent, is to be sent, or failed, newest first, as long as events are kept."""
+    count, results = await deliveries.list_deliveries(
+        call.session, call.caller, endpoint_id, query, limit=page.limit, offset=page.offset
+    )
+    return Json(page.page(count, results))
+
+
+@router.get(
+    _DELIVERY,
+    operation_id="webhook_endpoints_deliveries_retrieve",
+    summary="Find out what became of a delivery",
+    response_description="The request and all attempts.",
+    response_model=DeliveryDetailOut,
+    responses=errors(403, 404, 429),
+)
+async def retrieve_delivery(call: WebhookRead, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
+    """Return what is sent, its signature masked, and of each attempt what the receiver answered or why it failed."""
+    return Json(await deliveries.retrieve_delivery(call.session, call.caller, endpoint_id, delivery_id))
+
+
+@router.post(
+    _DELIVERY + "/redeliver",
+    operation_id="webhook_endpoints_deliveries_redeliver_create",
+    summary="Send a message once more",
+    response_description="The delivery, which is pending again.",
+    status_code=202,
+    response_model=DeliveryOut,
+    responses=errors(400, 403, 404, 429),
+)
+async def redeliver(call: WebhookWrite, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
+    """Send a message again, now and under the same `webhook-id`, whatever became of it before."""
+    asked = await deliveries.redeliver(call.session, call.caller, endpoint_id, delivery_id)
+    return Json(asked, status_code=202)

@@ -1,0 +1,327 @@
+"""Webhook endpoints: what is asked for, and how endpoints and their deliveries are shown."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+from typing_extensions import TypedDict, override
+
+from app.enums import (
+    DeliveryError,
+    DeliveryStatus,
+    DisabledReason,
+    OriginProduct,
+    PayloadKind,
+    RecoverOnly,
+)
+from app.schemas.base import Input, PageLink, QueryInput
+from app.schemas.fields import (
+    Boolean,
+    Choice,
+    Integer,
+    Items,
+    JsonSchema,
+    Text,
+    Timestamp,
+    Uuid,
+    fail,
+    parse_integer,
+)
+from app.schemas.fields import Field as InputField
+from app.schemas.users import UserBasic
+
+_MAX_TYPES = 100
+_MAX_URL = 2048
+_MAX_DESCRIPTION = 1000
+_DAY_SECONDS = 86_400
+_MAX_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Creator(InputField):
+    """The id of a user, or `me`."""
+
+    @override
+    def parse(self, value: Any) -> int | str:
+        if value == "me":
+            return "me"
+        number = parse_integer(value)
+        if number is None or not 0 <= number <= _MAX_ID:
+            raise fail("invalid_input", "Enter the id of a user, or `me`.")
+        return number
+
+    @override
+    def json_schema(self) -> JsonSchema:
+        return {"anyOf": [{"type": "integer"}, {"const": "me"}]}
+
+
+def _check_repository(text: str) -> str:
+    organization, slash, name = text.partition("/")
+    if not (slash and organization.strip() and name.strip()) or "/" in name:
+        raise fail("invalid_input", "Repository must be in the format organization/repository")
+    return text.lower()
+
+
+class TaskFilterIn(Input):
+    """The tasks that an endpoint gets events of; all given fields apply."""
+
+    created_by: Annotated[
+        int | str | None,
+        _Creator(null=True),
+        Field(description="Id of the creator, or `me`: your own tasks."),
+    ] = None
+    repository: Annotated[
+        str | None,
+        Text(max_length=255, check=_check_repository, null=True),
+        Field(description="`organization/repository`, any case."),
+    ] = None
+    origin_product: Annotated[
+        OriginProduct | None,
+        Choice(of=OriginProduct, null=True),
+        Field(description="What the task came from."),
+    ] = None
+
+
+_URL = Text(max_length=_MAX_URL)
+_URL_SHOWN = Field(
+    description="Where to send: HTTPS on port 443, to a host name. No user, no fragment, ASCII only.",
+    examples=["https://hooks.example.com/taskbeacon"],
+)
+_TYPES = Items(max_length=_MAX_TYPES, empty=False)
+_TYPES_SHOWN = Field(
+    description="Types of `webhook_event_types`, families (`run.*`), or `*` for all; repeated ones are dropped.",
+    examples=[["run.completed", "question.*"]],
+)
+_Type = Annotated[str, Text(max_length=64)]
+
+
+class _Fields(Input):
+    """What may be written besides, all of it optional."""
+
+    description: Annotated[
+        str, Text(max_length=_MAX_DESCRIPTION, blank=True), Field(description="For people; may be empty.")
+    ] = ""
+    payload: Annotated[
+        PayloadKind,
+        Choice(of=PayloadKind),
+        Field(
+            description="`thin`, the default: ids, statuses and a link. `full`: also the task and the run as they "
+            "stood, cut to a thin body with `truncated` above 20 kB."
+        ),
+    ] = PayloadKind.THIN
+    task_filter: Annotated[
+        TaskFilterIn | None, Field(description="Only events of these tasks; null: of all that you see.")
+    ] = None
+    enabled: Annotated[
+        bool, Boolean(), Field(description="Whether events are sent; a new one is enabled.")
+    ] = True
+
+
+class EndpointIn(_Fields):
+    """A new webhook endpoint."""
+
+    url: Annotated[str, _URL, _URL_SHOWN]
+    event_types: Annotated[list[_Type], _TYPES, _TYPES_SHOWN]
+
+
+class EndpointUpdateIn(_Fields):
+    """Changes to a webhook endpoint: the given fields and no others."""
+
+    url: Annotated[str, _URL, _URL_SHOWN] = ""
+    event_types: Annotated[list[_Type], _TYPES, _TYPES_SHOWN] = []  # noqa: RUF012 - pydantic copies defaults
+
+
+class RotateIn(Input):
+    """How a new secret takes over."""
+
+    expire_old_after_seconds: Annotated[
+        int,
+        Integer(minimum=0, maximum=7 * _DAY_SECONDS),
+        Field(description="How long messages are signed with the old secret too; a day unless given."),
+    ] = _DAY_SECONDS
+
+
+class RecoverIn(Input):
+    """Which messages to send again."""
+
+    since: Annotated[datetime, Timestamp(), Field(description="Events from this instant on.")]
+    until: Annotated[
+        datetime | None,
+        Timestamp(null=True),
+        Field(description="Events before this instant; null: until now."),
+    ] = None
+    only: Annotated[
+        RecoverOnly,
+        Choice(of=RecoverOnly),
+        Field(
+            description="`failed`, the default: what failed or was cancelled. `all`: also what was never to be "
+            "delivered, since the endpoint was disabled. What was delivered is not sent again."
+        ),
+    ] = RecoverOnly.FAILED
+
+
+class DeliveryQuery(QueryInput):
+    """Which deliveries to list; an empty parameter counts as not given."""
+
+    status: Annotated[
+        DeliveryStatus | None, Choice(of=DeliveryStatus), Field(description="How far it is.")
+    ] = None
+    event_type: Annotated[
+        str | None, Text(max_length=64, blank_is_absent=True), Field(description="Only of this type.")
+    ] = None
+    task_id: Annotated[UUID | None, Uuid(), Field(description="Only events of this task.")] = None
+    after: Annotated[datetime | None, Timestamp(), Field(description="Made later than this instant.")] = None
+    before: Annotated[datetime | None, Timestamp(), Field(description="Made earlier than this instant.")] = (
+        None
+    )
+
+
+class EndpointOut(TypedDict):
+    """A webhook endpoint, without its secret."""
+
+    id: UUID
+    url: Annotated[str, Field(examples=["https://hooks.example.com/taskbeacon"])]
+    event_types: Annotated[list[str], Field(examples=[["run.completed", "question.*"]])]
+    description: Annotated[str, Field(examples=["Our chat"])]
+    payload: PayloadKind
+    task_filter: Annotated[
+        dict[str, Any] | None, Field(description="As it was given; null: all tasks.", examples=[None])
+    ]
+    enabled: bool
+    disabled_reason: Annotated[
+        DisabledReason | None, Field(description="Why it gets nothing; null: it does.", examples=[None])
+    ]
+    created_at: datetime
+    created_by: Annotated[UserBasic | None, Field(description="The owner, and the one user who sees it.")]
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    consecutive_failures: Annotated[
+        int, Field(description="Failed attempts since the last success.", examples=[0])
+    ]
+    secret_hint: Annotated[
+        str, Field(description="The last four characters of its secret.", examples=["Zm8="])
+    ]
+
+
+class NewEndpointOut(EndpointOut):
+    """A new webhook endpoint."""
+
+    secret: Annotated[
+        str,
+        Field(
+            description="`whsec_…`; shown here and never again.",
+            examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0="],
+        ),
+    ]
+
+
+class EndpointPage(TypedDict):
+    """A page of webhook endpoints."""
+
+    count: Annotated[int, Field(description="How many the caller has in the project.")]
+    next: PageLink
+    previous: PageLink
+    results: list[EndpointOut]
+
+
+class RotatedOut(TypedDict):
+    """A new secret."""
+
+    secret: Annotated[
+        str,
+        Field(
+            description="`whsec_…`; shown here and never again.",
+            examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0="],
+        ),
+    ]
+    old_secret_valid_until: Annotated[datetime, Field(description="Until then both sign.")]
+
+
+class PingedOut(TypedDict):
+    """A ping that is on its way."""
+
+    delivery_id: Annotated[UUID, Field(description="What became of it is in `deliveries`.")]
+
+
+class RecoveredOut(TypedDict):
+    """What will be sent again."""
+
+    count: Annotated[int, Field(description="How many deliveries.")]
+
+
+class _Delivery(TypedDict):
+    id: UUID
+    event_id: Annotated[UUID, Field(description="The `webhook-id`, the same at each attempt.")]
+    event_type: Annotated[str, Field(examples=["run.completed"])]
+    task_id: UUID | None
+    run_id: UUID | None
+    status: DeliveryStatus
+    created_at: datetime
+    next_attempt_at: Annotated[datetime | None, Field(description="Null unless it is pending.")]
+    delivered_at: datetime | None
+
+
+class DeliveryOut(_Delivery):
+    """A delivery in the list."""
+
+    attempts: Annotated[int, Field(description="How many there were.")]
+
+
+class DeliveryPage(TypedDict):
+    """A page of deliveries, newest first."""
+
+    count: Annotated[int, Field(description="How many the filters leave.")]
+    next: PageLink
+    previous: PageLink
+    results: list[DeliveryOut]
+
+
+class AttemptOut(TypedDict):
+    """One attempt."""
+
+    n: int
+    manual: Annotated[bool, Field(description="Whether it was asked for.")]
+    started_at: datetime
+    duration_ms: int
+    outcome: Literal["delivered", "failed"]
+    status_code: Annotated[
+        int | None, Field(description="What the receiver answered, null if it did not.", examples=[200])
+    ]
+    response_excerpt: Annotated[
+        str | None, Field(description="The first KiB of an answer that is text.", examples=["ok"])
+    ]
+    error: Annotated[DeliveryError | None, Field(examples=[None])]
+    resolved_ip: Annotated[
+        str | None, Field(description="The address that was tried.", examples=["203.0.113.7"])
+    ]
+    next_attempt_at: datetime | None
+
+
+class RequestOut(TypedDict):
+    """What is sent; the signature is masked."""
+
+    headers: Annotated[
+        dict[str, str],
+        Field(
+            examples=[
+                {
+                    "Content-Type": "application/json",
+                    "webhook-id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                    "webhook-timestamp": "1772359200",
+                    "webhook-signature": "v1,***",
+                }
+            ]
+        ),
+    ]
+    body: Annotated[
+        str, Field(description="Byte for byte what is signed and sent.", examples=['{"type":"ping",…}'])
+    ]
+
+
+class DeliveryDetailOut(_Delivery):
+    """A delivery with its request and all attempts."""
+
+    request: RequestOut
+    attempts: list[AttemptOut]

@@ -1,0 +1,232 @@
+"""The one catalogue of event types: whatever publishes, checks or explains them reads it here.
+
+From it come the JSON Schemas of `webhook_event_types`, OpenAPI's `webhooks`, the table of the guide, and which types an
+endpoint may name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.enums import DisabledReason, EventType, RunStatus
+from app.schemas.events import EventTypeOut
+
+JsonSchema = dict[str, Any]
+
+_TASK_ID = "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40"
+_RUN_ID = "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40"
+_ENDPOINT_ID = "019ca8a0-6666-7c3e-9f62-0b5c1d2e3f40"
+_AT = "2026-03-01T09:30:00.123456Z"
+
+_TASK: Mapping[str, tuple[JsonSchema, Any]] = {
+    "project_id": ({"type": "integer"}, 1),
+    "task_id": ({"type": "string", "format": "uuid"}, _TASK_ID),
+    "seq": (
+        {"type": "integer", "minimum": 1, "description": "Counts the events of the run, else of the task."},
+        3,
+    ),
+    "url": (
+        {
+            "type": "string",
+            "description": "Where people see the task; a path of the API if nothing is configured.",
+        },
+        f"/api/projects/1/tasks/{_TASK_ID}/",
+    ),
+}
+_RUN = {**_TASK, "run_id": ({"type": "string", "format": "uuid"}, _RUN_ID)}
+_PROJECT = {"project_id": _TASK["project_id"]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CataloguedType:
+    """An event type: when it happens, and what `data` holds, each field with its schema and an example."""
+
+    type: EventType
+    description: str
+    subject: Mapping[str, tuple[JsonSchema, Any]]
+    fields: Mapping[str, tuple[JsonSchema, Any]] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
+    since: str = "0.1.0"
+
+    @property
+    def schema(self) -> JsonSchema:
+        """The JSON Schema of the whole body."""
+        known = {**self.subject, **self.fields}
+        data: JsonSchema = {
+            "type": "object",
+            "required": sorted(known.keys() - self.optional),
+            "properties": {name: schema for name, (schema, _) in known.items()}
+            | _added_to_full_bodies(known),
+        }
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": self.type.value,
+            "description": self.description,
+            "type": "object",
+            "required": ["type", "timestamp", "data"],
+            "properties": {
+                "type": {"const": self.type.value},
+                "timestamp": {"type": "string", "format": "date-time"},
+                "data": data,
+            },
+        }
+
+    @property
+    def example(self) -> dict[str, Any]:
+        """A whole body, as a thin endpoint gets it."""
+        known = {**self.subject, **self.fields}
+        return {
+            "type": self.type.value,
+            "timestamp": _AT,
+            "data": {name: example for name, (_, example) in known.items()},
+        }
+
+
+def _added_to_full_bodies(known: Mapping[str, Any]) -> JsonSchema:
+    if "task_id" not in known:
+        return {}
+    added: JsonSchema = {
+        "task": {"type": "object", "description": "Full bodies: the task as `GET` answered then."}
+    }
+    if "run_id" in known:
+        added["run"] = {"type": "object", "description": "Full bodies: the run as `GET` answered then."}
+    added["truncated"] = {
+        "const": True,
+        "description": "A full body was wanted, and is too large or not there: read the task.",
+    }
+    return added
+
+
+def _ended(type_: EventType, status: RunStatus, how: str) -> CataloguedType:
+    return CataloguedType(
+        type=type_,
+        description=f"A run {how}. Sent once, at its first terminal status, set by a worker or a client.",
+        subject=_RUN,
+        fields={"status": ({"const": status.value}, status.value)},
+    )
+
+
+_TYPES = (
+    CataloguedType(type=EventType.TASK_CREATED, description="A task was created.", subject=_TASK),
+    CataloguedType(
+        type=EventType.TASK_UPDATED,
+        description="Fields of a task were changed.",
+        subject=_TASK,
+        fields={
+            "changed": (
+                {"type": "array", "items": {"type": "string"}, "description": "Names of the fields written."},
+                ["description", "title"],
+            )
+        },
+    ),
+    CataloguedType(type=EventType.TASK_DELETED, description="A task was deleted.", subject=_TASK),
+    CataloguedType(
+        type=EventType.RUN_QUEUED,
+        description="A run waits to be performed: it was created, or is to be performed again.",
+        subject=_RUN,
+        fields={"status": ({"const": "queued"}, "queued")},
+    ),
+    CataloguedType(
+        type=EventType.RUN_STARTED,
+        description="A run is in progress for the first time.",
+        subject=_RUN,
+        fields={
+            "status": ({"const": "in_progress"}, "in_progress"),
+            "attempt": ({"type": "integer", "description": "How often a worker took it up."}, 1),
+        },
+    ),
+    CataloguedType(
+        type=EventType.RUN_RECOVERED,
+        description="A worker was lost or stopped before its agent ended; the run waits for another one.",
+        subject=_RUN,
+        fields={
+            "status": ({"const": "queued"}, "queued"),
+            "attempt": ({"type": "integer", "description": "How often a worker took it up."}, 1),
+        },
+    ),
+    CataloguedType(
+        type=EventType.RUN_AWAITING_INPUT,
+        description="The agent of a run waits for a person: for an answer to its question, or for a message.",
+        subject=_RUN,
+        fields={
+            "kind": ({"type": "string", "enum": ["permission", "message"]}, "permission"),
+            "question_id": (
+                {"type": "string", "description": "What an answer names; absent for a message."},
+                "7",
+            ),
+        },
+        optional=frozenset({"question_id"}),
+    ),
+    CataloguedType(
+        type=EventType.RUN_RESUMED,
+        description="The agent of a run no longer waits for a person, and goes on.",
+        subject=_RUN,
+        fields={
+            "kind": ({"type": "string", "enum": ["permission", "message"]}, "permission"),
+            "question_id": ({"type": "string", "description": "The question that was settled."}, "7"),
+        },
+        optional=frozenset({"question_id"}),
+    ),
+    _ended(EventType.RUN_COMPLETED, RunStatus.COMPLETED, "was completed"),
+    _ended(EventType.RUN_FAILED, RunStatus.FAILED, "failed"),
+    _ended(EventType.RUN_CANCELLED, RunStatus.CANCELLED, "was cancelled"),
+    CataloguedType(
+        type=EventType.RUN_PULL_REQUEST_OPENED,
+        description="A run has a pull request.",
+        subject=_RUN,
+        fields={"pr_url": ({"type": "string"}, "https://github.com/acme/shop/pull/7")},
+    ),
+    CataloguedType(
+        type=EventType.RUN_ARTIFACT_ADDED,
+        description="A run has a new file.",
+        subject=_RUN,
+        fields={
+            "artifact_id": ({"type": "string"}, "0b5c1d2e3f40419f8a7b6c5d4e3f2a1b"),
+            "type": ({"type": "string"}, "output"),
+            "size": ({"type": "integer"}, 2048),
+        },
+    ),
+    CataloguedType(
+        type=EventType.WEBHOOK_ENDPOINT_DISABLED,
+        description="One of the caller's endpoints was disabled by the service; sent to their other ones.",
+        subject=_PROJECT,
+        fields={
+            "endpoint_id": ({"type": "string", "format": "uuid"}, _ENDPOINT_ID),
+            "reason": ({"type": "string", "enum": [reason.value for reason in DisabledReason]}, "no_success"),
+        },
+    ),
+)
+
+CATALOGUE: Mapping[EventType, CataloguedType] = {known.type: known for known in _TYPES}
+
+# Sent on request and to one endpoint: neither in the ledger nor to subscribe to.
+PING = CataloguedType(
+    type=EventType.PING,
+    description="An endpoint is tested.",
+    subject=_PROJECT,
+    fields={"endpoint_id": ({"type": "string", "format": "uuid"}, _ENDPOINT_ID)},
+)
+
+# What may stand before `.*`. The last two have no types yet: receivers may ask for them ahead.
+FAMILIES = frozenset(type_.partition(".")[0] for type_ in CATALOGUE) | {"question", "verification"}
+_EVERYTHING = "*"
+
+
+def is_selector(text: str) -> bool:
+    """Return whether a text selects events: a type, a family (`run.*`), or all (`*`)."""
+    family, _, rest = text.partition(".")
+    return text == _EVERYTHING or text in CATALOGUE or (rest == "*" and family in FAMILIES)
+
+
+def published_types() -> list[EventTypeOut]:
+    """Return the types that can be subscribed to, as they are published."""
+    return [
+        {
+            "type": known.type,
+            "description": known.description,
+            "schema": known.schema,
+            "example": known.example,
+            "since": known.since,
+        }
+        for known in _TYPES
+    ]

@@ -1,0 +1,60 @@
+"""Places in the ledger (ADR 60).
+
+The order is (transaction, number). A reader stops before the oldest transaction that is still open, so whatever commits
+later lies ahead of it. The number alone would not do: it is given when a row is written, and a transaction that began
+earlier may write, or commit, later.
+"""
+
+import base64
+import binascii
+import struct
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, case, literal_column, tuple_
+from typing_extensions import override
+
+from app.models import Event
+
+_FORM = struct.Struct(">qq")
+
+
+class Cursor(NamedTuple):
+    """A place behind an event. Clients get it as a text that says nothing to them."""
+
+    transaction_id: int
+    seq: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor | None":
+        """Return the place that a client was given, None if it was given no such thing."""
+        try:
+            raw = base64.b64decode(f"{text}==", altchars=b"-_", validate=True)
+            transaction_id, seq = _FORM.unpack(raw)
+        except (binascii.Error, struct.error, ValueError):
+            return None
+        return cls(transaction_id, seq) if transaction_id >= 0 and seq >= 0 else None
+
+    @override
+    def __str__(self) -> str:
+        return base64.urlsafe_b64encode(_FORM.pack(*self)).rstrip(b"=").decode()
+
+    def values(self) -> dict[str, int]:
+        """Return the values of `AFTER`."""
+        return {"after_transaction": self.transaction_id, "after_seq": self.seq}
+
+
+START = Cursor(0, 0)
+
+# The oldest transaction that is still open.
+SETTLED: ColumnElement[int] = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+# The next transaction that may begin: what has a greater one comes from another cluster, by a dump (`sweep.py`).
+UNBORN: ColumnElement[int] = literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+_AFTER_TRANSACTION = bindparam("after_transaction", type_=BigInteger)
+# The place of `Cursor.values`; one of another cluster is before all transactions of this one.
+PLACE = tuple_(
+    case((_AFTER_TRANSACTION >= UNBORN, literal_column("0")), else_=_AFTER_TRANSACTION),
+    bindparam("after_seq", type_=BigInteger),
+)
+# What may be read behind a place: it cannot be preceded by what is not committed yet.
+AFTER = and_(tuple_(Event.transaction_id, Event.seq) > PLACE, Event.transaction_id < SETTLED)
+IN_ORDER = (Event.transaction_id, Event.seq)

@@ -1,0 +1,174 @@
+"""Read the ledger: what the caller may see, oldest first, from where they left off."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import InvalidInput
+from app.models import Event, EventHorizon, Task
+from app.models.tasks import EVERYONE
+from app.schemas.events import EventPage, EventQuery
+from app.services.access.principal import Principal
+from app.services.access.visibility import active_member
+from app.services.events.catalogue import is_selector
+from app.services.events.cursor import AFTER, IN_ORDER, PLACE, SETTLED, START, Cursor
+from app.services.events.rendering import event_out
+from app.statements import Fields, Prepared
+
+EVENT_COLUMNS = (
+    Event.transaction_id,
+    Event.seq,
+    Event.id,
+    Event.project_id,
+    Event.type,
+    Event.task_id,
+    Event.run_id,
+    Event.subject_seq,
+    Event.occurred_at,
+    Event.data,
+)
+# What selects an event: its type, its family, everything.
+SELECTORS = array(
+    [
+        cast(Event.type, Text),
+        func.split_part(Event.type, literal_column("'.'"), literal_column("1")).op("||")(
+            literal_column("'.*'")
+        ),
+        literal_column("'*'"),
+    ]
+)
+
+
+class Wanted(NamedTuple):
+    """Filters of events, which all apply at once; None leaves all."""
+
+    types: Sequence[str] | None = None
+    task_id: UUID | None = None
+    run_id: UUID | None = None
+
+
+EVERYTHING = Wanted()
+
+
+async def list_events(
+    session: AsyncSession, caller: Principal, query: EventQuery, *, limit: int, link: str
+) -> EventPage:
+    """Return a page of the events that the caller may see, those of deleted tasks too.
+
+    Raises:
+        InvalidInput: `after` is no place in a ledger, or a type is unknown.
+
+    """
+    after = START if query.after is None else Cursor.parse(query.after)
+    if after is None:
+        raise InvalidInput("Enter a `next_after` of this list.", attr="after")
+    types = parse_types(query.type)
+    wanted = Wanted(types, query.task_id, query.run_id)
+    rows = await read_events(session, caller, after, wanted, limit=limit)
+    return {
+        "results": [event_out(row, link) for row in rows],
+        "next_after": str(place_of(rows[-1]) if rows else after),
+        # Behind the rows: what was removed meanwhile is admitted.
+        "truncated": await is_truncated(session, caller, after),
+    }
+
+
+async def read_events(
+    session: AsyncSession,
+    caller: Principal,
+    after: Cursor,
+    wanted: Wanted = EVERYTHING,
+    *,
+    limit: int,
+) -> Sequence[Fields]:
+    """Return `EVENT_COLUMNS` of what the caller may see behind a place."""
+    values: dict[str, Any] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
+    return await _PAGE.all(session, {**values, **wanted._asdict(), **after.values()})
+
+
+async def is_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
+    """Return whether events of the project behind a place were removed; asked after they were read."""
+    values = {"project_id": caller.project.id, **after.values()}
+    return await _REMOVED.first(session, values) is not None
+
+
+async def find_end(session: AsyncSession) -> Cursor:
+    """Return the place behind all that can be read now."""
+    row = await _END.first(session, {})
+    return START if row is None else place_of(row)
+
+
+def place_of(row: Mapping[Any, Any]) -> Cursor:
+    """Return the place behind an event."""
+    return Cursor(row["transaction_id"], row["seq"])
+
+
+def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
+    """Return what a comma list selects, None for everything.
+
+    Raises:
+        InvalidInput: one of them is neither a type nor a family.
+
+    """
+    words = [word.strip() for word in (text or "").split(",") if word.strip()]
+    for word in words:
+        if not is_selector(word):
+            raise InvalidInput(f'"{word[:200]}" is not a valid choice.', code="invalid_choice", attr=attr)
+    return words or None
+
+
+def _page_statement() -> Any:  # Any: a Select of many columns
+    types = bindparam("types", type_=ARRAY(Text))
+    task_id, run_id = (bindparam(name, type_=Uuid) for name in ("task_id", "run_id"))
+    user_id = bindparam("user_id", type_=BigInteger)
+    visible = or_(
+        Task.audience.in_([literal_column(str(EVERYONE)), user_id]),
+        and_(Event.task_id.is_(None), Event.user_id == user_id),
+    )
+    return (
+        select(*EVENT_COLUMNS)
+        .outerjoin(Task, Task.id == Event.task_id)
+        .where(
+            Event.project_id == bindparam("project_id", type_=BigInteger),
+            AFTER,
+            visible,
+            # A membership may end while a stream is open.
+            active_member(user_id, Event.project_id),
+            or_(types.is_(None), SELECTORS.overlap(types)),
+            or_(task_id.is_(None), Event.task_id == task_id),
+            or_(run_id.is_(None), Event.run_id == run_id),
+        )
+        .order_by(*IN_ORDER)
+        .limit(bindparam("limit", type_=BigInteger))
+    )
+
+
+_PAGE = Prepared(_page_statement())
+_REMOVED = Prepared(
+    select(EventHorizon.project_id).where(
+        EventHorizon.project_id == bindparam("project_id"),
+        tuple_(EventHorizon.transaction_id, EventHorizon.seq) > PLACE,
+    )
+)
+_END = Prepared(
+    select(Event.transaction_id, Event.seq)
+    .where(Event.transaction_id < SETTLED)
+    .order_by(Event.transaction_id.desc(), Event.seq.desc())
+    .limit(literal_column("1"))
+)

@@ -1,0 +1,82 @@
+"""An event as it is listed, and as the body of a webhook."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from app.enums import EventType
+from app.schemas.events import EventOut
+
+# What receivers are advised to be able to take.
+_BODY_BYTES = 20_000
+
+
+def event_data(row: Mapping[Any, Any], link: str) -> dict[str, Any]:
+    """Return the thin `data` of an event: ids, its number, a link, and what its type adds.
+
+    Args:
+        row: the columns of the event.
+        link: the setting `task_url`; empty: a path of the API.
+
+    """
+    data: dict[str, Any] = {"project_id": row["project_id"]}
+    if row["task_id"] is not None:
+        data["task_id"] = str(row["task_id"])
+        if row["run_id"] is not None:
+            data["run_id"] = str(row["run_id"])
+        data["seq"] = row["subject_seq"]
+        data["url"] = _task_link(link, row["project_id"], row["task_id"])
+    added: dict[str, Any] = row["data"]
+    return data | added
+
+
+def event_out(row: Mapping[Any, Any], link: str) -> EventOut:
+    """Return an event as the list shows it."""
+    return {
+        "id": row["id"],
+        "seq": row["seq"],
+        "type": row["type"],
+        "timestamp": row["occurred_at"],
+        "data": event_data(row, link),
+    }
+
+
+def event_body(
+    type_: str,
+    at: datetime,
+    data: Mapping[str, Any],
+    snapshot: Mapping[str, Any] | None = None,
+    *,
+    full: bool,
+) -> str:
+    """Return the body of a message, as it is signed and sent.
+
+    A full body adds the task and the run to `data`. Where they were not kept, or make it too large, it is a thin one
+    that says so (`truncated`).
+    """
+    if not full or "task_id" not in data:
+        return _encode(type_, at, data)
+    if snapshot is not None:
+        body = _encode(type_, at, {**data, **snapshot})
+        if len(body.encode()) <= _BODY_BYTES:
+            return body
+    return _encode(type_, at, {**data, "truncated": True})
+
+
+def ping_body(endpoint_id: UUID, project_id: int, at: datetime) -> str:
+    """Return the body of a ping."""
+    return _encode(EventType.PING, at, {"project_id": project_id, "endpoint_id": str(endpoint_id)})
+
+
+def _encode(type_: str, at: datetime, data: Mapping[str, Any]) -> str:
+    message = {"type": type_, "timestamp": at, "data": data}
+    return orjson.dumps(message, option=orjson.OPT_UTC_Z).decode()
+
+
+def _task_link(link: str, project_id: int, task_id: UUID) -> str:
+    if not link:
+        return f"/api/projects/{project_id}/tasks/{task_id}/"
+    return link.replace("{project_id}", str(project_id)).replace("{task_id}", str(task_id))

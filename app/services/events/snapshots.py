@@ -1,0 +1,68 @@
+"""How a task and its run stand at the moment of an event, kept for receivers that want full bodies."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import EventSnapshot, Project, Run, Task
+from app.services.access.principal import ProjectRef
+from app.services.events.ledger import announce
+from app.services.views.runs import RUN_COLUMNS, run_out
+from app.services.views.tasks import select_tasks, task_out
+
+
+class _NoLinks:
+    """Signs nothing: what is kept and sent must open nothing by itself."""
+
+    async def signed_url(self, _key: str) -> None:
+        return None
+
+
+async def complete(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
+    """Do what belongs to events that statements have recorded: wake their readers, and keep what full bodies need.
+
+    Args:
+        session: the unit of work that has recorded them; the change is written by now.
+        rows: what the statements returned, with `recorded_columns`; no event where they are null.
+
+    """
+    recorded = [row for row in rows if row["event_id"] is not None]
+    if not recorded:
+        return
+    announce(session)
+    snapshots = [
+        {
+            "event_id": row["event_id"],
+            "snapshot": await _snapshot(session, row["event_task_id"], row["event_run_id"]),
+        }
+        for row in recorded
+        if row["snapshot_wanted"]
+    ]
+    if snapshots:
+        await session.execute(insert(EventSnapshot), snapshots)
+
+
+async def _snapshot(session: AsyncSession, task_id: UUID, run_id: UUID | None) -> dict[str, Any]:
+    store: Any = _NoLinks()
+    found = await session.execute(
+        select_tasks()
+        .add_columns(
+            Project.id.label("of_project"), Project.organization_id, Project.name.label("project_name")
+        )
+        .join(Project, Project.id == Task.project_id)
+        .where(Task.id == task_id)
+    )
+    row: Any = found.mappings().one()
+    project = ProjectRef(row["of_project"], row["organization_id"], row["project_name"])
+    snapshot: dict[str, Any] = {"task": await task_out(row, project, store)}
+    if run_id is not None:
+        run = (await session.execute(select(*RUN_COLUMNS).where(Run.id == run_id))).mappings().one()
+        snapshot["run"] = await run_out(run, store)
+    # As it is sent, so that times and ids have the form that they have there.
+    encoded = orjson.dumps(snapshot, default=str, option=orjson.OPT_UTC_Z)
+    plain: dict[str, Any] = orjson.loads(encoded)
+    return plain

@@ -1,0 +1,65 @@
+"""Remove events that are older than they are kept, and note for each project how far."""
+
+from datetime import timedelta
+
+from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.models import Event, EventHorizon, EventSnapshot
+from app.services.events.cursor import IN_ORDER, UNBORN
+
+_AT_ONCE = 5000
+
+
+async def adopt_events(sessions: SessionFactory) -> int:
+    """Put events that a dump brought from another cluster before those of this one; return how many. Repeatable.
+
+    Numbers of transactions mean nothing in another cluster: readers would wait for them, or pass them by.
+    """
+    async with unit_of_work(sessions) as session:
+        await session.execute(
+            update(EventHorizon).where(EventHorizon.transaction_id >= UNBORN).values(transaction_id=0)
+        )
+        adopted = update(Event).where(Event.transaction_id >= UNBORN).values(transaction_id=0)
+        return len((await session.execute(adopted.returning(Event.seq))).all())
+
+
+async def prune_events(sessions: SessionFactory, kept: timedelta, *, at_once: int = _AT_ONCE) -> int:
+    """Remove what is older than `kept`, in short transactions; return how many events that were. Repeatable."""
+    total, removed = 0, at_once
+    while removed >= at_once:
+        async with unit_of_work(sessions) as session:
+            removed = await _prune(session, kept, at_once)
+        total += removed
+    return total
+
+
+async def _prune(session: AsyncSession, kept: timedelta, at_once: int) -> int:
+    oldest = select(*IN_ORDER).order_by(*IN_ORDER).limit(at_once)
+    deleted = (
+        delete(Event)
+        .where(tuple_(*IN_ORDER).in_(oldest), Event.occurred_at <= utcnow() - kept)
+        .returning(Event.project_id, Event.transaction_id, Event.seq, Event.id)
+    )
+    rows = (await session.execute(deleted)).all()
+    if not rows:
+        return 0
+    await session.execute(delete(EventSnapshot).where(EventSnapshot.event_id.in_([row.id for row in rows])))
+    newest: dict[int, tuple[int, int]] = {}
+    for row in rows:
+        newest[row.project_id] = max(newest.get(row.project_id, (0, 0)), (row.transaction_id, row.seq))
+    horizon = upsert(EventHorizon).values(
+        [{"project_id": key, "transaction_id": x, "seq": y} for key, (x, y) in sorted(newest.items())]
+    )
+    await session.execute(
+        horizon.on_conflict_do_update(
+            index_elements=[EventHorizon.project_id],
+            set_={"transaction_id": horizon.excluded.transaction_id, "seq": horizon.excluded.seq},
+            where=tuple_(EventHorizon.transaction_id, EventHorizon.seq)
+            < tuple_(horizon.excluded.transaction_id, horizon.excluded.seq),
+        )
+    )
+    return len(rows)

@@ -1,0 +1,55 @@
+"""One look at the ledger for all who follow it in this process."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from contextvars import Context
+
+import structlog
+
+from app.db import SessionFactory, unit_of_work
+from app.outages import DatabaseUnavailable
+from app.services.events.reading import find_end
+
+_LOOK_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class LedgerWatch:
+    """Wakes followers when the ledger has grown; looks only while there are any."""
+
+    def __init__(self) -> None:
+        self._followers: set[asyncio.Event] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def watching(self, sessions: SessionFactory) -> AsyncGenerator[asyncio.Event, None]:
+        """Yield an event that is set whenever there may be something new; the waiting caller clears it."""
+        grown = asyncio.Event()
+        self._followers.add(grown)
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look(sessions), context=Context())
+        try:
+            yield grown
+        finally:
+            self._followers.discard(grown)
+            if not self._followers and (looking := self._looking) is not None:
+                self._looking = None
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)
+
+    async def _look(self, sessions: SessionFactory) -> None:
+        known = None
+        while True:
+            try:
+                async with unit_of_work(sessions) as session:
+                    end = await find_end(session)
+            except DatabaseUnavailable as error:
+                log.warning("events.not_looked_at", error=repr(error))
+            else:
+                if end != known:
+                    known = end
+                    for follower in self._followers:
+                        follower.set()
+            await asyncio.sleep(_LOOK_SECONDS)

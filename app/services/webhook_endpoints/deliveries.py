@@ -1,0 +1,255 @@
+"""The log of an endpoint, and what its owner asks for: a ping, one message once more, or all that was missed."""
+
+import operator
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, case, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import DeliveryError, DeliveryStatus, EventType
+from app.errors import InvalidInput, NotFound, Throttled
+from app.ids import new_id
+from app.models import WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
+from app.schemas.webhook_endpoints import AttemptOut, DeliveryDetailOut, DeliveryOut, DeliveryQuery
+from app.services.access.principal import Principal
+from app.services.events import ledger
+from app.services.events.rendering import ping_body
+from app.services.webhook_endpoints.endpoints import owned, require_endpoint
+from app.services.webhook_endpoints.sending import FIXED_HEADERS
+
+_PING_PAUSE = timedelta(seconds=1)
+_MASKED = "v1,***"
+_DISABLED = "The endpoint is disabled; enable it first."
+_SHOWN = (
+    WebhookEndpointDelivery.id,
+    WebhookEndpointDelivery.event_id,
+    WebhookEndpointDelivery.event_type,
+    WebhookEndpointDelivery.task_id,
+    WebhookEndpointDelivery.run_id,
+    WebhookEndpointDelivery.status,
+    WebhookEndpointDelivery.attempts,
+    WebhookEndpointDelivery.created_at,
+    WebhookEndpointDelivery.due_at,
+    WebhookEndpointDelivery.delivered_at,
+)
+_FILTERS: Mapping[str, tuple[Any, Callable[[Any, Any], ColumnElement[bool]]]] = {
+    "status": (WebhookEndpointDelivery.status, operator.eq),
+    "event_type": (WebhookEndpointDelivery.event_type, operator.eq),
+    "task_id": (WebhookEndpointDelivery.task_id, operator.eq),
+    "after": (WebhookEndpointDelivery.created_at, operator.gt),
+    "before": (WebhookEndpointDelivery.created_at, operator.lt),
+}
+
+
+async def list_deliveries(
+    session: AsyncSession,
+    caller: Principal,
+    endpoint_id: UUID,
+    query: DeliveryQuery,
+    *,
+    limit: int,
+    offset: int,
+) -> tuple[int, list[DeliveryOut]]:
+    """Return how many deliveries of an endpoint the filters leave, and a page of them, newest first.
+
+    Raises:
+        NotFound: there is no such endpoint, or it is another user's.
+
+    """
+    await require_endpoint(session, caller, endpoint_id)
+    wanted = and_(WebhookEndpointDelivery.endpoint_id == endpoint_id, *_conditions(query))
+    count = await session.scalar(select(func.count()).select_from(WebhookEndpointDelivery).where(wanted))
+    rows = await session.execute(
+        select(*_SHOWN)
+        .where(wanted)
+        .order_by(WebhookEndpointDelivery.created_at.desc(), WebhookEndpointDelivery.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return count or 0, [_out(row) for row in rows.mappings()]
+
+
+async def retrieve_delivery(
+    session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
+) -> DeliveryDetailOut:
+    """Return a delivery with what is sent and all attempts, without secrets and signatures.
+
+    Raises:
+        NotFound: there is no such delivery of an endpoint of the caller's.
+
+    """
+    statement = (
+        select(*_SHOWN, WebhookEndpointDelivery.body, WebhookEndpointDelivery.last_attempt_at)
+        .join(WebhookEndpoint, WebhookEndpoint.id == WebhookEndpointDelivery.endpoint_id)
+        .where(WebhookEndpointDelivery.id == delivery_id, owned(caller, endpoint_id))
+    )
+    row = (await session.execute(statement)).mappings().one_or_none()
+    if row is None:
+        raise NotFound
+    attempts = await session.execute(
+        select(WebhookAttempt.__table__)
+        .where(WebhookAttempt.delivery_id == delivery_id)
+        .order_by(WebhookAttempt.n)
+    )
+    return {
+        **_out(row),
+        "request": {"headers": _headers(row), "body": row["body"]},
+        "attempts": [_attempt_out(attempt) for attempt in attempts.mappings()],
+    }
+
+
+async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> UUID:
+    """Send a test message, also to a disabled endpoint, once; return the id of its delivery.
+
+    Raises:
+        NotFound: there is no such endpoint, or it is another user's.
+        Throttled: one was sent less than a second ago.
+
+    """
+    now = utcnow()
+    is_rested = or_(WebhookEndpoint.last_ping_at.is_(None), WebhookEndpoint.last_ping_at <= now - _PING_PAUSE)
+    pinged = await session.execute(
+        update(WebhookEndpoint)
+        .where(owned(caller, endpoint_id), is_rested)
+        .values(last_ping_at=now)
+        .returning(WebhookEndpoint.id)
+    )
+    if pinged.one_or_none() is None:
+        await require_endpoint(session, caller, endpoint_id)
+        raise Throttled(1)
+    return await add_ping(session, endpoint_id, caller.project.id)
+
+
+async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) -> UUID:
+    """Add a test message to what is to be delivered; return the id of its delivery."""
+    delivery_id, now = new_id(), utcnow()
+    await session.execute(
+        insert(WebhookEndpointDelivery).values(
+            id=delivery_id,
+            endpoint_id=endpoint_id,
+            event_id=new_id(),
+            event_type=EventType.PING,
+            event_at=now,
+            body=ping_body(endpoint_id, project_id, now),
+            status=DeliveryStatus.PENDING,
+            attempts_allowed=1,
+            due_at=now,
+            is_manual=True,
+            created_at=now,
+        )
+    )
+    ledger.announce(session)
+    return delivery_id
+
+
+async def redeliver(
+    session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
+) -> DeliveryOut:
+    """Send a message once more, now and under the same id; one that is pending keeps its further attempts.
+
+    Raises:
+        InvalidInput: the endpoint is disabled.
+        NotFound: there is no such delivery of an endpoint of the caller's.
+
+    """
+    await require_enabled(session, caller, endpoint_id)
+    row = await ask_again(
+        session,
+        and_(WebhookEndpointDelivery.id == delivery_id, WebhookEndpointDelivery.endpoint_id == endpoint_id),
+    )
+    if row is None:
+        raise NotFound
+    return _out(row)
+
+
+async def ask_again(session: AsyncSession, condition: ColumnElement[bool]) -> Mapping[Any, Any] | None:
+    """Have a delivery sent once more; return it as it is now, None if there is none."""
+    delivery = WebhookEndpointDelivery
+    is_pending = delivery.status == DeliveryStatus.PENDING
+    asked = await session.execute(
+        update(delivery)
+        .where(condition)
+        .values(
+            status=DeliveryStatus.PENDING,
+            due_at=utcnow(),
+            is_manual=True,
+            attempts_allowed=case((is_pending, delivery.attempts_allowed), else_=delivery.attempts + 1),
+        )
+        .returning(*_SHOWN)
+    )
+    ledger.announce(session)
+    row: Mapping[Any, Any] | None = asked.mappings().one_or_none()
+    return row
+
+
+async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
+    """Return if an endpoint of the caller's is enabled, which it stays until the end of the transaction.
+
+    Raises:
+        InvalidInput: it is disabled.
+        NotFound: there is none, or it is another user's.
+
+    """
+    row = (
+        await session.execute(
+            select(WebhookEndpoint.enabled).where(owned(caller, endpoint_id)).with_for_update(read=True)
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    if not row.enabled:
+        raise InvalidInput(_DISABLED)
+
+
+def _conditions(query: DeliveryQuery) -> list[ColumnElement[bool]]:
+    return [
+        compare(column, value)
+        for name, (column, compare) in _FILTERS.items()
+        if (value := getattr(query, name)) is not None
+    ]
+
+
+def _out(row: Mapping[Any, Any]) -> DeliveryOut:
+    status = DeliveryStatus(row["status"])
+    return {
+        "id": row["id"],
+        "event_id": row["event_id"],
+        "event_type": row["event_type"],
+        "task_id": row["task_id"],
+        "run_id": row["run_id"],
+        "status": status,
+        "attempts": row["attempts"],
+        "created_at": row["created_at"],
+        "next_attempt_at": row["due_at"] if status is DeliveryStatus.PENDING else None,
+        "delivered_at": row["delivered_at"],
+    }
+
+
+def _headers(row: Mapping[Any, Any]) -> dict[str, str]:
+    """Return the headers of the last attempt, or of the first that is to come."""
+    at: datetime = row["last_attempt_at"] or row["due_at"]
+    return {
+        **FIXED_HEADERS,
+        "webhook-id": str(row["event_id"]),
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": _MASKED,
+    }
+
+
+def _attempt_out(row: Mapping[Any, Any]) -> AttemptOut:
+    return {
+        "n": row["n"],
+        "manual": row["is_manual"],
+        "started_at": row["started_at"],
+        "duration_ms": row["duration_ms"],
+        "outcome": row["outcome"],
+        "status_code": row["status_code"],
+        "response_excerpt": row["response_excerpt"],
+        "error": None if row["error"] is None else DeliveryError(row["error"]),
+        "resolved_ip": row["resolved_ip"],
+        "next_attempt_at": row["next_attempt_at"],
+    }

@@ -1,0 +1,310 @@
+"""Endpoints: each is its creator's own, also within the project; for others there is none."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.addresses import AddressPolicy
+from app.clock import utcnow
+from app.enums import DeliveryStatus, DisabledReason, PayloadKind
+from app.errors import InvalidInput, NotFound
+from app.ids import new_id
+from app.models import Project, User, WebhookEndpoint, WebhookEndpointDelivery
+from app.schemas.webhook_endpoints import (
+    EndpointIn,
+    EndpointOut,
+    EndpointUpdateIn,
+    NewEndpointOut,
+    RotatedOut,
+    TaskFilterIn,
+)
+from app.security import Cipher
+from app.services.access.principal import Principal
+from app.services.events.catalogue import is_selector
+from app.services.views.users import CREATOR_COLUMNS, user_basic
+from app.services.webhook_endpoints.secrets import HINT_LENGTH, new_secret, still_valid
+from app.services.webhook_endpoints.urls import check_url
+
+_MOST_ENDPOINTS = 20
+# With the current one: more would make the header of signatures longer than servers take.
+_MOST_SECRETS = 10
+_SHOWN = (
+    WebhookEndpoint.id,
+    WebhookEndpoint.url,
+    WebhookEndpoint.event_types,
+    WebhookEndpoint.description,
+    WebhookEndpoint.payload,
+    WebhookEndpoint.task_filter,
+    WebhookEndpoint.enabled,
+    WebhookEndpoint.disabled_reason,
+    WebhookEndpoint.created_at,
+    WebhookEndpoint.last_success_at,
+    WebhookEndpoint.last_failure_at,
+    WebhookEndpoint.consecutive_failures,
+    WebhookEndpoint.secret_hint,
+    *CREATOR_COLUMNS,
+)
+_PLAIN = ("url", "description", "payload")
+# As if it had never failed.
+_FORGIVEN = {"consecutive_failures": 0, "failing_since": None, "has_exhausted": False, "blocked_in_a_row": 0}
+
+
+def owned(caller: Principal, endpoint_id: UUID) -> Any:  # Any: a condition
+    """Return the condition on `WebhookEndpoint` that leaves an endpoint of the caller's own in the project."""
+    return and_(
+        WebhookEndpoint.id == endpoint_id,
+        WebhookEndpoint.project_id == caller.project.id,
+        WebhookEndpoint.created_by_id == caller.user_id,
+    )
+
+
+async def require_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
+    """Return if the caller has the endpoint.
+
+    Raises:
+        NotFound: there is none, or it is another user's.
+
+    """
+    if await session.scalar(select(WebhookEndpoint.id).where(owned(caller, endpoint_id))) is None:
+        raise NotFound
+
+
+async def create_endpoint(
+    session: AsyncSession, caller: Principal, body: EndpointIn, *, policy: AddressPolicy, cipher: Cipher
+) -> NewEndpointOut:
+    """Keep a new endpoint of the caller and return it with its secret, which is not shown again.
+
+    Raises:
+        InvalidInput: a field breaks a rule, or the project has as many endpoints as it may.
+
+    """
+    check_url(body.url, policy)
+    event_types = _event_types(body.event_types)
+    await _require_room(session, caller.project.id)
+    endpoint_id, secret, now = new_id(), new_secret(), utcnow()
+    await session.execute(
+        insert(WebhookEndpoint).values(
+            id=endpoint_id,
+            project_id=caller.project.id,
+            created_by_id=caller.user_id,
+            **{name: getattr(body, name) for name in _PLAIN},
+            event_types=event_types,
+            task_filter=_task_filter(body.task_filter),
+            enabled=body.enabled,
+            disabled_reason=None if body.enabled else DisabledReason.USER,
+            encrypted_secret=cipher.encrypt(secret),
+            secret_hint=secret[-HINT_LENGTH:],
+            created_at=now,
+            updated_at=now,
+        )
+    )
+    return {**await retrieve_endpoint(session, caller, endpoint_id), "secret": secret}
+
+
+async def list_endpoints(
+    session: AsyncSession, caller: Principal, *, limit: int, offset: int
+) -> tuple[int, list[EndpointOut]]:
+    """Return how many endpoints the caller has in the project, and a page of them, newest first."""
+    own = and_(
+        WebhookEndpoint.project_id == caller.project.id, WebhookEndpoint.created_by_id == caller.user_id
+    )
+    count = await session.scalar(select(func.count()).select_from(WebhookEndpoint).where(own))
+    rows = await session.execute(
+        _select()
+        .where(own)
+        .order_by(WebhookEndpoint.created_at.desc(), WebhookEndpoint.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return count or 0, [_out(row) for row in rows.mappings()]
+
+
+async def retrieve_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> EndpointOut:
+    """Return an endpoint of the caller.
+
+    Raises:
+        NotFound: there is none, or it is another user's.
+
+    """
+    row = (await session.execute(_select().where(owned(caller, endpoint_id)))).mappings().one_or_none()
+    if row is None:
+        raise NotFound
+    return _out(row)
+
+
+async def update_endpoint(
+    session: AsyncSession,
+    caller: Principal,
+    endpoint_id: UUID,
+    body: EndpointUpdateIn,
+    *,
+    policy: AddressPolicy,
+) -> EndpointOut:
+    """Write the given fields and no others; what is sent from now on follows. Disabling cancels what is pending.
+
+    Raises:
+        InvalidInput: a field breaks a rule.
+        NotFound: there is none, or it is another user's.
+
+    """
+    if body.given("url"):
+        check_url(body.url, policy)
+    values: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if body.given(name)}
+    if body.given("event_types"):
+        values["event_types"] = _event_types(body.event_types)
+    if body.given("task_filter"):
+        values["task_filter"] = _task_filter(body.task_filter)
+    if body.given("enabled"):
+        values |= _enabling() if body.enabled else _disabling(DisabledReason.USER)
+    await _write(session, caller, endpoint_id, values)
+    if body.given("enabled") and not body.enabled:
+        await cancel_pending(session, [endpoint_id])
+    return await retrieve_endpoint(session, caller, endpoint_id)
+
+
+async def enable_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> EndpointOut:
+    """Send events again, from now on; what was missed is recovered on request. Twice is once.
+
+    Raises:
+        NotFound: there is none, or it is another user's.
+
+    """
+    await _write(session, caller, endpoint_id, _enabling())
+    return await retrieve_endpoint(session, caller, endpoint_id)
+
+
+async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
+    """Forget an endpoint with its secret, its deliveries and their log.
+
+    Raises:
+        NotFound: there is none, no longer, or it is another user's.
+
+    """
+    gone = await session.execute(
+        delete(WebhookEndpoint).where(owned(caller, endpoint_id)).returning(WebhookEndpoint.id)
+    )
+    if gone.one_or_none() is None:
+        raise NotFound
+
+
+async def rotate_secret(
+    session: AsyncSession, caller: Principal, endpoint_id: UUID, *, overlap: timedelta, cipher: Cipher
+) -> RotatedOut:
+    """Replace the secret and return the new one, which is not shown again; for `overlap` the old one signs too.
+
+    Raises:
+        InvalidInput: as many secrets sign already as may at a time.
+        NotFound: there is none, or it is another user's.
+
+    """
+    locked = (
+        select(WebhookEndpoint.encrypted_secret, WebhookEndpoint.encrypted_old_secrets)
+        .where(owned(caller, endpoint_id))
+        .with_for_update(key_share=True)
+    )
+    row = (await session.execute(locked)).one_or_none()
+    if row is None:
+        raise NotFound
+    now = utcnow()
+    secret, until = new_secret(), now + overlap
+    old = still_valid(row.encrypted_old_secrets, now)
+    if overlap:
+        old[until.isoformat()] = row.encrypted_secret
+    if len(old) >= _MOST_SECRETS:
+        raise InvalidInput(
+            f"At most {_MOST_SECRETS} secrets sign at a time.", attr="expire_old_after_seconds"
+        )
+    await session.execute(
+        update(WebhookEndpoint)
+        .where(WebhookEndpoint.id == endpoint_id)
+        .values(
+            encrypted_secret=cipher.encrypt(secret),
+            encrypted_old_secrets=old,
+            secret_hint=secret[-HINT_LENGTH:],
+            updated_at=now,
+        )
+    )
+    return {"secret": secret, "old_secret_valid_until": until}
+
+
+async def cancel_pending(session: AsyncSession, endpoint_ids: Sequence[UUID]) -> None:
+    """Cancel what is still to be delivered to endpoints that are disabled."""
+    await session.execute(
+        update(WebhookEndpointDelivery)
+        .where(
+            WebhookEndpointDelivery.endpoint_id.in_(endpoint_ids),
+            WebhookEndpointDelivery.status == DeliveryStatus.PENDING,
+        )
+        .values(status=DeliveryStatus.CANCELLED, leased_until=None)
+    )
+
+
+async def _write(session: AsyncSession, caller: Principal, endpoint_id: UUID, values: dict[str, Any]) -> None:
+    changed = await session.execute(
+        update(WebhookEndpoint)
+        .where(owned(caller, endpoint_id))
+        .values({**values, "updated_at": utcnow()})
+        .returning(WebhookEndpoint.id)
+    )
+    if changed.one_or_none() is None:
+        raise NotFound
+
+
+def _enabling() -> dict[str, Any]:
+    return {"enabled": True, "disabled_reason": None, **_FORGIVEN}
+
+
+def _disabling(reason: DisabledReason) -> dict[str, Any]:
+    # The first reason stays.
+    return {"enabled": False, "disabled_reason": func.coalesce(WebhookEndpoint.disabled_reason, reason)}
+
+
+async def _require_room(session: AsyncSession, project_id: int) -> None:
+    # Those who create at the same time take turns.
+    await session.execute(select(Project.id).where(Project.id == project_id).with_for_update(key_share=True))
+    count = await session.scalar(
+        select(func.count()).select_from(WebhookEndpoint).where(WebhookEndpoint.project_id == project_id)
+    )
+    if (count or 0) >= _MOST_ENDPOINTS:
+        raise InvalidInput(f"A project has at most {_MOST_ENDPOINTS} webhook endpoints.", code="max_length")
+
+
+def _event_types(texts: Sequence[str]) -> list[str]:
+    for index, text in enumerate(texts):
+        if not is_selector(text):
+            raise InvalidInput(
+                f'"{text}" is not a valid choice.', code="invalid_choice", attr=f"event_types__{index}"
+            )
+    return list(dict.fromkeys(texts))
+
+
+def _task_filter(given: TaskFilterIn | None) -> dict[str, Any] | None:
+    return None if given is None else given.model_dump(mode="json", exclude_none=True)
+
+
+def _select() -> Any:  # Any: a Select of many columns
+    return select(*_SHOWN).join(User, User.id == WebhookEndpoint.created_by_id)
+
+
+def _out(row: Mapping[Any, Any]) -> EndpointOut:
+    reason = row["disabled_reason"]
+    return {
+        "id": row["id"],
+        "url": row["url"],
+        "event_types": row["event_types"],
+        "description": row["description"],
+        "payload": PayloadKind(row["payload"]),
+        "task_filter": row["task_filter"],
+        "enabled": row["enabled"],
+        "disabled_reason": None if reason is None else DisabledReason(reason),
+        "created_at": row["created_at"],
+        "created_by": user_basic(row),
+        "last_success_at": row["last_success_at"],
+        "last_failure_at": row["last_failure_at"],
+        "consecutive_failures": row["consecutive_failures"],
+        "secret_hint": row["secret_hint"],
+    }

@@ -1,0 +1,52 @@
+"""How an endpoint has been doing, and when that is reason enough to send it nothing more."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.enums import DeliveryError, DisabledReason
+from app.services.webhook_endpoints.sending import GONE, Outcome
+
+_NO_SUCCESS_FOR = timedelta(days=5)
+_BLOCKED_IN_A_ROW = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Columns of an endpoint; those but the first two count from the last success."""
+
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    consecutive_failures: int
+    failing_since: datetime | None
+    has_exhausted: bool
+    blocked_in_a_row: int
+
+    @classmethod
+    def of(cls, row: Mapping[Any, Any]) -> "Health":
+        """Return the health in a row of an endpoint."""
+        return cls(**{name: row[name] for name in cls.__slots__})
+
+    def behind(self, outcome: Outcome, *, now: datetime, exhausted: bool) -> "Health":
+        """Return the health behind one more attempt; `exhausted`: it was the last one of a message."""
+        if outcome.error is None:
+            return Health(now, self.last_failure_at, 0, None, has_exhausted=False, blocked_in_a_row=0)
+        is_blocked = outcome.error is DeliveryError.BLOCKED_ADDRESS
+        return replace(
+            self,
+            last_failure_at=now,
+            consecutive_failures=self.consecutive_failures + 1,
+            failing_since=self.failing_since or now,
+            has_exhausted=self.has_exhausted or exhausted,
+            blocked_in_a_row=self.blocked_in_a_row + 1 if is_blocked else 0,
+        )
+
+    def reason_to_disable(self, outcome: Outcome, *, now: datetime) -> DisabledReason | None:
+        """Return why the endpoint gets nothing more behind this attempt; None if it goes on."""
+        if outcome.status_code == GONE:
+            return DisabledReason.GONE
+        if self.blocked_in_a_row >= _BLOCKED_IN_A_ROW:
+            return DisabledReason.BLOCKED_ADDRESS
+        is_long = self.failing_since is not None and now - self.failing_since >= _NO_SUCCESS_FOR
+        return DisabledReason.NO_SUCCESS if is_long and self.has_exhausted else None

@@ -1,0 +1,139 @@
+"""Which endpoint wants which event: what its creator may see, of the types and the tasks that they named."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import DeliveryStatus, PayloadKind
+from app.ids import new_id
+from app.models import Event, EventSnapshot, Task, WebhookEndpoint
+from app.models.tasks import EVERYONE
+from app.services.access.visibility import active_member
+from app.services.events.reading import EVENT_COLUMNS
+from app.services.events.rendering import event_body, event_data
+
+# A row by its columns.
+Columns = Mapping[Any, Any]
+
+# Of one delivery, by itself (`schedule.py`).
+MOST_ATTEMPTS = 10
+# What `wants` and `deliveries_of` read of an event.
+MATCHED_COLUMNS = (
+    *EVENT_COLUMNS,
+    Event.user_id,
+    Task.audience,
+    Task.created_by_id,
+    Task.repository,
+    Task.origin_product,
+)
+
+
+def select_matched() -> Any:  # Any: a Select of many columns
+    """Return the statement of events with `MATCHED_COLUMNS`; add a condition and an order."""
+    return select(*MATCHED_COLUMNS).outerjoin(Task, Task.id == Event.task_id)
+
+
+def select_receivers(project_ids: Collection[int]) -> Any:  # Any: a Select of many columns
+    """Return the statement of the endpoints of these projects that get events.
+
+    Their rows stay as they are until the end: one that is being disabled gets nothing behind that.
+    """
+    return (
+        select(
+            WebhookEndpoint.id,
+            WebhookEndpoint.project_id,
+            WebhookEndpoint.created_by_id,
+            WebhookEndpoint.event_types,
+            WebhookEndpoint.payload,
+            WebhookEndpoint.task_filter,
+            WebhookEndpoint.created_at,
+        )
+        .where(
+            WebhookEndpoint.project_id.in_(project_ids),
+            WebhookEndpoint.enabled,
+            active_member(WebhookEndpoint.created_by_id, WebhookEndpoint.project_id),
+        )
+        # In one order everywhere, so that two transactions cannot wait for each other.
+        .order_by(WebhookEndpoint.id)
+        .with_for_update(read=True, of=WebhookEndpoint)
+    )
+
+
+def wants(endpoint: Columns, event: Columns) -> bool:
+    """Return whether an event is one that an endpoint is to get."""
+    return (
+        endpoint["project_id"] == event["project_id"]
+        and _is_selected(endpoint["event_types"], event["type"])
+        and _is_visible(endpoint["created_by_id"], event)
+        and _passes(endpoint["task_filter"], endpoint["created_by_id"], event)
+    )
+
+
+def _is_selected(selectors: Collection[str], type_: str) -> bool:
+    return not {type_, f"{type_.partition('.')[0]}.*", "*"}.isdisjoint(selectors)
+
+
+def _is_visible(user_id: int, event: Columns) -> bool:
+    if event["task_id"] is None:
+        return bool(event["user_id"] == user_id)
+    return event["audience"] in {EVERYONE, user_id}
+
+
+def _passes(task_filter: dict[str, Any] | None, user_id: int, event: Columns) -> bool:
+    if not task_filter:
+        return True
+    wanted = dict(task_filter)
+    creator = wanted.pop("created_by", None)
+    if creator is not None and event["created_by_id"] != (user_id if creator == "me" else creator):
+        return False
+    return all(event[name] == value for name, value in wanted.items())
+
+
+async def deliveries_of(
+    session: AsyncSession, pairs: Sequence[tuple[Columns, Columns]], *, link: str
+) -> list[dict[str, Any]]:
+    """Return the rows that deliver these events to these endpoints, each with its body.
+
+    Args:
+        session: to read what full bodies add.
+        pairs: endpoints and events; events with `MATCHED_COLUMNS`.
+        link: the setting `task_url`.
+
+    """
+    full = {event["id"] for endpoint, event in pairs if endpoint["payload"] == PayloadKind.FULL}
+    snapshots: dict[Any, Any] = {}
+    if full:
+        found = select(EventSnapshot.event_id, EventSnapshot.snapshot).where(EventSnapshot.event_id.in_(full))
+        snapshots = {row.event_id: row.snapshot for row in await session.execute(found)}
+    bodies: dict[Any, str] = {}
+    now = utcnow()
+    rows = []
+    for endpoint, event in pairs:
+        is_full = endpoint["payload"] == PayloadKind.FULL
+        key = (event["id"], is_full)
+        if key not in bodies:
+            data = event_data(event, link)
+            bodies[key] = event_body(
+                event["type"], event["occurred_at"], data, snapshots.get(event["id"]), full=is_full
+            )
+        rows.append(
+            {
+                "id": new_id(),
+                "endpoint_id": endpoint["id"],
+                "event_id": event["id"],
+                "event_type": event["type"],
+                "event_at": event["occurred_at"],
+                "task_id": event["task_id"],
+                "run_id": event["run_id"],
+                "body": bodies[key],
+                "status": DeliveryStatus.PENDING,
+                "attempts": 0,
+                "attempts_allowed": MOST_ATTEMPTS,
+                "due_at": now,
+                "created_at": now,
+            }
+        )
+    return rows

@@ -1,0 +1,59 @@
+"""What operators do with the endpoints of others: list them, test them, send a message again."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.enums import DeliveryStatus
+from app.errors import NotFound
+from app.models import WebhookEndpoint, WebhookEndpointDelivery
+from app.services.webhook_endpoints.deliveries import add_ping, ask_again
+
+
+async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dict[str, Any]]:
+    """Return endpoints, oldest first, with the number of deliveries that are pending and that failed."""
+    counts = [
+        func.count(WebhookEndpointDelivery.id).filter(WebhookEndpointDelivery.status == status).label(status)
+        for status in (DeliveryStatus.PENDING, DeliveryStatus.FAILED)
+    ]
+    endpoint = WebhookEndpoint
+    columns = (
+        endpoint.id,
+        endpoint.project_id,
+        endpoint.created_by_id,
+        endpoint.url,
+        endpoint.event_types,
+        endpoint.enabled,
+        endpoint.disabled_reason,
+        endpoint.consecutive_failures,
+        endpoint.last_success_at,
+        endpoint.last_failure_at,
+    )
+    statement = (
+        select(*columns, *counts)
+        .outerjoin(WebhookEndpointDelivery, WebhookEndpointDelivery.endpoint_id == endpoint.id)
+        .group_by(endpoint.id)
+        .order_by(endpoint.created_at, endpoint.id)
+    )
+    if project_id is not None:
+        statement = statement.where(endpoint.project_id == project_id)
+    return [dict(row) for row in (await session.execute(statement)).mappings()]
+
+
+async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
+    """Send a test message to an endpoint; return the id of its delivery. Raises NotFound."""
+    project_id = await session.scalar(
+        select(WebhookEndpoint.project_id).where(WebhookEndpoint.id == endpoint_id)
+    )
+    if project_id is None:
+        raise NotFound(f"Webhook endpoint {endpoint_id} does not exist.")
+    return await add_ping(session, endpoint_id, project_id)
+
+
+async def redeliver(session: AsyncSession, delivery_id: UUID) -> UUID:
+    """Send a message once more, under the same id; return the id of its delivery. Raises NotFound."""
+    if await ask_again(session, WebhookEndpointDelivery.id == delivery_id) is None:
+        raise NotFound(f"Webhook delivery {delivery_id} does not exist.")
+    return delivery_id

@@ -1,0 +1,78 @@
+"""From events to deliveries: a transactional outbox.
+
+One relay works at a time. What it has read and what it has made of that are committed together, so one that is killed
+has done all of a batch or nothing, and the next resumes at the same place.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import EventCursor, WebhookEndpointDelivery
+from app.services.events.cursor import AFTER, IN_ORDER, START, Cursor
+from app.services.events.reading import place_of
+from app.services.webhook_endpoints.matching import (
+    Columns,
+    deliveries_of,
+    select_matched,
+    select_receivers,
+    wants,
+)
+
+# Events of one transaction.
+BATCH = 500
+_READER = "webhooks"
+
+
+async def relay_events(session: AsyncSession, *, link: str, batch: int = BATCH) -> int:
+    """Make the deliveries of the events that are not relayed yet; return how many events that were.
+
+    Fewer than `batch`: there are no more for now, or another process relays.
+    """
+    cursor = await _lock_cursor(session)
+    if cursor is None:
+        return 0
+    statement = select_matched().where(AFTER).order_by(*IN_ORDER).limit(batch)
+    events = (await session.execute(statement, cursor.values())).mappings().all()
+    if not events:
+        return 0
+    await _deliver(session, events, link=link)
+    place = place_of(events[-1])
+    await session.execute(
+        update(EventCursor)
+        .where(EventCursor.reader == _READER)
+        .values(transaction_id=place.transaction_id, seq=place.seq)
+    )
+    return len(events)
+
+
+async def _deliver(session: AsyncSession, events: Sequence[Columns], *, link: str) -> None:
+    project_ids = {event["project_id"] for event in events}
+    endpoints = (await session.execute(select_receivers(project_ids))).mappings().all()
+    pairs = [
+        (endpoint, event)
+        for event in events
+        for endpoint in endpoints
+        # What happened before an endpoint was made is not for it, unless its owner recovers it.
+        if endpoint["created_at"] <= event["occurred_at"] and wants(endpoint, event)
+    ]
+    if pairs:
+        rows = await deliveries_of(session, pairs, link=link)
+        await session.execute(upsert(WebhookEndpointDelivery).on_conflict_do_nothing(), rows)
+
+
+async def _lock_cursor(session: AsyncSession) -> Cursor | None:
+    """Return how far the relay has come, its row locked; None while another process holds it."""
+    locked = (
+        select(EventCursor.transaction_id, EventCursor.seq)
+        .where(EventCursor.reader == _READER)
+        .with_for_update(skip_locked=True)
+    )
+    row = (await session.execute(locked)).one_or_none()
+    if row is not None:
+        return Cursor(row.transaction_id, row.seq)
+    first = upsert(EventCursor).values(reader=_READER, transaction_id=START.transaction_id, seq=START.seq)
+    made = await session.execute(first.on_conflict_do_nothing().returning(EventCursor.reader))
+    return START if made.one_or_none() else None

@@ -1,0 +1,53 @@
+"""Secrets of endpoints, and what they sign (Standard Webhooks 1.0.0)."""
+
+import base64
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from standardwebhooks import Webhook
+
+from app.security import Cipher
+
+HINT_LENGTH = 4
+_PREFIX = "whsec_"
+_BYTES = 32
+
+
+def new_secret() -> str:
+    """Return a fresh secret; it is shown once and kept encrypted."""
+    return _PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
+
+
+def live_secrets(
+    encrypted: str, encrypted_old: Mapping[str, str], cipher: Cipher, *, now: datetime
+) -> list[str]:
+    """Return the secrets that sign now: the current one, and replaced ones that are still valid.
+
+    Raises:
+        DecryptionError: none of the service's keys decrypts one of them.
+
+    """
+    return [cipher.decrypt(secret) for secret in (encrypted, *still_valid(encrypted_old, now).values())]
+
+
+def still_valid(encrypted_old: Mapping[str, Any], now: datetime) -> dict[str, str]:
+    """Return those of the replaced secrets, by the instant at which they stop, that still sign; newest first."""
+    return {
+        until: encrypted_old[until]
+        for until in sorted(encrypted_old, reverse=True)
+        if datetime.fromisoformat(until) > now
+    }
+
+
+def signed_headers(message_id: str, body: str, keys: Sequence[str], *, now: datetime) -> dict[str, str]:
+    """Return the three headers of an attempt that is made now; every secret signs."""
+    timestamp = int(now.timestamp())
+    # The library takes the hour of a time as it stands, whatever its zone: the instant must be in UTC.
+    at = datetime.fromtimestamp(timestamp, UTC)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": " ".join(Webhook(key).sign(message_id, at, body) for key in keys),
+    }

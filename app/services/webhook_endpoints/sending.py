@@ -1,0 +1,160 @@
+"""One attempt: sign, send, and say what came of it. Knows no database."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import httpx
+
+from app import __version__
+from app.clients.guarded_http import DIALLED, BlockedAddress, NameNotFound
+from app.clock import utcnow
+from app.enums import DeliveryError
+from app.services.webhook_endpoints.schedule import parse_retry_after
+from app.services.webhook_endpoints.secrets import signed_headers
+
+FIXED_HEADERS = {
+    "Content-Type": "application/json",
+    "User-Agent": f"Taskbeacon-Webhooks/{__version__}",
+    "Accept": "*/*",
+    # What is read of an answer is read as it comes.
+    "Accept-Encoding": "identity",
+}
+GONE = 410
+
+_CONNECT_SECONDS = 5.0
+_TOTAL_SECONDS = 15.0
+# For the rest of an answer, once its status is known.
+_ANSWER_SECONDS = 2.0
+_ANSWER_BYTES = 4096
+_EXCERPT_BYTES = 1024
+_TEXT = re.compile(
+    r"(?:text/|application/(?:[\w.+-]+\+)?json\b|application/problem)", re.ASCII | re.IGNORECASE
+)
+_NOT_SHOWN = re.compile(r"[^\S\n]+|[\x00-\x08\x0b-\x1f\x7f]")
+# Ends of a connection that the library of TLS reports as failures of its own.
+_NO_TLS_FAILURES = (
+    ssl.SSLWantReadError,
+    ssl.SSLWantWriteError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+    ssl.SSLSyscallError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent, where to, and the secrets that sign it."""
+
+    id: UUID
+    url: str
+    body: str
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of an attempt; it was taken if `error` is None."""
+
+    started_at: datetime
+    duration: timedelta
+    error: DeliveryError | None = None
+    status_code: int | None = None
+    retry_after: timedelta | None = None
+    excerpt: str | None = None
+    address: str | None = None
+
+
+async def send(http: httpx.AsyncClient, message: Message) -> Outcome:
+    """Send a message once, signed now with all of its secrets; return what came of it, whatever that is.
+
+    Args:
+        http: a client of `create_guarded_client`.
+        message: what to send.
+
+    """
+    started_at, began = utcnow(), asyncio.get_running_loop().time()
+    dialled: list[str] = []
+    status: int | None = None
+    retry_after: timedelta | None = None
+    excerpt: str | None = None
+    error: DeliveryError | None = None
+    try:
+        async with asyncio.timeout(_TOTAL_SECONDS):
+            request = http.build_request(
+                "POST",
+                message.url,
+                content=message.body.encode(),
+                headers=FIXED_HEADERS
+                | signed_headers(str(message.id), message.body, message.secrets, now=started_at),
+                timeout=httpx.Timeout(_TOTAL_SECONDS, connect=_CONNECT_SECONDS),
+                extensions={DIALLED: dialled},
+            )
+            response = await http.send(request, stream=True)
+        status = response.status_code
+        error = _error_of(status)
+        retry_after = parse_retry_after(response.headers.get("retry-after"), now=started_at)
+        excerpt = await _read_excerpt(response)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as failure:
+        error = _classify(failure)
+    return Outcome(
+        started_at=started_at,
+        duration=timedelta(seconds=asyncio.get_running_loop().time() - began),
+        error=error,
+        status_code=status,
+        retry_after=retry_after,
+        excerpt=excerpt,
+        address=dialled[-1] if dialled else None,
+    )
+
+
+def _error_of(status: int) -> DeliveryError | None:
+    if httpx.codes.is_success(status):
+        return None
+    if httpx.codes.is_redirect(status):
+        return DeliveryError.REDIRECT
+    return DeliveryError.HTTP_4XX if httpx.codes.is_client_error(status) else DeliveryError.HTTP_5XX
+
+
+async def _read_excerpt(response: httpx.Response) -> str | None:
+    """Return the beginning of an answer that is text, and close it. What goes wrong here changes nothing."""
+    read = bytearray()
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            async for chunk in response.aiter_raw(_ANSWER_BYTES):
+                read += chunk
+                if len(read) >= _ANSWER_BYTES:
+                    break
+    except (httpx.HTTPError, OSError):
+        pass
+    finally:
+        await response.aclose()
+    headers = response.headers
+    if not read or "content-encoding" in headers or not _TEXT.match(headers.get("content-type", "")):
+        return None
+    return _NOT_SHOWN.sub(" ", bytes(read[:_EXCERPT_BYTES]).decode(errors="replace"))
+
+
+def _classify(failure: BaseException) -> DeliveryError:
+    """Return the kind of a failure: first by time, since one in TLS carries errors of TLS deep inside."""
+    chain = list(_causes(failure))
+    if any(isinstance(cause, BlockedAddress) for cause in chain):
+        return DeliveryError.BLOCKED_ADDRESS
+    if any(isinstance(cause, NameNotFound) for cause in chain):
+        return DeliveryError.DNS_FAILED
+    if any(isinstance(cause, TimeoutError | httpx.TimeoutException) for cause in chain):
+        return DeliveryError.TIMEOUT
+    if any(isinstance(cause, ssl.SSLError) and not isinstance(cause, _NO_TLS_FAILURES) for cause in chain):
+        return DeliveryError.TLS_FAILED
+    return DeliveryError.CONNECT_FAILED
+
+
+def _causes(failure: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = failure
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__

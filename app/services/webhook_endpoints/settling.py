@@ -1,0 +1,162 @@
+"""Write down what came of attempts: the log, the delivery, and the health of its endpoint."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter, Histogram
+from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import DeliveryStatus, DisabledReason
+from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
+from app.services.webhook_endpoints.claims import Claimed
+from app.services.webhook_endpoints.disabling import disable
+from app.services.webhook_endpoints.health import Health
+from app.services.webhook_endpoints.schedule import next_delay
+from app.services.webhook_endpoints.sending import GONE, Outcome
+
+_ATTEMPTS = Counter(
+    "taskbeacon_webhook_deliveries_total", "Attempts to deliver webhooks, by outcome.", ["outcome"]
+)
+_DURATION = Histogram(
+    "taskbeacon_webhook_attempt_seconds",
+    "How long receivers of webhooks took.",
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15),
+)
+_NEEDED = Histogram(
+    "taskbeacon_webhook_attempts",
+    "Attempts until a delivery was taken or given up.",
+    buckets=(1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
+)
+_DELIVERY = Base.metadata.tables[WebhookEndpointDelivery.__tablename__]
+_ENDPOINT = Base.metadata.tables[WebhookEndpoint.__tablename__]
+
+log = structlog.get_logger(__name__)
+
+
+async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Outcome]]) -> None:
+    """Write down what came of attempts, and disable endpoints that are gone or have failed for too long.
+
+    An attempt with a lapsed lease, after which another worker has begun the next one, is logged and decides nothing. An
+    attempt of a deleted endpoint leaves nothing.
+    """
+    now = utcnow()
+    endpoints = await _lock(session, _ENDPOINT, {claimed.endpoint_id for claimed, _ in attempts})
+    deliveries = await _lock(session, _DELIVERY, {claimed.id for claimed, _ in attempts})
+    logged, ends = [], []
+    reasons: dict[UUID, DisabledReason] = {}
+    health = {endpoint_id: Health.of(row) for endpoint_id, row in endpoints.items()}
+    for claimed, outcome in attempts:
+        row = deliveries.get(claimed.id)
+        if row is None:
+            continue
+        end = _end_of(row, claimed, outcome, now=now)
+        if end is not None:
+            ends.append({"key": claimed.id, **end})
+        logged.append(_log_entry(claimed, outcome, end))
+        exhausted = end is not None and end["status"] is DeliveryStatus.FAILED and not claimed.is_ping
+        after = health[claimed.endpoint_id].behind(outcome, now=now, exhausted=exhausted)
+        health[claimed.endpoint_id] = after
+        reason = after.reason_to_disable(outcome, now=now)
+        if reason is not None and endpoints[claimed.endpoint_id]["enabled"]:
+            reasons.setdefault(claimed.endpoint_id, reason)
+        _measure(claimed, outcome, end)
+    if not logged:
+        return
+    await session.execute(insert(WebhookAttempt), logged)
+    if ends:
+        await session.execute(_END, ends)
+    await session.execute(_HEALTH, [{"key": key, **asdict(value)} for key, value in sorted(health.items())])
+    for endpoint_id, reason in sorted(reasons.items()):
+        await disable(session, WebhookEndpoint.id == endpoint_id, reason)
+
+
+async def _lock(session: AsyncSession, table: Table, ids: set[UUID]) -> dict[UUID, Mapping[Any, Any]]:
+    """Return rows by their ids, locked; in one order everywhere, so that two who settle cannot wait for each other."""
+    statement = select(table).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update(key_share=True)
+    return {row["id"]: row for row in (await session.execute(statement)).mappings()}
+
+
+def _end_of(
+    row: Mapping[Any, Any], claimed: Claimed, outcome: Outcome, *, now: datetime
+) -> dict[str, Any] | None:
+    """Return what a delivery is behind an attempt; None if a later one decides that."""
+    if row["attempts"] != claimed.n:
+        return None
+    end = {
+        "status": DeliveryStatus(row["status"]),
+        "due_at": row["due_at"],
+        "delivered_at": row["delivered_at"],
+        "last_attempt_at": outcome.started_at,
+        "leased_until": None,
+        "is_manual": False,
+    }
+    if outcome.error is None:
+        # Also of one that was cancelled meanwhile: it arrived.
+        return end | {"status": DeliveryStatus.DELIVERED, "delivered_at": row["delivered_at"] or now}
+    if row["delivered_at"] is not None:
+        # Sent once more, in vain: it arrived before.
+        return end | {"status": DeliveryStatus.DELIVERED}
+    if end["status"] is DeliveryStatus.CANCELLED:
+        return end
+    delay = None
+    if outcome.status_code != GONE:
+        delay = next_delay(row["attempts_allowed"] - row["attempts"], outcome.retry_after)
+    if delay is None:
+        return end | {"status": DeliveryStatus.FAILED}
+    return end | {"status": DeliveryStatus.PENDING, "due_at": now + delay}
+
+
+def _log_entry(claimed: Claimed, outcome: Outcome, end: Mapping[str, Any] | None) -> dict[str, Any]:
+    is_pending = end is not None and end["status"] is DeliveryStatus.PENDING
+    return {
+        "delivery_id": claimed.id,
+        "n": claimed.n,
+        "is_manual": claimed.is_manual,
+        "started_at": outcome.started_at,
+        "duration_ms": round(outcome.duration / timedelta(milliseconds=1)),
+        "outcome": "delivered" if outcome.error is None else "failed",
+        "status_code": outcome.status_code,
+        "error": outcome.error,
+        "response_excerpt": outcome.excerpt,
+        "resolved_ip": outcome.address,
+        "next_attempt_at": end["due_at"] if end is not None and is_pending else None,
+    }
+
+
+def _measure(claimed: Claimed, outcome: Outcome, end: Mapping[str, Any] | None) -> None:
+    _ATTEMPTS.labels(outcome.error or "delivered").inc()
+    _DURATION.observe(outcome.duration.total_seconds())
+    if end is not None and end["status"] is not DeliveryStatus.PENDING:
+        _NEEDED.observe(claimed.n)
+    if outcome.error is not None:
+        log.info(
+            "webhook.not_taken",
+            endpoint_id=str(claimed.endpoint_id),
+            delivery_id=str(claimed.id),
+            attempt=claimed.n,
+            error=outcome.error,
+            status_code=outcome.status_code,
+        )
+
+
+_END = (
+    update(_DELIVERY)
+    .where(_DELIVERY.c.id == bindparam("key"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("status", "due_at", "delivered_at", "last_attempt_at", "leased_until", "is_manual")
+        }
+    )
+)
+_HEALTH = (
+    update(_ENDPOINT)
+    .where(_ENDPOINT.c.id == bindparam("key"))
+    .values({name: bindparam(name) for name in Health.__slots__})
+)

@@ -1,0 +1,38 @@
+"""Remove deliveries, with their attempts, that are older than events are kept."""
+
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.enums import DeliveryStatus
+from app.models import WebhookEndpointDelivery
+
+_AT_ONCE = 2000
+
+
+async def prune_deliveries(sessions: SessionFactory, kept: timedelta) -> int:
+    """Remove what is older than `kept` and not pending, in short transactions; return how many. Repeatable."""
+    total, removed = 0, _AT_ONCE
+    while removed >= _AT_ONCE:
+        async with unit_of_work(sessions) as session:
+            removed = await _prune(session, kept)
+        total += removed
+    return total
+
+
+async def _prune(session: AsyncSession, kept: timedelta) -> int:
+    old = (
+        select(WebhookEndpointDelivery.id)
+        .where(
+            WebhookEndpointDelivery.created_at <= utcnow() - kept,
+            WebhookEndpointDelivery.status != DeliveryStatus.PENDING,
+        )
+        .order_by(WebhookEndpointDelivery.created_at)
+        .limit(_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    statement = delete(WebhookEndpointDelivery).where(WebhookEndpointDelivery.id.in_(old))
+    return len((await session.execute(statement.returning(WebhookEndpointDelivery.id))).all())

@@ -1,0 +1,144 @@
+"""Deliver webhooks, for as long as the worker runs: relay events, claim what is due, send, settle.
+
+Each attempt is a task of its own, so a receiver that hangs delays no other. Whatever ends while a settlement
+is being written goes into the next one: the more there is to write, the less each attempt costs.
+"""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from typing import Never
+
+import httpx
+import structlog
+from prometheus_client import Gauge
+
+from app.clients.ledger_wakes import LEDGER
+from app.clients.run_changes import RunChanges
+from app.clock import utcnow
+from app.db import unit_of_work
+from app.outages import DatabaseUnavailable
+from app.runtime import ProcessContext
+from app.services.retries import until_database_answers
+from app.services.webhook_endpoints.claims import Claimed, claim_due, next_due
+from app.services.webhook_endpoints.relay import BATCH, relay_events
+from app.services.webhook_endpoints.sending import Outcome, send
+from app.services.webhook_endpoints.settling import settle
+
+# Attempts of one process at a time.
+_AT_A_TIME = 64
+# Should the word that there is something to do be lost.
+_LOOK_SECONDS = 2.0
+_OUTAGE_PAUSE_SECONDS = 2.0
+
+_LATE = Gauge("taskbeacon_webhook_oldest_pending_seconds", "How long the oldest due delivery has waited.")
+
+log = structlog.get_logger(__name__)
+
+
+class WebhookDeliverer:
+    """The deliverer of one process. Any number may run: each claims what the others did not."""
+
+    def __init__(self, process: ProcessContext, http: httpx.AsyncClient) -> None:
+        self._process = process
+        self._http = http
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._done: list[tuple[Claimed, Outcome]] = []
+        self._settling = asyncio.Lock()
+
+    async def run(self, changes: RunChanges) -> Never:
+        """Deliver until cancelled; what is on the wire then is finished first."""
+        try:
+            with changes.watch_queue(LEDGER) as woken:
+                while True:
+                    pause = await self._step_or_pause(woken)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(pause):
+                            _ = await woken.wait()
+                    woken.clear()
+        finally:
+            # A task of its own, which no second cancellation breaks off.
+            await asyncio.shield(asyncio.create_task(self.drain()))
+
+    async def deliver_due(self) -> None:
+        """Deliver all that is due now and wait for it: what `run` does, once."""
+        while await self._relay() or await self._begin_attempts():
+            await self.drain()
+
+    async def drain(self) -> None:
+        """Return once no attempt is under way."""
+        while self._attempts:
+            await asyncio.wait(self._attempts)
+
+    async def _step_or_pause(self, woken: asyncio.Event) -> float:
+        """Do what can be done now; return after how many seconds to look again."""
+        try:
+            while await self._relay():
+                pass
+            while await self._begin_attempts(woken):
+                pass
+            return await self._pause()
+        except DatabaseUnavailable as error:
+            log.warning("webhook.database_unavailable", error=repr(error))
+        except Exception:
+            # One defect must not end all deliveries of this process.
+            log.exception("webhook.step_failed")
+        return _OUTAGE_PAUSE_SECONDS
+
+    async def _relay(self) -> bool:
+        """Make deliveries of new events; return whether there may be more."""
+        async with unit_of_work(self._process.sessions) as session:
+            relayed = await relay_events(session, link=self._process.settings.task_url)
+        return relayed == BATCH
+
+    async def _begin_attempts(self, woken: asyncio.Event | None = None) -> int:
+        """Begin what is due, as far as there is room; return how many attempts that were."""
+        room = _AT_A_TIME - len(self._attempts)
+        if room <= 0:
+            return 0
+        async with unit_of_work(self._process.sessions) as session:
+            claimed = await claim_due(session, limit=room, cipher=self._process.cipher)
+        for delivery in claimed:
+            attempt = asyncio.create_task(self._attempt(delivery))
+            self._attempts.add(attempt)
+            attempt.add_done_callback(self._attempts.discard)
+            if woken is not None:
+                # There is room for another one of the same endpoint.
+                attempt.add_done_callback(lambda _: woken.set())
+        return len(claimed)
+
+    async def _pause(self) -> float:
+        """Return how long to wait for what is due next, and measure how late the oldest is."""
+        async with unit_of_work(self._process.sessions) as session:
+            due_at = await next_due(session)
+        wait = _LOOK_SECONDS if due_at is None else (due_at - utcnow()) / timedelta(seconds=1)
+        _LATE.set(max(0.0, -wait))
+        # What is due and was not claimed waits for room, which wakes.
+        return min(wait, _LOOK_SECONDS) if wait > 0 else _LOOK_SECONDS
+
+    async def _attempt(self, claimed: Claimed) -> None:
+        if not claimed.message.secrets:
+            # Nothing is sent unsigned; its lease runs out, and perhaps the key is back by then.
+            log.error("webhook.secret_unreadable", endpoint_id=str(claimed.endpoint_id))
+            return
+        try:
+            outcome = await send(self._http, claimed.message)
+        except Exception:
+            # Its lease runs out, and it is tried again.
+            log.exception("webhook.attempt_failed", delivery_id=str(claimed.id))
+            return
+        self._done.append((claimed, outcome))
+        async with self._settling:
+            done, self._done = self._done, []
+            if done:
+                await self._settle(done)
+
+    async def _settle(self, done: list[tuple[Claimed, Outcome]]) -> None:
+        async def step() -> None:
+            async with unit_of_work(self._process.sessions) as session:
+                await settle(session, done)
+
+        try:
+            await until_database_answers(step)
+        except Exception:
+            log.exception("webhook.not_settled", deliveries=[str(claimed.id) for claimed, _ in done])

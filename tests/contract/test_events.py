@@ -1,0 +1,318 @@
+"""What happens to tasks and runs is in the ledger, once, with ids and statuses and nothing that people wrote (contract 14)."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.enums import RunStatus
+from app.models import Event, EventSnapshot, Project, Run, User
+from app.runtime import ProcessContext
+from app.services.events.catalogue import CATALOGUE
+from app.services.runs import inbox, lifecycle
+from tests.support.assertions import assert_invalid
+from tests.support.callers import CallerKind, bearer
+from tests.support.clients import in_process_client
+from tests.support.factories import make_key, make_user
+from tests.support.fakes import RecordingEvents, RecordingQueue
+from tests.support.receiver import Receiver, receiving
+from tests.support.waiting import eventually
+from tests.support.webhooks import Deliveries, make_endpoint, with_loopback
+
+_SECRET = "a secret that nobody must hear of"
+
+
+@pytest.fixture
+def events_url(project: Project) -> str:
+    return f"/api/projects/{project.id}/events"
+
+
+async def read(client: httpx.AsyncClient, url: str, count: int, **query: Any) -> list[dict[str, Any]]:
+    """Return the events once there are so many: those of transactions elsewhere on the server hold them up."""
+    rows: list[dict[str, Any]] = []
+
+    async def complete() -> bool:
+        nonlocal rows
+        rows = (await client.get(f"{url}/", params={"limit": "100", **query})).json()["results"]
+        return len(rows) >= count
+
+    await eventually(complete)
+    assert len(rows) == count, [row["type"] for row in rows]
+    for row in rows:
+        body = {"type": row["type"], "timestamp": row["timestamp"], "data": row["data"]}
+        Draft202012Validator(CATALOGUE[row["type"]].schema).validate(body)
+    return rows
+
+
+def told(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    return [(row["type"], row["data"]["seq"]) for row in rows]
+
+
+async def test_life_of_a_task(
+    client: httpx.AsyncClient, tasks_url: str, events_url: str, project: Project
+) -> None:
+    task = (await client.post(tasks_url, json={"title": "A", "description": _SECRET})).json()
+    url = f"{tasks_url}/{task['id']}"
+    await client.patch(url, json={"title": "B", "description": _SECRET, "archived": True})
+    # Nothing but `updated_at` changes.
+    await client.patch(url, json={})
+    await client.patch(url, json={"title": "B"})
+    await client.delete(url)
+
+    rows = await read(client, events_url, 3)
+
+    assert told(rows) == [("task.created", 1), ("task.updated", 2), ("task.deleted", 3)]
+    assert rows[1]["data"]["changed"] == ["archived", "title"]
+    assert rows[0]["data"] == {
+        "project_id": project.id,
+        "task_id": task["id"],
+        "seq": 1,
+        "url": f"/api/projects/{project.id}/tasks/{task['id']}/",
+    }
+    assert rows[0]["timestamp"] == task["created_at"]
+
+
+async def test_refused_update_is_no_event(
+    client: httpx.AsyncClient, tasks_url: str, session: AsyncSession
+) -> None:
+    task = (await client.post(tasks_url, json={})).json()
+    response = await client.patch(f"{tasks_url}/{task['id']}", json={"title": "B", "repository": "nonsense"})
+    assert response.status_code == 400
+    assert await session.scalar(select(func.count()).select_from(Event)) == 1
+
+
+async def test_life_of_a_run_that_a_client_performs(
+    client: httpx.AsyncClient, tasks_url: str, events_url: str
+) -> None:
+    task = (await client.post(tasks_url, json={})).json()
+    runs = f"{tasks_url}/{task['id']}/runs"
+    run = (await client.post(runs)).json()
+    for status in ("in_progress", "queued", "in_progress", "completed", "completed"):
+        assert (await client.patch(f"{runs}/{run['id']}", json={"status": status})).status_code == 200
+
+    rows = await read(client, events_url, 4, run_id=run["id"])
+
+    assert told(rows) == [("run.queued", 1), ("run.started", 2), ("run.queued", 3), ("run.completed", 4)]
+    assert rows[-1]["data"]["status"] == "completed"
+    assert {row["data"]["run_id"] for row in rows} == {run["id"]}
+
+
+async def test_life_of_a_run_that_workers_perform(
+    client: httpx.AsyncClient,
+    tasks_url: str,
+    events_url: str,
+    session: AsyncSession,
+    sessions: SessionFactory,
+) -> None:
+    task = (await client.post(tasks_url, json={})).json()
+    run_id = (await client.post(f"{tasks_url}/{task['id']}/run")).json()["latest_run"]["id"]
+    run = (await session.scalars(select(Run))).one()
+    followers = RecordingEvents()
+
+    async with unit_of_work(sessions) as own:
+        assert await lifecycle.claim(own, run.id, owner="first", events=followers)
+    await session.execute(update(Run).values(lease_expires_at=utcnow()))
+    async with unit_of_work(sessions) as own:
+        await lifecycle.recover_lapsed(own, events=followers)
+    async with unit_of_work(sessions) as own:
+        assert await lifecycle.claim(own, run.id, owner="second", events=followers)
+    artifact = {"id": "f" * 32, "type": "output", "size": 3, "name": _SECRET}
+    end = lifecycle.RunEnd(status=RunStatus.FAILED, error_message=_SECRET, artifacts=[artifact])
+    async with unit_of_work(sessions) as own:
+        assert await lifecycle.finish(own, run.id, end, owner="second", events=followers)
+        # Too late: it is over.
+        assert not await lifecycle.finish(own, run.id, end, owner="second", events=followers)
+
+    rows = await read(client, events_url, 5, run_id=run_id)
+
+    assert told(rows) == [
+        ("run.queued", 1),
+        ("run.started", 2),
+        ("run.recovered", 3),
+        ("run.failed", 4),
+        ("run.artifact_added", 5),
+    ]
+    assert rows[1]["data"]["attempt"] == rows[2]["data"]["attempt"] == 1
+    assert rows[4]["data"]["artifact_id"] == "f" * 32
+
+
+async def test_agent_that_waits_for_a_person(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    client: httpx.AsyncClient,
+    tasks_url: str,
+    events_url: str,
+) -> None:
+    task = (await client.post(tasks_url, json={})).json()
+    await client.post(f"{tasks_url}/{task['id']}/run")
+    run = (await session.scalars(select(Run))).one()
+    followers, queue = RecordingEvents(), RecordingQueue()
+    async with unit_of_work(sessions) as own:
+        assert await lifecycle.claim(own, run.id, owner="worker", events=followers)
+    question = {"kind": "permission", "request_id": "q1", "options": [{"optionId": "yes", "name": _SECRET}]}
+    for waiting_for in (question, {"kind": "message"}):
+        async with unit_of_work(sessions) as own:
+            await inbox.start_waiting(own, run.id, waiting_for, owner="worker", seen=None, queue=queue)
+        if waiting_for is question:
+            async with unit_of_work(sessions) as own:
+                assert await inbox.stop_waiting(own, run.id, "q1", owner="worker")
+                assert not await inbox.stop_waiting(own, run.id, "q1", owner="worker")
+    command = {"jsonrpc": "2.0", "method": "user_message", "params": {"content": _SECRET}}
+    answer = await client.post(f"{tasks_url}/{task['id']}/runs/{run.id}/command", json=command)
+    assert answer.json()["result"] == {"queued": True}
+
+    rows = await read(client, events_url, 6, run_id=str(run.id))
+
+    waits = [(row["type"], row["data"].get("kind"), row["data"].get("question_id")) for row in rows[2:]]
+    assert waits == [
+        ("run.awaiting_input", "permission", "q1"),
+        ("run.resumed", "permission", "q1"),
+        ("run.awaiting_input", "message", None),
+        ("run.resumed", "message", None),
+    ]
+    assert _SECRET not in str(rows)
+
+
+async def test_pages_go_on_from_the_last_event_and_filters_apply(
+    client: httpx.AsyncClient, tasks_url: str, events_url: str
+) -> None:
+    tasks = [(await client.post(tasks_url, json={})).json()["id"] for _ in range(5)]
+    await client.post(f"{tasks_url}/{tasks[0]}/run")
+    await read(client, events_url, 6)
+    seen: list[str] = []
+    page = (await client.get(events_url, params={"limit": "2"})).json()
+    while page["results"]:
+        seen += [row["id"] for row in page["results"]]
+        assert list(page) == ["results", "next_after", "truncated"]
+        page = (await client.get(events_url, params={"limit": "2", "after": page["next_after"]})).json()
+    assert len(seen) == len(set(seen)) == 6
+
+    assert len(await read(client, events_url, 1, type="run.*")) == 1
+    assert len(await read(client, events_url, 2, task_id=tasks[0])) == 2
+    assert len(await read(client, events_url, 1, type="task.created", task_id=tasks[0])) == 1
+    assert_invalid(await client.get(events_url, params={"after": "x"}), "after", "invalid_input")
+    assert_invalid(await client.get(events_url, params={"type": "task.x"}), "type", "invalid_choice")
+    assert_invalid(await client.get(events_url, params={"task_id": "x"}), "task_id", "invalid_input")
+    assert_invalid(await client.get(events_url, params={"run_id": "x"}), "run_id", "invalid_input")
+
+
+@pytest.mark.caller(CallerKind.MEMBER)
+async def test_other_members_see_nothing_of_a_private_task(
+    client: httpx.AsyncClient,
+    application: FastAPI,
+    session: AsyncSession,
+    project: Project,
+    tasks_url: str,
+    events_url: str,
+) -> None:
+    other = await make_user(session, projects=[project])
+    creator = in_process_client(application, headers=bearer(await make_key(session, user=other)))
+    await creator.post(tasks_url, json={"title": "Private"})
+    await creator.post(tasks_url, json={"title": "Shared", "origin_product": "onboarding"})
+    assert len(await read(creator, events_url, 2)) == 2
+
+    assert len(await read(client, events_url, 1)) == 1
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.text(min_size=4, max_size=40).filter(lambda text: "\x00" not in text and len(text.strip()) > 3)
+)
+async def test_thin_bodies_hold_nothing_that_people_wrote(
+    client: httpx.AsyncClient, tasks_url: str, session: AsyncSession, text: str
+) -> None:
+    mark = f"Ω{text.encode().hex()}"
+    task = (await client.post(tasks_url, json={"title": mark, "description": mark, "ci_prompt": mark})).json()
+    url = f"{tasks_url}/{task['id']}"
+    await client.patch(url, json={"description": mark + "!"})
+    run = (await client.post(f"{url}/run", json={"branch": mark, "pending_user_message": mark})).json()
+    await client.patch(
+        f"{url}/runs/{run['latest_run']['id']}",
+        json={"status": "failed", "error_message": mark, "branch": mark, "output": {"a": mark}},
+    )
+    rows = (await session.scalars(select(Event).where(Event.task_id == task["id"]))).all()
+    assert len(rows) == 4
+    assert not any(mark in str(row.data) for row in rows)
+
+
+class TestFullBodies:
+    @pytest.fixture
+    async def receiver(self) -> AsyncGenerator[Receiver, None]:
+        async with receiving() as receiver:
+            yield receiver
+
+    @pytest.fixture
+    async def deliveries(
+        self, process: ProcessContext, application: FastAPI
+    ) -> AsyncGenerator[Deliveries, None]:
+        application.state.process = with_loopback(process)
+        deliveries = Deliveries(process)
+        yield deliveries
+        await deliveries.http.aclose()
+
+    async def test_task_and_run_are_those_of_the_moment(
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        project: Project,
+        owner: User,
+        tasks_url: str,
+        receiver: Receiver,
+        deliveries: Deliveries,
+    ) -> None:
+        await make_endpoint(
+            session, project=project, created_by=owner, url=receiver.url("full"), payload="full"
+        )
+        await make_endpoint(session, project=project, created_by=owner, url=receiver.url("thin"))
+        task = (await client.post(tasks_url, json={"title": "First"})).json()
+        url = f"{tasks_url}/{task['id']}"
+        await client.patch(url, json={"title": "Second"})
+        started = (await client.post(f"{url}/run")).json()
+        await client.patch(f"{url}/runs/{started['latest_run']['id']}", json={"status": "cancelled"})
+        ended = (await client.get(url)).json()
+
+        await deliveries.deliver()
+
+        bodies = {message.content["type"]: message.data for message in receiver.at("full")}
+        assert bodies["task.created"]["task"] == task
+        for shown in (started, ended):
+            # A stored body opens nothing by itself.
+            shown["latest_run"]["log_url"] = None
+        assert bodies["run.queued"]["run"] == started["latest_run"]
+        assert bodies["run.cancelled"]["task"] == ended
+        assert bodies["run.cancelled"]["run"] == ended["latest_run"]
+        assert all("task" not in message.data for message in receiver.at("thin"))
+
+    async def test_large_one_is_cut_to_ids(
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        project: Project,
+        owner: User,
+        tasks_url: str,
+        receiver: Receiver,
+        deliveries: Deliveries,
+    ) -> None:
+        await make_endpoint(session, project=project, created_by=owner, url=receiver.url(), payload="full")
+        await client.post(tasks_url, json={"description": "x" * 30_000})
+
+        await deliveries.deliver()
+
+        (message,) = receiver.messages
+        assert message.data["truncated"] is True
+        assert "task" not in message.data
+
+    async def test_nothing_is_kept_where_nobody_wants_them(
+        self, client: httpx.AsyncClient, session: AsyncSession, tasks_url: str
+    ) -> None:
+        await client.post(tasks_url, json={})
+        assert await session.scalar(select(func.count()).select_from(EventSnapshot)) == 0

@@ -1,0 +1,148 @@
+"""Endpoints and events for tests, and the deliverer of a worker."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import httpx
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.addresses import AddressPolicy
+from app.clients.guarded_http import create_guarded_client
+from app.clock import utcnow
+from app.config import Settings
+from app.db import SessionFactory, unit_of_work
+from app.enums import EventType
+from app.ids import new_id
+from app.models import Event, EventCursor, Project, Task, User, WebhookEndpoint, WebhookEndpointDelivery
+from app.runtime import ProcessContext
+from app.security import Cipher
+from app.services.webhook_endpoints.secrets import HINT_LENGTH, new_secret
+from app.worker.jobs.deliver_webhooks import WebhookDeliverer
+from tests.support.waiting import eventually
+
+__all__ = [
+    "LOOPBACK",
+    "Deliveries",
+    "add_event",
+    "make_delivery",
+    "make_endpoint",
+    "record_event",
+    "with_loopback",
+]
+
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+
+def with_loopback(process: ProcessContext) -> ProcessContext:
+    """Return the process with networks of this machine opened, as the development stack has them."""
+    settings = process.settings.model_copy(update={"webhook_allow_private_networks": LOOPBACK})
+    return replace(process, settings=settings)
+
+
+async def make_endpoint(
+    session: AsyncSession, *, project: Project, created_by: User, url: str, **overrides: Any
+) -> tuple[WebhookEndpoint, str]:
+    """Make an endpoint that wants everything unless said otherwise; return it with its secret."""
+    secret, now = new_secret(), utcnow()
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "project_id": project.id,
+        "created_by_id": created_by.id,
+        "url": url,
+        "event_types": ["*"],
+        "payload": "thin",
+        "enabled": True,
+        "encrypted_secret": Cipher(Settings().secret_keys).encrypt(secret),
+        "encrypted_old_secrets": {},
+        "secret_hint": secret[-HINT_LENGTH:],
+        "created_at": now,
+        "updated_at": now,
+    }
+    endpoint = WebhookEndpoint(**(values | overrides))
+    session.add(endpoint)
+    await session.flush()
+    return endpoint, secret
+
+
+async def make_delivery(
+    session: AsyncSession, endpoint: WebhookEndpoint, **overrides: Any
+) -> WebhookEndpointDelivery:
+    """Make a delivery of an event that is due."""
+    now = utcnow()
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "endpoint_id": endpoint.id,
+        "event_id": new_id(),
+        "event_type": EventType.TASK_UPDATED,
+        "event_at": now,
+        "body": "{}",
+        "status": "pending",
+        "attempts_allowed": 10,
+        "due_at": now,
+        "created_at": now,
+    }
+    delivery = WebhookEndpointDelivery(**(values | overrides))
+    session.add(delivery)
+    await session.flush()
+    return delivery
+
+
+async def record_event(
+    sessions: SessionFactory, task: Task, type_: EventType = EventType.TASK_UPDATED, **columns: Any
+) -> UUID:
+    """Record an event of a task."""
+    values = {"project_id": task.project_id, "task_id": task.id, "subject_seq": 1, "occurred_at": utcnow()}
+    async with unit_of_work(sessions) as session:
+        return await add_event(session, type_, **(values | columns))
+
+
+async def add_event(session: AsyncSession, type_: EventType, **columns: Any) -> UUID:
+    """Add an event to the ledger in the session's transaction, as whatever makes it would."""
+    event = Event(id=new_id(), type=type_, **({"data": {}} | columns))
+    session.add(event)
+    await session.flush()
+    return event.id
+
+
+class Deliveries:
+    """A worker's deliverer on the database of a test, and what it has left there."""
+
+    def __init__(self, process: ProcessContext, http: httpx.AsyncClient | None = None) -> None:
+        self.process = with_loopback(process)
+        self.http = http or create_guarded_client(
+            AddressPolicy.parse(self.process.settings.webhook_allow_private_networks)
+        )
+        self.deliverer = WebhookDeliverer(self.process, self.http)
+
+    async def deliver(self) -> None:
+        """Deliver what is due, behind all events: those of open transactions elsewhere on the server hold them up."""
+        await self._until_relayed()
+        await self.deliverer.deliver_due()
+
+    async def _until_relayed(self) -> None:
+        async def relayed() -> bool:
+            await self.deliverer.deliver_due()
+            async with self.process.sessions() as session:
+                cursor = await session.get(EventCursor, "webhooks")
+                newest = select(Event.transaction_id, Event.seq).order_by(
+                    Event.transaction_id.desc(), Event.seq.desc()
+                )
+                row = (await session.execute(newest.limit(1))).one_or_none()
+            return row is None or (
+                cursor is not None and (cursor.transaction_id, cursor.seq) >= (row.transaction_id, row.seq)
+            )
+
+        await eventually(relayed)
+
+    async def rows(self, **conditions: Any) -> list[WebhookEndpointDelivery]:
+        """Return deliveries, oldest first."""
+        statement = select(WebhookEndpointDelivery).filter_by(**conditions)
+        async with self.process.sessions() as session:
+            return list(await session.scalars(statement.order_by(WebhookEndpointDelivery.id)))
+
+    async def endpoint(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
+        """Return an endpoint as it is now."""
+        async with self.process.sessions() as session:
+            return await session.get_one(WebhookEndpoint, endpoint.id)
