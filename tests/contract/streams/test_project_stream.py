@@ -23,7 +23,7 @@ from app.services.events.sweep import prune_events
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.callers import CallerKind
 from tests.support.factories import make_run, make_task, make_user
-from tests.support.streams import StreamReader, Told, following
+from tests.support.streams import StreamReader, following
 from tests.support.webhooks import record_event
 
 ANY_ID = "11111111-1111-4111-8111-111111111111"
@@ -56,7 +56,7 @@ async def say(events: RunEvents, run_id: UUID, *numbers: int) -> None:
     await events.settle()
 
 
-def seqs(told: list[Told]) -> list[Any]:
+def seqs(told: list[StreamEvent]) -> list[Any]:
     return [event.data["data"]["seq"] for event in told if event.name == "message"]
 
 
