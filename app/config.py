@@ -195,7 +195,7 @@ class Settings(BaseSettings):
         description="Comma list of networks (CIDR) of yours that webhooks may be sent to, by http and to any port there.",
     )
     event_retention_days: int = Field(
-        default=30, ge=1, le=3650, description="How long events and the log of webhook deliveries are kept."
+        default=30, ge=1, le=3650, description="Days that events and the log of webhooks are kept."
     )
 
     agent_sandbox: SandboxKind = Field(default=SandboxKind.AUTO, description="How agents are confined.")
