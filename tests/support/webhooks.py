@@ -118,12 +118,15 @@ class Deliveries:
 
     async def deliver(self) -> None:
         """Deliver what is due, behind all events: those of open transactions elsewhere on the server hold them up."""
-        await self._until_relayed()
+        await self.relay()
         await self.deliverer.deliver_due()
 
-    async def _until_relayed(self) -> None:
+    async def relay(self) -> None:
+        """Make the deliveries of all events, and begin none."""
+
         async def relayed() -> bool:
-            await self.deliverer.deliver_due()
+            while await self.deliverer._relay():
+                pass
             async with self.process.sessions() as session:
                 cursor = await session.get(EventCursor, "webhooks")
                 newest = select(Event.transaction_id, Event.seq).order_by(

@@ -15,7 +15,6 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryError, DeliveryStatus, DisabledReason, EventType
 from app.models import (
-    Event,
     Membership,
     Notification,
     Project,
@@ -370,7 +369,8 @@ async def test_receiver_that_hangs_delays_nobody_and_gets_few_at_a_time(
         receiver.always = Answer(hangs=True)
         for _ in range(3 * PER_ENDPOINT):
             await record_event(sessions, task)
-        working = asyncio.create_task(deliveries.deliver())
+        await deliveries.relay()
+        working = asyncio.create_task(deliveries.deliverer.deliver_due())
 
         async def is_stuck() -> bool:
             return receiver.under_way == PER_ENDPOINT
@@ -432,14 +432,12 @@ async def test_two_who_claim_never_hold_the_same_nor_more_than_an_endpoint_may_h
     task: Task,
     receiver: Receiver,
     deliveries: Deliveries,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for index in range(3):
         await make_endpoint(session, project=project, created_by=owner, url=receiver.url(str(index)))
     for _ in range(10):
         await record_event(sessions, task)
-    monkeypatch.setattr(deliveries.deliverer, "_begin_attempts", _nothing)
-    await deliveries.deliver()
+    await deliveries.relay()
 
     async def claim() -> list[Any]:
         async with unit_of_work(sessions) as own:
@@ -452,10 +450,6 @@ async def test_two_who_claim_never_hold_the_same_nor_more_than_an_endpoint_may_h
     for delivery in claimed:
         by_endpoint[delivery.endpoint_id] = by_endpoint.get(delivery.endpoint_id, 0) + 1
     assert set(by_endpoint.values()) == {PER_ENDPOINT}
-
-
-async def _nothing(*_: Any) -> int:
-    return 0
 
 
 async def test_endpoint_gets_what_its_creator_may_see_of_the_types_and_tasks_that_it_named(
@@ -504,116 +498,3 @@ async def test_endpoint_gets_what_its_creator_may_see_of_the_types_and_tasks_tha
         "member": [everyones],
         "left": [],
     }
-
-
-async def test_answer_that_is_large_compressed_or_no_text_is_read_to_a_bound_and_not_shown(
-    session: AsyncSession,
-    sessions: SessionFactory,
-    project: Project,
-    owner: User,
-    task: Task,
-    receiver: Receiver,
-    deliveries: Deliveries,
-) -> None:
-    await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
-    receiver.answers += [
-        Answer(body=b"a\x00\x1b[31m" + b"b" * 100_000),
-        Answer(headers={"content-encoding": "gzip"}, body=b"\x1f\x8b"),
-        Answer(headers={"content-type": "image/png"}, body=b"\x89PNG"),
-    ]
-    for _ in range(3):
-        await record_event(sessions, task)
-        await deliveries.deliver()
-
-    excerpts = [
-        attempt.response_excerpt
-        for row in await deliveries.rows()
-        for attempt in await attempts_of(sessions, row)
-    ]
-    assert [len(excerpt) if excerpt else None for excerpt in excerpts] == [1024, None, None]
-    assert excerpts[0] is not None
-    assert excerpts[0].startswith("a  [31mbb")
-
-
-async def test_nothing_that_is_deleted_meanwhile_breaks_a_settlement(
-    session: AsyncSession,
-    sessions: SessionFactory,
-    project: Project,
-    owner: User,
-    task: Task,
-    receiver: Receiver,
-    deliveries: Deliveries,
-) -> None:
-    await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
-    await record_event(sessions, task)
-    receiver.always = Answer(hangs=True)
-    working = asyncio.create_task(deliveries.deliver())
-
-    async def has_it() -> bool:
-        return bool(receiver.messages)
-
-    await eventually(has_it)
-    await session.execute(delete(WebhookEndpoint))
-    receiver.go_on.set()
-    await working
-
-    assert await deliveries.rows() == []
-
-
-async def test_unreachable_receivers_are_told_apart(
-    session: AsyncSession,
-    sessions: SessionFactory,
-    project: Project,
-    owner: User,
-    task: Task,
-    receiver: Receiver,
-    deliveries: Deliveries,
-) -> None:
-    """TLS is spoken to a server that speaks none; port 1 has nobody; the name is reserved for not being there."""
-    for url in (
-        receiver.base_url.replace("http:", "https:"),
-        "http://127.0.0.1:1/",
-        "http://nothing.invalid/",
-        "http://10.0.0.1/",
-    ):
-        await make_endpoint(session, project=project, created_by=owner, url=url)
-    await record_event(sessions, task)
-
-    await deliveries.deliver()
-
-    rows = await deliveries.rows()
-    errors = {
-        (await session.get_one(WebhookEndpoint, row.endpoint_id)).url.partition("://")[2].partition("/")[0]: (
-            await attempts_of(sessions, row)
-        )[0].error
-        for row in rows
-    }
-    assert errors == {
-        receiver.base_url.removeprefix("http://"): "tls_failed",
-        "127.0.0.1:1": "connect_failed",
-        "nothing.invalid": "dns_failed",
-        "10.0.0.1": "blocked_address",
-    }
-
-
-async def test_endpoint_that_is_blocked_twenty_times_running_is_disabled(
-    session: AsyncSession,
-    sessions: SessionFactory,
-    project: Project,
-    owner: User,
-    task: Task,
-    deliveries: Deliveries,
-    clock: MovableClock,
-) -> None:
-    """All at one instant: no retry comes between."""
-    assert clock.now
-    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url="https://10.0.0.1/")
-    for _ in range(20):
-        assert (await deliveries.endpoint(endpoint)).enabled
-        await record_event(sessions, task)
-        await deliveries.deliver()
-
-    assert (await deliveries.endpoint(endpoint)).disabled_reason == DisabledReason.BLOCKED_ADDRESS
-    assert await session.scalar(select(Event.data["reason"].astext).order_by(Event.seq.desc()).limit(1)) == (
-        "blocked_address"
-    )
