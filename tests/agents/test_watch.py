@@ -180,8 +180,12 @@ def test_process_that_is_gone_uses_nothing() -> None:
 
 
 def test_descendants_of_several_processes_are_counted_once() -> None:
-    mine = measure([os.getpid()]).processes
-    assert measure([os.getpid(), os.getpid()]).processes == mine
+    before = measure([os.getpid()]).processes
+    both = measure([os.getpid(), os.getpid()]).processes
+    after = measure([os.getpid()]).processes
+
+    # Threads of this process begin and end by themselves.
+    assert min(before, after) <= both <= max(before, after)
 
 
 def in_terminals(count: int, *lines: str) -> str:

@@ -12,6 +12,7 @@ from tests.e2e.conftest import Api
 from tests.support.callers import bearer
 from tests.support.memory import forget_peak, peak_of
 from tests.support.uploads import upload_and_finalize
+from tests.support.waiting import eventually
 
 MEBIBYTE = 2**20
 CONTENT = bytes(range(256)) * (30 * MEBIBYTE // 256)
@@ -67,7 +68,10 @@ async def test_thirty_megabytes_never_sit_in_the_memory_of_the_api(
             assert response.status_code == 200
             assert await anext(response.aiter_bytes(1024)) == CONTENT[:1024]
 
+        async def is_ready() -> bool:
+            return (await client.get(f"{api.base_url}/readyz")).status_code == 200
+
         await asyncio.gather(*(begin() for _ in range(DOWNLOADS)))
-        # Small calls have connections of their own.
-        assert (await client.get(f"{api.base_url}/readyz")).status_code == 200
+        # Small calls have connections of their own. On a busy machine the store may be slow for a moment.
+        await eventually(is_ready, within_seconds=30)
         assert peak_of(process.pid) - before < ALLOWED_EXTRA
