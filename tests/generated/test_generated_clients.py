@@ -163,9 +163,9 @@ async def test_client_of_openapi_python_client_changes_what_it_names_alone(
         *("--meta", "none", "--output-path", str(folder / "taskbeacon_client")),
     )
 
-    _, checked = await _run(
-        folder, tools.environment, tools.program("mypy"), "--strict", "taskbeacon_client", program
-    )
+    # Without a configuration, also of a folder above.
+    mypy = [tools.program("mypy"), "--config-file=", "--strict"]
+    _, checked = await _run(folder, tools.environment, *mypy, "taskbeacon_client", program)
     errors = [line for line in checked.splitlines() if ": error:" in line]
     assert [line for line in errors if not _KNOWN_OF_THE_GENERATOR.match(line)] == []
     assert "checked" in checked, checked
