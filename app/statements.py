@@ -9,6 +9,7 @@ by itself until the session has a statement of its own (ADR 51). Only `first_alo
 by itself; `tests/test_statements.py` lists who may (ADR 44).
 """
 
+import asyncio
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -129,8 +130,9 @@ async def _alone(session: AsyncSession, sent: _Sent, values: Mapping[str, Any]) 
         try:
             driver = cast("asyncpg.Connection", connection.driver_connection)
             return cast("Sequence[Fields]", await driver.fetch(sent.sql, *arguments))
-        except asyncpg.InternalClientError:
-            # The driver no longer knows what the server will say next.
+        except (asyncpg.InternalClientError, asyncio.CancelledError, TimeoutError):
+            # The driver no longer knows what the server will say next, or the server still waits for the rest of what was
+            # to be sent, with its locks held.
             connection.invalidate()
             raise
         finally:

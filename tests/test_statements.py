@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import bindparam, case, column, func, select, table, update
+from sqlalchemy import bindparam, case, column, func, literal_column, select, table, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -24,6 +24,7 @@ from tests.support.factories import make_project, make_user
 from tests.support.faults import Planted
 from tests.support.processes import free_port
 from tests.support.queries import recorded
+from tests.support.waiting import eventually, next_round
 
 BY_ID = Prepared(select(Project.id, Project.name).where(Project.id == bindparam("id")))
 # What became of the plans of the statement above in this session.
@@ -186,6 +187,34 @@ async def test_cancelled_write_is_taken_back(sessions: SessionFactory, project_i
     # The row is not locked.
     async with unit_of_work(sessions) as session:
         assert await RENAME.first(session, {"project_id": project_id, "new_name": "Again"}) is not None
+
+
+async def test_read_that_is_cancelled_at_any_moment_leaves_no_lock(
+    sessions: SessionFactory, session: AsyncSession
+) -> None:
+    """Between two messages of the driver, the server waited for the next with its locks held."""
+
+    async def read(number: int) -> None:
+        async with unit_of_work(sessions) as own:
+            # One that the connection has not prepared yet.
+            await Prepared(select(Project.id, literal_column(str(number)))).all(own, {})
+
+    for rounds in range(0, 240, 2):
+        reading = asyncio.create_task(read(rounds))
+        for _ in range(rounds):
+            await next_round()
+        reading.cancel()
+        await asyncio.wait([reading])
+
+    held = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+    )
+
+    async def is_none_held() -> bool:
+        return (await session.scalar(held)) == 0
+
+    await eventually(is_none_held, within_seconds=5)
 
 
 def test_those_who_let_a_write_stand_alone_are_these() -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
@@ -36,6 +37,12 @@ CREATE TRIGGER planted BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE F
 """
 
 
+_END_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+"""
+
+
 class Planted(Exception):
     """The fault that a test has planted."""
 
@@ -47,7 +54,12 @@ async def altered(engine: AsyncEngine, change: str, *, undo: str) -> AsyncGenera
     try:
         yield
     finally:
-        await _run(engine, undo)
+        try:
+            await _run(engine, f"SET LOCAL lock_timeout = '10s'; {undo}")
+        except asyncpg.LockNotAvailableError:
+            # A session that the fault cut off in the middle of a statement can keep its lock until it ends.
+            await _run(engine, _END_OTHERS)
+            await _run(engine, undo)
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.callers import CallerKind
 from tests.support.factories import make_run, make_task, make_user
 from tests.support.streams import StreamEvent, StreamReader, following
+from tests.support.waiting import eventually
 from tests.support.webhooks import record_event
 
 ANY_ID = "11111111-1111-4111-8111-111111111111"
@@ -69,7 +70,13 @@ async def began(stream: StreamReader) -> None:
 async def test_ledger_is_followed_from_now_on_and_resumed_without_a_gap(
     api: httpx.AsyncClient, events_url: str, sessions: SessionFactory, task: Task
 ) -> None:
-    await record_event(sessions, task, subject_seq=1)
+    earlier = await record_event(sessions, task, subject_seq=1)
+
+    async def is_listed() -> bool:
+        """Return whether the event can be read: not while an older transaction is open anywhere in the cluster."""
+        return str(earlier) in {row["id"] for row in (await api.get(events_url)).json()["results"]}
+
+    await eventually(is_listed)
     async with following(api, events_url) as stream:
         await began(stream)
         event_id = await record_event(sessions, task, subject_seq=2, data={"changed": ["title"]})
