@@ -212,7 +212,7 @@ async def test_read_that_is_cancelled_at_any_moment_leaves_no_lock(
     )
 
     async def is_none_held() -> bool:
-        return (await session.scalar(held)) == 0
+        return not await session.scalar(held)
 
     await eventually(is_none_held, within_seconds=5)
 
