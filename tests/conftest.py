@@ -32,6 +32,7 @@ _FIXTURES = (
     "tests.fixtures.clock",
     "tests.fixtures.push",
     "tests.fixtures.worker",
+    "tests.fixtures.webhooks",
 )
 # The conftest of a folder may import one before it is loaded below.
 pytest.register_assert_rewrite(*_FIXTURES)

@@ -1,63 +1,22 @@
 """Deliveries over the wire: their log, and what is sent once more (contract 14)."""
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
 
 import httpx
-import pytest
-from fastapi import FastAPI
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.models import Project, Task, User, WebhookEndpointDelivery
-from app.runtime import ProcessContext
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page
-from tests.support.callers import bearer
-from tests.support.clients import in_process_client
-from tests.support.factories import make_key, make_user
-from tests.support.receiver import Answer, Receiver, receiving
-from tests.support.webhooks import Deliveries, make_endpoint, record_event, with_loopback
+from tests.support.receiver import Answer, Receiver
+from tests.support.webhooks import Deliveries, make_endpoint, record_event
 
 ANY_ID = "11111111-1111-4111-8111-111111111111"
 URL = "https://hooks.example.com/taskbeacon"
 BODY = {"url": URL, "event_types": ["run.*", "task.created"]}
-
-
-@pytest.fixture
-def endpoints_url(project: Project) -> str:
-    return f"/api/projects/{project.id}/webhook_endpoints"
-
-
-@pytest.fixture
-async def other_member(session: AsyncSession, project: Project, application: FastAPI) -> httpx.AsyncClient:
-    user = await make_user(session, projects=[project])
-    return in_process_client(application, headers=bearer(await make_key(session, user=user)))
-
-
-@pytest.fixture
-async def endpoint(client: httpx.AsyncClient, endpoints_url: str) -> dict[str, Any]:
-    response = await client.post(endpoints_url, json=BODY)
-    assert response.status_code == 201, response.text
-    made: dict[str, Any] = response.json()
-    return made
-
-
-@pytest.fixture
-async def receiver() -> AsyncGenerator[Receiver, None]:
-    async with receiving() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-async def deliveries(process: ProcessContext, application: FastAPI) -> AsyncGenerator[Deliveries, None]:
-    """A worker, beside an API that opens this machine's own network too."""
-    application.state.process = with_loopback(process)
-    deliveries = Deliveries(process)
-    yield deliveries
-    await deliveries.http.aclose()
 
 
 class TestDeliveries:

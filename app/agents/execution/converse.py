@@ -159,7 +159,9 @@ async def _start(run: ActiveRun, session: AgentSession) -> bool:
     if is_resumed:
         await run.progress("agent", "The agent goes on with its conversation of the earlier run.")
     elif agent.session is not None:
-        await run.progress("agent", "The agent could not take up its earlier conversation; it is told of it.")
+        await run.progress(
+            "agent", "The agent could not take up its earlier conversation; its prompt says so."
+        )
     return is_resumed
 
 
