@@ -196,6 +196,55 @@ class NotificationDecision(StrEnum):
     NO_ACCESS = "no_access"
 
 
+class QuestionKind(StrEnum):
+    """What an agent waits for."""
+
+    PERMISSION = "permission"
+    FORM = "form"
+    URL = "url"
+    # The agent's turn is over, and it waits for the next message.
+    MESSAGE = "message"
+
+
+class QuestionStatus(StrEnum):
+    """The status of a question; all but the first are final."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    # No answer came in time.
+    EXPIRED = "expired"
+    # The agent, its turn or its run ended first.
+    WITHDRAWN = "withdrawn"
+
+
+class QuestionRisk(StrEnum):
+    """What an answer may cost, by the tool and the rules of the service, never by the agent's words."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class AnswerVia(StrEnum):
+    """The way by which a question was answered."""
+
+    API = "api"
+    CONSOLE = "console"
+    CLI = "cli"
+    ACTION_TOKEN = "action_token"  # noqa: S105 - a way, not a secret
+    MCP = "mcp"
+    A2A = "a2a"
+    RULE = "rule"
+
+
+class Urgency(StrEnum):
+    """How loudly people are notified."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
 class EventType(StrEnum):
     """What the ledger records and webhooks send; services/events/catalogue.py says what each means."""
 

@@ -18,11 +18,6 @@ from app.routers import (
     presence,
     projects,
     push_tokens,
-    run_artifacts,
-    run_commands,
-    run_logs,
-    run_stream,
-    runs,
     sandbox_environments,
     staged_artifacts,
     tasks,
@@ -30,6 +25,7 @@ from app.routers import (
     webhook_endpoints,
     webhooks,
 )
+from app.routers.runs import artifacts, commands, logs, runs, stream
 from app.runtime import ProcessContext, open_process
 from app.services.schema import require_current_schema
 from app.services.shared_clock import keep_synchronised
@@ -44,11 +40,11 @@ _ROUTERS = (
     presence.router,
     tasks.router,
     runs.router,
-    run_logs.router,
-    run_stream.router,
-    run_commands.router,
+    logs.router,
+    stream.router,
+    commands.router,
     staged_artifacts.router,
-    run_artifacts.router,
+    artifacts.router,
     sandbox_environments.router,
     events.router,
     webhook_endpoints.router,

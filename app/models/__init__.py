@@ -9,9 +9,10 @@ from app.models.integrations import Integration, SignalReport, SignalReportTask,
 from app.models.notifications import Notification, NotificationPreferences, PushCooldown, TaskMute
 from app.models.projects import Membership, Organization, Project, TaskCounter
 from app.models.push_tokens import Presence, PushToken
-from app.models.run_commands import RunCommand
-from app.models.run_logs import RunEventId, RunLogState
-from app.models.runs import Run, RunCredential
+from app.models.runs.commands import RunCommand
+from app.models.runs.logs import RunEventId, RunLogState
+from app.models.runs.questions import Question, QuestionSnooze, TaskFollow
+from app.models.runs.runs import Run, RunCredential
 from app.models.sandbox_environments import SandboxEnvironment
 from app.models.signing_keys import SigningKey
 from app.models.staged_artifacts import StagedArtifact
@@ -39,6 +40,8 @@ __all__ = [
     "PushCooldown",
     "PushToken",
     "PushedBranch",
+    "Question",
+    "QuestionSnooze",
     "Run",
     "RunCommand",
     "RunCredential",
@@ -52,6 +55,7 @@ __all__ = [
     "Task",
     "TaskCount",
     "TaskCounter",
+    "TaskFollow",
     "TaskMute",
     "User",
     "UserIntegration",

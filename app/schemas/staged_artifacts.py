@@ -10,7 +10,6 @@ from typing_extensions import TypedDict, override
 from app.enums import ArtifactType
 from app.schemas.base import Input
 from app.schemas.fields import Choice, Integer, Items, Text
-from app.schemas.runs import ArtifactOut
 
 _MAX_ITEMS = 100
 MAX_BYTES = 30 * 1024 * 1024
@@ -51,6 +50,34 @@ class ArtifactItems(Items):
                 {"received": type(value).__name__, "below": ("non_field_errors",)},
             )
         return Items._check(self, value)  # noqa: SLF001 - `super()` does not work in a class with slots
+
+
+class ArtifactOut(TypedDict):
+    """A file that belongs to a run."""
+
+    id: Annotated[
+        str, Field(description="32 hexadecimal digits.", examples=["4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"])
+    ]
+    name: Annotated[str, Field(description="Name of the file.", examples=["changes.patch"])]
+    type: Annotated[str, Field(description="What it is to the run.", examples=["output"])]
+    source: Annotated[str, Field(description="Where it comes from; may be empty.", examples=["agent"])]
+    size: Annotated[int, Field(description="Bytes.", examples=[213])]
+    content_type: Annotated[str, Field(description="Media type; may be empty.", examples=["text/x-patch"])]
+    storage_path: Annotated[
+        str,
+        Field(
+            description="Key of the object in the bucket.",
+            examples=["tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch"],
+        ),
+    ]
+    uploaded_at: Annotated[
+        str,
+        Field(
+            description="When it was stored.",
+            json_schema_extra={"format": "date-time"},
+            examples=["2026-03-01T10:00:42.600000+00:00"],
+        ),
+    ]
 
 
 class PrepareItem(Input):

@@ -22,7 +22,7 @@ from app.schemas.fields import (
     Uuid,
     fail,
 )
-from app.schemas.runs import RunOut
+from app.schemas.runs.runs import RunOut
 from app.schemas.users import UserBasic
 
 _MAX_SUMMARIES = 5000

@@ -15,7 +15,7 @@ from app.enums import CommandStatus, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunCommand
-from app.schemas.run_commands import CommandIn
+from app.schemas.runs.commands import CommandIn
 from app.services.access.principal import Principal, ProjectRef
 from app.services.runs import inbox as run_inbox
 from app.services.runs.commands import send_command

@@ -13,7 +13,7 @@ from app.db import unit_of_work
 from app.enums import CommandMethod
 from app.ids import new_id
 from app.models import Run, RunCommand
-from app.schemas.run_commands import CommandIn, CommandOut
+from app.schemas.runs.commands import CommandIn, CommandOut
 from app.services.access.principal import Principal, ProjectRef
 from app.services.runs.commands import send_command
 from app.services.storage_keys import log_key

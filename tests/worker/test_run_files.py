@@ -7,7 +7,7 @@ from app.db import unit_of_work
 from app.enums import ArtifactType, RunStatus
 from app.ids import new_hex_id
 from app.models import Run
-from app.schemas.runs import ArtifactOut
+from app.schemas.staged_artifacts import ArtifactOut
 from app.services.artifacts.rules import tags
 from app.services.storage_keys import log_key, staged_key
 from app.worker.jobs.execute_run import execute_run

@@ -17,7 +17,7 @@ from app.masking import Masker
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command to a running agent; `params` as app/schemas/run_commands.py leaves them."""
+    """A command to a running agent; `params` as app/schemas/runs/commands.py leaves them."""
 
     id: UUID
     method: CommandMethod

@@ -23,9 +23,8 @@ from app.enums import ArtifactType
 from app.errors import ArtifactNotFound, InvalidInput, NotFound, StateRefused
 from app.ids import new_hex_id
 from app.models import Run, Task
-from app.schemas.run_artifacts import ContentEncoding, InlineIn, InlineItem, SignedUrlOut
-from app.schemas.runs import ArtifactOut
-from app.schemas.staged_artifacts import FinalizeIn, FinalizeItem, PreparedOut, PrepareIn
+from app.schemas.runs.artifacts import ContentEncoding, InlineIn, InlineItem, SignedUrlOut
+from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, FinalizeItem, PreparedOut, PrepareIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.artifacts import uploads as artifact_uploads

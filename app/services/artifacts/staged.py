@@ -18,8 +18,7 @@ from app.clock import utcnow
 from app.db import after_commit, release
 from app.errors import RunRefused
 from app.models import Run, StagedArtifact
-from app.schemas.runs import ArtifactOut
-from app.schemas.staged_artifacts import FinalizeIn, FinalizeItem, PreparedOut, PrepareIn
+from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, FinalizeItem, PreparedOut, PrepareIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task, require_task
 from app.services.artifacts import uploads as artifact_uploads

@@ -22,7 +22,7 @@ from app.enums import TERMINAL_STATUSES
 from app.errors import AppError, EventsMissing, StateRefused
 from app.models import Run, RunLogState
 from app.outages import DatabaseUnavailable
-from app.schemas.run_stream import PositionOut
+from app.schemas.runs.stream import PositionOut
 from app.services.effects import Effects
 from app.services.output.event_ids import LogEvent
 from app.services.output.events import publish_entries

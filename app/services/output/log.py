@@ -19,8 +19,8 @@ from app.clients.object_store import ObjectMissing, ObjectStore
 from app.db import release, unit_of_work
 from app.models import Run, RunLogState
 from app.schemas.fields import parse_timestamp
-from app.schemas.run_logs import LogQuery
-from app.schemas.runs import RelayIn, RelayOut, RunOut
+from app.schemas.runs.logs import LogQuery
+from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.effects import Effects

@@ -42,7 +42,7 @@ from app.db import release
 from app.enums import PrAuthorshipMode
 from app.errors import InvalidInput, RunRefused, StateRefused
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
-from app.schemas.runs import RunIn
+from app.schemas.runs.runs import RunIn
 from app.services import usage_gates
 from app.services.access.principal import Principal
 from app.services.access.visibility import active_member, require_run, require_task, usable_environment

@@ -19,7 +19,7 @@ from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import RunRefused, StateRefused, Throttled
 from app.fair_slots import QueueFull
 from app.models import Run, Task
-from app.schemas.runs import RunOut, RunUpdateIn, StartIn
+from app.schemas.runs.runs import RunOut, RunUpdateIn, StartIn
 from app.schemas.tasks import TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run, require_run

@@ -17,7 +17,7 @@ from app.enums import CommandMethod, CommandStatus, Environment, EventType, RunS
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunCommand
-from app.schemas.run_commands import CommandIn, CommandOut, RpcError
+from app.schemas.runs.commands import CommandIn, CommandOut, RpcError
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run
 from app.services.events.of_runs import record_of_run, waiting_data

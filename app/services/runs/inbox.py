@@ -17,7 +17,7 @@ from app.clients.queue import JobQueue
 from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, EventType, NotificationKind
 from app.models import Run, RunCommand
-from app.schemas.runs import ArtifactOut
+from app.schemas.staged_artifacts import ArtifactOut
 from app.services.events.of_runs import record_of_run, waiting_data
 from app.services.jobs import enqueue_push_delivery
 from app.services.notifications import dispatch as notifications

@@ -6,7 +6,7 @@ from typing import Any
 from app.agents.adapters.catalog import Catalog
 from app.enums import PrAuthorshipMode, RunSource
 from app.errors import InvalidInput
-from app.schemas.runs import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
+from app.schemas.runs.runs import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
 
 _NEEDED = "This field is required when selecting a cloud runtime."
 

@@ -14,7 +14,7 @@ from app.enums import Environment
 from app.errors import RunRefused
 from app.models import Run, Task
 from app.schemas.fields import parse_uuid
-from app.schemas.runs import RunCreateIn, RunIn, RunOut
+from app.schemas.runs.runs import RunCreateIn, RunIn, RunOut
 from app.schemas.tasks import TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task, require_task

@@ -24,7 +24,7 @@ from app.db import release
 from app.errors import NotFound, RunTokenInvalid
 from app.ids import new_hex_id
 from app.models import Run, SigningKey, Task
-from app.schemas.runs import ConnectionTokenOut
+from app.schemas.runs.runs import ConnectionTokenOut
 from app.security import Cipher
 from app.services.access.principal import CURRENT_PROJECT, Principal
 from app.services.access.visibility import VISIBLE_RUN, active_member, require_run

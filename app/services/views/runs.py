@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.object_store import ObjectStore
 from app.errors import NotFound
 from app.models import Run, Task
-from app.schemas.runs import RunOut
+from app.schemas.runs.runs import RunOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, visibility
 from app.services.storage_keys import log_key

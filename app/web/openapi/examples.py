@@ -27,10 +27,10 @@ from app.errors import (
 )
 from app.schemas.notifications import PreferencesIn, PushTestIn
 from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PushTokenIn, UnregisterIn
-from app.schemas.run_artifacts import InlineIn, PathIn
-from app.schemas.run_commands import CommandIn
-from app.schemas.run_logs import AppendIn
-from app.schemas.runs import RelayIn, RunCreateIn, RunIn, RunUpdateIn, SetOutputIn, StartIn
+from app.schemas.runs.artifacts import InlineIn, PathIn
+from app.schemas.runs.commands import CommandIn
+from app.schemas.runs.logs import AppendIn
+from app.schemas.runs.runs import RelayIn, RunCreateIn, RunIn, RunUpdateIn, SetOutputIn, StartIn
 from app.schemas.sandbox_environments import SandboxEnvironmentIn, SandboxEnvironmentUpdateIn
 from app.schemas.staged_artifacts import FinalizeIn, PrepareIn
 from app.schemas.tasks import SummariesIn, TaskIn

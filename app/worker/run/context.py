@@ -21,7 +21,7 @@ from app.agents.session.spending import Spent
 from app.clients.object_store import ObjectStoreUnavailable
 from app.enums import PrAuthorshipMode, RunMode
 from app.models import Project, Run, SandboxEnvironment, Task, User
-from app.schemas.runs import ArtifactOut
+from app.schemas.staged_artifacts import ArtifactOut
 from app.security import Cipher
 from app.services.code_hosts.credentials import (
     CodeHost,

@@ -14,8 +14,7 @@ from app.agents.errors import AgentError
 from app.agents.workspace.folders import open_folder
 from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from app.enums import ArtifactType
-from app.schemas.runs import ArtifactOut
-from app.schemas.staged_artifacts import MAX_BYTES
+from app.schemas.staged_artifacts import MAX_BYTES, ArtifactOut
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.artifacts.rules import guess_content_type, tags
 from app.services.artifacts.uploads import tag_objects

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.schemas.errors import StateRefusedOut
-from app.schemas.run_commands import CommandIn, CommandOut
+from app.schemas.runs.commands import CommandIn, CommandOut
 from app.services.runs import commands as run_commands
 from app.web.auth import TaskWrite
 from app.web.body import json_body

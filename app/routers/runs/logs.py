@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from app.schemas.errors import StateRefusedOut
-from app.schemas.run_logs import AppendIn, LogQuery
-from app.schemas.runs import RelayIn, RelayOut, RunOut
+from app.schemas.runs.logs import AppendIn, LogQuery
+from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
 from app.services.output import log as run_logs
 from app.services.output.log_writer import CONTENT_TYPE
 from app.web.answers import Json

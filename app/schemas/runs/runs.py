@@ -20,6 +20,7 @@ from app.enums import (
 from app.schemas.base import Input, PageLink
 from app.schemas.fields import Choice, Integer, Items, Json, JsonObject, JsonSchema, OpenChoice, Text, Uuid
 from app.schemas.fields import Field as InputField
+from app.schemas.staged_artifacts import ArtifactOut
 
 # More tokens than any run could use; a number that every JSON reader has whole.
 LONGEST_BRANCH = 255
@@ -236,34 +237,6 @@ class ConnectionTokenOut(TypedDict):
         Field(
             description="JSON Web Token (RS256), valid for a day, audience `taskbeacon:run_connection`.",
             examples=["eyJhbGciOiJSUzI1NiJ9.…"],
-        ),
-    ]
-
-
-class ArtifactOut(TypedDict):
-    """A file that belongs to a run."""
-
-    id: Annotated[
-        str, Field(description="32 hexadecimal digits.", examples=["4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"])
-    ]
-    name: Annotated[str, Field(description="Name of the file.", examples=["changes.patch"])]
-    type: Annotated[str, Field(description="What it is to the run.", examples=["output"])]
-    source: Annotated[str, Field(description="Where it comes from; may be empty.", examples=["agent"])]
-    size: Annotated[int, Field(description="Bytes.", examples=[213])]
-    content_type: Annotated[str, Field(description="Media type; may be empty.", examples=["text/x-patch"])]
-    storage_path: Annotated[
-        str,
-        Field(
-            description="Key of the object in the bucket.",
-            examples=["tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch"],
-        ),
-    ]
-    uploaded_at: Annotated[
-        str,
-        Field(
-            description="When it was stored.",
-            json_schema_extra={"format": "date-time"},
-            examples=["2026-03-01T10:00:42.600000+00:00"],
         ),
     ]
 

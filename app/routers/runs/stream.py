@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from app.schemas.errors import StateRefusedOut
-from app.schemas.run_stream import PositionOut, StreamQuery
+from app.schemas.runs.stream import PositionOut, StreamQuery
 from app.services.output import ingest as run_ingest
 from app.services.output import stream as run_stream
 from app.web.answers import Json

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 
 from app.schemas.errors import StateRefusedOut
-from app.schemas.run_artifacts import InlineIn, PathIn, SignedUrlOut
+from app.schemas.runs.artifacts import InlineIn, PathIn, SignedUrlOut
 from app.schemas.staged_artifacts import ArtifactsOut, FinalizeIn, PreparedPage, PrepareIn
 from app.services.artifacts import manifest as run_artifacts
 from app.web.answers import Json

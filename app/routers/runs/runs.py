@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.schemas.errors import RunRefusedOut, StateRefusedOut
-from app.schemas.runs import (
+from app.schemas.runs.runs import (
     ConnectionTokenOut,
     RunCreateIn,
     RunIn,

@@ -1,0 +1,1 @@
+"""Runs: their rows, commands and logs."""

@@ -1,0 +1,100 @@
+"""Questions: what agents ask of people and wait for. Each is a row from the moment it opens until it closes (contract 15)."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.enums import AnswerVia, QuestionKind, QuestionRisk, QuestionStatus, Urgency
+from app.models.base import Base, JsonObject, one_of
+
+
+class Question(Base):
+    """One question of one agent. Closing it is one conditional statement on `status`: the first answer wins."""
+
+    __tablename__ = "questions"
+    __table_args__ = (
+        one_of("kind", QuestionKind),
+        one_of("risk", QuestionRisk),
+        one_of("urgency", Urgency),
+        one_of("status", QuestionStatus),
+        one_of("answered_via", AnswerVia),
+        UniqueConstraint("run_id", "request_id"),
+        # What an inbox lists and counts.
+        Index("ix_questions_open", "project_id", "opened_at", postgresql_where=text("status = 'open'")),
+        # What expires.
+        Index(
+            "ix_questions_expires_at",
+            "expires_at",
+            postgresql_where=text("status = 'open' AND expires_at IS NOT NULL"),
+        ),
+        # An inbox of all statuses, and deleting a task.
+        Index("ix_questions_task", "task_id", "opened_at"),
+        # Deleting a user.
+        Index("ix_questions_answered_by", "answered_by_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    # What the agent's side calls it, as in the run's log.
+    request_id: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    # Masked and shortened; the run's log has all of it.
+    title: Mapped[str] = mapped_column(String(200))
+    detail: Mapped[str] = mapped_column(Text)
+    tool_call: Mapped[JsonObject | None]
+    # Each has an id, a name and a kind.
+    options: Mapped[list[JsonObject]] = mapped_column(JSONB, server_default=text("'[]'"))
+    # JSON Schema of a form's answer.
+    schema: Mapped[JsonObject | None]
+    # What a `url` question asks to open; this service never does.
+    url: Mapped[str | None] = mapped_column(Text)
+    risk: Mapped[str] = mapped_column(String(16))
+    urgency: Mapped[str] = mapped_column(String(16))
+    # SHA-256 of what is asked: an answer is to what its giver was shown.
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+    opened_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+
+    status: Mapped[str] = mapped_column(String(16))
+    closed_at: Mapped[datetime | None]
+    answer: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    answered_by_id: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey("users.id", ondelete="SET NULL")
+    )
+    answered_via: Mapped[str | None] = mapped_column(String(16))
+    # The command that carries the answer to the agent; its status is how far the answer has come.
+    command_id: Mapped[UUID | None] = mapped_column(ForeignKey("run_commands.id", ondelete="SET NULL"))
+
+
+class QuestionSnooze(Base):
+    """Until when a user wants no notices of a question; it stays in their inbox."""
+
+    __tablename__ = "question_snoozes"
+    __table_args__ = (Index("ix_question_snoozes_user", "user_id"),)
+
+    question_id: Mapped[UUID] = mapped_column(
+        ForeignKey("questions.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    until: Mapped[datetime]
+
+
+class TaskFollow(Base):
+    """A member of the project, not the creator, who wants the questions of a task in their inbox."""
+
+    __tablename__ = "task_follows"
+    __table_args__ = (Index("ix_task_follows_task", "task_id"),)
+
+    user_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    created_at: Mapped[datetime]

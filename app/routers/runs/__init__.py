@@ -1,0 +1,1 @@
+"""Endpoints of runs, their artifacts, commands, logs and streams."""

@@ -1,0 +1,1 @@
+"""Bodies of runs, their artifacts, commands, logs and streams."""

@@ -1,0 +1,141 @@
+"""Questions of agents, their snoozes, and follows of tasks.
+
+Purpose: one row for each thing that an agent waits for, from which inboxes, notices and answers are made.
+Locks: short ones on the tables that the foreign keys name.
+Previous release: knows nothing of the tables; a question that it opens has no row, and is answered as before.
+
+Revision ID: 0018
+Revises: 0017
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0018"
+down_revision = "0017"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "task_follows",
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("task_id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["task_id"], ["tasks.id"], name=op.f("fk_task_follows_task_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_task_follows_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("user_id", "task_id", name=op.f("pk_task_follows")),
+    )
+    op.create_index("ix_task_follows_task", "task_follows", ["task_id"], unique=False)
+    op.create_table(
+        "questions",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("project_id", sa.BigInteger(), nullable=False),
+        sa.Column("task_id", sa.Uuid(), nullable=False),
+        sa.Column("run_id", sa.Uuid(), nullable=False),
+        sa.Column("request_id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("tool_call", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column(
+            "options", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False
+        ),
+        sa.Column("schema", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("risk", sa.String(length=16), nullable=False),
+        sa.Column("urgency", sa.String(length=16), nullable=False),
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("answered_by_id", sa.BigInteger(), nullable=True),
+        sa.Column("answered_via", sa.String(length=16), nullable=True),
+        sa.Column("command_id", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "answered_via IN ('api', 'console', 'cli', 'action_token', 'mcp', 'a2a', 'rule')",
+            name=op.f("ck_questions_answered_via"),
+        ),
+        sa.CheckConstraint(
+            "kind IN ('permission', 'form', 'url', 'message')", name=op.f("ck_questions_kind")
+        ),
+        sa.CheckConstraint("risk IN ('low', 'normal', 'high')", name=op.f("ck_questions_risk")),
+        sa.CheckConstraint(
+            "status IN ('open', 'answered', 'expired', 'withdrawn')", name=op.f("ck_questions_status")
+        ),
+        sa.CheckConstraint("urgency IN ('low', 'normal', 'high')", name=op.f("ck_questions_urgency")),
+        sa.ForeignKeyConstraint(
+            ["answered_by_id"], ["users.id"], name=op.f("fk_questions_answered_by_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["command_id"], ["run_commands.id"], name=op.f("fk_questions_command_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_questions_project_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_id"], ["runs.id"], name=op.f("fk_questions_run_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["task_id"], ["tasks.id"], name=op.f("fk_questions_task_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_questions")),
+        sa.UniqueConstraint("run_id", "request_id", name=op.f("uq_questions_run_id_request_id")),
+    )
+    op.create_index("ix_questions_answered_by", "questions", ["answered_by_id"], unique=False)
+    op.create_index(
+        "ix_questions_expires_at",
+        "questions",
+        ["expires_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'open' AND expires_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_questions_open",
+        "questions",
+        ["project_id", "opened_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'open'"),
+    )
+    op.create_index("ix_questions_task", "questions", ["task_id", "opened_at"], unique=False)
+    op.create_table(
+        "question_snoozes",
+        sa.Column("question_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["question_id"],
+            ["questions.id"],
+            name=op.f("fk_question_snoozes_question_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_question_snoozes_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("question_id", "user_id", name=op.f("pk_question_snoozes")),
+    )
+    op.create_index("ix_question_snoozes_user", "question_snoozes", ["user_id"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_index("ix_question_snoozes_user", table_name="question_snoozes")
+    op.drop_table("question_snoozes")
+    op.drop_index("ix_questions_task", table_name="questions")
+    op.drop_index("ix_questions_open", table_name="questions", postgresql_where=sa.text("status = 'open'"))
+    op.drop_index(
+        "ix_questions_expires_at",
+        table_name="questions",
+        postgresql_where=sa.text("status = 'open' AND expires_at IS NOT NULL"),
+    )
+    op.drop_index("ix_questions_answered_by", table_name="questions")
+    op.drop_table("questions")
+    op.drop_index("ix_task_follows_task", table_name="task_follows")
+    op.drop_table("task_follows")
