@@ -126,7 +126,9 @@ async def test_life_of_a_run_that_workers_perform(
     async with unit_of_work(sessions) as own:
         assert await lifecycle.claim(own, run.id, owner="second", events=followers)
     artifact = {"id": "f" * 32, "type": "output", "size": 3, "name": _SECRET}
-    end = lifecycle.RunEnd(status=RunStatus.FAILED, error_message=_SECRET, artifacts=[artifact])
+    end = lifecycle.RunEnd(
+        status=RunStatus.FAILED, error_message=_SECRET, reason="agent timed out", artifacts=[artifact]
+    )
     async with unit_of_work(sessions) as own:
         assert await lifecycle.finish(own, run.id, end, owner="second", events=followers)
         # Too late: it is over.
@@ -142,7 +144,27 @@ async def test_life_of_a_run_that_workers_perform(
         ("run.artifact_added", 5),
     ]
     assert rows[1]["data"]["attempt"] == rows[2]["data"]["attempt"] == 1
+    assert rows[0]["data"]["queue_position"] == rows[2]["data"]["queue_position"] == 1
+    assert rows[3]["data"]["error_type"] == "agent_timed_out"
     assert rows[4]["data"]["artifact_id"] == "f" * 32
+
+
+async def test_queued_event_has_the_place_that_the_run_has(
+    client: httpx.AsyncClient, tasks_url: str, events_url: str
+) -> None:
+    shown = []
+    for _ in range(3):
+        task = (await client.post(tasks_url, json={})).json()
+        run = (await client.post(f"{tasks_url}/{task['id']}/run")).json()["latest_run"]
+        shown.append(run["state"]["queue_position"])
+    # A client performs this one: it waits for no worker.
+    task = (await client.post(tasks_url, json={})).json()
+    assert (await client.post(f"{tasks_url}/{task['id']}/runs")).status_code == 201
+
+    rows = await read(client, events_url, 4, type="run.queued")
+
+    places = [row["data"].get("queue_position") for row in rows]
+    assert places == [*shown, None] == [1, 2, 3, None]
 
 
 async def test_agent_that_waits_for_a_person(

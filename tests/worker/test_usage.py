@@ -4,12 +4,12 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.agents.adapters.catalog import Catalog, load_catalog
 from app.db import unit_of_work
-from app.enums import RunStatus
-from app.models import Run
+from app.enums import EventType, RunStatus
+from app.models import Event, Run
 from app.services.runs.usage import spent_by_others
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
@@ -65,6 +65,10 @@ async def test_task_that_used_up_its_budget_fails_its_next_run(workshop: Worksho
     refused = await shop.read(third)
     assert refused.status == RunStatus.FAILED
     assert (refused.error_message or "").startswith("The task has used up its budget: 200 of 150 tokens.")
+    async with unit_of_work(shop.sessions) as session:
+        of_third = (Event.run_id == third.id, Event.type == EventType.RUN_FAILED)
+        data = await session.scalar(select(Event.data).where(*of_third))
+    assert data == {"status": "failed", "error_type": "budget_spent"}
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,10 @@ _TASK: Mapping[str, tuple[JsonSchema, Any]] = {
     ),
 }
 _RUN = {**_TASK, "run_id": ({"type": "string", "format": "uuid"}, _RUN_ID)}
+_QUEUE_POSITION: tuple[JsonSchema, Any] = (
+    {"type": "integer", "minimum": 1, "description": "Its place among the waiting runs of the project."},
+    1,
+)
 _PROJECT = {"project_id": _TASK["project_id"]}
 
 
@@ -98,11 +102,21 @@ def _added_to_full_bodies(known: Mapping[str, Any]) -> JsonSchema:
 
 
 def _ended(type_: EventType, status: RunStatus, how: str) -> CataloguedType:
+    fields: dict[str, tuple[JsonSchema, Any]] = {"status": ({"const": status.value}, status.value)}
+    if status is RunStatus.FAILED:
+        fields["error_type"] = (
+            {
+                "type": "string",
+                "description": "A word for programs: `agent_crashed`, `agent_timed_out`, `budget_spent`, "
+                "`repository_not_found`, `worker_lost`, `client`, and others.",
+            },
+            "agent_timed_out",
+        )
     return CataloguedType(
         type=type_,
         description=f"A run {how}. Sent once, at its first terminal status, set by a worker or a client.",
         subject=_RUN,
-        fields={"status": ({"const": status.value}, status.value)},
+        fields=fields,
     )
 
 
@@ -124,7 +138,8 @@ _TYPES = (
         type=EventType.RUN_QUEUED,
         description="A run waits to be performed: it was created, or is to be performed again.",
         subject=_RUN,
-        fields={"status": ({"const": "queued"}, "queued")},
+        fields={"status": ({"const": "queued"}, "queued"), "queue_position": _QUEUE_POSITION},
+        optional=frozenset({"queue_position"}),
     ),
     CataloguedType(
         type=EventType.RUN_STARTED,
@@ -142,6 +157,7 @@ _TYPES = (
         fields={
             "status": ({"const": "queued"}, "queued"),
             "attempt": ({"type": "integer", "description": "How often a worker took it up."}, 1),
+            "queue_position": _QUEUE_POSITION,
         },
     ),
     CataloguedType(

@@ -106,6 +106,8 @@ class RunEnd:
     status: RunStatus
     output: Any = None
     error_message: str | None = None
+    # Why, as one of a bounded set of words: a label of the metrics, and the `error_type` of the event of a failure.
+    reason: str = "agent ended"
     artifacts: Sequence[Mapping[str, Any]] = ()
     # What is shown in the run's state; names of `FACTS` become facts.
     state: Mapping[str, Any] = field(default_factory=dict)
@@ -146,7 +148,7 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
             dispatch_requested_at=now if dispatch else None,
             event_count=1,
         )
-        .returning(*STATE_COLUMNS, Run.project_id, Run.attempts, Run.event_count)
+        .returning(*STATE_COLUMNS, Run.project_id, Run.attempts, Run.event_count, Run.dispatch_requested_at)
         .cte("opened")
     )
     recorded = record_status(opened, EventType.RUN_QUEUED)
@@ -265,7 +267,7 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
         state = storable(dict(end.state))
         facts = {name: state.pop(name) for name in FACTS & state.keys()}
         values |= {"state": Run.state.op("||")(state), "facts": Run.facts.op("||")(facts)}
-    if await transition(session, events, end.status, *held_by(run_id, owner), reason="agent ended", **values):
+    if await transition(session, events, end.status, *held_by(run_id, owner), reason=end.reason, **values):
         await record_artifacts(session, run_id, end.artifacts)
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}

@@ -7,8 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import CTE, ColumnElement, RowMapping, Select, case, func, null, select, true, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    RowMapping,
+    Select,
+    case,
+    func,
+    literal_column,
+    null,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
@@ -22,6 +35,7 @@ from app.services.runs import credentials as run_credentials
 from app.services.runs import inbox as run_inbox
 from app.services.runs import metrics as run_metrics
 from app.services.runs.facts import WAITING_FOR
+from app.services.views.queue import position
 from app.statements import Fields
 
 # From each status to those that may follow. Clients that run agents themselves may set any status while the run is
@@ -46,6 +60,7 @@ EVENT_OF: Mapping[RunStatus, EventType] = {
 # Reasons for which a run that was performed goes back to the queue.
 _RECOVERIES = frozenset({"worker lost", "worker stopped"})
 _WITH_ATTEMPT = frozenset({EventType.RUN_STARTED, EventType.RUN_RECOVERED})
+_WAITS = frozenset({EventType.RUN_QUEUED, EventType.RUN_RECOVERED})
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +75,7 @@ async def transition(
 ) -> Sequence[RowMapping]:
     """Move the runs that satisfy `conditions` to a status they may go to; return those that moved.
 
-    `reason` is that of an end, for the metrics, or of a way back to the queue.
+    `reason` says why, for the metrics and the event of a failure, or why a run goes back to the queue.
     """
     sources = [status for status in RunStatus if to in TRANSITIONS[status]]
     return await move(session, events, to, Run.status.in_(sources), *conditions, reason=reason, **values)
@@ -77,7 +92,7 @@ async def move(
     """Move runs as `transition` does, whatever status they have."""
     is_recovery = to is RunStatus.QUEUED and reason in _RECOVERIES
     event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)
-    statement = move_statement(to, *conditions, now=utcnow(), event=event, **values)
+    statement = move_statement(to, *conditions, now=utcnow(), event=event, reason=reason, **values)
     rows = list((await session.execute(statement)).mappings())
     ids = [row["id"] for row in rows]
     is_end = rows and to in TERMINAL_STATUSES
@@ -102,7 +117,12 @@ def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fiel
 
 
 def move_statement(
-    to: RunStatus, *conditions: ColumnElement[bool], now: Any, event: EventType | None, **values: Any
+    to: RunStatus,
+    *conditions: ColumnElement[bool],
+    now: Any,
+    event: EventType | None,
+    reason: str = "",
+    **values: Any,
 ) -> Select[Any]:
     """Return the statement that moves runs and records it, and returns those that moved.
 
@@ -148,7 +168,8 @@ def move_statement(
     if event is None:
         return select(moved, *NO_EVENT).add_cte(mirrored)
     has_started = moved.c.started_at == moved.c.updated_at
-    recorded = record_status(moved, event, has_started if to is RunStatus.IN_PROGRESS else true())
+    condition = has_started if to is RunStatus.IN_PROGRESS else true()
+    recorded = record_status(moved, event, condition, reason=reason)
     return (
         select(moved, *recorded_columns(recorded))
         .outerjoin(recorded, recorded.c.run_id == moved.c.id)
@@ -156,8 +177,18 @@ def move_statement(
     )
 
 
-def record_status(runs: CTE, event: EventType, *conditions: ColumnElement[bool]) -> CTE:
-    """Return the part of a statement that records an event of each run that it has written, where these hold."""
+def record_status(runs: CTE, event: EventType, *conditions: ColumnElement[bool], reason: str = "") -> CTE:
+    """Return the part of a statement that records an event of each run that it has written, where these hold.
+
+    `reason` becomes the `error_type` of a failure.
+    """
+    is_failure = event is EventType.RUN_FAILED and reason
+    data = as_data(
+        status=runs.c.status,
+        attempt=runs.c.attempts if event in _WITH_ATTEMPT else null(),
+        queue_position=position(aliased(Run, runs)) if event in _WAITS else null(),
+        error_type=literal_column(f"'{reason.replace(' ', '_')}'") if is_failure else null(),
+    )
     return recording(
         runs,
         event,
@@ -167,5 +198,5 @@ def record_status(runs: CTE, event: EventType, *conditions: ColumnElement[bool])
         run_id=runs.c.id,
         subject_seq=runs.c.event_count,
         occurred_at=runs.c.updated_at,
-        data=as_data(status=runs.c.status, attempt=runs.c.attempts if event in _WITH_ATTEMPT else null()),
+        data=data,
     )

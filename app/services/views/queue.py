@@ -23,15 +23,18 @@ def is_waiting(run: Any = Run) -> ColumnElement[bool]:
 
 def position(run: Any = Run) -> ColumnElement[int | None]:
     """Return the place of a run among those of its project that wait, from 1; NULL for one that does not wait."""
+    return case((is_waiting(run), _ahead_of(run) + 1))
+
+
+def _ahead_of(run: Any) -> ColumnElement[int]:
+    """Return how many runs wait before this one; it may be one that the same statement writes, and does not see."""
     ahead = aliased(Run)
     place = (tuple_(ahead.dispatch_requested_at, ahead.id), tuple_(run.dispatch_requested_at, run.id))
     counted = (
         select(ahead.id)
-        .where(ahead.project_id == run.project_id, is_waiting(ahead), place[0] <= place[1])
-        .limit(LAST_POSITION)
+        .where(ahead.project_id == run.project_id, is_waiting(ahead), place[0] < place[1])
+        .limit(LAST_POSITION - 1)
         .correlate(run)
         .subquery()
     )
-    return case(
-        (is_waiting(run), select(func.count()).select_from(counted).correlate(run).scalar_subquery()),
-    )
+    return select(func.count()).select_from(counted).correlate(run).scalar_subquery()

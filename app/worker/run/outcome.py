@@ -1,5 +1,6 @@
 """The end of a run: decided here, from what its worker saw, and written once."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any  # JSON
@@ -115,9 +116,15 @@ def _decide(report: RunReport) -> RunEnd:
     if isinstance(work, AgentCancelled):
         return RunEnd(status=RunStatus.CANCELLED, state=state)
     if isinstance(work, AgentError):
-        return RunEnd(status=RunStatus.FAILED, error_message=work.message, state=state)
-    message = _NO_ROOM if is_disk_full(work) else _UNEXPECTED
-    return RunEnd(status=RunStatus.FAILED, error_message=message)
+        return RunEnd(status=RunStatus.FAILED, error_message=work.message, reason=_reason(work), state=state)
+    if is_disk_full(work):
+        return RunEnd(status=RunStatus.FAILED, error_message=_NO_ROOM, reason="disk full")
+    return RunEnd(status=RunStatus.FAILED, error_message=_UNEXPECTED, reason="unexpected error")
+
+
+def _reason(error: AgentError) -> str:
+    """Return the name of the error's class in words: `agent timed out`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
 
 
 def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
@@ -129,14 +136,21 @@ def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
     files = report.stored.missing
     if not files and report.log_is_whole:
         return end
-    status, words = end.status, [end.error_message] if end.error_message else []
+    status, reason = end.status, end.reason
+    words = [end.error_message] if end.error_message else []
     if files:
         shown = ", ".join(files[:_NAMED_FILES]) + (", …" if len(files) > _NAMED_FILES else "")
         words.append(f"The object store did not answer, so these files of the run are lost: {shown}.")
     if not report.log_is_whole:
         words.append("The end of the run's log could not be stored.")
     if files and status is RunStatus.COMPLETED:
-        status = RunStatus.FAILED
+        status, reason = RunStatus.FAILED, "files lost"
         words.append("Start the run again.")
     lost = {"files": list(files[:_NAMED_FILES]), "log_end": not report.log_is_whole}
-    return replace(end, status=status, error_message=" ".join(words), state={**end.state, NOT_STORED: lost})
+    return replace(
+        end,
+        status=status,
+        reason=reason,
+        error_message=" ".join(words),
+        state={**end.state, NOT_STORED: lost},
+    )
