@@ -37,14 +37,11 @@ from app.worker.jobs.deliver_notifications import deliver_notifications
 from app.worker.jobs.deliver_webhooks import WebhookDeliverer
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
-from app.worker.jobs.upkeep import (
-    fold_task_counts,
-    recover_runs,
-    sweep_artifacts,
-    sweep_events,
-    sweep_expired_keys,
-    sweep_push_history,
-)
+from app.worker.jobs.fold_task_counts import fold_task_counts
+from app.worker.jobs.recover_runs import recover_runs
+from app.worker.jobs.sweep_artifacts import sweep_artifacts
+from app.worker.jobs.sweep_events import sweep_events
+from app.worker.jobs.sweep_rows import sweep_keys_and_ids, sweep_presence_and_notifications
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 
@@ -123,10 +120,10 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Work
                 timeout=_CHORE_SECONDS,
             ),
             cron(fetch_receipts, second=5, unique=True, timeout=_CHORE_SECONDS),
-            cron(sweep_push_history, second=25, unique=True, timeout=_CHORE_SECONDS),
+            cron(sweep_presence_and_notifications, second=25, unique=True, timeout=_CHORE_SECONDS),
             # Also at the start: a restored database has events to adopt.
             cron(sweep_events, minute=_HOURLY, unique=True, run_at_startup=True, timeout=_CHORE_SECONDS),
-            cron(sweep_expired_keys, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
+            cron(sweep_keys_and_ids, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
             cron(fold_task_counts, second=_SWEEP_SECONDS, unique=True, timeout=_CHORE_SECONDS),
         ],
         redis_pool=_queue_pool(context.process.settings, CHORES_QUEUE),

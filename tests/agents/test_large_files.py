@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -229,18 +230,16 @@ async def test_credential_does_not_go_to_another_host_that_asks_for_it(hosted: H
     assert TOKEN not in json.dumps(outcome.entries) + outcome.failed.message
 
 
-async def test_public_host_cannot_send_git_lfs_into_a_private_network(
-    hosted: Hosted, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_public_host_cannot_send_git_lfs_into_a_private_network(hosted: Hosted) -> None:
     url = hosted.fields["clone_url"]
     async with public_places(Remote(url), {}) as settings:
         assert settings == (), "this host is in a private network itself"
-    monkeypatch.setattr("app.agents.git.public_places.is_public", lambda _: True)
-    async with public_places(Remote(url), {"HTTPS_PROXY": "http://proxy"}) as settings:
+    public = partial(public_places, Remote(url), is_public_address=lambda _: True)
+    async with public({"HTTPS_PROXY": "http://proxy"}) as settings:
         assert settings == (), "the operator's proxy decides"
 
     async with (
-        public_places(Remote(url), {}) as (setting,),
+        public({}) as (setting,),
         httpx.AsyncClient(proxy=setting.removeprefix("http.proxy=")) as client,
     ):
         answers = [

@@ -4,6 +4,7 @@ Each race is two real transactions: the second begins before the first commits a
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -74,6 +75,16 @@ def cancel(run: Run) -> Step:
 def finish(run: Run, owner: str = OWNER, **more: Any) -> Step:
     values = {"status": RunStatus.COMPLETED, "output": {"summary": "done"}} | more
     return lambda session: run_lifecycle.finish(session, run.id, RunEnd(**values), owner=owner, events=EVENTS)
+
+
+async def fail_silent(session: AsyncSession) -> bool:
+    return bool(await run_lifecycle.fail_silent(session, silence=timedelta(0), events=EVENTS))
+
+
+async def cancel_and_reopen(session: AsyncSession, run: Run) -> bool:
+    await cancel(run)(session)
+    await run_lifecycle.reopen(session, run.id, events=EVENTS)
+    return True
 
 
 def mark_agent_started(run: Run) -> Step:
@@ -251,8 +262,12 @@ STEPS: dict[str, Callable[[Run], Step]] = {
     "heartbeat": lambda run: partial(run_lifecycle.extend_lease, run_id=run.id, owner=OWNER),
     "hand back": lambda run: partial(hand_back, run_id=run.id, owner=OWNER),
     "recover": lambda _: recover_lapsed,
+    "complete": lambda run: partial(set_status, run_id=run.id, status=RunStatus.COMPLETED),
+    "fail silent": lambda _: fail_silent,
+    "cancel and reopen": lambda run: partial(cancel_and_reopen, run=run),
 }
 OVER = {"error": "Run is already completed"}
+FAILED = {"error": "Run is already failed"}
 DONE = {"output": {"summary": "done"}}
 RECOVERED, NONE_LAPSED = "recovered", "none lapsed"
 
@@ -283,6 +298,9 @@ class TestRaces:
             ("lapsed", "recover", "recover", (RECOVERED, NONE_LAPSED), {"status": "queued"}),
             ("claimed", "cancel", "hand back", (True, False), {"status": "cancelled"}),
             ("claimed", "hand back", "cancel", (True, True), {"status": "cancelled", "lease_owner": None}),
+            ("silent", "fail silent", "complete", (True, FAILED), {"status": "failed"}),
+            ("silent", "complete", "fail silent", (True, False), {"status": "completed"}),
+            ("queued", "cancel and reopen", "claim", (True, True), {"status": "in_progress", "attempts": 1}),
         ],
         indirect=["run"],
     )
@@ -314,7 +332,9 @@ class TestRaces:
 
     @pytest.fixture
     async def run(self, request: pytest.FixtureRequest, make: MakeRun, clock: MovableClock) -> Run:
-        """A run that waits, or that OWNER performs, or whose lease has lapsed since."""
+        """A run that waits, that OWNER performs, whose lease has lapsed since, or that an outside agent performs."""
+        if request.param == "silent":
+            return await make(status=RunStatus.IN_PROGRESS)
         run = await make()
         if request.param != "queued":
             await perform(request.getfixturevalue("sessions"), STEPS["claim"](run))

@@ -1,7 +1,7 @@
 """Keep git-lfs out of private networks, where a public host could send it for an object."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from typing_extensions import override
@@ -24,13 +24,19 @@ class _PublicPlaces(Allowance):
 
 
 @asynccontextmanager
-async def public_places(remote: Remote, environment: Mapping[str, str]) -> AsyncIterator[Sequence[str]]:
+async def public_places(
+    remote: Remote,
+    environment: Mapping[str, str],
+    *,
+    is_public_address: Callable[[str], bool] = is_public,
+) -> AsyncIterator[Sequence[str]]:
     """Yield the settings of git by which git-lfs reaches the host of a repository and public places only.
 
     Nothing is kept from a host that is in a private network itself, and nothing where the operator's own proxy decides.
     """
     own = Service.parse(remote.url) if remote.is_http else None
-    if own is None or any(environment.get(name) for name in _PROXIES) or not await _has_public_address(own):
+    has_proxy = any(environment.get(name) for name in _PROXIES)
+    if own is None or has_proxy or not await _has_address(own, is_public_address):
         yield ()
         return
     egress = Egress(_PublicPlaces(services=(own,)), _ignore)
@@ -42,10 +48,11 @@ async def public_places(remote: Remote, environment: Mapping[str, str]) -> Async
         await egress.aclose()
 
 
-async def _has_public_address(service: Service) -> bool:
+async def _has_address(service: Service, condition: Callable[[str], bool]) -> bool:
+    """Return whether one of the addresses meets the condition; True if none is known, since that is the safe answer."""
     outside = SystemOutside()
     try:
-        return any(is_public(address) for address in await outside.resolve(service.host, service.port))
+        return any(map(condition, await outside.resolve(service.host, service.port)))
     except (OSError, UnicodeError):
         return True
     finally:

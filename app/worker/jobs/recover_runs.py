@@ -1,0 +1,14 @@
+"""Queue runs again that lost their job, and decide on runs that lost their worker."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.services.runs import recovery
+from app.worker.context import worker_context
+
+
+async def recover_runs(ctx: Mapping[str, Any]) -> None:
+    """Sweep the runs that wait without a job, whose lease has expired, or whose outside agent is silent."""
+    process = worker_context(ctx).process
+    limit, silence = process.settings.project_concurrency, process.settings.outside_agent_silence
+    await recovery.recover_runs(process, limit=limit, silence=silence)

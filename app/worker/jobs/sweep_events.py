@@ -1,0 +1,28 @@
+"""Keep the ledger of events, and the deliveries to webhooks, within their retention."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from app.db import unit_of_work
+from app.services.events.sweep import adopt_events, prune_events
+from app.services.webhook_endpoints.disabling import disable_orphaned
+from app.services.webhook_endpoints.sweep import prune_deliveries
+from app.worker.context import worker_context
+
+log = structlog.get_logger(__name__)
+
+
+async def sweep_events(ctx: Mapping[str, Any]) -> None:
+    """Adopt restored events, delete old ones and old deliveries, and disable the endpoints of people who are gone."""
+    process = worker_context(ctx).process
+    kept = timedelta(days=process.settings.event_retention_days)
+    await adopt_events(process.sessions)
+    events = await prune_events(process.sessions, kept)
+    deliveries = await prune_deliveries(process.sessions, kept)
+    async with unit_of_work(process.sessions) as session:
+        orphaned = await disable_orphaned(session)
+    if events or deliveries or orphaned:
+        log.info("events.swept", events=events, deliveries=deliveries, endpoints=orphaned)

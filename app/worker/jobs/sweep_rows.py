@@ -1,0 +1,45 @@
+"""Delete rows that have expired, table by table; any number of workers may do so at once."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import unit_of_work
+from app.services.code_hosts.webhooks import sweep_deliveries
+from app.services.idempotency import sweep_keys
+from app.services.notifications.presence import sweep_expired
+from app.services.notifications.receipts import sweep_history
+from app.services.output.event_ids import sweep_event_ids
+from app.services.runs.credentials import sweep_tokens
+from app.worker.context import worker_context
+
+_Sweep = Callable[[AsyncSession], Awaitable[int]]
+_NOTIFICATIONS: Final[Mapping[str, _Sweep]] = {"presence": sweep_expired, "notifications": sweep_history}
+_KEYS: Final[Mapping[str, _Sweep]] = {
+    "run_credentials": sweep_tokens,
+    "github_deliveries": sweep_deliveries,
+    "run_event_ids": sweep_event_ids,
+    "idempotency_keys": sweep_keys,
+}
+
+log = structlog.get_logger(__name__)
+
+
+async def sweep_presence_and_notifications(ctx: Mapping[str, Any]) -> None:
+    """Delete expired presence and old notifications."""
+    await _sweep(ctx, _NOTIFICATIONS)
+
+
+async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
+    """Delete tokens of runs that were never performed, and keys and ids that are no longer compared."""
+    await _sweep(ctx, _KEYS)
+
+
+async def _sweep(ctx: Mapping[str, Any], tables: Mapping[str, _Sweep]) -> None:
+    for table, delete in tables.items():
+        async with unit_of_work(worker_context(ctx).process.sessions) as session:
+            count = await delete(session)
+        if count:
+            log.info("rows.swept", table=table, count=count)
