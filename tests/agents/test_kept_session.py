@@ -46,8 +46,8 @@ def chain(runner: Runner, tmp_path: Path) -> Chain:
 @pytest.mark.parametrize("manner", ["load", "resume"])
 async def test_conversation_is_gone_on_with_and_not_logged_twice(chain: Chain, manner: str) -> None:
     first = await chain.run("Begin.", manner)
-    second = await chain.run("Begin.", manner, memory=MEMORY, follow_up="Go on.")
-    third = await chain.run("Begin.", manner, memory=MEMORY, follow_up="And end.")
+    second = await chain.run("Begin.", manner, earlier_summary=MEMORY, follow_up="Go on.")
+    third = await chain.run("Begin.", manner, earlier_summary=MEMORY, follow_up="And end.")
 
     assert [turn["prompt"] for turn in turns(first)] == [["Begin."]]
     assert [turn["prompt"] for turn in turns(second)] == [["Begin."], ["Go on."]]
@@ -68,7 +68,7 @@ async def test_places_of_the_earlier_run_are_those_of_this_one(chain: Chain) -> 
 
 async def test_without_a_follow_up_the_whole_prompt_is_said(chain: Chain) -> None:
     await chain.run("Begin.", "load")
-    second = await chain.run("Begin.", "load", memory=MEMORY)
+    second = await chain.run("Begin.", "load", earlier_summary=MEMORY)
 
     assert turns(second)[-1]["prompt"] == ["Begin."]
 
@@ -76,7 +76,7 @@ async def test_without_a_follow_up_the_whole_prompt_is_said(chain: Chain) -> Non
 @pytest.mark.parametrize("manner", ["refuse", "die"])
 async def test_agent_that_cannot_take_it_up_is_told_instead(chain: Chain, manner: str) -> None:
     await chain.run("Begin.", "load")
-    second = await chain.run("Begin.", manner, memory=MEMORY, follow_up="Go on.")
+    second = await chain.run("Begin.", manner, earlier_summary=MEMORY, follow_up="Go on.")
 
     assert [turn["prompt"] for turn in turns(second)] == [[MEMORY, "Begin."]]
     assert "could not take up its earlier conversation" in json.dumps(second.entries)
@@ -84,7 +84,9 @@ async def test_agent_that_cannot_take_it_up_is_told_instead(chain: Chain, manner
 
 async def test_conversation_of_another_agent_is_left_alone(chain: Chain) -> None:
     await chain.run("Begin.", "load")
-    second = await chain.run("Begin.", "load", adapter=remembering_adapter("load", "other"), memory=MEMORY)
+    second = await chain.run(
+        "Begin.", "load", adapter=remembering_adapter("load", "other"), earlier_summary=MEMORY
+    )
 
     assert [turn["prompt"] for turn in turns(second)] == [[MEMORY, "Begin."]]
 

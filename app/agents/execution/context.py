@@ -49,7 +49,7 @@ class RunAgent:
     adapter: Adapter
     programs: Path | None = None  # the folder of `make agents`
     prompt: str
-    memory: str | None = None  # precedes the prompt: a summary of the earlier runs
+    earlier_summary: str | None = None  # precedes the prompt: a summary of the earlier runs
     session: KeptSession | None = None  # the conversation to resume, if the agent can
     follow_up: str | None = None  # replaces the prompt in a resumed conversation
     json_schema: Any = None  # when set, the output must be there and valid against it

@@ -190,5 +190,5 @@ def _prompt(run: ActiveRun, *, is_resumed: bool) -> list[str]:
     after = [output_instructions(agent.json_schema)] if agent.json_schema is not None else []
     if is_resumed:
         return [agent.follow_up or agent.prompt, *after]
-    before = [agent.memory] if agent.memory else []
+    before = [agent.earlier_summary] if agent.earlier_summary else []
     return [*before, agent.prompt, *after]

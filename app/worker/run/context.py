@@ -42,8 +42,8 @@ from app.services.views.slugs import slug, slug_prefix
 from app.statements import Fields, Prepared
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
+from app.worker.run.earlier_runs import EarlierRun, earlier_runs, fetch_session, recall
 from app.worker.run.files import Exchange, fetch_attachments
-from app.worker.run.memory import EarlierRun, earlier_runs, fetch_session, recall
 from app.worker.run.outcome import Publication
 from app.worker.run.sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, run_sandbox
 
@@ -203,13 +203,13 @@ def _repository(worker: WorkerContext, claim: Claim, rows: _Rows, access: HostAc
 async def _agent(worker: WorkerContext, claim: Claim, rows: _Rows, variables: Mapping[str, str]) -> RunAgent:
     settings, store, run = worker.process.settings, worker.process.store, rows.run
     message = rows.text("pending_user_message")
-    memory = session = None
+    summary = session = None
     if rows.earlier:
         try:
-            memory = await recall(store, rows.earlier, project_id=claim.project_id, task_id=claim.task_id)
+            summary = await recall(store, rows.earlier, project_id=claim.project_id, task_id=claim.task_id)
         except ObjectStoreUnavailable as error:
             # The agent works without it.
-            log.warning("run.without_memory", error=repr(error))
+            log.warning("run.without_summary", error=repr(error))
         session = await fetch_session(
             store, project_id=claim.project_id, task_id=claim.task_id, run_id=rows.earlier[-1].id
         )
@@ -217,7 +217,7 @@ async def _agent(worker: WorkerContext, claim: Claim, rows: _Rows, variables: Ma
         adapter=worker.process.catalog.find(rows.option("runtime_adapter") or DEFAULT_ADAPTER),
         programs=settings.agents_path,
         prompt="\n\n".join(part for part in (run["description"] or run["title"], message) if part),
-        memory=memory,
+        earlier_summary=summary,
         session=session,
         follow_up=message if message and message.strip() else None,
         json_schema=run["json_schema"],

@@ -16,10 +16,10 @@ from app.services.output.events import own_entry
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim, mark_agent_started
 from app.worker.run.context import read_context
+from app.worker.run.earlier_runs import store_session
 from app.worker.run.files import Exchange, open_exchange, store_artifacts
 from app.worker.run.inbox import Inbox
 from app.worker.run.log_recorder import RunLog, open_log
-from app.worker.run.memory import store_session
 from app.worker.run.outcome import RunReport
 from app.worker.run.store_retry import StoreRetryBudget
 from app.worker.run.usage import noting_usage

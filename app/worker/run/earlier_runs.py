@@ -1,7 +1,7 @@
-"""What an agent remembers of earlier runs: its own conversation, or a summary of their logs (contract 9.2).
+"""Give an agent the context of earlier runs: its own stored conversation, or a summary of their logs (contract 9.2).
 
-An agent's home is removed with its run. Where it kept a conversation, that is stored for the run that resumes it; whatever
-goes wrong with that costs the agent its own memory, and it gets the summary instead.
+The home of an agent is removed with its run. A conversation that the agent kept there is stored for the run that resumes it.
+If it cannot be stored or restored, the agent gets the summary instead.
 """
 
 from collections.abc import Sequence
