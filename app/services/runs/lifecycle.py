@@ -8,8 +8,7 @@ Every change is one conditional UPDATE, so a race is decided by the database and
                                its agent left: artifacts, and an output if there is none
     finish after a lapsed lease  refused: the run is another job's, or was failed as lost
     heartbeat against recovery the first decides: the run keeps its job, or the job learns that it has lost the run
-    silence against an end     the first commit has the status: what an outside agent reports after it was failed is
-                               refused
+    silence against an end     the first commit has the status, and the other writer learns that it came too late
     reopen against claim       the reopened run is claimed after the commit, as a new one is
     hand back against cancel   the cancel stays
     PATCH against PATCH        the row is locked: both statuses are set in turn, until one of them is terminal

@@ -8,7 +8,7 @@ from app.worker.context import worker_context
 
 
 async def recover_runs(ctx: Mapping[str, Any]) -> None:
-    """Sweep the runs that wait without a job, whose lease has expired, or whose outside agent is silent."""
+    """Sweep runs that wait without a job, that have an expired lease, or that have a silent outside agent."""
     process = worker_context(ctx).process
     limit, silence = process.settings.project_concurrency, process.settings.outside_agent_silence
     await recovery.recover_runs(process, limit=limit, silence=silence)
