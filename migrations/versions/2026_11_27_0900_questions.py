@@ -2,7 +2,8 @@
 
 Purpose: one row for each thing that an agent waits for, from which inboxes, notices and answers are made.
 Locks: short ones on the tables that the foreign keys name.
-Previous release: knows nothing of the tables; a question that it opens has no row, and is answered as before.
+Previous release: knows nothing of the tables; a question that it opens has no row, and is answered as before. One that
+it answers, or with its run ends, is closed by a sweep of this release.
 
 Revision ID: 0018
 Revises: 0017
@@ -76,7 +77,12 @@ def upgrade() -> None:
             ["answered_by_id"], ["users.id"], name=op.f("fk_questions_answered_by_id"), ondelete="SET NULL"
         ),
         sa.ForeignKeyConstraint(
-            ["command_id"], ["run_commands.id"], name=op.f("fk_questions_command_id"), ondelete="SET NULL"
+            ["command_id"],
+            ["run_commands.id"],
+            name=op.f("fk_questions_command_id"),
+            ondelete="SET NULL",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.ForeignKeyConstraint(
             ["project_id"], ["projects.id"], name=op.f("fk_questions_project_id"), ondelete="CASCADE"

@@ -26,6 +26,7 @@ from app.agents.result import RunResult
 from app.agents.sandbox.policy import Confinement, SandboxPolicy
 from app.agents.sandbox.probing import probe
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
+from app.agents.session.asked import AskedQuestion
 from app.agents.session.commands import Command, CommandSource
 from app.agents.session.usage import UsageMeter
 from app.enums import AgentNetwork, CommandStatus, SandboxKind
@@ -219,11 +220,11 @@ class NoCommands(CommandSource):
         return []
 
     @override
-    async def await_message(self) -> bool:
+    async def await_message(self, asked: AskedQuestion) -> bool:
         return True
 
     @override
-    async def await_answer(self, request: dict[str, Any]) -> None:
+    async def await_answer(self, asked: AskedQuestion) -> None:
         pass
 
     @override

@@ -14,6 +14,7 @@ from typing_extensions import override
 from app.agents.adapters.adapter import Adapter
 from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentCancelled, AgentCrashed
+from app.agents.session.asked import AskedQuestion
 from app.agents.session.budget import Budget, Spender
 from app.agents.session.client import Answer, Question
 from app.agents.session.commands import Channel, Command, CommandSource
@@ -40,6 +41,7 @@ class Letters(CommandSource):
 
     def __init__(self) -> None:
         self.waiting_for: list[JSON] = []
+        self.asked: list[AskedQuestion] = []
         self.settled: list[tuple[CommandMethod, CommandStatus, str | None]] = []
         self._new: list[Command] = []
         self._changed = asyncio.Event()
@@ -76,14 +78,16 @@ class Letters(CommandSource):
         return []
 
     @override
-    async def await_message(self) -> bool:
+    async def await_message(self, asked: AskedQuestion) -> bool:
         if not self._new:
+            self.asked.append(asked)
             self.waiting_for.append({"kind": "message"})
         return not self._new
 
     @override
-    async def await_answer(self, request: JSON) -> None:
-        self.waiting_for.append(request)
+    async def await_answer(self, asked: AskedQuestion) -> None:
+        self.asked.append(asked)
+        self.waiting_for.append(asked.waiting_for)
 
     @override
     async def withdraw(self, request_id: str) -> bool:

@@ -1,43 +1,46 @@
 """Races about commands: the answer that counts, and the message that comes with the end of the agent."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.session.asked import AskedQuestion
 from app.clients.redis import RedisClient
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
-from app.enums import CommandStatus, RunStatus
+from app.enums import AnswerVia, CommandStatus, QuestionKind, QuestionStatus, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
-from app.models import Run, RunCommand
+from app.models import Question, Run, RunCommand
 from app.schemas.runs.commands import CommandIn
 from app.services.access.principal import Principal, ProjectRef
-from app.services.runs import inbox as run_inbox
+from app.services.runs import received_commands
 from app.services.runs.commands import send_command
-from app.services.runs.inbox import Attempt
-from tests.concurrency.races import race
+from app.services.runs.received_commands import Attempt
+from tests.concurrency.races import perform, race
 from tests.support.factories import make_project, make_run, make_task, make_user
+from tests.support.fakes import RecordingQueue
 
 Step = Callable[[AsyncSession], Awaitable[Any]]
 
 OWNER = "job"
-ASKED = {
-    "kind": "permission",
-    "request_id": "r",
-    "options": [{"optionId": option} for option in ("yes", "no")],
-}
+OPTIONS = [
+    {"optionId": "yes", "name": "Yes", "kind": "allow_once"},
+    {"optionId": "no", "name": "No", "kind": "reject_once"},
+]
 
 
 class Scene:
     """A run with a live agent, and someone who sends it commands."""
 
-    def __init__(self, run: Run, caller: Principal, redis: RedisClient) -> None:
+    def __init__(self, run: Run, asked: AskedQuestion, caller: Principal, redis: RedisClient) -> None:
         self.run = run
+        self.asked = asked
         self._caller = caller
         self._redis = redis
 
@@ -56,13 +59,15 @@ class Scene:
         return step
 
     def answer(self, option: str) -> Step:
-        return self.send("permission_response", requestId="r", optionId=option)
+        return self.send("permission_response", requestId=self.asked.request_id, optionId=option)
 
     async def give_up(self, session: AsyncSession) -> bool:
-        return await run_inbox.stop_waiting(session, self.run.id, "r", owner=OWNER)
+        return await received_commands.stop_waiting(session, self.run.id, self.asked.request_id, owner=OWNER)
 
     async def end_agent(self, session: AsyncSession) -> Attempt:
-        return await run_inbox.end_agent(session, self.run.id, owner=OWNER, seen=0, reason="It ended.")
+        return await received_commands.end_agent(
+            session, self.run.id, owner=OWNER, seen=0, reason="It ended."
+        )
 
 
 @pytest.fixture
@@ -75,9 +80,12 @@ async def scene(sessions: SessionFactory, redis: RedisClient) -> Scene:
             session,
             task=task,
             status=RunStatus.IN_PROGRESS,
-            state={"waiting_for": ASKED},
             lease_owner=OWNER,
             lease_expires_at=utcnow() + timedelta(minutes=1),
+        )
+        asked = AskedQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS)
+        await received_commands.start_waiting(
+            session, run.id, asked, owner=OWNER, seen=None, queue=RecordingQueue()
         )
     caller = Principal(
         user_id=owner.id,
@@ -89,7 +97,7 @@ async def scene(sessions: SessionFactory, redis: RedisClient) -> Scene:
         named_project=ProjectRef(project.id, project.organization_id, project.name),
         is_member=True,
     )
-    return Scene(run, caller, redis)
+    return Scene(run, asked, caller, redis)
 
 
 async def commands(sessions: SessionFactory) -> list[tuple[str, str | None]]:
@@ -108,7 +116,42 @@ async def test_of_two_answers_the_first_counts(sessions: SessionFactory, scene: 
     async with sessions() as session:
         [row] = (await session.scalars(select(RunCommand))).all()
         state = (await session.get_one(Run, scene.run.id)).state
-    assert (row.params["option_id"], state) == ("yes", {})
+        question = await session.get_one(Question, scene.asked.id)
+    assert (row.params["option_id"], state) == ("yes", {"mode": "background"})
+    assert (question.status, question.answer, question.command_id) == (
+        QuestionStatus.ANSWERED,
+        {"option_id": "yes"},
+        row.id,
+    )
+    assert (question.answered_via, question.answered_by_id) == (AnswerVia.API, row.user_id)
+
+
+async def test_of_answers_at_once_one_counts_each_time(sessions: SessionFactory, scene: Scene) -> None:
+    for _ in range(200):
+        asked = scene.asked = AskedQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS)
+        async with unit_of_work(sessions) as session:
+            await received_commands.start_waiting(
+                session, scene.run.id, asked, owner=OWNER, seen=None, queue=RecordingQueue()
+            )
+
+        answers = await asyncio.gather(*(perform(sessions, scene.answer(option)) for option in ("yes", "no")))
+
+        [won] = [index for index, answer in enumerate(answers) if "result" in answer]
+        assert answers[1 - won]["error"]["code"] == -32602
+        async with unit_of_work(sessions) as session:
+            question = await session.get_one(Question, asked.id)
+            command = (await session.scalars(select(RunCommand).order_by(RunCommand.position.desc()))).first()
+            assert command is not None
+            assert (
+                question.answer
+                == {"option_id": command.params["option_id"]}
+                == {"option_id": ("yes", "no")[won]}
+            )
+            assert question.command_id == command.id
+            # What waits for an agent is bounded.
+            await session.execute(update(RunCommand).values(status=CommandStatus.CONSUMED))
+    async with sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(RunCommand)) == 200
 
 
 async def test_answer_behind_the_worker_that_gave_up_finds_nothing(
@@ -152,9 +195,11 @@ async def test_worker_that_lost_the_run_settles_nothing(sessions: SessionFactory
         await scene.send("user_message", content="wait")(session)
     async with unit_of_work(sessions) as session:
         command_id = (await session.scalars(select(RunCommand.id))).one()
-        settled = await run_inbox.settle(
+        settled = await received_commands.settle(
             session, scene.run.id, command_id, CommandStatus.DELIVERED, owner="another"
         )
-        ended = await run_inbox.end_agent(session, scene.run.id, owner="another", seen=None, reason="x")
+        ended = await received_commands.end_agent(
+            session, scene.run.id, owner="another", seen=None, reason="x"
+        )
     assert (settled, ended) == (False, Attempt.LOST)
     assert await commands(sessions) == [("accepted", None)]

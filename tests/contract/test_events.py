@@ -12,13 +12,14 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.session.asked import AskedQuestion
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
-from app.enums import RunStatus
+from app.enums import QuestionKind, RunStatus
 from app.models import Event, EventSnapshot, Project, Run, User
 from app.runtime import ProcessContext
 from app.services.events.catalogue import CATALOGUE
-from app.services.runs import inbox, lifecycle
+from app.services.runs import lifecycle, received_commands
 from tests.support.assertions import assert_invalid
 from tests.support.callers import CallerKind, bearer
 from tests.support.clients import in_process_client
@@ -180,26 +181,45 @@ async def test_agent_that_waits_for_a_person(
     followers, queue = RecordingEvents(), RecordingQueue()
     async with unit_of_work(sessions) as own:
         assert await lifecycle.claim(own, run.id, owner="worker", events=followers)
-    question = {"kind": "permission", "request_id": "q1", "options": [{"optionId": "yes", "name": _SECRET}]}
-    for waiting_for in (question, {"kind": "message"}):
+    options = [{"optionId": "yes", "name": _SECRET, "kind": "allow_once"}]
+    question = AskedQuestion(kind=QuestionKind.PERMISSION, title=_SECRET, options=options)
+    asked = question.request_id
+    for waiting_for in (question, AskedQuestion(kind=QuestionKind.MESSAGE, detail=_SECRET)):
         async with unit_of_work(sessions) as own:
-            await inbox.start_waiting(own, run.id, waiting_for, owner="worker", seen=None, queue=queue)
+            await received_commands.start_waiting(
+                own, run.id, waiting_for, owner="worker", seen=None, queue=queue
+            )
         if waiting_for is question:
             async with unit_of_work(sessions) as own:
-                assert await inbox.stop_waiting(own, run.id, "q1", owner="worker")
-                assert not await inbox.stop_waiting(own, run.id, "q1", owner="worker")
+                assert await received_commands.stop_waiting(own, run.id, asked, owner="worker")
+                assert not await received_commands.stop_waiting(own, run.id, asked, owner="worker")
     command = {"jsonrpc": "2.0", "method": "user_message", "params": {"content": _SECRET}}
     answer = await client.post(f"{tasks_url}/{task['id']}/runs/{run.id}/command", json=command)
     assert answer.json()["result"] == {"queued": True}
 
-    rows = await read(client, events_url, 6, run_id=str(run.id))
+    rows = await read(client, events_url, 10, run_id=str(run.id))
 
-    waits = [(row["type"], row["data"].get("kind"), row["data"].get("question_id")) for row in rows[2:]]
+    waits = [
+        (row["type"], row["data"].get("kind"), row["data"].get("question_id"))
+        for row in rows[2:]
+        if row["type"].startswith("run.")
+    ]
     assert waits == [
-        ("run.awaiting_input", "permission", "q1"),
-        ("run.resumed", "permission", "q1"),
+        ("run.awaiting_input", "permission", asked),
+        ("run.resumed", "permission", asked),
         ("run.awaiting_input", "message", None),
         ("run.resumed", "message", None),
+    ]
+    of_questions = [
+        (row["type"], row["data"]["kind"], row["data"]["urgency"])
+        for row in rows[2:]
+        if row["type"].startswith("question.")
+    ]
+    assert of_questions == [
+        ("question.opened", "permission", "normal"),
+        ("question.withdrawn", "permission", "normal"),
+        ("question.opened", "message", "low"),
+        ("question.answered", "message", "low"),
     ]
     assert _SECRET not in str(rows)
 

@@ -16,8 +16,8 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run
 from app.services.jobs import DELIVER_NOTIFICATIONS, wake_run_worker
-from app.services.runs import inbox as run_inbox
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs import received_commands
 from app.services.runs.recovery import recover_runs
 from tests.fixtures.worker import Workshop
 from tests.support.devices import make_device, notifications_of
@@ -355,9 +355,9 @@ class TestCancelAndClose:
             await run_lifecycle.claim(session, pilot.run.id, owner="lost", events=process.events)
         await pilot.send("cancel")
         async with unit_of_work(workshop.sessions) as session:
-            [command] = await run_inbox.read_accepted(session, pilot.run.id, after=0)
+            [command] = await received_commands.read_accepted(session, pilot.run.id, after=0)
             consumed = CommandStatus.CONSUMED
-            assert await run_inbox.settle(session, pilot.run.id, command.id, consumed, owner="lost")
+            assert await received_commands.settle(session, pilot.run.id, command.id, consumed, owner="lost")
             if end == "stopped":
                 assert await run_lifecycle.hand_back(
                     session, pilot.run.id, owner="lost", events=process.events

@@ -9,6 +9,7 @@ from typing import Any, Protocol  # Any: JSON
 from uuid import UUID
 
 from app.agents.base.attachments import Attachment
+from app.agents.session.asked import AskedQuestion
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.transcript import Emit
 from app.enums import CommandMethod, CommandStatus
@@ -39,13 +40,13 @@ class CommandSource(Protocol):
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
         """Return local copies of the files of a message. Raises AgentError."""
 
-    async def await_message(self) -> bool:
+    async def await_message(self, asked: AskedQuestion) -> bool:
         """Publish that the agent waits for a message; False if there is a command that was not fetched.
 
         Raises AgentStopped when the worker has lost the run; so do the methods below.
         """
 
-    async def await_answer(self, request: dict[str, Any]) -> None:
+    async def await_answer(self, asked: AskedQuestion) -> None:
         """Publish the agent's question."""
 
     async def withdraw(self, request_id: str) -> bool:

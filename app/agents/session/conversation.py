@@ -17,6 +17,7 @@ from typing import Any, assert_never
 from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped
+from app.agents.session.asked import AskedQuestion
 from app.agents.session.budget import Spender
 from app.agents.session.client import Answer, Question
 from app.agents.session.commands import Channel, Command
@@ -27,7 +28,9 @@ from app.agents.session.session import AgentSession
 from app.agents.session.transcript import notification
 from app.agents.session.transport import Message
 from app.agents.session.usage import Observer
-from app.enums import CommandMethod, CommandStatus
+from app.clock import utcnow
+from app.enums import CommandMethod, CommandStatus, QuestionKind
+from app.unicode import storable
 
 _UNFINISHED = {
     "max_tokens": "The agent stopped because it ran out of tokens.",
@@ -206,7 +209,7 @@ class Conversation:
         """Wait for a command; False when none came in time. Raises AgentCrashed."""
         self._phase = _Phase.WAITING
         try:
-            if not await self._commands.await_message():
+            if not await self._commands.await_message(self._awaited_message(session)):
                 self._phase = _Phase.BETWEEN
                 await self._take_commands()
                 return True
@@ -214,6 +217,16 @@ class Conversation:
                 return await self._is_woken(session, seconds)
         finally:
             self._phase = _Phase.BETWEEN
+
+    def _awaited_message(self, session: AgentSession) -> AskedQuestion:
+        now = utcnow()
+        return AskedQuestion(
+            kind=QuestionKind.MESSAGE,
+            title="The agent is done and waits for a message.",
+            detail=self._channel.masker.text(storable(session.last_message)),
+            opened_at=now,
+            expires_at=now + self._policy.human_timeout,
+        )
 
     async def _is_woken(self, session: AgentSession, seconds: float) -> bool:
         if self._messages or self._is_closed:

@@ -6,18 +6,16 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any  # JSON
 
-import orjson
-
+from app.agents.session.asked import AskedQuestion, describe
 from app.agents.session.client import Answer, Question
 from app.agents.session.commands import Channel, Command
 from app.agents.session.permissions import refuse
 from app.agents.session.transcript import notification
 from app.clock import utcnow
-from app.ids import new_hex_id
+from app.enums import QuestionKind
 from app.unicode import storable
 
-# Limits of a question in the state of a run; its log has all of it.
-_TOOL_CALL_BYTES = 16 * 2**10
+# Limits of a question; its log has all of it.
 _TEXT_CHARACTERS = 500
 _MAX_OPTIONS = 50
 _OPTION_ID_CHARACTERS = 255
@@ -28,8 +26,8 @@ _MAX_WAITING = 20
 class _Asked:
     """A question that a person may answer."""
 
-    def __init__(self) -> None:
-        self.id = new_hex_id()
+    def __init__(self, request_id: str) -> None:
+        self.id = request_id
         self.is_over = asyncio.Event()
         self.answer: Command | None = None
 
@@ -77,23 +75,26 @@ class Questions:
         return True
 
     async def _ask(self, question: Question) -> Answer | None:
-        turn, asked = self._turn, _Asked()
+        turn = self._turn
         tool_call = self._channel.masker.value(storable(question.tool_call))
         options = _offered(question)
         if not options:
             return _refusal(question)
+        now = utcnow()
+        shown = AskedQuestion(
+            kind=QuestionKind.PERMISSION,
+            title=str(tool_call.get("title") or ""),
+            detail=describe(tool_call),
+            tool_call=tool_call,
+            options=options,
+            opened_at=now,
+            expires_at=now + self._human_timeout,
+        )
+        asked = _Asked(shown.request_id)
         # Before it is published: the answer may be fetched before the next line runs.
         self._asked = asked
         try:
-            await self._channel.commands.await_answer(
-                {
-                    "kind": "permission",
-                    "request_id": asked.id,
-                    "tool_call": _shortened(tool_call),
-                    "options": options,
-                    "since": utcnow().isoformat(),
-                }
-            )
+            await self._channel.commands.await_answer(shown)
             about = {"requestId": asked.id, "toolCallId": tool_call.get("toolCallId")}
             await self._channel.emit(
                 notification(
@@ -144,13 +145,3 @@ def _offered(question: Question) -> list[dict[str, Any]]:
         for option in question.options[:_MAX_OPTIONS]
         if len(option.option_id) <= _OPTION_ID_CHARACTERS and storable(option.option_id) == option.option_id
     ]
-
-
-def _shortened(tool_call: dict[str, Any]) -> dict[str, Any]:
-    if len(orjson.dumps(tool_call)) <= _TOOL_CALL_BYTES:
-        return tool_call
-    return {
-        key: value[:_TEXT_CHARACTERS]
-        for key in ("toolCallId", "title", "kind", "status")
-        if isinstance(value := tool_call.get(key), str)
-    }

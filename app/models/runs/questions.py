@@ -69,7 +69,10 @@ class Question(Base):
     )
     answered_via: Mapped[str | None] = mapped_column(String(16))
     # The command that carries the answer to the agent; its status is how far the answer has come.
-    command_id: Mapped[UUID | None] = mapped_column(ForeignKey("run_commands.id", ondelete="SET NULL"))
+    # Checked at the commit: the question is closed first, and the command kept only if that closed it.
+    command_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("run_commands.id", ondelete="SET NULL", deferrable=True, initially="DEFERRED")
+    )
 
 
 class QuestionSnooze(Base):

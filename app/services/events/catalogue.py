@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.enums import DisabledReason, EventType, RunStatus
+from app.enums import AnswerVia, DisabledReason, EventType, QuestionKind, RunStatus, Urgency
 from app.schemas.events import EventTypeOut
 
 JsonSchema = dict[str, Any]
@@ -16,6 +16,7 @@ JsonSchema = dict[str, Any]
 _TASK_ID = "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40"
 _RUN_ID = "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40"
 _ENDPOINT_ID = "019ca8a0-6666-7c3e-9f62-0b5c1d2e3f40"
+_QUESTION_ID = "019ca8a033337c3e9f620b5c1d2e3f40"
 _AT = "2026-03-01T09:30:00.123456Z"
 
 _TASK: Mapping[str, tuple[JsonSchema, Any]] = {
@@ -101,6 +102,27 @@ def _added_to_full_bodies(known: Mapping[str, Any]) -> JsonSchema:
     return added
 
 
+def _question(type_: EventType, description: str, **fields: tuple[JsonSchema, Any]) -> CataloguedType:
+    return CataloguedType(
+        type=type_,
+        description=description,
+        subject=_RUN,
+        fields={
+            "question_id": (
+                {
+                    "type": "string",
+                    "description": "What an answer names, and the same as the id of the question.",
+                },
+                _QUESTION_ID,
+            ),
+            "kind": ({"type": "string", "enum": [kind.value for kind in QuestionKind]}, "permission"),
+            "urgency": ({"type": "string", "enum": [urgency.value for urgency in Urgency]}, "normal"),
+            **fields,
+        },
+        optional=frozenset({"option_kind"}),
+    )
+
+
 def _ended(type_: EventType, status: RunStatus, how: str) -> CataloguedType:
     fields: dict[str, tuple[JsonSchema, Any]] = {"status": ({"const": status.value}, status.value)}
     if status is RunStatus.FAILED:
@@ -168,7 +190,7 @@ _TYPES = (
             "kind": ({"type": "string", "enum": ["permission", "message"]}, "permission"),
             "question_id": (
                 {"type": "string", "description": "What an answer names; absent for a message."},
-                "7",
+                _QUESTION_ID,
             ),
         },
         optional=frozenset({"question_id"}),
@@ -179,9 +201,26 @@ _TYPES = (
         subject=_RUN,
         fields={
             "kind": ({"type": "string", "enum": ["permission", "message"]}, "permission"),
-            "question_id": ({"type": "string", "description": "The question that was settled."}, "7"),
+            "question_id": (
+                {"type": "string", "description": "The question that was settled."},
+                _QUESTION_ID,
+            ),
         },
         optional=frozenset({"question_id"}),
+    ),
+    _question(EventType.QUESTION_OPENED, "An agent asks something, or waits for a message."),
+    _question(
+        EventType.QUESTION_ANSWERED,
+        "A question was answered; the first answer counts.",
+        via=({"type": "string", "enum": [via.value for via in AnswerVia]}, "api"),
+        option_kind=(
+            {"type": "string", "description": "The kind of the option that was chosen, if one was."},
+            "allow_once",
+        ),
+    ),
+    _question(EventType.QUESTION_EXPIRED, "No answer to a question came in time."),
+    _question(
+        EventType.QUESTION_WITHDRAWN, "The agent, its turn or its run ended before a question was answered."
     ),
     _ended(EventType.RUN_COMPLETED, RunStatus.COMPLETED, "was completed"),
     _ended(EventType.RUN_FAILED, RunStatus.FAILED, "failed"),
@@ -223,8 +262,8 @@ PING = CataloguedType(
     fields={"endpoint_id": ({"type": "string", "format": "uuid"}, _ENDPOINT_ID)},
 )
 
-# What may stand before `.*`. The last two have no types yet: receivers may ask for them ahead.
-FAMILIES = frozenset(type_.partition(".")[0] for type_ in CATALOGUE) | {"question", "verification"}
+# What may stand before `.*`. The last has no types yet: receivers may ask for it ahead.
+FAMILIES = frozenset(type_.partition(".")[0] for type_ in CATALOGUE) | {"verification"}
 _EVERYTHING = "*"
 
 

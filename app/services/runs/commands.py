@@ -1,19 +1,29 @@
 """Commands to the agent of a live run: taken, kept as rows, and read by the worker that holds the run (contract 6.4).
 
 Everything is decided under the lock of the run's row: what is taken before the agent's end is settled by its worker,
-and what comes later is refused. The worker's side is services/runs/inbox.py.
+and what comes later is refused. The worker's side is services/runs/received_commands.py.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import RedisClient
 from app.clock import utcnow
-from app.enums import CommandMethod, CommandStatus, Environment, EventType, RunStatus
+from app.enums import (
+    AnswerVia,
+    CommandMethod,
+    CommandStatus,
+    Environment,
+    EventType,
+    QuestionKind,
+    QuestionStatus,
+    RunStatus,
+)
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunCommand
@@ -22,10 +32,12 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run
 from app.services.events.of_runs import record_of_run, waiting_data
 from app.services.jobs import wake_run_worker
+from app.services.questions import records as questions
+from app.services.questions.answers import shown_answer
 from app.services.runs import authority as run_authority
 from app.services.runs.authority import Way, ask_of
-from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, without_fact
-from app.services.runs.inbox import OPEN
+from app.services.runs.facts import AGENT_ENDED, WAITING_FOR
+from app.services.runs.received_commands import OPEN, show_waiting
 
 # Commands of a run that its agent is not done with; an agent that is busy for hours must not gather more.
 MAX_OPEN = 100
@@ -33,6 +45,24 @@ MAX_OPEN = 100
 _STOPS = frozenset({CommandMethod.CANCEL, CommandMethod.CLOSE})
 _NOT_NOW = -32000
 _INVALID_PARAMS = -32602
+_NO_QUESTION: RpcError = {
+    "code": _INVALID_PARAMS,
+    "message": "There is no such permission request, or it was answered already.",
+}
+_TOO_MANY: RpcError = {"code": _NOT_NOW, "message": f"{MAX_OPEN} commands wait for this agent already."}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenAnswer:
+    """What answers a question: the command that carries it to the agent, and how people see it."""
+
+    method: CommandMethod
+    # As app/schemas/runs/commands.py leaves them.
+    params: dict[str, Any]
+    # `option_id`, `action` with `content`, or `text`.
+    shown: dict[str, Any]
+    via: AnswerVia = AnswerVia.API
+    rpc_id: Any = None
 
 
 async def send_command(
@@ -46,7 +76,7 @@ async def send_command(
 ) -> CommandOut:
     """Keep a command for the agent of a run and wake its worker after the commit; return the JSON-RPC response.
 
-    A permission request is answered by the first one who does. A second `cancel` or `close` that finds one on its way
+    A question is answered by the first one who does. A second `cancel` or `close` that finds one on its way
     adds nothing. An outage of Redis delays the command until the worker's next look.
 
     `cancel` and `close` are taken from everyone who sees the run: any member may stop it.
@@ -58,29 +88,53 @@ async def send_command(
             another member's private environment.
 
     """
-    waiting_for = Run.facts[WAITING_FOR].label("waiting_for")
-    ended = Run.facts.has_key(AGENT_ENDED).label("ended")
-    columns = (waiting_for, ended, Run.lease_expires_at, *run_authority.HOLDINGS)
-    run = await lock_run(session, caller, task_id, run_id, *columns)
-    if not _is_live(run):
-        raise StateRefused("No active sandbox for this task run")
+    run = await _lock_live(session, caller, task_id, run_id)
     if body.method not in _STOPS:
         await run_authority.authorize(session, ask_of(Way.STEER, caller.user_id, run))
     if body.method is CommandMethod.USER_MESSAGE:
         _require_artifacts(body.params["artifact_ids"], run.artifacts)
     if await _is_on_its_way(session, run_id, body.method):
         return _response(body, result={"queued": True})
-    if (refusal := await _refusal(session, run_id, body, run.waiting_for)) is not None:
+    if (refusal := await _take(session, caller.user_id, run_id, body, run.waiting_for)) is not None:
         return _response(body, error=refusal)
-    await _keep(session, caller, run_id, body)
-    if _is_awaited(body.method, run.waiting_for):
-        await session.execute(
-            update(Run).where(Run.id == run_id).values(facts=without_fact(WAITING_FOR), updated_at=utcnow())
-        )
-        await record_of_run(session, run_id, EventType.RUN_RESUMED, [waiting_data(run.waiting_for)])
     wake_run_worker(session, redis, run_id)
     is_answer = body.method is CommandMethod.PERMISSION_RESPONSE
     return _response(body, result={"resolved" if is_answer else "queued": True})
+
+
+async def answer_question(
+    session: AsyncSession, caller: Principal, question: Row[Any], given: GivenAnswer, *, redis: RedisClient
+) -> bool:
+    """Answer a question by another way than a command; False if it was closed before, which changes nothing.
+
+    Args:
+        session: the unit of work.
+        caller: who answers.
+        question: its `id`, `task_id`, `run_id`, `kind` and `request_id`.
+        given: the answer, checked against what the question offers.
+        redis: wakes the worker after the commit.
+
+    Raises:
+        InvalidInput, NotFound, StateRefused: as `send_command`.
+
+    """
+    run = await _lock_live(session, caller, question.task_id, question.run_id)
+    await run_authority.authorize(session, ask_of(Way.STEER, caller.user_id, run))
+    if not await _close(session, caller.user_id, question, given):
+        return False
+    wake_run_worker(session, redis, question.run_id)
+    return True
+
+
+async def _lock_live(session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID) -> Row[Any]:
+    """Return a run that has a live agent, its row locked. Raises NotFound or StateRefused."""
+    waiting_for = Run.facts[WAITING_FOR].label("waiting_for")
+    ended = Run.facts.has_key(AGENT_ENDED).label("ended")
+    columns = (waiting_for, ended, Run.lease_expires_at, *run_authority.HOLDINGS)
+    run = await lock_run(session, caller, task_id, run_id, *columns)
+    if not _is_live(run):
+        raise StateRefused("No active sandbox for this task run")
+    return run
 
 
 def _is_live(run: Row[Any]) -> bool:
@@ -100,31 +154,73 @@ def _require_artifacts(wanted: Sequence[str], artifacts: Sequence[Mapping[str, A
         raise StateRefused("Some artifact_ids are invalid for this run", missing_artifact_ids=missing)
 
 
-async def _refusal(
-    session: AsyncSession, run_id: UUID, body: CommandIn, waiting_for: Mapping[str, Any] | None
+async def _take(
+    session: AsyncSession, user_id: int, run_id: UUID, body: CommandIn, waiting_for: Mapping[str, Any] | None
 ) -> RpcError | None:
+    """Keep a command, and close the question that it answers; return why it is refused instead."""
     match body.method:
         case CommandMethod.PERMISSION_RESPONSE:
-            return _refuse_answer(body.params, waiting_for)
-        case CommandMethod.USER_MESSAGE | CommandMethod.SET_CONFIG_OPTION:
-            counted = select(func.count()).select_from(RunCommand).where(RunCommand.run_id == run_id, OPEN)
-            if (await session.scalar(counted) or 0) < MAX_OPEN:
+            return await _take_answer(session, user_id, run_id, body, waiting_for)
+        case CommandMethod.USER_MESSAGE:
+            if await _has_too_many(session, run_id):
+                return _TOO_MANY
+            awaited = await questions.find_awaited_message(session, run_id)
+            if awaited is not None:
+                await _close(session, user_id, awaited, _as_answer(body))
                 return None
-            return {"code": _NOT_NOW, "message": f"{MAX_OPEN} commands wait for this agent already."}
+            await _keep(session, user_id, run_id, _as_answer(body))
+            if waiting_for is not None and waiting_for["kind"] == "message":
+                await _resume(session, run_id, waiting_for)
+        case CommandMethod.SET_CONFIG_OPTION:
+            if await _has_too_many(session, run_id):
+                return _TOO_MANY
+            await _keep(session, user_id, run_id, _as_answer(body))
         case CommandMethod.CANCEL | CommandMethod.CLOSE:
-            return None
+            await _keep(session, user_id, run_id, _as_answer(body))
+    return None
 
 
-def _refuse_answer(params: Mapping[str, Any], waiting_for: Mapping[str, Any] | None) -> RpcError | None:
-    if waiting_for is None or waiting_for.get("request_id") != params["request_id"]:
-        return {
-            "code": _INVALID_PARAMS,
-            "message": "There is no such permission request, or it was answered already.",
-        }
+async def _take_answer(
+    session: AsyncSession, user_id: int, run_id: UUID, body: CommandIn, waiting_for: Mapping[str, Any] | None
+) -> RpcError | None:
+    question = await questions.find_question(session, run_id, body.params["request_id"])
+    if question is None:
+        return await _take_unkept(session, user_id, run_id, body, waiting_for)
+    if question.status != QuestionStatus.OPEN:
+        return _NO_QUESTION
+    offered = [option["id"] for option in question.options]
+    if body.params["option_id"] not in offered:
+        return _not_offered(offered)
+    return None if await _close(session, user_id, question, _as_answer(body)) else _NO_QUESTION
+
+
+async def _take_unkept(
+    session: AsyncSession, user_id: int, run_id: UUID, body: CommandIn, waiting_for: Mapping[str, Any] | None
+) -> RpcError | None:
+    """Take an answer to a question that has no row: a worker of the previous release asks it (ADR 62)."""
+    if waiting_for is None or waiting_for.get("request_id") != body.params["request_id"]:
+        return _NO_QUESTION
     offered = [option["optionId"] for option in waiting_for["options"]]
-    if params["option_id"] in offered:
-        return None
+    if body.params["option_id"] not in offered:
+        return _not_offered(offered)
+    await _keep(session, user_id, run_id, _as_answer(body))
+    await _resume(session, run_id, waiting_for)
+    return None
+
+
+async def _has_too_many(session: AsyncSession, run_id: UUID) -> bool:
+    counted = select(func.count()).select_from(RunCommand).where(RunCommand.run_id == run_id, OPEN)
+    return (await session.scalar(counted) or 0) >= MAX_OPEN
+
+
+def _not_offered(offered: Sequence[str]) -> RpcError:
     return {"code": _INVALID_PARAMS, "message": f"The request offers the options {', '.join(offered)}."}
+
+
+def _as_answer(body: CommandIn) -> GivenAnswer:
+    return GivenAnswer(
+        method=body.method, params=body.params, shown=shown_answer(body.params), rpc_id=body.id
+    )
 
 
 async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:
@@ -140,31 +236,41 @@ async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMet
     return await session.scalar(same.limit(1)) is not None
 
 
-async def _keep(session: AsyncSession, caller: Principal, run_id: UUID, body: CommandIn) -> None:
+async def _close(session: AsyncSession, user_id: int, question: Row[Any], given: GivenAnswer) -> bool:
+    """Close a question with its answer and keep the command, if this is the first one; the run's row is locked."""
+    command_id = new_id()
+    closed = await questions.close_answered(
+        session, question.id, answer=given.shown, user_id=user_id, via=given.via, command_id=command_id
+    )
+    if not closed:
+        return False
+    await _keep(session, user_id, question.run_id, given, command_id=command_id)
+    is_message = question.kind == QuestionKind.MESSAGE
+    request = {"kind": "message"} if is_message else {"kind": "permission", "request_id": question.request_id}
+    await _resume(session, question.run_id, request)
+    return True
+
+
+async def _resume(session: AsyncSession, run_id: UUID, waiting_for: Mapping[str, Any]) -> None:
+    await show_waiting(session, run_id)
+    await record_of_run(session, run_id, EventType.RUN_RESUMED, [waiting_data(waiting_for)])
+
+
+async def _keep(
+    session: AsyncSession, user_id: int, run_id: UUID, given: GivenAnswer, *, command_id: UUID | None = None
+) -> None:
     await session.execute(
         insert(RunCommand).values(
-            id=new_id(),
+            id=command_id or new_id(),
             run_id=run_id,
-            method=body.method,
-            params=body.params,
-            rpc_id=body.id,
+            method=given.method,
+            params=given.params,
+            rpc_id=given.rpc_id,
             status=CommandStatus.ACCEPTED,
-            user_id=caller.user_id,
+            user_id=user_id,
             created_at=utcnow(),
         )
     )
-
-
-def _is_awaited(method: CommandMethod, waiting_for: Mapping[str, Any] | None) -> bool:
-    """Return whether the agent stops waiting because of this command."""
-    kind = None if waiting_for is None else waiting_for.get("kind")
-    match method:
-        case CommandMethod.USER_MESSAGE:
-            return kind == "message"
-        case CommandMethod.PERMISSION_RESPONSE:
-            return kind == "permission"
-        case CommandMethod.CANCEL | CommandMethod.CLOSE | CommandMethod.SET_CONFIG_OPTION:
-            return False
 
 
 def _response(

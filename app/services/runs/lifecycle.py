@@ -53,9 +53,9 @@ from app.services.events.ledger import recorded_columns
 from app.services.events.of_runs import record_artifacts
 from app.services.events.snapshots import complete
 from app.services.output.events import STATE_COLUMNS, announce_state
-from app.services.runs import inbox as run_inbox
 from app.services.runs import metrics as run_metrics
 from app.services.runs import queue as run_queue
+from app.services.runs import received_commands
 from app.services.runs.facts import (
     AGENT_ENDED,
     AGENT_STARTED,
@@ -306,7 +306,7 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
         facts=_note_recovery("queued again", "worker stopped").op("-")(AGENT_STARTED),
     )
     if returned:
-        await run_inbox.requeue(session, [run_id], had_agent=bool(had_agent))
+        await received_commands.requeue(session, [run_id], had_agent=bool(had_agent))
     return bool(returned)
 
 
@@ -324,7 +324,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
         session, events, RunStatus.QUEUED, *lapsed, *untouched, reason="worker lost", facts=again
     )
     if requeued:
-        await run_inbox.requeue(session, [row["id"] for row in requeued], had_agent=False)
+        await received_commands.requeue(session, [row["id"] for row in requeued], had_agent=False)
     failed = await transition(
         session,
         events,

@@ -20,7 +20,7 @@ from app.outages import DatabaseUnavailable
 from app.services.effects import Effects
 from app.services.jobs import enqueue_push_delivery, enqueue_run
 from app.services.output.log_writer import append_lines, encode_entries
-from app.services.runs import inbox as run_inbox
+from app.services.runs import received_commands
 from app.services.runs.lifecycle import fail_silent, recover_lapsed
 from app.services.runs.queue import startable
 from app.services.storage_keys import RunRef
@@ -46,12 +46,15 @@ async def recover_runs(effects: Effects, *, limit: int = 0, silence: timedelta |
         failed += silent
         for run_id in failed:
             enqueue_push_delivery(session, effects.queue, run_id)
-        receipts = await run_inbox.receipts_since(session, failed, begun) if failed else {}
+        receipts = await received_commands.receipts_since(session, failed, begun) if failed else {}
         waiting: list[UUID] = list(await session.scalars(_forgotten(limit)))
+        withdrawn = await received_commands.withdraw_forgotten(session)
     if lost := len(requeued) + len(failed) - len(silent):
         log.warning("run.lease_lapsed", requeued=len(requeued), failed=lost - len(requeued))
     if silent:
         log.warning("run.agent_silent", failed=len(silent))
+    if withdrawn:
+        log.info("questions.withdrawn", count=withdrawn)
     missing = 0
     for run_id in dict.fromkeys([*requeued, *waiting]):
         missing += await enqueue_run(effects.queue, run_id)

@@ -31,9 +31,10 @@ from app.services.events.ledger import NO_EVENT, as_data, recorded_columns, reco
 from app.services.events.snapshots import complete
 from app.services.notifications import dispatch as notifications
 from app.services.output.events import STATE_COLUMNS, announce_entries, announce_state
+from app.services.questions import records as questions
 from app.services.runs import credentials as run_credentials
-from app.services.runs import inbox as run_inbox
 from app.services.runs import metrics as run_metrics
+from app.services.runs import received_commands
 from app.services.runs.facts import WAITING_FOR
 from app.services.views.queue import position
 from app.statements import Fields
@@ -95,10 +96,12 @@ async def move(
     statement = move_statement(to, *conditions, now=utcnow(), event=event, reason=reason, **values)
     rows = list((await session.execute(statement)).mappings())
     ids = [row["id"] for row in rows]
+    if rows and to is not RunStatus.IN_PROGRESS:
+        await questions.withdraw(session, ids)
     is_end = rows and to in TERMINAL_STATUSES
     if is_end:
         # Published before the end, after which followers leave.
-        dropped = await run_inbox.drop_open(session, ids, reason=f"The run is {to.value}.")
+        dropped = await received_commands.drop_open(session, ids, reason=f"The run is {to.value}.")
         announce_entries(session, events, dropped)
     publish_status(session, events, rows)
     if is_end:

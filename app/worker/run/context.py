@@ -123,7 +123,7 @@ async def read_context(
         mirrors=worker.mirrors,
         git_lfs=settings.git_lfs,
         attachments=await fetch_attachments(
-            worker.process.store, attached, exchange.inbox, project_id=claim.project_id
+            worker.process.store, attached, exchange.attachments, project_id=claim.project_id
         ),
         outbox=exchange.outbox,
         session_file=exchange.session,

@@ -36,7 +36,7 @@ class AttachmentUnavailable(AgentError):
 class Exchange:
     """Folders of one run, outside its workspace."""
 
-    inbox: Path
+    attachments: Path
     outbox: Path
     # What the agent keeps of its conversation (memory.py).
     session: Path
@@ -60,15 +60,18 @@ async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, No
     """
     async with open_folder(root, run_id) as place:
         exchange = Exchange(
-            place / "inbox", place / "outbox", session=place / "session.json.gz", log=place / "log.jsonl"
+            place / "attachments",
+            place / "outbox",
+            session=place / "session.json.gz",
+            log=place / "log.jsonl",
         )
-        exchange.inbox.mkdir()
+        exchange.attachments.mkdir()
         exchange.outbox.mkdir()
         yield exchange
 
 
 async def fetch_attachments(
-    store: ObjectStore, artifacts: Sequence[ArtifactOut], inbox: Path, *, project_id: int
+    store: ObjectStore, artifacts: Sequence[ArtifactOut], folder: Path, *, project_id: int
 ) -> list[Attachment]:
     """Copy the attached files from the store, and make sure that it keeps them. An outage is waited for shortly.
 
@@ -76,16 +79,16 @@ async def fetch_attachments(
         AttachmentUnavailable: a file is gone or too large, or the store stayed away.
 
     """
-    attachments = [await _fetch_patiently(store, artifact, inbox) for artifact in artifacts]
+    attachments = [await _fetch_patiently(store, artifact, folder) for artifact in artifacts]
     paths = [artifact["storage_path"] for artifact in artifacts]
     # The request that attached them could not wait for the store to do it.
     await tag_objects(store, paths, tags(KEPT_DAYS, project_id))
     return attachments
 
 
-async def _fetch_patiently(store: ObjectStore, artifact: ArtifactOut, inbox: Path) -> Attachment:
+async def _fetch_patiently(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Attachment:
     try:
-        return await RetryBudget(ATTACHMENT).call(partial(_fetch, store, artifact, inbox))
+        return await RetryBudget(ATTACHMENT).call(partial(_fetch, store, artifact, folder))
     except ObjectStoreUnavailable as error:
         raise AttachmentUnavailable(
             f"The attached file {artifact['name']} cannot be read: the object store does not answer. "
@@ -93,8 +96,8 @@ async def _fetch_patiently(store: ObjectStore, artifact: ArtifactOut, inbox: Pat
         ) from error
 
 
-async def _fetch(store: ObjectStore, artifact: ArtifactOut, inbox: Path) -> Attachment:
-    name, path, size = safe_name(artifact["name"]), inbox / artifact["id"], 0
+async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Attachment:
+    name, path, size = safe_name(artifact["name"]), folder / artifact["id"], 0
     try:
         async with store.open(artifact["storage_path"]) as content:
             with path.open("wb") as file:

@@ -18,9 +18,9 @@ from app.worker.run.claim import Claim, mark_agent_started
 from app.worker.run.context import read_context
 from app.worker.run.earlier_runs import store_session
 from app.worker.run.files import Exchange, open_exchange, store_artifacts
-from app.worker.run.inbox import Inbox
 from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.outcome import RunReport
+from app.worker.run.received_commands import ReceivedCommands
 from app.worker.run.store_retry import StoreRetryBudget
 from app.worker.run.usage import noting_usage
 
@@ -67,7 +67,7 @@ async def _work(
     worker: WorkerContext, claim: Claim, exchange: Exchange, run_log: RunLog, lost: asyncio.Event
 ) -> RunReport:
     """Have the agent work, and publish the work if it succeeded."""
-    async with Inbox(worker, claim, run_log, exchange.inbox) as inbox:
+    async with ReceivedCommands(worker, claim, run_log, exchange.attachments) as commands:
         try:
             context, publication = await read_context(worker, claim, exchange)
         except (SQLAlchemyError, DatabaseUnavailable):
@@ -77,7 +77,7 @@ async def _work(
         effects = RunEffects(
             emit=run_log.append,
             stop=lost,
-            commands=inbox,
+            commands=commands,
             meter=UsageMeter(context.limits.used, others=context.limits.used_by_others),
             before_agent=partial(mark_agent_started, worker, claim),
         )

@@ -13,15 +13,17 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.session.asked import AskedQuestion
 from app.clients.queue import JobQueue
 from app.clock import utcnow
-from app.enums import CommandMethod, CommandStatus, EventType, NotificationKind
-from app.models import Run, RunCommand
+from app.enums import CommandMethod, CommandStatus, EventType, NotificationKind, QuestionStatus, RunStatus
+from app.models import Question, Run, RunCommand
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.events.of_runs import record_of_run, waiting_data
 from app.services.jobs import enqueue_push_delivery
 from app.services.notifications import dispatch as notifications
 from app.services.output.events import own_entry
+from app.services.questions import records as questions
 from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, with_fact, without_fact
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
@@ -85,49 +87,70 @@ async def settle(
 async def start_waiting(
     session: AsyncSession,
     run_id: UUID,
-    waiting_for: dict[str, Any],
+    asked: AskedQuestion,
     *,
     owner: str,
     seen: int | None,
     queue: JobQueue,
 ) -> Attempt:
-    """Say in the run's state what its agent waits for, and push that it does (contract 7.2, `awaiting`).
+    """Keep what the agent of a run waits for, show it in the run's state, and push it (contract 7.2, `awaiting`).
 
     With a position in `seen`, only if no command came behind it.
     """
     attempt = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if attempt is not Attempt.DONE:
         return attempt
+    if not await questions.open_question(session, run_id, asked):
+        return attempt
     await session.execute(
         update(Run)
         .where(Run.id == run_id)
-        .values(facts=with_fact(WAITING_FOR, waiting_for), updated_at=utcnow())
+        .values(facts=with_fact(WAITING_FOR, asked.waiting_for), updated_at=utcnow())
     )
-    await record_of_run(session, run_id, EventType.RUN_AWAITING_INPUT, [waiting_data(waiting_for)])
+    await record_of_run(session, run_id, EventType.RUN_AWAITING_INPUT, [waiting_data(asked.waiting_for)])
     await notifications.request(session, NotificationKind.AWAITING, [run_id])
     enqueue_push_delivery(session, queue, run_id)
     return attempt
 
 
 async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, owner: str) -> bool:
-    """Take back that an agent waits for the answer to a request; False when it was answered before."""
-    taken_back = await session.execute(
-        update(Run)
-        .where(*held_by(run_id, owner), Run.facts[WAITING_FOR]["request_id"].astext == request_id)
-        .values(facts=without_fact(WAITING_FOR), updated_at=utcnow())
-        .returning(Run.id)
-    )
-    if taken_back.one_or_none() is None:
+    """Close a question that the agent asks no more, or in vain; False when it was closed before."""
+    if await _lock_unless_news(session, run_id, owner=owner, seen=None) is not Attempt.DONE:
         return False
+    if not await questions.withdraw(session, [run_id], request_id=request_id):
+        return False
+    await show_waiting(session, run_id)
     withdrawn = waiting_data({"kind": "permission", "request_id": request_id})
     await record_of_run(session, run_id, EventType.RUN_RESUMED, [withdrawn])
     return True
 
 
+async def show_waiting(session: AsyncSession, run_id: UUID) -> None:
+    """Show the newest open question of a run in its state, if there is one; the run's row is locked."""
+    newest = await questions.newest_waiting_for(session, run_id)
+    facts = without_fact(WAITING_FOR) if newest is None else with_fact(WAITING_FOR, newest)
+    await session.execute(update(Run).where(Run.id == run_id).values(facts=facts, updated_at=utcnow()))
+
+
+async def withdraw_forgotten(session: AsyncSession) -> int:
+    """Close open questions of runs that wait for nothing; return how many.
+
+    Until the next release: a process of the previous one answers and ends runs without knowing of rows (ADR 62).
+    """
+    has_open = select(Question.id).where(Question.run_id == Run.id, Question.status == QuestionStatus.OPEN)
+    waits_for_nothing = (Run.status != RunStatus.IN_PROGRESS) | ~Run.facts.has_key(WAITING_FOR)
+    forgotten = await session.scalars(
+        select(Run.id)
+        .where(has_open.exists(), waits_for_nothing)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    return len(await questions.withdraw(session, forgotten.all()))
+
+
 async def end_agent(
     session: AsyncSession, run_id: UUID, *, owner: str, seen: int | None, reason: str
 ) -> Attempt:
-    """Take no more commands for the agent, which ends; drop the open ones. Repeatable.
+    """Take no more commands for the agent, which ends; drop the open ones, and close its questions. Repeatable.
 
     With a position in `seen`, only if no command came behind it.
     """
@@ -136,6 +159,7 @@ async def end_agent(
         ended = without_fact(WAITING_FOR).op("||")({AGENT_ENDED: utcnow().isoformat()})
         await session.execute(update(Run).where(Run.id == run_id).values(facts=ended))
         await drop_open(session, [run_id], reason=reason)
+        await questions.withdraw(session, [run_id])
     return attempt
 
 

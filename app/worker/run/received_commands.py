@@ -14,15 +14,15 @@ from typing_extensions import override
 
 from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentStopped
+from app.agents.session.asked import AskedQuestion
 from app.agents.session.commands import Command, CommandSource
 from app.agents.session.transcript import Emit, notification
-from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
 from app.services.retries import in_transaction
-from app.services.runs import inbox as run_inbox
-from app.services.runs.inbox import Attempt
+from app.services.runs import received_commands
+from app.services.runs.received_commands import Attempt
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
 from app.worker.run.files import fetch_attachments
@@ -42,7 +42,7 @@ _ENDS_WAITING = frozenset(
 log = structlog.get_logger(__name__)
 
 
-class Inbox(CommandSource):
+class ReceivedCommands(CommandSource):
     """Takes commands while the block runs; when it ends well, open commands are dropped, with a receipt.
 
     A worker that is stopped leaves them to the next one: they stay as they are.
@@ -85,9 +85,9 @@ class Inbox(CommandSource):
     async def fetch(self) -> list[Command]:
         try:
             async with unit_of_work(self._sessions) as session:
-                rows = await run_inbox.read_accepted(session, self._claim.run_id, after=self._seen)
+                rows = await received_commands.read_accepted(session, self._claim.run_id, after=self._seen)
         except DatabaseUnavailable as error:
-            log.warning("inbox.not_read", error=repr(error))
+            log.warning("commands.not_read", error=repr(error))
             return []
         commands = []
         for row in rows:
@@ -102,7 +102,9 @@ class Inbox(CommandSource):
 
     @override
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-        is_settled = await self._do(run_inbox.settle, command.id, status, owner=self._owner, reason=reason)
+        is_settled = await self._do(
+            received_commands.settle, command.id, status, owner=self._owner, reason=reason
+        )
         if is_settled:
             await self._write_receipt(command.id, command.method, status, reason)
         return is_settled
@@ -113,36 +115,35 @@ class Inbox(CommandSource):
             return []
         process, claim = self._worker.process, self._claim
         async with unit_of_work(process.sessions) as session:
-            artifacts = await run_inbox.files_of(session, claim.run_id, ids)
+            artifacts = await received_commands.files_of(session, claim.run_id, ids)
         return await fetch_attachments(process.store, artifacts, self._folder, project_id=claim.project_id)
 
     @override
-    async def await_message(self) -> bool:
-        waiting_for = {"kind": "message", "since": utcnow().isoformat()}
-        return await self._start_waiting(waiting_for, seen=self._seen)
+    async def await_message(self, asked: AskedQuestion) -> bool:
+        return await self._start_waiting(asked, seen=self._seen)
 
     @override
-    async def await_answer(self, request: dict[str, Any]) -> None:
-        await self._start_waiting(request, seen=None)
+    async def await_answer(self, asked: AskedQuestion) -> None:
+        await self._start_waiting(asked, seen=None)
 
-    async def _start_waiting(self, waiting_for: dict[str, Any], *, seen: int | None) -> bool:
+    async def _start_waiting(self, asked: AskedQuestion, *, seen: int | None) -> bool:
         # First: an immediate answer ends the waiting, and must find it begun.
         self._worker.slots.leave(self._claim.run_id)
         queue = self._worker.process.queue
         attempt = await self._do(
-            run_inbox.start_waiting, waiting_for, owner=self._owner, seen=seen, queue=queue
+            received_commands.start_waiting, asked, owner=self._owner, seen=seen, queue=queue
         )
         is_waiting = _is_done(attempt)
         if not is_waiting:
             self._worker.slots.take_back(self._claim.run_id)
         else:
-            await self._log.append(notification("_taskbeacon/waiting_for", waiting_for))
+            await self._log.append(notification("_taskbeacon/waiting_for", asked.waiting_for))
         return is_waiting
 
     @override
     async def withdraw(self, request_id: str) -> bool:
         self._worker.slots.take_back(self._claim.run_id)
-        return await self._do(run_inbox.stop_waiting, request_id, owner=self._owner)
+        return await self._do(received_commands.stop_waiting, request_id, owner=self._owner)
 
     @override
     async def close(self) -> bool:
@@ -150,7 +151,7 @@ class Inbox(CommandSource):
         return self._is_closed
 
     async def _end_agent(self, *, seen: int | None) -> Attempt:
-        return await self._do(run_inbox.end_agent, owner=self._owner, seen=seen, reason=_OVER)
+        return await self._do(received_commands.end_agent, owner=self._owner, seen=seen, reason=_OVER)
 
     async def _do(
         self,
@@ -171,12 +172,12 @@ class Inbox(CommandSource):
             # The process that ended the run has notified its followers; the log is left to the worker.
             is_dropped_here = self._is_closed or await self._end_agent(seen=None) is Attempt.DONE
             async with unit_of_work(self._sessions) as session:
-                dropped = await run_inbox.read_dropped(
+                dropped = await received_commands.read_dropped(
                     session, self._claim.run_id, self._open, after=self._seen
                 )
         except DatabaseUnavailable as error:
             # The process that ends the run settles them; only their receipts are missing.
-            log.warning("inbox.not_closed", error=repr(error))
+            log.warning("commands.not_closed", error=repr(error))
             return
         for row in dropped:
             self._open.setdefault(row.id, row.rpc_id)
@@ -201,7 +202,7 @@ class Inbox(CommandSource):
         if status in {CommandStatus.CONSUMED, CommandStatus.DROPPED}:
             self._open.pop(command_id, None)
         write = by or self._log.append
-        await write(run_inbox.receipt(command_id, method, status, reason=reason, rpc_id=rpc_id))
+        await write(received_commands.receipt(command_id, method, status, reason=reason, rpc_id=rpc_id))
 
 
 def _is_done(attempt: Attempt) -> bool:

@@ -1,0 +1,1 @@
+"""Questions of agents: their rows, their risk, what answers them."""

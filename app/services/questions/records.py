@@ -1,0 +1,225 @@
+"""The rows of questions: opened, and closed once, in the transactions that change what an agent waits for (contract 15).
+
+A question is closed by one conditional statement, so the first answer wins. Every opening and closing is an event. The
+copy of the newest open question in the run's facts is written by services/runs: the wire's `state.waiting_for`.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import ColumnElement, Row, case, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.session.asked import (
+    DETAIL_CHARACTERS,
+    TITLE_CHARACTERS,
+    AskedQuestion,
+    shortened,
+    waiting_for,
+)
+from app.clock import utcnow
+from app.enums import AnswerVia, EventType, QuestionKind, QuestionRisk, QuestionStatus, Urgency
+from app.models import Question, Run
+from app.services.events.of_runs import record_of_run
+from app.services.questions.risk import risk_of
+
+# Less time than this to answer makes a question urgent.
+_SHORT = timedelta(seconds=900)
+
+_IS_OPEN = Question.status == QuestionStatus.OPEN
+_EVENT_OF = {
+    QuestionStatus.ANSWERED: EventType.QUESTION_ANSWERED,
+    QuestionStatus.EXPIRED: EventType.QUESTION_EXPIRED,
+    QuestionStatus.WITHDRAWN: EventType.QUESTION_WITHDRAWN,
+}
+_CLOSED_COLUMNS = (
+    Question.id,
+    Question.run_id,
+    Question.request_id,
+    Question.kind,
+    Question.urgency,
+    Question.status,
+    Question.options,
+    Question.answer,
+    Question.answered_via,
+)
+
+
+async def open_question(session: AsyncSession, run_id: UUID, asked: AskedQuestion) -> bool:
+    """Keep a question of a run with its risk, urgency and digest; False if it was kept before.
+
+    The caller holds the lock on the run's row.
+    """
+    risk = risk_of(asked.kind, asked.tool_call)
+    urgency = _urgency(asked, risk)
+    of_run = {
+        name: select(column).where(Run.id == run_id).scalar_subquery()
+        for name, column in (("project_id", Run.project_id), ("task_id", Run.task_id))
+    }
+    kept = await session.execute(
+        upsert(Question)
+        .values(
+            id=asked.id,
+            run_id=run_id,
+            **of_run,
+            request_id=asked.request_id,
+            kind=asked.kind,
+            title=asked.title[:TITLE_CHARACTERS],
+            detail=asked.detail[:DETAIL_CHARACTERS],
+            tool_call=shortened(asked.tool_call) or None,
+            options=[
+                {"id": option["optionId"], "name": option["name"], "kind": option["kind"]}
+                for option in asked.options
+            ],
+            schema=asked.schema,
+            url=asked.url,
+            risk=risk,
+            urgency=urgency,
+            digest=_digest(asked),
+            opened_at=asked.opened_at,
+            expires_at=asked.expires_at,
+            status=QuestionStatus.OPEN,
+        )
+        # A first try that was committed, but not heard of.
+        .on_conflict_do_nothing(index_elements=[Question.id])
+        .returning(Question.id)
+    )
+    if kept.one_or_none() is None:
+        return False
+    data = {"question_id": asked.request_id, "kind": asked.kind, "urgency": urgency}
+    await record_of_run(session, run_id, EventType.QUESTION_OPENED, [data])
+    return True
+
+
+async def close_answered(
+    session: AsyncSession,
+    question_id: UUID,
+    *,
+    answer: Mapping[str, Any],
+    user_id: int | None,
+    via: AnswerVia,
+    command_id: UUID,
+) -> bool:
+    """Close a question with its answer; False if it is closed already, which changes nothing.
+
+    Args:
+        session: the transaction that also keeps the command.
+        question_id: the question.
+        answer: what people see of it: `option_id`, `action` with `content`, or `text`.
+        user_id: the user that answered; None for a rule.
+        via: the way by which the answer came.
+        command_id: the command that carries the answer to the agent; it may be kept later in the transaction.
+
+    """
+    closed = await _close(
+        session,
+        Question.id == question_id,
+        status=QuestionStatus.ANSWERED,
+        answer=dict(answer),
+        answered_by_id=user_id,
+        answered_via=via,
+        command_id=command_id,
+    )
+    return bool(closed)
+
+
+async def withdraw(
+    session: AsyncSession, run_ids: Collection[UUID], *, request_id: str | None = None
+) -> list[UUID]:
+    """Close what agents do not wait for any more, all questions of these runs or one; return the ids.
+
+    A question with a time limit that is over has expired.
+    """
+    conditions: list[ColumnElement[bool]] = [Question.run_id.in_(run_ids)]
+    if request_id is not None:
+        conditions.append(Question.request_id == request_id)
+    is_late = Question.expires_at <= utcnow()
+    return await _close(
+        session, *conditions, status=case((is_late, QuestionStatus.EXPIRED), else_=QuestionStatus.WITHDRAWN)
+    )
+
+
+async def find_question(session: AsyncSession, run_id: UUID, request_id: str) -> Row[Any] | None:
+    """Return what is needed to answer a question of a run, open or closed: its columns; None if it has no such row."""
+    statement = select(*Question.__table__.columns).where(
+        Question.run_id == run_id, Question.request_id == request_id
+    )
+    return (await session.execute(statement)).one_or_none()
+
+
+async def find_awaited_message(session: AsyncSession, run_id: UUID) -> Row[Any] | None:
+    """Return the open question of a run that a message answers, as `find_question` does."""
+    statement = select(*Question.__table__.columns).where(
+        Question.run_id == run_id, _IS_OPEN, Question.kind == QuestionKind.MESSAGE
+    )
+    return (await session.execute(statement.limit(1))).one_or_none()
+
+
+async def newest_waiting_for(session: AsyncSession, run_id: UUID) -> dict[str, Any] | None:
+    """Return the newest open question of a run as its state shows it; None if there is none."""
+    statement = (
+        select(Question.kind, Question.request_id, Question.tool_call, Question.options, Question.opened_at)
+        .where(Question.run_id == run_id, _IS_OPEN)
+        .order_by(Question.opened_at.desc(), Question.id.desc())
+        .limit(1)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        return None
+    options = [
+        {"optionId": option["id"], "name": option["name"], "kind": option["kind"]} for option in row.options
+    ]
+    return waiting_for(
+        QuestionKind(row.kind),
+        row.request_id,
+        tool_call=row.tool_call or {},
+        options=options,
+        since=row.opened_at,
+    )
+
+
+async def _close(session: AsyncSession, *conditions: ColumnElement[bool], **values: Any) -> list[UUID]:
+    closed = await session.execute(
+        update(Question)
+        .where(*conditions, _IS_OPEN)
+        .values(closed_at=utcnow(), **values)
+        .returning(*_CLOSED_COLUMNS)
+    )
+    rows = closed.all()
+    for row in sorted(rows, key=lambda row: row.id):
+        await record_of_run(session, row.run_id, _EVENT_OF[QuestionStatus(row.status)], [_closed_data(row)])
+    return [row.id for row in rows]
+
+
+def _closed_data(row: Row[Any]) -> dict[str, Any]:
+    """Return the `data` of the event of a closed question: never what was answered, only of which kind it is."""
+    data = {"question_id": row.request_id, "kind": row.kind, "urgency": row.urgency}
+    if row.answered_via is not None:
+        data["via"] = row.answered_via
+        kinds = {option["id"]: option["kind"] for option in row.options}
+        if (chosen := row.answer.get("option_id")) in kinds:
+            data["option_kind"] = kinds[chosen]
+    return data
+
+
+def _urgency(asked: AskedQuestion, risk: QuestionRisk) -> Urgency:
+    if asked.kind is QuestionKind.MESSAGE:
+        return Urgency.LOW
+    is_short = asked.expires_at is not None and asked.expires_at - asked.opened_at < _SHORT
+    return Urgency.HIGH if risk is QuestionRisk.HIGH or is_short else Urgency.NORMAL
+
+
+def _digest(asked: AskedQuestion) -> bytes:
+    shown: Sequence[Any] = (
+        asked.request_id,
+        asked.tool_call,
+        list(asked.options),
+        asked.schema,
+        asked.url,
+    )
+    return hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).digest()
