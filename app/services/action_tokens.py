@@ -24,8 +24,8 @@ from app.clock import utcnow
 ACTION_TOKEN_PREFIX = "tba_"  # noqa: S105 - every token begins with it
 LIFETIME = timedelta(hours=24)
 _PURPOSE = b"taskbeacon:action-tokens"
-# The notification, the second of expiry, and the digest of the question; behind them the option, if there is one.
-_FORM = struct.Struct(">16sQ32s")
+# Notification, question, the second of expiry, and the digest; behind them the option, if there is one.
+_FORM = struct.Struct(">16s16sQ32s")
 _MOST_CHARACTERS = 1024
 
 
@@ -33,8 +33,9 @@ _MOST_CHARACTERS = 1024
 class ActionClaims:
     """What a token is for."""
 
-    # The notification says the user, the device and the question.
+    # Its row says which person it went to, and to which of their devices.
     notification_id: UUID
+    question_id: UUID
     # Of the question as its person was shown it: 32 bytes.
     digest: bytes
     # None: the page of the question, where the person chooses.
@@ -44,7 +45,7 @@ class ActionClaims:
 def mint(secret_keys: Sequence[SecretStr], claims: ActionClaims) -> str:
     """Return a token that is valid for 24 hours, signed with the first key."""
     expires_at = int((utcnow() + LIFETIME).timestamp())
-    head = _FORM.pack(claims.notification_id.bytes, expires_at, claims.digest)
+    head = _FORM.pack(claims.notification_id.bytes, claims.question_id.bytes, expires_at, claims.digest)
     return _sign(secret_keys[0], head + (claims.option_id or "").encode())
 
 
@@ -55,11 +56,11 @@ def read(secret_keys: Sequence[SecretStr], token: str) -> ActionClaims | None:
         return None
     if not any(hmac.compare_digest(_sign(key, payload), token) for key in secret_keys):
         return None
-    notification, expires_at, digest = _FORM.unpack_from(payload)
+    notification, question, expires_at, digest = _FORM.unpack_from(payload)
     if expires_at <= utcnow().timestamp():
         return None
     option_id = payload[_FORM.size :].decode() or None
-    return ActionClaims(UUID(bytes=notification), digest, option_id)
+    return ActionClaims(UUID(bytes=notification), UUID(bytes=question), digest, option_id)
 
 
 def _payload(token: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -13,13 +14,14 @@ from app.services.action_tokens import ACTION_TOKEN_PREFIX, ActionClaims, mint, 
 from tests.support.clock import MovableClock
 
 _KEYS = (SecretStr("new " * 10), SecretStr("old " * 10))
-_CLAIMS = ActionClaims(UUID(int=7), bytes(range(32)), "option_0")
+_CLAIMS = ActionClaims(UUID(int=7), UUID(int=8), bytes(range(32)), "option_0")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 @given(
     st.builds(
         ActionClaims,
+        st.uuids(),
         st.uuids(),
         st.binary(min_size=32, max_size=32),
         st.none() | st.text(min_size=1, max_size=64),
@@ -32,7 +34,7 @@ def test_token_says_what_it_was_minted_for(claims: ActionClaims) -> None:
 
 
 def test_token_stands_in_a_url_as_it_is() -> None:
-    token = mint(_KEYS, ActionClaims(UUID(int=1), b"\xff" * 32, "ja, immer?&/"))
+    token = mint(_KEYS, replace(_CLAIMS, digest=b"\xff" * 32, option_id="ja, immer?&/"))
     assert set(token.removeprefix(ACTION_TOKEN_PREFIX)) <= {*_ALPHABET, "."}
 
 
@@ -59,7 +61,7 @@ def test_every_changed_character_makes_a_forgery() -> None:
 
 def test_other_claims_under_a_known_signature_are_a_forgery() -> None:
     signature = mint(_KEYS, _CLAIMS).partition(".")[2]
-    other = mint(_KEYS, ActionClaims(_CLAIMS.notification_id, _CLAIMS.digest, "option_1")).partition(".")[0]
+    other = mint(_KEYS, replace(_CLAIMS, option_id="option_1")).partition(".")[0]
     assert read(_KEYS, f"{other}.{signature}") is None
 
 
