@@ -225,6 +225,29 @@ class QuestionRisk(StrEnum):
     HIGH = "high"
 
 
+class InboxStatus(StrEnum):
+    """Which questions an inbox shows."""
+
+    OPEN = "open"
+    ALL = "all"
+
+
+class FormAction(StrEnum):
+    """What a person does with a form or a link of an agent."""
+
+    ACCEPT = "accept"
+    DECLINE = "decline"
+    CANCEL = "cancel"
+
+
+class QuestionAction(StrEnum):
+    """What the caller may do about a question."""
+
+    ANSWER = "answer"
+    SNOOZE = "snooze"
+    MUTE = "mute"
+
+
 class AnswerVia(StrEnum):
     """The way by which a question was answered."""
 

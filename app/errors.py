@@ -13,6 +13,9 @@ AppError                        answered as the four-key envelope (contract 2.4)
 ├── MethodNotAllowed       405
 ├── RequestTimeout         408  the head or the body takes too long to arrive
 ├── IdempotencyConflict    409  the Idempotency-Key was used with another request
+├── AlreadyAnswered        409  another answer to the question came first; `extra` holds it
+├── QuestionChanged        409  the question is not the one that the caller was shown
+├── QuestionClosed         410  the question has expired or was withdrawn
 ├── BodyTooLarge           413
 ├── UnsupportedMediaType   415
 ├── Throttled              429
@@ -26,8 +29,11 @@ RequestRefused                  answered with another body (contract 2.4, "other
 └── UsageLimitExceeded     429  {"type": "rate_limited", …}: the project may not have another cloud run
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
+
+from typing_extensions import override
 
 
 class AppError(Exception):
@@ -44,8 +50,8 @@ class AppError(Exception):
         if code is not None:
             self.code = code
 
-    def envelope(self) -> dict[str, str | None]:
-        """Return the four keys of the answer."""
+    def envelope(self) -> dict[str, Any]:
+        """Return the four keys of the answer; a few failures add `extra`."""
         return {"type": self.type, "code": self.code, "detail": self.detail, "attr": self.attr}
 
 
@@ -149,6 +155,48 @@ class IdempotencyConflict(AppError):
 
     def __init__(self) -> None:
         super().__init__("This Idempotency-Key was used with another request.")
+
+
+class QuestionSettled(AppError):
+    """A question takes no answer any more; `winner` is the answer that it has, null where it has none."""
+
+    def __init__(self, detail: str, winner: Mapping[str, object]) -> None:
+        super().__init__(detail)
+        self.winner = winner
+
+    @override
+    def envelope(self) -> dict[str, Any]:
+        return {**super().envelope(), "extra": self.winner}
+
+
+class AlreadyAnswered(QuestionSettled):
+    """Another answer to the question came first."""
+
+    status = 409
+    code = "already_answered"
+
+    def __init__(self, winner: Mapping[str, object]) -> None:
+        super().__init__("This question was answered already.", winner)
+
+
+class QuestionClosed(QuestionSettled):
+    """The question has expired or was withdrawn."""
+
+    status = 410
+    code = "question_closed"
+
+    def __init__(self, winner: Mapping[str, object]) -> None:
+        super().__init__("This question is closed.", winner)
+
+
+class QuestionChanged(AppError):
+    """The question is not the one that the caller was shown."""
+
+    status = 409
+    code = "question_changed"
+
+    def __init__(self) -> None:
+        super().__init__("This question has changed since it was shown.")
 
 
 class BodyTooLarge(AppError):

@@ -11,13 +11,16 @@ from starlette.middleware.cors import CORSMiddleware
 from app import __version__
 from app.config import Settings, get_settings
 from app.routers import (
+    actions,
     docs,
     events,
     health,
+    inbox,
     notifications,
     presence,
     projects,
     push_tokens,
+    questions,
     sandbox_environments,
     staged_artifacts,
     tasks,
@@ -50,6 +53,10 @@ _ROUTERS = (
     webhook_endpoints.router,
     push_tokens.router,
     notifications.router,
+    inbox.router,
+    questions.router,
+    actions.api_router,
+    actions.page_router,
     users.router,
     projects.router,
     webhooks.router,

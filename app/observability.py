@@ -13,8 +13,8 @@ import structlog
 
 from app.enums import LogFormat
 
-# Keys of this service in any text, and the credentials of a URL.
-_SECRET_VALUE = re.compile(r"ph[xacs]_[A-Za-z0-9]{8,}|(?<=://)[^/\s@]+(?=@)")
+# Keys and action tokens of this service in any text, and the credentials of a URL.
+_SECRET_VALUE = re.compile(r"ph[xacs]_[A-Za-z0-9]{8,}|tba_[A-Za-z0-9_.-]{8,}|(?<=://)[^/\s@]+(?=@)")
 _SECRET_NAMES = frozenset(
     {"authorization", "token", "password", "secret", "api_key", "personal_api_key", "github_user_token"}
 )

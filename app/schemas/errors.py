@@ -7,6 +7,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.enums import LimitType
+from app.schemas.questions import Winner
 
 
 class ErrorOut(TypedDict):
@@ -26,6 +27,12 @@ class ErrorOut(TypedDict):
             description="The field that is wrong, nested keys joined by `__`; null if it is not about one."
         ),
     ]
+
+
+class QuestionSettledOut(ErrorOut):
+    """A question that takes no answer any more."""
+
+    extra: Annotated[Winner, Field(description="The answer that counts.")]
 
 
 class RunRefusedOut(TypedDict):

@@ -162,6 +162,8 @@ WebhookWrite = Annotated[Call, Depends(ScopeGate(Scope.WEBHOOK_WRITE, in_project
 ProjectUserWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=True))]
 UserRead = Annotated[Call, Depends(ScopeGate(Scope.USER_READ, in_project=False))]
 UserWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=False))]
+# What concerns tasks of all projects.
+InboxRead = Annotated[Call, Depends(ScopeGate(Scope.TASK_READ, in_project=False))]
 # A device that registers is never throttled (contract 2.7).
 DeviceWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=False, is_throttled=False))]
 ProjectRead = Annotated[Call, Depends(ScopeGate(Scope.PROJECT_READ, in_project=False))]

@@ -39,6 +39,11 @@ def install_error_handlers(app: FastAPI) -> None:
 
 def envelope(error: AppError) -> Response:
     """Return the four-key answer of an expected failure."""
+    return Json(error.envelope(), status_code=error.status, headers=headers_of(error))
+
+
+def headers_of(error: AppError) -> dict[str, str]:
+    """Return the headers that belong to the answer of a failure, whatever its body."""
     headers = {}
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))
@@ -47,7 +52,12 @@ def envelope(error: AppError) -> Response:
     if isinstance(error, RequestTimeout):
         # The rest of the body would have to be waited for.
         headers["Connection"] = "close"
-    return Json(error.envelope(), status_code=error.status, headers=headers)
+    return headers
+
+
+def refused(error: RequestRefused) -> Response:
+    """Return the answer of an expected failure with another body."""
+    return Json(error.body, status_code=error.status)
 
 
 async def _app_error(request: Request, error: Exception) -> Response:
@@ -59,7 +69,7 @@ async def _app_error(request: Request, error: Exception) -> Response:
 
 async def _request_refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestRefused)
-    return Json(error.body, status_code=error.status)
+    return refused(error)
 
 
 async def _validation_error(_request: Request, error: Exception) -> Response:

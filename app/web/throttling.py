@@ -1,9 +1,10 @@
-"""A project's budget of requests per minute and hour (contract 2.7).
+"""A project's budget of requests per minute and hour (contract 2.7), and that of an address without a key.
 
 While Redis is away requests pass: a budget is not worth an outage.
 """
 
 from functools import cache
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 import structlog
 from fastapi import Request
@@ -17,6 +18,9 @@ from app.services.rate_limits import RateLimit
 
 _MINUTE = 60
 _HOUR = 3600
+# A person opens a link and presses a button; many of them may share an address.
+_OF_ADDRESS = [RateLimit(_MINUTE, 60)]
+_IPV6_CLIENT_BITS = 64
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +51,38 @@ async def throttle(
     ]
     if quota.retry_after is not None:
         raise Throttled(retry_after=quota.retry_after)
+
+
+async def throttle_address(request: Request, process: ProcessContext, purpose: str) -> None:
+    """Count one request of a client that has no key, by its address.
+
+    Raises:
+        Throttled: the address has sent too many.
+
+    """
+    bucket = f"{purpose}:{address_of(request)}"
+    try:
+        now = utcnow().timestamp()
+        quota = await process.rate_limiter.hit(process.redis, bucket, _OF_ADDRESS, now=now)
+    except (RedisError, OSError) as error:
+        log.warning("throttle.unavailable", error=repr(error))
+        return
+    if quota.retry_after is not None:
+        raise Throttled(retry_after=quota.retry_after)
+
+
+def address_of(request: Request) -> str:
+    """Return the address of a client; of a whole network for IPv6, where each client has many."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(IPv6Network((address, _IPV6_CLIENT_BITS), strict=False))
+    return host
 
 
 @cache

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("project_id", sa.BigInteger(), nullable=False),
         sa.Column("task_id", sa.Uuid(), nullable=False),
         sa.Column("run_id", sa.Uuid(), nullable=False),
+        sa.Column("task_creator_id", sa.BigInteger(), nullable=True),
         sa.Column("request_id", sa.String(length=64), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("title", sa.String(length=200), nullable=False),
@@ -52,6 +53,14 @@ def upgrade() -> None:
         sa.Column("url", sa.Text(), nullable=True),
         sa.Column("risk", sa.String(length=16), nullable=False),
         sa.Column("urgency", sa.String(length=16), nullable=False),
+        sa.Column(
+            "rank",
+            sa.SmallInteger(),
+            sa.Computed(
+                "CASE urgency WHEN 'high'::text THEN 0 WHEN 'normal'::text THEN 1 ELSE 2 END", persisted=True
+            ),
+            nullable=False,
+        ),
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
@@ -60,6 +69,9 @@ def upgrade() -> None:
         sa.Column("answer", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("answered_by_id", sa.BigInteger(), nullable=True),
         sa.Column("answered_via", sa.String(length=16), nullable=True),
+        sa.Column(
+            "answered_from", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
+        ),
         sa.Column("command_id", sa.Uuid(), nullable=True),
         sa.CheckConstraint(
             "answered_via IN ('api', 'console', 'cli', 'action_token', 'mcp', 'a2a', 'rule')",
@@ -91,6 +103,9 @@ def upgrade() -> None:
             ["run_id"], ["runs.id"], name=op.f("fk_questions_run_id"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
+            ["task_creator_id"], ["users.id"], name=op.f("fk_questions_task_creator_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
             ["task_id"], ["tasks.id"], name=op.f("fk_questions_task_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_questions")),
@@ -105,11 +120,19 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'open' AND expires_at IS NOT NULL"),
     )
     op.create_index(
-        "ix_questions_open",
+        "ix_questions_history",
         "questions",
-        ["project_id", "opened_at"],
+        ["task_creator_id", "rank", "opened_at", "id"],
+        unique=False,
+        postgresql_include=["kind", "project_id", "status"],
+    )
+    op.create_index(
+        "ix_questions_inbox",
+        "questions",
+        ["task_creator_id", "rank", "opened_at", "id"],
         unique=False,
         postgresql_where=sa.text("status = 'open'"),
+        postgresql_include=["kind", "project_id"],
     )
     op.create_index("ix_questions_task", "questions", ["task_id", "opened_at"], unique=False)
     op.create_table(
@@ -135,7 +158,8 @@ def downgrade() -> None:
     op.drop_index("ix_question_snoozes_user", table_name="question_snoozes")
     op.drop_table("question_snoozes")
     op.drop_index("ix_questions_task", table_name="questions")
-    op.drop_index("ix_questions_open", table_name="questions", postgresql_where=sa.text("status = 'open'"))
+    op.drop_index("ix_questions_inbox", table_name="questions", postgresql_where=sa.text("status = 'open'"))
+    op.drop_index("ix_questions_history", table_name="questions")
     op.drop_index(
         "ix_questions_expires_at",
         table_name="questions",

@@ -4,12 +4,27 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Computed,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import AnswerVia, QuestionKind, QuestionRisk, QuestionStatus, Urgency
 from app.models.base import Base, JsonObject, one_of
+
+# Written the way PostgreSQL prints it back, so that the drift check can compare the two.
+_RANK = f"CASE urgency WHEN '{Urgency.HIGH}'::text THEN 0 WHEN '{Urgency.NORMAL}'::text THEN 1 ELSE 2 END"
+_INBOX_ORDER = ("task_creator_id", "rank", "opened_at", "id")
 
 
 class Question(Base):
@@ -23,15 +38,22 @@ class Question(Base):
         one_of("status", QuestionStatus),
         one_of("answered_via", AnswerVia),
         UniqueConstraint("run_id", "request_id"),
-        # What an inbox lists and counts.
-        Index("ix_questions_open", "project_id", "opened_at", postgresql_where=text("status = 'open'")),
+        # What an inbox lists and counts, in its order; counts read the index alone.
+        Index(
+            "ix_questions_inbox",
+            *_INBOX_ORDER,
+            postgresql_where=text("status = 'open'"),
+            postgresql_include=["kind", "project_id"],
+        ),
+        # The same of all statuses; and deleting a user.
+        Index("ix_questions_history", *_INBOX_ORDER, postgresql_include=["kind", "project_id", "status"]),
         # What expires.
         Index(
             "ix_questions_expires_at",
             "expires_at",
             postgresql_where=text("status = 'open' AND expires_at IS NOT NULL"),
         ),
-        # An inbox of all statuses, and deleting a task.
+        # Questions of tasks that a member follows, and deleting a task.
         Index("ix_questions_task", "task_id", "opened_at"),
         # Deleting a user.
         Index("ix_questions_answered_by", "answered_by_id"),
@@ -41,6 +63,10 @@ class Question(Base):
     project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    # The task's creator, whose inbox it is in; kept here so that one index answers an inbox.
+    task_creator_id: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey("users.id", ondelete="SET NULL")
+    )
     # What the agent's side calls it, as in the run's log.
     request_id: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(16))
@@ -56,6 +82,8 @@ class Question(Base):
     url: Mapped[str | None] = mapped_column(Text)
     risk: Mapped[str] = mapped_column(String(16))
     urgency: Mapped[str] = mapped_column(String(16))
+    # The order of urgencies, the most urgent first.
+    rank: Mapped[int] = mapped_column(SmallInteger, Computed(_RANK, persisted=True))
     # SHA-256 of what is asked: an answer is to what its giver was shown.
     digest: Mapped[bytes] = mapped_column(LargeBinary(32))
     opened_at: Mapped[datetime]
@@ -68,6 +96,8 @@ class Question(Base):
         BigInteger, ForeignKey("users.id", ondelete="SET NULL")
     )
     answered_via: Mapped[str | None] = mapped_column(String(16))
+    # Of an answer by an action token: its notification and device, and the address and program that sent it.
+    answered_from: Mapped[JsonObject | None]
     # The command that carries the answer to the agent; its status is how far the answer has come.
     # Checked at the commit: the question is closed first, and the command kept only if that closed it.
     command_id: Mapped[UUID | None] = mapped_column(

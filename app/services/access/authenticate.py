@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, literal_column, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -91,6 +91,35 @@ def _in_project(wanted: ColumnElement[Any]) -> Prepared:
 _ANYWHERE = Prepared(_CALLER)
 _IN_PROJECT = _in_project(bindparam("project_id", type_=Project.id.type))
 _IN_CURRENT = _in_project(User.current_project_id.expression)
+
+
+async def find_member(session: AsyncSession, user_id: int, project_id: int) -> Principal | None:
+    """Return a user without a key, in a project; they may work on its tasks. None if they cannot use it any more."""
+    row = await _MEMBER.first(session, {"user_id": user_id, "project_id": project_id})
+    return None if row is None else _principal(row)
+
+
+_MEMBER = Prepared(
+    select(
+        null().label("key_id"),
+        literal_column("ARRAY['task:write']").label("scopes"),
+        literal_column("'{}'::bigint[]").label("scoped_teams"),
+        literal_column("'{}'::uuid[]").label("scoped_organizations"),
+        User.id.label("user_id"),
+        User.is_staff,
+        Project.id.label("project_id"),
+        Project.organization_id,
+        Project.name.label("project_name"),
+        Membership.user_id.label("member_id"),
+    )
+    .join(Membership, Membership.user_id == User.id)
+    .join(Project, Project.id == Membership.project_id)
+    .where(
+        User.id == bindparam("user_id", type_=User.id.type),
+        Project.id == bindparam("project_id", type_=Project.id.type),
+        User.is_active,
+    )
+)
 
 
 def _principal(row: Fields) -> Principal:

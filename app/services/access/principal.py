@@ -21,11 +21,12 @@ class ProjectRef:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller: a user through one of their keys."""
+    """The authenticated caller: a user through one of their keys, or through a link that was sent to them."""
 
     user_id: int
     is_staff: bool
-    key_id: UUID
+    # None: a link.
+    key_id: UUID | None
     scopes: frozenset[str]
     scoped_teams: tuple[int, ...]
     scoped_organizations: tuple[UUID, ...]
@@ -69,10 +70,12 @@ def require_scope(principal: Principal, scope: Scope) -> None:
         PermissionDenied: the key lacks it.
 
     """
+    if not has_scope(principal, scope):
+        raise PermissionDenied(f"API key missing required scope '{scope}'")
+
+
+def has_scope(principal: Principal, scope: Scope) -> bool:
+    """Return whether a key has `scope`."""
     granted = principal.scopes
-    if Scope.ANY in granted or scope in granted:
-        return
     subject, _, verb = scope.partition(":")
-    if verb == "read" and f"{subject}:write" in granted:
-        return
-    raise PermissionDenied(f"API key missing required scope '{scope}'")
+    return Scope.ANY in granted or scope in granted or (verb == "read" and f"{subject}:write" in granted)

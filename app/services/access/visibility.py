@@ -6,7 +6,21 @@ Rows that a caller asks for are fetched only on top of these functions.
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Row, and_, bindparam, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -28,6 +42,29 @@ def visible_projects(principal: Principal) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
+def _callers_projects() -> ColumnElement[Any]:
+    """Return `visible_projects` as an array, with parameters in place of the values of a caller."""
+    teams = bindparam("visible_teams", type_=ARRAY(BigInteger))
+    organizations = bindparam("visible_organizations", type_=ARRAY(Uuid))
+    projects = (
+        select(Project.id)
+        .join(Membership, Membership.project_id == Project.id)
+        .where(
+            Membership.user_id == bindparam("visible_user_id", type_=BigInteger),
+            or_(func.cardinality(teams) == literal_column("0"), Project.id == any_(teams)),
+            or_(
+                func.cardinality(organizations) == literal_column("0"),
+                Project.organization_id == any_(organizations),
+            ),
+        )
+    )
+    return func.array(projects.scalar_subquery(), type_=ARRAY(BigInteger))
+
+
+# What the caller may use through this key, for statements that are built once; `visibility_anywhere` has the values.
+VISIBLE_PROJECTS = _callers_projects()
+
+
 def _seen(project_id: Any, user_id: Any) -> ColumnElement[bool]:
     """Return the condition on `Task` that leaves everyone's tasks of a project and the user's own (contract 4, rule 3)."""
     return and_(
@@ -41,6 +78,23 @@ def _seen(project_id: Any, user_id: Any) -> ColumnElement[bool]:
 VISIBLE_TASK = _seen(bindparam("visible_project_id"), bindparam("visible_user_id", type_=BigInteger))
 # The same of a run and its task; `run_id` and `task_id` are parameters too.
 VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task_id"), VISIBLE_TASK)
+
+
+# What the caller sees in all of their projects.
+VISIBLE_ANYWHERE = and_(
+    Task.project_id == any_(VISIBLE_PROJECTS),
+    Task.audience.in_([literal_column(str(EVERYONE)), bindparam("visible_user_id", type_=BigInteger)]),
+    ~Task.deleted,
+)
+
+
+def visibility_anywhere(principal: Principal) -> dict[str, Any]:
+    """Return the values of `VISIBLE_PROJECTS` and `VISIBLE_ANYWHERE` for a caller."""
+    return {
+        "visible_user_id": principal.user_id,
+        "visible_teams": list(principal.scoped_teams),
+        "visible_organizations": list(principal.scoped_organizations),
+    }
 
 
 def visibility(principal: Principal) -> dict[str, int]:

@@ -28,7 +28,7 @@ def event_data(row: Mapping[Any, Any], link: str) -> dict[str, Any]:
         if row["run_id"] is not None:
             data["run_id"] = str(row["run_id"])
         data["seq"] = row["subject_seq"]
-        data["url"] = _task_link(link, row["project_id"], row["task_id"])
+        data["url"] = task_link(link, row["project_id"], row["task_id"])
     added: dict[str, Any] = row["data"]
     return data | added
 
@@ -76,7 +76,8 @@ def _encode(type_: str, at: datetime, data: Mapping[str, Any]) -> str:
     return orjson.dumps(message, option=orjson.OPT_UTC_Z).decode()
 
 
-def _task_link(link: str, project_id: int, task_id: UUID) -> str:
+def task_link(link: str, project_id: int, task_id: UUID) -> str:
+    """Return where people see a task; `link` is the setting `task_url`, empty: a path of the API."""
     if not link:
         return f"/api/projects/{project_id}/tasks/{task_id}/"
     return link.replace("{project_id}", str(project_id)).replace("{task_id}", str(task_id))

@@ -24,7 +24,7 @@ from app.agents.session.asked import (
 )
 from app.clock import utcnow
 from app.enums import AnswerVia, EventType, QuestionKind, QuestionRisk, QuestionStatus, Urgency
-from app.models import Question, Run
+from app.models import Question, Run, Task
 from app.services.events.of_runs import record_of_run
 from app.services.questions.risk import risk_of
 
@@ -61,12 +61,16 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: AskedQuestio
         name: select(column).where(Run.id == run_id).scalar_subquery()
         for name, column in (("project_id", Run.project_id), ("task_id", Run.task_id))
     }
+    creator = (
+        select(Task.created_by_id).join(Run, Run.task_id == Task.id).where(Run.id == run_id, ~Task.deleted)
+    )
     kept = await session.execute(
         upsert(Question)
         .values(
             id=asked.id,
             run_id=run_id,
             **of_run,
+            task_creator_id=creator.scalar_subquery(),
             request_id=asked.request_id,
             kind=asked.kind,
             title=asked.title[:TITLE_CHARACTERS],

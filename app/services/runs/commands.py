@@ -6,7 +6,7 @@ and what comes later is refused. The worker's side is services/runs/received_com
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row, func, insert, select
@@ -34,6 +34,7 @@ from app.services.events.of_runs import record_of_run, waiting_data
 from app.services.jobs import wake_run_worker
 from app.services.questions import records as questions
 from app.services.questions.answers import shown_answer
+from app.services.questions.follows import follow
 from app.services.runs import authority as run_authority
 from app.services.runs.authority import Way, ask_of
 from app.services.runs.facts import AGENT_ENDED, WAITING_FOR
@@ -63,6 +64,16 @@ class GivenAnswer:
     shown: dict[str, Any]
     via: AnswerVia = AnswerVia.API
     rpc_id: Any = None
+
+
+class OpenQuestion(NamedTuple):
+    """What is needed of a question to answer it."""
+
+    id: UUID
+    task_id: UUID
+    run_id: UUID
+    kind: str
+    request_id: str
 
 
 async def send_command(
@@ -97,20 +108,26 @@ async def send_command(
         return _response(body, result={"queued": True})
     if (refusal := await _take(session, caller.user_id, run_id, body, run.waiting_for)) is not None:
         return _response(body, error=refusal)
+    await follow(session, caller, task_id)
     wake_run_worker(session, redis, run_id)
     is_answer = body.method is CommandMethod.PERMISSION_RESPONSE
     return _response(body, result={"resolved" if is_answer else "queued": True})
 
 
 async def answer_question(
-    session: AsyncSession, caller: Principal, question: Row[Any], given: GivenAnswer, *, redis: RedisClient
+    session: AsyncSession,
+    caller: Principal,
+    question: OpenQuestion,
+    given: GivenAnswer,
+    *,
+    redis: RedisClient,
 ) -> bool:
     """Answer a question by another way than a command; False if it was closed before, which changes nothing.
 
     Args:
         session: the unit of work.
         caller: who answers.
-        question: its `id`, `task_id`, `run_id`, `kind` and `request_id`.
+        question: what is answered.
         given: the answer, checked against what the question offers.
         redis: wakes the worker after the commit.
 
@@ -122,6 +139,7 @@ async def answer_question(
     await run_authority.authorize(session, ask_of(Way.STEER, caller.user_id, run))
     if not await _close(session, caller.user_id, question, given):
         return False
+    await follow(session, caller, question.task_id)
     wake_run_worker(session, redis, question.run_id)
     return True
 
@@ -236,7 +254,9 @@ async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMet
     return await session.scalar(same.limit(1)) is not None
 
 
-async def _close(session: AsyncSession, user_id: int, question: Row[Any], given: GivenAnswer) -> bool:
+async def _close(
+    session: AsyncSession, user_id: int, question: OpenQuestion | Row[Any], given: GivenAnswer
+) -> bool:
     """Close a question with its answer and keep the command, if this is the first one; the run's row is locked."""
     command_id = new_id()
     closed = await questions.close_answered(

@@ -25,7 +25,7 @@ from app.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from app.schemas.errors import ErrorOut, RunRefusedOut, StateRefusedOut, UsageLimitOut
+from app.schemas.errors import ErrorOut, QuestionSettledOut, RunRefusedOut, StateRefusedOut, UsageLimitOut
 from app.web.answers import Json
 from app.web.auth import RunTokenGate, ScopeGate
 from app.web.error_handlers import envelope
@@ -34,7 +34,7 @@ from app.web.openapi.examples import REFUSALS
 from app.web.validation import first_error
 
 REFERENCE = "#/components/schemas/{model}"
-BODIES_OF_ERRORS = (ErrorOut, RunRefusedOut, StateRefusedOut, UsageLimitOut)
+BODIES_OF_ERRORS = (ErrorOut, QuestionSettledOut, RunRefusedOut, StateRefusedOut, UsageLimitOut)
 
 _MEANING = {
     400: "The body or the query breaks a rule; `attr` names the field.",
@@ -43,6 +43,7 @@ _MEANING = {
     404: "There is no such thing, or it is not visible to the caller.",
     405: "The path takes another method; `Allow` names it.",
     409: "The request contradicts the state of what it is about.",
+    410: "The question is closed.",
     413: f"The body is larger than {BODY_BYTES // 2**20} MB.",
     415: "The body is not JSON.",
     429: "The budget of requests is used up; `Retry-After` says for how many seconds.",
@@ -80,6 +81,11 @@ def errors(
     if usage_gate:
         documented[_OVER_LIMIT] = _response(_OVER_LIMIT_MEANING, UsageLimitOut)
     return documented
+
+
+def settled(*statuses: int) -> Responses:
+    """Return the `responses` of a route that can find a question settled: they add the answer that counts."""
+    return {status: _response(_MEANING[status], QuestionSettledOut) for status in statuses}
 
 
 def _response(description: str, *others: type) -> dict[str, Any]:

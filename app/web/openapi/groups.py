@@ -9,7 +9,19 @@ from app.api_limits import BODY_BYTES, PAGE_DEFAULT, PAGE_MAXIMUM
 
 # Paths that answer without a key. Whatever is not listed here must state its scope in its signature.
 PUBLIC_PATHS = frozenset(
-    {"/", "/livez", "/readyz", "/metrics", "/docs", "/docs/static", "/openapi.json", "/api/webhooks/github"}
+    {
+        "/",
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/docs",
+        "/docs/static",
+        "/openapi.json",
+        "/api/webhooks/github",
+        # An action token in the path is the credential.
+        "/a/{token}",
+        "/api/actions/{token}",
+    }
 )
 
 SUMMARY = "Tasks done by coding agents: create, run, follow, collect the result."
@@ -74,6 +86,10 @@ TAGS = [
     {
         "name": "sandbox environments",
         "description": "What agents reach over the network and which variables they get; runs name one.",
+    },
+    {
+        "name": "inbox",
+        "description": "What agents ask of people: find it over all projects, answer it, put it off.",
     },
     {
         "name": "push",
@@ -155,6 +171,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
             "Id of a webhook endpoint of the caller. Those of others are not found.",
             _UUID,
         ),
+        _parameter(
+            "question_id", "path", "Id of the question. One that the caller does not see is not found.", _UUID
+        ),
+        _parameter("token", "path", "The action token of a notification.", {"type": "string"}),
         _parameter("delivery_id", "path", "Id of a delivery to that endpoint.", _UUID),
         _parameter(
             "limit",

@@ -1,0 +1,53 @@
+"""Answer from a notification: the token in the path is the only credential (contract 15)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from app.schemas.errors import StateRefusedOut
+from app.schemas.questions import ActionIn, AnsweredOut
+from app.services.inbox import actions
+from app.web.action_route import ActionRoute, PageRoute
+from app.web.actions import OpenAction, answer_by_form, client_of
+from app.web.answers import Json
+from app.web.body import json_body
+from app.web.dependencies import process_of, session_of
+from app.web.openapi.errors import errors, settled
+from app.web.pages.question import page_of_question
+from app.web.pages.render import render
+
+api_router = APIRouter(prefix="/api/actions", tags=["inbox"], route_class=ActionRoute)
+page_router = APIRouter(prefix="/a", route_class=PageRoute)
+
+Body = Annotated[ActionIn, Depends(json_body(ActionIn))]
+
+
+@api_router.post(
+    "/{token}",
+    operation_id="actions_create",
+    summary="Answer by an action token",
+    response_description="The answer that counts, and how far it has come.",
+    response_model=AnsweredOut,
+    responses=errors(400, 403, 404, 409, 410, 413, 415, 429, refusals=(StateRefusedOut,)) | settled(409, 410),
+)
+async def act(request: Request, token: OpenAction, body: Body) -> Json:
+    """Answer a question with the token that came with its notification; no key is needed.
+
+    A token that names an option needs no body. The same token again answers `repeated`; another one of a question that
+    is answered is 409. What is forged, older than a day, or for a person who lost access is not found. A question with
+    high risk takes no token (403).
+    """
+    redis = process_of(request).redis
+    return Json(await actions.act(session_of(request), token, body, client_of(request), redis=redis))
+
+
+@page_router.get("/{token}", include_in_schema=False)
+async def show_question(token: OpenAction) -> Response:
+    """Show a question with its answers. Changes nothing: scanners of mail and chat follow links."""
+    return render(page_of_question(token.question))
+
+
+@page_router.post("/{token}", include_in_schema=False)
+async def answer_question(request: Request, token: OpenAction) -> Response:
+    """Take the form of the page and lead back to it."""
+    return await answer_by_form(request, token)

@@ -1,0 +1,96 @@
+"""Answer and snooze questions of agents, and follow tasks to have theirs in the inbox (contract 15)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from app.schemas.errors import StateRefusedOut
+from app.schemas.questions import AnsweredOut, AnswerIn, QuestionOut, SnoozeIn
+from app.services.inbox import answers, follows
+from app.web.answers import no_content
+from app.web.auth import TaskWrite
+from app.web.body import json_body
+from app.web.dependencies import QuestionId, TaskId
+from app.web.idempotency import OnceDep
+from app.web.openapi.errors import errors, settled
+from app.web.routes import UnitRoute
+
+_QUESTION = "/questions/{question_id}"
+_FOLLOW = "/tasks/{task_id}/follow"
+
+router = APIRouter(prefix="/api/projects/{project_id}", tags=["inbox"], route_class=UnitRoute)
+
+AnswerBody = Annotated[AnswerIn, Depends(json_body(AnswerIn))]
+SnoozeBody = Annotated[SnoozeIn, Depends(json_body(SnoozeIn))]
+
+
+@router.post(
+    _QUESTION + "/answer",
+    operation_id="questions_answer_create",
+    summary="Answer a question",
+    response_description="The answer that counts, and how far it has come.",
+    response_model=AnsweredOut,
+    responses=errors(400, 403, 404, 409, 410, 413, 415, 429, refusals=(StateRefusedOut,)) | settled(409, 410),
+)
+async def answer_question(
+    call: TaskWrite, body: AnswerBody, question_id: QuestionId, once: OnceDep
+) -> Response:
+    """Answer with `option_id` (permission), `action` (form, url) or `text` (message); the first answer counts.
+
+    The same answer again, by any member, changes nothing and says `repeated`. Give `digest` to be sure that the question
+    is the one that was shown. A member who answers follows the task from then on.
+    """
+    return await once(
+        lambda: answers.answer_question(
+            call.session, call.caller, question_id, body, redis=call.process.redis
+        )
+    )
+
+
+@router.post(
+    _QUESTION + "/snooze",
+    operation_id="questions_snooze_create",
+    summary="Snooze a question",
+    response_description="The question, which stays in the inbox.",
+    response_model=QuestionOut,
+    responses=errors(400, 403, 404, 409, 410, 413, 415, 429) | settled(410),
+)
+async def snooze_question(
+    call: TaskWrite, body: SnoozeBody, question_id: QuestionId, once: OnceDep
+) -> Response:
+    """Keep the caller from notices of a question for a while, at most a day; nothing else changes."""
+    return await once(
+        lambda: follows.snooze_question(
+            call.session, call.caller, question_id, body, link=call.process.settings.task_url
+        )
+    )
+
+
+@router.put(
+    _FOLLOW,
+    operation_id="tasks_follow_update",
+    summary="Follow a task",
+    response_description="The task's questions are in the caller's inbox.",
+    status_code=204,
+    response_class=Response,
+    responses=errors(403, 404, 429),
+)
+async def follow_task(call: TaskWrite, task_id: TaskId) -> Response:
+    """Have the questions of another person's task in the caller's inbox. Pushes still go to its creator alone."""
+    await follows.follow_task(call.session, call.caller, task_id)
+    return no_content()
+
+
+@router.delete(
+    _FOLLOW,
+    operation_id="tasks_follow_destroy",
+    summary="Unfollow a task",
+    response_description="The task's questions are not in the caller's inbox, unless they created it.",
+    status_code=204,
+    response_class=Response,
+    responses=errors(403, 404, 429),
+)
+async def unfollow_task(call: TaskWrite, task_id: TaskId) -> Response:
+    """Take the questions of a task out of the caller's inbox again."""
+    await follows.unfollow_task(call.session, call.caller, task_id)
+    return no_content()

@@ -1,0 +1,251 @@
+"""Questions of agents: how they are shown, and the bodies that answer and snooze them (contract 15)."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, NotRequired, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+from typing_extensions import TypedDict
+
+from app.enums import (
+    AnswerVia,
+    CommandStatus,
+    FormAction,
+    InboxStatus,
+    QuestionAction,
+    QuestionKind,
+    QuestionRisk,
+    QuestionStatus,
+    RunStatus,
+    Urgency,
+)
+from app.ids import MAX_BIGINT
+from app.schemas.base import Input, PageLink, QueryInput
+from app.schemas.fields import Choice, Integer, JsonObject, Text, Timestamp, fail
+from app.schemas.users import UserBasic
+
+MAX_SNOOZE_SECONDS = 86_400
+_MAX_TEXT = 100_000
+_MAX_NOTE = 10_000
+_MAX_OPTION = 255
+_DIGEST = 64
+_AMBIGUOUS = fail("invalid_input", "Give exactly one of option_id, action and text.")
+
+
+class InboxQuery(QueryInput):
+    """Which questions an inbox shows."""
+
+    status: Annotated[
+        InboxStatus,
+        Choice(of=InboxStatus),
+        Field(description="`open`: those that wait for an answer; `all`: closed ones too."),
+    ] = InboxStatus.OPEN
+    kind: Annotated[
+        QuestionKind | None, Choice(of=QuestionKind), Field(description="Only questions of this kind.")
+    ] = None
+    project_id: Annotated[
+        int | None,
+        Integer(minimum=1, maximum=MAX_BIGINT),
+        Field(description="Only questions of this project."),
+    ] = None
+
+
+class QuestionOption(TypedDict):
+    """A choice that the agent offers."""
+
+    id: Annotated[str, Field(description="What an answer names.", examples=["allow"])]
+    name: Annotated[str, Field(description="The agent's words.", examples=["Allow once"])]
+    kind: Annotated[
+        str,
+        Field(
+            description="`allow_once`, `allow_always`, `reject_once` or `reject_always`.",
+            examples=["allow_once"],
+        ),
+    ]
+
+
+class QuestionTask(TypedDict):
+    """The task of a question."""
+
+    id: UUID
+    title: Annotated[str, Field(examples=["Say hello"])]
+    slug: Annotated[str, Field(examples=["TES-1"])]
+    repository: Annotated[str | None, Field(examples=["acme/shop"])]
+
+
+class QuestionRun(TypedDict):
+    """The run of a question."""
+
+    id: UUID
+    status: RunStatus
+
+
+class Winner(TypedDict):
+    """The answer that a question has; null where it has none."""
+
+    answer: Annotated[
+        dict[str, Any] | None,
+        Field(
+            description="What was answered: `option_id`, `action`, or `text`.",
+            examples=[{"option_id": "allow"}],
+        ),
+    ]
+    answered_by: UserBasic | None
+    answered_via: Annotated[AnswerVia | None, Field(description="By which way the answer came.")]
+    answered_at: datetime | None
+
+
+class QuestionOut(Winner):
+    """A question of an agent."""
+
+    id: UUID
+    kind: Annotated[
+        QuestionKind,
+        Field(
+            description="`permission`: may the agent do this; `form`: fields to fill in; `url`: a page to open; "
+            "`message`: the agent is done, and waits for what you say next."
+        ),
+    ]
+    status: Annotated[
+        QuestionStatus,
+        Field(
+            description="`expired`: no answer came in time; `withdrawn`: the agent does not wait any more."
+        ),
+    ]
+    urgency: Annotated[Urgency, Field(description="How loudly people are notified.")]
+    risk: Annotated[
+        QuestionRisk, Field(description="What an answer may cost, by the tool and the rules of the service.")
+    ]
+    digest: Annotated[
+        str,
+        Field(
+            description="SHA-256 of what is asked, in hexadecimal digits. Give it with the answer.",
+            examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+        ),
+    ]
+    title: Annotated[str, Field(examples=["Run `make deploy`"])]
+    detail: Annotated[str, Field(description="What the agent would do; shortened.", examples=["make deploy"])]
+    options: Annotated[list[QuestionOption], Field(description="The choices of a `permission`.")]
+    schema: Annotated[
+        dict[str, Any] | None,
+        Field(description="JSON Schema of the `content` that answers a `form`.", examples=[None]),
+    ]
+    link: Annotated[
+        str | None, Field(description="The page that a `url` question is about.", examples=[None])
+    ]
+    link_host: Annotated[str | None, Field(description="Its host. Show it first.", examples=[None])]
+    task: QuestionTask
+    run: QuestionRun
+    project_id: int
+    opened_at: datetime
+    expires_at: Annotated[datetime | None, Field(description="When it counts as refused.")]
+    snoozed_until: Annotated[
+        datetime | None, Field(description="Until when the caller gets no notices of it.", examples=[None])
+    ]
+    allowed_actions: Annotated[list[QuestionAction], Field(description="What the caller may do now.")]
+    url: Annotated[
+        str, Field(description="Where people see the task.", examples=["/api/projects/1/tasks/019ca8a0/"])
+    ]
+
+
+class InboxPage(TypedDict):
+    """A page of questions, the most urgent first, then the oldest."""
+
+    count: Annotated[int, Field(description="How many match.")]
+    next: PageLink
+    previous: PageLink
+    results: list[QuestionOut]
+    open_count: Annotated[
+        int,
+        Field(
+            description="The caller's open questions over all projects, whatever the filter, without messages."
+        ),
+    ]
+
+
+class ActionIn(Input):
+    """An answer by an action token; one that names an option needs nothing."""
+
+    digest: Annotated[
+        str | None,
+        Text(max_length=_DIGEST, null=True),
+        Field(description="The question's, as it was shown; another one is refused."),
+    ] = None
+    option_id: Annotated[
+        str | None, Text(max_length=_MAX_OPTION, null=True), Field(description="Answers a `permission`.")
+    ] = None
+    action: Annotated[
+        FormAction | None,
+        Choice(of=FormAction, null=True),
+        Field(description="Answers a `form` or a `url`; `cancel` ends what the agent was about to do."),
+    ] = None
+    content: Annotated[
+        dict[str, Any] | None,
+        JsonObject(null=True),
+        Field(description="With `accept`: the fields of a `form`, by its `schema`."),
+    ] = None
+    text: Annotated[
+        str | None, Text(max_length=_MAX_TEXT, null=True), Field(description="Answers a `message`.")
+    ] = None
+    custom_input: Annotated[
+        str | None,
+        Text(max_length=_MAX_NOTE, null=True, blank_is_absent=True),
+        Field(description="A note to the agent, with `option_id`."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _require_consistency(self) -> Self:
+        if self.given_ways > 1:
+            raise _AMBIGUOUS
+        if self.content is not None and self.action is not FormAction.ACCEPT:
+            raise fail("invalid_input", "content belongs to the action accept.")
+        if self.custom_input is not None and self.option_id is None:
+            raise fail("invalid_input", "custom_input belongs to option_id.")
+        return self
+
+    @property
+    def given_ways(self) -> int:
+        """How many of the ways to answer are used."""
+        return sum(way is not None for way in (self.option_id, self.action, self.text))
+
+
+class AnswerIn(ActionIn):
+    """An answer: exactly one of `option_id`, `action` and `text`, by the kind of the question."""
+
+    @model_validator(mode="after")
+    def _require_answer(self) -> Self:
+        if self.given_ways != 1:
+            raise _AMBIGUOUS
+        return self
+
+
+class AnsweredOut(Winner):
+    """The answer that a question has."""
+
+    status: Literal["answered"]
+    delivery: Annotated[
+        CommandStatus,
+        Field(description="How far the answer is on its way to the agent; `dropped`: the agent ended first."),
+    ]
+    repeated: NotRequired[
+        Annotated[bool, Field(description="True if the question had this answer already.", examples=[True])]
+    ]
+
+
+class SnoozeIn(Input):
+    """How long the caller wants no notices of a question: one of the two."""
+
+    until: Annotated[datetime | None, Timestamp(null=True), Field(description="At most 24 hours ahead.")] = (
+        None
+    )
+    seconds: Annotated[
+        int | None,
+        Integer(minimum=1, maximum=MAX_SNOOZE_SECONDS, null=True),
+        Field(description="From now on."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _require_one(self) -> Self:
+        if (self.until is None) == (self.seconds is None):
+            raise fail("invalid_input", "Give exactly one of until and seconds.")
+        return self

@@ -1,0 +1,88 @@
+"""Action tokens: each lets its bearer answer one question as one person, from one notification (contract 15).
+
+A token is derived from the secret keys whenever it is needed, so no table holds a usable one. It says by itself what it is
+for; whether that question is still open, and its person may still answer, the database says.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from uuid import UUID
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import SecretStr
+
+from app.clock import utcnow
+
+ACTION_TOKEN_PREFIX = "tba_"  # noqa: S105 - every token begins with it
+LIFETIME = timedelta(hours=24)
+_PURPOSE = b"taskbeacon:action-tokens"
+# Notification, question, the second of expiry, and the digest; behind them the option, if there is one.
+_FORM = struct.Struct(">16s16sQ32s")
+_MOST_CHARACTERS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ActionClaims:
+    """What a token is for."""
+
+    # Its row says which person it went to, and to which of their devices.
+    notification_id: UUID
+    question_id: UUID
+    # Of the question as its person was shown it: 32 bytes.
+    digest: bytes
+    # None: the page of the question, where the person chooses.
+    option_id: str | None = None
+
+
+def mint(secret_keys: Sequence[SecretStr], claims: ActionClaims) -> str:
+    """Return a token that is valid for 24 hours, signed with the first key."""
+    expires_at = int((utcnow() + LIFETIME).timestamp())
+    head = _FORM.pack(claims.notification_id.bytes, claims.question_id.bytes, expires_at, claims.digest)
+    return _sign(secret_keys[0], head + (claims.option_id or "").encode())
+
+
+def read(secret_keys: Sequence[SecretStr], token: str) -> ActionClaims | None:
+    """Return what a token is for; None if no key has signed it, or if it has expired."""
+    payload = _payload(token)
+    if len(payload) < _FORM.size:
+        return None
+    if not any(hmac.compare_digest(_sign(key, payload), token) for key in secret_keys):
+        return None
+    notification, question, expires_at, digest = _FORM.unpack_from(payload)
+    if expires_at <= utcnow().timestamp():
+        return None
+    option_id = payload[_FORM.size :].decode() or None
+    return ActionClaims(UUID(bytes=notification), UUID(bytes=question), digest, option_id)
+
+
+def _payload(token: str) -> bytes:
+    """Return what a token says, unchecked; nothing if it is no token."""
+    if not token.isascii() or len(token) > _MOST_CHARACTERS or not token.startswith(ACTION_TOKEN_PREFIX):
+        return b""
+    text = token.removeprefix(ACTION_TOKEN_PREFIX).partition(".")[0]
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _sign(key: SecretStr, payload: bytes) -> str:
+    mac = hmac.digest(_derive(key.get_secret_value()), payload, hashlib.sha256)
+    return f"{ACTION_TOKEN_PREFIX}{_encode(payload)}.{_encode(mac)}"
+
+
+def _encode(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+@lru_cache(maxsize=16)
+def _derive(secret: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret.encode())

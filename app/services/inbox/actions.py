@@ -1,0 +1,117 @@
+"""Answer from a notification, by its action token and no other credential (contract 15).
+
+A token that is forged or too old, or with a person who may not answer any more, is not found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from pydantic import SecretStr
+from sqlalchemy import bindparam, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.redis import RedisClient
+from app.enums import QuestionRisk, QuestionStatus
+from app.errors import InvalidInput, NotFound, PermissionDenied, QuestionChanged
+from app.models import Notification, Question
+from app.schemas.questions import ActionIn, AnsweredOut
+from app.services.access.authenticate import find_member
+from app.services.access.principal import Principal
+from app.services.action_tokens import ActionClaims, read
+from app.services.inbox.answers import Origin, answer_question
+from app.services.inbox.questions import find_question
+from app.statements import Fields, Prepared
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What sends a token."""
+
+    address: str
+    user_agent: str
+    # Whether the person of the token has shown a key of theirs too.
+    has_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a token opens: a question, for one person."""
+
+    claims: ActionClaims
+    person: Principal
+    device_id: UUID | None
+    question: Fields
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether a token alone must not answer the question."""
+        return bool(self.question["risk"] == QuestionRisk.HIGH)
+
+
+async def open_action(session: AsyncSession, token: str, secret_keys: Sequence[SecretStr]) -> Action:
+    """Return what a token opens; changes nothing.
+
+    Raises:
+        NotFound: the token is forged or too old, or its person cannot see the question any more.
+
+    """
+    claims = read(secret_keys, token)
+    if claims is None:
+        raise NotFound
+    values = {"notification_id": claims.notification_id, "question_id": claims.question_id}
+    sent = await _SENT.first(session, values)
+    person = None if sent is None else await find_member(session, sent["user_id"], sent["project_id"])
+    if sent is None or person is None:
+        raise NotFound
+    question = await find_question(session, person, claims.question_id)
+    return Action(claims, person, sent["device_id"], question)
+
+
+_SENT = Prepared(
+    select(Notification.user_id, Notification.device_id, Question.project_id)
+    .join(Question, Question.run_id == Notification.run_id)
+    .where(Notification.id == bindparam("notification_id"), Question.id == bindparam("question_id"))
+)
+
+
+async def act(
+    session: AsyncSession, action: Action, body: ActionIn, client: Client, *, redis: RedisClient
+) -> AnsweredOut:
+    """Answer the question of a token; the same token again says what it has answered.
+
+    Raises:
+        PermissionDenied: the answer may cost too much for a token alone.
+        InvalidInput: the answer is not the one that the token is for, or does not fit the question.
+        AlreadyAnswered, QuestionChanged, QuestionClosed: it takes no such answer any more.
+
+    """
+    claims, question = action.claims, action.question
+    if claims.option_id is not None:
+        body = _of_option(claims.option_id, body)
+    is_open = question["status"] == QuestionStatus.OPEN
+    if is_open and action.needs_key and not client.has_key:
+        raise PermissionDenied("This question needs an API key: its risk is high.")
+    if is_open and claims.digest != question["digest"]:
+        raise QuestionChanged
+    origin = Origin(claims.notification_id, action.device_id, client.address, client.user_agent)
+    answered = await answer_question(
+        session, action.person, claims.question_id, body, redis=redis, origin=origin
+    )
+    log.info(
+        "question.answered_by_token",
+        question_id=str(claims.question_id),
+        user_id=action.person.user_id,
+        repeated=answered.get("repeated", False),
+        **origin.kept(),
+    )
+    return answered
+
+
+def _of_option(option_id: str, body: ActionIn) -> ActionIn:
+    if body.given_ways and body.option_id != option_id:
+        raise InvalidInput("This token is for another answer.", attr="option_id")
+    return body.model_copy(update={"option_id": option_id})

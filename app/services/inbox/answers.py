@@ -1,0 +1,168 @@
+"""Answer a question: the first answer wins, and every later one is told which (contract 15).
+
+The answer goes to the agent as a command, in the transaction that closes the question (services/runs/commands.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.redis import RedisClient
+from app.enums import AnswerVia, CommandMethod, CommandStatus, FormAction, QuestionKind, QuestionStatus
+from app.errors import AlreadyAnswered, InvalidInput, QuestionChanged, QuestionClosed, StateRefused
+from app.models import Question, RunCommand
+from app.schemas.questions import ActionIn, AnsweredOut
+from app.services.access.principal import Principal
+from app.services.inbox.forms import require_content
+from app.services.inbox.questions import find_question, winner
+from app.services.questions.answers import shown_answer
+from app.services.runs.commands import GivenAnswer, OpenQuestion
+from app.services.runs.commands import answer_question as send_answer
+from app.statements import Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an answer by an action token comes from; kept with the question."""
+
+    notification_id: UUID
+    device_id: UUID | None
+    address: str
+    user_agent: str
+
+    def kept(self) -> dict[str, str | None]:
+        """Return it as the question keeps it."""
+        device = None if self.device_id is None else str(self.device_id)
+        return {
+            "notification": str(self.notification_id),
+            "device": device,
+            "address": self.address,
+            "user_agent": self.user_agent,
+        }
+
+
+async def answer_question(
+    session: AsyncSession,
+    caller: Principal,
+    question_id: UUID,
+    body: ActionIn,
+    *,
+    redis: RedisClient,
+    origin: Origin | None = None,
+) -> AnsweredOut:
+    """Answer a question as the caller; return the answer that it has now, with how far that has come.
+
+    The same answer again changes nothing and says `repeated`. A member who answers follows the task from then on.
+
+    Raises:
+        NotFound: there is no such question for this caller.
+        InvalidInput: the answer does not fit the question, or the run acts with another member's account.
+        AlreadyAnswered, QuestionChanged, QuestionClosed: it takes no such answer any more.
+        StateRefused: the run is in another member's private environment, or its worker was lost a moment ago.
+
+    """
+    row = await find_question(session, caller, question_id)
+    given = _given(row, body, AnswerVia.API if origin is None else AnswerVia.ACTION_TOKEN)
+    if row["status"] != QuestionStatus.OPEN:
+        return await _settled(session, row, given, origin)
+    if body.digest is not None and body.digest.lower() != row["digest"].hex():
+        raise QuestionChanged
+    question = OpenQuestion(row["id"], row["task_id"], row["run_id"], row["kind"], row["request_id"])
+    try:
+        is_first = await send_answer(session, caller, question, given, redis=redis)
+    except StateRefused:
+        row = await find_question(session, caller, question_id)
+        if row["status"] == QuestionStatus.OPEN:
+            raise
+        # The run ended while its row was waited for.
+        return await _settled(session, row, given, origin)
+    if is_first and origin is not None:
+        kept = update(Question).where(Question.id == question_id).values(answered_from=origin.kept())
+        await session.execute(kept)
+    row = await find_question(session, caller, question_id)
+    if not is_first:
+        return await _settled(session, row, given, origin)
+    return _answered(row, CommandStatus.ACCEPTED)
+
+
+async def _settled(
+    session: AsyncSession, row: Fields, given: GivenAnswer, origin: Origin | None
+) -> AnsweredOut:
+    """Return the answer of a closed question if it is the given one; raise what it is closed by otherwise."""
+    if row["status"] != QuestionStatus.ANSWERED:
+        raise QuestionClosed(winner(row))
+    is_same = row["answer"] == given.shown
+    if origin is not None:
+        # A token repeats its own answer; another one comes too late, whatever it says.
+        notification = (row["answered_from"] or {}).get("notification")
+        is_same = is_same and notification == str(origin.notification_id)
+    if not is_same:
+        raise AlreadyAnswered(winner(row))
+    status = await session.scalar(select(RunCommand.status).where(RunCommand.id == row["command_id"]))
+    answered = _answered(row, CommandStatus(status or CommandStatus.CONSUMED))
+    answered["repeated"] = True
+    return answered
+
+
+def _answered(row: Fields, delivery: CommandStatus) -> AnsweredOut:
+    given = winner(row)
+    return {
+        "status": "answered",
+        "answer": given["answer"],
+        "answered_by": given["answered_by"],
+        "answered_via": given["answered_via"],
+        "answered_at": given["answered_at"],
+        "delivery": delivery,
+    }
+
+
+def _given(row: Mapping[str, Any], body: ActionIn, via: AnswerVia) -> GivenAnswer:
+    """Return the answer as it is sent and kept. Raises InvalidInput if it does not fit the question."""
+    method, params = _command(row, body)
+    return GivenAnswer(method=method, params=params, shown=shown_answer(params), via=via)
+
+
+def _command(row: Mapping[str, Any], body: ActionIn) -> tuple[CommandMethod, dict[str, Any]]:
+    response, request = CommandMethod.PERMISSION_RESPONSE, {"request_id": row["request_id"]}
+    match QuestionKind(row["kind"]):
+        case QuestionKind.PERMISSION if body.option_id is not None:
+            offered = [option["id"] for option in row["options"]]
+            if body.option_id not in offered:
+                raise InvalidInput(
+                    f"The question offers the options {', '.join(offered)}.",
+                    code="invalid_choice",
+                    attr="option_id",
+                )
+            note = {} if body.custom_input is None else {"custom_input": body.custom_input}
+            return response, {**request, "option_id": body.option_id, **note}
+        case QuestionKind.FORM | QuestionKind.URL if body.action is not None:
+            return response, {**request, "action": body.action, **_content(row, body)}
+        case QuestionKind.MESSAGE if body.text is not None:
+            return CommandMethod.USER_MESSAGE, {"content": body.text, "artifact_ids": []}
+        case kind:
+            needed = _NEEDED[kind]
+            raise InvalidInput(f"A question of the kind {kind} takes {needed}.", attr=needed)
+
+
+_NEEDED = {
+    QuestionKind.PERMISSION: "option_id",
+    QuestionKind.FORM: "action",
+    QuestionKind.URL: "action",
+    QuestionKind.MESSAGE: "text",
+}
+
+
+def _content(row: Mapping[str, Any], body: ActionIn) -> dict[str, Any]:
+    if row["kind"] == QuestionKind.URL:
+        if body.content is not None:
+            raise InvalidInput("A question of the kind url takes no content.", attr="content")
+        return {}
+    if body.action is not FormAction.ACCEPT:
+        return {}
+    content = body.content or {}
+    require_content(content, row["schema"] or {})
+    return {"content": content}

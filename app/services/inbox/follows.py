@@ -1,0 +1,80 @@
+"""Following tasks, and snoozing questions: what a person wants in their inbox, and when they want to be notified."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import QuestionStatus
+from app.errors import InvalidInput, NotFound, QuestionClosed
+from app.models import Question, QuestionSnooze, TaskFollow
+from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOut, SnoozeIn
+from app.services.access.principal import Principal
+from app.services.access.visibility import require_task
+from app.services.inbox.questions import find_question, question_out, winner
+from app.services.questions.follows import follow
+
+
+async def follow_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
+    """Have the questions of a task in the caller's inbox; following it twice is following it once.
+
+    Raises:
+        NotFound: there is no such task for this caller.
+
+    """
+    if not await follow(session, caller, task_id):
+        raise NotFound
+
+
+async def unfollow_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
+    """Keep the questions of another person's task from the caller's inbox, followed or not.
+
+    Raises:
+        NotFound: there is no such task for this caller.
+
+    """
+    await require_task(session, caller, task_id)
+    await session.execute(
+        delete(TaskFollow).where(TaskFollow.task_id == task_id, TaskFollow.user_id == caller.user_id)
+    )
+
+
+async def snooze_question(
+    session: AsyncSession, caller: Principal, question_id: UUID, body: SnoozeIn, *, link: str
+) -> QuestionOut:
+    """Keep the caller from notices of a question until a time; return the question, which stays in their inbox.
+
+    Raises:
+        InvalidInput: the time is not within the next 24 hours.
+        NotFound: there is no such question for this caller.
+        QuestionClosed: it waits for no answer any more.
+
+    """
+    row = await find_question(session, caller, question_id)
+    if row["status"] != QuestionStatus.OPEN:
+        raise QuestionClosed(winner(row))
+    until = _until(body)
+    # Locked: a question that closes at this moment is not snoozed behind it.
+    is_open = select(Question.id).where(Question.id == question_id, Question.status == QuestionStatus.OPEN)
+    if await session.scalar(is_open.with_for_update(read=True)) is None:
+        raise QuestionClosed(winner(await find_question(session, caller, question_id)))
+    snooze = insert(QuestionSnooze).values(question_id=question_id, user_id=caller.user_id, until=until)
+    await session.execute(
+        snooze.on_conflict_do_update(
+            index_elements=[QuestionSnooze.question_id, QuestionSnooze.user_id],
+            set_={"until": snooze.excluded.until},
+        )
+    )
+    return question_out(await find_question(session, caller, question_id), caller, link)
+
+
+def _until(body: SnoozeIn) -> datetime:
+    now = utcnow()
+    if body.until is None:
+        return now + timedelta(seconds=body.seconds or 0)
+    if not now < body.until <= now + timedelta(seconds=MAX_SNOOZE_SECONDS):
+        raise InvalidInput("Enter a time within the next 24 hours.", attr="until")
+    return body.until

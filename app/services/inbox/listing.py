@@ -1,0 +1,132 @@
+"""The inbox of a person: the questions of tasks that they created or follow, over all of their projects (contract 15).
+
+Two index scans make a page: their own tasks' questions, in the order of the inbox, and those of the tasks that they
+follow. Counts read the index alone.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.enums import InboxStatus, QuestionKind, QuestionStatus
+from app.models import Question, Task, TaskFollow
+from app.schemas.questions import InboxQuery, QuestionOut
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
+from app.services.inbox.questions import SHOWN, question_out
+from app.services.views.pages import Page
+from app.statements import Prepared
+
+_USER = bindparam("visible_user_id", type_=BigInteger)
+_KIND = bindparam("kind", type_=Text)
+_PROJECT = bindparam("project_id", type_=BigInteger)
+_LIMIT, _OFFSET = (bindparam(name, type_=BigInteger) for name in ("limit", "offset"))
+_OPEN = Question.status == literal_column(f"'{QuestionStatus.OPEN}'")
+# What the badge counts: the rest waits for a message, which is not urgent.
+_IS_COUNTED = Question.kind != literal_column(f"'{QuestionKind.MESSAGE}'")
+_WANTED = and_(
+    or_(_KIND.is_(None), Question.kind == _KIND), or_(_PROJECT.is_(None), Question.project_id == _PROJECT)
+)
+_ORDER = (Question.rank, Question.opened_at, Question.id)
+
+
+def own(*columns: Any) -> Select[Any]:
+    """Return the statement of questions of the caller's own tasks, which they always see while they are a member."""
+    return (
+        select(*columns)
+        .select_from(Question)
+        .where(Question.task_creator_id == _USER, Question.project_id == any_(VISIBLE_PROJECTS))
+    )
+
+
+def followed(*columns: Any) -> Select[Any]:
+    """Return the statement of questions of other people's tasks that the caller follows and still sees."""
+    return (
+        select(*columns)
+        .select_from(Question)
+        .join(TaskFollow, TaskFollow.task_id == Question.task_id)
+        .join(Task, Task.id == Question.task_id)
+        .where(
+            TaskFollow.user_id == _USER,
+            Question.task_creator_id.is_distinct_from(_USER),
+            VISIBLE_ANYWHERE,
+        )
+    )
+
+
+_SOURCES = (("own", own), ("followed", followed))
+
+
+async def list_inbox(
+    session: AsyncSession, caller: Principal, query: InboxQuery, page: Page, *, link: str
+) -> tuple[int, int, list[QuestionOut]]:
+    """Return how many questions match, how many are open without messages, and a page of those that match."""
+    values = {
+        "kind": query.kind,
+        "project_id": query.project_id,
+        "limit": page.limit,
+        "offset": page.offset,
+        "until": page.limit + page.offset,
+        **visibility_anywhere(caller),
+    }
+    rows = await _PAGES[query.status].all(session, values)
+    shown = [question_out(row, caller, link) for row in rows if row["id"] is not None]
+    return rows[0]["count"], rows[0]["open_count"], shown
+
+
+def _counts(*conditions: ColumnElement[bool]) -> Any:  # Any: a subquery of two numbers
+    columns = (
+        func.count().filter(_WANTED).label("count"),
+        func.count().filter(_OPEN, _IS_COUNTED).label("open_count"),
+    )
+    of_own, of_followed = (
+        source(*columns).where(*conditions).subquery(f"counts_of_{name}") for name, source in _SOURCES
+    )
+    return (
+        select(*((of_own.c[name] + of_followed.c[name]).label(name) for name in ("count", "open_count")))
+        .join_from(of_own, of_followed, true())
+        .subquery("counts")
+    )
+
+
+def _page_statement(*conditions: ColumnElement[bool]) -> Select[Any]:
+    until = bindparam("until", type_=BigInteger)
+    branches = [
+        select(
+            source(*_ORDER).where(*conditions, _WANTED).order_by(*_ORDER).limit(until).subquery(f"of_{name}")
+        )
+        for name, source in _SOURCES
+    ]
+    merged = union_all(*branches).subquery("merged")
+    order = (merged.c.rank, merged.c.opened_at, merged.c.id)
+    page = select(merged.c.id).order_by(*order).limit(_LIMIT).offset(_OFFSET).subquery("page")
+    shown = SHOWN.join(page, page.c.id == Question.id).where(VISIBLE_ANYWHERE).add_columns(Question.rank)
+    rows = shown.subquery("rows")
+    counts = _counts(*conditions)
+    return (
+        select(counts, rows)
+        .select_from(counts)
+        .outerjoin(rows, true())
+        .order_by(rows.c.rank, rows.c.opened_at, rows.c.id)
+    )
+
+
+_PAGES = {
+    InboxStatus.OPEN: Prepared(_page_statement(_OPEN)),
+    InboxStatus.ALL: Prepared(_page_statement()),
+}

@@ -1,0 +1,73 @@
+"""Routes with an action token in their path: nothing about them is kept, passed on or found by search engines."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from starlette.responses import RedirectResponse
+from typing_extensions import override
+
+from app.errors import AppError, QuestionSettled, RequestRefused
+from app.web.error_handlers import envelope, headers_of, refused
+from app.web.pages.question import page_of_failure
+from app.web.pages.render import PRIVATE_HEADERS, render
+from app.web.routes import UnitRoute
+
+_TITLES = {
+    404: "This link is not valid",
+    403: "This needs a key of yours",
+    413: "This answer is too long",
+    429: "Too many requests",
+}
+_TEXTS = {
+    404: "It may be too old, or cut off. Open the task to see what it waits for.",
+    429: "Wait a minute, then load this page again.",
+}
+_WITHOUT_QUESTION = frozenset({404, 405, 429})
+
+
+class ActionRoute(UnitRoute):
+    """Answers failures as JSON."""
+
+    @override
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request, also one that fails, with headers that keep the address private."""
+        handle = super().get_route_handler()
+
+        async def handle_privately(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except (AppError, RequestRefused) as error:
+                response = self.refuse(request, error)
+            response.headers.update(PRIVATE_HEADERS)
+            return response
+
+        return handle_privately
+
+    def refuse(self, request: Request, error: AppError | RequestRefused) -> Response:  # noqa: ARG002 - for pages
+        """Return the answer to a request that failed."""
+        return envelope(error) if isinstance(error, AppError) else refused(error)
+
+
+class PageRoute(ActionRoute):
+    """Answers failures as pages."""
+
+    @override
+    def refuse(self, request: Request, error: AppError | RequestRefused) -> Response:
+        if isinstance(error, QuestionSettled):
+            # The page shows the answer that counts.
+            return back_to_page(request)
+        text = error.detail if isinstance(error, AppError) else str(error.body.get("error", ""))
+        title = _TITLES.get(error.status, "This was not answered")
+        page = page_of_failure(
+            title, _TEXTS.get(error.status, text), has_question=error.status not in _WITHOUT_QUESTION
+        )
+        response = render(page, status=error.status)
+        response.headers.update(headers_of(error) if isinstance(error, AppError) else {})
+        return response
+
+
+def back_to_page(request: Request) -> Response:
+    """Lead from the form to the page, which a browser may then load again."""
+    root = request.scope.get("root_path", "").rstrip("/")
+    return RedirectResponse(f"{root}/a/{request.path_params['token']}", 303)

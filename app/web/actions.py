@@ -1,0 +1,92 @@
+"""Requests with an action token: the token as a gate, and the form of its page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+from fastapi import Depends, Request, Response
+from pydantic import ValidationError
+
+from app.enums import FormAction, QuestionKind, Scope
+from app.errors import AuthenticationError, MalformedBody, PermissionDenied, UnsupportedMediaType
+from app.schemas.questions import ActionIn
+from app.services.access.authenticate import authenticate
+from app.services.access.principal import require_project, require_scope
+from app.services.inbox import actions
+from app.services.inbox.actions import Action, Client
+from app.web.action_route import back_to_page
+from app.web.body import read_bytes
+from app.web.dependencies import process_of, session_of
+from app.web.pages.fields import content_of
+from app.web.throttling import address_of, throttle_address
+from app.web.validation import first_error
+
+_FORM = "application/x-www-form-urlencoded"
+_FORM_BYTES = 2**20
+_MOST_FIELDS = 1000
+_USER_AGENT_CHARACTERS = 200
+_PLAIN = ("option_id", "action", "text", "custom_input", "digest")
+
+
+async def _open_action(request: Request) -> Action:
+    process = process_of(request)
+    await throttle_address(request, process, "action")
+    token = request.path_params["token"]
+    return await actions.open_action(session_of(request), token, process.settings.secret_keys)
+
+
+OpenAction = Annotated[Action, Depends(_open_action)]
+
+
+def client_of(request: Request, *, has_key: bool = False) -> Client:
+    """Return what sends a token, for the record of its answer."""
+    user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_CHARACTERS]
+    return Client(address_of(request), user_agent, has_key)
+
+
+async def answer_by_form(request: Request, action: Action) -> Response:
+    """Answer a question by the form of its page, and lead back to it."""
+    form = await _read_form(request)
+    session, redis = session_of(request), process_of(request).redis
+    client = client_of(request, has_key=await _has_key(request, action, form))
+    _ = await actions.act(session, action, _body(action, form), client, redis=redis)
+    return back_to_page(request)
+
+
+def _body(action: Action, form: Mapping[str, Sequence[str]]) -> ActionIn:
+    given: dict[str, Any] = {name: form[name][0] for name in _PLAIN if form.get(name, [""])[0]}
+    is_form = action.question["kind"] == QuestionKind.FORM
+    if is_form and given.get("action") == FormAction.ACCEPT:
+        given["content"] = content_of(action.question["schema"], form)
+    try:
+        return ActionIn.model_validate(given)
+    except ValidationError as error:
+        raise first_error(error.errors(include_url=False)) from None
+
+
+async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether the form holds a key of the token's person that may answer. Raises PermissionDenied otherwise."""
+    key = form.get("key", [""])[0].strip()
+    if not action.needs_key or not key:
+        return False
+    project = action.person.project.id
+    try:
+        holder = await authenticate(session_of(request), key, place="form", project=project)
+    except AuthenticationError:
+        raise PermissionDenied("This API key is not valid.") from None
+    require_project(holder)
+    require_scope(holder, Scope.TASK_WRITE)
+    if holder.user_id != action.person.user_id:
+        raise PermissionDenied("This API key belongs to another person than the notification.")
+    return True
+
+
+async def _read_form(request: Request) -> Mapping[str, Sequence[str]]:
+    media_type = request.headers.get("content-type", "")
+    if media_type.partition(";")[0].strip().lower() != _FORM:
+        raise UnsupportedMediaType(media_type)
+    raw = await read_bytes(request, limit=_FORM_BYTES)
+    try:
+        return parse_qs(raw.decode(), max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError:
+        raise MalformedBody("The form cannot be read.") from None

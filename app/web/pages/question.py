@@ -1,0 +1,212 @@
+"""The page behind a link to a question: all of it, with every answer that it takes (contract 15)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.clock import utcnow
+from app.enums import AnswerVia, FormAction, QuestionKind, QuestionRisk, QuestionStatus
+from app.services.inbox.questions import host_of
+from app.services.views.slugs import slug, slug_prefix
+from app.web.pages.fields import FormField, fields_of
+from app.web.pages.texts import visible
+
+_KINDS = {
+    QuestionKind.PERMISSION: "The agent asks for permission",
+    QuestionKind.FORM: "The agent has a question",
+    QuestionKind.URL: "The agent asks you to open a page",
+    QuestionKind.MESSAGE: "The agent waits for your message",
+}
+# Our words, since those of an option are the agent's.
+_OPTIONS = {
+    "allow_once": "Allow once",
+    "allow_always": "Always allow",
+    "reject_once": "Reject",
+    "reject_always": "Always reject",
+}
+_ACTIONS = {
+    FormAction.ACCEPT: "Accepted",
+    FormAction.DECLINE: "Declined",
+    FormAction.CANCEL: "Cancelled",
+}
+_WAYS = {
+    AnswerVia.API: "the API",
+    AnswerVia.CONSOLE: "the console",
+    AnswerVia.CLI: "the command line",
+    AnswerVia.ACTION_TOKEN: "a notification",
+    AnswerVia.MCP: "MCP",
+    AnswerVia.A2A: "A2A",
+    AnswerVia.RULE: "a rule",
+}
+_CLOSED = {
+    QuestionStatus.EXPIRED: ("This question has expired", "No answer came in time, so it counts as refused."),
+    QuestionStatus.WITHDRAWN: (
+        "This question was withdrawn",
+        "The agent does not wait for an answer any more.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is to be seen first."""
+
+    look: str
+    title: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """An answer."""
+
+    name: str
+    value: str
+    label: str
+    look: str = ""
+    # What the agent calls it, where that differs.
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What page.html shows."""
+
+    heading: str
+    about: str = ""
+    where: str = ""
+    notice: Notice | None = None
+    text: str = ""
+    has_way_back: bool = False
+    detail: str = ""
+    link: str = ""
+    link_host: str = ""
+    is_link_safe: bool = False
+    is_open: bool = False
+    digest: str = ""
+    fields: Sequence[FormField] = ()
+    takes_text: bool = False
+    takes_note: bool = False
+    needs_key: bool = False
+    # Side by side, in fixed places; and below them.
+    answers: Sequence[Button] = ()
+    more: Sequence[Button] = ()
+    facts: Sequence[tuple[str, str]] = field(default_factory=list)
+
+
+def page_of_question(row: Mapping[str, Any]) -> Page:
+    """Return the page of a question, a row of `SHOWN`."""
+    kind, is_open = QuestionKind(row["kind"]), row["status"] == QuestionStatus.OPEN
+    is_risky = row["risk"] == QuestionRisk.HIGH
+    number = slug(slug_prefix(row["project_name"]), row["task_number"])
+    answers, more = _buttons(kind, row["options"])
+    return Page(
+        heading=visible(row["title"]) or _KINDS[kind],
+        about=_KINDS[kind],
+        where=visible(" · ".join(filter(None, (number, row["repository"])))),
+        notice=_notice(row, is_risky=is_risky),
+        detail=visible(row["detail"]),
+        link=visible(row["url"]),
+        link_host=visible(host_of(row["url"])),
+        is_link_safe=is_open and (row["url"] or "").startswith("https://"),
+        is_open=is_open,
+        digest=row["digest"].hex(),
+        fields=fields_of(row["schema"]) if kind is QuestionKind.FORM else (),
+        takes_text=kind is QuestionKind.MESSAGE,
+        takes_note=kind is QuestionKind.PERMISSION,
+        needs_key=is_risky,
+        answers=answers,
+        more=more,
+        facts=_facts(row, is_open=is_open),
+    )
+
+
+def page_of_failure(title: str, text: str, *, has_question: bool) -> Page:
+    """Return the page of a link that opens nothing, or of an answer that was not taken."""
+    return Page(heading=title, text=text, has_way_back=has_question)
+
+
+def _notice(row: Mapping[str, Any], *, is_risky: bool) -> Notice | None:
+    match QuestionStatus(row["status"]):
+        case QuestionStatus.ANSWERED:
+            name = " ".join(filter(None, (row["creator_first_name"], row["creator_last_name"])))
+            person = visible(name or row["creator_email"])
+            by = f"Answered by {person}" if person else "Answered"
+            way = _WAYS[AnswerVia(row["answered_via"])]
+            return Notice("good", answer_in_words(row), f"{by} through {way}, {_moment(row['closed_at'])}.")
+        case QuestionStatus.EXPIRED | QuestionStatus.WITHDRAWN as status:
+            return Notice("", *_CLOSED[status])
+        case QuestionStatus.OPEN if is_risky:
+            return Notice("warn", "High risk", "Read all of it before you allow it.")
+        case QuestionStatus.OPEN:
+            return None
+
+
+def answer_in_words(row: Mapping[str, Any]) -> str:
+    """Return what was answered, for people."""
+    answer: Mapping[str, Any] = row["answer"] or {}
+    if (option_id := answer.get("option_id")) is not None:
+        kinds = [option["kind"] for option in row["options"] if option["id"] == option_id]
+        return _OPTIONS.get(kinds[0] if kinds else "", visible(option_id))
+    if (action := answer.get("action")) is not None:
+        return _ACTIONS[FormAction(action)]
+    return "Message sent"
+
+
+def _buttons(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tuple[list[Button], list[Button]]:
+    """Return the answers of a question: first the two safe ones, refusing at the left; then all others."""
+    match kind:
+        case QuestionKind.PERMISSION:
+            firsts = [
+                next((option for option in options if option["kind"] == wanted), None)
+                for wanted in ("reject_once", "allow_once")
+            ]
+            others = [option for option in options if option not in firsts]
+            return [_of_option(each) for each in firsts if each], [_of_option(each) for each in others]
+        case QuestionKind.FORM | QuestionKind.URL:
+            accept = "Send" if kind is QuestionKind.FORM else "I agree to open it"
+            return [
+                Button(name="action", value=FormAction.DECLINE, label="Decline", look="reject"),
+                Button(name="action", value=FormAction.ACCEPT, label=accept, look="allow"),
+            ], []
+        case QuestionKind.MESSAGE:
+            return [Button(name="way", value="text", label="Send", look="allow")], []
+
+
+def _of_option(option: Mapping[str, Any]) -> Button:
+    said = visible(option["name"])
+    label = _OPTIONS.get(option["kind"]) or said
+    look = {"allow_once": "allow", "reject_once": "reject", "reject_always": "reject"}
+    return Button(
+        name="option_id",
+        value=option["id"],
+        label=label,
+        look=look.get(option["kind"], ""),
+        said="" if said.casefold() == label.casefold() else said,
+    )
+
+
+def _facts(row: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, str]]:
+    facts = [
+        ("Task", visible(row["task_title"])),
+        ("Project", visible(row["project_name"])),
+        ("Risk", row["risk"].capitalize()),
+        ("Asked", _moment(row["opened_at"])),
+    ]
+    if is_open and row["expires_at"] is not None:
+        left = _duration(row["expires_at"] - utcnow())
+        facts.append(("Counts as refused", f"in {left}, {_moment(row['expires_at'])}"))
+    return [(name, value) for name, value in facts if value]
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
+
+
+def _duration(left: timedelta) -> str:
+    minutes = max(0, round(left.total_seconds() / 60))
+    if minutes < 2:  # noqa: PLR2004 - "1 minutes" is the reason
+        return "a minute"
+    hours = minutes // 60
+    return f"{minutes} minutes" if hours < 2 else f"{hours} hours"  # noqa: PLR2004 - as above
