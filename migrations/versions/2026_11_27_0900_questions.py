@@ -69,9 +69,7 @@ def upgrade() -> None:
         sa.Column("answer", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("answered_by_id", sa.BigInteger(), nullable=True),
         sa.Column("answered_via", sa.String(length=16), nullable=True),
-        sa.Column(
-            "answered_from", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
-        ),
+        sa.Column("answered_from", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("command_id", sa.Uuid(), nullable=True),
         sa.CheckConstraint(
             "answered_via IN ('api', 'console', 'cli', 'action_token', 'mcp', 'a2a', 'rule')",

@@ -347,6 +347,9 @@ def test_risk_of_commands(commands: list[str], risk: QuestionRisk) -> None:
         ({"kind": "other", "rawInput": {"sql": "drop table users"}}, QuestionRisk.HIGH),
         ({"rawInput": {"permissions": {"network": {"enabled": True}}}}, QuestionRisk.HIGH),
         ({"kind": "delete"}, QuestionRisk.HIGH),
+        # Too long to search.
+        ({"kind": "execute", "rawInput": {"command": "ls " + "x" * 20_000}}, QuestionRisk.HIGH),
+        ({"kind": "edit", "rawInput": {"content": "x" * 20_001}}, QuestionRisk.NORMAL),
         # What the agent says counts in neither direction.
         (
             {"kind": "execute", "title": "git push --force", "rawInput": {"command": "ls"}},
@@ -358,3 +361,12 @@ def test_risk_of_commands(commands: list[str], risk: QuestionRisk) -> None:
 )
 def test_risk_of_calls(call: JSON, risk: QuestionRisk) -> None:
     assert risk_of(QuestionKind.PERMISSION, call) is risk
+
+
+@pytest.mark.parametrize(
+    "part", ["git push ", "git -", "rm -a", "find ", "| ", "curl | a/", "chmod 7", "env ", "/proc/", "find-"]
+)
+def test_repetitive_command_does_not_hold_the_worker_up(part: str) -> None:
+    """The agent chooses the text; a pattern that looks back over it would search this one for hours."""
+    given = {"command": part * (20_000 // len(part))}
+    risk_of(QuestionKind.PERMISSION, {"kind": "execute", "rawInput": given})

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any  # JSON
@@ -13,20 +13,27 @@ from app.enums import QuestionKind, QuestionRisk
 _RUNS_NOTHING = frozenset({"read", "edit", "search", "move", "think"})
 _COMMAND_KEYS = re.compile(r"(?i)^(command|cmd|script|code|args|argv|program)")
 _PATH_KEYS = re.compile(r"(?i)(path|file|uri|dir|folder)")
-_SEARCHED_CHARACTERS = 100_000
+# A command that is longer is not searched, and counts as `high`.
+_SEARCHED_CHARACTERS = 20_000
+# Between simple commands of a shell.
+_SEPARATOR = re.compile(r"[;&|\n]")
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    commands: re.Pattern[str] | None
-    paths: re.Pattern[str] | None
-    keys: re.Pattern[str] | None
+    """Patterns of risk.toml; of `command` and `line`, all must occur in one text."""
+
+    command: Sequence[re.Pattern[str]] = ()
+    line: Sequence[re.Pattern[str]] = ()
+    paths: Sequence[re.Pattern[str]] = ()
+    keys: Sequence[re.Pattern[str]] = ()
 
     def fits(self, call: "_Call") -> bool:
         return (
-            _is_in(self.commands, call.commands)
-            or _is_in(self.paths, [*call.commands, *call.paths])
-            or _is_in(self.keys, call.keys)
+            _occur(self.command, (part for text in call.commands for part in _SEPARATOR.split(text)))
+            or _occur(self.line, call.commands)
+            or _occur(self.paths, [*call.commands, *call.paths])
+            or _occur(self.keys, call.keys)
         )
 
 
@@ -47,7 +54,8 @@ def risk_of(kind: QuestionKind, tool_call: Mapping[str, Any]) -> QuestionRisk:
         return QuestionRisk.NORMAL
     tool = str(tool_call.get("kind"))
     call = _read(tool_call, runs_all=tool not in _RUNS_NOTHING)
-    if tool in _KINDS["high"] or any(rule.fits(call) for rule in _RULES):
+    is_too_long = any(len(text) > _SEARCHED_CHARACTERS for text in call.commands)
+    if tool in _KINDS["high"] or is_too_long or any(rule.fits(call) for rule in _RULES):
         return QuestionRisk.HIGH
     return QuestionRisk.LOW if tool in _KINDS["low"] else QuestionRisk.NORMAL
 
@@ -59,7 +67,7 @@ def _read(tool_call: Mapping[str, Any], *, runs_all: bool) -> _Call:
         if runs_all or any(_COMMAND_KEYS.search(name) for name in names):
             call.commands.append(text)
         if any(_PATH_KEYS.search(name) for name in names):
-            call.paths.append(text)
+            call.paths.append(text[:_SEARCHED_CHARACTERS])
     for part in (*_entries(tool_call, "locations"), *_entries(tool_call, "content")):
         if isinstance(path := part.get("path"), str):
             call.paths.append(path[:_SEARCHED_CHARACTERS])
@@ -75,12 +83,12 @@ def _texts(value: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
     """Yield each text in an input with the names on the way to it; a list of words is one text."""
     match value:
         case str():
-            yield names, value[:_SEARCHED_CHARACTERS]
+            yield names, value
         case dict():
             for name, item in value.items():
                 yield from _texts(item, (*names, name))
         case list() if value and all(isinstance(item, str) for item in value):
-            yield names, " ".join(value)[:_SEARCHED_CHARACTERS]
+            yield names, " ".join(value)
         case list():
             for item in value:
                 yield from _texts(item, names)
@@ -90,14 +98,15 @@ def _texts(value: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
             yield names, str(value)
 
 
-def _is_in(pattern: re.Pattern[str] | None, texts: list[str]) -> bool:
-    return pattern is not None and any(pattern.search(text) for text in texts)
+def _occur(patterns: Sequence[re.Pattern[str]], texts: Iterable[str]) -> bool:
+    return bool(patterns) and any(all(pattern.search(text) for pattern in patterns) for text in texts)
 
 
-def _compiled(rule: Mapping[str, str]) -> _Rule:
-    return _Rule(
-        *(re.compile(rule[where]) if where in rule else None for where in ("commands", "paths", "keys"))
-    )
+def _compiled(rule: Mapping[str, Any]) -> _Rule:
+    patterns = {
+        name: [given] if isinstance(given, str) else given for name, given in rule.items() if name != "name"
+    }
+    return _Rule(**{name: [re.compile(pattern) for pattern in given] for name, given in patterns.items()})
 
 
 _FILE = tomllib.loads(Path(__file__).with_name("risk.toml").read_text())
