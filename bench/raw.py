@@ -4,8 +4,10 @@
 the same checks of key, membership, scope, visibility and budget. `/floor/…` answers fixed bytes: what FastAPI and
 uvicorn themselves cost. Neither logs, counts metrics, or knows errors, links and filters.
 
-Create and update keep the promise of the service that a request answered with an error has changed nothing: their
-statement is performed and the answer encoded inside one transaction.
+Create and update write what the service does, and keep its promises: their statement also counts the event of the task,
+records it in the ledger and finds out whether a receiver wants a snapshot; it is performed and the answer encoded inside
+one transaction, so that a request answered with an error has changed nothing; readers of the ledger are woken behind the
+commit, by the service's own client. A beat is one statement of its own, as there.
 """
 
 import hashlib
@@ -24,6 +26,7 @@ from fastapi import FastAPI, Request, Response
 from redis.asyncio import Redis
 from typing_extensions import override
 
+from app.clients.ledger_wakes import LedgerWakes
 from app.clock import utcnow
 from app.config import get_settings
 from app.ids import new_id
@@ -43,7 +46,13 @@ t.archived_at, t.created_at, t.updated_at, t.ci_prompt,
 u.id AS creator_id, u.uuid, u.distinct_id, u.first_name, u.last_name, u.email, u.is_email_verified,
 u.hedgehog_config, u.role_at_organization,
 r.id AS run_id, r.stage, r.branch, r.status, r.environment, r.error_message, r.output, r.state, r.artifacts,
-r.created_at AS run_created_at, r.updated_at AS run_updated_at, r.completed_at
+r.created_at AS run_created_at, r.updated_at AS run_updated_at, r.completed_at, r.facts, r.attempts,
+CASE WHEN r.status = 'queued' AND r.dispatch_requested_at IS NOT NULL THEN (
+    SELECT count(*) FROM (
+        SELECT FROM runs q WHERE q.project_id = r.project_id AND q.status = 'queued' AND q.dispatch_requested_at IS NOT NULL
+        AND (q.dispatch_requested_at, q.id) <= (r.dispatch_requested_at, r.id) LIMIT 1000
+    ) ahead
+) END AS queue_position
 """
 _JOINS: Final = "LEFT JOIN users u ON u.id = t.created_by_id LEFT JOIN runs r ON r.id = t.latest_run_id"
 _RETRIEVE: Final = f"""
@@ -59,23 +68,40 @@ SELECT {_COLUMNS} FROM (
     (SELECT * FROM tasks WHERE {_LISTED} AND audience = $2 {_ORDER})
 ) t {_JOINS} ORDER BY t.created_at DESC, t.id DESC LIMIT 50
 """
+_SNAPSHOT_WANTED: Final = """EXISTS (
+    SELECT FROM webhook_endpoints w WHERE w.project_id = events.project_id AND w.enabled AND w.payload = 'full'
+) AS snapshot_wanted"""
 _CREATE: Final = f"""
 WITH numbered AS (
     INSERT INTO task_counters AS c (project_id, next_number) VALUES ($2, 1)
     ON CONFLICT (project_id) DO UPDATE SET next_number = c.next_number + 1 RETURNING next_number - 1 AS number
 ), t AS (
     INSERT INTO tasks (id, project_id, created_by_id, title, title_manually_set, description, origin_product, internal,
-        archived, created_at, updated_at, task_number)
-    SELECT $1, $2, $3, $4, true, $5, 'user_created', false, false, $6, $6, number FROM numbered RETURNING *
+        archived, created_at, updated_at, task_number, event_count)
+    SELECT $1, $2, $3, $4, true, $5, 'user_created', false, false, $6, $6, number, 1 FROM numbered RETURNING *
+), recorded AS (
+    INSERT INTO events (type, project_id, task_id, subject_seq, occurred_at)
+    SELECT 'task.created', project_id, id, event_count, updated_at FROM t RETURNING id AS event_id, {_SNAPSHOT_WANTED}
 )
-SELECT {_COLUMNS} FROM t {_JOINS}
+SELECT {_COLUMNS}, recorded.* FROM t {_JOINS} JOIN recorded ON true
 """
 _UPDATE: Final = f"""
-WITH t AS (
-    UPDATE tasks SET title = $4, title_manually_set = true, updated_at = $5
-    WHERE id = $1 AND project_id = $2 AND audience IN (0, $3) AND NOT deleted RETURNING *
+WITH before AS (
+    SELECT id, array_remove(ARRAY[
+        CASE WHEN title IS DISTINCT FROM $4 THEN 'title' END, CASE WHEN NOT title_manually_set THEN 'title_manually_set' END
+    ], NULL) AS new_fields
+    FROM tasks WHERE id = $1 AND project_id = $2 AND audience IN (0, $3) AND NOT deleted FOR NO KEY UPDATE
+), t AS (
+    UPDATE tasks SET title = $4, title_manually_set = true, updated_at = $5,
+        event_count = event_count + (cardinality(new_fields) > 0)::int
+    FROM before WHERE tasks.id = before.id RETURNING tasks.*
+), recorded AS (
+    INSERT INTO events (type, project_id, task_id, subject_seq, occurred_at, data)
+    SELECT 'task.updated', project_id, t.id, event_count, updated_at, jsonb_build_object('changed', new_fields)
+    FROM t JOIN before ON before.id = t.id AND cardinality(new_fields) > 0
+    RETURNING id AS event_id, {_SNAPSHOT_WANTED}
 )
-SELECT {_COLUMNS} FROM t {_JOINS}
+SELECT {_COLUMNS}, recorded.* FROM t {_JOINS} LEFT JOIN recorded ON true
 """
 _BEAT: Final = """
 WITH task AS (
@@ -105,6 +131,7 @@ class _Raw:
     def __init__(self, pool: asyncpg.Pool, redis: Redis) -> None:
         self._pool = pool
         self._redis = redis
+        self._wakes = LedgerWakes(redis)
 
     async def retrieve(self, request: Request) -> Response:
         async with self._pool.acquire() as connection:
@@ -138,7 +165,9 @@ class _Raw:
                     utcnow(),
                 )
                 assert row is not None
-                return _json(_task(row, caller["name"]), status=201)
+                answer = _json(_task(row, caller["name"]), status=201)
+        await self._wake(row)
+        return answer
 
     async def update(self, request: Request) -> Response:
         body = orjson.loads(await request.body())
@@ -154,7 +183,9 @@ class _Raw:
                     utcnow(),
                 )
                 assert row is not None
-                return _json(_task(row, caller["name"]))
+                answer = _json(_task(row, caller["name"]))
+        await self._wake(row)
+        return answer
 
     async def beat(self, request: Request) -> Response:
         body = orjson.loads(await request.body())
@@ -170,6 +201,11 @@ class _Raw:
             )
         assert row is not None
         return Response(status_code=204)
+
+    async def _wake(self, row: asyncpg.Record) -> None:
+        if row["event_id"] is not None:
+            assert not row["snapshot_wanted"]
+            await self._wakes.announce()
 
     async def _caller(self, request: Request, connection: Any, scope: str) -> asyncpg.Record:
         secret = request.headers["authorization"].removeprefix("Bearer ")
@@ -228,6 +264,7 @@ def _task(row: asyncpg.Record, project: str) -> dict[str, Any]:
 
 def _run(row: asyncpg.Record) -> dict[str, Any]:
     state = orjson.loads(row["state"])
+    waiting = {name: row[name] for name in ("queue_position", "attempts") if row[name]}
     return {
         "id": row["run_id"],
         "task": row["id"],
@@ -242,7 +279,7 @@ def _run(row: asyncpg.Record) -> dict[str, Any]:
         "log_url": _SIGNED_URL,
         "error_message": row["error_message"],
         "output": _parsed(row["output"]),
-        "state": state,
+        "state": state | orjson.loads(row["facts"]) | waiting,
         "artifacts": orjson.loads(row["artifacts"]),
         "created_at": row["run_created_at"],
         "updated_at": row["run_updated_at"],

@@ -1,5 +1,6 @@
 """Logs are an interface: one event a line, and no secret in any of them."""
 
+import errno
 import io
 import logging
 import secrets
@@ -8,6 +9,7 @@ from collections.abc import Generator
 import orjson
 import pytest
 import structlog
+from typing_extensions import override
 
 from app.enums import LogFormat
 from app.observability import configure_logging, redact
@@ -124,3 +126,32 @@ def test_colours_for_a_terminal_are_left_out(lines: io.StringIO) -> None:
     event = only_line(lines)
     assert "color_message" not in event
     assert event["pid"] == 1
+
+
+def test_stream_that_takes_nothing_stops_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk behind standard error, or a reader that has gone."""
+
+    class Full(io.StringIO):
+        @override
+        def write(self, _text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sys.stderr", Full())
+    with kept_logging():
+        configure_logging(LogFormat.JSON, "INFO")
+        structlog.get_logger("app.test").info("run.claimed")
+        structlog.get_logger("app.test").exception("it.failed")
+
+
+@pytest.mark.parametrize("log_format", LogFormat)
+def test_events_below_the_level_are_left_out(monkeypatch: pytest.MonkeyPatch, log_format: LogFormat) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+    with kept_logging():
+        configure_logging(log_format, "warning")
+        structlog.get_logger("app.test").info("run.claimed")
+        structlog.get_logger("app.test").warning("run.lost")
+
+    [line] = written.getvalue().splitlines()
+    assert "run.lost" in line
+    assert "app.test" in line

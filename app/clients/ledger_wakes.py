@@ -9,8 +9,12 @@ from app.clients.run_changes import wake_workers
 LEDGER = "taskbeacon:ledger"
 
 
+# Under load a word for each event would cost more than all else that recording them does.
+_PAUSE_SECONDS = 0.01
+
+
 class LedgerWakes:
-    """Sends one word for any number of events that come while another word is under way."""
+    """Sends one word at once, and then one for any number of events of the next hundredth of a second."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
@@ -32,3 +36,4 @@ class LedgerWakes:
         while self._is_wanted:
             self._is_wanted = False
             await wake_workers(self._redis, LEDGER)
+            await asyncio.sleep(_PAUSE_SECONDS)
