@@ -87,6 +87,10 @@ bench-push: $(STAMP) ## Measure 10,000 pushes against what a push service of 20 
 bench-runs: $(STAMP) ## Measure how soon runs start, how many a worker ends, and what waiting costs, beside plain arq
 	@$(PYTHON) -m bench.runs
 
+.PHONY: bench-strangers
+bench-strangers: $(STAMP) ## Measure what clients without a key cost a member (ARGS="--only /metrics,/readyz" for a part)
+	@$(PYTHON) -m bench.strangers $(ARGS)
+
 .PHONY: bench-setup
 bench-setup: $(STAMP) ## Measure the first demo of a fresh clone, and its set-up by uv beside pip's (minutes)
 	@$(PYTHON) -m bench.setup $(ARGS)
