@@ -18,7 +18,7 @@ find_python = for python in python3 python3.13 python3.12 python3.11; do \
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
 demo: $(RUN_STAMP) ## Run the main job end to end: a task on a real git repository, done by an agent
@@ -86,6 +86,10 @@ bench-push: $(STAMP) ## Measure 10,000 pushes against what a push service of 20 
 .PHONY: bench-runs
 bench-runs: $(STAMP) ## Measure how soon runs start, how many a worker ends, and what waiting costs, beside plain arq
 	@$(PYTHON) -m bench.runs
+
+.PHONY: bench-strangers
+bench-strangers: $(STAMP) ## Measure what clients without a key cost a member (ARGS="--only /metrics,/readyz" for a part)
+	@$(PYTHON) -m bench.strangers $(ARGS)
 
 .PHONY: bench-setup
 bench-setup: $(STAMP) ## Measure the first demo of a fresh clone, and its set-up by uv beside pip's (minutes)

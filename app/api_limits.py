@@ -10,6 +10,7 @@ _MIB: Final = 1024 * _KIB
 
 # Heads of requests. More is answered with 431, later with 408.
 HEAD_BYTES: Final = 64 * _KIB
+HEAD_FIELDS: Final = 200  # headers, and trailers of the body: each costs more than its bytes
 HEAD_SECONDS: Final = (
     10.0  # from the connection, or the first byte of a further request, to the end of the head
 )
@@ -25,6 +26,10 @@ DRAINED_BYTES: Final = (
 )  # read and dropped beyond the limit, so that clients get to read their answer
 BODY_SECONDS: Final = 30.0  # for the body, and beyond that one second for each
 BODY_BYTES_PER_SECOND: Final = 32 * _KIB
+# Chunks of a body that come in one piece of at most HEAD_BYTES: so many, and beyond that one for each 64 bytes. A chunk
+# costs as much as some kilobytes. Others are answered with 400.
+BODY_CHUNKS: Final = 256
+BODY_CHUNK_BYTES: Final = 64
 JSON_DEPTH: Final = 200  # deeper than any sane document, and below what the encoder of answers can write back
 
 # Numbered events (`event_stream`); their request may stay open for as long as events come.

@@ -233,13 +233,13 @@ class Throttled(AppError):
 
 
 class HeadTooLarge(AppError):
-    """Path, query and headers of the request are larger than the service reads; its connection is closed."""
+    """Path, query and headers of the request are larger, or more, than the service reads; its connection is closed."""
 
     status = 431
     code = "request_head_too_large"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"Request head exceeds the limit of {limit} bytes.")
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"Request head exceeds the limit of {limit}.")
 
 
 class Unavailable(AppError):

@@ -87,7 +87,9 @@ async def send_for(
                 request = next(requests)
                 began = time.perf_counter()
                 writer.write(request)
-                await _read_answer(reader, request)
+                status, body = await read_answer(reader)
+                if status[:1] != _SUCCESS:
+                    raise RuntimeError(f"{request[:200]!r} was answered {status!r} {body[:300]!r}")
                 latencies.append(time.perf_counter() - began)
         finally:
             writer.close()
@@ -97,12 +99,11 @@ async def send_for(
     return Cost(latencies, wall=time.perf_counter() - began)
 
 
-async def _read_answer(reader: asyncio.StreamReader, request: bytes) -> None:
+async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Return status and body of an answer that says how long it is."""
     head = await reader.readuntil(_HEADER_END)
     length = 0
     for line in head.split(b"\r\n"):
         if line[: len(_LENGTH)].lower() == _LENGTH:
             length = int(line[len(_LENGTH) :])
-    body = await reader.readexactly(length)
-    if head.split(b" ", 2)[1][:1] != _SUCCESS:
-        raise RuntimeError(f"{request[:200]!r} was answered {head[:40]!r} {body[:300]!r}")
+    return head.split(b" ", 2)[1], await reader.readexactly(length)

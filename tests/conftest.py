@@ -19,6 +19,7 @@ import structlog
 
 from app.observability import redact
 from tests.fixtures.servers import start_servers, stop_servers
+from tests.support.home import note_home
 from tests.support.waiting import next_round
 
 _FIXTURES = (
@@ -67,6 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from tests.support.real_agents import note_agents_folder  # noqa: PLC0415 - loads much of the application
 
         note_agents_folder()
+    note_home()
     # A developer's own settings must not change what is tested.
     for name in [name for name in os.environ if name.startswith("TASKBEACON_")]:
         if not name.startswith("TASKBEACON_TEST_"):

@@ -1,7 +1,7 @@
 """uvicorn's connections, with limits for what a client may send and hold open, and with endings for streams.
 
-uvicorn bounds neither the head of a request nor the time it takes, and httptools puts long headers together in quadratic
-time. A protocol and not a server of our own, since each process of `--workers` makes its server itself.
+uvicorn bounds neither the head of a request nor the time it takes, httptools puts long headers together in quadratic
+time, and each header and each chunk of a body calls Python. A protocol and not a server of our own, since each process of `--workers` makes its server itself.
 
 The only file that relies on what uvicorn does not document: the callbacks of `HttpToolsProtocol`, its `cycle`, `pipeline`
 and `flow`, and the fields of `RequestResponseCycle`. If a release renames one of them, `tests/cli/test_protocol.py` fails,
@@ -19,7 +19,10 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.api_limits import (
+    BODY_CHUNK_BYTES,
+    BODY_CHUNKS,
     HEAD_BYTES,
+    HEAD_FIELDS,
     HEAD_SECONDS,
     LINGER_SECONDS,
     PIPELINED_REQUESTS,
@@ -28,6 +31,7 @@ from app.api_limits import (
 from app.errors import AppError, HeadTooLarge, MalformedRequest, RequestTimeout
 from app.ids import new_hex_id
 
+_HEAD_LIMIT = f"{HEAD_BYTES} bytes"
 # What separates name and value of a header, and ends its line.
 _HEADER_FRAME_BYTES = len(b": \r\n")
 
@@ -51,12 +55,16 @@ class StreamingProtocol(HttpToolsProtocol):
     unacknowledged_milliseconds: ClassVar[int] = int(UNACKNOWLEDGED_SECONDS * 1000)
     head_seconds: ClassVar[float] = HEAD_SECONDS
 
-    # Whether a head is being read.
+    # Whether a head is being read, or a body.
     _in_head = False
+    _in_body = False
     # What has come since the parser had something to say. Heads, trailers of chunked bodies and extensions of chunks have
     # no end of their own.
     _silent_bytes = 0
     _was_silent = True
+    # Headers and trailers of the request that is being read; chunks that the piece being read may still have.
+    _fields = 0
+    _chunks_left = 0
     # Ends the wait for a head, or for a refused client to hang up.
     _clock: asyncio.TimerHandle | None = None
     # Why the request that is being read cannot be served, and whether a refusal has ended the reading.
@@ -95,10 +103,11 @@ class StreamingProtocol(HttpToolsProtocol):
                 return
             piece = data[start : start + HEAD_BYTES]
             self._was_silent = True
+            self._chunks_left = BODY_CHUNKS + len(piece) // BODY_CHUNK_BYTES
             super().data_received(piece)
             self._silent_bytes = self._silent_bytes + len(piece) if self._was_silent else 0
             if self._silent_bytes > HEAD_BYTES and not self._is_refused:
-                self._refuse(HeadTooLarge(HEAD_BYTES))
+                self._refuse(HeadTooLarge(_HEAD_LIMIT))
         if self._clock is None and not self._is_refused and not self._is_busy:
             # uvicorn ends its own clock at the first byte, whatever that is.
             self._start_clock()
@@ -107,10 +116,15 @@ class StreamingProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head = True
         self._was_silent = False
+        self._fields = 0
         super().on_message_begin()
 
     @override
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += 1
+        if self._fields > HEAD_FIELDS:
+            self._refusal = HeadTooLarge(f"{HEAD_FIELDS} headers")
+            raise _Refused
         # Trailers of a body would become headers of a request that is being served.
         if self._in_head:
             super().on_header(name, value)
@@ -118,11 +132,16 @@ class StreamingProtocol(HttpToolsProtocol):
     @override
     def on_body(self, body: bytes) -> None:
         self._was_silent = False
+        self._chunks_left -= 1
+        if self._chunks_left < 0:
+            self._refusal = MalformedRequest("The chunks of the body are too small.")
+            raise _Refused
         super().on_body(body)
 
     @override
     def on_message_complete(self) -> None:
         self._was_silent = False
+        self._in_body = False
         super().on_message_complete()
 
     @override
@@ -134,12 +153,13 @@ class StreamingProtocol(HttpToolsProtocol):
             len(name) + len(value) + _HEADER_FRAME_BYTES for name, value in self.headers
         )
         if size > HEAD_BYTES:
-            self._refusal = HeadTooLarge(HEAD_BYTES)
+            self._refusal = HeadTooLarge(_HEAD_LIMIT)
             raise _Refused
         if len(self.pipeline) >= PIPELINED_REQUESTS:
             # Not answered: the connection is closed behind those that wait.
             raise _Refused
         super().on_headers_complete()
+        self._in_body = True
         if not self.pipeline:
             self._answered = self.cycle
 
@@ -208,7 +228,9 @@ class StreamingProtocol(HttpToolsProtocol):
             if not is_its_turn:
                 self.transport.close()
                 return
-        self.transport.write(_answer(error))
+        if self._is_busy or not self._in_body:
+            # Else the request had its answer before the end of its body.
+            self.transport.write(_answer(error))
         # Closed at once, with something unread, the connection would be reset and the answer lost.
         self.flow.resume_reading()
         self.transport.write_eof()

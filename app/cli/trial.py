@@ -42,7 +42,7 @@ def trial(
         raise click.UsageError(f"say what {adapter} is to do, as PROMPT.")
     model = model or MODELS.get(adapter or "")
     if adapter is not None and model is None:
-        raise click.UsageError(f"--model is needed for {adapter}.")
+        raise click.UsageError(f"--model is needed for {adapter}; {', '.join(MODELS)} have one by default.")
     text = sys.stdin.read() if prompt == "-" else prompt or DEFAULT_PROMPT
     home = _running_home()
     copies = home.root / "repositories"

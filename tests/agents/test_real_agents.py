@@ -30,6 +30,7 @@ from tests.agents.test_conversation import Letters
 from tests.support.model_server import ModelServer, Refuse, Say, Shell, Write, model_server
 from tests.support.processes import free_port
 from tests.support.real_agents import agents_folder, require_agent
+from tests.support.waiting import patient
 
 pytestmark = pytest.mark.real_agents
 
@@ -39,7 +40,8 @@ MODELS = {
     "gemini": "gemini-2.5-pro",
     "opencode": "openai/gpt-5.5",
 }
-SHORT = timedelta(seconds=15)
+# Within this one of them starts, and asks its model.
+SHORT_SECONDS = 15
 OWN_SERVER = """
 [[adapters.opencode.files]]
 path = ".config/opencode/opencode.json"
@@ -256,7 +258,9 @@ async def test_host_of_the_model_that_is_away_is_told(real: RealRunner) -> None:
     port = free_port()
 
     outcome = await real.run(
-        "Work.", environment=real.with_models_at(f"http://127.0.0.1:{port}"), timeout=SHORT
+        "Work.",
+        environment=real.with_models_at(f"http://127.0.0.1:{port}"),
+        timeout=timedelta(seconds=patient(SHORT_SECONDS)),
     )
 
     assert outcome.failed.message

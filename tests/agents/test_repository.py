@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ from app.agents.errors import (
 from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
 from app.agents.git.askpass import Credential
-from app.agents.git.command import Remote
+from app.agents.git.command import Git, Remote
 from app.processes.spawning import PLAIN_ENVIRONMENT
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, NoCommands, Runner, make_origin
 
@@ -45,6 +47,15 @@ async def test_remotes_that_cannot_be_cloned(
     assert isinstance(outcome.failed, error)
     assert message in outcome.failed.message
     assert outcome.failed.partial is None
+
+
+async def test_git_of_the_worker_may_have_a_gibibyte_of_memory(tmp_path: Path) -> None:
+    """Finding 5: 100 MB of empty lines cost 4.3 GB."""
+    git = Git(tmp_path, os.environ)
+
+    said = await git.output("interpret-trailers", "/proc/self/limits", timeout=timedelta(seconds=60))
+
+    assert f"Max data size {2**30} {2**30} bytes" in re.sub(" +", " ", said)
 
 
 @pytest.mark.parametrize("branch", ["nope", "*", "ma*", "-x", "main:x", "main..x", ""])

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.api_limits import HEAD_BYTES, PIPELINED_REQUESTS
+from app.api_limits import BODY_CHUNK_BYTES, BODY_CHUNKS, HEAD_BYTES, HEAD_FIELDS, PIPELINED_REQUESTS
 from app.cli.protocol import StreamingProtocol
 from tests.support.serving import serving
 from tests.support.waiting import eventually
@@ -134,6 +134,15 @@ class TestLargeHeads:
             assert_refused(await answers(reader), 431, "request_head_too_large")
         assert application.calls == []
 
+    async def test_number_of_headers_is_limited(self, application: Application) -> None:
+        """Eight anonymous clients with 64 KiB of tiny headers each took all the time of an API process."""
+        async with connected(application) as (reader, writer):
+            writer.write(GET[:-2] + b"A: b\r\n" * (HEAD_FIELDS - 1) + b"\r\n")
+            assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
+            writer.write(GET[:-2] + b"A: b\r\n" * HEAD_FIELDS + b"\r\n")
+            assert_refused(await answers(reader), 431, "request_head_too_large")
+        assert len(application.calls) == 1
+
     async def test_what_comes_after_it_is_neither_read_nor_kept(self, application: Application) -> None:
         """A client that sends all before it reads still gets the answer, not a reset connection."""
         async with connected(application) as (reader, writer):
@@ -169,7 +178,7 @@ class TestLargeHeads:
 
     async def test_body_of_many_chunks_with_trailers_is_taken(self, application: Application) -> None:
         async with connected(application) as (reader, writer):
-            chunks = b"1;a=b\r\nx\r\n" * HEAD_BYTES
+            chunks = (b"%x;a=b\r\n%b\r\n" % (BODY_CHUNK_BYTES, b"x" * BODY_CHUNK_BYTES)) * 10_000
             writer.write(
                 b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
                 + chunks
@@ -177,6 +186,30 @@ class TestLargeHeads:
                 + LAST
             )
             assert (await answers(reader)).count(b"HTTP/1.1 200 ") == 2
+
+    async def test_chunks_of_a_few_bytes_are_refused(self, application: Application) -> None:
+        """Eight anonymous clients that sent bodies in chunks of a byte stopped the API for seconds."""
+        application.may_answer.clear()
+        async with connected(application) as (reader, writer):
+            writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+            writer.write(b"1\r\nx\r\n" * HEAD_BYTES)
+            assert_refused(await answers(reader), 400, "parse_error")
+        assert application.received[-1] == {"type": "http.disconnect"}
+
+    async def test_some_small_chunks_are_taken(self, application: Application) -> None:
+        async with connected(application) as (reader, writer):
+            chunks = b"1\r\nx\r\n" * BODY_CHUNKS + b"0\r\n\r\n"
+            writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + LAST)
+            assert (await answers(reader)).count(b"HTTP/1.1 200 ") == 2
+
+    async def test_request_is_answered_once_whatever_its_body_goes_on_with(
+        self, application: Application
+    ) -> None:
+        async with connected(application) as (reader, writer):
+            writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+            await reader.readuntil(b"hello")
+            writer.write(b"1\r\nx\r\n" * HEAD_BYTES)
+            assert await answers(reader) == b""
 
     async def test_earlier_request_is_answered_first(self, application: Application) -> None:
         application.may_answer.clear()

@@ -26,7 +26,7 @@ def snippets(page: Path) -> str:
 
 
 def run_snippets(home: Path) -> None:
-    """Paste all snippets in one shell against the stack in `home`, then once more without a stack."""
+    """Paste all snippets in one shell against the stack in `home`, then without a stack, and with a wrong key."""
     script = "".join(map(snippets, PAGES))
 
     pasted = _paste(script, "-euo", "pipefail", home=home)
@@ -34,9 +34,13 @@ def run_snippets(home: Path) -> None:
     assert (pasted.returncode, pasted.stderr) == (0, ""), pasted.stdout
     for text in _SHOWN:
         assert text in pasted.stdout, pasted.stdout
-    alone = _paste(snippets(GUIDE / "getting-started.md"), home=home / "nothing")
-    assert "no id in the answer" in alone.stderr
-    assert "Traceback" not in alone.stderr
+    for page in (ROOT / "README.md", GUIDE / "getting-started.md"):
+        alone = _paste(snippets(page), home=home / "nothing")
+        assert "no id in the answer" in alone.stderr
+        assert "Traceback" not in alone.stderr
+    refused = _paste(snippets(ROOT / "README.md").replace("KEY=$(", "KEY=x$("), home=home)
+    assert "Personal API key found in request Authorization header is invalid." in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def _paste(script: str, *options: str, home: Path) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,8 @@ from app.agents.adapters.catalog import load_catalog
 from app.devstack.agents import USUAL_AGENTS, install_agents
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError
+from tests.generated.tools import ClientTools
+from tests.support.home import note_home
 from tests.support.processes import free_port
 from tests.support.real_agents import agents_folder, note_agents_folder, require_agent
 
@@ -99,6 +101,19 @@ def test_agents_are_tested_where_they_were_installed(
     note_agents_folder()
 
     assert agents_folder() == (tmp_path / "agents" if variable == "TASKBEACON_HOME" else tmp_path)
+
+
+def test_programs_for_tests_are_used_where_they_were_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make test` looked for generators of clients in the checkout, whatever folder `make client-tools` had filled."""
+    monkeypatch.setenv("TASKBEACON_TEST_HOME", "")
+    monkeypatch.setenv("TASKBEACON_HOME", str(tmp_path))
+
+    note_home()
+    monkeypatch.delenv("TASKBEACON_HOME")
+
+    assert ClientTools.default().folder == tmp_path / "client-tools"
 
 
 def test_agent_that_only_some_install_is_skipped_without_it(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The reference's own agent-server (npm `@posthog/agent`) performs a run against this API and a scripted model.
 
-Run by `make test-agents` after `npm install --prefix .taskbeacon/agent-server @posthog/agent`, which takes 1 GB.
+Run by `make test-agents` after `npm install --prefix .taskbeacon/agent-server --ignore-scripts @posthog/agent` (1 GB), or
+below `TASKBEACON_HOME` where that is set.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from tests.e2e.conftest import Api
 from tests.fixtures.worker import Repositories
 from tests.generated.tools import ClientTools
 from tests.support.clients import socket_client
+from tests.support.home import developers_home
 from tests.support.keys import rsa_key
 from tests.support.model_server import Say, Shell, model_server
 from tests.support.processes import free_port
@@ -31,7 +33,7 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.real_agents, pytest.mark.timeout(300)]
 
 JSON = dict[str, Any]
-_FOLDER = Path(__file__).parents[2] / ".taskbeacon" / "agent-server"
+_FOLDER = developers_home() / "agent-server"
 _PROGRAM = _FOLDER / "node_modules" / "@posthog" / "agent" / "dist" / "server" / "bin.js"
 # What it asks for and this service does not have; it takes a 404 for "not offered" (docs/clients.md).
 _NOT_OFFERED = ("/signals/reports", "/peers", "/analysis-activity", "/task_session")

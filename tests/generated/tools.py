@@ -13,8 +13,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.config import Settings
 from app.devstack.bootstrap import pip_configuration, uv_environment
+from tests.support.home import developers_home
 
 _LOCKS = Path(__file__).parent / "locks"
 _NPM_FILES = ("package.json", "package-lock.json", ".npmrc")
@@ -34,7 +34,7 @@ class ClientTools:
     @classmethod
     def default(cls) -> "ClientTools":
         """Return the tools of this checkout, installed or not."""
-        return cls((Settings(development=True).home / "client-tools").absolute())
+        return cls(developers_home() / "client-tools")
 
     @property
     def is_current(self) -> bool:

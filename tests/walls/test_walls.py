@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.inspection.wall_trial import ATTEMPTS, CHANGE_MODES
+from app.agents.inspection.wall_trial import ATTEMPTS, CHANGE_MODES, WATCH_NAMES
 from app.agents.inspection.walls import try_walls
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.sandbox.seccomp import system_call_filter
@@ -21,6 +21,7 @@ SOUND = {
     "read files of the service",
     "write files of the service",
     CHANGE_MODES,
+    WATCH_NAMES,
     "signal the service",
     "limit the service",
     "connect to UNIX sockets by path",
@@ -47,7 +48,7 @@ async def test_every_wall_holds_that_is_promised(walled: Sandbox) -> None:
 
     assert [wall for wall in walls if wall.is_breached] == []
     assert {wall.name for wall in walls if wall.obstacle is None} == (
-        {CHANGE_MODES} if walled.kind is SandboxKind.LANDLOCK else set()
+        {CHANGE_MODES, WATCH_NAMES} if walled.kind is SandboxKind.LANDLOCK else set()
     )
     assert len(walls) >= len(ATTEMPTS) - 2
 

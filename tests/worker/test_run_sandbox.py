@@ -151,6 +151,22 @@ async def test_variable_in_the_words_of_a_failure_is_masked(workshop: Workshop) 
     assert "cannot log in with ***" in (ended.error_message or "")
 
 
+async def test_variable_in_the_name_of_an_artifact_is_masked(workshop: Workshop) -> None:
+    """Finding 24: the name was in the run and in the key of the store."""
+    cipher = Cipher(workshop.context.process.settings.secret_keys)
+    run = await run_in(
+        workshop,
+        '```sh\necho x > ".taskbeacon/artifacts/of $TOKEN.txt"\n```',
+        encrypted_variables={"TOKEN": cipher.encrypt(SECRET)},
+    )
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert [artifact["name"] for artifact in ended.artifacts] == ["of ***.txt"]
+    assert SECRET not in str(ended.artifacts)
+
+
 async def test_what_the_ceiling_takes_away_is_told(workshop: Workshop) -> None:
     run = await run_in(workshop, "```say\nhi\n```", network_access_level="full")
 

@@ -17,12 +17,14 @@ from pathlib import Path
 World = dict[str, str]
 
 CHANGE_MODES = "change modes of the service's files"
+WATCH_NAMES = "watch names in the service's folders"
 READ_PRIVATE = "read private files below /etc"
 READ_SHARED = "read others' files in /dev/shm"
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.shmat.restype = ctypes.c_void_p
 _PTRACE_SEIZE, _PTRACE_DETACH = 0x4206, 17
+_IN_CREATE = 0x100
 _CLONE_NEWUSER = 0x10000000
 _IPC_PRIVATE, _IPC_CREAT, _IPC_RMID = 0, 0o1000, 0
 _SESSION_KEYRING = -3
@@ -55,6 +57,15 @@ def _read_file(world: World) -> None:
 
 def _change_mode(world: World) -> None:
     Path(world["file"]).chmod(0o600)
+
+
+def _watch_names(world: World) -> None:
+    watch = _LIBC.inotify_init()
+    _require(watch)
+    try:
+        _require(_LIBC.inotify_add_watch(watch, os.path.dirname(world["file"]).encode(), _IN_CREATE))  # noqa: PTH120
+    finally:
+        os.close(watch)
 
 
 def _write_outside(world: World) -> None:
@@ -153,6 +164,7 @@ ATTEMPTS: dict[str, Callable[[World], None]] = {
     "read files of the service": _read_file,
     "write files of the service": _write_outside,
     CHANGE_MODES: _change_mode,
+    WATCH_NAMES: _watch_names,
     READ_PRIVATE: _read_private_file,
     "read the service's environment": _read_environment,
     "open the service's memory": _open_memory,

@@ -15,7 +15,7 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing_extensions import override
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.inspection.wall_trial import ATTEMPTS, CHANGE_MODES, READ_PRIVATE, READ_SHARED
+from app.agents.inspection.wall_trial import ATTEMPTS, CHANGE_MODES, READ_PRIVATE, READ_SHARED, WATCH_NAMES
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.probing import TEMPORARY
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
@@ -34,6 +34,7 @@ _IPC_CREAT, _IPC_EXCL, _IPC_RMID = 0o1000, 0o2000, 0
 _NOT_PROMISED = {
     SandboxKind.LANDLOCK: {
         CHANGE_MODES: "Landlock does not know modes: where the worker owns a file, so do agents",
+        WATCH_NAMES: "Landlock hides what is in files, not that they are there: agents see names, sizes and times",
     },
     SandboxKind.NONE: dict.fromkeys(ATTEMPTS, "there is no sandbox"),
 }

@@ -51,8 +51,9 @@ def _announced(sandbox: Sandbox) -> Sandbox:
     elif sandbox.kind is SandboxKind.LANDLOCK:
         _LOGGER.warning(
             "sandbox.landlock",
-            detail="AGENTS ARE THE WORKER'S USER: they can change modes and times of files that it owns, whatever they "
-            "cannot read or write. Install bubblewrap, or give the worker a user that owns nothing but its home.",
+            detail=f"AGENTS ARE {'ROOT' if os.geteuid() == 0 else 'THE USER OF THE WORKER'}: they can change modes and "
+            "times of all files that it owns, and see names and sizes of files that they cannot read. Install "
+            "bubblewrap, or give the worker a user that owns nothing but its home.",
         )
     if sandbox.kind is not SandboxKind.NONE:
         _LOGGER.info("sandbox.ready", kind=sandbox.kind, filter=HAS_FILTER)

@@ -5,9 +5,10 @@ limits, and an end: `ConfinedProcess.stop` returns when the process and its desc
 killed, the kernel ends the agent too. What each means keeps from an agent:
 
                       bubblewrap                    landlock                       none
-files of the service  not there                     not read, not written; their   open
-                                                    modes and times can be changed
-                                                    where the worker owns them
+files of the service  not there                     not read, not written; names,  open
+                                                    sizes and times can be seen,
+                                                    modes and times changed where
+                                                    the worker owns them
 private below /etc    covered before each start     as bubblewrap                  open
 processes outside     invisible                     no signal, no look inside, no  same user's are open
                                                     limits, no priority
