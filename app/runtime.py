@@ -28,7 +28,8 @@ from app.services.effects import Effects
 from app.services.events import ledger
 from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
-from app.services.output.stream import find_last_words
+from app.services.output.project_stream import StreamClients
+from app.services.output.stream import Pace, find_last_words
 from app.services.rate_limits import RateLimiter
 from app.services.tasks.pages import KnownLists
 from app.services.usage_gates import open_gates
@@ -54,6 +55,18 @@ class ProcessContext(Effects):
     lists: KnownLists = field(default_factory=KnownLists)
     # Looks at the ledger for those who follow it.
     ledger: LedgerWatch = field(default_factory=LedgerWatch)
+
+    def stream_clients(self) -> StreamClients:
+        """Return what following the ledger takes of this process."""
+        return StreamClients(
+            sessions=self.sessions,
+            hub=self.hub,
+            redis=self.redis,
+            watchers=self.watchers,
+            ledger=self.ledger,
+            pace=Pace.of(self.settings),
+            link=self.settings.task_url,
+        )
 
 
 @asynccontextmanager

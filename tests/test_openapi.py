@@ -104,6 +104,13 @@ _OPERATIONS = {
     ("POST", f"{_TASK}/notifications/test"): "tasks_notifications_test_create",
     ("PUT", f"{_TASK}/mute"): "tasks_mute_update",
     ("DELETE", f"{_TASK}/mute"): "tasks_mute_destroy",
+    ("PUT", f"{_TASK}/follow"): "tasks_follow_update",
+    ("DELETE", f"{_TASK}/follow"): "tasks_follow_destroy",
+    ("GET", "/api/users/@me/inbox"): "users_inbox_list",
+    ("GET", "/api/users/@me/inbox/stream"): "users_inbox_stream_retrieve",
+    ("POST", "/api/projects/{project_id}/questions/{question_id}/answer"): "questions_answer_create",
+    ("POST", "/api/projects/{project_id}/questions/{question_id}/snooze"): "questions_snooze_create",
+    ("POST", "/api/actions/{token}"): "actions_create",
     ("GET", "/api/users/@me/notification_preferences"): "users_notification_preferences_retrieve",
     ("PATCH", "/api/users/@me/notification_preferences"): "users_notification_preferences_partial_update",
 }

@@ -7,14 +7,14 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import ActionIn, AnsweredOut
 from app.services.inbox import actions
-from app.web.action_route import ActionRoute, PageRoute
-from app.web.actions import OpenAction, answer_by_form, client_of
 from app.web.answers import Json
 from app.web.body import json_body
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors, settled
+from app.web.pages.actions import OpenAction, answer_by_form, client_of
 from app.web.pages.question import page_of_question
 from app.web.pages.render import render
+from app.web.pages.route import ActionRoute, PageRoute
 
 api_router = APIRouter(prefix="/api/actions", tags=["inbox"], route_class=ActionRoute)
 page_router = APIRouter(prefix="/a", route_class=PageRoute)

@@ -1,37 +1,20 @@
 """What happened in a project: the ledger, page by page (contract 14)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
-from app.runtime import ProcessContext
 from app.schemas.events import EventPage, EventQuery, EventStreamQuery
 from app.services.events import reading
-from app.services.output.project_stream import StreamClients, follow_project, open_project_stream
-from app.services.output.stream import Pace
+from app.services.output.project_stream import follow_project, open_project_stream
 from app.web.answers import Json
 from app.web.auth import TaskRead
 from app.web.openapi.errors import errors
 from app.web.pagination import LimitDep
 from app.web.routes import UnitRoute
-from app.web.sse import MEDIA_TYPE, EventStream
+from app.web.sse import STREAM, EventStream, LastEventId
 
 router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], route_class=UnitRoute)
-
-
-LastEventId = Annotated[
-    str | None,
-    Header(
-        alias="Last-Event-ID",
-        description="The id of the last frame that the client has; it gets what came after it. Browsers send it.",
-    ),
-]
-_STREAM: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Server-sent events, for 15 minutes.",
-        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
-    }
-}
 
 
 @router.get(
@@ -61,7 +44,7 @@ async def list_events(
     operation_id="events_stream_retrieve",
     summary="Follow a project live",
     response_class=Response,
-    responses=_STREAM | errors(400, 403, 404, 429),
+    responses=STREAM | errors(400, 403, 404, 429),
 )
 async def follow_events(
     call: TaskRead,
@@ -77,16 +60,4 @@ async def follow_events(
     """
     last_id = last_event_id or query.last_event_id
     project = await open_project_stream(call.session, call.caller, query.topics, last_id)
-    return EventStream(follow_project(project, _clients(call.process)))
-
-
-def _clients(process: ProcessContext) -> StreamClients:
-    return StreamClients(
-        sessions=process.sessions,
-        hub=process.hub,
-        redis=process.redis,
-        watchers=process.watchers,
-        ledger=process.ledger,
-        pace=Pace.of(process.settings),
-        link=process.settings.task_url,
-    )
+    return EventStream(follow_project(project, call.process.stream_clients()))

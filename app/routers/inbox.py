@@ -2,16 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
-from app.schemas.questions import InboxPage, InboxQuery
+from app.schemas.questions import InboxPage, InboxQuery, InboxStreamQuery
 from app.services.inbox import listing
+from app.services.inbox.live import open_inbox_stream
+from app.services.output.project_stream import follow_project
 from app.services.views.pages import Page
 from app.web.answers import Json
 from app.web.auth import InboxRead
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.routes import UnitRoute
+from app.web.sse import STREAM, EventStream, LastEventId
 
 router = APIRouter(prefix="/api/users/@me/inbox", tags=["inbox"], route_class=UnitRoute)
 
@@ -37,3 +40,23 @@ async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], pag
         link=call.process.settings.task_url,
     )
     return Json(page.page(count, results) | {"open_count": open_count})
+
+
+@router.get(
+    "/stream",
+    operation_id="users_inbox_stream_retrieve",
+    summary="Follow the caller's inbox live",
+    response_class=Response,
+    responses=STREAM | errors(401, 403, 429),
+)
+async def follow_inbox(
+    call: InboxRead, query: Annotated[InboxStreamQuery, Query()], last_event_id: LastEventId = None
+) -> EventStream:
+    """Send the events of questions in the inbox as they come: `question.opened`, `answered`, `expired`, `withdrawn`.
+
+    It begins now, or behind the frame with `Last-Event-ID`; nothing is skipped or repeated. `event: gap` says that events
+    are missing: read the inbox again. `keepalive` comes after 20 quiet seconds; after 15 minutes `event: end` closes the
+    stream: come back with the last id.
+    """
+    inbox = await open_inbox_stream(call.session, call.caller, last_event_id or query.last_event_id)
+    return EventStream(follow_project(inbox, call.process.stream_clients()))

@@ -50,6 +50,16 @@ class InboxQuery(QueryInput):
     ] = None
 
 
+class InboxStreamQuery(QueryInput):
+    """From where on an inbox is followed."""
+
+    last_event_id: Annotated[
+        str | None,
+        Text(max_length=2000, blank_is_absent=True),
+        Field(description="The same as `Last-Event-ID`, where no header can be set. The header goes before."),
+    ] = None
+
+
 class QuestionOption(TypedDict):
     """A choice that the agent offers."""
 

@@ -7,9 +7,9 @@ Not FastAPI's `EventSourceResponse`: it encodes events itself and adds comments 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Protocol
+from typing import Annotated, Any, Protocol
 
-from fastapi import Response
+from fastapi import Header, Response
 from prometheus_client import Gauge
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
@@ -17,6 +17,20 @@ from typing_extensions import override
 from app.web.middleware import IS_ENDLESS, IS_HEAD
 
 MEDIA_TYPE = "text/event-stream"
+LastEventId = Annotated[
+    str | None,
+    Header(
+        alias="Last-Event-ID",
+        description="The id of the last frame that the client has; it gets what came after it. Browsers send it.",
+    ),
+]
+# The answer of a stream over the ledger, as published.
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Server-sent events, for 15 minutes.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+    }
+}
 _HEADERS = [
     (b"content-type", MEDIA_TYPE.encode()),
     (b"cache-control", b"no-cache"),

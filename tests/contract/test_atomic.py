@@ -27,9 +27,10 @@ from app.ids import new_hex_id
 from app.models import Base, Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
+from app.services.action_tokens import ActionClaims, mint
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from tests.support.callers import bearer
-from tests.support.devices import expo_token, make_device, make_presence
+from tests.support.devices import expo_token, make_device, make_pending, make_presence
 from tests.support.factories import (
     make_run,
     make_sandbox_environment,
@@ -40,6 +41,7 @@ from tests.support.factories import (
 from tests.support.fakes import RecordingEvents, RecordingQueue
 from tests.support.faults import failing_answers, failing_commits
 from tests.support.push import PushService
+from tests.support.questions import make_question
 from tests.support.uploads import finalize_item, prepare, upload
 from tests.support.webhooks import make_delivery, make_endpoint
 
@@ -51,6 +53,7 @@ _RUN = _TASK + "/runs/{run_id}"
 _ENVIRONMENTS = "/api/projects/{project_id}/sandbox_environments"
 _ENDPOINTS = "/api/projects/{project_id}/webhook_endpoints"
 _ENDPOINT = _ENDPOINTS + "/{endpoint_id}"
+_QUESTION = "/api/projects/{project_id}/questions/{question_id}"
 _ME = "/api/users/@me"
 _SECRET = "a-secret-between-github-and-us"
 _ITEM: JSON = {"name": "a.txt", "type": "plan"}
@@ -293,6 +296,40 @@ async def push_test(scene: Scene, path: str) -> Sent:
     return Sent("POST", scene.path(path), {})
 
 
+@writing("POST", _QUESTION + "/answer")
+@writing("POST", _QUESTION + "/snooze")
+async def settle_question(scene: Scene, path: str) -> Sent:
+    question = await make_question(scene.session, task=scene.task)
+    body = {"option_id": "allow"} if path.endswith("answer") else {"seconds": 60}
+    return Sent("POST", scene.path(path, question_id=question.id), body)
+
+
+@writing("PUT", _TASK + "/follow")
+async def follow_task(scene: Scene, path: str) -> Sent:
+    scene.task = await make_task(scene.session, project=scene.project, created_by=None)
+    return Sent("", scene.path(path))
+
+
+@writing("DELETE", _TASK + "/follow")
+async def unfollow_task(scene: Scene, path: str) -> Sent:
+    sent = await follow_task(scene, path)
+    assert (await scene.client.put(sent.url)).status_code == 204
+    return sent
+
+
+@writing("POST", "/api/actions/{token}")
+@writing("POST", "/a/{token}")
+async def act_by_token(scene: Scene, path: str) -> Sent:
+    question = await make_question(scene.session, task=scene.task)
+    device = await make_device(scene.session, user=scene.owner)
+    sent = await make_pending(scene.session, task=scene.task, device=device, run_id=question.run_id)
+    claims = ActionClaims(sent.id, question.id, question.digest, "allow")
+    url = path.format(token=mint(scene.process.settings.secret_keys, claims))
+    if path.startswith("/api"):
+        return Sent("POST", url, {})
+    return Sent("POST", url, headers={"Content-Type": "application/x-www-form-urlencoded"})
+
+
 @writing("POST", "/api/webhooks/github")
 async def hear_of_a_failed_check(scene: Scene, path: str) -> Sent:
     integration = await integrations.create_integration(
@@ -405,7 +442,7 @@ async def assert_does_its_work(scene: Scene, world: World, name: str, sent: Sent
     """Check that the request writes, when nothing is in its way."""
     before = await world.look()
     answer = await send(scene, name, sent)
-    assert answer.is_success, answer.text
+    assert not answer.is_error, answer.text
     after = await world.look()
     tables = [table.name for table in Base.metadata.sorted_tables]
     assert any(before.get(table) != after.get(table) for table in tables)

@@ -22,7 +22,11 @@ OPTIONS = [
 async def make_live_run(session: AsyncSession, *, task: Task, **overrides: Any) -> Run:
     """Make a run whose agent is at work in some worker."""
     until = utcnow() + timedelta(seconds=60)
-    values = {"status": RunStatus.IN_PROGRESS, "lease_owner": "worker", "lease_expires_at": until}
+    values: dict[str, Any] = {
+        "status": RunStatus.IN_PROGRESS,
+        "lease_owner": "worker",
+        "lease_expires_at": until,
+    }
     return await make_run(session, task=task, **(values | overrides))
 
 

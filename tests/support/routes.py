@@ -23,7 +23,13 @@ class Route:
 
     def url(self, *, project: object, task: object = "", run: object = "") -> str:
         path = self.path.format(
-            project=project, task=task, run=run, environment=_ANY_ID, endpoint=_ANY_ID, delivery=_ANY_ID
+            project=project,
+            task=task,
+            run=run,
+            environment=_ANY_ID,
+            endpoint=_ANY_ID,
+            delivery=_ANY_ID,
+            question=_ANY_ID,
         )
         return f"{path}?{self.query}" if self.query else path
 
@@ -38,6 +44,7 @@ _RUN = _TASK + "/runs/{run}"
 _ENVIRONMENTS = "/api/projects/{project}/sandbox_environments"
 _EVENTS = "/api/projects/{project}/events"
 _EVENT_TYPES = "/api/projects/{project}/webhook_event_types"
+_QUESTION = "/api/projects/{project}/questions/{question}"
 _ENDPOINTS = "/api/projects/{project}/webhook_endpoints"
 _HOOK: JSON = {"url": "https://hooks.example.com/", "event_types": ["*"]}
 _ANY_ID = "00000000-0000-4000-8000-000000000000"
@@ -66,6 +73,8 @@ TASK_ROUTES = (
     Route("GET", _TASK + "/notifications", Scope.TASK_READ),
     Route("PUT", _TASK + "/mute", Scope.TASK_WRITE, 204),
     Route("DELETE", _TASK + "/mute", Scope.TASK_WRITE, 204),
+    Route("PUT", _TASK + "/follow", Scope.TASK_WRITE, 204),
+    Route("DELETE", _TASK + "/follow", Scope.TASK_WRITE, 204),
 )
 PROJECT_ROUTES = (
     Route("GET", _TASKS, Scope.TASK_READ),
@@ -83,6 +92,7 @@ PROJECT_ROUTES = (
 ROUTES = (
     Route("GET", "/api/users/@me", Scope.USER_READ),
     Route("GET", "/api/users/@me/push_tokens", Scope.USER_WRITE),
+    Route("GET", "/api/users/@me/inbox", Scope.TASK_READ),
     Route("GET", "/api/projects", Scope.PROJECT_READ),
     *PROJECT_ROUTES,
 )
@@ -121,6 +131,8 @@ GATED_PROJECT_ROUTES = (
     *GATED_TASK_ROUTES,
     # It would not end; a run that is none is refused behind the gates.
     Route("GET", _EVENTS + "/stream", Scope.TASK_READ, 404, query=f"topics=run:{_ANY_ID}"),
+    Route("POST", _QUESTION + "/answer", Scope.TASK_WRITE, 404, body={"option_id": "allow"}),
+    Route("POST", _QUESTION + "/snooze", Scope.TASK_WRITE, 404, body={"seconds": 60}),
     Route("GET", _ENDPOINT, Scope.WEBHOOK_READ, 404),
     Route("PATCH", _ENDPOINT, Scope.WEBHOOK_WRITE, 404, body={"description": "changed"}),
     Route("DELETE", _ENDPOINT, Scope.WEBHOOK_WRITE, 404),

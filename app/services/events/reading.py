@@ -9,6 +9,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    any_,
     bindparam,
     cast,
     func,
@@ -20,12 +21,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.enums import EventType
 from app.errors import InvalidInput
-from app.models import Event, EventHorizon, Task
+from app.models import Event, EventHorizon, Task, TaskFollow
 from app.models.tasks import EVERYONE
 from app.schemas.events import EventPage, EventQuery
 from app.services.access.principal import Principal
-from app.services.access.visibility import active_member
+from app.services.access.visibility import (
+    VISIBLE_ANYWHERE,
+    VISIBLE_PROJECTS,
+    active_member,
+    visibility_anywhere,
+)
 from app.services.events.catalogue import is_selector
 from app.services.events.cursor import AFTER, IN_ORDER, PLACE, SETTLED, START, Cursor
 from app.services.events.rendering import event_out
@@ -102,6 +109,21 @@ async def read_events(
     return await _PAGE.all(session, {**values, **wanted._asdict(), **after.values()})
 
 
+async def read_question_events(
+    session: AsyncSession, caller: Principal, after: Cursor, *, limit: int
+) -> Sequence[Fields]:
+    """Return `EVENT_COLUMNS` of questions behind a place: those that are in the caller's inbox, of all their projects."""
+    values = {"limit": limit, **visibility_anywhere(caller), **after.values()}
+    return await _QUESTIONS.all(session, values)
+
+
+async def is_any_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
+    """Return whether events of any of the caller's projects behind a place were removed."""
+    return (
+        await _REMOVED_ANYWHERE.first(session, {**visibility_anywhere(caller), **after.values()}) is not None
+    )
+
+
 async def is_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
     """Return whether events of the project behind a place were removed; asked after they were read."""
     values = {"project_id": caller.project.id, **after.values()}
@@ -159,12 +181,51 @@ def _page_statement() -> Any:  # Any: a Select of many columns
     )
 
 
+_OF_QUESTIONS = (
+    EventType.QUESTION_OPENED,
+    EventType.QUESTION_ANSWERED,
+    EventType.QUESTION_EXPIRED,
+    EventType.QUESTION_WITHDRAWN,
+)
+
+
+def _questions_statement() -> Any:  # Any: a Select of many columns
+    user_id = bindparam("visible_user_id", type_=BigInteger)
+    is_followed = (
+        select(TaskFollow.task_id)
+        .where(TaskFollow.task_id == Task.id, TaskFollow.user_id == user_id)
+        .correlate(Task)
+        .exists()
+    )
+    return (
+        select(*EVENT_COLUMNS)
+        .join(Task, Task.id == Event.task_id)
+        .where(
+            AFTER,
+            Event.type.in_([literal_column(f"'{type_}'") for type_ in _OF_QUESTIONS]),
+            VISIBLE_ANYWHERE,
+            or_(Task.created_by_id == user_id, is_followed),
+        )
+        .order_by(*IN_ORDER)
+        .limit(bindparam("limit", type_=BigInteger))
+    )
+
+
+_QUESTIONS = Prepared(_questions_statement())
 _PAGE = Prepared(_page_statement())
 _REMOVED = Prepared(
     select(EventHorizon.project_id).where(
         EventHorizon.project_id == bindparam("project_id"),
         tuple_(EventHorizon.transaction_id, EventHorizon.seq) > PLACE,
     )
+)
+_REMOVED_ANYWHERE = Prepared(
+    select(EventHorizon.project_id)
+    .where(
+        EventHorizon.project_id == any_(VISIBLE_PROJECTS),
+        tuple_(EventHorizon.transaction_id, EventHorizon.seq) > PLACE,
+    )
+    .limit(literal_column("1"))
 )
 _END = Prepared(
     select(Event.transaction_id, Event.seq)

@@ -5,7 +5,7 @@ misses nothing; where something is gone, it gets an `event: gap`. What may be se
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -32,6 +32,7 @@ from app.services.events.rendering import event_out
 from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.output.stream import FollowedRun, Follower, Pace, Start, follow, open_stream
+from app.statements import Fields
 
 _LIFE_SECONDS = 900.0
 _MOST_TOPICS = 20
@@ -50,11 +51,19 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class FollowedLedger:
+    """A part of the ledger: what of it is read behind a place, and whether something is missing there."""
+
+    topic: str
+    read: Callable[[AsyncSession, Cursor, int], Awaitable[Sequence[Fields]]]
+    is_truncated: Callable[[AsyncSession, Cursor], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
 class FollowedProject:
     """What is followed, and from where on."""
 
-    caller: Principal
-    has_ledger: bool
+    ledger: FollowedLedger | None
     ledger_from: Cursor
     # Whether the client named a place that is none, so that it may miss something.
     is_ledger_lost: bool
@@ -106,10 +115,26 @@ async def open_project_stream(
         if name != _LEDGER:
             run = await _open_run(session, caller, name.removeprefix(_RUN))
             runs[run.id] = run
+    ledger = None
+    if _LEDGER in names:
+        ledger = FollowedLedger(
+            _LEDGER,
+            lambda session, after, limit: read_events(session, caller, after, limit=limit),
+            lambda session, after: is_truncated(session, caller, after),
+        )
+    return await follow_ledger(session, ledger, last_id, runs)
+
+
+async def follow_ledger(
+    session: AsyncSession,
+    ledger: FollowedLedger | None,
+    last_id: str | None,
+    runs: Mapping[UUID, FollowedRun] = MappingProxyType({}),
+) -> FollowedProject:
+    """Return what is followed from where the client left off by its last id, None: from now on."""
     ledger_from, places, is_lost = _parse_id(last_id)
     return FollowedProject(
-        caller=caller,
-        has_ledger=_LEDGER in names,
+        ledger=ledger,
         ledger_from=ledger_from or await find_end(session),
         is_ledger_lost=is_lost,
         runs=runs,
@@ -191,8 +216,8 @@ class ProjectFollower:
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield what to send; ends after 15 minutes, when the client shall return with its key, or when it is ended."""
         topics = [asyncio.create_task(self._read_run(*run)) for run in self._runs.items()]
-        if self._project.has_ledger:
-            topics.append(asyncio.create_task(self._read_ledger()))
+        if self._project.ledger is not None:
+            topics.append(asyncio.create_task(self._read_ledger(self._project.ledger)))
         topics.append(asyncio.create_task(self._await_stop()))
         try:
             yield _RETRY
@@ -230,7 +255,7 @@ class ProjectFollower:
     def _id(self) -> bytes:
         places = [f"{run_id}={place}" for run_id, place in self._places.items()]
         return ";".join(
-            [str(self._ledger_place) if self._project.has_ledger else _NO_PLACE, *places]
+            [_NO_PLACE if self._project.ledger is None else str(self._ledger_place), *places]
         ).encode()
 
     async def _await_stop(self) -> None:
@@ -238,32 +263,32 @@ class ProjectFollower:
             await self._stop.take(within=self._clients.pace.keepalive)
         await self._queue.put(None)
 
-    async def _read_ledger(self) -> None:
+    async def _read_ledger(self, ledger: FollowedLedger) -> None:
         place = self._project.ledger_from
         if self._project.is_ledger_lost:
-            await self._queue.put(_gap(_LEDGER))
+            await self._queue.put(_gap(ledger.topic))
         async with self._clients.ledger.watching(self._clients.sessions) as grown:
             while True:
                 grown.clear()
                 try:
-                    place = await self._read_pages(place)
+                    place = await self._read_pages(ledger, place)
                 except DatabaseUnavailable as error:
                     log.warning("events.not_read", error=repr(error))
                 _ = await grown.wait()
 
-    async def _read_pages(self, place: Cursor) -> Cursor:
+    async def _read_pages(self, ledger: FollowedLedger, place: Cursor) -> Cursor:
         """Send what lies behind a place; return the place behind that."""
-        caller, rows = self._project.caller, None
+        rows = None
         while rows is None or len(rows) == _PAGE:
             async with unit_of_work(self._clients.sessions) as session:
-                rows = await read_events(session, caller, place, limit=_PAGE)
-                is_missing = await is_truncated(session, caller, place)
+                rows = await ledger.read(session, place, _PAGE)
+                is_missing = await ledger.is_truncated(session, place)
             if is_missing:
-                await self._queue.put(_gap(_LEDGER))
+                await self._queue.put(_gap(ledger.topic))
             for row in rows:
                 place = place_of(row)
                 data = orjson.dumps(event_out(row, self._clients.link), default=str, option=orjson.OPT_UTC_Z)
-                await self._queue.put(_Item(_LEDGER, data, place=place))
+                await self._queue.put(_Item(ledger.topic, data, place=place))
         return place
 
     async def _read_run(self, run_id: UUID, follower: Follower) -> None:

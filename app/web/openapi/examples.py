@@ -10,23 +10,31 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
+from app.api_limits import BODY_BYTES
 from app.enums import EventType, LimitType
 from app.errors import (
+    AlreadyAnswered,
     AppError,
     ArtifactNotFound,
     BodyTooLarge,
     EventsMissing,
     InvalidInput,
     MethodNotAllowed,
+    NotFound,
     PermissionDenied,
+    QuestionChanged,
+    QuestionClosed,
     RequestRefused,
     RunRefused,
     StateRefused,
+    Throttled,
     Unavailable,
+    UnsupportedMediaType,
     UsageLimitExceeded,
 )
 from app.schemas.notifications import PreferencesIn, PushTestIn
 from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PushTokenIn, UnregisterIn
+from app.schemas.questions import ActionIn, AnswerIn, SnoozeIn
 from app.schemas.runs.artifacts import InlineIn, PathIn
 from app.schemas.runs.commands import CommandIn
 from app.schemas.runs.logs import AppendIn
@@ -73,6 +81,8 @@ _EVENT = {
     "seq": 42,
     **CATALOGUE[EventType.RUN_COMPLETED].example,
 }
+_QUESTION_EVENT = {**_EVENT, **CATALOGUE[EventType.QUESTION_OPENED].example}
+_DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _DISABLED = InvalidInput("The endpoint is disabled; enable it first.")
 
 
@@ -81,6 +91,20 @@ def _command(method: str, **params: Any) -> dict[str, Any]:
 
 
 BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
+    AnswerIn: {
+        "Allow it once": {"option_id": "allow", "digest": _DIGEST},
+        "Refuse it, and say why": {"option_id": "reject", "custom_input": "Deploy to staging first."},
+        "Fill in a form": {"action": "accept", "content": {"question_0": "Blue"}},
+        "Skip a form, or a page to open": {"action": "decline"},
+        "Say what is next": {"text": "Now write the tests."},
+    },
+    ActionIn: {
+        "The token says it all": {},
+        "By a token of a page": {"option_id": "allow"},
+    },
+    SnoozeIn: {
+        "For an hour": {"seconds": 3600},
+    },
     TaskIn: {
         "A runbook task": {"title": "Say hello", "description": _RUNBOOK},
         "The least": {"description": "Fix the typo on the login page."},
@@ -212,6 +236,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
 ANSWERS: Mapping[str, Any] = {
     "metrics": 'taskbeacon_http_requests_total{method="GET",route="/livez",status="200"} 1.0\n',
     "events_stream_retrieve": f"id: AAAAAAAAA7oAAAAAAAAAKg\ndata: {orjson.dumps(_EVENT).decode()}\n\n",
+    "users_inbox_stream_retrieve": f"id: AAAAAAAAA7oAAAAAAAAAKg\ndata: {orjson.dumps(_QUESTION_EVENT).decode()}\n\n",
     "webhook_event_types_list": published_types()[:1],
     "tasks_runs_stream_retrieve": f"id: 1772359200123-7\ndata: {orjson.dumps(_LOG_ENTRY).decode()}\n\n",
     "tasks_runs_logs_retrieve": orjson.dumps(_LOG_ENTRY).decode() + "\n",
@@ -233,6 +258,27 @@ _NOT_UPLOADED = (
 )
 _OVER = StateRefused("Run is already completed")
 _WRONG_METHOD = MethodNotAllowed("POST", frozenset({"GET"}))
+
+_NO_AGENT = StateRefused("No active sandbox for this task run")
+_WINNER = {
+    "answer": {"option_id": "reject"},
+    "answered_by": {
+        "id": 1,
+        "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+        "distinct_id": "f0a1b2c3d4e5",
+        "first_name": "Ada",
+        "last_name": "Example",
+        "email": "ada@example.com",
+        "is_email_verified": True,
+        "hedgehog_config": None,
+        "role_at_organization": None,
+    },
+    "answered_via": "action_token",
+    "answered_at": "2026-03-01T10:00:00.123456Z",
+}
+_ANSWERED = AlreadyAnswered(_WINNER)
+_CHANGED = QuestionChanged()
+_CLOSED = QuestionClosed(dict.fromkeys(_WINNER))
 
 # What an operation refuses beside what its gates and its body's model do.
 REFUSALS: Mapping[str, tuple[AppError | RequestRefused, ...]] = {
@@ -267,6 +313,21 @@ REFUSALS: Mapping[str, tuple[AppError | RequestRefused, ...]] = {
         StateRefused("No active sandbox for this task run"),
         StateRefused("Some artifact_ids are invalid for this run", missing_artifact_ids=[_FILE_ID]),
         _PRIVATE_ENVIRONMENT,
+    ),
+    "questions_answer_create": (_ANSWERED, _CHANGED, _CLOSED, _NO_AGENT),
+    "questions_snooze_create": (_CLOSED,),
+    "actions_create": (
+        InvalidInput("This token is for another answer.", attr="option_id"),
+        PermissionDenied("This question needs an API key: its risk is high."),
+        NotFound(),
+        _ANSWERED,
+        _CHANGED,
+        _CLOSED,
+        BodyTooLarge(BODY_BYTES),
+        UnsupportedMediaType("text/plain"),
+        Throttled(retry_after=17),
+        _NO_AGENT,
+        Unavailable("The database does not answer. Please try again in a moment."),
     ),
     "tasks_staged_artifacts_prepare_upload_create": (_NO_FORM,),
     "tasks_staged_artifacts_finalize_upload_create": (

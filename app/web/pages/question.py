@@ -25,6 +25,12 @@ _OPTIONS = {
     "reject_once": "Reject",
     "reject_always": "Always reject",
 }
+_CHOSEN = {
+    "allow_once": "Allowed once",
+    "allow_always": "Always allowed",
+    "reject_once": "Rejected",
+    "reject_always": "Always rejected",
+}
 _ACTIONS = {
     FormAction.ACCEPT: "Accepted",
     FormAction.DECLINE: "Declined",
@@ -148,7 +154,7 @@ def answer_in_words(row: Mapping[str, Any]) -> str:
     answer: Mapping[str, Any] = row["answer"] or {}
     if (option_id := answer.get("option_id")) is not None:
         kinds = [option["kind"] for option in row["options"] if option["id"] == option_id]
-        return _OPTIONS.get(kinds[0] if kinds else "", visible(option_id))
+        return _CHOSEN.get(kinds[0] if kinds else "", visible(option_id))
     if (action := answer.get("action")) is not None:
         return _ACTIONS[FormAction(action)]
     return "Message sent"
@@ -166,9 +172,10 @@ def _buttons(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tuple[
             return [_of_option(each) for each in firsts if each], [_of_option(each) for each in others]
         case QuestionKind.FORM | QuestionKind.URL:
             accept = "Send" if kind is QuestionKind.FORM else "I agree to open it"
+            # The return key in a field presses the first one; the style puts it at the right.
             return [
-                Button(name="action", value=FormAction.DECLINE, label="Decline", look="reject"),
                 Button(name="action", value=FormAction.ACCEPT, label=accept, look="allow"),
+                Button(name="action", value=FormAction.DECLINE, label="Decline", look="reject"),
             ], []
         case QuestionKind.MESSAGE:
             return [Button(name="way", value="text", label="Send", look="allow")], []
@@ -196,7 +203,7 @@ def _facts(row: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, str]]:
     ]
     if is_open and row["expires_at"] is not None:
         left = _duration(row["expires_at"] - utcnow())
-        facts.append(("Counts as refused", f"in {left}, {_moment(row['expires_at'])}"))
+        facts.append(("Answer by", f"{_moment(row['expires_at'])}, {left} left"))
     return [(name, value) for name, value in facts if value]
 
 

@@ -281,10 +281,11 @@ class TestSnooze:
     ) -> None:
         """B.11 14."""
         later = clock.now + timedelta(seconds=60)
-        for body in ({"seconds": 60}, {"until": later.isoformat()}):
-            row = (await client.post(url, json=body)).json()
-            assert row["snoozed_until"] == later.isoformat().replace("+00:00", "Z")
-            assert (row["status"], row["allowed_actions"]) == ("open", ["answer", "snooze", "mute"])
+        bodies = ({"seconds": 60}, {"until": later.isoformat()})
+        first, row = [(await client.post(url, json=body)).json() for body in bodies]
+        assert first == row
+        assert row["snoozed_until"] == later.isoformat().replace("+00:00", "Z")
+        assert (row["status"], row["allowed_actions"]) == ("open", ["answer", "snooze", "mute"])
         listed = (await client.get("/api/users/@me/inbox/")).json()
         assert (listed["results"], listed["open_count"]) == ([row], 1)
 

@@ -252,7 +252,7 @@ class TestRecipients:
             ({"organizations": [project.organization_id]}, 1),
             ({"organizations": [other.organization_id]}, 0),
         ):
-            key = await make_key(session, user=owner, **limits)  # type: ignore[arg-type]
+            key = await make_key(session, user=owner, **limits)
             page = (await anonymous.get(f"{INBOX}/", headers=bearer(key))).json()
             with concerning(limits):
                 assert (page["count"], page["open_count"], len(page["results"])) == (count, count, count)

@@ -14,10 +14,10 @@ from app.services.access.authenticate import authenticate
 from app.services.access.principal import require_project, require_scope
 from app.services.inbox import actions
 from app.services.inbox.actions import Action, Client
-from app.web.action_route import back_to_page
 from app.web.body import read_bytes
 from app.web.dependencies import process_of, session_of
 from app.web.pages.fields import content_of
+from app.web.pages.route import back_to_page
 from app.web.throttling import address_of, throttle_address
 from app.web.validation import first_error
 
