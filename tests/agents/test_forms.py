@@ -113,6 +113,29 @@ def test_leaving_a_form_declines_it(option_id: str) -> None:
     assert read_form("", CLAUDE).answer({"option_id": option_id, "custom_input": "no"}) == ("decline", {})
 
 
+def test_questions_of_codex_have_their_texts_as_titles() -> None:
+    of_codex = {"_meta": {"codex": {"isOther": True, "isSecret": False}}}
+    choices = options("luxon", "None of the above")
+    asked = {
+        "title": "Which library?",
+        "description": "Library",
+        "type": "string",
+        "oneOf": choices,
+        **of_codex,
+    }
+    properties = {"lib": asked, "lib_note": {"type": "string", "title": "Additional answer or note"}}
+    form = read_form("Codex needs your input.", {"properties": properties, "required": ["lib"]})
+    [question] = form.questions
+    assert (question.text, question.header) == ("Which library?", "Library")
+    for answer, content in (
+        ("luxon", {"lib": "luxon"}),
+        ("luxon, please", {"lib": "luxon", "lib_note": "please"}),
+        ("another", {"lib": "None of the above", "lib_note": "another"}),
+    ):
+        params = {"option_id": "_submit", "answers": {"Which library?": answer}}
+        assert form.answer(params) == ("accept", content)
+
+
 def test_foreign_form_is_one_question_for_each_property() -> None:
     form = read_form("Configure the server.", FOREIGN)
     assert [question.text for question in form.questions] == ["name", "Port", "ratio", "Use TLS?", "level"]

@@ -15,7 +15,7 @@ from tests.agents.test_forms import CLAUDE, FOREIGN
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot, listening
-from tests.worker.test_memory import with_agent
+from tests.worker.test_earlier_runs import with_agent
 from tests.worker.test_steering import impatient
 
 JSON = dict[str, Any]

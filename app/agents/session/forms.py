@@ -15,6 +15,8 @@ REJECT = "reject"
 # Clients name these when a person leaves the form.
 _LEAVING = frozenset({REJECT, "_cancel", "cancel"})
 _COMPANIONS = ("_custom", "_note")
+# The choice by which Codex has people write something else.
+_OTHER = "None of the above"
 _YES, _NO = "Yes", "No"
 _SCHEMA_BYTES = 64 * 2**10
 _ANSWER_CHARACTERS = 10_000
@@ -184,16 +186,19 @@ def read_form(message: str, schema: Mapping[str, Any]) -> Form:
         described = properties[name]
         if _is_secret(described):
             raise FormRefused("it asks for a secret, which belongs on a page of its own")
-        text = described.get("description") or described.get("title") or name
-        if len(asked) == 1:
+        header, text = described.get("title"), described.get("description")
+        if _of_codex(described):
+            header, text = text, header
+        elif len(asked) == 1:
             text = message or text
+        text = text or described.get("title") or name
         if any(question.text == text for question in questions):
             text = f"{text} ({name})"
         questions.append(
             FormQuestion(
                 name=name,
                 text=text,
-                header=described.get("title"),
+                header=header,
                 type=str(described.get("type")),
                 choices=tuple(_choices(described)),
                 bounds={bound: described[bound] for bound in _BOUNDS if bound in described},
@@ -225,9 +230,13 @@ def _choices(described: Mapping[str, Any]) -> Iterator[Choice]:
         yield Choice(value, value)
 
 
+def _of_codex(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what Codex says of a property; nothing of one that is not its own."""
+    return (described.get("_meta") or {}).get("codex") or {}
+
+
 def _is_secret(described: Mapping[str, Any]) -> bool:
-    of_codex = (described.get("_meta") or {}).get("codex") or {}
-    return described.get("format") == "password" or bool(of_codex.get("isSecret"))
+    return described.get("format") == "password" or bool(_of_codex(described).get("isSecret"))
 
 
 def _answer_to(question: FormQuestion, answers: Mapping[str, str], *, is_only: bool) -> str | None:
@@ -257,6 +266,8 @@ def _value(question: FormQuestion, answer: str) -> dict[str, Any]:
 
 
 def _filled(question: FormQuestion, chosen: Any, rest: str) -> dict[str, Any]:
+    if rest and not chosen and _OTHER in (choice.value for choice in question.choices):
+        chosen = _OTHER
     filled = {question.name: chosen} if chosen else {}
     if rest:
         if question.companion is None:
