@@ -222,6 +222,62 @@ def ask_much(prompt: Prompt) -> Answer:
     return DONE
 
 
+def capabilities(_prompt: Prompt) -> Answer:
+    """Say what the client says that it can do."""
+    say(json.dumps(CLIENT))
+    return DONE
+
+
+def elicit_page(_prompt: Prompt) -> Answer:
+    """Have a page opened, note that it was used before anybody answers, and say what the client answers."""
+    send({"id": 99, "method": "elicitation/create", "params": PAGE})
+    send({"method": "elicitation/complete", "params": {"elicitationId": PAGE["elicitationId"]}})
+    say(json.dumps(receive()))
+    return DONE
+
+
+def take_messages(prompt: Prompt) -> Answer:
+    """Take messages until one says `end`; ask a permission first where the prompt is `ask`, and say all that is heard."""
+    if prompt[0]["text"] == "ask":
+        options = [{"optionId": "yes", "name": "Yes", "kind": "allow_once"}]
+        asked = {"sessionId": "s", "toolCall": {"toolCallId": "t"}, "options": options}
+        send({"id": 99, "method": "session/request_permission", "params": asked})
+    heard: list[object] = []
+    while "end" not in heard:
+        message = receive()
+        if message.get("method") == "_session/steering":
+            heard.append(message["params"]["prompt"][0]["text"])
+            send({"id": message["id"], "result": STEERED})
+            if STEERED["outcome"] != "injected":
+                break
+        elif message.get("id") == 99:
+            heard.append(message["result"]["outcome"]["outcome"])
+        elif message.get("method") == "session/cancel":
+            return {"result": {"stopReason": "cancelled"}}
+    say(json.dumps(heard))
+    return DONE
+
+
+def refuse_messages(prompt: Prompt) -> Answer:
+    """Take no message in the middle of a turn: the first one ends it."""
+    STEERED.update(outcome="promptRequired", reason="noRunningTurn")
+    if prompt[0]["text"] != "begin":
+        say(f"prompt: {prompt[0]['text']}")
+        return DONE
+    return take_messages(prompt)
+
+
+CLIENT: Answer = {}
+STEERED: Answer = {"outcome": "injected"}
+STEERED_PARTS = ("take_messages", "refuse_messages")
+PAGE: Answer = {
+    "sessionId": "s",
+    "mode": "url",
+    "elicitationId": "e",
+    "url": "https://example.com/login?x=1",
+    "message": "Log in.",
+}
+
 PARTS = {
     part.__name__: part
     for part in (
@@ -248,6 +304,10 @@ PARTS = {
         raw,
         noisy,
         ask_much,
+        capabilities,
+        elicit_page,
+        take_messages,
+        refuse_messages,
     )
 }
 
@@ -275,7 +335,9 @@ def main() -> None:
         answer: dict[str, Any]
         match message.get("method"):
             case "initialize":
-                answer = {"result": {"protocolVersion": version, "agentCapabilities": {}}}
+                CLIENT.update(message["params"]["clientCapabilities"])
+                meta = {"_meta": {"steering": {"supported": True}}} if part in STEERED_PARTS else {}
+                answer = {"result": {"protocolVersion": version, "agentCapabilities": {}, **meta}}
             case "session/new":
                 answer = {"result": session}
             case "session/set_config_option" if message["params"]["value"] == "x":

@@ -19,15 +19,17 @@ from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentCancelled, AgentFailed, BudgetSpent
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
+from app.agents.session.asked import AskedQuestion
 from app.agents.session.budget import Budget
+from app.agents.session.conversation import TurnPolicy
 from app.agents.session.usage import UsageMeter
 from app.agents.workspace.kept_session import unpack
 from app.devstack.agents import USUAL_AGENTS
-from app.enums import AgentNetwork, CommandMethod
+from app.enums import AgentNetwork, CommandMethod, CommandStatus, QuestionKind
 from app.ids import new_hex_id
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, eventually, processes_with
 from tests.agents.test_conversation import Letters
-from tests.support.model_server import ModelServer, Refuse, Say, Shell, Write, model_server
+from tests.support.model_server import ModelServer, Refuse, Say, Shell, Use, Write, model_server
 from tests.support.processes import free_port
 from tests.support.real_agents import agents_folder, require_agent
 from tests.support.waiting import patient
@@ -336,3 +338,131 @@ async def test_agent_takes_up_the_conversation_of_an_earlier_run(
         assert words in heard
     assert "I remember" not in json.dumps(second.updates("agent_message"))
     assert "goes on with its conversation" in json.dumps(second.entries)
+
+
+ASK: dict[str, Any] = {
+    "questions": [
+        {
+            "question": "Which library?",
+            "header": "Library",
+            "multiSelect": False,
+            "options": [
+                {"label": "luxon", "description": "Larger"},
+                {"label": "date-fns", "description": "Smaller"},
+            ],
+        },
+        {
+            "question": "Which targets?",
+            "header": "Targets",
+            "multiSelect": True,
+            "options": [{"label": "web", "description": "W"}, {"label": "ios", "description": "I"}],
+        },
+    ]
+}
+FOLLOWED = TurnPolicy(interactive=True)
+
+
+async def until_asked(letters: Letters, number: int = 1) -> AskedQuestion:
+    """Return the latest question of a person, once there are so many."""
+    await eventually(lambda: len(letters.asked) >= number)
+    return letters.asked[-1]
+
+
+@pytest.mark.parametrize("agent", ["claude"])
+@pytest.mark.parametrize("end", ["answered", "declined", "cancelled"])
+async def test_questions_of_claude_reach_people_and_their_answers_its_model(
+    real: RealRunner, model: ModelServer, end: str
+) -> None:
+    model.play(Use("AskUserQuestion", ASK), Say("Thank you."))
+    letters = Letters()
+    run = asyncio.create_task(real.run("Ask me.", commands=letters, turns=FOLLOWED))
+    asked = await until_asked(letters)
+    match end:
+        case "answered":
+            answers = {"Which library?": "luxon, for now", "Which targets?": "web, ios, tv"}
+            letters.put(
+                CommandMethod.PERMISSION_RESPONSE,
+                request_id=asked.request_id,
+                option_id="_submit",
+                answers=answers,
+            )
+        case "declined":
+            letters.put(CommandMethod.PERMISSION_RESPONSE, request_id=asked.request_id, option_id="reject")
+        case _:
+            letters.put(CommandMethod.CANCEL)
+    await until_asked(letters, 2)
+    letters.put(CommandMethod.CLOSE)
+    outcome = await run
+
+    assert asked.kind is QuestionKind.FORM
+    assert [each["question"] for each in asked.tool_call["_meta"]["questions"]] == [
+        "Which library?",
+        "Which targets?",
+    ]
+    heard = model.turns[-1].text
+    match end:
+        case "answered":
+            assert outcome.done.summary == "Thank you."
+            assert all(answer in heard for answer in ("luxon", "for now", "web, ios, tv"))
+        case "declined":
+            assert outcome.done.summary == "Thank you."
+            assert "luxon, for now" not in heard
+        case _:
+            assert isinstance(outcome.failed, AgentCancelled)
+
+
+@pytest.mark.parametrize("agent", ["claude"])
+async def test_claude_has_no_questions_where_no_person_follows(real: RealRunner, model: ModelServer) -> None:
+    model.play(Say("Done."))
+    await real.run("Work.")
+    assert "AskUserQuestion" not in model.turns[0].tools
+
+
+@pytest.mark.parametrize("agent", USUAL_AGENTS)
+async def test_message_reaches_an_agent_at_work(real: RealRunner, model: ModelServer) -> None:
+    mark = new_hex_id()
+    model.play(Shell(f"while ! test -e {mark}; do sleep 0.1; done"), *[Say("I heard.")] * 5)
+    letters = Letters()
+    trusting = AgentOptions(mode="bypassPermissions")
+    run = asyncio.create_task(real.run("Wait.", commands=letters, turns=FOLLOWED, options=trusting))
+    await eventually(lambda: bool(processes_with(mark)))
+    letters.put(CommandMethod.USER_MESSAGE, content="The word is blueberry-17.", artifact_ids=[])
+    # Its command never ends by itself: the message does not wait for the end of the turn.
+    await eventually(lambda: (CommandMethod.USER_MESSAGE, CommandStatus.DELIVERED, None) in letters.settled)
+    await eventually(lambda: "blueberry-17" in model.turns[-1].text)
+    letters.put(CommandMethod.CANCEL)
+    await until_asked(letters)
+    letters.put(CommandMethod.CLOSE)
+    outcome = await run
+
+    [chunk] = outcome.updates("user_message_chunk")
+    assert chunk["content"]["text"] == "The word is blueberry-17."
+    mine = [status for method, status, _ in letters.settled if method is CommandMethod.USER_MESSAGE]
+    assert mine == [CommandStatus.DELIVERED, CommandStatus.CONSUMED]
+    assert processes_with(mark) == []
+
+
+@pytest.mark.parametrize("agent", ["codex"])
+async def test_questions_of_codex_reach_people_and_their_answers_its_model(
+    real: RealRunner, model: ModelServer
+) -> None:
+    question = {**ASK["questions"][0], "id": "library"}
+    del question["multiSelect"]
+    model.play(Use("request_user_input", {"questions": [question]}), Say("Thank you."))
+    letters = Letters()
+    run = asyncio.create_task(real.run("Ask me.", commands=letters, turns=FOLLOWED))
+    asked = await until_asked(letters)
+    letters.put(
+        CommandMethod.PERMISSION_RESPONSE,
+        request_id=asked.request_id,
+        option_id="_submit",
+        answers={"Which library?": "luxon, for now"},
+    )
+    await until_asked(letters, 2)
+    letters.put(CommandMethod.CLOSE)
+    outcome = await run
+
+    assert (asked.kind, asked.title) == (QuestionKind.FORM, "Which library?")
+    assert outcome.done.summary == "Thank you."
+    output = json.loads(model.turns[-1].body["input"][-1]["output"])
+    assert output == {"answers": {"library": {"answers": ["luxon", "user_note: for now"]}}}

@@ -70,6 +70,15 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """The model wants a tool used that only this agent has."""
+
+    tool: str
+    given: Json
+    before: str = ""  # said first
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """The server answers with an error."""
 
@@ -77,7 +86,7 @@ class Refuse:
     message: str
 
 
-Call = Shell | Write
+Call = Shell | Write | Use
 Turn = Say | Call
 Step = Turn | Refuse
 
@@ -196,6 +205,9 @@ def _always(content: Json) -> Callable[[Request], Response]:
 
 
 def _tool_call(asked: Asked, step: Call) -> tuple[str, Json]:
+    if isinstance(step, Use):
+        assert step.tool in asked.tools, f"the agent has no {step.tool}: {asked.tools}"
+        return step.tool, step.given
     for name in asked.tools:
         if isinstance(step, Shell) and name in _SHELL_TOOLS:
             return name, _SHELL_TOOLS[name](step.command)

@@ -124,6 +124,7 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
         workspace.work,
         emit=conversation.record,
         decide=conversation.decide,
+        people=conversation.people,
         start_command=start_command,
         writable=None if confinement.directory_writable else workspace.work / OWN_FOLDER,
     )

@@ -19,6 +19,7 @@ from acp.schema import (
 
 from app.agents.base import safe_paths
 from app.agents.errors import PathRefused
+from app.agents.session.elicitation import ElicitationClient
 from app.agents.session.terminals import Terminals
 from app.agents.session.transport import Message
 
@@ -48,7 +49,7 @@ class WorkspaceClient:
     """Answers an agent's requests. Files are read and written below the workspace only.
 
     Not a subclass of the protocol's Client: that would claim more than there is, which agents then use. What it does
-    not have itself it has from its terminals, if there are any.
+    not have itself it has from its terminals and elicitations, if there are any.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class WorkspaceClient:
         *,
         before_question: Callable[[str, Message], Awaitable[None]],
         terminals: Terminals | None = None,
+        elicitations: ElicitationClient | None = None,
     ) -> None:
         self._work = work
         self._writable = writable
@@ -70,6 +72,9 @@ class WorkspaceClient:
             self.wait_for_terminal_exit = terminals.wait_for_terminal_exit
             self.kill_terminal = terminals.kill_terminal
             self.release_terminal = terminals.release_terminal
+        if elicitations is not None:
+            self.create_elicitation = elicitations.create_elicitation
+            self.complete_elicitation = elicitations.complete_elicitation
 
     async def request_permission(
         self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_meta: Any

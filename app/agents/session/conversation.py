@@ -1,6 +1,6 @@
 """A conversation with one agent: turns in order, steered by people's commands (contract 6.4, 13.6).
 
-After a turn the agent gets the next message that waits. When there is none, a background run is over, and an
+An agent that takes messages while it works gets them then (steering.py); another one the next that waits, after a turn. When there is none, a background run is over, and an
 interactive one waits for a person, for a limited time. The run ends as its last turn did.
 """
 
@@ -21,10 +21,11 @@ from app.agents.session.asked import AskedQuestion
 from app.agents.session.budget import Spender
 from app.agents.session.client import Answer, Question
 from app.agents.session.commands import Channel, Command
-from app.agents.session.messages import message_blocks
+from app.agents.session.messages import log_message, message_blocks
 from app.agents.session.permissions import decide, is_for_people
 from app.agents.session.questions import Questions
 from app.agents.session.session import AgentSession
+from app.agents.session.steering import Steering
 from app.agents.session.transcript import notification
 from app.agents.session.transport import Message
 from app.agents.session.usage import Observer
@@ -87,11 +88,22 @@ class Conversation:
         self._mode = mode
         self._review = review
         self._is_reviewed = False
-        self._questions = Questions(channel, human_timeout=policy.human_timeout, catch_up=self._take_commands)
         self._taking = asyncio.Lock()
         self._phase = _Phase.PREPARING
         self._session: AgentSession | None = None
         self._messages: deque[Command] = deque()
+        self._steering = Steering(
+            channel,
+            self._messages,
+            is_working=lambda: self.is_working and not self._cancels,
+            is_asking=lambda: self._questions.is_open,
+        )
+        self._questions = Questions(
+            channel,
+            human_timeout=policy.human_timeout,
+            catch_up=self._take_commands,
+            on_close=self._steering.wake,
+        )
         self._config_changes: asyncio.Queue[Command] = asyncio.Queue()
         self._wakeup = asyncio.Event()
         # The cancels of the turn under way.
@@ -131,18 +143,24 @@ class Conversation:
         option_id = decide(self._mode, question.options)
         return None if option_id is None else Answer(option_id)
 
+    @property
+    def people(self) -> Questions | None:
+        """What passes forms to people; None if no person follows the run."""
+        return self._questions if self._policy.interactive else None
+
     async def hold(self, session: AgentSession, work: Path, opening: Sequence[ContentBlock]) -> None:
         """Talk from the first prompt to the end. Raises the error of the last turn, or AgentCrashed."""
         self._session = session
         while not self._config_changes.empty():
             await self._configure(session, self._config_changes.get_nowait())
-        configuring = asyncio.create_task(self._apply_config_changes(session))
+        steps = (self._apply_config_changes(session), self._steering.follow(session, work))
+        beside = [asyncio.create_task(step) for step in steps]
         try:
             await self._turn(session, opening)
             while (message := await self._next_message(session)) is not None:
                 await self._deliver(session, work, message)
         finally:
-            tasks = (configuring, *self._background_tasks)
+            tasks = (*beside, *self._background_tasks)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -173,6 +191,7 @@ class Conversation:
         self._failure = AgentCancelled() if cancels else failure
         for cancel in cancels:
             await self._commands.settle(cancel, CommandStatus.CONSUMED)
+        await self._steering.end_turn()
         if failure is not None and not cancels and self._policy.interactive:
             # The conversation continues, so the end of the run will not report this.
             await self._channel.emit(notification("_posthog/error", {"message": failure.message}))
@@ -252,15 +271,7 @@ class Conversation:
             return
         if not await self._commands.settle(message, CommandStatus.DELIVERED):
             return
-        for block in blocks:
-            update = {
-                "sessionUpdate": "user_message_chunk",
-                "messageId": str(message.id),
-                "content": block.model_dump(mode="json", by_alias=True, exclude_none=True),
-            }
-            await self._channel.emit(
-                notification("session/update", {"sessionId": session.session_id, "update": update})
-            )
+        await log_message(self._channel, session, message, blocks)
         await self._turn(session, blocks)
         await self._commands.settle(message, CommandStatus.CONSUMED)
 
@@ -275,6 +286,7 @@ class Conversation:
             case CommandMethod.USER_MESSAGE:
                 self._messages.append(command)
                 self._wakeup.set()
+                self._steering.wake()
             case CommandMethod.SET_CONFIG_OPTION:
                 self._config_changes.put_nowait(command)
             case CommandMethod.PERMISSION_RESPONSE:

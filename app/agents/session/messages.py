@@ -10,8 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.agents.base.attachments import Attachment, attached_path, place_attachments
 from app.agents.errors import AgentFailed
-from app.agents.session.commands import Command, CommandSource
+from app.agents.session.commands import Channel, Command, CommandSource
 from app.agents.session.session import AgentSession
+from app.agents.session.transcript import notification
 
 _BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])
 
@@ -31,6 +32,21 @@ async def message_blocks(
     attachments = await commands.files(message.params["artifact_ids"])
     await asyncio.to_thread(place_attachments, work, attachments)
     return [*blocks, *links_to(work, attachments)]
+
+
+async def log_message(
+    channel: Channel, session: AgentSession, message: Command, blocks: Sequence[ContentBlock]
+) -> None:
+    """Log a message that the agent was given."""
+    for block in blocks:
+        update = {
+            "sessionUpdate": "user_message_chunk",
+            "messageId": str(message.id),
+            "content": block.model_dump(mode="json", by_alias=True, exclude_none=True),
+        }
+        await channel.emit(
+            notification("session/update", {"sessionId": session.session_id, "update": update})
+        )
 
 
 def links_to(work: Path, attachments: Sequence[Attachment]) -> list[ResourceContentBlock]:

@@ -5,59 +5,120 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any  # JSON
+from urllib.parse import urlsplit
 
+from app.agents.errors import AgentStopped
 from app.agents.session.asked import AskedQuestion, describe
 from app.agents.session.client import Answer, Question
 from app.agents.session.commands import Channel, Command
+from app.agents.session.elicitation import Elicitation, ElicitationAnswer
+from app.agents.session.forms import REJECT, AnswerInvalid, Form, FormRefused, read_form
 from app.agents.session.permissions import refuse
 from app.agents.session.transcript import notification
 from app.clock import utcnow
 from app.enums import QuestionKind
+from app.ids import new_id
 from app.unicode import storable
 
 # Limits of a question; its log has all of it.
 _TEXT_CHARACTERS = 500
 _MAX_OPTIONS = 50
 _OPTION_ID_CHARACTERS = 255
+_URL_CHARACTERS = 2000
 # Further questions are refused while as many wait for their turn.
 _MAX_WAITING = 20
+_OPEN = "open"
 
 
 class _Asked:
     """A question that a person may answer."""
 
-    def __init__(self, request_id: str) -> None:
-        self.id = request_id
+    def __init__(self, shown: AskedQuestion, elicitation_id: str | None) -> None:
+        self.shown = shown
+        self.elicitation_id = elicitation_id
         self.is_over = asyncio.Event()
         self.answer: Command | None = None
+        self.is_cancelled = False
+        self.is_complete = False
 
 
 class Questions:
     """The questions of one agent."""
 
     def __init__(
-        self, channel: Channel, *, human_timeout: timedelta, catch_up: Callable[[], Awaitable[None]]
+        self,
+        channel: Channel,
+        *,
+        human_timeout: timedelta,
+        catch_up: Callable[[], Awaitable[None]],
+        on_close: Callable[[], None],
     ) -> None:
-        """Prepare to ask; `catch_up` takes the commands that have arrived."""
+        """Prepare to ask; `catch_up` takes the commands that have arrived, `on_close` learns that a question is closed."""
         self._channel = channel
         self._human_timeout = human_timeout
         self._catch_up = catch_up
+        self._on_close = on_close
         self._turn = 0
         self._waiting = 0
         self._one_at_a_time = asyncio.Lock()
         self._asked: _Asked | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a question waits for a person now."""
+        return self._asked is not None
+
     async def ask(self, question: Question) -> Answer | None:
         """Return a person's answer; a refusal if none comes in time, None if the turn was cancelled."""
-        if self._waiting >= _MAX_WAITING:
-            return _refusal(question)
-        turn = self._turn
-        self._waiting += 1
+        tool_call = self._channel.masker.value(storable(question.tool_call))
+        options = _offered(question)
+        refusal = _refusal(question)
+        if not options:
+            return refusal
+        shown = self._shown(
+            QuestionKind.PERMISSION,
+            title=str(tool_call.get("title") or ""),
+            detail=describe(tool_call),
+            tool_call=tool_call,
+            options=options,
+        )
+        asked = await self._put(shown, refusal=refusal.option_id if refusal else None)
+        if asked is None or asked.is_cancelled:
+            return None if asked else refusal
+        return _answer(asked.answer) if asked.answer else refusal
+
+    async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
+        """Return what people did with a form or a page: no answer in time declines, a cancelled turn cancels."""
         try:
-            async with self._one_at_a_time:
-                return await self._ask(question) if turn == self._turn else None
-        finally:
-            self._waiting -= 1
+            form = None if elicitation.schema is None else read_form(elicitation.message, elicitation.schema)
+            shown, read = self._page(elicitation) if form is None else self._form(elicitation, form)
+        except FormRefused as refused:
+            message = f"A form of the agent is declined: {refused}."
+            await self._channel.emit(
+                notification("_taskbeacon/progress", {"step": "agent", "message": message})
+            )
+            return ElicitationAnswer("decline")
+        try:
+            asked = await self._put(shown, refusal=REJECT, elicitation_id=elicitation.id)
+        except AgentStopped:
+            return ElicitationAnswer("cancel")
+        if asked is not None and asked.is_cancelled:
+            return ElicitationAnswer("cancel")
+        if asked is not None and asked.answer is not None:
+            return read(asked.answer.params)
+        return ElicitationAnswer("accept" if asked is not None and asked.is_complete else "decline")
+
+    async def complete(self, elicitation_id: str) -> None:
+        """Close the question about a page: what it was to be opened for has happened."""
+        asked = self._asked
+        if asked is not None and asked.elicitation_id == elicitation_id and asked.answer is None:
+            asked.is_complete = True
+            asked.is_over.set()
+        await self._channel.emit(
+            notification(
+                "_taskbeacon/elicitation_complete", {"elicitationId": elicitation_id[:_TEXT_CHARACTERS]}
+            )
+        )
 
     def give_up(self) -> None:
         """Cancel all open questions: their turn is over."""
@@ -68,58 +129,126 @@ class Questions:
     def take(self, command: Command) -> bool:
         """Take an answer; False if it is not for the current question."""
         asked = self._asked
-        if asked is None or asked.id != command.params["request_id"] or asked.answer is not None:
+        is_for_this = asked is not None and asked.shown.request_id == command.params["request_id"]
+        if asked is None or not is_for_this or asked.answer is not None:
             return False
         asked.answer = command
         asked.is_over.set()
         return True
 
-    async def _ask(self, question: Question) -> Answer | None:
-        turn = self._turn
-        tool_call = self._channel.masker.value(storable(question.tool_call))
-        options = _offered(question)
-        if not options:
-            return _refusal(question)
-        now = utcnow()
-        shown = AskedQuestion(
-            kind=QuestionKind.PERMISSION,
-            title=str(tool_call.get("title") or ""),
-            detail=describe(tool_call),
-            tool_call=tool_call,
+    def _form(
+        self, elicitation: Elicitation, asked: Form
+    ) -> tuple[AskedQuestion, Callable[[dict[str, Any]], ElicitationAnswer]]:
+        message = self._channel.masker.text(storable(elicitation.message))
+        schema = self._channel.masker.value(storable(elicitation.schema))
+        form = read_form(message, schema)
+        questions = [question.shown() for question in form.questions]
+        about = {"codeToolKind": "question", "questions": questions, "requestedSchema": schema}
+        title = questions[0]["question"] if questions else message
+
+        def read(params: dict[str, Any]) -> ElicitationAnswer:
+            action, content = params.get("action"), params.get("content") or {}
+            if action is None:
+                # Taken by a process of the previous release, which does not check it.
+                try:
+                    action, content = form.answer(params)
+                except AnswerInvalid:
+                    return ElicitationAnswer("decline")
+            if action != "accept":
+                return ElicitationAnswer("decline")
+            return ElicitationAnswer("accept", form.as_asked(content, asked))
+
+        shown = self._shown(
+            QuestionKind.FORM,
+            title=title,
+            detail=message,
+            tool_call=_call_of(elicitation, title, about),
+            options=form.options(),
+            schema=schema,
+        )
+        return shown, read
+
+    def _page(
+        self, elicitation: Elicitation
+    ) -> tuple[AskedQuestion, Callable[[dict[str, Any]], ElicitationAnswer]]:
+        message = self._channel.masker.text(storable(elicitation.message))
+        url = str(elicitation.url)
+        host = _host(url)
+        options = [
+            {"optionId": _OPEN, "name": f"Open {host}", "kind": "allow_once"},
+            {"optionId": REJECT, "name": "Do not open", "kind": "reject_once"},
+        ]
+
+        def read(params: dict[str, Any]) -> ElicitationAnswer:
+            is_accepted = params.get("action", "accept") == "accept" and params.get("option_id") != REJECT
+            return ElicitationAnswer("accept" if is_accepted else "decline")
+
+        shown = self._shown(
+            QuestionKind.URL,
+            title=message,
+            detail=f"{host}\n\n{message}",
+            tool_call=_call_of(elicitation, message, {"url": url, "host": host}),
             options=options,
+            url=url,
+        )
+        return shown, read
+
+    def _shown(self, kind: QuestionKind, *, tool_call: dict[str, Any], **fields: Any) -> AskedQuestion:
+        now, id_ = utcnow(), new_id()
+        return AskedQuestion(
+            kind=kind,
+            id=id_,
+            # Clients distinguish questions by it.
+            tool_call={"toolCallId": id_.hex, **tool_call},
             opened_at=now,
             expires_at=now + self._human_timeout,
+            **fields,
         )
-        asked = _Asked(shown.request_id)
+
+    async def _put(
+        self, shown: AskedQuestion, *, refusal: str | None, elicitation_id: str | None = None
+    ) -> _Asked | None:
+        """Return a question once it is over; None if too many wait already."""
+        if self._waiting >= _MAX_WAITING:
+            return None
+        asked, turn = _Asked(shown, elicitation_id), self._turn
+        self._waiting += 1
+        try:
+            async with self._one_at_a_time:
+                asked.is_cancelled = turn != self._turn
+                if not asked.is_cancelled:
+                    await self._publish(asked, refusal)
+                    asked.is_cancelled = turn != self._turn
+        finally:
+            self._waiting -= 1
+        return asked
+
+    async def _publish(self, asked: _Asked, refusal: str | None) -> None:
+        """Show a question until it is over."""
+        turn, shown = self._turn, asked.shown
         # Before it is published: the answer may be fetched before the next line runs.
         self._asked = asked
         try:
             await self._channel.commands.await_answer(shown)
-            about = {"requestId": asked.id, "toolCallId": tool_call.get("toolCallId")}
-            await self._channel.emit(
-                notification(
-                    "_posthog/permission_request", {**about, "toolCall": tool_call, "options": options}
-                )
-            )
+            about = {"requestId": shown.request_id, "toolCallId": shown.tool_call.get("toolCallId")}
+            request = {**about, "toolCall": shown.tool_call, "options": list(shown.options)}
+            await self._channel.emit(notification("_posthog/permission_request", request))
             await self._wait_for(asked)
         finally:
             self._asked = None
-        answer = _answer(asked.answer) if asked.answer else _refusal(question)
-        if turn != self._turn:
-            answer = None
-        await self._channel.emit(
-            notification(
-                "_posthog/permission_resolved",
-                about if answer is None else {**about, "optionId": answer.option_id},
-            )
-        )
-        return answer
+            self._on_close()
+        chosen = refusal if asked.answer is None else _option_of(asked.answer)
+        if asked.answer is None and asked.is_complete:
+            chosen = _OPEN
+        is_settled = turn == self._turn and chosen is not None
+        resolved = {**about, "optionId": chosen} if is_settled else about
+        await self._channel.emit(notification("_posthog/permission_resolved", resolved))
 
     async def _wait_for(self, asked: _Asked) -> None:
         with self._channel.time.waiting(self._human_timeout) as seconds, suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asked.is_over.wait()
-        if asked.answer is None and not await self._channel.commands.withdraw(asked.id):
+        if asked.answer is None and not await self._channel.commands.withdraw(asked.shown.request_id):
             # The first answer counts, also one that came at this very moment.
             await self._catch_up()
 
@@ -131,6 +260,13 @@ def _answer(command: Command) -> Answer:
         if key in command.params
     }
     return Answer(command.params["option_id"], meta or None)
+
+
+def _option_of(command: Command) -> str:
+    """Return the option that followers are shown as chosen."""
+    if (option_id := command.params.get("option_id")) is not None:
+        return str(option_id)
+    return "option_0" if command.params.get("action") == "accept" else REJECT
 
 
 def _refusal(question: Question) -> Answer | None:
@@ -145,3 +281,22 @@ def _offered(question: Question) -> list[dict[str, Any]]:
         for option in question.options[:_MAX_OPTIONS]
         if len(option.option_id) <= _OPTION_ID_CHARACTERS and storable(option.option_id) == option.option_id
     ]
+
+
+def _call_of(elicitation: Elicitation, title: str, about: dict[str, Any]) -> dict[str, Any]:
+    """Return the tool call by which clients show an elicitation."""
+    call: dict[str, Any] = {"title": title, "kind": "other", "_meta": about}
+    if elicitation.tool_call_id is not None:
+        call["toolCallId"] = elicitation.tool_call_id
+    return call
+
+
+def _host(url: str) -> str:
+    """Return the host of a page. Raises FormRefused if people should not open it."""
+    try:
+        scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
+    except ValueError:
+        scheme, host = "", None
+    if not host or scheme not in {"http", "https"} or len(url) > _URL_CHARACTERS:
+        raise FormRefused("its address is no page of the web")
+    return host

@@ -16,6 +16,9 @@ from acp.client.connection import ClientSideConnection
 from acp.helpers import ContentBlock
 from acp.schema import (
     ClientCapabilities,
+    ElicitationCapabilities,
+    ElicitationFormCapabilities,
+    ElicitationUrlCapabilities,
     FileSystemCapabilities,
     Implementation,
     InitializeResponse,
@@ -35,6 +38,7 @@ from app.agents.adapters.adapter import Adapter
 from app.agents.errors import STEP_FAILED, AgentCrashed, AgentFailed, AgentStepFailed, SessionLost
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.session.client import Decide, WorkspaceClient
+from app.agents.session.elicitation import ElicitationClient, Elicited
 from app.agents.session.terminals import StartCommand, Terminals
 from app.agents.session.transcript import Emit, Transcript
 from app.agents.session.transport import BrokenWire, Wire
@@ -51,6 +55,8 @@ _COMPLAINT_BYTES = 8 * 2**10
 _INVALID_PARAMS = -32602
 _REASON_CHARACTERS = 2000
 _STEP_CHARACTERS = 20_000
+# Each by itself: an agent takes one that is left out as not supported.
+_ELICITATION = ElicitationCapabilities(form=ElicitationFormCapabilities(), url=ElicitationUrlCapabilities())
 _LOGGER = structlog.get_logger(__name__)
 
 
@@ -65,13 +71,14 @@ class AgentSession:
         *,
         emit: Emit,
         decide: Decide,
+        people: Elicited | None = None,
         writable: Path | None = None,
         start_command: StartCommand | None = None,
     ) -> None:
         """Take over a process.
 
-        `writable` is where in the workspace it may write, by default anywhere; `start_command` runs the commands of
-        its terminals; without it there are none.
+        `people` fill its forms; without them it is not offered to ask. `writable` is where in the workspace it may
+        write, by default anywhere; `start_command` runs the commands of its terminals; without it there are none.
         """
         if process.stdin is None or process.stdout is None:
             raise ValueError("the agent's standard input and output must be pipes")
@@ -81,14 +88,20 @@ class AgentSession:
         self._transcript = Transcript(emit)
         self._wire = Wire(process.stdout, process.stdin, self._transcript.add, self._transcript.note)
         self._terminals = Terminals(start_command) if start_command else None
+        self._elicitations = (
+            ElicitationClient(people, before_question=self._transcript.flush) if people else None
+        )
         client = WorkspaceClient(
             work,
             writable or work,
             decide,
             before_question=self._transcript.introduce,
             terminals=self._terminals,
+            elicitations=self._elicitations,
         )
-        self._connection = ClientSideConnection(cast("Client", client), self._wire)
+        self._connection = ClientSideConnection(
+            cast("Client", client), self._wire, use_unstable_protocol=True
+        )
         self._complaints = Tail(_COMPLAINT_BYTES)
         self._listener = asyncio.create_task(self._complaints.follow(process.stderr))
         self._session_id = ""
@@ -97,6 +110,7 @@ class AgentSession:
         self._takes = PromptCapabilities()
         self._can_load = False
         self._can_resume = False
+        self._can_steer = False
         self._usage: Usage | None = None
 
     @property
@@ -176,7 +190,11 @@ class AgentSession:
         answered: InitializeResponse = await self._ask(
             self._connection.initialize(
                 PROTOCOL_VERSION,
-                ClientCapabilities(fs=files, terminal=self._terminals is not None),
+                ClientCapabilities(
+                    fs=files,
+                    terminal=self._terminals is not None,
+                    elicitation=_ELICITATION if self._elicitations else None,
+                ),
                 Implementation(name="taskbeacon", version="1"),
             ),
             within=_START_SECONDS,
@@ -186,6 +204,8 @@ class AgentSession:
                 f"The agent '{self.name}' speaks version {answered.protocol_version} of the protocol; "
                 f"this worker speaks {PROTOCOL_VERSION}."
             )
+        steering = (answered.field_meta or {}).get("steering")
+        self._can_steer = isinstance(steering, dict) and steering.get("supported") is True
         if capabilities := answered.agent_capabilities:
             self._takes = capabilities.prompt_capabilities or self._takes
             self._can_load = bool(capabilities.load_session)
@@ -258,6 +278,26 @@ class AgentSession:
             await self._transcript.flush()
         self._usage = answered.usage or usage_in_meta(answered.field_meta, self._adapter.usage_meta)
         return str(answered.stop_reason)
+
+    @property
+    def can_be_steered(self) -> bool:
+        """Whether the agent takes messages while it works."""
+        return self._can_steer
+
+    async def steer(self, blocks: Sequence[ContentBlock]) -> bool:
+        """Give the agent a message in the middle of its turn; False if it has none now, and wants a prompt.
+
+        Raises AgentFailed or AgentCrashed.
+        """
+        params = {
+            "sessionId": self._session_id,
+            "prompt": [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in blocks],
+            "_meta": {"steering": {"idleBehavior": "promptRequired"}},
+        }
+        answered = await self._ask(
+            self._connection.ext_method("session/steering", params), within=_START_SECONDS
+        )
+        return isinstance(answered, dict) and answered.get("outcome") == "injected"
 
     async def cancel(self) -> None:
         """Ask the agent to leave the current prompt; `prompt` then returns "cancelled". Harmless otherwise."""

@@ -20,7 +20,9 @@ from app.unicode import storable
 LINE_LIMIT = 8 * 2**20
 _UPDATE = "session/update"
 # Shown to people, and so stored; files and commands are the agent's own and stay as they are.
-_SHOWN = frozenset({_UPDATE, "session/request_permission"})
+_SHOWN = frozenset({_UPDATE, "session/request_permission", "elicitation/create"})
+# What the library takes of notifications, beside the updates; it would complain of others.
+_NOTIFICATIONS = frozenset({"elicitation/complete"})
 # Each may hold a file, and none waits for anything but the agent.
 _ABOUT_FILES = frozenset({"fs/read_text_file", "fs/write_text_file"})
 _FILES_AT_ONCE = 2
@@ -137,8 +139,7 @@ class Wire:
         if method is None:
             return message
         if "id" not in message:
-            # Of the notifications, only updates are known; the library would complain of each.
-            return None
+            return message if method in _NOTIFICATIONS else None
         if method in _ABOUT_FILES:
             await self._files.acquire()
         elif problem is None:

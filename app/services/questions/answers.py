@@ -1,10 +1,44 @@
-"""Answers to questions: what people see of them (contract 15.3)."""
+"""Answers to questions: whether a question takes one, and what people see of it (contract 15.3)."""
 
 from collections.abc import Mapping
 from typing import Any  # JSON
 
+from sqlalchemy import Row
+
+from app.agents.session.forms import REJECT, AnswerInvalid, read_form
+from app.enums import QuestionKind
+
 _SHOWN = ("option_id", "action", "content", "custom_input")
 _SHOWN_CHARACTERS = 4000
+# What else says yes or no to a page, beside its options.
+_ACTIONS = frozenset({"accept", "decline"})
+
+
+def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the params of the command that answers a permission, a form or a page.
+
+    Args:
+        question: its `kind`, `options`, `detail` and `schema`.
+        params: `option_id`, perhaps with `answers` and `custom_input`; or, for forms and pages, `action` and `content`.
+
+    Raises:
+        AnswerInvalid: the question does not take it; the problems name places in the content.
+
+    """
+    given = {**params, "request_id": question.request_id}
+    if question.kind == QuestionKind.FORM:
+        action, content = read_form(question.detail, question.schema or {}).answer(params)
+        given |= {"action": action, "content": content} if action == "accept" else {"action": action}
+        given.pop("answers", None)
+        return given
+    offered = [option["id"] for option in question.options]
+    if question.kind == QuestionKind.URL and "option_id" not in params and params.get("action") in _ACTIONS:
+        return given
+    if params.get("option_id") not in offered:
+        raise AnswerInvalid([("", f"The request offers the options {', '.join(offered)}.")])
+    if question.kind == QuestionKind.URL:
+        given["action"] = "decline" if params["option_id"] == REJECT else "accept"
+    return given
 
 
 def shown_answer(params: Mapping[str, Any]) -> dict[str, Any]:

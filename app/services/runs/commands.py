@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Row, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.session.forms import AnswerInvalid
 from app.clients.redis import RedisClient
 from app.clock import utcnow
 from app.enums import (
@@ -33,7 +34,7 @@ from app.services.access.visibility import lock_run
 from app.services.events.of_runs import record_of_run, waiting_data
 from app.services.jobs import wake_run_worker
 from app.services.questions import records as questions
-from app.services.questions.answers import shown_answer
+from app.services.questions.answers import check_answer, shown_answer
 from app.services.questions.follows import follow
 from app.services.runs import authority as run_authority
 from app.services.runs.authority import Way, ask_of
@@ -206,10 +207,12 @@ async def _take_answer(
         return await _take_unkept(session, user_id, run_id, body, waiting_for)
     if question.status != QuestionStatus.OPEN:
         return _NO_QUESTION
-    offered = [option["id"] for option in question.options]
-    if body.params["option_id"] not in offered:
-        return _not_offered(offered)
-    return None if await _close(session, user_id, question, _as_answer(body)) else _NO_QUESTION
+    try:
+        params = check_answer(question, body.params)
+    except AnswerInvalid as invalid:
+        return {"code": _INVALID_PARAMS, "message": str(invalid)}
+    given = _as_answer(body, params)
+    return None if await _close(session, user_id, question, given) else _NO_QUESTION
 
 
 async def _take_unkept(
@@ -220,7 +223,7 @@ async def _take_unkept(
         return _NO_QUESTION
     offered = [option["optionId"] for option in waiting_for["options"]]
     if body.params["option_id"] not in offered:
-        return _not_offered(offered)
+        return {"code": _INVALID_PARAMS, "message": f"The request offers the options {', '.join(offered)}."}
     await _keep(session, user_id, run_id, _as_answer(body))
     await _resume(session, run_id, waiting_for)
     return None
@@ -231,14 +234,9 @@ async def _has_too_many(session: AsyncSession, run_id: UUID) -> bool:
     return (await session.scalar(counted) or 0) >= MAX_OPEN
 
 
-def _not_offered(offered: Sequence[str]) -> RpcError:
-    return {"code": _INVALID_PARAMS, "message": f"The request offers the options {', '.join(offered)}."}
-
-
-def _as_answer(body: CommandIn) -> GivenAnswer:
-    return GivenAnswer(
-        method=body.method, params=body.params, shown=shown_answer(body.params), rpc_id=body.id
-    )
+def _as_answer(body: CommandIn, params: dict[str, Any] | None = None) -> GivenAnswer:
+    given = params or body.params
+    return GivenAnswer(method=body.method, params=given, shown=shown_answer(given), rpc_id=body.id)
 
 
 async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:

@@ -1,0 +1,92 @@
+"""Gives messages to an agent in the middle of its turn, where it takes them; elsewhere they wait for the turn's end."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+from acp.helpers import ContentBlock
+
+from app.agents.errors import AgentError
+from app.agents.session.commands import Channel, Command
+from app.agents.session.messages import log_message, message_blocks
+from app.agents.session.session import AgentSession
+from app.enums import CommandStatus
+
+_ANSWER_SECONDS = 30.0
+_HELD_BACK = "It is held back until the agent's question is closed."
+_UNKNOWN = "The agent did not say whether it took the message."
+
+
+class Steering:
+    """The messages that an agent is given while it works."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        messages: deque[Command],
+        *,
+        is_working: Callable[[], bool],
+        is_asking: Callable[[], bool],
+    ) -> None:
+        """Prepare to take from `messages` while the agent works; while it asks a person, they are held back."""
+        self._channel = channel
+        self._messages = messages
+        self._is_working = is_working
+        self._is_asking = is_asking
+        self._changed = asyncio.Event()
+        self._giving = asyncio.Lock()
+        self._given: list[Command] = []
+        self._held_back: set[UUID] = set()
+
+    def wake(self) -> None:
+        """Look for messages again: one has come, or a question is closed."""
+        self._changed.set()
+
+    async def follow(self, session: AgentSession, work: Path) -> None:
+        """Give messages until cancelled."""
+        while session.can_be_steered:
+            await self._changed.wait()
+            self._changed.clear()
+            async with self._giving:
+                while self._messages and self._is_working():
+                    if self._is_asking():
+                        await self._hold_back()
+                        break
+                    if not await self._give(session, work, self._messages.popleft()):
+                        break
+
+    async def end_turn(self) -> None:
+        """Wait for a message that is being given, and settle those that were given in the turn."""
+        async with self._giving:
+            given, self._given = self._given, []
+        for message in given:
+            await self._channel.commands.settle(message, CommandStatus.CONSUMED)
+
+    async def _give(self, session: AgentSession, work: Path, message: Command) -> bool:
+        """Give a message; False, with the message back in its place, if the agent wants it as its next prompt."""
+        commands = self._channel.commands
+        blocks: list[ContentBlock] = []
+        try:
+            blocks = await message_blocks(session, work, message, commands)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                is_taken = await session.steer(blocks)
+        except TimeoutError:
+            await commands.settle(message, CommandStatus.DROPPED, _UNKNOWN)
+            return True
+        except AgentError:
+            # Whatever is wrong with it, or with the agent, is reported where it is given as a prompt.
+            is_taken = False
+        if not is_taken:
+            self._messages.appendleft(message)
+            return False
+        self._given.append(message)
+        await commands.settle(message, CommandStatus.DELIVERED)
+        await log_message(self._channel, session, message, blocks)
+        return True
+
+    async def _hold_back(self) -> None:
+        for message in [each for each in self._messages if each.id not in self._held_back]:
+            self._held_back.add(message.id)
+            await self._channel.commands.settle(message, CommandStatus.ACCEPTED, _HELD_BACK)
