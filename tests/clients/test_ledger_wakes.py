@@ -7,9 +7,10 @@ import pytest
 
 from app.clients.ledger_wakes import LEDGER, LedgerWakes
 from app.clients.redis import RedisClient
+from tests.support.waiting import eventually
 
 
-async def test_first_word_is_sent_at_once_and_those_of_a_moment_are_one(
+async def test_first_wake_is_sent_at_once_and_those_that_follow_are_one(
     redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, publish = asyncio.get_running_loop().time, redis.publish
@@ -20,12 +21,14 @@ async def test_first_word_is_sent_at_once_and_those_of_a_moment_are_one(
         sent.append(clock())
         return await publish(channel, message, **options)
 
+    async def is_sent() -> bool:
+        return bool(sent)
+
     monkeypatch.setattr(redis, "publish", publish_and_note)
     wakes = LedgerWakes(redis)
 
     await wakes.announce()
-    while not sent:
-        await asyncio.sleep(0)
+    await eventually(is_sent, within_seconds=10)
     for _ in range(50):
         await wakes.announce()
     await wakes.aclose()
