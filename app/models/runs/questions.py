@@ -63,7 +63,7 @@ class Question(Base):
     project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
-    # The task's creator, whose inbox it is in; kept here so that one index answers an inbox.
+    # The creator of the task has the question in their inbox; kept here so that one index answers an inbox.
     task_creator_id: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("users.id", ondelete="SET NULL")
     )

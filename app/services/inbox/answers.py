@@ -1,4 +1,4 @@
-"""Answer a question: the first answer wins, and every later one is told which (contract 15).
+"""Answer a question: the first answer wins, and every later one gets it with the refusal (contract 15).
 
 The answer goes to the agent as a command, in the transaction that closes the question (services/runs/commands.py).
 """
