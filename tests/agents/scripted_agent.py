@@ -236,6 +236,18 @@ def elicit_page(_prompt: Prompt) -> Answer:
     return DONE
 
 
+def take_back(prompt: Prompt) -> Answer:
+    """Send the request that the prompt spells out, take it back once a person is asked, and say what comes."""
+    wanted = json.loads(prompt[0]["text"])
+    send({"id": 99, "method": wanted["method"], "params": {"sessionId": "s", **wanted["params"]}})
+    while not os.path.exists("asked"):  # noqa: PTH110 - it has no site-packages, and no need
+        signal.sigtimedwait([signal.SIGUSR1], 0.05)
+    send({"method": "$/cancel_request", "params": {"requestId": 7}})
+    send({"method": "$/cancel_request", "params": {"requestId": 99}})
+    say(json.dumps(receive()))
+    return DONE
+
+
 def take_messages(prompt: Prompt) -> Answer:
     """Take messages until one says `end`; ask a permission first where the prompt is `ask`, and say all that is heard."""
     if prompt[0]["text"] == "ask":
@@ -306,6 +318,7 @@ PARTS = {
         ask_much,
         capabilities,
         elicit_page,
+        take_back,
         take_messages,
         refuse_messages,
     )

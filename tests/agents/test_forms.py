@@ -1,4 +1,4 @@
-"""Forms of agents as questions, and answers in words as what the form wants (contract 15.4)."""
+"""Forms of agents as questions, and answers in words as what the form wants (contract 15.11)."""
 
 from typing import Any
 

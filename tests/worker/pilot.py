@@ -56,7 +56,7 @@ class Pilot:
         body = CommandIn.model_validate({"jsonrpc": "2.0", "method": method, "params": params or {}, **more})
         async with unit_of_work(self._workshop.sessions) as session:
             return await send_command(
-                session, self._caller(), self.run.task_id, self.run.id, body, redis=self._redis
+                session, self.caller(), self.run.task_id, self.run.id, body, redis=self._redis
             )
 
     async def say(self, content: str, **more: Any) -> CommandOut:
@@ -134,7 +134,8 @@ class Pilot:
             if update["sessionUpdate"] in {"user_message_chunk", "agent_message"}
         ]
 
-    def _caller(self) -> Principal:
+    def caller(self) -> Principal:
+        """Return one who sees the run, with all scopes."""
         project, owner = self._workshop.project, self._workshop.owner
         return Principal(
             user_id=owner.id,

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Question
+from app.schemas.questions import ActionIn
+from app.services.inbox.answers import answer_question
 from tests.agents.conftest import scripted_adapter
 from tests.agents.test_forms import CLAUDE, FOREIGN
 from tests.fixtures.worker import Workshop
@@ -162,6 +165,30 @@ async def test_page_that_was_used_already_is_no_question_any_more(workshop: Work
     assert await agent.heard() == {"action": "accept"}
     assert (await agent.row()).status == "withdrawn"
     assert await agent.pilot.log("_taskbeacon/elicitation_complete") == [{"elicitationId": "e"}]
+
+
+async def test_question_that_the_agent_takes_back_is_withdrawn(workshop: Workshop) -> None:
+    agent = await asking(workshop, QUESTIONS, part="take_back")
+    await agent.pilot.until_waiting_for("permission")
+    [work] = [path.parent for path in workshop.context.process.settings.workspaces_path.glob("*/work/.git")]
+    (work / "asked").touch()
+
+    assert await agent.heard() == {"action": "cancel"}
+    assert (await agent.row()).status == "withdrawn"
+    [resolved] = await agent.pilot.log("_posthog/permission_resolved")
+    assert "optionId" not in resolved
+
+
+async def test_answer_through_the_inbox_reaches_the_agent(workshop: Workshop) -> None:
+    agent = await asking(workshop, SERVER_FORM)
+    await agent.pilot.until_waiting_for("permission")
+    row, process = await agent.row(), workshop.context.process
+    body = ActionIn.model_validate({"action": "accept", "content": {"name": "db", "port": 5432}})
+    async with unit_of_work(workshop.sessions) as session:
+        answered = await answer_question(session, agent.pilot.caller(), row.id, body, redis=process.redis)
+
+    assert answered["answer"] == {"action": "accept", "content": {"name": "db", "port": 5432}}
+    assert await agent.heard() == {"action": "accept", "content": {"name": "db", "port": 5432}}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A question of an agent as it is kept and shown: masked, with its time limit (contract 15)."""
+"""A question of an agent as it is kept and shown: masked, with its time limit (contract 15.8)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

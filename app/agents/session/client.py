@@ -21,7 +21,7 @@ from app.agents.base import safe_paths
 from app.agents.errors import PathRefused
 from app.agents.session.elicitation import ElicitationClient
 from app.agents.session.terminals import Terminals
-from app.agents.session.transport import Message
+from app.agents.session.transport import REQUEST, Message
 
 _FILE_BYTES = 4 * 2**20
 
@@ -32,6 +32,7 @@ class Question:
 
     tool_call: Message  # as it was sent
     options: Sequence[PermissionOption]
+    request: str = ""  # by which the agent takes it back
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,11 @@ class WorkspaceClient:
             self.complete_elicitation = elicitations.complete_elicitation
 
     async def request_permission(
-        self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_meta: Any
+        self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **meta: Any
     ) -> RequestPermissionResponse:
         """Return what was decided on the agent's question."""
-        question = Question(tool_call.model_dump(mode="json", by_alias=True, exclude_none=True), options)
+        sent = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
+        question = Question(sent, options, meta.get(REQUEST, ""))
         # What it said up to here, and of what it speaks, belongs before the question.
         await self._before_question(session_id, question.tool_call)
         answer = await self._decide(question)

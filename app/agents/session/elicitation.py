@@ -12,7 +12,7 @@ from acp.schema import (
     ElicitationMode,
 )
 
-from app.agents.session.transport import Message
+from app.agents.session.transport import REQUEST, Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,7 @@ class Elicitation:
     schema: Message | None = None
     url: str | None = None
     id: str | None = None
+    request: str = ""  # by which the agent takes it back
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,9 @@ class Elicited(Protocol):
     async def complete(self, elicitation_id: str) -> None:
         """Note that what a page was to be opened for has happened."""
 
+    def take_back(self, request: str) -> None:
+        """Note that the agent does not wait for an answer to a request any more."""
+
 
 class ElicitationClient:
     """Answers an agent's elicitations."""
@@ -52,7 +56,7 @@ class ElicitationClient:
         self._before_question = before_question
 
     async def create_elicitation(
-        self, message: str, mode: ElicitationMode, **_meta: Any
+        self, message: str, mode: ElicitationMode, **meta: Any
     ) -> CreateElicitationResponse:
         """Return what people did."""
         sent = mode.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -65,6 +69,7 @@ class ElicitationClient:
                 schema=sent.get("requestedSchema"),
                 url=sent.get("url"),
                 id=sent.get("elicitationId"),
+                request=meta.get(REQUEST, ""),
             )
         )
         match answer.action:

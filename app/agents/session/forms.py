@@ -1,4 +1,4 @@
-"""Forms of agents (ACP elicitation): as questions that all clients can show, and their answers back (contract 15.4).
+"""Forms of agents (ACP elicitation): as questions that all clients can show, and their answers back (contract 15.11).
 
 Each property is one question. A text beside a choice, named as Claude (`_custom`) or Codex (`_note`) name it, takes what
 people write instead of a choice or in addition to it.

@@ -33,8 +33,9 @@ _OPEN = "open"
 class _Asked:
     """A question that a person may answer."""
 
-    def __init__(self, shown: AskedQuestion, elicitation_id: str | None) -> None:
+    def __init__(self, shown: AskedQuestion, request: str, elicitation_id: str | None) -> None:
         self.shown = shown
+        self.request = request
         self.elicitation_id = elicitation_id
         self.is_over = asyncio.Event()
         self.answer: Command | None = None
@@ -59,7 +60,8 @@ class Questions:
         self._catch_up = catch_up
         self._on_close = on_close
         self._turn = 0
-        self._waiting = 0
+        # Those that wait for their turn, and the one that is asked.
+        self._pending: list[_Asked] = []
         self._one_at_a_time = asyncio.Lock()
         self._asked: _Asked | None = None
 
@@ -82,7 +84,9 @@ class Questions:
             tool_call=tool_call,
             options=options,
         )
-        asked = await self._put(shown, refusal=refusal.option_id if refusal else None)
+        asked = await self._put(
+            shown, request=question.request, refusal=refusal.option_id if refusal else None
+        )
         if asked is None or asked.is_cancelled:
             return None if asked else refusal
         return _answer(asked.answer) if asked.answer else refusal
@@ -99,7 +103,9 @@ class Questions:
             )
             return ElicitationAnswer("decline")
         try:
-            asked = await self._put(shown, refusal=REJECT, elicitation_id=elicitation.id)
+            asked = await self._put(
+                shown, request=elicitation.request, refusal=REJECT, elicitation_id=elicitation.id
+            )
         except AgentStopped:
             return ElicitationAnswer("cancel")
         if asked is not None and asked.is_cancelled:
@@ -119,6 +125,13 @@ class Questions:
                 "_taskbeacon/elicitation_complete", {"elicitationId": elicitation_id[:_TEXT_CHARACTERS]}
             )
         )
+
+    def take_back(self, request: str) -> None:
+        """Cancel the question of a request: its agent does not wait for the answer any more."""
+        for asked in self._pending:
+            if asked.request == request and asked.answer is None:
+                asked.is_cancelled = True
+                asked.is_over.set()
 
     def give_up(self) -> None:
         """Cancel all open questions: their turn is over."""
@@ -206,21 +219,21 @@ class Questions:
         )
 
     async def _put(
-        self, shown: AskedQuestion, *, refusal: str | None, elicitation_id: str | None = None
+        self, shown: AskedQuestion, *, request: str, refusal: str | None, elicitation_id: str | None = None
     ) -> _Asked | None:
         """Return a question once it is over; None if too many wait already."""
-        if self._waiting >= _MAX_WAITING:
+        if len(self._pending) >= _MAX_WAITING:
             return None
-        asked, turn = _Asked(shown, elicitation_id), self._turn
-        self._waiting += 1
+        asked, turn = _Asked(shown, request, elicitation_id), self._turn
+        self._pending.append(asked)
         try:
             async with self._one_at_a_time:
-                asked.is_cancelled = turn != self._turn
+                asked.is_cancelled |= turn != self._turn
                 if not asked.is_cancelled:
                     await self._publish(asked, refusal)
-                    asked.is_cancelled = turn != self._turn
+                    asked.is_cancelled |= turn != self._turn
         finally:
-            self._waiting -= 1
+            self._pending.remove(asked)
         return asked
 
     async def _publish(self, asked: _Asked, refusal: str | None) -> None:
@@ -240,7 +253,7 @@ class Questions:
         chosen = refusal if asked.answer is None else _option_of(asked.answer)
         if asked.answer is None and asked.is_complete:
             chosen = _OPEN
-        is_settled = turn == self._turn and chosen is not None
+        is_settled = turn == self._turn and not asked.is_cancelled and chosen is not None
         resolved = {**about, "optionId": chosen} if is_settled else about
         await self._channel.emit(notification("_posthog/permission_resolved", resolved))
 

@@ -86,7 +86,13 @@ class AgentSession:
         self._work = work
         self._adapter = adapter
         self._transcript = Transcript(emit)
-        self._wire = Wire(process.stdout, process.stdin, self._transcript.add, self._transcript.note)
+        self._wire = Wire(
+            process.stdout,
+            process.stdin,
+            self._transcript.add,
+            self._transcript.note,
+            people.take_back if people else _ignore,
+        )
         self._terminals = Terminals(start_command) if start_command else None
         self._elicitations = (
             ElicitationClient(people, before_question=self._transcript.flush) if people else None
@@ -370,6 +376,10 @@ class AgentSession:
             f"The agent '{self.name}' ended unexpectedly (exit status {code}). "
             f"It said last:\n{last_lines(self._complaints.text())}"
         )
+
+
+def _ignore(_request: str) -> None:
+    """Questions that are answered at once cannot be taken back."""
 
 
 def _failure(name: str, error: RequestError) -> AgentFailed:

@@ -21,6 +21,11 @@ LINE_LIMIT = 8 * 2**20
 _UPDATE = "session/update"
 # Shown to people, and so stored; files and commands are the agent's own and stay as they are.
 _SHOWN = frozenset({_UPDATE, "session/request_permission", "elicitation/create"})
+# What people are asked; an agent may take it back.
+_ASKED = frozenset({"session/request_permission", "elicitation/create"})
+_TAKEN_BACK = "$/cancel_request"
+# Under this name in `_meta`, a question says which request it is.
+REQUEST = "taskbeacon_request"
 # What the library takes of notifications, beside the updates; it would complain of others.
 _NOTIFICATIONS = frozenset({"elicitation/complete"})
 # Each may hold a file, and none waits for anything but the agent.
@@ -53,12 +58,18 @@ class Wire:
         writer: asyncio.StreamWriter,
         on_update: Callable[[Message], Awaitable[None]],
         on_left_out: Callable[[str], Awaitable[None]],
+        on_taken_back: Callable[[str], None],
     ) -> None:
-        """Take over the pipes; what is wrong with an update that cannot be kept goes to `on_left_out`."""
+        """Take over the pipes.
+
+        What is wrong with an update that cannot be kept goes to `on_left_out`, and which request the agent takes back to
+        `on_taken_back`.
+        """
         self._reader = reader
         self._writer = writer
         self._on_update = on_update
         self._on_left_out = on_left_out
+        self._on_taken_back = on_taken_back
         self._writing = asyncio.Lock()
         self._files = asyncio.Semaphore(_FILES_AT_ONCE)
         # By the id that the agent gave: whether each of these requests is about a file, and its size.
@@ -139,6 +150,8 @@ class Wire:
         if method is None:
             return message
         if "id" not in message:
+            if method == _TAKEN_BACK and isinstance(params := message.get("params"), dict):
+                self._on_taken_back(json.dumps(params.get("requestId")))
             return message if method in _NOTIFICATIONS else None
         if method in _ABOUT_FILES:
             await self._files.acquire()
@@ -148,7 +161,7 @@ class Wire:
             await self._refuse(message, problem)
             return None
         self._note_request(message, len(line))
-        return message
+        return _named(message) if method in _ASKED else message
 
     async def _leave_out(self, problem: str) -> None:
         await self._on_left_out(f"An update of the agent is left out: {problem}.")
@@ -201,6 +214,16 @@ def _encode(message: Message) -> bytes:
         ]
         message = {**message, "error": {**error, "data": {"errors": problems}}}
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def _named(message: Message) -> Message:
+    """Return a question that says which request it is."""
+    params = message.get("params")
+    if not isinstance(params, dict):
+        return message
+    given = params.get("_meta")
+    meta = given if isinstance(given, dict) else {}
+    return {**message, "params": {**params, "_meta": {**meta, REQUEST: _key(message)}}}
 
 
 def _key(message: Message) -> str:

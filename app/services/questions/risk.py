@@ -1,4 +1,4 @@
-"""What the answer to a question may cost: by the tool and the rules in risk.toml (contract 15.2)."""
+"""What the answer to a question may cost: by the tool and the rules in risk.toml (contract 15.10)."""
 
 import re
 import tomllib
