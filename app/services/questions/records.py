@@ -148,6 +148,13 @@ async def withdraw(
     )
 
 
+async def lock_asking_runs(session: AsyncSession, task_id: UUID) -> Sequence[UUID]:
+    """Return the runs of a task that have open questions, their rows locked until the transaction ends."""
+    asking = select(Question.run_id).where(Question.task_id == task_id, _IS_OPEN)
+    runs = select(Run.id).where(Run.id.in_(asking)).order_by(Run.id).with_for_update(key_share=True)
+    return (await session.scalars(runs)).all()
+
+
 async def find_question(session: AsyncSession, run_id: UUID, request_id: str) -> Row[Any] | None:
     """Return what is needed to answer a question of a run, open or closed: its columns; None if it has no such row."""
     statement = select(*Question.__table__.columns).where(
