@@ -11,7 +11,7 @@ from app.models.projects import Membership, Organization, Project, TaskCounter
 from app.models.push_tokens import Presence, PushToken
 from app.models.runs.commands import RunCommand
 from app.models.runs.logs import RunEventId, RunLogState
-from app.models.runs.questions import Question, QuestionSnooze, TaskFollow
+from app.models.runs.questions import Question, QuestionCount, QuestionSnooze, TaskFollow
 from app.models.runs.runs import Run, RunCredential
 from app.models.sandbox_environments import SandboxEnvironment
 from app.models.signing_keys import SigningKey
@@ -41,6 +41,7 @@ __all__ = [
     "PushToken",
     "PushedBranch",
     "Question",
+    "QuestionCount",
     "QuestionSnooze",
     "Run",
     "RunCommand",

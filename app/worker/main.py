@@ -37,7 +37,7 @@ from app.worker.jobs.deliver_notifications import deliver_notifications
 from app.worker.jobs.deliver_webhooks import WebhookDeliverer
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
-from app.worker.jobs.fold_task_counts import fold_task_counts
+from app.worker.jobs.fold_counts import fold_counts
 from app.worker.jobs.recover_runs import recover_runs
 from app.worker.jobs.sweep_artifacts import sweep_artifacts
 from app.worker.jobs.sweep_events import sweep_events
@@ -124,7 +124,7 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Work
             # Also at the start: a restored database has events to adopt.
             cron(sweep_events, minute=_HOURLY, unique=True, run_at_startup=True, timeout=_CHORE_SECONDS),
             cron(sweep_keys_and_ids, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
-            cron(fold_task_counts, second=_SWEEP_SECONDS, unique=True, timeout=_CHORE_SECONDS),
+            cron(fold_counts, second=_SWEEP_SECONDS, unique=True, timeout=_CHORE_SECONDS),
         ],
         redis_pool=_queue_pool(context.process.settings, CHORES_QUEUE),
         queue_name=CHORES_QUEUE,

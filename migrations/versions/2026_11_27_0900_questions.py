@@ -18,6 +18,28 @@ down_revision = "0017"
 branch_labels = None
 depends_on = None
 
+_COUNT = """
+CREATE FUNCTION count_{event}_questions() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- A user or a project that goes takes their counts along.
+    INSERT INTO question_counts (user_id, project_id, kind, questions)
+    SELECT changed.user_id, changed.project_id, changed.kind, sum(changed.questions)
+    FROM ({changes}) changed
+    JOIN users ON users.id = changed.user_id JOIN projects ON projects.id = changed.project_id
+    GROUP BY changed.user_id, changed.project_id, changed.kind
+    HAVING sum(changed.questions) <> 0;
+    RETURN NULL;
+END $$
+"""
+_CHANGE = "SELECT task_creator_id AS user_id, project_id, kind, {number} AS questions FROM {rows} WHERE status = 'open'"
+_GONE, _COME = _CHANGE.format(number=-1, rows="gone"), _CHANGE.format(number=1, rows="come")
+_CHANGES = {"insert": _COME, "update": f"{_GONE} UNION ALL {_COME}", "delete": _GONE}
+_ROWS = {
+    "insert": "NEW TABLE AS come",
+    "update": "OLD TABLE AS gone NEW TABLE AS come",
+    "delete": "OLD TABLE AS gone",
+}
+
 
 def upgrade() -> None:
     op.create_table(
@@ -134,6 +156,34 @@ def upgrade() -> None:
     )
     op.create_index("ix_questions_task", "questions", ["task_id", "opened_at"], unique=False)
     op.create_table(
+        "question_counts",
+        sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("project_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("questions", sa.BigInteger(), nullable=False),
+        sa.Column("folded", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_question_counts_project_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_question_counts_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_question_counts")),
+        postgresql_with={"autovacuum_vacuum_scale_factor": 0.05},
+    )
+    op.create_index("ix_question_counts_user", "question_counts", ["user_id", "project_id"])
+    op.create_index("ix_question_counts_project", "question_counts", ["project_id"])
+    op.create_index(
+        "ix_question_counts_fresh", "question_counts", ["id"], postgresql_where=sa.text("NOT folded")
+    )
+    for event, changes in _CHANGES.items():
+        op.execute(_COUNT.format(event=event, changes=changes))
+        op.execute(
+            f"CREATE TRIGGER questions_{event} AFTER {event.upper()} ON questions REFERENCING {_ROWS[event]} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION count_{event}_questions()"
+        )
+    op.create_table(
         "question_snoozes",
         sa.Column("question_id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
@@ -165,5 +215,8 @@ def downgrade() -> None:
     )
     op.drop_index("ix_questions_answered_by", table_name="questions")
     op.drop_table("questions")
+    for event in _CHANGES:
+        op.execute(f"DROP FUNCTION count_{event}_questions()")
+    op.drop_table("question_counts")
     op.drop_index("ix_task_follows_task", table_name="task_follows")
     op.drop_table("task_follows")

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Computed,
     ForeignKey,
+    Identity,
     Index,
     LargeBinary,
     SmallInteger,
@@ -102,6 +103,36 @@ class Question(Base):
     # Checked at the commit: the question is closed first, and the command kept only if that closed it.
     command_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("run_commands.id", ondelete="SET NULL", deferrable=True, initially="DEFERRED")
+    )
+
+
+class QuestionCount(Base):
+    """A part of the number of open questions of a person's tasks (ADR 30).
+
+    Triggers on `questions` add rows for each statement, in its transaction; `services/questions/counts.py` replaces many
+    by one with the same sum.
+    """
+
+    __tablename__ = "question_counts"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(16))
+    # How many open questions this adds, negative for those that closed.
+    questions: Mapped[int] = mapped_column(BigInteger)
+    # Whether this stands for several.
+    folded: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (
+        # What every inbox sums up.
+        Index("ix_question_counts_user", "user_id", "project_id"),
+        # Deleting a project.
+        Index("ix_question_counts_project", "project_id"),
+        # What is to be folded.
+        Index("ix_question_counts_fresh", "id", postgresql_where=text("NOT folded")),
+        # Most rows live for seconds.
+        {"postgresql_with": {"autovacuum_vacuum_scale_factor": 0.05}},
     )
 
 

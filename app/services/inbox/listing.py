@@ -1,7 +1,7 @@
 """The inbox of a person: the questions of tasks that they created or follow, over all of their projects (contract 15).
 
 Two index scans make a page: their own tasks' questions, in the order of the inbox, and those of the tasks that they
-follow. Counts read the index alone.
+follow. How many are open is a sum that follows writes (ADR 30).
 """
 
 from typing import Any
@@ -24,11 +24,12 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import InboxStatus, QuestionKind, QuestionStatus
-from app.models import Question, Task, TaskFollow
+from app.models import Question, QuestionCount, Task, TaskFollow
 from app.schemas.questions import InboxQuery, QuestionOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
 from app.services.inbox.questions import SHOWN, question_out
+from app.services.questions.counts import summed
 from app.services.views.pages import Page
 from app.statements import Prepared
 
@@ -38,7 +39,8 @@ _PROJECT = bindparam("project_id", type_=BigInteger)
 _LIMIT, _OFFSET = (bindparam(name, type_=BigInteger) for name in ("limit", "offset"))
 _OPEN = Question.status == literal_column(f"'{QuestionStatus.OPEN}'")
 # What the badge counts: the rest waits for a message, which is not urgent.
-_IS_COUNTED = Question.kind != literal_column(f"'{QuestionKind.MESSAGE}'")
+_MESSAGE: ColumnElement[str] = literal_column(f"'{QuestionKind.MESSAGE}'")
+_IS_COUNTED = Question.kind != _MESSAGE
 _WANTED = and_(
     or_(_KIND.is_(None), Question.kind == _KIND), or_(_PROJECT.is_(None), Question.project_id == _PROJECT)
 )
@@ -89,22 +91,33 @@ async def list_inbox(
     return rows[0]["count"], rows[0]["open_count"], shown
 
 
-def _counts(*conditions: ColumnElement[bool]) -> Any:  # Any: a subquery of two numbers
-    columns = (
+def _counted() -> tuple[Any, Any]:
+    """Return the columns `count` and `open_count` for a statement over questions."""
+    return (
         func.count().filter(_WANTED).label("count"),
         func.count().filter(_OPEN, _IS_COUNTED).label("open_count"),
     )
-    of_own, of_followed = (
-        source(*columns).where(*conditions).subquery(f"counts_of_{name}") for name, source in _SOURCES
+
+
+def _open_counts_of_own() -> Select[Any]:
+    """Return the statement of both numbers for the caller's own tasks, from their sums."""
+    kind, project_id = QuestionCount.kind, QuestionCount.project_id
+    wanted = (or_(_KIND.is_(None), kind == _KIND), or_(_PROJECT.is_(None), project_id == _PROJECT))
+    return select(summed(*wanted).label("count"), summed(kind != _MESSAGE).label("open_count")).where(
+        QuestionCount.user_id == _USER, project_id == any_(VISIBLE_PROJECTS)
     )
+
+
+def _counts(of_own: Select[Any], *conditions: ColumnElement[bool]) -> Any:  # Any: a subquery of two numbers
+    ours, others = of_own.subquery("ours"), followed(*_counted()).where(*conditions).subquery("others")
     return (
-        select(*((of_own.c[name] + of_followed.c[name]).label(name) for name in ("count", "open_count")))
-        .join_from(of_own, of_followed, true())
+        select(*((ours.c[name] + others.c[name]).label(name) for name in ("count", "open_count")))
+        .join_from(ours, others, true())
         .subquery("counts")
     )
 
 
-def _page_statement(*conditions: ColumnElement[bool]) -> Select[Any]:
+def _page_statement(of_own: Select[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
     until = bindparam("until", type_=BigInteger)
     branches = [
         select(
@@ -117,7 +130,7 @@ def _page_statement(*conditions: ColumnElement[bool]) -> Select[Any]:
     page = select(merged.c.id).order_by(*order).limit(_LIMIT).offset(_OFFSET).subquery("page")
     shown = SHOWN.join(page, page.c.id == Question.id).where(VISIBLE_ANYWHERE).add_columns(Question.rank)
     rows = shown.subquery("rows")
-    counts = _counts(*conditions)
+    counts = _counts(of_own, *conditions)
     return (
         select(counts, rows)
         .select_from(counts)
@@ -127,6 +140,6 @@ def _page_statement(*conditions: ColumnElement[bool]) -> Select[Any]:
 
 
 _PAGES = {
-    InboxStatus.OPEN: Prepared(_page_statement(_OPEN)),
-    InboxStatus.ALL: Prepared(_page_statement()),
+    InboxStatus.OPEN: Prepared(_page_statement(_open_counts_of_own(), _OPEN)),
+    InboxStatus.ALL: Prepared(_page_statement(own(*_counted()))),
 }

@@ -148,6 +148,18 @@ async def withdraw(
     )
 
 
+async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
+    """Withdraw the questions of a task that is to be deleted: no person can answer them any more, or shall count them.
+
+    Comes before the task's own row is locked, since those that end a run lock in this order.
+    """
+    asking = select(Question.run_id).where(Question.task_id == task_id, _IS_OPEN)
+    runs = select(Run.id).where(Run.id.in_(asking)).order_by(Run.id).with_for_update(key_share=True)
+    if run_ids := (await session.scalars(runs)).all():
+        await withdraw(session, run_ids)
+    await session.execute(update(Question).where(Question.task_id == task_id).values(task_creator_id=None))
+
+
 async def find_question(session: AsyncSession, run_id: UUID, request_id: str) -> Row[Any] | None:
     """Return what is needed to answer a question of a run, open or closed: its columns; None if it has no such row."""
     statement = select(*Question.__table__.columns).where(

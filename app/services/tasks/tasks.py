@@ -40,6 +40,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
 from app.services.events.ledger import as_data, recorded_columns, recording
 from app.services.events.snapshots import complete
+from app.services.questions.records import leave_inboxes
 from app.services.tasks.filters import first_page_statement, is_dense, task_filter
 from app.services.tasks.pages import KnownLists, find_page
 from app.services.tasks.references import (
@@ -75,8 +76,7 @@ _WRITTEN_AT_CREATION = (
     *_COLUMN_OF_FIELD.values(),
 )
 _ONE, _NONE = (literal_column(count, Task.event_count.type) for count in ("1", "0"))
-# There are more sets of fields than clients send.
-_UPDATES_KEPT = 256
+_UPDATES_KEPT = 256  # there are more sets of fields than clients send
 
 
 async def list_tasks(
@@ -322,8 +322,8 @@ async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -
         NotFound: there is no such task for this caller, or no longer.
 
     """
-    values = {"task_id": task_id, "deleted_at": utcnow(), **visibility(caller)}
-    row = await _DELETE.first(session, values)
+    await leave_inboxes(session, task_id)
+    row = await _DELETE.first(session, {"task_id": task_id, "deleted_at": utcnow(), **visibility(caller)})
     if row is None:
         raise NotFound
     await complete(session, [row])

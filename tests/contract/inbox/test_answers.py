@@ -271,6 +271,25 @@ async def test_member_who_answers_follows_the_task(
     assert [tuple(row) for row in follows] == [(colleague.id, task.id)]
 
 
+async def test_member_who_commands_follows_the_task(
+    application: FastAPI,
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    colleague: User,
+    tasks_url: str,
+) -> None:
+    """B.11 21."""
+    client = in_process_client(application, headers=bearer(await make_key(session, user=colleague)))
+    task = await make_task(session, project=project, created_by=owner, origin_product="signals_scout")
+    run = await make_live_run(session, task=task)
+    command = {"jsonrpc": "2.0", "method": "user_message", "params": {"content": "Go on."}}
+    response = await client.post(f"{tasks_url}/{task.id}/runs/{run.id}/command/", json=command)
+    assert response.json()["result"] == {"queued": True}
+    follows = (await session.execute(select(TaskFollow.user_id, TaskFollow.task_id))).all()
+    assert [tuple(row) for row in follows] == [(colleague.id, task.id)]
+
+
 class TestSnooze:
     @pytest.fixture
     def url(self, answer_url: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -228,6 +228,16 @@ class TestRecipients:
         await client.put(f"{tasks_url}/{shared.id}/follow/")
         await session.execute(update(Task).where(Task.id == shared.id).values(created_by_id=colleague.id))
         assert (await inbox(client, "?status=all"))["count"] == 0
+
+    async def test_questions_of_a_deleted_task_are_withdrawn(
+        self, client: httpx.AsyncClient, session: AsyncSession, task_url: str, question: Question
+    ) -> None:
+        """Finding: the badge counted what no person could answer any more."""
+        assert (await client.delete(task_url)).status_code == 204
+        page = await inbox(client, "?status=all")
+        assert (page["count"], page["open_count"], page["results"]) == (0, 0, [])
+        status = select(Question.status).where(Question.id == question.id)
+        assert (await session.execute(status)).scalar_one() == "withdrawn"
 
     async def test_former_member_has_nothing_of_the_project(
         self, client: httpx.AsyncClient, session: AsyncSession, owner: User, question: Question

@@ -4,7 +4,7 @@ from sqlalchemy import func, select
 
 from app.db import unit_of_work
 from app.models import TaskCount
-from app.worker.jobs.fold_task_counts import fold_task_counts
+from app.worker.jobs.fold_counts import fold_counts
 from tests.fixtures.worker import Workshop
 from tests.support.factories import make_task
 
@@ -14,8 +14,8 @@ async def test_chore_leaves_one_row_that_says_the_same(workshop: Workshop) -> No
         for _ in range(5):
             await make_task(session, project=workshop.project, created_by=workshop.owner)
 
-    await fold_task_counts(workshop.arq_context)
-    await fold_task_counts(workshop.arq_context)
+    await fold_counts(workshop.arq_context)
+    await fold_counts(workshop.arq_context)
 
     sums = select(func.count(), func.sum(TaskCount.tasks), func.sum(TaskCount.changes))
     async with workshop.sessions() as session:

@@ -1,0 +1,19 @@
+"""Keep the counts of tasks and of open questions short."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.db import unit_of_work
+from app.services.questions import counts as question_counts
+from app.services.tasks import counts as task_counts
+from app.worker.context import worker_context
+
+
+async def fold_counts(ctx: Mapping[str, Any]) -> None:
+    """Fold the counts written since the last time, a bounded number of rows in each transaction."""
+    for counts in (task_counts, question_counts):
+        rows = counts.FOLDED_AT_ONCE
+        # Rows that are written meanwhile are left for the next time: there are always writers.
+        while rows >= counts.FOLDED_AT_ONCE:
+            async with unit_of_work(worker_context(ctx).process.sessions) as session:
+                rows = await counts.fold_counts(session)

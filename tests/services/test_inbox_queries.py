@@ -1,0 +1,64 @@
+"""What an inbox costs: as many statements, and as much reading, whether few or many questions are open."""
+
+import asyncpg
+import httpx
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.models import Project, User
+from tests.support.factories import make_task
+from tests.support.plans import custom_plan
+from tests.support.queries import Statement, recorded
+from tests.support.questions import make_question
+
+_MANY = """
+INSERT INTO questions (id, project_id, task_id, run_id, task_creator_id, request_id, kind, title, detail, tool_call,
+    options, risk, urgency, digest, opened_at, status)
+SELECT gen_random_uuid(), project_id, task_id, run_id, task_creator_id, 'copy ' || n, kind, title, detail, tool_call,
+    options, risk, (ARRAY['normal', 'high', 'low'])[1 + n % 3], digest, opened_at + n * interval '1 second', status
+FROM questions, generate_series(2, 10000) n
+"""
+
+
+@pytest.fixture
+async def many_questions(session: AsyncSession, project: Project, owner: User) -> None:
+    """Ten thousand open questions of the owner."""
+    task = await make_task(session, project=project, created_by=owner)
+    await make_question(session, task=task)
+    await session.execute(text(_MANY))
+    await session.execute(text("ANALYZE questions"))
+
+
+async def asked(client: httpx.AsyncClient, engine: AsyncEngine, query: str = "") -> list[Statement]:
+    async with recorded(engine) as statements:
+        response = await client.get(f"/api/users/@me/inbox/{query}")
+        assert response.status_code == 200, response.text
+    return statements
+
+
+@pytest.mark.usefixtures("many_questions")
+async def test_page_reads_the_rows_that_it_shows(
+    client: httpx.AsyncClient, engine: AsyncEngine, database_url: str
+) -> None:
+    page = (await client.get("/api/users/@me/inbox/?limit=5")).json()
+    assert (page["count"], page["open_count"]) == (10_000, 10_000)
+    assert {row["urgency"] for row in page["results"]} == {"high"}
+    statements = await asked(client, engine)
+    # The key and the page.
+    assert len(statements) == 2
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    try:
+        plan = await custom_plan(connection, statements[-1])
+    finally:
+        await connection.close()
+    assert "questions" not in plan.scanned
+    assert {"ix_questions_inbox", "pk_questions"} <= plan.indexes
+
+
+@pytest.mark.usefixtures("many_questions")
+async def test_filters_and_history_are_one_statement_too(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    for query in ("?status=all", "?kind=form", "?offset=9990", "?project_id=1"):
+        assert len(await asked(client, engine, query)) == 2
