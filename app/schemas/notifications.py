@@ -13,10 +13,18 @@ from app.schemas.fields import Boolean, Uuid
 
 
 class WatchedBy(TypedDict):
-    """The presence that suppressed a push."""
+    """The presence for which a push waits."""
 
     device: Annotated[UUID, Field(description="The device that showed the task.")]
     seconds_ago: Annotated[float, Field(description="How old its last beat was at that moment.")]
+
+
+class DecisionOut(TypedDict):
+    """One decision of several about a push."""
+
+    decision: Annotated[NotificationDecision, Field(description="What was decided.")]
+    reason: Annotated[str | None, Field(description="Why.", examples=["presence"])]
+    at: Annotated[datetime, Field(description="When.")]
 
 
 class NotificationOut(TypedDict):
@@ -32,26 +40,37 @@ class NotificationOut(TypedDict):
         NotificationDecision,
         Field(
             description="`pending`, `retrying`, `sent` (taken by the push service), `delivered` (taken by the device's "
-            "own), `rejected`, `given_up` after an hour of failures; or never sent: `suppressed` because one of the "
-            "recipient's devices showed the task, `muted`, `cooled_down`, `no_token`, `no_access`.",
-            examples=["suppressed"],
+            "own), `rejected`, `given_up` after an hour of failures; `deferred` while a device shows the task or for "
+            "another reason, `held_quiet_hours`, and decided again at `due_at`; after it was sent `reminder` or "
+            "`retracted`; or never sent: `not_needed`, `digested` into one message after quiet hours, `muted`, "
+            "`cooled_down`, `no_token`, `no_access`, and `suppressed`, which older rows have.",
+            examples=["deferred"],
         ),
     ]
     reason: Annotated[
         str | None,
         Field(
-            description="Why: a word such as `DeviceNotRegistered`, `task_muted` or `kind_off`.",
+            description="Why: a word such as `presence`, `answer_grace`, `cooldown`, `snoozed`, `seen`, `answered`, "
+            "`DeviceNotRegistered`, `task_muted` or `kind_off`.",
             examples=["presence"],
         ),
     ]
-    watched_by: Annotated[WatchedBy | None, Field(description="What suppressed it.")]
+    watched_by: Annotated[WatchedBy | None, Field(description="The presence for which it waits.")]
     attempts: Annotated[int, Field(description="How often it was sent.", examples=[0])]
     created_at: Annotated[datetime, Field(description="When it was decided.")]
     next_attempt_at: Annotated[
         datetime | None, Field(description="When it is sent (again).", examples=[None])
     ]
+    due_at: Annotated[
+        datetime | None, Field(description="The same: when it is decided again.", examples=[None])
+    ]
+    deferred_for: Annotated[
+        float | None,
+        Field(description="For how many seconds it waited until it was let go.", examples=[65.0]),
+    ]
     sent_at: Annotated[datetime | None, Field(description="When the push service took it.", examples=[None])]
     settled_at: Annotated[datetime | None, Field(description="When its end was known.")]
+    history: Annotated[list[DecisionOut], Field(description="The decisions about it, oldest first.")]
 
 
 class NotificationPage(TypedDict):
