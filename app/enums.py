@@ -279,19 +279,6 @@ class Urgency(StrEnum):
     HIGH = "high"
 
 
-class PushText(StrEnum):
-    """How much the text of a push says, the least first."""
-
-    GENERIC = "generic"
-    TITLE = "title"
-    FULL = "full"
-
-    def at_most(self, other: "PushText | None") -> "PushText":
-        """Return the one of both that says less."""
-        order = list(PushText)
-        return self if other is None or order.index(self) <= order.index(other) else other
-
-
 class EventType(StrEnum):
     """What the ledger records and webhooks send; services/events/catalogue.py says what each means."""
 

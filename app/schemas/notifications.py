@@ -7,9 +7,11 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from app.enums import NotificationDecision, NotificationKind, Platform
+from app.enums import NotificationDecision, NotificationKind, Platform, Urgency
+from app.push_preferences import PushText, QuietHours
 from app.schemas.base import Input, PageLink
-from app.schemas.fields import Boolean, Uuid
+from app.schemas.fields import Boolean, Choice, Integer, Items, Uuid
+from app.schemas.quiet_hours import QuietHoursField
 
 
 class WatchedBy(TypedDict):
@@ -109,19 +111,54 @@ class PushTestOut(TypedDict):
     ]
 
 
+_PUSH_TEXT = (
+    "How much a push says: `generic` names neither task nor question, `title` the task, `full` also the question. Expo, "
+    "Apple and Google can read pushes to phones; those to browsers are encrypted. A project may allow less."
+)
+_ALLOWED = "Classes of pushes that quiet hours let through, such as `high`."
+_REMINDER = "After how many seconds a question that is still open is pushed once more; null: never."
+
+
+class QuietHoursOut(TypedDict):
+    """When the caller wants no pushes. What they hold back goes out as one message at their end."""
+
+    start: Annotated[str, Field(description="Time of day.", examples=["22:00"])]
+    end: Annotated[
+        str, Field(description="Time of day; of the next day unless it is later.", examples=["07:00"])
+    ]
+    timezone: Annotated[str, Field(description="IANA name of the zone.", examples=["Europe/Berlin"])]
+    days: Annotated[list[str], Field(description="Days on which they start: `mon` to `sun`.")]
+
+
 class PreferencesIn(Input):
-    """Which pushes the caller wants; what is not given stays."""
+    """Which pushes the caller wants, when, and what they say; what is not given stays."""
 
     completed: Annotated[bool, Boolean(), Field(description="A run is completed.")] = True
     failed: Annotated[bool, Boolean(), Field(description="A run failed.")] = True
     cancelled: Annotated[bool, Boolean(), Field(description="A run was cancelled.")] = True
     awaiting: Annotated[bool, Boolean(), Field(description="An agent needs input.")] = True
+    quiet_hours: Annotated[
+        QuietHours | None,
+        QuietHoursField(null=True),
+        Field(description="When the caller wants no pushes; null: never."),
+    ] = None
+    allow_during_quiet: Annotated[
+        list[Annotated[Urgency, Choice(of=Urgency)]], Items(max_length=3), Field(description=_ALLOWED)
+    ] = []  # noqa: RUF012 - a default of pydantic, which copies it
+    push_text: Annotated[PushText, Choice(of=PushText), Field(description=_PUSH_TEXT)] = PushText.TITLE
+    reminder_after_seconds: Annotated[
+        int | None, Integer(minimum=60, maximum=86_400, null=True), Field(description=_REMINDER)
+    ] = None
 
 
 class PreferencesOut(TypedDict):
-    """Which pushes the caller wants."""
+    """Which pushes the caller wants, when, and what they say."""
 
     completed: Annotated[bool, Field(description="A run is completed.")]
     failed: Annotated[bool, Field(description="A run failed.")]
     cancelled: Annotated[bool, Field(description="A run was cancelled.")]
     awaiting: Annotated[bool, Field(description="An agent needs input.")]
+    quiet_hours: Annotated[QuietHoursOut | None, Field(description="When the caller wants no pushes.")]
+    allow_during_quiet: Annotated[list[Urgency], Field(description=_ALLOWED)]
+    push_text: Annotated[PushText, Field(description=_PUSH_TEXT)]
+    reminder_after_seconds: Annotated[int | None, Field(description=_REMINDER)]

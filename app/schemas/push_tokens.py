@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from app.enums import Platform
 from app.schemas.base import Input, QueryInput
-from app.schemas.fields import Boolean, Choice, Integer, Text, Uuid
+from app.schemas.fields import Boolean, Choice, Integer, Items, Text, Uuid
 
 # Room for a browser's subscription; services/notifications/devices.py holds the other platforms to the contract's 512.
 MAX_WEB_TOKEN_LENGTH = 4096
@@ -32,6 +32,14 @@ class PushTokenIn(Input):
         ),
     ]
     platform: Annotated[Platform, Choice(of=Platform), Field(description="What kind of device it is.")]
+    channels: Annotated[
+        list[Annotated[str, Text(max_length=64)]],
+        Items(max_length=20),
+        Field(
+            description="The channels that the Android app has created, such as `questions` and `results`: pushes name one "
+            "only if the app has it, since a channel that it does not know would hide them."
+        ),
+    ] = []  # noqa: RUF012 - a default of pydantic, which copies it
 
 
 class UnregisterIn(Input):

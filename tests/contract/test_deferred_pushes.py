@@ -19,13 +19,13 @@ from app.services.notifications import dispatch as notifications
 from app.services.notifications.presence import sweep_expired
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
-from tests.support.asking import make_asked
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_presence, notifications_of
 from tests.support.factories import make_run
 from tests.support.faults import altered
 from tests.support.push import PushService
 from tests.support.queries import recorded
+from tests.support.questions import make_question
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -272,7 +272,7 @@ async def test_question_that_is_answered_meanwhile_is_not_needed(
     beat: Any,
     deliver: Any,
 ) -> None:
-    question = await make_asked(session, task=task, run=run)
+    question = await make_question(session, task=task, run=run)
     await beat()
     await trigger(NotificationKind.AWAITING, question)
     await answer(session, question, owner, clock.now)
@@ -295,11 +295,11 @@ async def test_deferred_push_takes_no_cooldown_again_and_is_not_eaten_by_a_later
     deliver: Any,
 ) -> None:
     await beat(seen_seq=0)
-    first = await make_asked(session, task=task, run=run)
+    first = await make_question(session, task=task, run=run)
     await trigger(NotificationKind.AWAITING, first)
     clock.advance(seconds=31)
     # Its own cooldown is over: this one begins another.
-    second = await make_asked(session, task=task, run=run)
+    second = await make_question(session, task=task, run=run)
     await trigger(NotificationKind.AWAITING, second)
     await leave()
     clock.advance(seconds=5)
@@ -309,7 +309,7 @@ async def test_deferred_push_takes_no_cooldown_again_and_is_not_eaten_by_a_later
     rows = {row.question_id: history(row) for row in await notifications_of(sessions, task)}
     assert rows == {q.id: [("deferred", "presence"), ("sent", None)] for q in (first, second)}
     clock.advance(seconds=25)
-    third = await make_asked(session, task=task, run=run)
+    third = await make_question(session, task=task, run=run)
     await trigger(NotificationKind.AWAITING, third)
     newest = (await notifications_of(sessions, task))[-1]
     assert (newest.question_id, newest.decision) == (third.id, "pending")
@@ -326,11 +326,11 @@ async def test_question_in_the_cooldown_is_sent_at_its_end(
     trigger: Trigger,
     deliver: Any,
 ) -> None:
-    first = await make_asked(session, task=task, run=run)
+    first = await make_question(session, task=task, run=run)
     await trigger(NotificationKind.AWAITING, first)
     assert await deliver() == 1
     clock.advance(seconds=10)
-    second = await make_asked(session, task=task, run=run)
+    second = await make_question(session, task=task, run=run)
     await trigger(NotificationKind.AWAITING, second)
     [_, row] = await notifications_of(sessions, task)
     assert (row.decision, row.reason, row.due_at) == (
@@ -358,11 +358,11 @@ async def test_cooldown_holds_also_when_presence_lets_go_before_it(
     leave: Any,
     deliver: Any,
 ) -> None:
-    first = await make_asked(session, task=task, run=run)
+    first = await make_question(session, task=task, run=run)
     await beat(seen_seq=0)
     await trigger(NotificationKind.AWAITING, first)
     clock.advance(seconds=1)
-    await trigger(NotificationKind.AWAITING, await make_asked(session, task=task, run=run))
+    await trigger(NotificationKind.AWAITING, await make_question(session, task=task, run=run))
     await leave()
     clock.advance(seconds=5)
     # The first one took the cooldown, the second one waits for its end.
@@ -384,9 +384,9 @@ async def test_who_has_just_answered_is_not_pushed_to_at_once(
     trigger: Trigger,
     deliver: Any,
 ) -> None:
-    await answer(session, await make_asked(session, task=task, run=run), owner, clock.now)
+    await answer(session, await make_question(session, task=task, run=run), owner, clock.now)
     clock.advance(seconds=4)
-    await trigger(NotificationKind.AWAITING, await make_asked(session, task=task, run=run))
+    await trigger(NotificationKind.AWAITING, await make_question(session, task=task, run=run))
 
     row = await only_row(sessions, task)
     assert (row.decision, row.reason, row.due_at) == (
@@ -408,8 +408,8 @@ async def test_answer_of_another_person_gives_no_grace(
     clock: MovableClock,
     trigger: Trigger,
 ) -> None:
-    await answer(session, await make_asked(session, task=task, run=run), colleague, clock.now)
-    await trigger(NotificationKind.AWAITING, await make_asked(session, task=task, run=run))
+    await answer(session, await make_question(session, task=task, run=run), colleague, clock.now)
+    await trigger(NotificationKind.AWAITING, await make_question(session, task=task, run=run))
     assert (await only_row(sessions, task)).decision == "pending"
 
 
@@ -424,7 +424,7 @@ async def test_snooze_holds_a_notice_back(
     trigger: Trigger,
     deliver: Any,
 ) -> None:
-    question = await make_asked(session, task=task, run=run)
+    question = await make_question(session, task=task, run=run)
     await trigger(NotificationKind.AWAITING, question)
     until = clock.now + timedelta(hours=1)
     session.add(QuestionSnooze(question_id=question.id, user_id=owner.id, until=until))
@@ -445,7 +445,7 @@ async def test_open_question_before_a_person_for_ten_minutes_is_one_quiet_remind
     beat: Any,
     deliver: Any,
 ) -> None:
-    question = await make_asked(session, task=task, run=run)
+    question = await make_question(session, task=task, run=run)
     await beat()
     await trigger(NotificationKind.AWAITING, question)
     for _ in range(19):

@@ -39,8 +39,8 @@ from app.models import (
 )
 from app.services.notifications import dispatch as notifications
 from app.services.notifications.devices import hash_token
-from app.services.notifications.facts import COOLDOWNS
 from app.services.notifications.presence import TIME_TO_LIVE
+from app.services.notifications.rules.facts import COOLDOWNS
 from app.services.notifications.texts import message_body
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd

@@ -1,9 +1,9 @@
-"""How many questions wait for a person: what the badge of an app shows (contract 15)."""
+"""How many questions wait for a person: what the badge of an app shows, as their inbox counts them (contract 15)."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, column, func, literal_column, or_, select, true
+from sqlalchemy import BigInteger, Select, and_, bindparam, column, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,6 +11,12 @@ from app.enums import QuestionKind, QuestionStatus
 from app.models import Membership, Question, Task, TaskFollow
 from app.models.tasks import EVERYONE
 from app.statements import Prepared
+
+# Written as in the index that counts read alone.
+_IS_COUNTED = and_(
+    Question.status == literal_column(f"'{QuestionStatus.OPEN}'"),
+    Question.kind != literal_column(f"'{QuestionKind.MESSAGE}'"),
+)
 
 
 async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mapping[int, int]:
@@ -21,33 +27,31 @@ async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mappin
     return {row["user_id"]: row["count"] for row in rows}
 
 
-def _count_statement() -> Any:  # Any: a Select of two columns
+def _count_statement() -> Select[Any]:
     person = (
         func.unnest(bindparam("user_ids", type_=ARRAY(BigInteger)))
         .table_valued(column("user_id", BigInteger), name="person")
         .render_derived()
     )
-    kinds = ", ".join(f"'{kind}'" for kind in (QuestionKind.PERMISSION, QuestionKind.FORM, QuestionKind.URL))
-    follows = select(TaskFollow.task_id).where(
-        TaskFollow.task_id == Task.id, TaskFollow.user_id == person.c.user_id
-    )
-    own = (
-        select(func.count().label("count"))
-        .select_from(Membership)
-        .join(Question, Question.project_id == Membership.project_id)
+    is_member = and_(Membership.user_id == person.c.user_id, Membership.project_id == Question.project_id)
+    own = select(func.count()).select_from(Question).join(Membership, is_member)
+    own = own.where(Question.task_creator_id == person.c.user_id, _IS_COUNTED)
+    followed = (
+        select(func.count())
+        .select_from(TaskFollow)
+        .join(Question, Question.task_id == TaskFollow.task_id)
+        .join(Membership, is_member)
         .join(Task, Task.id == Question.task_id)
         .where(
-            Membership.user_id == person.c.user_id,
-            Question.status == literal_column(f"'{QuestionStatus.OPEN}'"),
-            Question.kind.in_([literal_column(kinds)]),
+            TaskFollow.user_id == person.c.user_id,
+            Question.task_creator_id.is_distinct_from(person.c.user_id),
+            _IS_COUNTED,
             ~Task.deleted,
-            Task.audience.in_([literal_column(str(EVERYONE)), person.c.user_id]),
-            or_(Task.created_by_id == person.c.user_id, follows.exists()),
+            or_(Task.audience == literal_column(str(EVERYONE)), Task.audience == person.c.user_id),
         )
-        .correlate(person)
-        .lateral("own")
     )
-    return select(person.c.user_id, own.c.count).join(own, true())
+    counts = [each.correlate(person).scalar_subquery() for each in (own, followed)]
+    return select(person.c.user_id, (counts[0] + counts[1]).label("count"))
 
 
 _COUNT = Prepared(_count_statement())

@@ -34,15 +34,15 @@ from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
 from app.enums import NotificationDecision
-from app.models import Notification, PushToken
+from app.models import Notification, PushToken, Task
 from app.outages import is_outage
 from app.services.notifications import presence
 from app.services.notifications.badges import count_open
-from app.services.notifications.deciding import Verdict, decide
 from app.services.notifications.delivery import CLAIM, LEASE
-from app.services.notifications.facts import Notice, old_notices, read_notices
 from app.services.notifications.messages import Delivery, Handling, Purpose, Subject
-from app.services.notifications.settling import entry
+from app.services.notifications.rules.deciding import Verdict, decide
+from app.services.notifications.rules.facts import Notice, old_notices, read_notices
+from app.services.notifications.rules.settling import entry
 from app.statements import Fields, Prepared
 
 log = structlog.get_logger(__name__)
@@ -245,6 +245,7 @@ def _rewrite_statement() -> Update:
 _OF_DELIVERY = ("id", "attempts", "user_id", "device_id", "platform", "body", "created_at", "token")
 _OF_SUBJECT = (
     "kind",
+    "project_id",
     "task_id",
     "run_id",
     "question_id",
@@ -284,6 +285,7 @@ def claimed_columns() -> list[Any]:  # columns and expressions
         Notification.run_id,
         Notification.created_at,
         Notification.kind,
+        select(Task.project_id).where(Task.id == Notification.task_id).scalar_subquery().label("project_id"),
         Notification.decision,
         Notification.urgency,
         Notification.question_id,

@@ -31,7 +31,7 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken
 from app.services.notifications.messages import Composer, Delivery, Purpose
-from app.services.notifications.settling import entry
+from app.services.notifications.rules.settling import entry
 from app.statements import Prepared
 
 # Messages of one request.

@@ -22,9 +22,9 @@ from app.ids import new_id
 from app.models import Notification, PushCooldown, PushToken
 from app.outages import is_outage
 from app.services.notifications import presence
-from app.services.notifications.deciding import Facts, Verdict, decide
-from app.services.notifications.facts import COOLDOWNS, Notice, new_notices, read_notices
-from app.services.notifications.settling import entry
+from app.services.notifications.rules.deciding import Facts, Verdict, decide
+from app.services.notifications.rules.facts import COOLDOWNS, Notice, new_notices, read_notices
+from app.services.notifications.rules.settling import entry
 from app.services.notifications.texts import message_body
 
 _DECISIONS = Counter("taskbeacon_push_decisions_total", "Pushes by what was decided.", ["kind", "decision"])

@@ -1,20 +1,35 @@
 """What a push says beside its text, by its class and what it is about (contract 15)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
-from app.clients.push import PushMessage, PushStyle
+from pydantic import SecretStr
+from sqlalchemy import Row
+
+from app.clients.push import PushAction, PushMessage, PushStyle
 from app.clock import utcnow
 from app.config import Settings
-from app.enums import NotificationDecision, NotificationKind, Urgency
-from app.services.notifications.facts import Notice
+from app.enums import (
+    NotificationDecision,
+    NotificationKind,
+    QuestionKind,
+    QuestionRisk,
+    QuestionStatus,
+    Urgency,
+)
+from app.push_preferences import ActionTokens, PushText
+from app.services.action_tokens import ActionClaims, mint
+from app.services.notifications.rules.facts import Notice
 
 _DAY_SECONDS = 24 * 3600
 _HALF_DAY_SECONDS = 12 * 3600
+_BUTTON_CHARACTERS = 40
+# Of each kind of option that has a button, its name for apps and what it says if it may say nothing else.
+_BUTTONS = {"reject_once": ("reject", "Reject"), "allow_once": ("allow", "Allow")}
 _QUESTIONS, _RESULTS = "questions", "results"
 
 
@@ -33,6 +48,7 @@ class Subject:
     """What a push is about, and where in the app it is shown."""
 
     kind: str
+    project_id: int | None = None
     task_id: UUID | None = None
     run_id: UUID | None = None
     question_id: UUID | None = None
@@ -94,19 +110,92 @@ class Composer:
     """Makes messages; its fields are settings."""
 
     title: str
+    public_url: str | None
+    action_tokens: ActionTokens
+    secret_keys: Sequence[SecretStr] = field(repr=False)
+    task_url: str
 
     @classmethod
     def of(cls, settings: Settings) -> "Composer":
         """Return the composer of a process."""
-        return cls(settings.push_title)
+        return cls(
+            settings.push_title,
+            settings.public_url,
+            settings.action_tokens,
+            settings.secret_keys,
+            settings.task_url,
+        )
 
     def compose(self, delivery: Delivery) -> PushMessage:
         """Return the message of a claimed push that has a token; one without a class has no style."""
         assert delivery.token is not None
-        style = (
-            None if delivery.subject.urgency is None else _style(delivery, Urgency(delivery.subject.urgency))
-        )
+        style = None
+        if delivery.subject.urgency is not None:
+            style = replace(
+                _style(delivery, Urgency(delivery.subject.urgency)),
+                link=self._link(delivery),
+                actions=self._actions(delivery),
+            )
         return PushMessage(delivery.token, self.title, delivery.body, _data(delivery), style)
+
+    def _actions(self, delivery: Delivery) -> list[PushAction]:
+        """Return the buttons of a question: reject left, allow right; none for what costs much, and never for ever."""
+        row = _open_question(delivery)
+        if row is None or row.question_kind != QuestionKind.PERMISSION or row.risk not in self._risks:
+            return []
+        by_kind = {option["kind"]: option for option in reversed(row.options)}
+        return [
+            self._action(delivery, by_kind[kind], *names)
+            for kind, names in _BUTTONS.items()
+            if kind in by_kind
+        ]
+
+    @property
+    def _risks(self) -> Sequence[QuestionRisk]:
+        match self.action_tokens:
+            case ActionTokens.OFF:
+                return ()
+            case ActionTokens.LOW:
+                return (QuestionRisk.LOW,)
+            case ActionTokens.NORMAL:
+                return (QuestionRisk.LOW, QuestionRisk.NORMAL)
+
+    def _action(self, delivery: Delivery, option: Mapping[str, Any], id_: str, generic: str) -> PushAction:
+        notice = delivery.handling.notice
+        is_generic = notice is not None and notice.push_text is PushText.GENERIC
+        token = self._token(delivery, option["id"])
+        title = generic if is_generic else option["name"][:_BUTTON_CHARACTERS]
+        return PushAction(id_, option["id"], title, token, self._page(token))
+
+    def _token(self, delivery: Delivery, option_id: str | None) -> str:
+        """Return a token that answers with an option, or opens the page; it is made for this message and stored nowhere."""
+        notice, question_id = delivery.handling.notice, delivery.subject.question_id
+        assert notice is not None
+        assert question_id is not None
+        return mint(self.secret_keys, ActionClaims(delivery.id, question_id, notice.row.digest, option_id))
+
+    def _page(self, token: str) -> str | None:
+        return f"{self.public_url.rstrip('/')}/a/{token}" if self.public_url else None
+
+    def _link(self, delivery: Delivery) -> str | None:
+        """Return where a message leads: to the page of its question, or to its task."""
+        if not self.public_url:
+            return None
+        if _open_question(delivery) is not None and self.action_tokens is not ActionTokens.OFF:
+            return self._page(self._token(delivery, None))
+        subject = delivery.subject
+        if self.task_url and subject.task_id is not None and subject.project_id is not None:
+            link = self.task_url.replace("{project_id}", str(subject.project_id))
+            return link.replace("{task_id}", str(subject.task_id))
+        return self.public_url
+
+
+def _open_question(delivery: Delivery) -> Row[Any] | None:
+    """Return what is known of the question that a message asks, if it does."""
+    notice = delivery.handling.notice
+    if notice is None or notice.facts.question is not QuestionStatus.OPEN:
+        return None
+    return notice.row
 
 
 def _data(delivery: Delivery) -> dict[str, Any]:

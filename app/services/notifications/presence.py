@@ -31,8 +31,8 @@ from app.models import Presence, PushToken, Task
 from app.schemas.push_tokens import PresenceLeaveIn, PresenceLeaveQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
-from app.services.notifications.deciding import Watching
-from app.services.notifications.settling import newest_seq, settling, settling_values
+from app.services.notifications.rules.deciding import Watching
+from app.services.notifications.rules.settling import newest_seq, settling, settling_values
 from app.statements import Prepared
 
 TIME_TO_LIVE = timedelta(seconds=60)
@@ -174,7 +174,7 @@ async def leave(
 ) -> None:
     """End the caller's presence on the task with this device, if there is one (contract 5.7).
 
-    What was deferred because of it has been seen, or falls due (settling.py). With `up_to`, one that was renewed to expire
+    What was deferred because of it has been seen, or falls due (rules/settling.py). With `up_to`, one that was renewed to expire
     later stays.
 
     Raises:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from app.enums import NotificationKind, PushText, QuestionStatus
+from app.enums import NotificationKind, QuestionStatus
+from app.push_preferences import PushText
 
 _UNTITLED = "Untitled task"
 _SENTENCES: Mapping[NotificationKind, str] = {

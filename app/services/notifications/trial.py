@@ -82,7 +82,7 @@ async def _open_test(
         body=message_body(NotificationKind.TEST, title),
         created_at=now,
         token=device.token,
-        subject=Subject(NotificationKind.TEST, task_id),
+        subject=Subject(NotificationKind.TEST, task_id=task_id),
         handling=Handling(),
     )
     await session.execute(

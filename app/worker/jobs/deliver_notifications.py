@@ -11,7 +11,7 @@ from app.clients.push import TryLater
 from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
 from app.runtime import ProcessContext
-from app.services.notifications import claims, delivery
+from app.services.notifications import claims, delivery, digests, sequels
 from app.services.notifications.messages import Composer
 from app.services.retries import in_transaction
 from app.shielded import shielded
@@ -55,6 +55,8 @@ async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
     A worker that is being stopped begins nothing more. It waits for what is on the wire, which `lanes` bounds, and
     gives back what else it has claimed.
     """
+    async with unit_of_work(process.sessions) as session:
+        await digests.release_held(session)
     more = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         first = group.create_task(_lane(process, lanes, more))
@@ -88,10 +90,11 @@ async def _claim_send_settle(
     """
     async with unit_of_work(process.sessions) as session:
         claim = await claims.claim_due(session)
+        claimed = [*claim.deliveries, *await sequels.claim_sequels(session)]
     if claim.is_full:
         more.set()
     outcomes = {}
-    if claimed := claim.deliveries:
+    if claimed:
         composer = Composer.of(process.settings)
         outcomes = await delivery.send(process.push, claimed, composer=composer, deadline=deadline)
         await in_transaction(process.sessions, lambda session: delivery.settle(session, claimed, outcomes))

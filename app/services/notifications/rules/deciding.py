@@ -19,6 +19,7 @@ ANSWER_GRACE = timedelta(seconds=10)
 WALKED_AWAY = timedelta(minutes=10)
 # How long a retraction waits for the notice of the run's end, which takes its place.
 _END_OF_RUN = timedelta(seconds=1)
+_LEASED = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +173,14 @@ class Sequel:
 NO_SEQUEL = Sequel()
 
 
-def decide_sequel(facts: Facts, now: datetime, *, is_reminded: bool, ending: RunEndNotice | None) -> Sequel:
+def decide_sequel(facts: Facts, now: datetime, *, is_reminded: bool, end: RunEndNotice | None) -> Sequel:
     """Decide what follows a notice of a question that was sent.
 
     A question that closes is retracted; if its run has ended, the notice of that takes the place of the question's. One
     that stays open has one reminder.
     """
     if facts.question is not None and facts.question is not QuestionStatus.OPEN:
-        return _retraction(facts.question, ending, now)
+        return _retraction(facts.question, end, now)
     if facts.question is None or is_reminded or _refusal(facts):
         return NO_SEQUEL
     moments = [until for _, until in _holds(facts, now)]
@@ -190,9 +191,10 @@ def decide_sequel(facts: Facts, now: datetime, *, is_reminded: bool, ending: Run
     return Sequel(NotificationDecision.REMINDER, "still_open", needs_push=True)
 
 
-def _retraction(question: QuestionStatus, ending: RunEndNotice | None, now: datetime) -> Sequel:
-    if ending is not None and ending.is_sent:
+def _retraction(question: QuestionStatus, end: RunEndNotice | None, now: datetime) -> Sequel:
+    if end is not None and end.is_sent:
         return Sequel(NotificationDecision.RETRACTED, "replaced")
-    if ending is not None and ending.due_at is not None:
-        return Sequel(look_again_at=max(now, ending.due_at) + _END_OF_RUN)
+    if end is not None and end.due_at is not None:
+        # It may be on the wire, with the end of its lease for a time.
+        return Sequel(look_again_at=min(max(now, end.due_at), now + _LEASED) + _END_OF_RUN)
     return Sequel(NotificationDecision.RETRACTED, question.value, needs_push=True)

@@ -1,14 +1,36 @@
-"""Quiet hours: when a person wants no pushes, in the time of their own zone (contract 15)."""
+"""What a person wants of pushes: when they come, and how much they say (contract 15)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 # In the order of `date.weekday`.
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = timedelta(days=1)
+
+
+class ActionTokens(StrEnum):
+    """Up to which risk notifications have buttons that answer a question."""
+
+    OFF = "off"
+    LOW = "low"
+    NORMAL = "normal"
+
+
+class PushText(StrEnum):
+    """How much the text of a push says, the least first."""
+
+    GENERIC = "generic"
+    TITLE = "title"
+    FULL = "full"
+
+    def at_most(self, other: "PushText | None") -> "PushText":
+        """Return the one of both that says less."""
+        order = list(PushText)
+        return self if other is None or order.index(self) <= order.index(other) else other
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from sqlalchemy.orm import aliased
 from app.enums import NotificationDecision
 from app.models import Event, Notification, Presence
 from app.models.base import UtcDateTime
-from app.services.notifications.deciding import LAPSE
+from app.services.notifications.rules.deciding import LAPSE
 
 # Written as in the partial index, which a parameter could not use.
 IS_HELD: ColumnElement[bool] = literal_column(
