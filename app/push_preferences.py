@@ -1,4 +1,4 @@
-"""What a person wants of pushes: when they come, and how much they say (contract 15)."""
+"""What a person wants of pushes: when they come, and how much they say (contract 16)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Quiet hours as clients write them (contract 15)."""
+"""Quiet hours as clients write them (contract 16)."""
 
 from dataclasses import dataclass
 from datetime import time

@@ -1,4 +1,4 @@
-"""Gone when handled, and answered from the notification (contract 15): what phones and browsers get about questions."""
+"""Gone when handled, and answered from the notification (contract 16): what phones and browsers get about questions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""How loud, when, how much (contract 15): preferences of pushes, quiet hours, and the one message at their end."""
+"""How loud, when, how much (contract 16): preferences of pushes, quiet hours, and the one message at their end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

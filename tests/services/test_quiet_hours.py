@@ -1,4 +1,4 @@
-"""Quiet hours in the time of a zone, at both changes of the clock too (contract 15)."""
+"""Quiet hours in the time of a zone, at both changes of the clock too (contract 16)."""
 
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""How many questions wait for a person: what the badge of an app shows, as their inbox counts them (contract 15)."""
+"""How many questions wait for a person: what the badge of an app shows, as their inbox counts them (contract 16)."""
 
 from collections.abc import Collection, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The end of quiet hours: what they held back, and is still needed, goes out as one message (contract 15)."""
+"""The end of quiet hours: what they held back, and is still needed, goes out as one message (contract 16)."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The dispatcher: who is notified of an event, on which devices, or why not (contract 7.2, 15).
+"""The dispatcher: who is notified of an event, on which devices, or why not (contract 7.2, 16).
 
 Every trigger leaves rows that say what was decided. Pending ones are delivered by a job; they are written in the
 transaction of the change they report, so a crash loses neither.

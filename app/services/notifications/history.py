@@ -1,4 +1,4 @@
-"""What a person sees of the decisions about their pushes (contract 15)."""
+"""What a person sees of the decisions about their pushes (contract 16)."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What a push says beside its text, by its class and what it is about (contract 15)."""
+"""What a push says beside its text, by its class and what it is about (contract 16)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

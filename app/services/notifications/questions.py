@@ -1,4 +1,4 @@
-"""What the end of a question means for its notices (contract 15).
+"""What the end of a question means for its notices (contract 16).
 
 Those that wait are not needed; those that were sent are retracted, and no others.
 """

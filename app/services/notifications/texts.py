@@ -1,4 +1,4 @@
-"""The words of pushes (contract 7.2, 15): what each kind says, and how much of it a person or a project wants said."""
+"""The words of pushes (contract 7.2, 16): what each kind says, and how much of it a person or a project wants said."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The rules: whether a notice is sent, when, or why not (contract 15). Pure, so that a test can ask for everything.
+"""The rules: whether a notice is sent, when, or why not (contract 16). Pure, so that a test can ask for everything.
 
 A notice is decided when its event happens, and again each time that it falls due (claims.py): whatever held it back may
 hold it again. A notice that was sent has a sequel, a reminder or a retraction, decided in the same way.

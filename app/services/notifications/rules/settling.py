@@ -1,4 +1,4 @@
-"""What presence settles: notices that wait until their person has gone, once they have been seen (contract 15).
+"""What presence settles: notices that wait until their person has gone, once they have been seen (contract 16).
 
 A part of the statement that writes presence, so that no event comes between the two.
 """
