@@ -12,10 +12,24 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.enums import EventType, NotificationKind, QuestionStatus
-from app.models import Event, Notification, PushToken, Question, QuestionSnooze, Run, Task, TaskMute, User
+from app.ids import new_id
+from app.models import (
+    Event,
+    Notification,
+    Project,
+    PushToken,
+    Question,
+    QuestionSnooze,
+    Run,
+    Task,
+    TaskMute,
+    User,
+)
 from app.runtime import ProcessContext
+from app.services.access.principal import Principal, ProjectRef
 from app.services.events.of_runs import record_of_run
 from app.services.notifications import dispatch as notifications
+from app.services.notifications import presence
 from app.services.notifications.presence import sweep_expired
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
@@ -226,6 +240,34 @@ async def test_person_who_looks_away_gets_the_push_five_seconds_later(
     clock.advance(seconds=10)
     await beat(focused=False)
     assert (await only_row(sessions, task)).due_at == clock.now + timedelta(seconds=5)
+
+
+async def test_stream_does_not_say_that_its_device_is_looked_at(
+    sessions: SessionFactory,
+    owner: User,
+    project: Project,
+    task: Task,
+    device: PushToken,
+    trigger: Trigger,
+    beat: Any,
+) -> None:
+    """Its beats renew the presence, and leave what the device said of itself."""
+    await beat(focused=False)
+    reference = ProjectRef(id=project.id, organization_id=project.organization_id, name=project.name)
+    caller = Principal(
+        user_id=owner.id,
+        is_staff=False,
+        key_id=new_id(),
+        scopes=frozenset({"*"}),
+        scoped_teams=(),
+        scoped_organizations=(),
+        named_project=reference,
+        is_member=True,
+    )
+    async with unit_of_work(sessions) as own:
+        await presence.beat(own, caller, task.id, device.id)
+    await trigger(NotificationKind.COMPLETED)
+    assert (await only_row(sessions, task)).decision == "pending"
 
 
 async def test_other_device_that_is_looked_at_still_defers(

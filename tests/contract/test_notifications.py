@@ -208,7 +208,16 @@ async def test_muted_task_pushes_nothing_until_it_is_unmuted(
 
 
 async def test_preferences_start_with_everything_and_change_by_kind(client: httpx.AsyncClient) -> None:
-    everything = {"completed": True, "failed": True, "cancelled": True, "awaiting": True}
+    everything = {
+        "completed": True,
+        "failed": True,
+        "cancelled": True,
+        "awaiting": True,
+        "quiet_hours": None,
+        "allow_during_quiet": [],
+        "push_text": "title",
+        "reminder_after_seconds": None,
+    }
     assert (await client.get(PREFERENCES)).json() == everything
 
     answers = [

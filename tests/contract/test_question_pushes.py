@@ -43,6 +43,7 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
+from app.worker.jobs.fetch_receipts import fetch_due
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, notifications_of
 from tests.support.fakes import RecordingEvents
@@ -301,6 +302,59 @@ async def test_answered_question_replaces_its_notice_and_the_badge_falls(
     assert (row.decision, row.attempts) == ("retracted", 2)
     clock.advance(hours=1)
     assert await deliver() == 0
+
+
+@pytest.mark.parametrize(
+    ("receipt", "then"),
+    [
+        ({"status": "ok"}, [("sent", None), ("delivered", None), ("retracted", "answered")]),
+        (
+            {"status": "error", "details": {"error": "InvalidCredentials"}},
+            [("sent", None), ("rejected", "InvalidCredentials")],
+        ),
+    ],
+)
+async def test_notice_that_never_reached_its_device_is_not_retracted(
+    process: ProcessContext,
+    sessions: SessionFactory,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+    receipt: dict[str, Any],
+    then: list[tuple[str, str | None]],
+) -> None:
+    question = await ask()
+    await deliver()
+    push_service.receipts[(await only_row(sessions, task)).ticket_id or ""] = receipt
+    clock.advance(minutes=15)
+    await fetch_due(process)
+    await answer(sessions, question, owner)
+    await deliver()
+    assert history(await only_row(sessions, task)) == then
+
+
+async def test_receipt_of_a_retraction_leaves_it_retracted(
+    process: ProcessContext,
+    sessions: SessionFactory,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    question = await ask()
+    await deliver()
+    await answer(sessions, question, owner)
+    await deliver()
+    push_service.receipts[(await only_row(sessions, task)).ticket_id or ""] = {"status": "ok"}
+    clock.advance(minutes=15)
+    assert await fetch_due(process) == 1
+    row = await only_row(sessions, task)
+    assert (row.decision, row.receipt_due_at, row.settled_at) == ("retracted", None, clock.now)
 
 
 async def test_notice_that_was_not_sent_is_not_retracted(

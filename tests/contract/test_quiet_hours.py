@@ -225,6 +225,28 @@ async def test_presence_comes_before_quiet_hours(
     assert row.due_at == clock.now.replace(day=clock.now.day + 1, hour=7, minute=0, second=0)
 
 
+@pytest.mark.usefixtures("night")
+async def test_what_was_seen_in_the_night_is_not_in_the_digest(
+    client: httpx.AsyncClient,
+    sessions: SessionFactory,
+    task: Task,
+    task_url: str,
+    run: Run,
+    device: PushToken,
+    clock: MovableClock,
+    prefer: Prefer,
+    deliver: Deliver,
+) -> None:
+    await prefer(quiet_hours=NIGHT)
+    await trigger(sessions, run, NotificationKind.FAILED)
+    shown = {"device_id": str(device.id)}
+    await client.post(f"{task_url}/presence", json=shown)
+    await client.request("DELETE", f"{task_url}/presence", json=shown)
+    assert await decided(sessions, task) == [("not_needed", "seen")]
+    clock.advance(hours=8)
+    assert await deliver() == 0
+
+
 @pytest.mark.usefixtures("night", "device")
 async def test_person_who_ends_their_quiet_hours_gets_what_they_held_back(
     sessions: SessionFactory, task: Task, run: Run, prefer: Prefer, deliver: Deliver

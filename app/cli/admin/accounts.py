@@ -49,7 +49,7 @@ async def rename_project(transaction: Transaction, project: int, name: str) -> A
 @_project
 @click.option(
     "--most",
-    type=click.Choice([*PushText, "any"]),
+    type=click.Choice([*(text.value for text in PushText), "any"]),
     required=True,
     help="generic: no titles; title: no question; full or any: what each person prefers.",
 )

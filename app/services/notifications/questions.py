@@ -32,6 +32,9 @@ from app.models.events import CURRENT_TRANSACTION
 from app.services.notifications.rules.settling import IS_HELD
 from app.statements import Prepared
 
+# Of what was given to a push service: gone already, or refused by it later.
+_NOT_SHOWN = (NotificationDecision.RETRACTED, NotificationDecision.REJECTED)
+
 
 async def on_closed(session: AsyncSession, question_ids: Collection[UUID]) -> None:
     """Settle the notices of questions that this transaction has closed.
@@ -68,7 +71,7 @@ def _settle_statement() -> Any:  # Any: an Update
         .where(
             Notification.question_id == any_(bindparam("question_ids", type_=ARRAY(Question.id.type))),
             may_be_shown,
-            Notification.decision != literal_column(f"'{NotificationDecision.RETRACTED}'"),
+            Notification.decision.not_in([literal_column(f"'{decision}'") for decision in _NOT_SHOWN]),
         )
         # In one order everywhere, so that two transactions cannot wait for each other.
         .order_by(Notification.id)
