@@ -23,8 +23,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.enums import AgentNetwork, LogFormat, SandboxKind
+from app.push_settings import PushSettings
 from app.setting_checks import (
-    CommaList,
     DatabaseUrl,
     GitUrl,
     Networks,
@@ -35,9 +35,6 @@ from app.setting_checks import (
     Origins,
     RedisUrl,
     SecretList,
-    VapidKey,
-    VapidSubject,
-    WebUrl,
 )
 
 _DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
@@ -54,7 +51,7 @@ _NO_SETTINGS = frozenset(
 _OF_TESTS = "TASKBEACON_TEST_"
 
 
-class Settings(BaseSettings):
+class Settings(PushSettings, BaseSettings):
     """The service's settings; field `x` is the environment variable `TASKBEACON_X`."""
 
     model_config = SettingsConfigDict(
@@ -100,33 +97,6 @@ class Settings(BaseSettings):
     )
     s3_secret_access_key: SecretStr | None = Field(default=None, description="Secret of the access key.")
     s3_region: str = Field(default="us-east-1", description="Region the bucket is in.")
-
-    expo_base_url: WebUrl = Field(default="https://exp.host", description="Expo's push service.")
-    expo_access_token: OptionalSecret = Field(
-        default=None, description="Expo access token, if the Expo project asks for one."
-    )
-
-    expo_messages_per_second: int = Field(
-        default=600, ge=0, description="What Expo lets one of its projects send; 0 = no limit of our own."
-    )
-    push_title: str = Field(default="Taskbeacon", max_length=100, description="Title of every push.")
-    vapid_private_key: VapidKey = Field(
-        default=None,
-        description="Key of web push, from `taskbeacon admin create-vapid-key`; empty: no web push.",
-    )
-    vapid_subject: VapidSubject = Field(
-        default="mailto:operator@example.com",
-        description="Whom browsers' push services may write to: mailto: or https:.",
-    )
-    web_push_hosts: CommaList = Field(
-        default=(
-            "fcm.googleapis.com",
-            "updates.push.services.mozilla.com",
-            "web.push.apple.com",
-            ".notify.windows.com",
-        ),
-        description="Comma list of hosts that web pushes may be sent to; a leading dot: its subdomains.",
-    )
 
     secret_keys: SecretList = Field(
         default=(SecretStr(_DEVELOPMENT_SECRET),),

@@ -175,6 +175,8 @@ class NotificationKind(StrEnum):
     AWAITING = "awaiting"
     TEST = "test"
     WEBHOOK_DISABLED = "webhook_disabled"
+    # One message for all that quiet hours held back.
+    DIGEST = "digest"
 
 
 class NotificationDecision(StrEnum):
@@ -184,12 +186,21 @@ class NotificationDecision(StrEnum):
     PENDING = "pending"
     RETRYING = "retrying"
     SENT = "sent"
+    # Decided again later.
+    DEFERRED = "deferred"
+    HELD_QUIET_HOURS = "held_quiet_hours"
+    # Sent, and followed by another message: a second notice of a question that is still open; the notice was replaced.
+    REMINDER = "reminder"
+    RETRACTED = "retracted"
     # Final: the push service of the device accepted it, or it cannot be delivered.
     DELIVERED = "delivered"
     REJECTED = "rejected"
     GIVEN_UP = "given_up"
     # Never sent.
     SUPPRESSED = "suppressed"
+    NOT_NEEDED = "not_needed"
+    # A part of the message at the end of quiet hours.
+    DIGESTED = "digested"
     MUTED = "muted"
     COOLED_DOWN = "cooled_down"
     NO_TOKEN = "no_token"  # noqa: S105 - a decision, not a secret

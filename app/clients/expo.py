@@ -33,6 +33,7 @@ from app.clients.push import (
     retry_after_seconds,
     shortened,
 )
+from app.enums import Urgency
 
 MAX_MESSAGES = 100
 MAX_RECEIPTS = 1000
@@ -52,6 +53,10 @@ _MAX_ANSWER_BYTES = 4 * 2**20
 _MAX_TICKET_LENGTH = 128
 _MAX_REASON_LENGTH = 64
 _DEAD = "DeviceNotRegistered"
+# How loud iOS is; the loudest needs an entitlement of the app.
+_LEVELS = {Urgency.HIGH: "time-sensitive", Urgency.NORMAL: "active", Urgency.LOW: "passive"}
+# Under this name an app says which buttons a question has.
+_CATEGORY = "question"
 # Names of errors that pass by themselves.
 _TRANSIENT = frozenset({"MessageRateExceeded"})
 
@@ -251,5 +256,32 @@ def _is_text(value: Any) -> TypeGuard[str]:
 
 
 def _wire(message: PushMessage) -> dict[str, Any]:
-    fitting = shortened(message, max_bytes=_MAX_PAYLOAD_BYTES)
-    return {"to": fitting.token, **fitting.content(), "sound": "default"}
+    fitting = shortened(message, max_bytes=_MAX_PAYLOAD_BYTES, content=wire_content)
+    return {"to": fitting.token, **wire_content(fitting)}
+
+
+def wire_content(message: PushMessage) -> dict[str, Any]:
+    """Return a message as Expo takes it, but for whom it is to."""
+    style = message.style
+    content = message.content()
+    if style is None:
+        return {**content, "sound": "default"}
+    if style.actions:
+        content["data"]["actions"] = [
+            {"id": action.id, "option_id": action.option_id, "title": action.title, "token": action.token}
+            for action in style.actions
+        ]
+    level = "passive" if style.is_silent else _LEVELS[style.urgency]
+    fields = {
+        "sound": None if style.is_silent else "default",
+        "priority": "normal" if level == "passive" else "high",
+        "interruptionLevel": level,
+        "badge": style.badge,
+        # iOS replaces by the one, Android by the other.
+        "collapseId": style.tag,
+        "tag": style.tag,
+        "threadId": style.thread,
+        "channelId": style.channel,
+        "categoryId": _CATEGORY if style.actions else None,
+    }
+    return {**content, **{name: value for name, value in fields.items() if value is not None}}

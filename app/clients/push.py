@@ -9,13 +9,14 @@ PushOutcome
 PushUnavailable  raised: no message of this call was decided, and others will fare alike for now
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import orjson
 
 from app.clients.deadline import Deadline
+from app.enums import Urgency
 
 _ELLIPSIS = "…"
 # An answer that asks for more patience than this would hold a push back until it is worthless.
@@ -23,13 +24,46 @@ _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
+class PushAction:
+    """A button of a push. Its token answers the question; `link` is where a browser goes with it."""
+
+    id: str
+    option_id: str
+    title: str
+    token: str = field(repr=False)
+    link: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushStyle:
+    """How a push looks and sounds; each service says it in its own words."""
+
+    urgency: Urgency
+    # For so long a push service keeps it for a device that is away.
+    ttl_seconds: int
+    # What waits for the person, in all.
+    badge: int | None = None
+    # Messages of one tag replace each other; those of a thread stand together.
+    tag: str | None = None
+    thread: str | None = None
+    channel: str | None = None
+    is_silent: bool = False
+    # It replaces another one, and is to be noticed all the same.
+    is_renewed: bool = False
+    # Where it leads.
+    link: str | None = field(default=None, repr=False)
+    actions: Sequence[PushAction] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PushMessage:
-    """A push to one device."""
+    """A push to one device; without a style it is as it was before there were any."""
 
     token: str = field(repr=False)
     title: str
     body: str
-    data: Mapping[str, str]
+    data: Mapping[str, Any]
+    style: PushStyle | None = None
 
     def content(self) -> dict[str, Any]:
         """Return what the device gets."""
@@ -104,10 +138,15 @@ class PushSender(Protocol):
         ...
 
 
-def shortened(message: PushMessage, *, max_bytes: int) -> PushMessage:
-    """Return the message with as much of its body as fits into `max_bytes` of JSON."""
+def shortened(
+    message: PushMessage,
+    *,
+    max_bytes: int,
+    content: Callable[[PushMessage], Mapping[str, Any]] = PushMessage.content,
+) -> PushMessage:
+    """Return the message with as much of its body as fits: its content is to be at most `max_bytes` of JSON."""
     body = message.body
-    while body and (excess := len(orjson.dumps(message.content())) - max_bytes) > 0:
+    while body and (excess := len(orjson.dumps(content(message))) - max_bytes) > 0:
         # A character is at most six bytes of JSON, so this never cuts more than needed by much.
         body = body[: -max(1, excess // 6)]
         message = replace(message, body=body + _ELLIPSIS if body else "")

@@ -7,10 +7,12 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.enums import NotificationDecision, NotificationKind, Platform
-from app.models.base import Base, one_of
+from app.enums import NotificationDecision, NotificationKind, Platform, Urgency
+from app.models.base import Base, JsonObject, one_of
+from app.push_preferences import PushText
 
 
 class Notification(Base):
@@ -21,6 +23,7 @@ class Notification(Base):
         one_of("kind", NotificationKind),
         one_of("decision", NotificationDecision),
         one_of("platform", Platform),
+        one_of("urgency", Urgency),
         # A recipient's history of a task, newest first.
         Index("ix_notifications_history", "task_id", "user_id", text("created_at DESC"), text("id DESC")),
         # What a delivery claims, oldest first.
@@ -36,6 +39,21 @@ class Notification(Base):
         # What the end of a run or of a user looks for.
         Index("ix_notifications_run", "run_id"),
         Index("ix_notifications_user", "user_id"),
+        # What presence and the end of quiet hours settle.
+        Index(
+            "ix_notifications_held",
+            "user_id",
+            "task_id",
+            postgresql_where=text("decision IN ('deferred', 'held_quiet_hours')"),
+        ),
+        # What the end of a question settles.
+        Index("ix_notifications_question", "question_id", postgresql_where=text("question_id IS NOT NULL")),
+        # Reminders and retractions, claimed like what is due.
+        Index(
+            "ix_notifications_follow_up",
+            "follow_up_at",
+            postgresql_where=text("follow_up_at IS NOT NULL AND sent_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -46,6 +64,12 @@ class Notification(Base):
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16))
     body: Mapped[str] = mapped_column(Text)
+    # The question that it asks; no foreign key: the history outlives it.
+    question_id: Mapped[UUID | None]
+    # The number in the ledger of the event that it reports.
+    event_seq: Mapped[int | None] = mapped_column(BigInteger)
+    # How loud it is; NULL for what is neither loud nor quiet, such as a test push.
+    urgency: Mapped[str | None] = mapped_column(String(16))
 
     # The push token. No foreign key: the history outlives a dead token, and a token that is removed at this moment
     # must not cost the user's other devices their push.
@@ -55,13 +79,19 @@ class Notification(Base):
     decision: Mapped[str] = mapped_column(String(16))
     # A word for programs: why this decision, such as Expo's name of an error.
     reason: Mapped[str | None] = mapped_column(String(64))
-    # The device that was watching, so that this push was suppressed, and when it was last seen.
+    # The decisions until now, oldest first, each with its reason and its time.
+    history: Mapped[list[JsonObject]] = mapped_column(JSONB, server_default=text("'[]'"))
+    # The device that was watching, so that this push was deferred, and when it was last seen.
     watching_device_id: Mapped[UUID | None]
     watching_beat_at: Mapped[datetime | None]
 
     created_at: Mapped[datetime]
     # When it may be sent (again). A claim moves it on, so that what a lost worker held becomes due by itself.
     due_at: Mapped[datetime | None]
+    # For how many seconds it was deferred or held, once it was let go.
+    deferred_for: Mapped[float | None]
+    # When a push that was sent is looked at again: for a reminder, or to retract it.
+    follow_up_at: Mapped[datetime | None]
     # Counts the claims; only the holder of the last one settles.
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     ticket_id: Mapped[str | None] = mapped_column(String(128))
@@ -82,9 +112,10 @@ class PushCooldown(Base):
 
 
 class NotificationPreferences(Base):
-    """Which kinds a user wants; without a row, all of them."""
+    """Which kinds a user wants, when, and how much they say; without a row, all of them at once."""
 
     __tablename__ = "notification_preferences"
+    __table_args__ = (one_of("push_text", PushText),)
 
     user_id: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
@@ -93,6 +124,12 @@ class NotificationPreferences(Base):
     failed: Mapped[bool] = mapped_column(server_default=text("true"))
     cancelled: Mapped[bool] = mapped_column(server_default=text("true"))
     awaiting: Mapped[bool] = mapped_column(server_default=text("true"))
+    # `start`, `end`, `timezone`, `days`, as services/notifications/quiet_hours.py reads them.
+    quiet_hours: Mapped[JsonObject | None]
+    # The classes that quiet hours let through.
+    allow_during_quiet: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'"))
+    push_text: Mapped[str | None] = mapped_column(String(16))
+    reminder_after_seconds: Mapped[int | None]
 
 
 class TaskMute(Base):

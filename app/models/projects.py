@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import Base, one_of
+from app.push_preferences import PushText
 
 
 class Organization(Base):
@@ -23,7 +24,7 @@ class Project(Base):
     """What tasks belong to; "team" on the wire's older names. Its name makes the prefix of slugs (contract 10.1)."""
 
     __tablename__ = "projects"
-    __table_args__ = (Index(None, "organization_id"),)
+    __table_args__ = (one_of("push_text", PushText), Index(None, "organization_id"))
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     uuid: Mapped[UUID] = mapped_column(unique=True)
@@ -31,6 +32,8 @@ class Project(Base):
     name: Mapped[str] = mapped_column(String(255))
     api_token: Mapped[str] = mapped_column(String(64), unique=True)
     timezone: Mapped[str] = mapped_column(String(64), server_default=text("'UTC'"))
+    # The most that pushes about its tasks may say; NULL: what each person prefers.
+    push_text: Mapped[str | None] = mapped_column(String(16))
     created_at: Mapped[datetime]
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import Platform
@@ -32,6 +33,8 @@ class PushToken(Base):
     platform: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
+    # Android's channels that the app has; a push through any other would not be shown.
+    channels: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class Presence(Base):
@@ -55,3 +58,7 @@ class Presence(Base):
     project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
     expires_at: Mapped[datetime]
+    # Whether a person looks at it; only then are pushes deferred.
+    focused: Mapped[bool] = mapped_column(server_default=text("true"))
+    # The number in the ledger up to which the client has shown everything; NULL for clients that do not say.
+    seen_seq: Mapped[int | None] = mapped_column(BigInteger)

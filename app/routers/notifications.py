@@ -11,9 +11,10 @@ from app.schemas.notifications import (
     PushTestIn,
     PushTestOut,
 )
-from app.services.notifications import dispatch as notifications
+from app.services.notifications import history
 from app.services.notifications import preferences as notification_preferences
 from app.services.notifications import trial as push_tests
+from app.services.notifications.messages import Composer
 from app.web.answers import Json, no_content
 from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
 from app.web.body import json_body
@@ -43,7 +44,7 @@ async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> 
 
     Only pushes to the caller are shown; they are kept for 30 days.
     """
-    count, results = await notifications.list_notifications(
+    count, results = await history.list_notifications(
         call.session, call.caller, task_id, limit=page.limit, offset=page.offset
     )
     return Json(page.page(count, results))
@@ -62,9 +63,11 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
 
     Presence, cooldown and preferences are not asked.
     """
-    senders, title = call.process.push, call.process.settings.push_title
+    senders, composer = call.process.push, Composer.of(call.process.settings)
     return Json(
-        await push_tests.send_test(call.session, call.caller, task_id, body, senders=senders, title=title)
+        await push_tests.send_test(
+            call.session, call.caller, task_id, body, senders=senders, composer=composer
+        )
     )
 
 

@@ -39,9 +39,17 @@ LeavingDevice = Annotated[UUID, Depends(_leaving)]
 async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response:
     """Count one of the caller's devices as watching the task for the next 60 seconds.
 
-    While any of them is, the caller gets no pushes about the task. Call it about every 30 seconds.
+    While any of them is before a person's eyes, pushes to the caller about the task are deferred. They are sent 5 seconds
+    after the last beat has expired, unless the event was seen or the question answered. Call it about every 30 seconds.
     """
-    await presence.beat(call.session, call.caller, task_id, body.device_id)
+    await presence.beat(
+        call.session,
+        call.caller,
+        task_id,
+        body.device_id,
+        focused=body.focused,
+        seen_seq=body.seen_seq,
+    )
     return no_content()
 
 
@@ -55,6 +63,9 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Response:
-    """End the presence of a device at once. Answers 204 also if it was not watching, or is not the caller's."""
+    """End the presence of a device at once. Answers 204 also if it was not watching, or is not the caller's.
+
+    Leaving is seeing: what was deferred is not pushed, unless the device said by `seen_seq` what it has shown.
+    """
     await presence.leave(call.session, call.caller, task_id, device)
     return no_content()

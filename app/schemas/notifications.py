@@ -7,16 +7,26 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from app.enums import NotificationDecision, NotificationKind, Platform
+from app.enums import NotificationDecision, NotificationKind, Platform, Urgency
+from app.push_preferences import PushText, QuietHours
 from app.schemas.base import Input, PageLink
-from app.schemas.fields import Boolean, Uuid
+from app.schemas.fields import Boolean, Choice, Integer, Items, Uuid
+from app.schemas.quiet_hours import QuietHoursField
 
 
 class WatchedBy(TypedDict):
-    """The presence that suppressed a push."""
+    """The presence for which a push waits."""
 
     device: Annotated[UUID, Field(description="The device that showed the task.")]
     seconds_ago: Annotated[float, Field(description="How old its last beat was at that moment.")]
+
+
+class DecisionOut(TypedDict):
+    """One decision of several about a push."""
+
+    decision: Annotated[NotificationDecision, Field(description="What was decided.")]
+    reason: Annotated[str | None, Field(description="Why.", examples=["presence"])]
+    at: Annotated[datetime, Field(description="When.")]
 
 
 class NotificationOut(TypedDict):
@@ -32,26 +42,37 @@ class NotificationOut(TypedDict):
         NotificationDecision,
         Field(
             description="`pending`, `retrying`, `sent` (taken by the push service), `delivered` (taken by the device's "
-            "own), `rejected`, `given_up` after an hour of failures; or never sent: `suppressed` because one of the "
-            "recipient's devices showed the task, `muted`, `cooled_down`, `no_token`, `no_access`.",
-            examples=["suppressed"],
+            "own), `rejected`, `given_up` after an hour of failures; `deferred` while a device shows the task or for "
+            "another reason, `held_quiet_hours`, and decided again at `due_at`; after it was sent `reminder` or "
+            "`retracted`; or never sent: `not_needed`, `digested` into one message after quiet hours, `muted`, "
+            "`cooled_down`, `no_token`, `no_access`, and `suppressed`, which older rows have.",
+            examples=["deferred"],
         ),
     ]
     reason: Annotated[
         str | None,
         Field(
-            description="Why: a word such as `DeviceNotRegistered`, `task_muted` or `kind_off`.",
+            description="Why: a word such as `presence`, `answer_grace`, `cooldown`, `snoozed`, `seen`, `answered`, "
+            "`DeviceNotRegistered`, `task_muted` or `kind_off`.",
             examples=["presence"],
         ),
     ]
-    watched_by: Annotated[WatchedBy | None, Field(description="What suppressed it.")]
+    watched_by: Annotated[WatchedBy | None, Field(description="The presence for which it waits.")]
     attempts: Annotated[int, Field(description="How often it was sent.", examples=[0])]
     created_at: Annotated[datetime, Field(description="When it was decided.")]
     next_attempt_at: Annotated[
         datetime | None, Field(description="When it is sent (again).", examples=[None])
     ]
+    due_at: Annotated[
+        datetime | None, Field(description="The same: when it is decided again.", examples=[None])
+    ]
+    deferred_for: Annotated[
+        float | None,
+        Field(description="For how many seconds it waited until it was let go.", examples=[65.0]),
+    ]
     sent_at: Annotated[datetime | None, Field(description="When the push service took it.", examples=[None])]
     settled_at: Annotated[datetime | None, Field(description="When its end was known.")]
+    history: Annotated[list[DecisionOut], Field(description="The decisions about it, oldest first.")]
 
 
 class NotificationPage(TypedDict):
@@ -90,19 +111,54 @@ class PushTestOut(TypedDict):
     ]
 
 
+_PUSH_TEXT = (
+    "How much a push says: `generic` names neither task nor question, `title` the task, `full` also the question. Expo, "
+    "Apple and Google can read pushes to phones; those to browsers are encrypted. A project may allow less."
+)
+_ALLOWED = "Classes of pushes that quiet hours let through, such as `high`."
+_REMINDER = "After how many seconds a question that is still open is pushed once more; null: never."
+
+
+class QuietHoursOut(TypedDict):
+    """When the caller wants no pushes. What they hold back goes out as one message at their end."""
+
+    start: Annotated[str, Field(description="Time of day.", examples=["22:00"])]
+    end: Annotated[
+        str, Field(description="Time of day; of the next day unless it is later.", examples=["07:00"])
+    ]
+    timezone: Annotated[str, Field(description="IANA name of the zone.", examples=["Europe/Berlin"])]
+    days: Annotated[list[str], Field(description="Days on which they start: `mon` to `sun`.")]
+
+
 class PreferencesIn(Input):
-    """Which pushes the caller wants; what is not given stays."""
+    """Which pushes the caller wants, when, and what they say; what is not given stays."""
 
     completed: Annotated[bool, Boolean(), Field(description="A run is completed.")] = True
     failed: Annotated[bool, Boolean(), Field(description="A run failed.")] = True
     cancelled: Annotated[bool, Boolean(), Field(description="A run was cancelled.")] = True
     awaiting: Annotated[bool, Boolean(), Field(description="An agent needs input.")] = True
+    quiet_hours: Annotated[
+        QuietHours | None,
+        QuietHoursField(null=True),
+        Field(description="When the caller wants no pushes; null: never."),
+    ] = None
+    allow_during_quiet: Annotated[
+        list[Annotated[Urgency, Choice(of=Urgency)]], Items(max_length=3), Field(description=_ALLOWED)
+    ] = []  # noqa: RUF012 - a default of pydantic, which copies it
+    push_text: Annotated[PushText, Choice(of=PushText), Field(description=_PUSH_TEXT)] = PushText.TITLE
+    reminder_after_seconds: Annotated[
+        int | None, Integer(minimum=60, maximum=86_400, null=True), Field(description=_REMINDER)
+    ] = None
 
 
 class PreferencesOut(TypedDict):
-    """Which pushes the caller wants."""
+    """Which pushes the caller wants, when, and what they say."""
 
     completed: Annotated[bool, Field(description="A run is completed.")]
     failed: Annotated[bool, Field(description="A run failed.")]
     cancelled: Annotated[bool, Field(description="A run was cancelled.")]
     awaiting: Annotated[bool, Field(description="An agent needs input.")]
+    quiet_hours: Annotated[QuietHoursOut | None, Field(description="When the caller wants no pushes.")]
+    allow_during_quiet: Annotated[list[Urgency], Field(description=_ALLOWED)]
+    push_text: Annotated[PushText, Field(description=_PUSH_TEXT)]
+    reminder_after_seconds: Annotated[int | None, Field(description=_REMINDER)]

@@ -9,10 +9,13 @@ from typing_extensions import TypedDict
 
 from app.enums import Platform
 from app.schemas.base import Input, QueryInput
-from app.schemas.fields import Choice, Text, Uuid
+from app.schemas.fields import Boolean, Choice, Integer, Items, Text, Uuid
 
 # Room for a browser's subscription; services/notifications/devices.py holds the other platforms to the contract's 512.
 MAX_WEB_TOKEN_LENGTH = 4096
+
+# Of a `bigint`.
+MAX_SEQ = 2**63 - 1
 
 _WHICH = "Id of the device, as its registration answered it."
 _TOKEN = Text(max_length=MAX_WEB_TOKEN_LENGTH)
@@ -29,6 +32,14 @@ class PushTokenIn(Input):
         ),
     ]
     platform: Annotated[Platform, Choice(of=Platform), Field(description="What kind of device it is.")]
+    channels: Annotated[
+        list[Annotated[str, Text(max_length=64)]],
+        Items(max_length=20),
+        Field(
+            description="The channels that the Android app has created, such as `questions` and `results`: pushes name one "
+            "only if the app has it, since a channel that it does not know would hide them."
+        ),
+    ] = []  # noqa: RUF012 - a default of pydantic, which copies it
 
 
 class UnregisterIn(Input):
@@ -70,6 +81,17 @@ class PresenceIn(Input):
     """A device that shows the task."""
 
     device_id: Annotated[UUID, Uuid(), Field(description=_WHICH)]
+    focused: Annotated[
+        bool, Boolean(), Field(description="Whether a person looks at it; only then are pushes deferred.")
+    ] = True
+    seen_seq: Annotated[
+        int | None,
+        Integer(minimum=0, maximum=MAX_SEQ, null=True),
+        Field(
+            description="The `seq` of the last event that the device has shown, as in the list of events; a value "
+            "beyond the newest counts as the newest."
+        ),
+    ] = None
 
 
 class PresenceLeaveIn(Input):

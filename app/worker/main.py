@@ -33,7 +33,7 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.schema import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.worker.context import WorkerContext
-from app.worker.jobs.deliver_notifications import deliver_notifications
+from app.worker.jobs.deliver_notifications import deliver_as_due, deliver_notifications
 from app.worker.jobs.deliver_webhooks import WebhookDeliverer
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
@@ -199,6 +199,7 @@ async def _run(settings: Settings) -> None:
         worker = create_worker(context)
         listening = asyncio.create_task(context.changes.listen())
         delivering = asyncio.create_task(WebhookDeliverer(process, webhook_http).run(context.changes))
+        pushing = asyncio.create_task(deliver_as_due(process, context.push_lanes))
         log.info("worker.started", concurrency=settings.worker_concurrency)
         try:
             async with _chores(context):
@@ -208,9 +209,10 @@ async def _run(settings: Settings) -> None:
         finally:
             # It begins nothing more, and finishes what is on the wire while runs may finish too.
             delivering.cancel()
+            pushing.cancel()
             await worker.close()
             listening.cancel()
-            await asyncio.gather(listening, delivering, return_exceptions=True)
+            await asyncio.gather(listening, delivering, pushing, return_exceptions=True)
     log.info("worker.stopped")
 
 

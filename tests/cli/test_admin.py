@@ -36,6 +36,12 @@ def test_renamed_project(admin: Admin, project: int) -> None:
     assert set(renamed) == {"id", "organization", "name"}
 
 
+@pytest.mark.parametrize(("most", "stored"), [("generic", "generic"), ("any", None)])
+def test_limit_of_what_pushes_say(admin: Admin, project: int, most: str, stored: str | None) -> None:
+    printed = admin("limit-push-text", "--project", str(project), "--most", most)
+    assert printed == {"project": project, "push_text": stored}
+
+
 def test_user_with_every_option(admin: Admin, look: Look, project: int, address: str) -> None:
     other = admin("create-project", "--name", "Other")["id"]
 

@@ -4,6 +4,8 @@ import asyncio
 import gzip
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -17,13 +19,16 @@ from app.clients.push import (
     Accepted,
     BadMessage,
     DeadToken,
+    PushAction,
     PushMessage,
     PushSender,
+    PushStyle,
     PushUnavailable,
     TryLater,
     shortened,
 )
 from app.clients.redis import RedisClient, create_redis
+from app.enums import Urgency
 from tests.support.devices import expo_token
 from tests.support.processes import free_port
 from tests.support.push import Fault, PushService, ScriptedSender, expo_application
@@ -92,6 +97,67 @@ class TestAnySender:
                 "sound": "default",
             }
         ]
+
+    @pytest.mark.parametrize(
+        ("style", "said"),
+        [
+            (
+                PushStyle(urgency=Urgency.HIGH, ttl_seconds=60, badge=0, channel="questions"),
+                {
+                    "sound": "default",
+                    "priority": "high",
+                    "interruptionLevel": "time-sensitive",
+                    "badge": 0,
+                    "channelId": "questions",
+                },
+            ),
+            (
+                PushStyle(urgency=Urgency.NORMAL, ttl_seconds=60, tag="q:1", thread="task:1"),
+                {
+                    "sound": "default",
+                    "priority": "high",
+                    "interruptionLevel": "active",
+                    "collapseId": "q:1",
+                    "tag": "q:1",
+                    "threadId": "task:1",
+                },
+            ),
+            (
+                PushStyle(urgency=Urgency.LOW, ttl_seconds=60),
+                {"sound": "default", "priority": "normal", "interruptionLevel": "passive"},
+            ),
+            (
+                PushStyle(urgency=Urgency.LOW, ttl_seconds=60, is_silent=True),
+                {"priority": "normal", "interruptionLevel": "passive"},
+            ),
+        ],
+    )
+    async def test_class_of_a_message_is_said_in_the_words_of_the_service(
+        self, sender: PushSender, push_service: PushService, style: PushStyle, said: dict[str, Any]
+    ) -> None:
+        sent = replace(message(), style=style)
+
+        await sender.send([sent], Deadline())
+
+        plain = {"to": sent.token, **sent.content()}
+        assert push_service.received == [{**plain, **said}]
+
+    async def test_buttons_travel_in_the_data_for_the_app(
+        self, sender: PushSender, push_service: PushService
+    ) -> None:
+        action = PushAction("allow", "yes", "Allow", "tba_x", "https://tasks.example/a/tba_x")
+        style = PushStyle(urgency=Urgency.NORMAL, ttl_seconds=60, actions=[action])
+
+        await sender.send([replace(message(), style=style)], Deadline())
+
+        [received] = push_service.received
+        assert received["categoryId"] == "question"
+        assert received["data"] == {
+            "taskId": "t",
+            "taskRunId": "r",
+            "actions": [{"id": "allow", "option_id": "yes", "title": "Allow", "token": "tba_x"}],
+        }
+        assert "tba_x" not in repr(style)
 
     @pytest.mark.parametrize("status", [429, 500, 502, 503])
     async def test_refusal_of_the_service_decides_nothing_and_names_its_wish(

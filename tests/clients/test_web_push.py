@@ -2,7 +2,9 @@
 
 import base64
 import os
+import re
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import http_ece
@@ -19,8 +21,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.clients.deadline import Deadline
-from app.clients.push import NOT_REACHED, Accepted, BadMessage, DeadToken, PushMessage, PushOutcome, TryLater
+from app.clients.push import (
+    NOT_REACHED,
+    Accepted,
+    BadMessage,
+    DeadToken,
+    PushAction,
+    PushMessage,
+    PushOutcome,
+    PushStyle,
+    TryLater,
+)
 from app.clients.web_push import VapidKey, WebPushClient
+from app.enums import Urgency
 from tests.support.serving import serving
 
 SUBJECT = "mailto:operator@example.com"
@@ -108,6 +121,96 @@ async def test_browser_can_read_its_message(
     assert headers["content-encoding"] == "aes128gcm"
     assert int(headers["ttl"]) > 0
     assert browser.read(body) == {"title": "Taskbeacon", "body": '"A task" finished', "data": {"taskId": "t"}}
+
+
+STYLE = PushStyle(
+    urgency=Urgency.HIGH,
+    ttl_seconds=600,
+    badge=3,
+    tag="q:1",
+    thread="task:1",
+    link="https://tasks.example/a/tba_page",
+    actions=[
+        PushAction("reject", "no", "Reject", "tba_reject", "https://tasks.example/a/tba_reject"),
+        PushAction("allow", "yes", "Allow", "tba_allow", "https://tasks.example/a/tba_allow"),
+    ],
+)
+
+
+async def test_message_with_a_style_is_declarative_and_still_read_by_older_workers(
+    sender: WebPushClient, service: BrowserService, browser: Browser
+) -> None:
+    styled = replace(message(browser.token), style=STYLE)
+
+    assert await sender.send([styled], Deadline()) == [Accepted()]
+
+    [(headers, body)] = service.requests
+    plain = {"title": "Taskbeacon", "body": '"A task" finished', "data": {"taskId": "t"}}
+    assert browser.read(body) == {
+        "web_push": 8030,
+        "notification": {
+            **plain,
+            "tag": "q:1",
+            "navigate": "https://tasks.example/a/tba_page",
+            "actions": [
+                {
+                    "action": "reject",
+                    "title": "Reject",
+                    "navigate": "https://tasks.example/a/tba_reject",
+                },
+                {"action": "allow", "title": "Allow", "navigate": "https://tasks.example/a/tba_allow"},
+            ],
+        },
+        "app_badge": 3,
+        **plain,
+    }
+    assert (headers["ttl"], headers["urgency"]) == ("600", "high")
+    assert re.fullmatch(r"[A-Za-z0-9_-]{32}", headers["topic"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown", "urgency"),
+    [
+        ({"is_silent": True, "urgency": Urgency.LOW, "actions": ()}, {"silent": True}, "low"),
+        ({"is_renewed": True, "urgency": Urgency.NORMAL, "actions": ()}, {"renotify": True}, "normal"),
+        ({"link": None, "actions": [replace(STYLE.actions[0], link=None)]}, {}, "high"),
+    ],
+)
+async def test_browser_is_told_only_what_there_is(
+    sender: WebPushClient,
+    service: BrowserService,
+    browser: Browser,
+    changes: dict[str, Any],
+    shown: dict[str, Any],
+    urgency: str,
+) -> None:
+    await sender.send([replace(message(browser.token), style=replace(STYLE, **changes))], Deadline())
+
+    [(headers, body)] = service.requests
+    notification = browser.read(body)["notification"]
+    optional = {name: notification[name] for name in ("silent", "renotify") if name in notification}
+    assert (optional, headers["urgency"]) == (shown, urgency)
+    assert ("navigate" in notification) == (changes.get("link", STYLE.link) is not None)
+    assert "actions" not in notification
+
+
+async def test_messages_of_one_tag_replace_each_other_at_the_push_service(
+    sender: WebPushClient, service: BrowserService, browser: Browser
+) -> None:
+    for tag in ("q:1", "q:1", "q:2", None):
+        await sender.send([replace(message(browser.token), style=replace(STYLE, tag=tag))], Deadline())
+    topics = [headers.get("topic") for headers, _ in service.requests]
+    assert topics[0] == topics[1] != topics[2]
+    assert topics[3] is None
+
+
+async def test_styled_message_of_any_length_fits(
+    sender: WebPushClient, service: BrowserService, browser: Browser
+) -> None:
+    await sender.send([replace(message(browser.token, body="é" * 10_000), style=STYLE)], Deadline())
+    body = service.requests[0][1]
+    assert len(body) <= 4096
+    assert browser.read(body)["notification"]["body"].endswith("…")
 
 
 async def test_what_cannot_be_begun_in_time_is_not_sent(

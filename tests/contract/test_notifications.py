@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -19,7 +20,7 @@ from app.runtime import ProcessContext
 from app.services.notifications import dispatch as notifications
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page
 from tests.support.callers import CallerKind
-from tests.support.clock import MovableClock
+from tests.support.clock import MovableClock, wire_time
 from tests.support.devices import make_device, make_presence
 from tests.support.fakes import RecordingQueue
 from tests.support.push import Fault, PushService
@@ -54,7 +55,7 @@ async def listed(client: httpx.AsyncClient, url: str, *, count: int) -> list[dic
     return assert_page(await client.get(f"{url}/notifications/"), count=count)
 
 
-async def test_suppressed_push_names_its_reason(
+async def test_deferred_push_names_its_reason(
     client: httpx.AsyncClient,
     session: AsyncSession,
     clock: MovableClock,
@@ -70,7 +71,9 @@ async def test_suppressed_push_names_its_reason(
 
     [row] = await listed(client, task_url, count=1)
 
-    at = f"{clock.now:%Y-%m-%dT%H:%M:%S.%fZ}"
+    at = wire_time(clock)
+    # The last beat expires in 47.5 seconds.
+    due_at = f"{clock.now + timedelta(seconds=52.5):%Y-%m-%dT%H:%M:%S.%fZ}"
     assert row == {
         "id": row["id"],
         "run": str(run.id),
@@ -78,14 +81,17 @@ async def test_suppressed_push_names_its_reason(
         "body": '"Fix the login page" finished',
         "device": str(device.id),
         "platform": "ios",
-        "decision": "suppressed",
+        "decision": "deferred",
         "reason": "presence",
         "watched_by": {"device": str(device.id), "seconds_ago": 12.5},
         "attempts": 0,
         "created_at": at,
-        "next_attempt_at": None,
+        "next_attempt_at": due_at,
+        "due_at": due_at,
+        "deferred_for": None,
         "sent_at": None,
-        "settled_at": at,
+        "settled_at": None,
+        "history": [{"decision": "deferred", "reason": "presence", "at": at}],
     }
 
 
@@ -202,7 +208,16 @@ async def test_muted_task_pushes_nothing_until_it_is_unmuted(
 
 
 async def test_preferences_start_with_everything_and_change_by_kind(client: httpx.AsyncClient) -> None:
-    everything = {"completed": True, "failed": True, "cancelled": True, "awaiting": True}
+    everything = {
+        "completed": True,
+        "failed": True,
+        "cancelled": True,
+        "awaiting": True,
+        "quiet_hours": None,
+        "allow_during_quiet": [],
+        "push_text": "title",
+        "reminder_after_seconds": None,
+    }
     assert (await client.get(PREFERENCES)).json() == everything
 
     answers = [

@@ -39,8 +39,9 @@ from app.models import (
 )
 from app.services.notifications import dispatch as notifications
 from app.services.notifications.devices import hash_token
-from app.services.notifications.dispatch import COOLDOWNS, message_body
 from app.services.notifications.presence import TIME_TO_LIVE
+from app.services.notifications.rules.facts import COOLDOWNS
+from app.services.notifications.texts import message_body
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from tests.support.clock import MovableClock
@@ -120,7 +121,7 @@ def expected(case: Case, cooldown: Cooldown) -> list[tuple[NotificationDecision,
     if case.devices == 0:
         return [(NotificationDecision.NO_TOKEN, None)]
     watched = case.watcher in WATCHING
-    each = (NotificationDecision.SUPPRESSED, "presence") if watched else (NotificationDecision.PENDING, None)
+    each = (NotificationDecision.DEFERRED, "presence") if watched else (NotificationDecision.PENDING, None)
     return [each] * case.devices
 
 
@@ -273,7 +274,8 @@ async def test_every_combination_is_decided_as_the_contract_says(
             select(Notification.run_id, Notification.decision, Notification.reason, Notification.due_at)
         ):
             decided[row.run_id].append((row.decision, row.reason))
-            assert (row.due_at is not None) == (row.decision == NotificationDecision.PENDING)
+            is_to_come = row.decision in {NotificationDecision.PENDING, NotificationDecision.DEFERRED}
+            assert (row.due_at is not None) == is_to_come
     for case, run_id in zip(CASES, runs, strict=True):
         assert decided[run_id] == expected(case, cooldown), case
 
@@ -304,7 +306,7 @@ async def decisions(sessions: SessionFactory, task: Task) -> list[str]:
     return [row.decision for row in await notifications_of(sessions, task)]
 
 
-async def test_suppressed_push_consumes_the_cooldown(
+async def test_deferred_push_consumes_the_cooldown(
     sessions: SessionFactory,
     session: AsyncSession,
     device: PushToken,
@@ -318,7 +320,7 @@ async def test_suppressed_push_consumes_the_cooldown(
 
     await trigger(sessions, run, NotificationKind.COMPLETED)
 
-    assert await decisions(sessions, task) == ["suppressed", "cooled_down"]
+    assert await decisions(sessions, task) == ["deferred", "cooled_down"]
 
 
 @pytest.mark.usefixtures("device")
@@ -332,7 +334,7 @@ async def test_cooled_down_trigger_does_not_prolong_the_cooldown(
     assert await decisions(sessions, task) == ["pending", "cooled_down", "pending"]
 
 
-async def test_suppression_names_the_device_that_watches_and_the_age_of_its_beat(
+async def test_deferral_names_the_device_that_watches_and_the_age_of_its_beat(
     sessions: SessionFactory,
     session: AsyncSession,
     owner: User,

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from typing_extensions import override
 
 from app.clients.deadline import Deadline
+from app.clients.expo import wire_content
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
@@ -180,7 +181,7 @@ class ScriptedSender(PushSender):
     def _outcome(self, message: PushMessage) -> PushOutcome:
         if message.token in self.service.unreadable:
             return BadMessage("VALIDATION_ERROR")
-        ticket = self.service.ticket({"to": message.token, **message.content(), "sound": "default"})
+        ticket = self.service.ticket({"to": message.token, **wire_content(message)})
         if ticket["status"] == "ok":
             return Accepted(ticket["id"])
         return _refusal(ticket)

@@ -6,6 +6,7 @@ import click
 
 from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
 from app.models import Project
+from app.push_preferences import PushText
 from app.services.accounts import accounts
 
 _name = click.option("--name", required=True)
@@ -42,6 +43,22 @@ async def create_project(transaction: Transaction, name: str, organization: UUID
 async def rename_project(transaction: Transaction, project: int, name: str) -> Answer:
     """Rename a project; this changes the slugs of its tasks."""
     return _shown(await accounts.rename_project(transaction.session, project, name))
+
+
+@click.command("limit-push-text")
+@_project
+@click.option(
+    "--most",
+    type=click.Choice([*(text.value for text in PushText), "any"]),
+    required=True,
+    help="generic: no titles; title: no question; full or any: what each person prefers.",
+)
+@transactional
+async def limit_push_text(transaction: Transaction, project: int, most: str) -> Answer:
+    """Limit what pushes about the tasks of a project say."""
+    limit = None if most == "any" else PushText(most)
+    limited = await accounts.limit_push_text(transaction.session, project, limit)
+    return {"project": limited.id, "push_text": limited.push_text}
 
 
 @click.command("create-user")

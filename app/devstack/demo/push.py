@@ -14,6 +14,8 @@ from app.enums import NotificationDecision
 from app.ids import new_hex_id
 
 _BEAT_SECONDS = 25.0
+# Of what the phone's presence has deferred.
+_WAITED = frozenset({NotificationDecision.DEFERRED, NotificationDecision.NOT_NEEDED})
 _UNDECIDED = frozenset({NotificationDecision.PENDING, NotificationDecision.RETRYING})
 
 
@@ -56,8 +58,8 @@ class Phone:
 def show_notification(console: Console, row: dict[str, Any]) -> None:  # Any: JSON
     """Print one decision for people."""
     watched = row.get("watched_by")
-    if row.get("decision") == NotificationDecision.SUPPRESSED and watched:
+    if row.get("decision") in _WAITED and watched:
         age = watched["seconds_ago"]
-        console.line(f"  {row['body']}: suppressed, the phone showed the task {age:.0f} s before")
+        console.line(f"  {row['body']}: not pushed yet, the phone showed the task {age:.0f} s before")
     else:
         console.line(f"  {row['body']}: {row['decision']}" + (f", {row['reason']}" if row["reason"] else ""))

@@ -18,6 +18,7 @@ from app.enums import DisabledReason
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import Membership, Organization, Project, TaskCounter, User
+from app.push_preferences import PushText
 from app.security import new_project_token
 from app.services.accounts.fields import clean_email, clean_label, clean_name
 from app.services.webhook_endpoints.disabling import disable_of_user
@@ -73,6 +74,16 @@ async def rename_project(session: AsyncSession, project_id: int, name: str) -> P
         .where(Project.id == project_id)
         .values(name=clean_name(name, attr="name"))
         .returning(Project)
+    )
+    if project is None:
+        raise _unknown("Project", project_id)
+    return project
+
+
+async def limit_push_text(session: AsyncSession, project_id: int, most: PushText | None) -> Project:
+    """Let pushes about the tasks of a project say at most this; None: what each person prefers. Raises NotFound."""
+    project: Project | None = await session.scalar(
+        update(Project).where(Project.id == project_id).values(push_text=most).returning(Project)
     )
     if project is None:
         raise _unknown("Project", project_id)

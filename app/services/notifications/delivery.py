@@ -1,14 +1,9 @@
-"""From a pending row to its push: claim, send, settle.
-
-A claim is a lease: what a worker held when it was killed becomes due again by itself. A request that was under way at
-that moment may have reached the push service, and is repeated: of the two, a push twice is better than none.
-"""
+"""From a claimed push to its end: send it, and write down what became of it (claims.py takes it up)."""
 
 import asyncio
 import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,20 +11,8 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter as Metric
 from prometheus_client import Histogram
-from sqlalchemy import (
-    BigInteger,
-    Update,
-    any_,
-    bindparam,
-    column,
-    delete,
-    func,
-    literal_column,
-    select,
-    tuple_,
-    update,
-)
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Update, and_, any_, bindparam, case, column, delete, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.deadline import Deadline
@@ -47,6 +30,8 @@ from app.clients.push import (
 from app.clock import utcnow
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken
+from app.services.notifications.messages import Composer, Delivery, Purpose
+from app.services.notifications.rules.settling import entry
 from app.statements import Prepared
 
 # Messages of one request.
@@ -76,85 +61,22 @@ _DELAY = Histogram(
 log = structlog.get_logger(__name__)
 
 
-# Not frozen: with so many fields that takes twice as long to make, a tenth of what a worker does for a push.
-@dataclass(slots=True)
-class Delivery:
-    """A claimed push; `token` is None when the device is not the recipient's any more."""
-
-    id: UUID
-    attempts: int
-    user_id: int
-    device_id: UUID
-    platform: str
-    body: str
-    task_id: UUID | None
-    run_id: UUID | None
-    created_at: datetime
-    token: str | None = field(repr=False)
-
-    @property
-    def data(self) -> dict[str, str]:
-        """What an app needs to open the task; nothing where there is none."""
-        if self.task_id is None:
-            return {}
-        data = {"taskId": str(self.task_id)}
-        if self.run_id is not None:
-            data["taskRunId"] = str(self.run_id)
-        return data
-
-
 # A message and the push that it is for; a push and what its service said of it.
 _Addressed = tuple[UUID, PushMessage]
 _Outcome = tuple[Delivery, PushOutcome]
-
-
-async def claim_due(session: AsyncSession) -> list[Delivery]:
-    """Take at most `CLAIM` pushes that are due, oldest first, for the length of the lease.
-
-    Concurrent calls take different ones.
-    """
-    now = utcnow()
-    rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE})
-    return [Delivery(**row) for row in rows]
-
-
-_DUE = (
-    select(Notification.id)
-    .where(Notification.due_at <= bindparam("now"))
-    .order_by(Notification.due_at)
-    .limit(literal_column(str(CLAIM), BigInteger))
-    .with_for_update(skip_locked=True)
-    .cte("due")
-)
-_CLAIM = Prepared(
-    update(Notification)
-    # A list and no join: however small or new the table, the rows are found by their key.
-    .where(Notification.id == any_(func.array(select(_DUE.c.id).scalar_subquery())))
-    .values(due_at=bindparam("until"), attempts=Notification.attempts + 1)
-    # The fields of a delivery.
-    .returning(
-        Notification.id,
-        Notification.attempts,
-        Notification.user_id,
-        Notification.device_id,
-        Notification.platform,
-        Notification.body,
-        Notification.task_id,
-        Notification.run_id,
-        Notification.created_at,
-        select(PushToken.token)
-        .where(PushToken.id == Notification.device_id, PushToken.user_id == Notification.user_id)
-        .scalar_subquery()
-        .label("token"),
-    )
-)
+# What a push that was taken has become.
+_TAKEN = {
+    Purpose.NOTICE: NotificationDecision.SENT,
+    Purpose.REMINDER: NotificationDecision.REMINDER,
+    Purpose.RETRACTION: NotificationDecision.RETRACTED,
+}
 
 
 async def send(
     senders: Mapping[Platform, PushSender],
     deliveries: Sequence[Delivery],
     *,
-    title: str,
+    composer: Composer,
     deadline: Deadline,
 ) -> dict[UUID, PushOutcome]:
     """Hand the pushes to their services, as many requests at once as those take, and return what each of them said.
@@ -167,8 +89,7 @@ async def send(
         if delivery.token is None:
             outcomes[delivery.id] = BadMessage("TokenGone")
         else:
-            message = PushMessage(delivery.token, title, delivery.body, delivery.data)
-            by_platform[delivery.platform].append((delivery.id, message))
+            by_platform[delivery.platform].append((delivery.id, composer.compose(delivery)))
     by_sender: dict[PushSender, list[_Addressed]] = defaultdict(list)
     for platform, own in by_platform.items():
         sender = senders.get(Platform(platform))
@@ -216,7 +137,8 @@ async def settle(
         ends[end_of(delivery, outcome, now)].append((delivery, outcome))
     dead = [delivery for delivery, outcome in said if isinstance(outcome, DeadToken)]
     for end, those in ends.items():
-        await _SETTLE.perform(session, _settle_values(those, end, now))
+        statement = _SETTLE if end.is_first else _SETTLE_SEQUEL
+        await statement.perform(session, _settle_values(those, end, now))
     await _remove_tokens(session, [(delivery.device_id, delivery.user_id) for delivery in dead])
     _record(said, now)
 
@@ -227,30 +149,36 @@ class End(NamedTuple):
     decision: NotificationDecision
     reason: str | None = None
     is_final: bool = True
+    # Of a push that nothing was sent before.
+    is_first: bool = True
 
 
 def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
     """Return what an outcome means for its push."""
+    is_first = not delivery.handling.is_sequel
     match outcome:
         case Accepted(ticket=ticket):
             # Without a ticket there is nothing more to learn.
-            return End(NotificationDecision.SENT, is_final=ticket is None)
-        case TryLater(reason=reason) if now - delivery.created_at < GIVE_UP_AFTER:
-            return End(NotificationDecision.RETRYING, reason[:_MAX_REASON_LENGTH], is_final=False)
+            return End(_TAKEN[delivery.handling.purpose], delivery.handling.reason, ticket is None, is_first)
         case TryLater(reason=reason):
-            return End(NotificationDecision.GIVEN_UP, reason[:_MAX_REASON_LENGTH])
+            gives_up = now - delivery.since >= GIVE_UP_AFTER
+            decision = NotificationDecision.GIVEN_UP if gives_up else NotificationDecision.RETRYING
+            return End(decision, reason[:_MAX_REASON_LENGTH], gives_up, is_first)
         case DeadToken(reason=reason) | BadMessage(reason=reason):
-            return End(NotificationDecision.REJECTED, reason[:_MAX_REASON_LENGTH])
+            return End(
+                NotificationDecision.REJECTED, reason[:_MAX_REASON_LENGTH], is_final=True, is_first=is_first
+            )
 
 
 def _settle_values(those: Sequence[_Outcome], end: End, now: datetime) -> dict[str, Any]:
-    """Return the values for `_SETTLE`: once what all have in common, the rest as lists of the same order."""
-    is_sent = end.decision is NotificationDecision.SENT
+    """Return the values for a statement that settles: once what all have in common, the rest as lists of the same order."""
+    is_taken = end.decision in _TAKEN.values()
     return {
         "decision": end.decision,
         "reason": end.reason,
-        "sent_at": now if is_sent else None,
-        "receipt_due_at": now + RECEIPT_AFTER if is_sent and not end.is_final else None,
+        "entry": [entry(end.decision, end.reason, now)],
+        "sent_at": now if is_taken else None,
+        "receipt_due_at": now + RECEIPT_AFTER if is_taken and not end.is_final else None,
         "settled_at": now if end.is_final else None,
         "given_id": [delivery.id for delivery, _ in those],
         "given_attempts": [delivery.attempts for delivery, _ in those],
@@ -258,33 +186,78 @@ def _settle_values(those: Sequence[_Outcome], end: End, now: datetime) -> dict[s
             outcome.ticket if isinstance(outcome, Accepted) else None for _, outcome in those
         ],
         "given_due_at": [_due_again(delivery, outcome, end, now) for delivery, outcome in those],
+        "given_follow_up_at": [_follow_up_at(delivery, now) if is_taken else None for delivery, _ in those],
+        "given_lease_until": [delivery.handling.lease_until for delivery, _ in those],
     }
 
 
-def _settle_statement() -> Update:
+def _follow_up_at(delivery: Delivery, now: datetime) -> datetime | None:
+    """Return when the recipient wants to be reminded of the question that they were just notified of."""
+    seconds = delivery.handling.notice and delivery.handling.notice.row.reminder_after_seconds
+    return (
+        now + timedelta(seconds=seconds) if seconds and delivery.handling.purpose is Purpose.NOTICE else None
+    )
+
+
+def _settle_statement(*, is_sequel: bool) -> Update:
+    """Return the statement that writes down how claimed pushes ended.
+
+    The end of a question may have asked for its retraction meanwhile: that stays. What was sent once has been sent,
+    whatever becomes of its sequel.
+    """
     columns = Notification.__table__.c
-    names = ("id", "attempts", "ticket_id", "due_at")
-    lists = {name: bindparam(f"given_{name}", type_=ARRAY(columns[name].type)) for name in names}
+    types = {name: columns[name].type for name in ("id", "attempts", "ticket_id", "due_at", "follow_up_at")}
+    types["lease_until"] = columns["due_at"].type
+    lists = {name: bindparam(f"given_{name}", type_=ARRAY(type_)) for name, type_ in types.items()}
     given = (
         func.unnest(*lists.values())
-        .table_valued(*(column(name, columns[name].type) for name in names), name="given")
+        .table_valued(*(column(name, type_) for name, type_ in types.items()), name="given")
         .render_derived()
     )
     common = {
         name: bindparam(name, type_=columns[name].type)
         for name in ("decision", "reason", "sent_at", "receipt_due_at", "settled_at")
     }
-    return (
+    is_known = and_(
+        Notification.decision == common["decision"],
+        Notification.reason.is_not_distinct_from(common["reason"]),
+    )
+    history = case(
+        (is_known, Notification.history),
+        else_=Notification.history.op("||")(bindparam("entry", type_=JSONB)),
+    )
+    statement = (
         update(Notification)
         .where(Notification.id == given.c.id, Notification.attempts == given.c.attempts)
         # As in the claim, for the key; a list that the planner can count would have it read a small table whole.
         .where(Notification.id == any_(func.array(select(func.unnest(lists["id"])).scalar_subquery())))
-        .where(Notification.due_at.is_not(None))
-        .values(**common, ticket_id=given.c.ticket_id, due_at=given.c.due_at)
+    )
+    if not is_sequel:
+        return statement.where(Notification.due_at.is_not(None)).values(
+            **common,
+            history=history,
+            ticket_id=given.c.ticket_id,
+            due_at=given.c.due_at,
+            follow_up_at=func.coalesce(Notification.follow_up_at, given.c.follow_up_at),
+        )
+    is_taken = common["sent_at"].is_not(None)
+    return statement.values(
+        decision=case((is_taken, common["decision"]), else_=Notification.decision),
+        reason=common["reason"],
+        history=history,
+        sent_at=func.coalesce(common["sent_at"], Notification.sent_at),
+        ticket_id=func.coalesce(given.c.ticket_id, Notification.ticket_id),
+        receipt_due_at=func.coalesce(common["receipt_due_at"], Notification.receipt_due_at),
+        settled_at=func.coalesce(common["settled_at"], Notification.settled_at),
+        follow_up_at=case(
+            (Notification.follow_up_at == given.c.lease_until, given.c.due_at),
+            else_=Notification.follow_up_at,
+        ),
     )
 
 
-_SETTLE = Prepared(_settle_statement())
+_SETTLE = Prepared(_settle_statement(is_sequel=False))
+_SETTLE_SEQUEL = Prepared(_settle_statement(is_sequel=True))
 
 
 def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime) -> datetime | None:
@@ -314,7 +287,7 @@ def _record(said: Sequence[_Outcome], now: datetime) -> None:
     for delivery, outcome in said:
         if isinstance(outcome, Accepted):
             counts["Accepted", ""] += 1
-            _DELAY.observe((now - delivery.created_at).total_seconds())
+            _DELAY.observe((now - delivery.since).total_seconds())
         else:
             name = type(outcome).__name__
             counts[name, outcome.reason] += 1

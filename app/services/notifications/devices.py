@@ -44,10 +44,16 @@ async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) 
         platform=body.platform,
         created_at=now,
         last_seen_at=now,
+        channels=body.channels or None,
     )
     statement = upsert.on_conflict_do_update(
         index_elements=[PushToken.token_hash],
-        set_={"user_id": caller.user_id, "platform": body.platform, "last_seen_at": now},
+        set_={
+            "user_id": caller.user_id,
+            "platform": body.platform,
+            "last_seen_at": now,
+            "channels": body.channels or None,
+        },
     ).returning(PushToken.id, PushToken.created_at)
     row = (await session.execute(statement)).one()
     await _forget_former_owner(session, caller, row.id)

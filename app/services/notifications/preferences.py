@@ -2,48 +2,94 @@
 
 from uuid import UUID
 
-from sqlalchemy import delete, literal, select
+from sqlalchemy import delete, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.enums import NotificationDecision, Urgency
 from app.errors import NotFound
-from app.models import NotificationPreferences, Task, TaskMute
+from app.models import Notification, NotificationPreferences, Task, TaskMute
+from app.push_preferences import PushText, QuietHours
 from app.schemas.notifications import PreferencesIn, PreferencesOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task, visible_task
+from app.services.notifications.rules.settling import IS_HELD
 
 _COLUMNS = (
     NotificationPreferences.completed,
     NotificationPreferences.failed,
     NotificationPreferences.cancelled,
     NotificationPreferences.awaiting,
+    NotificationPreferences.quiet_hours,
+    NotificationPreferences.allow_during_quiet,
+    NotificationPreferences.push_text,
+    NotificationPreferences.reminder_after_seconds,
 )
 
 
 async def retrieve_preferences(session: AsyncSession, caller: Principal) -> PreferencesOut:
-    """Return which kinds the caller wants; all of them until they say otherwise."""
+    """Return which pushes the caller wants, when, and what they say; all of them until they say otherwise."""
     statement = select(*_COLUMNS).where(NotificationPreferences.user_id == caller.user_id)
     row = (await session.execute(statement)).one_or_none()
     if row is None:
-        return {"completed": True, "failed": True, "cancelled": True, "awaiting": True}
+        return {
+            "completed": True,
+            "failed": True,
+            "cancelled": True,
+            "awaiting": True,
+            "quiet_hours": None,
+            "allow_during_quiet": [],
+            "push_text": PushText.TITLE,
+            "reminder_after_seconds": None,
+        }
     return {
         "completed": row.completed,
         "failed": row.failed,
         "cancelled": row.cancelled,
         "awaiting": row.awaiting,
+        "quiet_hours": row.quiet_hours,
+        "allow_during_quiet": [Urgency(name) for name in row.allow_during_quiet],
+        "push_text": PushText(row.push_text or PushText.TITLE),
+        "reminder_after_seconds": row.reminder_after_seconds,
     }
 
 
 async def update_preferences(session: AsyncSession, caller: Principal, body: PreferencesIn) -> PreferencesOut:
-    """Change the given kinds and no others, also beside a concurrent change of the rest."""
+    """Change what is given and nothing else, also beside a concurrent change of the rest.
+
+    What quiet hours hold back is decided again at once if they change.
+    """
     given = {column.key: getattr(body, column.key) for column in _COLUMNS if body.given(column.key)}
+    if isinstance(quiet_hours := given.get("quiet_hours"), QuietHours):
+        given["quiet_hours"] = quiet_hours.as_stored()
     if given:
         upsert = insert(NotificationPreferences).values(user_id=caller.user_id, **given)
         await session.execute(
             upsert.on_conflict_do_update(index_elements=[NotificationPreferences.user_id], set_=given)
         )
+    if given.keys() & {"quiet_hours", "allow_during_quiet"}:
+        await _look_again(session, caller)
     return await retrieve_preferences(session, caller)
+
+
+async def _look_again(session: AsyncSession, caller: Principal) -> None:
+    held = (
+        select(Notification.id)
+        .where(
+            Notification.user_id == caller.user_id,
+            IS_HELD,
+            Notification.decision == NotificationDecision.HELD_QUIET_HOURS,
+        )
+        .order_by(Notification.id)
+        .with_for_update()
+    )
+    await session.execute(
+        update(Notification)
+        .where(Notification.id.in_(held))
+        .values(due_at=utcnow())
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def mute_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:

@@ -3,13 +3,24 @@
 Code that learns otherwise that a device is watching, such as an open stream, calls `beat` too.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, delete, func, literal, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Select,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,26 +31,38 @@ from app.models import Presence, PushToken, Task
 from app.schemas.push_tokens import PresenceLeaveIn, PresenceLeaveQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
+from app.services.notifications.rules.deciding import Watching
+from app.services.notifications.rules.settling import newest_seq, settling, settling_values
 from app.statements import Prepared
 
 TIME_TO_LIVE = timedelta(seconds=60)
 
 _NOT_THE_CALLERS = "device_id does not match a push token registered by the caller"
 _SWEEP_BATCH = 10_000
+# Of a presence, what settles notices.
+_SHOWN = (Presence.task_id, Presence.push_token_id, Presence.user_id, Presence.focused, Presence.seen_seq)
 
 
-@dataclass(frozen=True, slots=True)
-class Watching:
-    """A device that shows a task, and when it last said so."""
-
-    device_id: UUID
-    beat_at: datetime
-
-
-async def beat(session: AsyncSession, caller: Principal, task_id: UUID, device_id: UUID) -> datetime:
+async def beat(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    device_id: UUID,
+    *,
+    focused: bool | None = None,
+    seen_seq: int | None = None,
+) -> datetime:
     """Let the caller's device count as watching the task from now on, in one statement and no read before it.
 
     Concurrent beats of one device leave one row with the latest expiry. Returns until when this beat reaches.
+
+    Args:
+        session: the unit of work.
+        caller: the one who watches.
+        task_id: what is shown.
+        device_id: where.
+        focused: whether a person looks at it; None: what the device itself last said, yes if it said nothing.
+        seen_seq: the number in the ledger up to which everything was shown; what was deferred until then is settled.
 
     Raises:
         NotFound: the task is not visible, or the device is not one of the caller's.
@@ -52,8 +75,12 @@ async def beat(session: AsyncSession, caller: Principal, task_id: UUID, device_i
         "expires": expires_at,
         **visibility(caller),
     }
+    statement = _BEAT if focused else _BEAT_OF_STREAM
+    if focused is False or seen_seq is not None:
+        statement = _REPORT
+        values |= {"focused": focused, "seen_seq": seen_seq, **settling_values(utcnow())}
     try:
-        seen = await _BEAT.first_alone(session, values)
+        seen = await statement.first_alone(session, values)
     except IntegrityError as error:
         # Task or device was removed between our look at it and our row.
         raise NotFound(_NOT_THE_CALLERS) from error
@@ -65,7 +92,8 @@ async def beat(session: AsyncSession, caller: Principal, task_id: UUID, device_i
     return expires_at
 
 
-def _beat_statement() -> Select[Any]:
+def _beat_statement(said: Mapping[str, Any] = MappingProxyType({}), *, reports: bool = False) -> Select[Any]:
+    """Return the statement of a beat that says `said`; one that reports what was seen settles what was deferred."""
     user_id = bindparam("visible_user_id", type_=Presence.user_id.type)
     task = select(Task.id, Task.project_id).where(Task.id == bindparam("task"), VISIBLE_TASK).cte("task")
     device = (
@@ -73,15 +101,28 @@ def _beat_statement() -> Select[Any]:
         .where(PushToken.id == bindparam("device"), PushToken.user_id == user_id)
         .cte("device")
     )
-    row = select(
-        task.c.id,
-        device.c.id,
-        task.c.project_id,
-        user_id,
-        bindparam("expires", type_=Presence.expires_at.type),
-    ).join_from(task, device, literal(value=True))
-    columns = ["task_id", "push_token_id", "project_id", "user_id", "expires_at"]
-    upsert = insert(Presence).from_select(columns, row)
+    values: dict[str, Any] = {
+        "task_id": task.c.id,
+        "push_token_id": device.c.id,
+        "project_id": task.c.project_id,
+        "user_id": user_id,
+        "expires_at": bindparam("expires", type_=Presence.expires_at.type),
+    }
+    if reports:
+        focused, seen_seq = bindparam("focused", type_=Boolean), bindparam("seen_seq", type_=BigInteger)
+        values["focused"] = func.coalesce(focused, literal_column("true"))
+        values["seen_seq"] = case(
+            # A number that no event has yet must not cover those to come.
+            (seen_seq.is_not(None), func.least(seen_seq, newest_seq(task.c.project_id)))
+        )
+        said = {
+            "focused": func.coalesce(focused, Presence.focused),
+            "seen_seq": case(
+                (seen_seq.is_not(None), literal_column("excluded.seen_seq")), else_=Presence.seen_seq
+            ),
+        }
+    row = select(*values.values()).join_from(task, device, literal(value=True))
+    upsert = insert(Presence).from_select(list(values), row)
     written = (
         upsert.on_conflict_do_update(
             index_elements=[Presence.task_id, Presence.push_token_id],
@@ -89,20 +130,25 @@ def _beat_statement() -> Select[Any]:
                 "user_id": upsert.excluded.user_id,
                 # Beats that overtake each other, on replicas with different clocks, must not shorten it.
                 "expires_at": func.greatest(Presence.expires_at, upsert.excluded.expires_at),
+                **said,
             },
         )
-        .returning(Presence.task_id)
+        .returning(*_SHOWN)
         .cte("written")
     )
+    settled = [settling(written, is_leaving=False)] if reports else []
     return select(
         select(task.c.id).exists().label("task"),
         select(device.c.id).exists().label("device"),
         # A beat is worth nothing after a crash, so its commit need not wait for the disk.
         func.set_config("synchronous_commit", "off", True),  # noqa: FBT003 - SQL's third argument: this transaction
-    ).add_cte(written)
+    ).add_cte(written, *settled)
 
 
-_BEAT = Prepared(_beat_statement())
+# Of clients that say nothing else, the hottest write of the service: it reads and writes no more than it has to.
+_BEAT = Prepared(_beat_statement({"focused": literal_column("true", Boolean)}))
+_BEAT_OF_STREAM = Prepared(_beat_statement())
+_REPORT = Prepared(_beat_statement(reports=True))
 
 
 def leaving_device(body: PresenceLeaveIn, query: PresenceLeaveQuery) -> UUID:
@@ -128,7 +174,8 @@ async def leave(
 ) -> None:
     """End the caller's presence on the task with this device, if there is one (contract 5.7).
 
-    With `up_to`, one that was renewed to expire later stays.
+    What was deferred because of it has been seen, or falls due (rules/settling.py). With `up_to`, one that was renewed to expire
+    later stays.
 
     Raises:
         NotFound: the task is not visible.
@@ -143,27 +190,36 @@ async def leave(
             Presence.user_id == caller.user_id,
             *([] if up_to is None else [Presence.expires_at <= up_to]),
         )
-        .returning(Presence.task_id)
+        .returning(*_SHOWN)
         .cte("gone")
     )
-    if not await session.scalar(select(select(task.c.id).exists()).add_cte(gone)):
+    found = select(select(task.c.id).exists()).add_cte(gone, settling(gone, is_leaving=True))
+    if not await session.scalar(found, settling_values(utcnow())):
         raise NotFound
 
 
 async def watching(
     session: AsyncSession, *, task_ids: Collection[UUID], user_ids: Collection[int], now: datetime
 ) -> dict[tuple[UUID, int], Watching]:
-    """Return, by task and user, the device that was heard of last among those that are watching.
+    """Return, by task and user, the device that was heard of last among those that are watching, to its person.
 
     A row at its expiry instant counts no more (contract 11 #30), swept up or not.
     """
     rows = await session.execute(
         select(Presence.task_id, Presence.user_id, Presence.push_token_id, Presence.expires_at)
-        .where(Presence.task_id.in_(task_ids), Presence.user_id.in_(user_ids), Presence.expires_at > now)
+        .where(
+            Presence.task_id.in_(task_ids),
+            Presence.user_id.in_(user_ids),
+            Presence.expires_at > now,
+            Presence.focused,
+        )
         .order_by(Presence.expires_at)
     )
     return {
-        (row.task_id, row.user_id): Watching(row.push_token_id, row.expires_at - TIME_TO_LIVE) for row in rows
+        (row.task_id, row.user_id): Watching(
+            row.push_token_id, beat_at=row.expires_at - TIME_TO_LIVE, expires_at=row.expires_at
+        )
+        for row in rows
     }
 
 

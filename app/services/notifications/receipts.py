@@ -7,7 +7,8 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import delete, select, update
+from sqlalchemy import case, delete, literal, null, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.push import Accepted, DeadToken, PushOutcome
@@ -15,6 +16,7 @@ from app.clock import utcnow
 from app.enums import NotificationDecision
 from app.models import Notification, PushToken
 from app.services.notifications.delivery import RECEIPT_AFTER
+from app.services.notifications.rules.settling import entry
 
 BATCH = 1000
 # Expo forgets a receipt after a day.
@@ -93,10 +95,25 @@ async def settle_receipts(
         endings.setdefault((decision, reason), []).append(ticket.notification_id)
         _RECEIPTS.labels(type(outcome).__name__, reason or "").inc()
     for (decision, reason), ids in endings.items():
+        said = literal([entry(decision, reason, now)], JSONB)
+        # What has followed the notice says more than that it arrived.
+        is_newest = Notification.decision == NotificationDecision.SENT
+        values = {
+            Notification.decision: decision,
+            Notification.reason: literal(reason, Notification.reason.type),
+            Notification.history: Notification.history.op("||")(said),
+            # A notice that was never shown is not followed up.
+            Notification.follow_up_at: (
+                Notification.follow_up_at if decision is NotificationDecision.DELIVERED else null()
+            ),
+        }
         await session.execute(
             update(Notification)
             .where(Notification.id.in_(ids), Notification.receipt_due_at.is_not(None))
-            .values(decision=decision, reason=reason, receipt_due_at=None, settled_at=now)
+            .values(
+                {column: case((is_newest, value), else_=column) for column, value in values.items()}
+                | {Notification.receipt_due_at: None, Notification.settled_at: now}
+            )
             .execution_options(synchronize_session=False)
         )
     await _remove_dead(session, [t for t in tickets if isinstance(receipts.get(t.ticket_id), DeadToken)])

@@ -17,8 +17,9 @@ from app.models import Notification, PushToken, Task
 from app.schemas.notifications import PushTestIn, PushTestOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
-from app.services.notifications.delivery import LEASE, SEND_WITHIN, Delivery, end_of, send, settle
-from app.services.notifications.dispatch import message_body
+from app.services.notifications.delivery import LEASE, SEND_WITHIN, end_of, send, settle
+from app.services.notifications.messages import Composer, Delivery, Handling, Subject
+from app.services.notifications.texts import message_body
 
 
 async def send_test(
@@ -28,7 +29,7 @@ async def send_test(
     body: PushTestIn,
     *,
     senders: Mapping[Platform, PushSender],
-    title: str,
+    composer: Composer,
 ) -> PushTestOut:
     """Push a test message to one of the caller's devices at once, and return what the push service said.
 
@@ -42,7 +43,7 @@ async def send_test(
     delivery = await _open_test(session, caller, task_id, body.device_id)
     await release(session)
     deadline = Deadline(SEND_WITHIN.total_seconds())
-    outcomes = await send(senders, [delivery], title=title, deadline=deadline)
+    outcomes = await send(senders, [delivery], composer=composer, deadline=deadline)
     await settle(session, [delivery], outcomes)
     outcome = outcomes[delivery.id]
     end = end_of(delivery, outcome, utcnow())
@@ -79,10 +80,10 @@ async def _open_test(
         device_id=device.id,
         platform=device.platform,
         body=message_body(NotificationKind.TEST, title),
-        task_id=task_id,
-        run_id=None,
         created_at=now,
         token=device.token,
+        subject=Subject(NotificationKind.TEST, task_id=task_id),
+        handling=Handling(),
     )
     await session.execute(
         insert(Notification).values(

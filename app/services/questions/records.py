@@ -26,6 +26,7 @@ from app.clock import utcnow
 from app.enums import AnswerVia, EventType, QuestionKind, QuestionRisk, QuestionStatus, Urgency
 from app.models import Question, Run, Task
 from app.services.events.of_runs import record_of_run
+from app.services.notifications import questions as notifications
 from app.services.questions.risk import risk_of
 
 # Less time than this to answer makes a question urgent.
@@ -209,7 +210,10 @@ async def _close(session: AsyncSession, *conditions: ColumnElement[bool], **valu
     rows = closed.all()
     for row in sorted(rows, key=lambda row: row.id):
         await record_of_run(session, row.run_id, _EVENT_OF[QuestionStatus(row.status)], [_closed_data(row)])
-    return [row.id for row in rows]
+    ids = [row.id for row in rows]
+    if ids:
+        await notifications.on_closed(session, ids)
+    return ids
 
 
 def _closed_data(row: Row[Any]) -> dict[str, Any]:

@@ -108,7 +108,7 @@ async def start_waiting(
         .values(facts=with_fact(WAITING_FOR, asked.waiting_for), updated_at=utcnow())
     )
     await record_of_run(session, run_id, EventType.RUN_AWAITING_INPUT, [waiting_data(asked.waiting_for)])
-    await notifications.request(session, NotificationKind.AWAITING, [run_id])
+    await notifications.request(session, NotificationKind.AWAITING, [run_id], question_id=asked.id)
     enqueue_push_delivery(session, queue, run_id)
     return attempt
 

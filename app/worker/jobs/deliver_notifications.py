@@ -2,18 +2,24 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Never
 
 import structlog
 
 from app.clients.deadline import Deadline
 from app.clients.push import TryLater
 from app.db import unit_of_work
+from app.outages import DatabaseUnavailable
 from app.runtime import ProcessContext
-from app.services.notifications import delivery
+from app.services.notifications import claims, delivery, digests, sequels
+from app.services.notifications.messages import Composer
 from app.services.retries import in_transaction
 from app.shielded import shielded
 from app.worker.context import PUSH_LANES, worker_context
+
+# What waits is sent so late at most.
+_LOOK_SECONDS = 1.0
+_OUTAGE_PAUSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +30,24 @@ async def deliver_notifications(ctx: Mapping[str, Any]) -> None:
     await deliver_due(worker.process, worker.push_lanes)
 
 
+async def deliver_as_due(process: ProcessContext, lanes: asyncio.Semaphore) -> Never:
+    """Deliver what falls due by itself, such as what waited for a person to leave, until cancelled."""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            async with unit_of_work(process.sessions) as session:
+                is_due = await claims.is_due(session)
+            if is_due:
+                await deliver_due(process, lanes)
+        except DatabaseUnavailable as error:
+            log.warning("push.database_unavailable", error=repr(error))
+            await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+        except Exception:
+            # One defect must not end all that falls due in this process.
+            log.exception("push.not_delivered")
+            await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+
+
 async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
     """Deliver what is due and return how many pushes were taken up.
 
@@ -31,6 +55,8 @@ async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
     A worker that is being stopped begins nothing more. It waits for what is on the wire, which `lanes` bounds, and
     gives back what else it has claimed.
     """
+    async with unit_of_work(process.sessions) as session:
+        await digests.release_held(session)
     more = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         first = group.create_task(_lane(process, lanes, more))
@@ -63,15 +89,15 @@ async def _claim_send_settle(
     A claim that is full sets `more` before it is sent.
     """
     async with unit_of_work(process.sessions) as session:
-        claimed = await delivery.claim_due(session)
-    if not claimed:
-        return 0, True
-    is_last = len(claimed) < delivery.CLAIM
-    if not is_last:
+        claim = await claims.claim_due(session)
+        claimed = [*claim.deliveries, *await sequels.claim_sequels(session)]
+    if claim.is_full:
         more.set()
-    title = process.settings.push_title
-    outcomes = await delivery.send(process.push, claimed, title=title, deadline=deadline)
-    await in_transaction(process.sessions, lambda session: delivery.settle(session, claimed, outcomes))
-    log.info("push.claim_delivered", size=len(claimed))
-    is_refused = all(isinstance(outcome, TryLater) for outcome in outcomes.values())
-    return len(claimed), is_last or is_refused
+    outcomes = {}
+    if claimed:
+        composer = Composer.of(process.settings)
+        outcomes = await delivery.send(process.push, claimed, composer=composer, deadline=deadline)
+        await in_transaction(process.sessions, lambda session: delivery.settle(session, claimed, outcomes))
+        log.info("push.claim_delivered", size=len(claimed))
+    is_refused = bool(outcomes) and all(isinstance(outcome, TryLater) for outcome in outcomes.values())
+    return len(claimed), not claim.is_full or is_refused

@@ -55,20 +55,20 @@ async def test_device_watches_while_the_stream_is_open(
     await until_unwatched(session)
 
 
-async def test_push_is_suppressed_for_who_streams_and_sent_to_who_does_not(
+async def test_end_of_a_run_is_seen_by_who_streams_and_pushed_to_who_does_not(
     api: httpx.AsyncClient, url: str, task_url: str, device: PushToken, session: AsyncSession
 ) -> None:
     async with following(api, url, device_id=str(device.id)) as stream:
         await api.patch(url, json={"status": "completed"})
         await stream.rest()
-    assert await decisions(api, task_url) == ["suppressed"]
     await until_unwatched(session)
+    assert await decisions(api, task_url) == ["not_needed"]
 
     other = f"{task_url}/runs/{(await api.post(f'{task_url}/runs')).json()['id']}"
     async with following(api, other) as stream:
         await api.patch(other, json={"status": "completed"})
         await stream.rest()
-    assert sorted(await decisions(api, task_url)) == ["pending", "suppressed"]
+    assert sorted(await decisions(api, task_url)) == ["not_needed", "pending"]
 
 
 @pytest.fixture

@@ -1,0 +1,57 @@
+"""How many questions wait for a person: what the badge of an app shows, as their inbox counts them (contract 16)."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import BigInteger, Select, and_, bindparam, column, func, literal_column, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.enums import QuestionKind, QuestionStatus
+from app.models import Membership, Question, Task, TaskFollow
+from app.models.tasks import EVERYONE
+from app.statements import Prepared
+
+# Written as in the index that counts read alone.
+_IS_COUNTED = and_(
+    Question.status == literal_column(f"'{QuestionStatus.OPEN}'"),
+    Question.kind != literal_column(f"'{QuestionKind.MESSAGE}'"),
+)
+
+
+async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mapping[int, int]:
+    """Return for each user how many permissions, forms and links wait for an answer, over all their projects."""
+    if not user_ids:
+        return {}
+    rows = await _COUNT.all(session, {"user_ids": list(user_ids)})
+    return {row["user_id"]: row["count"] for row in rows}
+
+
+def _count_statement() -> Select[Any]:
+    person = (
+        func.unnest(bindparam("user_ids", type_=ARRAY(BigInteger)))
+        .table_valued(column("user_id", BigInteger), name="person")
+        .render_derived()
+    )
+    is_member = and_(Membership.user_id == person.c.user_id, Membership.project_id == Question.project_id)
+    own = select(func.count()).select_from(Question).join(Membership, is_member)
+    own = own.where(Question.task_creator_id == person.c.user_id, _IS_COUNTED)
+    followed = (
+        select(func.count())
+        .select_from(TaskFollow)
+        .join(Question, Question.task_id == TaskFollow.task_id)
+        .join(Membership, is_member)
+        .join(Task, Task.id == Question.task_id)
+        .where(
+            TaskFollow.user_id == person.c.user_id,
+            Question.task_creator_id.is_distinct_from(person.c.user_id),
+            _IS_COUNTED,
+            ~Task.deleted,
+            or_(Task.audience == literal_column(str(EVERYONE)), Task.audience == person.c.user_id),
+        )
+    )
+    counts = [each.correlate(person).scalar_subquery() for each in (own, followed)]
+    return select(person.c.user_id, (counts[0] + counts[1]).label("count"))
+
+
+_COUNT = Prepared(_count_statement())

@@ -1,0 +1,326 @@
+"""Take up pushes that are due. What waited, and what is about a question, is decided again in its claim.
+
+A claim is a lease: what a worker held when it was killed becomes due again by itself. A request that was under way at
+that moment may have reached the push service, and is repeated: of the two, a push twice is better than none.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from sqlalchemy import (
+    BigInteger,
+    Float,
+    Integer,
+    Text,
+    Update,
+    any_,
+    bindparam,
+    case,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from app.clock import utcnow
+from app.enums import NotificationDecision
+from app.models import Notification, PushToken, Task
+from app.outages import is_outage
+from app.services.notifications import presence
+from app.services.notifications.badges import count_open
+from app.services.notifications.delivery import CLAIM, LEASE
+from app.services.notifications.messages import Delivery, Handling, Purpose, Subject
+from app.services.notifications.rules.deciding import Verdict, decide
+from app.services.notifications.rules.facts import Notice, old_notices, read_notices
+from app.services.notifications.rules.settling import entry
+from app.statements import Fields, Prepared
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What was taken up, and whether there may be more."""
+
+    deliveries: Sequence[Delivery]
+    is_full: bool
+
+
+async def is_due(session: AsyncSession) -> bool:
+    """Return whether there is anything to take up now."""
+    return await _IS_DUE.first(session, {"now": utcnow()}) is not None
+
+
+async def claim_due(session: AsyncSession) -> Claim:
+    """Take at most `CLAIM` pushes that are due, oldest first, for the length of the lease.
+
+    Concurrent calls take different ones. Those that are not to be sent now, or not at all, are settled.
+    """
+    now = utcnow()
+    rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE})
+    deliveries = [delivery_of(row, now + LEASE) for row in rows]
+    # What neither waited nor asks anything is sent as it was decided.
+    asked = [each for each in deliveries if each.subject.question_id or _has_waited(each)]
+    if asked:
+        kept = {id(each) for each in await _decide_again(session, asked, now)}
+        deliveries = [each for each in deliveries if id(each) in kept or each.handling.notice is None]
+    await set_badges(session, deliveries)
+    return Claim(deliveries, len(rows) == CLAIM)
+
+
+def delivery_of(row: Fields, lease_until: datetime) -> Delivery:
+    """Return the push of a claimed row."""
+    return Delivery(
+        **{name: row[name] for name in _OF_DELIVERY},
+        subject=Subject(**{name: row[name] for name in _OF_SUBJECT}),
+        handling=Handling(row["decision"], row["deferred_for"], lease_until),
+    )
+
+
+def _has_waited(delivery: Delivery) -> bool:
+    return delivery.handling.decision == NotificationDecision.DEFERRED
+
+
+async def set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
+    """Let pushes of a class say how many questions wait for their recipient."""
+    counts = await count_open(session, {each.user_id for each in deliveries if each.subject.urgency})
+    for each in deliveries:
+        if each.subject.urgency:
+            each.handling.badge = counts.get(each.user_id, 0)
+
+
+async def notices_of(session: AsyncSession, ids: Collection[UUID], now: datetime) -> dict[UUID, Notice]:
+    """Return what is known now of notices, by their ids.
+
+    A fault in what could hold them back does not: they are then as if no one watched.
+    """
+    try:
+        async with session.begin_nested():
+            return await _notices(session, ids, now, is_blind=False)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        log.exception("push.decided_without_presence", notifications=len(ids))
+    return await _notices(session, ids, now, is_blind=True)
+
+
+async def _notices(
+    session: AsyncSession, ids: Collection[UUID], now: datetime, *, is_blind: bool
+) -> dict[UUID, Notice]:
+    notices = await read_notices(session, old_notices(ids, is_blind=is_blind), now)
+    if not is_blind:
+        watching = await presence.watching(
+            session,
+            task_ids={notice.row.task_id for notice in notices},
+            user_ids={notice.row.user_id for notice in notices},
+            now=now,
+        )
+        notices = [notice.seen_by(watching) for notice in notices]
+    return {notice.row.key: notice for notice in notices}
+
+
+async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: datetime) -> list[Delivery]:
+    """Decide again about claimed pushes; return those that are to be sent now."""
+    notices = await notices_of(session, [each.id for each in asked], now)
+    kept, changes = [], []
+    for each in asked:
+        each.handling.notice = notice = notices[each.id]
+        verdict = decide(notice.facts, now)
+        if verdict.decision is NotificationDecision.PENDING:
+            kept.append(each)
+            if verdict.is_reminder:
+                each.handling.purpose, each.handling.reason = Purpose.REMINDER, "still_open"
+            if _has_waited(each):
+                each.handling.deferred_for = waited = (now - each.created_at).total_seconds()
+                changes.append(release(each.id, waited, due_at=each.handling.lease_until))
+        else:
+            changes.append(postponed(notice, verdict, now, unclaimed=1))
+    await rewrite(session, changes, now)
+    return kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a notice has become without a push."""
+
+    id: UUID
+    decision: NotificationDecision
+    reason: str | None = None
+    due_at: datetime | None = None
+    deferred_for: float | None = None
+    # A claim that led to no push was none.
+    unclaimed: int = 0
+    watching_device_id: UUID | None = None
+    watching_beat_at: datetime | None = None
+    history: Sequence[dict[str, Any]] = ()
+
+
+def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | None) -> Change:
+    """Return that a notice which waited is to be sent."""
+    return Change(
+        id=notification_id,
+        decision=NotificationDecision.PENDING,
+        due_at=due_at,
+        deferred_for=deferred_for,
+    )
+
+
+def postponed(notice: Notice, verdict: Verdict, now: datetime, *, unclaimed: int = 0) -> Change:
+    """Return that a notice waits (again), or will not be sent; its history says so once."""
+    row = notice.row
+    is_said = (row.decision, row.reason) == (verdict.decision.value, verdict.reason)
+    watching = notice.facts.watching if verdict.reason == "presence" else None
+    return Change(
+        id=row.key,
+        decision=verdict.decision,
+        reason=verdict.reason,
+        due_at=verdict.due_at,
+        unclaimed=unclaimed,
+        watching_device_id=watching.device_id if watching else None,
+        watching_beat_at=watching.beat_at if watching else None,
+        history=() if is_said else (entry(verdict.decision, verdict.reason, now),),
+    )
+
+
+async def rewrite(session: AsyncSession, changes: Sequence[Change], now: datetime) -> None:
+    """Write down what notices have become; their rows are locked by this transaction."""
+    if changes:
+        given = {
+            f"given_{name}": [getattr(change, name) for change in changes]
+            for name in _CHANGED
+            if name != "history"
+        }
+        given["given_history"] = [orjson.dumps(change.history).decode() for change in changes]
+        await _REWRITE.perform(session, {"now": now, **given})
+
+
+_CHANGED = {
+    "id": Notification.id.type,
+    "decision": Text(),
+    "reason": Text(),
+    "due_at": Notification.due_at.type,
+    "deferred_for": Float(),
+    "unclaimed": Integer(),
+    "watching_device_id": Notification.watching_device_id.type,
+    "watching_beat_at": Notification.watching_beat_at.type,
+    # A list of lists would be one of two dimensions.
+    "history": Text(),
+}
+
+
+def _rewrite_statement() -> Update:
+    lists = [bindparam(f"given_{name}", type_=ARRAY(type_)) for name, type_ in _CHANGED.items()]
+    given = (
+        func.unnest(*lists)
+        .table_valued(*(column(name, type_) for name, type_ in _CHANGED.items()), name="given")
+        .render_derived()
+    )
+    return (
+        update(Notification)
+        .where(Notification.id == given.c.id)
+        .values(
+            decision=given.c.decision,
+            reason=given.c.reason,
+            due_at=given.c.due_at,
+            deferred_for=func.coalesce(given.c.deferred_for, Notification.deferred_for),
+            attempts=Notification.attempts - given.c.unclaimed,
+            watching_device_id=func.coalesce(given.c.watching_device_id, Notification.watching_device_id),
+            watching_beat_at=func.coalesce(given.c.watching_beat_at, Notification.watching_beat_at),
+            settled_at=case((given.c.due_at.is_(None), bindparam("now", type_=Notification.created_at.type))),
+            history=Notification.history.op("||")(cast(given.c.history, JSONB)),
+        )
+    )
+
+
+_OF_DELIVERY = ("id", "attempts", "user_id", "device_id", "platform", "body", "created_at", "token")
+_OF_SUBJECT = (
+    "kind",
+    "project_id",
+    "task_id",
+    "run_id",
+    "question_id",
+    "event_seq",
+    "urgency",
+    "replaces",
+    "channels",
+)
+_REWRITE = Prepared(_rewrite_statement())
+_OTHER = aliased(Notification)
+
+
+def claimed_columns() -> list[Any]:  # columns and expressions
+    """Return the columns of a claim: the fields of a delivery."""
+    asked = (
+        select(_OTHER.question_id)
+        .where(
+            _OTHER.run_id == Notification.run_id,
+            _OTHER.device_id == Notification.device_id,
+            _OTHER.question_id.is_not(None),
+            _OTHER.sent_at.is_not(None),
+            _OTHER.decision != NotificationDecision.RETRACTED.value,
+            Notification.question_id.is_(None),
+        )
+        .order_by(_OTHER.created_at.desc())
+        .limit(literal_column("1", BigInteger))
+    )
+    is_own = (PushToken.id == Notification.device_id) & (PushToken.user_id == Notification.user_id)
+    return [
+        Notification.id,
+        Notification.attempts,
+        Notification.user_id,
+        Notification.device_id,
+        Notification.platform,
+        Notification.body,
+        Notification.task_id,
+        Notification.run_id,
+        Notification.created_at,
+        Notification.kind,
+        select(Task.project_id).where(Task.id == Notification.task_id).scalar_subquery().label("project_id"),
+        Notification.decision,
+        Notification.urgency,
+        Notification.question_id,
+        Notification.event_seq,
+        Notification.deferred_for,
+        select(PushToken.token).where(is_own).scalar_subquery().label("token"),
+        select(PushToken.channels).where(is_own).scalar_subquery().label("channels"),
+        asked.correlate(Notification).scalar_subquery().label("replaces"),
+    ]
+
+
+_DUE = (
+    select(Notification.id)
+    .where(Notification.due_at <= bindparam("now"))
+    # Those have a time of their own (digests.py).
+    .where(Notification.decision != literal_column(f"'{NotificationDecision.HELD_QUIET_HOURS}'"))
+    .order_by(Notification.due_at)
+    .limit(literal_column(str(CLAIM), BigInteger))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_CLAIM = Prepared(
+    update(Notification)
+    # A list and no join: however small or new the table, the rows are found by their key.
+    .where(Notification.id == any_(func.array(select(_DUE.c.id).scalar_subquery())))
+    .values(due_at=bindparam("until"), attempts=Notification.attempts + 1)
+    .returning(*claimed_columns())
+)
+_IS_DUE = Prepared(
+    select(Notification.id)
+    .where(Notification.due_at <= bindparam("now"))
+    .union_all(
+        select(Notification.id).where(
+            Notification.follow_up_at <= bindparam("now"), Notification.sent_at.is_not(None)
+        )
+    )
+    .limit(literal_column("1", BigInteger))
+)

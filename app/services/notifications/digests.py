@@ -1,0 +1,118 @@
+"""The end of quiet hours: what they held back, and is still needed, goes out as one message (contract 16)."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import NotificationDecision, NotificationKind, Urgency
+from app.ids import new_id
+from app.models import Notification, User
+from app.services.notifications.claims import Change, notices_of, postponed, release, rewrite
+from app.services.notifications.rules.deciding import decide
+from app.services.notifications.rules.facts import Notice
+from app.services.notifications.rules.settling import IS_HELD, entry
+from app.services.notifications.texts import digest_body
+
+# People at a time.
+_BATCH = 50
+_REASON = "quiet_hours"
+
+
+async def release_held(session: AsyncSession) -> int:
+    """Decide again about what quiet hours held back until now; return how many people that concerned.
+
+    All that is still needed of a person becomes one message to each device; one alone is sent as it is. Concurrent calls
+    take different people.
+    """
+    now = utcnow()
+    is_due = (
+        IS_HELD,
+        Notification.decision == NotificationDecision.HELD_QUIET_HOURS,
+        Notification.due_at <= now,
+    )
+    waiting = select(Notification.user_id).where(*is_due).distinct().limit(_BATCH)
+    people = set((await session.scalars(waiting)).all())
+    if not people:
+        return 0
+    # The holder of a person makes their one message.
+    own = await session.scalars(
+        select(User.id)
+        .where(User.id.in_(people))
+        .order_by(User.id)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    held = await session.execute(
+        select(Notification.id, Notification.user_id, Notification.device_id, Notification.platform)
+        .where(Notification.user_id.in_(own.all()), *is_due)
+        .order_by(Notification.id)
+        .with_for_update()
+    )
+    await _decide(session, held.all(), now)
+    return len(people)
+
+
+async def _decide(session: AsyncSession, held: Sequence[Any], now: datetime) -> None:
+    notices = await notices_of(session, [row.id for row in held], now)
+    changes: list[Change] = []
+    needed: dict[tuple[int, UUID, str], list[Notice]] = defaultdict(list)
+    for row in held:
+        notice = notices[row.id]
+        verdict = decide(notice.facts, now)
+        if verdict.decision is NotificationDecision.PENDING:
+            needed[row.user_id, row.device_id, row.platform].append(notice)
+        else:
+            changes.append(postponed(notice, verdict, now))
+    digests = []
+    for (user_id, device_id, platform), own in needed.items():
+        waits = [(now - notice.row.created_at).total_seconds() for notice in own]
+        if len(own) == 1:
+            changes.append(release(own[0].row.key, waits[0], due_at=now))
+            continue
+        said = (entry(NotificationDecision.DIGESTED, _REASON, now),)
+        changes += [
+            Change(
+                id=notice.row.key,
+                decision=NotificationDecision.DIGESTED,
+                reason=_REASON,
+                deferred_for=wait,
+                history=said,
+            )
+            for notice, wait in zip(own, waits, strict=True)
+        ]
+        digests.append(
+            {
+                "id": new_id(),
+                "user_id": user_id,
+                "kind": NotificationKind.DIGEST,
+                "body": digest_body(_count_tasks(own)),
+                "urgency": _urgency(own),
+                "device_id": device_id,
+                "platform": platform,
+                "decision": NotificationDecision.PENDING,
+                "created_at": now,
+                "due_at": now,
+            }
+        )
+    await rewrite(session, changes, now)
+    if digests:
+        await session.execute(insert(Notification), digests)
+
+
+def _count_tasks(notices: Sequence[Notice]) -> dict[NotificationKind, int]:
+    """Return for each kind of notice how many tasks it is about."""
+    tasks: dict[NotificationKind, set[UUID]] = defaultdict(set)
+    for notice in notices:
+        tasks[NotificationKind(notice.row.kind)].add(notice.row.task_id)
+    return {kind: len(ids) for kind, ids in tasks.items()}
+
+
+def _urgency(notices: Sequence[Notice]) -> Urgency:
+    """Return the class of a digest: quiet, unless one of its parts is not."""
+    is_low = all(notice.facts.urgency is Urgency.LOW for notice in notices)
+    return Urgency.LOW if is_low else Urgency.NORMAL

@@ -1,0 +1,275 @@
+"""What the rules of pushes look at, read for many notices by one statement (deciding.py says what becomes of it)."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfoNotFoundError
+
+import structlog
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Interval,
+    Row,
+    Select,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from app.enums import NotificationKind, QuestionStatus, Urgency
+from app.models import (
+    Event,
+    Membership,
+    Notification,
+    NotificationPreferences,
+    Presence,
+    Project,
+    PushCooldown,
+    Question,
+    QuestionSnooze,
+    Run,
+    Task,
+    TaskMute,
+    User,
+)
+from app.models.events import CURRENT_TRANSACTION
+from app.push_preferences import PushText, QuietHours
+from app.services.notifications.rules.deciding import Facts, Recipient, Watching
+
+COOLDOWNS = {
+    NotificationKind.COMPLETED: timedelta(seconds=600),
+    NotificationKind.FAILED: timedelta(seconds=600),
+    NotificationKind.CANCELLED: timedelta(seconds=600),
+    NotificationKind.AWAITING: timedelta(seconds=30),
+}
+_URGENCIES = {
+    NotificationKind.COMPLETED: Urgency.LOW,
+    NotificationKind.FAILED: Urgency.NORMAL,
+    NotificationKind.CANCELLED: Urgency.LOW,
+    NotificationKind.AWAITING: Urgency.NORMAL,
+}
+
+log = structlog.get_logger(__name__)
+
+
+class Notice(NamedTuple):
+    """A notice and what is known of its recipient; `row` has the columns of `notices`."""
+
+    row: Row[Any]
+    facts: Facts
+    urgency: Urgency | None
+    push_text: PushText
+
+    def seen_by(self, watching: Mapping[tuple[UUID, int], Watching]) -> "Notice":
+        """Return the same with the device of its recipient, among those by task and user, that shows its task."""
+        device = watching.get((self.row.task_id, self.row.user_id))
+        return self._replace(facts=replace(self.facts, watching=device))
+
+
+def new_notices(
+    kind: NotificationKind, run_ids: Collection[UUID], question_id: UUID | None, now: datetime
+) -> Select[Any]:
+    """Return the statement of the notices of an event of these runs to the creators of their tasks.
+
+    An event of this transaction has the number that the ledger has just given it.
+    """
+    number = (
+        select(func.max(Event.seq))
+        .where(Event.transaction_id == literal_column(CURRENT_TRANSACTION), Event.run_id == Run.id)
+        .correlate(Run)
+        .scalar_subquery()
+    )
+    subject = (
+        select(
+            Run.id.label("key"),
+            Run.id.label("run_id"),
+            Task.id.label("task_id"),
+            Task.created_by_id.label("user_id"),
+            literal(kind, Notification.kind.type).label("kind"),
+            literal(question_id, Notification.question_id.type).label("question_id"),
+            number.label("event_seq"),
+            literal(now, Notification.created_at.type).label("created_at"),
+            literal(None, Notification.decision.type).label("decision"),
+            literal(None, Notification.reason.type).label("reason"),
+        )
+        .join(Task, Task.id == Run.task_id)
+        .where(Run.id.in_(run_ids))
+        .subquery("subject")
+    )
+    return _notices(subject, is_seen=false())
+
+
+def old_notices(ids: Collection[UUID], *, is_blind: bool = False) -> Select[Any]:
+    """Return the statement of notices that have a row; a blind one does not look at presence."""
+    subject = (
+        select(
+            Notification.id.label("key"),
+            Notification.run_id,
+            Notification.task_id,
+            Notification.user_id,
+            Notification.kind,
+            Notification.question_id,
+            Notification.event_seq,
+            Notification.created_at,
+            Notification.decision,
+            Notification.reason,
+        )
+        .where(Notification.id.in_(ids))
+        .subquery("subject")
+    )
+    return _notices(subject, is_seen=false() if is_blind else _is_seen(subject))
+
+
+def _is_seen(subject: FromClause) -> ColumnElement[bool]:
+    """Return whether a client of the recipient has shown the event."""
+    shown = select(Presence.task_id).where(
+        Presence.task_id == subject.c.task_id,
+        Presence.user_id == subject.c.user_id,
+        Presence.seen_seq >= subject.c.event_seq,
+    )
+    return shown.correlate(subject).exists()
+
+
+def _notices(subject: FromClause, *, is_seen: ColumnElement[bool]) -> Select[Any]:
+    of = subject.c
+    wants = case(
+        *((of.kind == kind.value, getattr(NotificationPreferences, kind.value)) for kind in COOLDOWNS),
+        else_=true(),
+    )
+    answered_at = (
+        select(func.max(Question.closed_at))
+        .where(
+            Question.task_id == of.task_id,
+            Question.answered_by_id == of.user_id,
+            Question.status == QuestionStatus.ANSWERED,
+            of.kind == NotificationKind.AWAITING,
+        )
+        .correlate(subject)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            *of,
+            Task.title,
+            Task.deleted,
+            User.is_active,
+            Membership.user_id.is_not(None).label("is_member"),
+            TaskMute.user_id.is_not(None).label("is_muted"),
+            func.coalesce(wants, true()).label("wants_kind"),
+            NotificationPreferences.quiet_hours,
+            NotificationPreferences.allow_during_quiet,
+            NotificationPreferences.push_text,
+            NotificationPreferences.reminder_after_seconds,
+            Project.push_text.label("project_push_text"),
+            Run.status.label("run_status"),
+            *_question_columns(),
+            QuestionSnooze.until.label("snoozed_until"),
+            answered_at.label("answered_at"),
+            is_seen.label("is_seen"),
+            _cooldown(subject).label("cooldown_until"),
+        )
+        .join(Task, Task.id == of.task_id)
+        .join(User, User.id == of.user_id)
+        .join(Project, Project.id == Task.project_id)
+        .join(Run, Run.id == of.run_id)
+        .outerjoin(
+            Membership, and_(Membership.user_id == of.user_id, Membership.project_id == Task.project_id)
+        )
+        .outerjoin(TaskMute, and_(TaskMute.user_id == of.user_id, TaskMute.task_id == of.task_id))
+        .outerjoin(NotificationPreferences, NotificationPreferences.user_id == of.user_id)
+        .outerjoin(Question, Question.id == of.question_id)
+        .outerjoin(
+            QuestionSnooze,
+            and_(QuestionSnooze.question_id == of.question_id, QuestionSnooze.user_id == of.user_id),
+        )
+    )
+
+
+def _question_columns() -> list[ColumnElement[Any]]:
+    # The recipient is a user too.
+    answerer = aliased(User)
+    answered_by = select(answerer.first_name).where(answerer.id == Question.answered_by_id)
+    columns = {
+        "question_status": Question.status,
+        "question_kind": Question.kind,
+        "question_title": Question.title,
+        "question_urgency": Question.urgency,
+        "risk": Question.risk,
+        "digest": Question.digest,
+        "options": Question.options,
+        "expires_at": Question.expires_at,
+        "closed_at": Question.closed_at,
+    }
+    named: list[ColumnElement[Any]] = [column.label(name) for name, column in columns.items()]
+    return [*named, answered_by.correlate(Question).scalar_subquery().label("answered_by")]
+
+
+def _cooldown(subject: FromClause) -> ColumnElement[datetime]:
+    """Return when the cooldown ends that an earlier notice of the same kind and run began.
+
+    One that the notice itself began, or a later one, does not hold it back: a cooldown is taken once.
+    """
+    began_at = PushCooldown.expires_at - literal(COOLDOWNS[NotificationKind.AWAITING], Interval)
+    return (
+        select(PushCooldown.expires_at)
+        .where(
+            PushCooldown.run_id == subject.c.run_id,
+            PushCooldown.kind == subject.c.kind,
+            subject.c.kind == NotificationKind.AWAITING,
+            began_at < subject.c.created_at,
+        )
+        .correlate(subject)
+        .scalar_subquery()
+    )
+
+
+async def read_notices(session: AsyncSession, statement: Select[Any], now: datetime) -> list[Notice]:
+    """Return the notices of a statement, as if nothing showed their tasks."""
+    return [_notice(row, now) for row in await session.execute(statement)]
+
+
+def _notice(row: Row[Any], now: datetime) -> Notice:
+    urgency = (
+        Urgency(row.question_urgency) if row.question_urgency else _URGENCIES.get(NotificationKind(row.kind))
+    )
+    text = PushText(row.push_text or PushText.TITLE)
+    minimum = PushText(row.project_push_text) if row.project_push_text else None
+    recipient = Recipient(
+        has_access=row.is_active and row.is_member and not row.deleted,
+        is_muted=row.is_muted,
+        wants_kind=row.wants_kind,
+        quiet_until=_quiet_until(row.quiet_hours, now),
+        allowed_in_quiet=frozenset(row.allow_during_quiet or ()),
+    )
+    facts = Facts(
+        created_at=row.created_at,
+        recipient=recipient,
+        urgency=urgency or Urgency.NORMAL,
+        question=QuestionStatus(row.question_status) if row.question_status else None,
+        is_seen=row.is_seen,
+        cooldown_until=row.cooldown_until,
+        snoozed_until=row.snoozed_until,
+        answered_at=row.answered_at,
+    )
+    return Notice(row, facts, urgency, text.at_most(minimum))
+
+
+def _quiet_until(stored: dict[str, Any] | None, now: datetime) -> datetime | None:
+    if stored is None:
+        return None
+    try:
+        return QuietHours.read(stored).end_at(now)
+    except ZoneInfoNotFoundError:
+        # The zone was known when it was stored. No push is lost for it.
+        log.error("push.zone_unknown", timezone=stored["timezone"])  # noqa: TRY400 - says it all
+        return None

@@ -1,0 +1,131 @@
+"""What presence settles: notices that wait until their person has gone, once they have been seen (contract 16).
+
+A part of the statement that writes presence, so that no event comes between the two.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    literal_column,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import aliased
+
+from app.enums import NotificationDecision
+from app.models import Event, Notification, Presence
+from app.models.base import UtcDateTime
+from app.services.notifications.rules.deciding import LAPSE
+
+# Written as in the partial index, which a parameter could not use.
+IS_HELD: ColumnElement[bool] = literal_column(
+    f"notifications.decision IN ('{NotificationDecision.DEFERRED}', '{NotificationDecision.HELD_QUIET_HOURS}')",
+    Boolean,
+)
+SEEN = "seen"
+# Numbers are given before their transactions are ordered: the greatest is among the last.
+_LAST_EVENTS = 100
+
+
+def entry(decision: NotificationDecision, reason: str | None, at: datetime) -> dict[str, Any]:
+    """Return what the history of a notification says of a decision."""
+    return {"decision": decision.value, "reason": reason, "at": at.isoformat()}
+
+
+def newest_seq(project_id: ColumnElement[int]) -> ColumnElement[int]:
+    """Return the greatest number in the ledger of a project; 0 if it has no events."""
+    last = (
+        select(Event.seq)
+        .where(Event.project_id == project_id)
+        .order_by(Event.transaction_id.desc(), Event.seq.desc())
+        .limit(literal_column(str(_LAST_EVENTS), BigInteger))
+        .correlate(project_id.table)
+        .subquery()
+    )
+    return func.coalesce(select(func.max(last.c.seq)).scalar_subquery(), literal_column("0"))
+
+
+def settling_values(now: datetime) -> dict[str, Any]:
+    """Return the values of the parameters of `settling`."""
+    return {
+        "settle_now": now,
+        "settle_lapse": now + LAPSE,
+        "settle_entry": [entry(NotificationDecision.NOT_NEEDED, SEEN, now)],
+    }
+
+
+def settling(source: CTE, *, is_leaving: bool) -> CTE:
+    """Return the part of a statement that settles notices, by the presence that it writes.
+
+    A client that says what it has shown is believed. Of others, leaving is seeing: the person looked until then. What was
+    not seen falls due soon if no device shows the task to its person any more.
+
+    Args:
+        source: the presence as it was written, or removed: task, device, user, `focused` and `seen_seq`.
+        is_leaving: whether it was removed.
+
+    """
+    now = bindparam("settle_now", type_=UtcDateTime())
+    lapse = bindparam("settle_lapse", type_=UtcDateTime())
+    other = aliased(Presence)
+    is_watched = exists().where(
+        other.task_id == source.c.task_id,
+        other.user_id == source.c.user_id,
+        other.push_token_id != source.c.push_token_id,
+        other.focused,
+        other.expires_at > now,
+    )
+    is_seen = case(
+        (source.c.seen_seq.is_not(None), func.coalesce(Notification.event_seq <= source.c.seen_seq, false())),
+        else_=source.c.focused if is_leaving else false(),
+    )
+    has_gone = ~is_watched if is_leaving else ~source.c.focused & ~is_watched
+    is_let_go = has_gone & (Notification.decision == literal_column(f"'{NotificationDecision.DEFERRED}'"))
+    held = (
+        select(
+            Notification.id,
+            is_seen.label("is_seen"),
+            (is_let_go & (Notification.reason == literal_column("'presence'"))).label("is_let_go"),
+        )
+        .join(source, (source.c.task_id == Notification.task_id) & (source.c.user_id == Notification.user_id))
+        .where(IS_HELD)
+        # In one order everywhere, so that two transactions cannot wait for each other.
+        .order_by(Notification.id)
+        .with_for_update(of=Notification)
+        .cte("held")
+    )
+    not_needed: ColumnElement[str] = literal_column(f"'{NotificationDecision.NOT_NEEDED}'")
+    seen: dict[Any, tuple[Any, Any]] = {
+        Notification.decision: (not_needed, Notification.decision),
+        Notification.reason: (literal_column(f"'{SEEN}'"), Notification.reason),
+        Notification.due_at: (null(), func.least(Notification.due_at, lapse)),
+        Notification.settled_at: (now, Notification.settled_at),
+        Notification.history: (
+            Notification.history.op("||")(bindparam("settle_entry", type_=JSONB)),
+            Notification.history,
+        ),
+    }
+    return (
+        update(Notification)
+        .where(Notification.id == held.c.id, held.c.is_seen | held.c.is_let_go)
+        .values(
+            {
+                column: case((held.c.is_seen, if_seen), else_=other)
+                for column, (if_seen, other) in seen.items()
+            }
+        )
+        .returning(Notification.id)
+        .cte("settled")
+    )

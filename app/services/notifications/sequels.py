@@ -1,0 +1,135 @@
+"""What follows a notice that was sent: a reminder of its question, or its retraction once the question is closed.
+
+Claimed as notices are (claims.py), by a time of its own, which the previous release does not know.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, any_, bindparam, func, literal, literal_column, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import NotificationDecision, NotificationKind
+from app.models import Notification
+from app.push_preferences import PushText
+from app.services.notifications.claims import claimed_columns, delivery_of, notices_of, set_badges
+from app.services.notifications.delivery import BATCH, LEASE
+from app.services.notifications.messages import Delivery, Purpose
+from app.services.notifications.rules.deciding import RunEndNotice, Sequel, decide_sequel
+from app.services.notifications.rules.facts import Notice
+from app.services.notifications.rules.settling import entry
+from app.services.notifications.texts import closed_body
+from app.statements import Prepared
+
+_ENDS = [
+    kind.value for kind in (NotificationKind.COMPLETED, NotificationKind.FAILED, NotificationKind.CANCELLED)
+]
+
+# Of a run and a device, what reports the end of the one to the other.
+_Ends = Mapping[tuple[UUID, UUID], RunEndNotice]
+
+
+async def claim_sequels(session: AsyncSession) -> list[Delivery]:
+    """Take at most `BATCH` notices that are to be followed up, and return those that need a push.
+
+    The others are written down. Concurrent calls take different ones.
+    """
+    now = utcnow()
+    rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE})
+    if not rows:
+        return []
+    deliveries = [delivery_of(row, now + LEASE) for row in rows]
+    notices = await notices_of(session, [each.id for each in deliveries], now)
+    ends = await _read_ends(session, {each.subject.run_id for each in deliveries})
+    pushed = []
+    for each, row in zip(deliveries, rows, strict=True):
+        notice = notices[each.id]
+        is_reminded = any(past["decision"] == NotificationDecision.REMINDER for past in row["history"])
+        end = ends.get((notice.row.run_id, each.device_id))
+        sequel = decide_sequel(notice.facts, now, is_reminded=is_reminded, end=end)
+        if sequel.needs_push:
+            _prepare(each, notice, sequel)
+            pushed.append(each)
+        else:
+            await _write_down(session, each, sequel, now)
+    await set_badges(session, pushed)
+    return pushed
+
+
+def _prepare(each: Delivery, notice: Notice, sequel: Sequel) -> None:
+    """Let a delivery be the message of its sequel."""
+    is_retraction = sequel.decision is NotificationDecision.RETRACTED
+    each.handling.purpose = Purpose.RETRACTION if is_retraction else Purpose.REMINDER
+    each.handling.is_sequel, each.handling.reason, each.handling.notice = True, sequel.reason, notice
+    if is_retraction and notice.facts.question is not None:
+        name = None if notice.push_text is PushText.GENERIC else notice.row.answered_by
+        each.body = closed_body(notice.facts.question, name)
+
+
+async def _write_down(session: AsyncSession, each: Delivery, sequel: Sequel, now: datetime) -> None:
+    """Note a sequel without a push; a claim that led to none was none."""
+    values: dict[str, Any] = {"follow_up_at": sequel.look_again_at, "attempts": Notification.attempts - 1}
+    if sequel.decision is not None:
+        values |= {
+            "decision": sequel.decision,
+            "reason": sequel.reason,
+            "history": Notification.history.op("||")(
+                literal([entry(sequel.decision, sequel.reason, now)], JSONB)
+            ),
+        }
+    await session.execute(
+        update(Notification)
+        .where(Notification.id == each.id)
+        .values(values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _read_ends(session: AsyncSession, run_ids: Collection[UUID | None]) -> _Ends:
+    rows = await session.execute(
+        select(
+            Notification.run_id,
+            Notification.device_id,
+            Notification.sent_at,
+            Notification.due_at,
+        )
+        .where(
+            Notification.run_id.in_(run_ids),
+            Notification.kind.in_(_ENDS),
+            Notification.device_id.is_not(None),
+        )
+        .order_by(Notification.created_at)
+    )
+    return {
+        (row.run_id, row.device_id): RunEndNotice(is_sent=row.sent_at is not None, due_at=row.due_at)
+        for row in rows
+    }
+
+
+def _claim_statement() -> Any:  # Any: an update of many columns
+    due: Sequence[Any] = (
+        Notification.follow_up_at <= bindparam("now"),
+        # Until a worker knows that a notice was sent, there is nothing to follow up.
+        Notification.sent_at.is_not(None),
+    )
+    taken = (
+        select(Notification.id)
+        .where(*due)
+        .order_by(Notification.follow_up_at)
+        .limit(literal_column(str(BATCH), BigInteger))
+        .with_for_update(skip_locked=True)
+        .cte("taken")
+    )
+    return (
+        update(Notification)
+        .where(Notification.id == any_(func.array(select(taken.c.id).scalar_subquery())))
+        .values(follow_up_at=bindparam("until"), attempts=Notification.attempts + 1)
+        .returning(*claimed_columns(), Notification.history)
+    )
+
+
+_CLAIM = Prepared(_claim_statement())

@@ -1,0 +1,274 @@
+"""The rules of pushes: every combination of what they look at, decided as contract 16 says, and none contradicts another.
+
+What is expected is said here a second time, as a table of conditions, each of which names the combinations that it
+decides; a combination that none decides, or that two decide differently, is a fault of the rules.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from typing import Any
+
+import pytest
+
+from app.enums import NotificationDecision as Decision
+from app.enums import QuestionStatus, Urgency
+from app.ids import new_id
+from app.services.notifications.rules.deciding import (
+    ANSWER_GRACE,
+    LAPSE,
+    WALKED_AWAY,
+    Facts,
+    Recipient,
+    RunEndNotice,
+    Watching,
+    decide,
+    decide_sequel,
+)
+
+NOW = datetime(2026, 3, 1, 23, tzinfo=UTC)
+A_MOMENT = timedelta(microseconds=1)
+MINUTE = timedelta(minutes=1)
+QUIET_END = NOW + timedelta(hours=8)
+EXPIRY = NOW + timedelta(seconds=40)
+
+
+class Seen(Enum):
+    """What the recipient's devices say."""
+
+    NONE = auto()
+    FOCUSED = auto()
+    # It was there and lapsed, or nobody looks at it: for the rules there is no device.
+    LAPSED = auto()
+    SHOWN = auto()
+
+
+class Question(Enum):
+    """What the notice asks."""
+
+    NOTHING = auto()
+    OPEN = auto()
+    ANSWERED = auto()
+    EXPIRED = auto()
+    WITHDRAWN = auto()
+
+
+class Wish(Enum):
+    ALL = auto()
+    MUTED = auto()
+    KIND_OFF = auto()
+
+
+class Age(Enum):
+    """How long ago the event was."""
+
+    NEW = auto()
+    WALKED_AWAY = auto()
+
+
+@dataclass(frozen=True)
+class Case:
+    seen: Seen
+    question: Question
+    is_quiet: bool
+    allows: bool
+    urgency: Urgency
+    wish: Wish
+    has_access: bool
+    has_device: bool
+    is_cooled: bool
+    is_snoozed: bool
+    has_just_answered: bool
+    age: Age
+
+    @property
+    def is_question(self) -> bool:
+        return self.question is not Question.NOTHING
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether presence holds it back still."""
+        walked_away = self.age is Age.WALKED_AWAY and self.is_question
+        return self.seen is Seen.FOCUSED and not walked_away
+
+    def holds(self) -> Iterator[tuple[str, datetime]]:
+        """Yield what holds it back, and until when, as B.7 says."""
+        if self.is_watched:
+            until = EXPIRY + LAPSE
+            yield "presence", min(until, self.created_at + WALKED_AWAY) if self.is_question else until
+        if self.has_just_answered:
+            yield "answer_grace", NOW - timedelta(seconds=3) + ANSWER_GRACE
+        if self.is_cooled:
+            yield "cooldown", NOW + timedelta(seconds=12)
+        if self.is_snoozed:
+            yield "snoozed", NOW + timedelta(hours=1)
+
+    @property
+    def created_at(self) -> datetime:
+        return NOW - (WALKED_AWAY if self.age is Age.WALKED_AWAY else timedelta(seconds=1))
+
+    def facts(self) -> Facts:
+        watching = Watching(new_id(), beat_at=EXPIRY - MINUTE, expires_at=EXPIRY)
+        status = {question: QuestionStatus[question.name] for question in Question if question.value > 1}
+        return Facts(
+            created_at=self.created_at,
+            recipient=Recipient(
+                has_access=self.has_access,
+                has_device=self.has_device,
+                is_muted=self.wish is Wish.MUTED,
+                wants_kind=self.wish is not Wish.KIND_OFF,
+                quiet_until=QUIET_END if self.is_quiet else None,
+                allowed_in_quiet=[self.urgency] if self.allows else [],
+            ),
+            urgency=self.urgency,
+            question=status.get(self.question),
+            watching=watching if self.seen is Seen.FOCUSED else None,
+            is_seen=self.seen is Seen.SHOWN,
+            cooldown_until=NOW + timedelta(seconds=12) if self.is_cooled else None,
+            snoozed_until=NOW + timedelta(hours=1) if self.is_snoozed else None,
+            answered_at=NOW - timedelta(seconds=3) if self.has_just_answered else None,
+        )
+
+
+BOTH = (False, True)
+CASES = [
+    Case(*values)
+    for values in itertools.product(
+        Seen, Question, BOTH, BOTH, Urgency, Wish, BOTH, BOTH, BOTH, BOTH, BOTH, Age
+    )
+]
+
+
+def is_to_send(case: Case) -> bool:
+    """Return whether nothing stands against the notice itself."""
+    may = case.has_access and case.has_device and case.wish is Wish.ALL
+    needed = case.question in {Question.NOTHING, Question.OPEN} and case.seen is not Seen.SHOWN
+    return may and needed and not (case.is_cooled and not case.is_question)
+
+
+def expected(case: Case) -> set[tuple[Decision, str | None, datetime | None]]:
+    """Return what each condition that holds decides; there must be one answer."""
+    swallowed = case.is_cooled and not case.is_question
+    reaches = case.has_access and not swallowed
+    wants = reaches and case.wish is Wish.ALL
+    asks = wants and case.has_device
+    is_open = case.question in {Question.NOTHING, Question.OPEN}
+    held = max(case.holds(), key=lambda hold: hold[1], default=None)
+    is_night = case.is_quiet and not case.allows
+    table: list[tuple[bool, Decision, str | None, datetime | None]] = [
+        (swallowed, Decision.COOLED_DOWN, None, None),
+        (not case.has_access and not swallowed, Decision.NO_ACCESS, None, None),
+        (reaches and case.wish is Wish.MUTED, Decision.MUTED, "task_muted", None),
+        (reaches and case.wish is Wish.KIND_OFF, Decision.MUTED, "kind_off", None),
+        (wants and not case.has_device, Decision.NO_TOKEN, None, None),
+        (asks and not is_open, Decision.NOT_NEEDED, case.question.name.lower(), None),
+        (asks and is_open and case.seen is Seen.SHOWN, Decision.NOT_NEEDED, "seen", None),
+    ]
+    if is_to_send(case):
+        table += [
+            (held is not None, Decision.DEFERRED, *(held or (None, None))),
+            (held is None and is_night, Decision.HELD_QUIET_HOURS, "quiet_hours", QUIET_END),
+            (held is None and not is_night, Decision.PENDING, None, None),
+        ]
+    return {(decision, reason, due) for holds, decision, reason, due in table if holds}
+
+
+def test_every_combination_is_decided_once_and_as_the_contract_says() -> None:
+    assert len(CASES) == 4 * 5 * 2 * 2 * 3 * 3 * 2**5 * 2
+    for case in CASES:
+        verdict = decide(case.facts(), NOW)
+        assert {(verdict.decision, verdict.reason, verdict.due_at)} == expected(case), case
+
+
+def test_what_waits_waits_for_a_moment_to_come_and_the_rest_for_none() -> None:
+    """Else it would be claimed for ever, or never again."""
+    for case in CASES:
+        verdict = decide(case.facts(), NOW)
+        waits = verdict.decision in {Decision.DEFERRED, Decision.HELD_QUIET_HOURS}
+        assert (verdict.due_at is not None and verdict.due_at > NOW) == waits, case
+
+
+def test_only_an_open_question_before_its_person_is_a_quiet_reminder() -> None:
+    for case in CASES:
+        verdict = decide(case.facts(), NOW)
+        if verdict.decision is Decision.PENDING:
+            is_reminder = case.seen is Seen.FOCUSED
+            assert verdict.is_reminder == is_reminder, case
+            assert not is_reminder or (case.question is Question.OPEN and case.age is Age.WALKED_AWAY)
+
+
+def test_whatever_held_a_notice_back_lets_it_go_in_the_end() -> None:
+    """Decided again each time that it falls due, with nobody there any more, every notice comes to an end."""
+    for case in CASES:
+        facts, now = case.facts(), NOW
+        for _ in range(4):
+            verdict = decide(facts, now)
+            if verdict.due_at is None:
+                break
+            now = verdict.due_at
+            has_lapsed = facts.watching is not None and facts.watching.expires_at <= now
+            is_day = now >= QUIET_END
+            recipient = replace(facts.recipient, quiet_until=None) if is_day else facts.recipient
+            facts = replace(facts, watching=None if has_lapsed else facts.watching, recipient=recipient)
+        assert verdict.due_at is None, case
+        is_sent = verdict.decision is Decision.PENDING
+        assert is_sent == is_to_send(case), case
+
+
+@pytest.mark.parametrize(
+    ("edge", "decision"),
+    [
+        ({"answered_at": NOW - ANSWER_GRACE}, Decision.PENDING),
+        ({"answered_at": NOW - ANSWER_GRACE + A_MOMENT}, Decision.DEFERRED),
+        ({"cooldown_until": NOW}, Decision.PENDING),
+        ({"cooldown_until": NOW + A_MOMENT}, Decision.DEFERRED),
+        ({"snoozed_until": NOW}, Decision.PENDING),
+        ({"snoozed_until": NOW + A_MOMENT}, Decision.DEFERRED),
+    ],
+)
+def test_each_rule_ends_at_its_instant(edge: dict[str, Any], decision: Decision) -> None:
+    facts = Facts(created_at=NOW, question=QuestionStatus.OPEN)
+    assert decide(replace(facts, **edge), NOW).decision is decision
+
+
+SENT, WAITS, NEVER = (
+    RunEndNotice(is_sent=is_sent, due_at=due_at)
+    for is_sent, due_at in ((True, None), (False, NOW + MINUTE), (False, None))
+)
+
+
+@pytest.mark.parametrize("end", [None, SENT, WAITS, NEVER])
+@pytest.mark.parametrize(
+    "question", [QuestionStatus.ANSWERED, QuestionStatus.EXPIRED, QuestionStatus.WITHDRAWN]
+)
+def test_notice_of_a_question_that_is_closed_is_retracted_or_replaced(
+    question: QuestionStatus, end: RunEndNotice | None
+) -> None:
+    for case in CASES[::7]:
+        facts = replace(case.facts(), question=question)
+        sequel = decide_sequel(facts, NOW, is_reminded=False, end=end)
+        retracted = (Decision.RETRACTED, question, True, None)
+        decided = (sequel.decision, sequel.reason, sequel.needs_push, sequel.look_again_at)
+        if end is SENT:
+            assert decided == (Decision.RETRACTED, "replaced", False, None)
+        elif end is WAITS:
+            assert decided[:3] == (None, None, False)
+            assert sequel.look_again_at is not None
+            assert NOW < sequel.look_again_at <= NOW + MINUTE
+        else:
+            assert decided == retracted, case
+
+
+def test_open_question_has_one_reminder_when_nothing_holds_it_back() -> None:
+    for case in CASES:
+        facts = replace(case.facts(), question=QuestionStatus.OPEN)
+        assert decide_sequel(facts, NOW, is_reminded=True, end=None).decision is None
+        sequel = decide_sequel(facts, NOW, is_reminded=False, end=None)
+        may = case.has_access and case.has_device and case.wish is Wish.ALL
+        waits = bool(list(replace(case, question=Question.OPEN).holds())) or (
+            case.is_quiet and not case.allows
+        )
+        assert (sequel.decision is Decision.REMINDER) == (may and not waits), case
+        assert (sequel.look_again_at is not None) == (may and waits), case
