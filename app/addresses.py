@@ -50,7 +50,7 @@ _SECURE_PORT = 443
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """What may be connected to: the public Internet by HTTPS, and networks that the operator opened in any way."""
+    """Addresses that the service may connect to: public ones by HTTPS, any in networks that the operator opened."""
 
     opened: tuple[IPv4Network | IPv6Network, ...] = ()
 

@@ -59,7 +59,7 @@ def adopt(reading: Reading | None) -> None:
 
 
 def machine_skew() -> timedelta:
-    """Return how far the clock of this machine is ahead of the shared one; negative if it is behind."""
+    """Return the lead of this machine's clock over the shared one; negative if it is behind."""
     return _machine_now() - _shared_now()
 
 

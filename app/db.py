@@ -85,7 +85,7 @@ def create_engine(
 
 
 def _pooled(application_name: str) -> dict[str, Any]:
-    """Return what differs behind a pooler, where the next transaction may be in another session of the server.
+    """Return the arguments for connections through a pooler, where each transaction may be in another server session.
 
     Statements have no name there, and a pooler like pgbouncer refuses connections that ask for what it does not know.
     """

@@ -56,7 +56,7 @@ TEAM_WIDE_ORIGINS = frozenset(
 
 
 class SignalReportRelationship(StrEnum):
-    """How a task relates to the signal report it came from."""
+    """The relation of a task to the signal report it came from."""
 
     IMPLEMENTATION = "implementation"
 
@@ -97,7 +97,7 @@ class PrAuthorshipMode(StrEnum):
 
 
 class RunSource(StrEnum):
-    """What started a run."""
+    """The trigger that started a run."""
 
     MANUAL = "manual"
     SIGNAL_REPORT = "signal_report"
@@ -121,7 +121,7 @@ class ReasoningEffort(StrEnum):
 
 
 class PermissionMode(StrEnum):
-    """What an agent may do without asking (contract 5.8); each adapter supports some of them (9.3)."""
+    """The actions an agent may take without asking (contract 5.8); each adapter supports some modes (9.3)."""
 
     DEFAULT = "default"
     ACCEPT_EDITS = "acceptEdits"
@@ -145,7 +145,7 @@ class ArtifactType(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a personal API key may do; write implies read, ANY implies all (contract 2.3)."""
+    """The access that a personal API key grants; write implies read, ANY implies all (contract 2.3)."""
 
     ANY = "*"
     TASK_READ = "task:read"
@@ -197,7 +197,7 @@ class NotificationDecision(StrEnum):
 
 
 class QuestionKind(StrEnum):
-    """What an agent waits for."""
+    """The kind of answer that an agent waits for."""
 
     PERMISSION = "permission"
     FORM = "form"
@@ -218,7 +218,7 @@ class QuestionStatus(StrEnum):
 
 
 class QuestionRisk(StrEnum):
-    """What an answer may cost, by the tool and the rules of the service, never by the agent's words."""
+    """The possible cost of an answer, judged by the tool and the rules of the service, never by the agent's words."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -261,7 +261,7 @@ class AnswerVia(StrEnum):
 
 
 class Urgency(StrEnum):
-    """How loudly people are notified."""
+    """The urgency of a notification."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -269,7 +269,7 @@ class Urgency(StrEnum):
 
 
 class EventType(StrEnum):
-    """What the ledger records and webhooks send; services/events/catalogue.py says what each means."""
+    """The events that the ledger records and webhooks send; services/events/catalogue.py describes each."""
 
     TASK_CREATED = "task.created"
     TASK_UPDATED = "task.updated"

@@ -1,4 +1,4 @@
-"""What a process owns: one pool, one client of each kind. The API and the worker open it alike."""
+"""The resources that a process owns: one pool, one client of each kind. The API and the worker open them alike."""
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -66,7 +66,7 @@ def _check_database_url(value: str) -> str:
 
 
 def _check_git_url(value: str) -> str:
-    """Return what git clones from: a URL, `user@host:folder`, or a folder of this machine."""
+    """Return a source that git can clone: a URL, `user@host:folder`, or a folder of this machine."""
     is_folder = value.startswith("/") and value.isprintable()
     ssh = _GIT_SSH.fullmatch(value)
     # `https:/host` is a slip, not a host of that name.

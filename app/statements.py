@@ -98,7 +98,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """What the driver is given."""
+    """A compiled statement, as the driver gets it."""
 
     sql: str
     # In the order of the driver's arguments: the name, what it holds unless given, how it is sent.

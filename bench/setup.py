@@ -47,7 +47,7 @@ def _clone(folder: Path) -> Path:
 
 
 def _time(*command: str, folder: Path) -> float:
-    """Return how long a command takes with the caches of the folder, empty at first."""
+    """Return the seconds that a command takes with the caches of the folder, empty at first."""
     caches = {"UV_CACHE_DIR": f"{folder}/caches/uv", "PIP_CACHE_DIR": f"{folder}/caches/pip"}
     started = time.monotonic()
     _run(command, folder, {**os.environ, **caches})

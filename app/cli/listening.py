@@ -18,7 +18,7 @@ class DealtSocket(socket.socket):
 
     @classmethod
     def of(cls, bound: socket.socket) -> "DealtSocket":
-        """Return what takes the place of a socket that was bound by itself, so that a port in use was refused."""
+        """Return the replacement for a socket that was bound by itself, so that a port in use was refused."""
         dealt = cls(bound.family, bound.type, bound.proto, fileno=bound.detach())
         # With it the port could be bound again by any service until one of the processes listens.
         dealt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)

@@ -1,4 +1,4 @@
-"""How a process loads: without looking for garbage, of which loading leaves hardly any.
+"""Load a process without garbage collection, because loading leaves hardly any garbage.
 
 While modules are imported objects only become more, and each full collection looks through all of them in vain: a
 quarter of the time that an API takes to load, 0.15 s of the 1.2 s in which it must be ready. Imports nothing of the service itself: what is imported before this

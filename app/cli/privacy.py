@@ -1,4 +1,4 @@
-"""What a process of the service shows of itself to others of the same user: not the environment it was started with."""
+"""Hide the environment that a process of the service was started with from other processes of the same user."""
 
 import ctypes
 import os

@@ -15,7 +15,7 @@ class Deadline:
 
     @property
     def seconds_left(self) -> float:
-        """How long until then; 0 once it is past."""
+        """The seconds until the deadline; 0 once it is past."""
         return 0.0 if self._expired.is_set() else max(0.0, self._moment - monotonic())
 
     @property

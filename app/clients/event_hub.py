@@ -66,7 +66,7 @@ class Subscription:
         self._channel.collecting.add(self)
 
     async def take(self, *, within: float) -> list[RunEvent]:
-        """Return what has come, oldest first; nothing after `within` seconds or once it is over."""
+        """Return the collected events, oldest first; wait for one up to `within` seconds or the end of the subscription."""
         await self._wait(within, lambda: bool(self._queued) or self.is_over)
         taken, self._queued, self._queued_bytes = self._queued, [], 0
         return taken
@@ -157,7 +157,7 @@ class EventHub:
 
     @property
     def follower_count(self) -> int:
-        """How many follow a run through this process."""
+        """The number of followers in this process, of all runs."""
         return sum(len(channel.followers) for channel in self._channels.values())
 
     @asynccontextmanager

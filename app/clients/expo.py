@@ -59,14 +59,14 @@ log = structlog.get_logger(__name__)
 
 
 class _Content(NamedTuple):
-    """What is sent, and how it is packed."""
+    """An encoded request body and its headers."""
 
     body: bytes
     headers: Mapping[str, str]
 
 
 class _Answer(NamedTuple):
-    """What came back, not looked into yet."""
+    """A response that is not parsed yet."""
 
     status: int
     retry_after: str | None

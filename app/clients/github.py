@@ -55,7 +55,7 @@ class GitHubDenied(GitHubError):
 
 
 class GitHubMissing(GitHubError):
-    """What the request is about is not there for this credential."""
+    """The repository, pull request or installation does not exist, or not for this credential."""
 
 
 class GitHubRefused(GitHubError):
@@ -267,7 +267,7 @@ def _wish(headers: Mapping[str, str], reason: str) -> float | None:
 
 
 def _reason(answer: Any) -> str:
-    """Return what the host says went wrong, bounded: its message and those of its list of errors."""
+    """Return the host's explanation of an error, bounded: its message and those of its list of errors."""
     if not isinstance(answer, dict):
         return ""
     parts = [answer.get("message")]

@@ -39,7 +39,7 @@ class RangeNotSatisfiable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What the store knows of an object; `size` is None where it does not say."""
+    """The metadata of an object; `size` is None if the store does not report it."""
 
     size: int | None
     content_type: str
@@ -95,7 +95,7 @@ class ObjectStore(Protocol):
         ...
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """Return what is stored under a key, None if nothing is."""
+        """Return the metadata of the object under a key, None if there is none."""
         ...
 
     def open(

@@ -1,4 +1,4 @@
-"""How fast messages may be sent, counted in Redis for all processes together.
+"""Limit the rate of sending messages, counted in Redis for all processes together.
 
 Each call reserves its place in a steady stream (the generic cell rate algorithm), so that the limit holds in any
 second, not only in those of a clock.
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class Pace(Protocol):
-    """Who lets messages through."""
+    """A limit on the rate of sending."""
 
     async def take(self, count: int, deadline: Deadline) -> bool:
         """Wait until `count` messages may be sent; return whether that is so before the deadline."""

@@ -1,4 +1,4 @@
-"""What a push sender is: messages in, one outcome each out. Failures are sorted by what can be done about them.
+"""Push senders take messages and return one outcome each. Failures are sorted by what a caller can do about them.
 
 PushOutcome
 ├── Accepted     the service took it; `ticket` asks for its receipt later, where there are receipts
@@ -32,7 +32,7 @@ class PushMessage:
     data: Mapping[str, str]
 
     def content(self) -> dict[str, Any]:
-        """Return what the device gets."""
+        """Return the content that the device gets."""
         return {"title": self.title, "body": self.body, "data": dict(self.data)}
 
 
@@ -95,7 +95,7 @@ class PushSender(Protocol):
         ...
 
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
-        """Return what became of at most 1000 accepted messages; those not known yet are left out.
+        """Return the outcomes of at most 1000 accepted messages, by ticket; those not known yet are left out.
 
         Raises:
             PushUnavailable: the service does not answer.
@@ -115,7 +115,7 @@ def shortened(message: PushMessage, *, max_bytes: int) -> PushMessage:
 
 
 def retry_after_seconds(header: str | None) -> float | None:
-    """Return how long a Retry-After header asks to wait; None where it names no number of seconds."""
+    """Return the delay that a Retry-After header asks for; None if it is not a number of seconds."""
     if header is None or not header.strip().isdecimal():
         return None
     return min(float(header), _LONGEST_RETRY_AFTER_SECONDS)

@@ -29,7 +29,7 @@ _MAX_DIGITS = 18
 
 
 class EventKind(StrEnum):
-    """What an event is to its stream, whatever it says: no content can forge it."""
+    """The kind of an event in its stream, apart from its content: no content can forge it."""
 
     ENTRY = "entry"
     STATE = "state"

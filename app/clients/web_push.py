@@ -64,7 +64,7 @@ class VapidKey:
 
     @property
     def public_key(self) -> str:
-        """What a browser needs to subscribe (`applicationServerKey`)."""
+        """The public key with which a browser subscribes (`applicationServerKey`)."""
         point = self._vapid.public_key.public_bytes(
             serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
         )

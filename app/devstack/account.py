@@ -17,7 +17,7 @@ Make = Callable[["Account | None"], dict[str, Any]]  # Any: a JSON object
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who a developer is in the stack."""
+    """The developer's user, project and key in the stack."""
 
     project_id: int
     user_id: int

@@ -110,7 +110,7 @@ def read_lock(text: str) -> Lock:
 
 
 def packages_to_run(lock: Lock, pyproject: str) -> set[str]:
-    """Return what the service, the servers of the development stack and the checkout's installation need.
+    """Return the packages that the service, the development servers and the checkout's installation need.
 
     The installers refuse a package without a hash, so a name that is missing here stops them.
     """
@@ -175,7 +175,7 @@ def _has_uv(version: str = "uv ") -> bool:
 
 
 def pip_configuration() -> dict[str, str]:
-    """Return what pip's files and variables say, by option; a later place outranks an earlier one."""
+    """Return pip's configuration from its files and variables, by option; a later place outranks an earlier one."""
     command = [*_PIP, "config", "list"]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}

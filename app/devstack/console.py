@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: steps with their time, lines of the children behind a prefix, a result.
+"""Output for the person at the terminal: steps with their time, lines of the children behind a prefix, a result.
 
 Colour and rewriting of lines happen on a terminal only; a file gets plain text.
 """

@@ -17,7 +17,7 @@ def require_git() -> None:
 def run_git(
     *arguments: str, environment: Mapping[str, str], seconds: float, failure: str, cwd: Path | None = None
 ) -> str:
-    """Return what git prints. Raises DevstackError with a text that begins with `failure`."""
+    """Run git and return its output. Raises DevstackError with a text that begins with `failure`."""
     try:
         done = subprocess.run(
             ["git", *arguments],  # noqa: S607 - the person's git, wherever it is

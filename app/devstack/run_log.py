@@ -16,7 +16,7 @@ Update = dict[str, Any]  # Any: an ACP update, as it stands in the log
 
 
 class RunLog:
-    """What was read of one run's log so far. Words entries that it knows and passes over all others."""
+    """The log of one run, as far as it was read. Shows the entries that it knows, and skips all others."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -41,7 +41,7 @@ _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a stack consists of, and the environment its processes begin with."""
+    """The parts of a stack, and the environment that its processes start with."""
 
     home: Path
     host: str = "127.0.0.1"
@@ -306,7 +306,7 @@ def _serve(stack: Stack, console: Console) -> NoReturn:
 
 
 def _command_line(home: Home) -> str:
-    """Return how another terminal calls a command for this stack, from whatever folder."""
+    """Return the command line by which another terminal, in any folder, calls a command for this stack."""
     program = Path(sys.executable).with_name("taskbeacon")
     command = [str(program)] if program.exists() else [sys.executable, "-m", "app.cli"]
     elsewhere = [] if home.root == _CHECKOUT / ".taskbeacon" else [f"TASKBEACON_HOME={home.root}"]

@@ -10,7 +10,7 @@ from app.models.base import Base
 
 
 class PushedBranch(Base):
-    """What one run left at a code host. Unlike the run's output and state, no client can write it."""
+    """The branch that one run left at a code host. Unlike the run's output and state, no client can write it."""
 
     __tablename__ = "pushed_branches"
     __table_args__ = (

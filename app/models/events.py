@@ -54,7 +54,7 @@ class EventSnapshot(Base):
 
 
 class EventCursor(Base):
-    """How far a reader of the whole ledger has come."""
+    """The position of a reader of the whole ledger."""
 
     __tablename__ = "event_cursors"
 

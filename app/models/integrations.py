@@ -1,4 +1,4 @@
-"""What a task may point to outside itself: code hosts and signal reports (contract 11, 24)."""
+"""Things outside the service that a task may refer to: code hosts and signal reports (contract 11, 24)."""
 
 from datetime import datetime
 from uuid import UUID

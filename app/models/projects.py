@@ -20,7 +20,7 @@ class Organization(Base):
 
 
 class Project(Base):
-    """What tasks belong to; "team" on the wire's older names. Its name makes the prefix of slugs (contract 10.1)."""
+    """The owner of tasks; "team" in the wire's older names. Its name makes the prefix of slugs (contract 10.1)."""
 
     __tablename__ = "projects"
     __table_args__ = (Index(None, "organization_id"),)

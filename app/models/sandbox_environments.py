@@ -12,7 +12,7 @@ from app.models.base import Base, one_of
 
 
 class SandboxEnvironment(Base):
-    """How runs that name it are confined. A private one is its creator's alone."""
+    """The network and the variables of runs that name it. A private one belongs to its creator alone."""
 
     __tablename__ = "sandbox_environments"
     __table_args__ = (

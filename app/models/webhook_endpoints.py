@@ -99,7 +99,7 @@ class WebhookEndpointDelivery(Base):
 
 
 class WebhookAttempt(Base):
-    """What came of one attempt."""
+    """The result of one attempt."""
 
     __tablename__ = "webhook_attempts"
 

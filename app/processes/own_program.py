@@ -1,4 +1,4 @@
-"""How modules of this package are started inside the sandbox, from a checkout and from an installed package alike."""
+"""Start modules of this package inside the sandbox, from a checkout and from an installed package alike."""
 
 import sys
 from pathlib import Path

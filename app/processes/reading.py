@@ -44,7 +44,7 @@ class Tail:
             del self._kept[: -self._limit]
 
     def text(self) -> str:
-        """Return what is kept, from the first whole character on."""
+        """Return the kept bytes as text, from the first whole character on."""
         kept = self._kept.lstrip(_CONTINUATION_BYTES) if self.is_truncated else self._kept
         return kept.decode(errors="replace")
 

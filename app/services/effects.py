@@ -1,4 +1,4 @@
-"""What service functions act with besides their database session, in one object."""
+"""The clients that service functions use besides their database session, in one object."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

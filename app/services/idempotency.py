@@ -21,7 +21,7 @@ LIFETIME = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """What was answered the first time."""
+    """The answer to the first request."""
 
     status: int
     body: bytes

@@ -26,7 +26,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What is left of the tightest limit."""
+    """The remainder of the tightest limit."""
 
     limit: int
     remaining: int

@@ -1,4 +1,4 @@
-"""What is repeated after an outage, and how often: one policy for each kind of work.
+"""The retries after an outage: one policy for each kind of work.
 
 A run's own files wait for the object store by another rule, an allowance of time (worker/run/store_retry.py).
 """

@@ -36,7 +36,7 @@ class Limit:
 
 
 class UsageGate(Protocol):
-    """Who says whether a project may have another cloud run."""
+    """A check that can refuse another cloud run of a project."""
 
     async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
         """Return the limit that the project is over, None if a run of this user may begin.

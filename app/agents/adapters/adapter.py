@@ -1,4 +1,4 @@
-"""What an adapter is: data that says how one agent is started, configured for a run, and held to that (contract 9.3).
+"""Adapters: data that says how to start one agent, how to configure it for a run, and how to enforce that (contract 9.3).
 
 Nothing here starts a process or looks at the machine. Texts of an adapter may hold `${model}`, `${effort}`, `${mode}`
 and the names of variables that it allows, `${NAME}` or `${NAME:-default}`: what a run or the worker has for them.
@@ -71,14 +71,14 @@ AdapterName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length
 
 
 class WorkspaceAccess(StrEnum):
-    """What the sandbox lets an agent do to its files."""
+    """An agent's access to the files of its workspace, which the sandbox enforces."""
 
     WRITABLE = "writable"
     READ_ONLY = "read-only"
 
 
 class ModeRule(_Data):
-    """What one permission mode of the wire is for this agent."""
+    """The meaning of one permission mode of the wire for this agent."""
 
     mode: Word  # the agent's own name of it
     workspace: WorkspaceAccess = WorkspaceAccess.WRITABLE
@@ -113,7 +113,7 @@ class Authentication(_Data):
 
 
 class FailureMark(_Data):
-    """How an agent reports in its updates that a turn failed, if it ends such a turn like any other."""
+    """The mark in an agent's updates that a turn failed, for agents that otherwise end such a turn like any other."""
 
     meta: Word  # keys below an update's `_meta`, joined by dots
     equals: Word
@@ -221,7 +221,7 @@ class Adapter(_Data):
         return bool(self.keys) and not any(environment.get(name) for name in self.keys)
 
     def secrets(self, environment: Mapping[str, str]) -> list[str]:
-        """Return what the agent alone may know of the worker's environment: all but a public address."""
+        """Return the values of the worker's environment that only the agent may know: all but a public address."""
         public = self.model_service.variable if self.model_service else None
         return [value for name, value in self.allowed(environment).items() if name != public]
 

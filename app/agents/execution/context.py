@@ -60,7 +60,7 @@ class RunAgent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLimits:
-    """How long a run may take, and what it may cost; the limits of its processes belong to the sandbox."""
+    """The limits of a run in time, tokens and money; the limits of its processes belong to the sandbox."""
 
     timeout: timedelta  # of the work; waiting for people does not count
     budget: Budget = field(default_factory=Budget)  # of all runs of the task
@@ -97,7 +97,7 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEffects:
-    """How a run acts on the world outside, and how that acts on the run."""
+    """The effects of a run on the outside world, and the signals by which the outside steers the run."""
 
     emit: Emit  # takes one log entry
     stop: asyncio.Event = field(default_factory=asyncio.Event)  # set: end the agent at once, keep its work

@@ -16,7 +16,7 @@ _PROGRAM = Path(__file__).with_name("askpass.sh")
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What git answers a host that asks who is there; both are single lines."""
+    """The user name and password with which git answers a host; both are single lines."""
 
     user: str = field(repr=False)
     password: str = field(repr=False)
@@ -24,7 +24,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Loan:
-    """What a git process needs in order to ask: variables that say where, and the descriptors to inherit."""
+    """The environment variables and file descriptors by which a git process can ask for a credential."""
 
     variables: Mapping[str, str]
     descriptors: tuple[int, ...] = ()

@@ -92,7 +92,7 @@ _FIXED = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a git command ended."""
+    """The exit status and output of a git command."""
 
     code: int
     output: bytes
@@ -134,7 +134,7 @@ class Remote:
         return urlsplit(self.url).scheme in ("http", "https")
 
     def loan(self) -> AbstractContextManager[Loan]:
-        """Return what lends the credential to a git command; nothing where there is none."""
+        """Return a context manager that lends the credential to a git command; it lends nothing if there is none."""
         if self.credential is None or not self.is_http:
             return nullcontext(NOTHING_LENT)
         return lend(self.credential, self.origin)

@@ -65,7 +65,7 @@ _NO_NAME = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^-|\.$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What is cloned, and how much of it."""
+    """The remote to clone, its branch, and how much of it to fetch."""
 
     remote: Remote
     branch: str | None = None  # None: the default branch

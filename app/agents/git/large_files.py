@@ -54,7 +54,7 @@ _PROGRESS = ("hint: ", "fetch: ", "Uploading LFS objects", "Downloading LFS obje
 
 @dataclass(frozen=True, slots=True)
 class LargeFileLimits:
-    """How much a run may fetch and store."""
+    """The limits on the large files that a run fetches and stores, in bytes."""
 
     object_bytes: int
     disk_bytes: int  # of the run
@@ -124,7 +124,7 @@ class LargeFiles:
 
     @property
     def readable(self) -> tuple[Path, ...]:
-        """What git's filter reads in the sandbox, beside the run's own files."""
+        """The files that git's filter reads in the sandbox, beside the run's own files."""
         return (Path(self._program),)
 
     @property
@@ -287,7 +287,7 @@ async def _check_out(git: Git, entries: Sequence[Entry]) -> None:
 
 
 def _as_commit(pointers: Iterable[Pointer]) -> bytes:
-    """Return what has `git fast-import` make a commit of pointers, each named by its object."""
+    """Return the input with which `git fast-import` makes a commit of pointers, each named by its object."""
     parts = [f"commit {_REF}\ncommitter Taskbeacon <> 0 +0000\ndata 0\n".encode()]
     for pointer in pointers:
         text = pointer.text()

@@ -51,7 +51,7 @@ class MirrorUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Loan:
-    """What a run gets of a mirror, until `Mirrors.give_back`."""
+    """The mirror objects that a run borrows, until `Mirrors.give_back`."""
 
     objects: Path
     shallow: bytes  # where the history ends, as git notes it; empty: at its beginning

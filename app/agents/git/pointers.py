@@ -21,7 +21,7 @@ _POINTER = re.compile(
 
 
 class Pointer(NamedTuple):
-    """What is committed in place of a large file."""
+    """The pointer that is committed in place of a large file."""
 
     oid: str  # SHA-256 of the content
     size: int

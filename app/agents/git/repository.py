@@ -44,7 +44,7 @@ _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who signs a commit."""
+    """The author and committer of a commit."""
 
     name: str = "Taskbeacon"
     email: str = "taskbeacon@users.noreply.localhost"
@@ -52,7 +52,7 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What differs between the base and the result."""
+    """The differences between the base and the result."""
 
     files: list[str]
     patch: bytes
@@ -169,7 +169,7 @@ class Repository:
         return Changes(files, b"", truncated=False, left_out=_NO_PATCH)
 
     async def _large_files(self, between: tuple[str, str]) -> list[str]:
-        """Return what leaves large files out of a comparison; nothing if there are more than can be named."""
+        """Return pathspecs that exclude large files from a comparison; none if the files are too many to name."""
         raw = await self._compare("--raw", "--no-renames", "--no-abbrev", "-z", *between)
         fields = raw.output.decode(errors="surrogateescape").split("\0")[:-1] if raw else []
         changed = [(entry.split()[2:4], path) for entry, path in zip(fields[::2], fields[1::2], strict=False)]
@@ -186,7 +186,7 @@ class Repository:
         return large if len("".join(large)) < _LONGEST_LIST else []
 
     async def _compare(self, *arguments: str) -> Result | None:
-        """Return what `git diff` says; None if it cannot within its limits of memory and time."""
+        """Return the output of `git diff`; None if it exceeds its limits of memory and time."""
         try:
             result = await self._git.run(
                 *("diff", "--no-color", "--no-ext-diff", "--no-textconv", *arguments),

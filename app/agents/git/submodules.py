@@ -34,7 +34,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 @dataclass(slots=True)
 class Submodules:
-    """What became of them."""
+    """The result of fetching submodules."""
 
     paths: list[str] = field(default_factory=list)  # those of the repository itself that are there
     left_out: list[str] = field(default_factory=list)  # the others, each with the reason
@@ -103,7 +103,7 @@ def place_below(base_url: str, url: str, parent_url: str) -> str | None:
 
 
 def _resolved(parent: str, relative: str) -> str:
-    """Return what a relative URL means, as git reads it: from the parent's own URL."""
+    """Return the absolute URL for a relative one, resolved as git does: against the parent's own URL."""
     parent = parent.rstrip("/")
     while True:
         if relative.startswith("../"):

@@ -28,7 +28,7 @@ _HANDSHAKE_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What was found of one agent."""
+    """The state of one agent on this machine."""
 
     name: str
     program: str | None = None  # None: not installed

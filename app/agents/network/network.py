@@ -1,4 +1,4 @@
-"""What one agent reaches over the network, and by which way; the levels are those of `AgentNetwork`.
+"""The network access of one agent, by the levels of `AgentNetwork`.
 
     none        nothing: the sandbox has an empty network of its own
     model-only  the host of the agent's model, through the proxy of the run (proxy.py)
@@ -29,7 +29,7 @@ _PROXY_PORT = 3128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRules:
-    """What a run may reach."""
+    """The network level of a run, and the hosts that it may reach."""
 
     level: AgentNetwork = AgentNetwork.NONE
     domains: Sequence[str] = ()  # host names, for TRUSTED
@@ -40,7 +40,7 @@ class NetworkRules:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What the sandbox is to give an agent."""
+    """The network that the sandbox gives an agent."""
 
     level: AgentNetwork
     gateway: Gateway | None = None
@@ -84,7 +84,7 @@ async def open_network(
 
 
 def _allowance(rules: NetworkRules, model_url: str | None) -> Allowance | None:
-    """Return what the proxy lets pass; None if there is nothing for a proxy to do."""
+    """Return the hosts that the proxy lets through; None if no proxy is needed."""
     model = [Service.parse(model_url)] if model_url else []
     match rules.level:
         case AgentNetwork.TRUSTED:

@@ -65,7 +65,7 @@ class Service:
 
     @property
     def authority(self) -> str:
-        """How it stands in a request."""
+        """Host and port in the form of a request."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
@@ -78,7 +78,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What may be reached."""
+    """The hosts and services that a proxy lets through."""
 
     domains: Sequence[str] = ()
     services: Sequence[Service] = ()
@@ -280,7 +280,7 @@ async def _read_head(reader: asyncio.StreamReader) -> bytes:
 
 
 def _parse(head: bytes) -> _Request:
-    """Return what a client of the proxy wants (RFC 9112, 3.2.2 and 3.2.3)."""
+    """Return the parsed request of a client of the proxy (RFC 9112, 3.2.2 and 3.2.3)."""
     first, *lines = head[:-4].decode("latin-1").split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1.") or not first.isprintable():  # noqa: PLR2004

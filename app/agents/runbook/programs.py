@@ -25,14 +25,14 @@ OnOutput = Callable[[str], None]
 
 
 class Ended(NamedTuple):
-    """How a program ended; `status` is None if its time was up."""
+    """The exit status and output of a program; `status` is None if its time was up."""
 
     status: int | None
     output: str
 
 
 class _Output:
-    """What a program printed: passed on in portions while it runs, kept at both ends."""
+    """The output of a program: passed on in portions while it runs; its beginning and its end are kept."""
 
     def __init__(self, descriptor: int, on_output: OnOutput) -> None:
         self._pipe = os.fdopen(descriptor, "rb", buffering=0)

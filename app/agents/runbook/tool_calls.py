@@ -44,7 +44,7 @@ class ToolCall:
         )
 
     def as_question(self) -> Message:
-        """Return what a permission request is about."""
+        """Return the tool call as a permission request names it."""
         return {"toolCallId": self._id, "title": self._title}
 
 

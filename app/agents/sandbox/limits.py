@@ -112,7 +112,7 @@ class RunWatch:
 
 
 def _excess(usage: Usage, on_disk: int, policy: SandboxPolicy, disk_bytes: int) -> str:
-    """Return what is too much, "" if nothing is."""
+    """Return a sentence about the limit that the run exceeds, "" if it exceeds none."""
     if usage.processes > policy.processes:
         return f"The run had more than {policy.processes} processes and threads at a time."
     if usage.memory_bytes > policy.memory_bytes:
@@ -125,7 +125,7 @@ def _excess(usage: Usage, on_disk: int, policy: SandboxPolicy, disk_bytes: int) 
 
 
 async def _disk_bytes(folder: Path, free_at_first: int) -> int:
-    """Return what a folder takes on its disk.
+    """Return the bytes that a folder occupies on its disk.
 
     `du` and not a walk of ours: an agent can nest folders deeper than a path is long. What an agent hid from us, who
     may be no more than an ordinary user either, is estimated by what the disk has lost since.

@@ -26,7 +26,7 @@ _IN_MEMORY = ("/memfd:", "/dev/shm/", "/dev/zero", "/SYSV")  # noqa: S108 - name
 
 @dataclass(slots=True)
 class Usage:
-    """What processes and all below them have together."""
+    """The resources that processes and all their descendants use together."""
 
     processes: int = 0  # and threads
     memory_bytes: int = 0
@@ -36,7 +36,7 @@ class Usage:
 
 
 def measure(pids: Iterable[int]) -> Usage:
-    """Return what processes and their descendants use now; those that end meanwhile count as nothing."""
+    """Return the resource usage of processes and their descendants; processes that end meanwhile count as nothing."""
     usage = Usage()
     files: dict[tuple[int, int], tuple[bool, int]] = {}
     sockets: dict[str, int] = {}
@@ -97,7 +97,7 @@ def _tree(roots: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def _shared_memory(process: int) -> dict[int, int]:
-    """Return how much the `/dev/shm` that a process sees holds, by its device; nothing if that is the worker's own."""
+    """Return the bytes in the `/dev/shm` that a process sees, by device; nothing if it is the worker's own."""
     place = f"/proc/{process}/root{_SHARED_MEMORY}"
     with suppress(OSError):
         device = os.stat(place).st_dev  # noqa: PTH116 - as above
@@ -114,7 +114,7 @@ def _network(process: int) -> int | None:
 
 
 def _connections(process: int) -> dict[str, int]:
-    """Return what waits in each TCP socket of a process's network, by the name that links to it have."""
+    """Return the bytes that wait in each TCP socket of a process's network, by the target of links to the socket."""
     waiting: dict[str, int] = {}
     for name in ("tcp", "tcp6"):
         with suppress(OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""What a confined process may touch, in words that every means of confinement understands.
+"""The access of a confined process, in terms that every kind of sandbox understands.
 
 Only describes; bubblewrap.py and launcher.py do. The rule behind it: an agent sees what an ordinary user of
 the machine sees of the system, its own workspace, and nothing of the service or of other runs.
@@ -24,7 +24,7 @@ SYSTEM_FOLDERS = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxPolicy:
-    """What the operator decided for every run of this worker.
+    """The operator's settings for the sandbox of every run of this worker.
 
     Memory, files and time of a processor are limits of each process, which the kernel takes; memory, processes and
     disk are limits of a run as well, which are watched (limits.py).
@@ -77,7 +77,7 @@ class Confinement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """The one way out of a process, to a proxy (proxy.py)."""
+    """The only way out of a sandbox: the address of the run's proxy (proxy.py)."""
 
     port: int  # where the process finds the proxy, on its loopback
     socket: Path | None = None  # where the proxy listens, if the process has a network of its own
@@ -99,7 +99,7 @@ class Gateway:
 
 
 def private_parts(folder: Path) -> list[Path]:
-    """Return what below a folder is not for everyone to read, in order, without going into it.
+    """Return the files and folders below a folder that not everyone may read, sorted; private folders are not entered.
 
     Root owns such files and could read them even without a single capability (/etc/shadow is one). Every start of a
     command waits for this: it makes no more objects and asks no more of the kernel than it must.

@@ -140,7 +140,7 @@ class Sandbox:
         environment: Mapping[str, str],
         gateway: Gateway | None,
     ) -> dict[str, object]:
-        """Return what `entry.py` is to do."""
+        """Return the instructions for `entry.py`."""
         ports: dict[int, str | None] = {}
         if gateway is not None and gateway.socket is not None:
             ports = {gateway.port: None, **gateway.tunnels}

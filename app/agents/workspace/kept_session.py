@@ -104,7 +104,7 @@ def pack(kept: KeptSession) -> bytes | None:
 
 
 def unpack(packed: bytes) -> KeptSession | None:
-    """Return what `pack` was given; None for what is nothing of the kind."""
+    """Return the conversation that `pack` encoded; None for any other content."""
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         content = inflater.decompress(packed, _MAX_UNPACKED_BYTES)

@@ -144,7 +144,7 @@ class Workspace:
 
     @property
     def _borrowed(self) -> tuple[Path, ...]:
-        """What the agent's clone and its git read outside of this folder, and cannot change."""
+        """The folders outside the workspace that the agent's clone and its git read, and cannot change."""
         lent = (self._loan.objects,) if self._loan else ()
         return (*lent, *self.large_files.readable) if self.large_files else lent
 

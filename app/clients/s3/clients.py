@@ -23,7 +23,7 @@ class S3Clients(NamedTuple):
 
 
 def open_clients(settings: Settings, *, connections: int) -> AbstractAsyncContextManager[S3Clients]:
-    """Return what opens both clients. Reads the library's description of S3, so call it in a thread."""
+    """Return a context manager that opens both clients. It reads the library's description of S3: call it in a thread."""
     library = get_session()
     for description in ("service-2", "endpoint-rule-set-1"):
         library.get_component("data_loader").load_service_model("s3", description)

@@ -110,7 +110,7 @@ class S3Store(S3Objects):
 
 
 def _signer(settings: Settings, endpoint: str | None) -> UrlSigner | None:
-    """Return what signs for a host; None where only the library can find out the host or the key (on Amazon)."""
+    """Return the signer for a host; None if only the library can find out the host or the key (on Amazon)."""
     key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
     if settings.s3_endpoint_url is None or endpoint is None or key_id is None or secret is None:
         return None

@@ -39,7 +39,7 @@ class Phone:
         self._answer("DELETE", f"{self._task}/presence/", device_id=self._device_id)
 
     def notification(self, run_id: str) -> dict[str, Any]:  # Any: JSON
-        """Return what was decided about the push for a run; empty until that is known."""
+        """Return the decision about the push for a run; empty until it is made."""
         listed = self._answer("GET", f"{self._task}/notifications/")["results"]
         decided = (row for row in listed if row["run"] == run_id and row["decision"] not in _UNDECIDED)
         return next(decided, {})

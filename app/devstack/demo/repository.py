@@ -24,7 +24,7 @@ class DemoRepository:
 
     @property
     def base_url(self) -> str:
-        """What `org/repo` is cloned from."""
+        """The URL below which `org/repo` is cloned."""
         return self._folder.as_uri()
 
     def create(self) -> str:

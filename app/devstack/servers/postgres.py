@@ -37,7 +37,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, slots=True)
 class PostgresAccount:
-    """How the server, which refuses to run as root, gets another user."""
+    """The unprivileged OS user that PostgreSQL runs as; it refuses to run as root."""
 
     prepare: Callable[[], None] | None = None
     command: tuple[str, ...] = ()

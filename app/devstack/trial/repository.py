@@ -92,7 +92,7 @@ class TrialRepository:
 
 
 def _git(source: str, *arguments: str) -> str:
-    """Return what git prints. Raises DevstackError, which names the source."""
+    """Run git and return its output. Raises DevstackError, which names the source."""
     # The reader's own configuration and credentials, but no repository that the shell happens to be in.
     environment = {
         name: value

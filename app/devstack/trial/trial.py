@@ -65,7 +65,7 @@ class RunningStack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What is to be done."""
+    """The work for the agent."""
 
     prompt: str
     adapter: str | None = None  # None: the built-in one

@@ -1,4 +1,4 @@
-"""How much of a run's log counts, and who may write it now; the lines themselves are in object storage.
+"""The valid size of a run's log, and its current writer; the lines themselves are in object storage.
 
 Also what is known of an agent outside our workers, which writes to the log through `event_stream`.
 """

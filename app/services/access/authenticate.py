@@ -26,7 +26,7 @@ async def authenticate(
     project: int | str | None = None,
     cache: CallerCache[Principal] | None = None,
 ) -> Principal:
-    """Return who holds this key, and the project they name, in one statement.
+    """Return the principal that a key belongs to, with the project that the request names, in one statement.
 
     Args:
         session: the unit of work of the request.

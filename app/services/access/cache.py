@@ -1,4 +1,4 @@
-"""Who holds which key, remembered by this process for less than a second.
+"""Authenticated callers by their keys, cached by this process for less than a second.
 
 A client that polls, or an agent that writes its log, asks many times a second; the database is asked once. No entry has
 to be removed: a revoked key, a closed account, other scopes and an ended membership count at the latest
@@ -36,7 +36,7 @@ class CallerCache(Generic[Caller]):
         return self._clock()
 
     def find(self, secret_hash: str, project: int | str | None) -> Caller | None:
-        """Return who was found by this key for this project less than a lifetime ago."""
+        """Return the caller cached for this key and project, if it is younger than a lifetime."""
         known = self._known.get((secret_hash, project))
         if known is None or self._clock() - known[0] >= self._lifetime:
             return None

@@ -1,4 +1,4 @@
-"""What a task may point to outside itself (contract 11, 24), entered by an operator. Secrets are kept encrypted."""
+"""Things outside the service that a task may refer to (contract 11, 24), entered by an operator; secrets are encrypted."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What operators look up: accounts, keys and integrations, as plain data without a secret in it."""
+"""Look-ups for operators: accounts, keys and integrations, as plain data without secrets."""
 
 from typing import Any
 from uuid import UUID

@@ -20,7 +20,7 @@ _BATCH = 200
 
 
 class Rotation(TypedDict):
-    """What came of a rotation."""
+    """The result of a rotation."""
 
     rotated: int
     # Values that none of the configured secrets decrypts: they were lost before, and stay as they are.

@@ -39,7 +39,7 @@ def tags(days: int, project_id: int) -> dict[str, str]:
 
 
 def size_error(name: str, size: int, *, type_: str, content_type: str) -> str | None:
-    """Return what is wrong with a file of this size, None if nothing is (contract 8.2)."""
+    """Return the error for a file of this size, None if it is allowed (contract 8.2)."""
     is_named_pdf = name.lower().endswith(".pdf")
     is_pdf = is_named_pdf or _media_type(content_type) == _PDF
     limit = _MAX_PDF_BYTES if is_pdf and type_ == ArtifactType.USER_ATTACHMENT else MAX_BYTES

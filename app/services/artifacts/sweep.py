@@ -60,7 +60,7 @@ class SweptObject:
 
 @dataclass(slots=True)
 class Sweep:
-    """What one sweep came to."""
+    """The result of one sweep."""
 
     expired_entries: int = 0
     objects: list[SweptObject] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the database says of the tasks of one page."""
+    """The facts in the database about the tasks of one page."""
 
     tasks: dict[UUID, datetime | None]  # when each was deleted
     live: frozenset[UUID]  # tasks with a run that is not over

@@ -1,4 +1,4 @@
-"""What uploads before a run and on one have in common: signed forms, and measuring what came of them (contract 8.2).
+"""Signed forms for uploads and the measuring of uploaded files, for uploads before a run and on one (contract 8.2).
 
 The limits are enforced twice: the form takes no more than was announced, and finalising measures the object.
 """
@@ -106,7 +106,7 @@ async def measure_uploads(
     wrong_path: str,
     claimed: Collection[str],
 ) -> list[Upload]:
-    """Return what the store holds for each item, or refuse them all for the first that fails (contract 5.9).
+    """Return the stored object of each item, or refuse all items for the first that fails (contract 5.9).
 
     The store is asked for all of them at once, ten at a time. `claimed` are the paths that something refers to.
 

@@ -213,7 +213,7 @@ class CodeHosts:
 
 @dataclass(frozen=True, slots=True)
 class HostAccess:
-    """How one run gets at its host, now: tokens are asked for when they are used, for some live only an hour."""
+    """The access of one run to its host; each token is requested when it is used, because some live only an hour."""
 
     hosts: CodeHosts
     host: CodeHost
@@ -236,6 +236,6 @@ class HostAccess:
         return None if host.encrypted_token is None else self.hosts.decrypt(host.encrypted_token)
 
     async def credential(self) -> Credential | None:
-        """Return what git answers with, None for a host without a credential. Raises a RepositoryError."""
+        """Return the credential for git, None for a host without one. Raises a RepositoryError."""
         token = await self.token()
         return None if token is None else Credential(TOKEN_USER, token)

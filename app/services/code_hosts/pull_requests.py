@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What the pull request is about."""
+    """The task that the pull request is about."""
 
     repository: str
     title: str
@@ -47,7 +47,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of it: the pull request, or why there is none."""
+    """The pull request, or the reason why there is none."""
 
     pull_request: PullRequest | None = None
     error: str | None = None

@@ -17,7 +17,7 @@ from app.services.resume_chain import resume_chain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushRecord:
-    """What one run left at its host."""
+    """The branch that one run left at its host."""
 
     repository: str
     integration_id: int | None

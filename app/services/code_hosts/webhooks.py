@@ -64,7 +64,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What was sent, before anything is believed."""
+    """A delivery as it was sent, not verified yet."""
 
     delivery_id: str
     event: str

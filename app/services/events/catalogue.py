@@ -1,4 +1,4 @@
-"""The one catalogue of event types: whatever publishes, checks or explains them reads it here.
+"""The only catalogue of event types: code that publishes, checks or explains them reads it here.
 
 From it come the JSON Schemas of `webhook_event_types`, OpenAPI's `webhooks`, the table of the guide, and which types an
 endpoint may name.

@@ -1,4 +1,4 @@
-"""The one writer of the ledger (ADR 60).
+"""The only writer of the ledger (ADR 60).
 
 An event is written by the statement that makes the change, or in its transaction: both are kept or neither. A statement
 that changes tasks or runs gets a part that records (`recording`); its rows then go to `complete`. Readers are woken after
@@ -56,7 +56,7 @@ def recording(
 
 
 def recorded_columns(recorded: CTE) -> list[ColumnElement[Any]]:
-    """Return what `complete` reads, for a statement that is joined with what it has recorded."""
+    """Return the columns that `complete` reads, for a statement that is joined with its recorded events."""
     return [
         recorded.c.id.label("event_id"),
         recorded.c.task_id.label("event_task_id"),

@@ -142,7 +142,7 @@ def place_of(row: Mapping[Any, Any]) -> Cursor:
 
 
 def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
-    """Return what a comma list selects, None for everything.
+    """Parse a comma-separated list of event types and families (`run.*`); None selects all.
 
     Raises:
         InvalidInput: one of them is neither a type nor a family.

@@ -1,4 +1,4 @@
-"""How a task and its run stand at the moment of an event, kept for receivers that want full bodies."""
+"""Snapshots of a task and its run at the moment of an event, kept for receivers that want full bodies."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

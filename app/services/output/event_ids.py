@@ -38,7 +38,7 @@ class LogEvent(NamedTuple):
 
 @dataclass(slots=True)
 class NewEvents:
-    """What is new among some events."""
+    """The events of a request that the run does not have yet."""
 
     # For the followers of the run, and for its log.
     published: list[Mapping[str, Any]] = field(default_factory=list)
@@ -53,7 +53,7 @@ def carries_ids(events: Iterable[LogEvent]) -> bool:
 
 
 async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEvent]) -> NewEvents:
-    """Return what the run does not have yet of these events, each id once.
+    """Return the events that the run does not have yet, each id once.
 
     An id that was only published, as a piece of a message is, can still be kept: the whole message has the id of its
     last piece.

@@ -60,7 +60,7 @@ def announce_state(
 
 
 def state_event(row: Fields | RowMapping) -> bytes:
-    """Return how a run stands, as an event; `omitted` names what is too large for one."""
+    """Return the state of a run as an event; `omitted` names the fields that are too large for one."""
     state = {
         "type": STATE_TYPE,
         "run_id": str(row["id"]),

@@ -76,7 +76,7 @@ Batch = Sequence[NumberedEvent | Completion]
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """How far the events of a run were taken, and whether it is over."""
+    """The number of the last event taken of a run, and the run's status."""
 
     seq: int
     status: str

@@ -1,4 +1,4 @@
-"""What clients do with a run's log: add to it, read it whole, read it in pages (contract 6.4, 13.4).
+"""Operations on a run's log for clients: add to it, read it whole, read it in pages (contract 6.4, 13.4).
 
 A reader gets the logs of the runs that its run resumes too, oldest first, and of each only what counts: an append
 that was refused may have left lines in the store. Nothing is ever whole in memory.

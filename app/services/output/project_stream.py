@@ -61,7 +61,7 @@ class FollowedLedger:
 
 @dataclass(frozen=True, slots=True)
 class FollowedProject:
-    """What is followed, and from where on."""
+    """The topics that a client follows, and the place to start in each."""
 
     ledger: FollowedLedger | None
     ledger_from: Cursor
@@ -73,7 +73,7 @@ class FollowedProject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamClients:
-    """What following takes of a process."""
+    """The clients of a process that a project stream uses."""
 
     sessions: SessionFactory
     hub: EventHub
@@ -86,7 +86,7 @@ class StreamClients:
 
 
 class _Item(NamedTuple):
-    """What one topic has to say."""
+    """An event of one topic."""
 
     topic: str
     data: bytes
@@ -97,7 +97,7 @@ class _Item(NamedTuple):
 async def open_project_stream(
     session: AsyncSession, caller: Principal, topics: str | None, last_id: str | None
 ) -> FollowedProject:
-    """Return what is to be followed.
+    """Return the topics to follow, and the place to start in each.
 
     Raises:
         InvalidInput: there is no such topic, or there are too many.
@@ -301,7 +301,7 @@ class ProjectFollower:
 
 
 def _run_item(topic: str, frame: bytes) -> _Item | None:
-    """Return what a frame of a run's own stream says; None for what this stream says by itself."""
+    """Return the content of a frame of a run's own stream; None for frames that this stream sends by itself."""
     fields = dict(line.split(b": ", 1) for line in frame.split(b"\n") if b": " in line)
     name, data = fields.get(b"event", b""), fields.get(b"data")
     if data is None or name in {b"keepalive", b"error"}:

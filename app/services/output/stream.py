@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a stream passes its time, in seconds."""
+    """The intervals of a stream, in seconds."""
 
     # Between signs of life.
     keepalive: float
@@ -307,7 +307,7 @@ def _now() -> float:
 
 
 async def find_last_words(sessions: SessionFactory, run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
-    """Return how those of the runs stand that are over, and None for those of deleted tasks; in one statement."""
+    """Return the final states of runs that are over, as events, and None for runs of deleted tasks; in one statement."""
     statement = (
         select(*STATE_COLUMNS, Task.deleted)
         .join(Task, Task.id == Run.task_id)

@@ -1,4 +1,4 @@
-"""How many tasks a caller sees, and whether what they saw a moment ago still holds, without reading the tasks.
+"""Count the tasks a caller sees, and show whether an earlier view of them still holds, without reading the tasks.
 
 Both are sums over `task_counts`; triggers write its rows in the transaction of each change (ADR 30). The number of
 changes is the version of what a caller sees: it never falls, and two snapshots in which it is the same hold the same

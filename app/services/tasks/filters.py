@@ -51,7 +51,7 @@ class TaskFilter:
 
 
 def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
-    """Return what a query leaves of the tasks that the caller sees (contract 5.1)."""
+    """Return the filter of a query over the tasks that the caller sees (contract 5.1)."""
     # Only staff may ask for internal tasks; anyone else's wish is ignored, not refused.
     shape = ["internal" if query.internal and caller.is_staff else "not internal"]
     values: dict[str, Any] = visibility(caller)

@@ -46,13 +46,13 @@ class _KnownList:
 
 
 class KnownLists:
-    """What this process knows of lists, by caller and filter; the least recently used are forgotten."""
+    """The lists that this process has cached, by caller and filter; the least recently used are dropped."""
 
     def __init__(self) -> None:
         self._lists: dict[Hashable, _KnownList] = {}
 
     def of(self, wanted: TaskFilter) -> _KnownList:
-        """Return what is known of a filter, at first nothing."""
+        """Return the cached list of a filter, empty at first."""
         key = (wanted.shape, tuple(wanted.values.items()))
         known = self._lists.pop(key) if key in self._lists else _KnownList()
         # Back to the end of the order.

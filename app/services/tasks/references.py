@@ -1,4 +1,4 @@
-"""What a task may point to: it must exist, and belong to the project or to the caller (contract 5.2)."""
+"""The references of a task: each must exist, and belong to the project or to the caller (contract 5.2)."""
 
 from sqlalchemy import ColumnElement, ScalarSelect, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -82,7 +82,7 @@ _OWNERS = Prepared(
 
 
 async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
-    """Return who owns each thing the body points to, None for what does not exist."""
+    """Return the owner of each object the body refers to, None for an object that does not exist."""
     integration = body.github_integration
     wanted = {
         # No integration has a number beyond those of the column.

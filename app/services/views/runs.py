@@ -96,7 +96,7 @@ async def run_out(values: Mapping[Any, Any], store: ObjectStore, *, prefix: str 
 
 
 def _dispatch_state(values: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
-    """Return what the state of a run says of its wait and its workers, as far as there is anything to say."""
+    """Return the keys of a run's state about its wait and its workers; those without a value are absent."""
     return {name: value for name in (QUEUE_POSITION, ATTEMPTS) if (value := values[prefix + name])}
 
 

@@ -1,4 +1,4 @@
-"""Who made something, as part of it: a user's columns in its statement, and the user as it is shown (contract 3.2)."""
+"""The creator of a row: a user's columns in its statement, and the user as it is shown (contract 3.2)."""
 
 from collections.abc import Mapping
 from typing import Any

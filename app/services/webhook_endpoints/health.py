@@ -1,4 +1,4 @@
-"""How an endpoint has been doing, and when that is reason enough to send it nothing more."""
+"""The health of an endpoint, and the conditions that disable it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What operators do with the endpoints of others: list them, test them, send a message again."""
+"""Operators' actions on the endpoints of any user: list them, test them, send a message again."""
 
 from typing import Any
 from uuid import UUID

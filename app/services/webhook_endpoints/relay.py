@@ -64,7 +64,7 @@ async def _deliver(session: AsyncSession, events: Sequence[Columns], *, link: st
 
 
 async def _lock_cursor(session: AsyncSession) -> Cursor | None:
-    """Return how far the relay has come, its row locked; None while another process holds it."""
+    """Return the position of the relay, its row locked; None while another process holds it."""
     locked = (
         select(EventCursor.transaction_id, EventCursor.seq)
         .where(EventCursor.reader == _READER)

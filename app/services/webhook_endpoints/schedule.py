@@ -24,7 +24,7 @@ _MOST_JITTER = 1.2
 
 
 def next_delay(attempts_left: int, retry_after: timedelta | None = None) -> timedelta | None:
-    """Return how long to wait after a failure; None if no attempt is left.
+    """Return the delay after a failure; None if no attempt is left.
 
     Args:
         attempts_left: how many more there may be; a redelivery begins the schedule where these end it.
@@ -40,7 +40,7 @@ def next_delay(attempts_left: int, retry_after: timedelta | None = None) -> time
 
 
 def parse_retry_after(header: str | None, *, now: datetime) -> timedelta | None:
-    """Return how long a `Retry-After` asks to wait, in seconds or as a date; None if it says no such thing."""
+    """Return the delay that a `Retry-After` asks for, in seconds or as a date; None if it is neither."""
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
         return min(timedelta(seconds=min(int(text[:9]), 10**8)), _LONGEST)

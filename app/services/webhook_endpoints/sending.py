@@ -48,7 +48,7 @@ _NO_TLS_FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent, where to, and the secrets that sign it."""
+    """A message, its URL, and the secrets that sign it."""
 
     id: UUID
     url: str
@@ -58,7 +58,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of an attempt; it was taken if `error` is None."""
+    """The outcome of an attempt; the receiver took the message if `error` is None."""
 
     started_at: datetime
     duration: timedelta

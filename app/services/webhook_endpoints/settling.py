@@ -85,7 +85,7 @@ async def _lock(session: AsyncSession, table: Table, ids: set[UUID]) -> dict[UUI
 def _end_of(
     row: Mapping[Any, Any], claimed: Claimed, outcome: Outcome, *, now: datetime
 ) -> dict[str, Any] | None:
-    """Return what a delivery is behind an attempt; None if a later one decides that."""
+    """Return the columns that an attempt changes in its delivery; None if a later attempt decides."""
     if row["attempts"] != claimed.n:
         return None
     end = {
