@@ -56,7 +56,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Jobs log what they do; arq would add two lines for every sweep.
+    # Jobs log their own results; arq would add two lines for every sweep.
     for chatty in ("arq", "botocore", "aiobotocore", "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

@@ -34,7 +34,7 @@ from app.services.rate_limits import RateLimiter
 from app.services.tasks.pages import KnownLists
 from app.services.usage_gates import open_gates
 
-# Pushes to browsers go to few hosts, again and again: connections are worth keeping.
+# Pushes to browsers go to few hosts, so keeping connections pays off.
 _PUSH_CONNECTIONS = 32
 _EXPO_PACE = "push:pace:expo"
 
@@ -44,16 +44,16 @@ class ProcessContext(Effects):
     """The settings and the opened clients of this process; services get it as their `Effects`."""
 
     settings: Settings
-    # Those who follow runs through this process, and the devices that they do it with.
+    # The followers of runs in this process, and their devices.
     hub: EventHub
     watchers: StreamPresence
-    # Who brings pushes to which devices; a platform without one is not configured.
+    # The sender for each platform; a platform without one is not configured.
     push: Mapping[Platform, PushSender]
-    # What this process remembers for a moment.
+    # Short-lived caches of this process.
     callers: CallerCache[Principal] = field(default_factory=CallerCache)
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     lists: KnownLists = field(default_factory=KnownLists)
-    # Looks at the ledger for those who follow it.
+    # Polls the ledger for its followers.
     ledger: LedgerWatch = field(default_factory=LedgerWatch)
 
     def stream_clients(self) -> StreamClients:
@@ -73,9 +73,9 @@ class ProcessContext(Effects):
 async def open_process(
     settings: Settings, *, name: str, plan_once: bool = False
 ) -> AsyncGenerator[ProcessContext, None]:
-    """Open what a process needs and close it in reverse order. Connects to nothing before the first use.
+    """Open the resources of a process, and close them in reverse order. It connects at the first use.
 
-    `plan_once` is for a process that sends the same short statements all day (`db.create_engine`).
+    `plan_once` is for a process that repeats the same short statements (`db.create_engine`).
 
     Raises:
         CatalogInvalid: the operator's catalog of adapters is not valid.
@@ -120,7 +120,7 @@ async def open_process(
 
 
 class _LateSenders(Mapping[Platform, PushSender]):
-    """The push services, with their clients made at the first push: an API hardly ever sends one."""
+    """The push services; their clients are created at the first push, because an API process rarely sends one."""
 
     def __init__(self, settings: Settings, redis: RedisClient) -> None:
         self._settings = settings
@@ -155,8 +155,8 @@ class _LateSenders(Mapping[Platform, PushSender]):
 def _create_senders(
     settings: Settings, redis: RedisClient, stack: AsyncExitStack
 ) -> Mapping[Platform, PushSender]:
-    """Return the push services that are configured; `stack` closes their clients."""
-    # They bring HTTP clients of their own with them; most processes go without.
+    """Return the configured push services; `stack` closes their clients."""
+    # Imported here: these modules load HTTP clients that most processes do not need.
     from app.clients.expo import ExpoClient, open_http  # noqa: PLC0415
 
     pace = (

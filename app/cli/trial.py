@@ -57,7 +57,7 @@ def trial(
 
 
 def _running_home() -> Home:
-    """Return the home of the stack that runs: that of the settings, or of the checkout that this command is from."""
+    """Return the home of the running stack: of the settings, or of the checkout of this command."""
     settings = development_settings()
     homes = [Home(settings.home)]
     if "home" not in settings.model_fields_set:

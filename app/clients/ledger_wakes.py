@@ -1,11 +1,11 @@
-"""Word to other processes that the ledger has something new, without keeping the request that wrote it waiting."""
+"""Notify other processes that the ledger has new events, without delaying the request that wrote them."""
 
 import asyncio
 
 from app.clients.redis import RedisClient
 from app.clients.run_changes import wake_workers
 
-# What those who read the ledger watch (`RunChanges.watch_queue`).
+# The topic that readers of the ledger watch (`RunChanges.watch_queue`).
 LEDGER = "taskbeacon:ledger"
 
 
@@ -14,7 +14,7 @@ _PAUSE_SECONDS = 0.01
 
 
 class LedgerWakes:
-    """Sends one word at once, and then one for any number of events of the next hundredth of a second."""
+    """Sends a message at once, then one for any number of events of the next hundredth of a second."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
@@ -22,13 +22,13 @@ class LedgerWakes:
         self._sending: asyncio.Task[None] | None = None
 
     async def announce(self) -> None:
-        """Have the word sent soon; returns at once."""
+        """Send the message soon; returns at once."""
         self._is_wanted = True
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send())
 
     async def aclose(self) -> None:
-        """Send what is wanted."""
+        """Send a message that is still due."""
         if self._sending is not None:
             await asyncio.gather(self._sending, return_exceptions=True)
 

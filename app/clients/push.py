@@ -1,12 +1,12 @@
 """Push senders take messages and return one outcome each. Failures are sorted by what a caller can do about them.
 
 PushOutcome
-├── Accepted     the service took it; `ticket` asks for its receipt later, where there are receipts
+├── Accepted     the service accepted it; with `ticket` its receipt is read later, if the service has receipts
 ├── DeadToken    the device is gone: remove its token
-├── BadMessage   this message will never be taken; the token stays
+├── BadMessage   this message will never be accepted; the token stays
 └── TryLater     nothing was decided; send this message again
 
-PushUnavailable  raised: no message of this call was decided, and others will fare alike for now
+PushUnavailable  raised: no message of this call was decided, and other calls will fail too for now
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ import orjson
 from app.clients.deadline import Deadline
 
 _ELLIPSIS = "…"
-# An answer that asks for more patience than this would hold a push back until it is worthless.
+# After a longer delay a push would be worthless.
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 
@@ -38,7 +38,7 @@ class PushMessage:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The service took the message."""
+    """The service accepted the message."""
 
     ticket: str | None = None
 
@@ -59,7 +59,7 @@ class BadMessage:
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """The message was not decided upon."""
+    """Nothing was decided about the message."""
 
     reason: str
     retry_after: float | None = None
@@ -67,12 +67,12 @@ class TryLater:
 
 PushOutcome = Accepted | DeadToken | BadMessage | TryLater
 
-# The service has not heard of the message.
+# The message was not sent to the service.
 NOT_REACHED = TryLater("NotReached")
 
 
 class PushUnavailable(Exception):
-    """The service as a whole does not take messages now; `retry_after` is its own wish, in seconds."""
+    """The service accepts no messages now; `retry_after` is its own request, in seconds."""
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
         super().__init__(reason)
@@ -81,15 +81,16 @@ class PushUnavailable(Exception):
 
 
 class PushSender(Protocol):
-    """A service that brings messages to devices."""
+    """A service that sends messages to devices."""
 
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
-        """Send at most 100 messages; return the outcome of each, by position.
+        """Send at most 100 messages; return their outcomes, by position.
 
-        What has to wait, for others or for the pace, until the deadline is past, is not sent (`NOT_REACHED`).
+        Messages that would have to wait beyond the deadline, for other messages or the rate, are not sent
+        (`NOT_REACHED`).
 
         Raises:
-            PushUnavailable: none of them was decided upon.
+            PushUnavailable: nothing was decided about any of them.
 
         """
         ...
@@ -98,17 +99,17 @@ class PushSender(Protocol):
         """Return the outcomes of at most 1000 accepted messages, by ticket; those not known yet are left out.
 
         Raises:
-            PushUnavailable: the service does not answer.
+            PushUnavailable: the service does not respond.
 
         """
         ...
 
 
 def shortened(message: PushMessage, *, max_bytes: int) -> PushMessage:
-    """Return the message with as much of its body as fits into `max_bytes` of JSON."""
+    """Return the message with its body shortened so that its JSON fits into `max_bytes`."""
     body = message.body
     while body and (excess := len(orjson.dumps(message.content())) - max_bytes) > 0:
-        # A character is at most six bytes of JSON, so this never cuts more than needed by much.
+        # A character has at most six bytes of JSON, so this never cuts much more than needed.
         body = body[: -max(1, excess // 6)]
         message = replace(message, body=body + _ELLIPSIS if body else "")
     return message

@@ -9,7 +9,7 @@ from app.devstack.errors import DevstackError
 
 
 def require_git() -> None:
-    """Raise DevstackError where git is not installed."""
+    """Raise DevstackError if git is not installed."""
     if shutil.which("git") is None:
         raise DevstackError("git is needed for this: install it (Debian: apt-get install git)")
 

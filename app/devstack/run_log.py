@@ -1,4 +1,4 @@
-"""A run's log as lines for a terminal: follows the log object while it grows and words its entries."""
+"""A run's log as lines for a terminal: reads the log object while it grows, and formats its entries."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Notifications: what was decided about each push, what became of it, and what people want to hear of.
+"""Notifications: the decision about each push, its outcome, and people's preferences.
 
 A pending row is the outbox of its push, as a queued run is the outbox of its job.
 """
@@ -14,7 +14,7 @@ from app.models.base import Base, one_of
 
 
 class Notification(Base):
-    """One event, one recipient, one device: the decision and its reason; without a device where none was reached."""
+    """One event for one recipient and one device: the decision and its reason; without a device if there was none."""
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -23,46 +23,46 @@ class Notification(Base):
         one_of("platform", Platform),
         # A recipient's history of a task, newest first.
         Index("ix_notifications_history", "task_id", "user_id", text("created_at DESC"), text("id DESC")),
-        # What a delivery claims, oldest first.
+        # For the claims of deliveries, oldest first.
         Index("ix_notifications_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
-        # What the receipts job claims.
+        # For the claims of the receipts job.
         Index(
             "ix_notifications_receipt_due",
             "receipt_due_at",
             postgresql_where=text("receipt_due_at IS NOT NULL"),
         ),
-        # What the sweeper looks for.
+        # For the sweep.
         Index("ix_notifications_created_at", "created_at"),
-        # What the end of a run or of a user looks for.
+        # For deleting a run or a user.
         Index("ix_notifications_run", "run_id"),
         Index("ix_notifications_user", "user_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    # NULL for what is about no task.
+    # NULL for a notification that is not about a task.
     task_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
-    # NULL for a test push, and where there is no task.
+    # NULL for a test push, and without a task.
     run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16))
     body: Mapped[str] = mapped_column(Text)
 
-    # The push token. No foreign key: the history outlives a dead token, and a token that is removed at this moment
-    # must not cost the user's other devices their push.
+    # The push token. No foreign key: the history outlives a dead token, and the concurrent removal of a token must not
+    # fail the pushes to the user's other devices.
     device_id: Mapped[UUID | None]
     platform: Mapped[str | None] = mapped_column(String(16))
 
     decision: Mapped[str] = mapped_column(String(16))
-    # A word for programs: why this decision, such as Expo's name of an error.
+    # The reason of the decision for programs, such as Expo's name of an error.
     reason: Mapped[str | None] = mapped_column(String(64))
-    # The device that was watching, so that this push was suppressed, and when it was last seen.
+    # The watching device, because of which this push was suppressed, and when it was last seen.
     watching_device_id: Mapped[UUID | None]
     watching_beat_at: Mapped[datetime | None]
 
     created_at: Mapped[datetime]
-    # When it may be sent (again). A claim moves it on, so that what a lost worker held becomes due by itself.
+    # When it may be sent (again). A claim moves it forward, so that claims of a lost worker become due by themselves.
     due_at: Mapped[datetime | None]
-    # Counts the claims; only the holder of the last one settles.
+    # The number of claims; only the holder of the last one records the outcome.
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     ticket_id: Mapped[str | None] = mapped_column(String(128))
     sent_at: Mapped[datetime | None]
@@ -71,7 +71,7 @@ class Notification(Base):
 
 
 class PushCooldown(Base):
-    """Until when further triggers of a kind for a run are not pushed (contract 7.2)."""
+    """The end of the cooldown of a kind of trigger for a run, until which it is not pushed (contract 7.2)."""
 
     __tablename__ = "push_cooldowns"
     __table_args__ = (one_of("kind", NotificationKind),)
@@ -82,7 +82,7 @@ class PushCooldown(Base):
 
 
 class NotificationPreferences(Base):
-    """Which kinds a user wants; without a row, all of them."""
+    """The kinds of notification that a user wants; without a row, all."""
 
     __tablename__ = "notification_preferences"
 
@@ -96,7 +96,7 @@ class NotificationPreferences(Base):
 
 
 class TaskMute(Base):
-    """A user wants no pushes about a task."""
+    """A user who wants no pushes about a task."""
 
     __tablename__ = "task_mutes"
     __table_args__ = (Index("ix_task_mutes_task", "task_id"),)

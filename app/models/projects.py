@@ -1,4 +1,4 @@
-"""Organizations, their projects, and who is a member of which."""
+"""Organizations, their projects, and the members of projects."""
 
 from datetime import datetime
 from uuid import UUID
@@ -35,10 +35,10 @@ class Project(Base):
 
 
 class TaskCounter(Base):
-    """The next task number of a project: one narrow, hot row; its lock makes numbers consecutive (contract 10.1)."""
+    """The next task number of a project: one hot row; its lock makes numbers consecutive (contract 10.1)."""
 
     __tablename__ = "task_counters"
-    # Room on the page keeps every increment a heap-only update.
+    # Free space on the page makes every increment a heap-only update.
     __table_args__ = {"postgresql_with": {"fillfactor": 50}}  # noqa: RUF012 - SQLAlchemy's declared form
 
     project_id: Mapped[int] = mapped_column(
@@ -48,7 +48,7 @@ class TaskCounter(Base):
 
 
 class Membership(Base):
-    """A user may use a project."""
+    """A user who may use a project."""
 
     __tablename__ = "memberships"
     __table_args__ = (Index(None, "project_id"),)

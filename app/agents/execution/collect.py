@@ -1,4 +1,4 @@
-"""Third step of a run, also of one that failed: takes the agent's work out of the workspace; its processes are gone."""
+"""Third step of a run, also of a failed one: takes the agent's work out of the workspace after its processes have ended."""
 
 import asyncio
 from datetime import timedelta
@@ -39,7 +39,7 @@ async def collect(run: ActiveRun) -> tuple[RunResult, str | None]:
 
 
 async def salvage(run: ActiveRun) -> RunResult | None:
-    """Return the work of a failed run; an error here must not hide why the run failed."""
+    """Return the work of a failed run, None if that fails too: the first error matters more."""
     if not run.is_prepared:
         return None
     try:

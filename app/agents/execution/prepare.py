@@ -1,4 +1,4 @@
-"""First step of a run: the base of the work, cloned into its workspace, and the attached files."""
+"""First step of a run: clone the base of the work into its workspace, and add the attached files."""
 
 import asyncio
 
@@ -33,7 +33,7 @@ async def prepare(run: ActiveRun) -> None:
 
 
 async def _report_large_files(run: ActiveRun) -> None:
-    """Log which files of Git LFS the agent sees, unless there are none."""
+    """Log how many files of Git LFS the agent sees, unless there are none."""
     found = run.workspace.large_files
     if found is None:
         if await asyncio.to_thread(uses_lfs, run.workspace.work):

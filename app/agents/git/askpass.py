@@ -1,8 +1,8 @@
-"""Lends a credential to one git command: through an open file in memory, which no path leads to.
+"""Lends a credential to one git command through an open file in memory, which has no path.
 
-The file is inherited by that git and what it starts, and is gone with them, also after kill -9. Neither arguments nor
-environment nor configuration nor URL hold the credential (`askpass.sh` is what git asks), and no agent is a child of
-git. Must not be used for a git that runs in a sandbox.
+Git and its children inherit the file; it is gone with them, also after kill -9. The credential is in no argument,
+environment, configuration or URL (git runs `askpass.sh`, which reads the file), and no agent is a child of git. Must
+not be used for a git that runs in a sandbox.
 """
 
 import os
@@ -35,7 +35,7 @@ NOTHING_LENT = Loan({})
 
 @contextmanager
 def lend(credential: Credential, origin: str) -> Iterator[Loan]:
-    """Yield a loan that answers for `origin` (scheme, host and port); after the block only its borrowers hold it."""
+    """Yield a loan that answers for `origin` (scheme, host and port); after the block only git processes hold it."""
     descriptor = os.memfd_create("taskbeacon-credential")
     try:
         lines = (origin, credential.user, credential.password)

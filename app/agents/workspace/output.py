@@ -1,4 +1,4 @@
-"""The structured output of a run: how it is asked for, and how it is read."""
+"""The structured output of a run: the prompts that ask for it, and how it is read."""
 
 import json
 from pathlib import Path

@@ -31,9 +31,9 @@ async def authenticate(
     Args:
         session: the unit of work of the request.
         secret: the key as it was sent.
-        place: where it was found, for the words of the failure.
+        place: where in the request it was found, for the error message.
         project: id of the project in the path, `CURRENT_PROJECT`, or None where the path names none.
-        cache: who was found less than a second ago; None asks the database.
+        cache: callers of the last second; None: ask the database.
 
     Raises:
         AuthenticationFailed: the key is unknown, revoked, expired, or of an inactive user.
@@ -151,7 +151,7 @@ _NOTE_USE = Prepared(
 
 
 async def _note_use(session: AsyncSession, key_id: UUID, last_used_at: datetime | None) -> None:
-    """Write `last_used_at` at most hourly (contract 2.2), and keep it even if the request fails afterwards."""
+    """Write `last_used_at` at most hourly (contract 2.2), in a transaction of its own: it stays if the request fails."""
     now = utcnow()
     stale_at = now - _LAST_USED_RESOLUTION
     if last_used_at is not None and last_used_at > stale_at:

@@ -1,8 +1,8 @@
 """Authenticated callers by their keys, cached by this process for less than a second.
 
-A client that polls, or an agent that writes its log, asks many times a second; the database is asked once. No entry has
-to be removed: a revoked key, a closed account, other scopes and an ended membership count at the latest
-`LIFETIME_SECONDS` after they were committed, in every process, whether or not Redis is there.
+A client that polls, or an agent that writes its log, sends many requests a second; the database is asked once. No entry
+is invalidated: a revoked key, a closed account, changed scopes and an ended membership take effect at most
+`LIFETIME_SECONDS` after their commit, in every process, with or without Redis.
 """
 
 import time
@@ -17,7 +17,7 @@ Caller = TypeVar("Caller")
 
 
 class CallerCache(Generic[Caller]):
-    """Callers by the hash of their key and the project they name; unknown keys are not remembered."""
+    """Callers by the hash of their key and the project they name; unknown keys are not cached."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class CallerCache(Generic[Caller]):
         self._known: dict[tuple[str, int | str | None], tuple[float, Caller]] = {}
 
     def now(self) -> float:
-        """Return the instant to give to `keep`: from before the database was asked."""
+        """Return the time to pass to `keep`; call it before asking the database."""
         return self._clock()
 
     def find(self, secret_hash: str, project: int | str | None) -> Caller | None:
@@ -43,8 +43,8 @@ class CallerCache(Generic[Caller]):
         return known[1]
 
     def keep(self, secret_hash: str, project: int | str | None, caller: Caller, *, asked_at: float) -> None:
-        """Remember a caller whom the database was asked for at `asked_at`."""
+        """Cache a caller that the database was asked for at `asked_at`."""
         if len(self._known) >= self._most:
-            # All of them are old within a second: starting over costs less than keeping an order.
+            # All entries expire within a second: clearing costs less than tracking their order.
             self._known.clear()
         self._known[secret_hash, project] = (asked_at, caller)

@@ -1,9 +1,8 @@
 """A failed check of one of our branches starts a follow-up run with the task's `ci_prompt`, at most three times.
 
-Deliveries are signed, come more than once and out of order, and several checks of one commit fail together: the first
-failure of a commit counts, and only while that commit is what the task's latest push left. The request
-comes from the code host, without a caller: the run acts as the person of the one that it follows, while they are a
-member.
+Deliveries are signed, repeated and out of order, and several checks of one commit fail together: the first failure of a
+commit counts, and only while that commit is the latest push of the task. The request comes from the code host, without
+a caller: the follow-up run acts as the person of the run that it follows, if that person is still a member.
 """
 
 import hashlib
@@ -50,7 +49,7 @@ from app.services.tasks.references import GITHUB
 from app.services.usage_gates import UsageGate
 
 MAX_FOLLOW_UPS: Final = 3
-# GitHub offers to deliver again for three days.
+# GitHub can repeat a delivery for three days.
 _REMEMBERED = timedelta(days=7)
 _LONGEST_ID = 100
 _SIGNATURE = "sha256="
@@ -70,7 +69,7 @@ class Delivery:
     event: str
     signature: str = field(repr=False)
     body: bytes = field(repr=False)
-    # The integration with the secret that signed it; None: the service's own.
+    # The integration with the secret that signed it; None: the service's own secret.
     integration_id: int | None = None
 
 
@@ -81,13 +80,13 @@ async def receive_github(
     *,
     secret: SecretStr | None,
 ) -> WebhookOut:
-    """Take in a delivery and return what came of it; the same one again, also at the same time, is ignored.
+    """Process a delivery and return the result; a repeated delivery, also a concurrent one, is ignored.
 
     Raises:
-        PermissionDenied: the signature does not fit, or there is no secret for it to fit.
+        PermissionDenied: the signature is wrong, or no secret is configured.
         InvalidInput: the delivery has no id.
-        MalformedBody: a signed body that is not JSON.
-        UsageLimitExceeded: the project is over its limit; the delivery is not noted and may come again.
+        MalformedBody: the signed body is not JSON.
+        UsageLimitExceeded: the project is over its limit; the delivery is not recorded and may be repeated.
 
     """
     await _require_signature(session, delivery, effects.cipher, secret)
@@ -107,7 +106,7 @@ async def receive_github(
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
-    """Forget deliveries that will not be repeated; return how many."""
+    """Remove deliveries that can no longer be repeated; return their number."""
     swept = await session.execute(
         delete(GithubDelivery)
         .where(GithubDelivery.received_at <= utcnow() - _REMEMBERED)
@@ -127,7 +126,7 @@ async def _require_signature(
             )
         )
         key = _decrypt(cipher, stored)
-    # One answer, whatever is wrong. Without a key a fresh one is compared with, which nothing fits.
+    # The same answer for every error. Without a key, compare with a random one, which no signature matches.
     expected = hmac.new((key or new_id().hex).encode(), delivery.body, hashlib.sha256).hexdigest()
     given = delivery.signature.removeprefix(_SIGNATURE).encode()
     if not hmac.compare_digest(expected.encode(), given) or not key:
@@ -145,7 +144,7 @@ def _decrypt(cipher: Cipher, stored: str | None) -> str | None:
 async def _require_allowance(
     session: AsyncSession, check: FailedCheck, integration_id: int | None, gates: Sequence[UsageGate]
 ) -> None:
-    """Return if no gate objects to the follow-up run that this failure would start."""
+    """Check that no usage gate refuses the follow-up run that this failure would start."""
     pushed = await _find_push(session, check, integration_id) if gates else None
     if pushed is None or pushed.head_sha != check.head_sha:
         return
@@ -182,7 +181,7 @@ async def _follow_up(
     pushed = await _find_push(session, check, integration_id)
     if pushed is None or pushed.head_sha != check.head_sha:
         return _ignore("No run pushed this commit, or a later one has moved the branch on.")
-    # Locked: two deliveries about one task are decided in turn.
+    # Locked: deliveries about one task are processed one after the other.
     columns: list[Any] = [Task.id, Task.project_id, Task.latest_run_status]
     alive = (Task.id == pushed.task_id, ~Task.deleted, ~Task.archived)
     task = (
@@ -190,7 +189,7 @@ async def _follow_up(
     ).one_or_none()
     if task is None:
         return _ignore("The task is deleted or put away.")
-    # Asked again under the lock: a run may have pushed and ended meanwhile.
+    # Checked again under the lock: a run may have pushed and ended meanwhile.
     if task.latest_run_status not in TERMINAL_STATUSES or pushed != await _find_push(
         session, check, integration_id
     ):
@@ -245,7 +244,7 @@ async def _decide(
 async def _find_push(
     session: AsyncSession, check: FailedCheck, integration_id: int | None
 ) -> Row[Any] | None:
-    """Return the latest push of a branch; a delivery signed for an integration speaks of its branches only."""
+    """Return the latest push of a branch; for a delivery signed for an integration, only among its branches."""
     columns: list[Any] = [PushedBranch.run_id, PushedBranch.task_id, PushedBranch.head_sha]
     statement = (
         select(*columns)
@@ -273,7 +272,7 @@ async def _start(
     authority = await authorize(session, ask_of(Way.FOLLOW, person(previous), previous))
     said = previous.asked_ci_prompt if authority.is_personal else previous.ci_prompt
     prompt = said or _DEFAULT_PROMPT.format(name=check.name, sha=check.head_sha, branch=check.branch)
-    # As a request that is silent about everything but what is said here (contract 9.2).
+    # Like a request with only these fields (contract 9.2).
     state = run_options.inherited_state(previous.state)
     state.pop("sandbox_environment_id", None)
     state |= {

@@ -1,1 +1,1 @@
-"""A run's output: its log and its live stream."""
+"""The log and the live stream of a run."""

@@ -1,7 +1,7 @@
-"""Takes the events of an agent outside our workers: numbered from 1, each taken once, however often it is sent.
+"""Accept the events of an agent outside our workers: numbered from 1, each taken once, however often it is sent.
 
-What has the form of a log entry goes to the log, and everything to those who follow the run (contract 6.4, 13.4). The
-agent says by a last line that its events are complete. While it sends, it counts as alive.
+Events in the form of a log entry go to the log, and all events to the run's followers (contract 6.4, 13.4). A last line
+marks the events as complete. While the agent sends, it counts as alive.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from app.statements import Prepared
 
 COMPLETE_TYPE = "_posthog/stream_complete"
 
-# Far more often than the shortest silence that ends a run.
+# Much shorter than the shortest silence that ends a run.
 _SIGN_OF_LIFE_SECONDS = 15.0
 
 _HEARD = Prepared(
@@ -56,7 +56,7 @@ class NumberedEvent:
 
     @property
     def for_log(self) -> LogEvent:
-        """The event with its line of the log; none if it does not belong there."""
+        """The event with its line of the log; the line is empty if the event does not belong there."""
         is_entry = self.event.get("type") == "notification" and isinstance(
             self.event.get("notification"), Mapping
         )
@@ -66,7 +66,7 @@ class NumberedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The agent's word that its events are complete up to this number, and that it sends no more."""
+    """The agent's statement that its events are complete up to this number, and that no more follow."""
 
     final_seq: int
 
@@ -87,14 +87,14 @@ class _Position:
 
 
 async def take_events(run: RunRef, batches: AsyncGenerator[Batch, None], effects: Effects) -> PositionOut:
-    """Take events as they come, and return the number of the last one; what was taken stays, whatever comes after it.
+    """Take events as they arrive; return the number of the last one. Taken events stay, whatever comes after them.
 
-    A run that is over takes nothing new. Events that it has, and the word that they are complete, are answered as before,
-    so that an agent which did not hear the answer can stop.
+    A run that is over takes no new events. Events that it has, and the completion, are answered as before, so that an
+    agent that lost the answer can stop.
 
     Raises:
-        AppError: whatever `batches` fails with; its words then also say how far the events were taken.
-        EventsMissing: a number does not follow the one before; those before it were taken.
+        AppError: any failure of `batches`; its message then also contains the number of the last taken event.
+        EventsMissing: a number does not follow the one before; the events before it were taken.
         ObjectStoreUnavailable, Unavailable: the log could not be written; this batch was not taken.
         StateRefused: the run is over.
 
@@ -117,7 +117,7 @@ async def take_events(run: RunRef, batches: AsyncGenerator[Batch, None], effects
 
 @asynccontextmanager
 async def _alive(sessions: SessionFactory, run_id: UUID) -> AsyncGenerator[None, None]:
-    """Note at once and again and again, until the block ends, that the agent of a run is alive."""
+    """Record that the agent of a run is alive, at once and repeatedly until the block ends."""
 
     async def note() -> None:
         async with unit_of_work(sessions) as session:
@@ -169,13 +169,13 @@ async def _take(run: RunRef, batch: Batch, effects: Effects) -> int:
             raise EventsMissing(after)
         if isinstance(each, Completion) and await _complete(sessions, run.run_id, after):
             publish_entries(events, run.run_id, [{"type": COMPLETE_TYPE, "final_seq": after}])
-    # What the client sends next, perhaps to another process, must not overtake them.
+    # The client's next events, perhaps to another process, must not overtake these.
     await events.settle()
     return after
 
 
 async def _complete(sessions: SessionFactory, run_id: UUID, seq: int) -> bool:
-    """Note that the events are complete up to a number; False if that was noted before, or the run is over."""
+    """Record that the events are complete up to a number; False if that is recorded already, or the run is over."""
     completing = (
         update(RunLogState)
         .where(

@@ -1,7 +1,7 @@
-"""Follows a project live: its ledger, and the streams of named runs, as one stream that can be resumed (contract 14).
+"""Follow a project live: its ledger and the streams of named runs, as one resumable stream (contract 14).
 
-The id of a frame holds the place in the ledger and in each of the runs, so a client that comes back with the last one
-misses nothing; where something is gone, it gets an `event: gap`. What may be seen is decided at each reading.
+The id of a frame holds the position in the ledger and in each of the runs, so a client that reconnects with the last id
+misses nothing; if events are gone, it gets an `event: gap`. Visibility is checked at each reading.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ _NO_PLACE = "-"
 _RETRY = b"retry: 2000\n\n"
 _KEEPALIVE = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
 _ROTATED = b'event: end\ndata: {"type":"rotated"}\n\n'
-# An id that no run has: the hub ends its followers when the process stops.
+# An id that no run has; the hub ends the followers of this id too when the process stops.
 _STOP = UUID(int=0)
 
 log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ class FollowedProject:
 
     ledger: FollowedLedger | None
     ledger_from: Cursor
-    # Whether the client named a place that is none, so that it may miss something.
+    # Whether the client's id is not one of ours, so that it may miss events.
     is_ledger_lost: bool
     runs: Mapping[UUID, FollowedRun]
     places: Mapping[UUID, EventId]
@@ -153,7 +153,7 @@ async def _open_run(session: AsyncSession, caller: Principal, text: str) -> Foll
 
 
 def _parse_id(text: str | None) -> tuple[Cursor | None, dict[UUID, EventId], bool]:
-    """Return the places in an id, and whether it is one that no stream of ours has sent."""
+    """Return the positions in an id, and whether it is no id of our streams."""
     if not text or not text.strip():
         return None, {}, False
     ledger, *parts = text.strip().split(";")
@@ -204,17 +204,17 @@ class ProjectFollower:
         self._runs = runs
         self._ledger_place = project.ledger_from
         self._places = {run_id: place for run_id, place in project.places.items() if run_id in runs}
-        # A client that does not keep up holds its topics up, not this process's memory.
+        # A slow client delays its own topics instead of filling this process's memory.
         self._queue: asyncio.Queue[_Item | None] = asyncio.Queue(maxsize=_MOST_QUEUED)
 
     def end(self) -> None:
-        """Let `frames` come to its end."""
+        """Make `frames` end."""
         self._stop.end()
         for follower in self._runs.values():
             follower.end()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield what to send; ends after 15 minutes, when the client shall return with its key, or when it is ended."""
+        """Yield bytes to send; ends after 15 minutes, so that the client reconnects with its key, or after `end`."""
         topics = [asyncio.create_task(self._read_run(*run)) for run in self._runs.items()]
         if self._project.ledger is not None:
             topics.append(asyncio.create_task(self._read_ledger(self._project.ledger)))
@@ -277,7 +277,7 @@ class ProjectFollower:
                 _ = await grown.wait()
 
     async def _read_pages(self, ledger: FollowedLedger, place: Cursor) -> Cursor:
-        """Send what lies behind a place; return the place behind that."""
+        """Send the events after a position; return the position after them."""
         rows = None
         while rows is None or len(rows) == _PAGE:
             async with unit_of_work(self._clients.sessions) as session:

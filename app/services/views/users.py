@@ -24,7 +24,7 @@ CREATOR_COLUMNS = [column.label(f"{_PREFIX}{column.key}") for column in _FIELDS]
 
 
 def user_basic(values: Mapping[Any, Any]) -> UserBasic | None:
-    """Return the creator in the mapping of a row that holds `CREATOR_COLUMNS`; None once the account is deleted."""
+    """Return the creator from the mapping of a row with `CREATOR_COLUMNS`; None after the account was deleted."""
     if values["creator_id"] is None:
         return None
     return {

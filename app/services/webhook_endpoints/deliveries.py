@@ -1,4 +1,4 @@
-"""The log of an endpoint, and what its owner asks for: a ping, one message once more, or all that was missed."""
+"""The log of an endpoint, and its owner's requests: a ping, a redelivery, a recovery of missed messages."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -54,7 +54,7 @@ async def list_deliveries(
     limit: int,
     offset: int,
 ) -> tuple[int, list[DeliveryOut]]:
-    """Return how many deliveries of an endpoint the filters leave, and a page of them, newest first.
+    """Return the number of an endpoint's deliveries that match the filters, and a page of them, newest first.
 
     Raises:
         NotFound: there is no such endpoint, or it is another user's.
@@ -76,7 +76,7 @@ async def list_deliveries(
 async def retrieve_delivery(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
 ) -> DeliveryDetailOut:
-    """Return a delivery with what is sent and all attempts, without secrets and signatures.
+    """Return a delivery with the message and all attempts, without secrets and signatures.
 
     Raises:
         NotFound: there is no such delivery of an endpoint of the caller's.
@@ -103,11 +103,11 @@ async def retrieve_delivery(
 
 
 async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> UUID:
-    """Send a test message, also to a disabled endpoint, once; return the id of its delivery.
+    """Send a test message once, also to a disabled endpoint; return the id of its delivery.
 
     Raises:
         NotFound: there is no such endpoint, or it is another user's.
-        Throttled: one was sent less than a second ago.
+        Throttled: the last ping is less than a second old.
 
     """
     now = utcnow()
@@ -125,7 +125,7 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
 
 
 async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) -> UUID:
-    """Add a test message to what is to be delivered; return the id of its delivery."""
+    """Add a pending delivery of a test message; return its id."""
     delivery_id, now = new_id(), utcnow()
     await session.execute(
         insert(WebhookEndpointDelivery).values(
@@ -149,7 +149,7 @@ async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) ->
 async def redeliver(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
 ) -> DeliveryOut:
-    """Send a message once more, now and under the same id; one that is pending keeps its further attempts.
+    """Send a message again, now and under the same id; a pending delivery keeps its further attempts.
 
     Raises:
         InvalidInput: the endpoint is disabled.
@@ -167,7 +167,7 @@ async def redeliver(
 
 
 async def ask_again(session: AsyncSession, condition: ColumnElement[bool]) -> Mapping[Any, Any] | None:
-    """Have a delivery sent once more; return it as it is now, None if there is none."""
+    """Schedule another attempt of a delivery; return the delivery as it is now, None if there is none."""
     delivery = WebhookEndpointDelivery
     is_pending = delivery.status == DeliveryStatus.PENDING
     asked = await session.execute(
@@ -187,7 +187,7 @@ async def ask_again(session: AsyncSession, condition: ColumnElement[bool]) -> Ma
 
 
 async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
-    """Return if an endpoint of the caller's is enabled, which it stays until the end of the transaction.
+    """Check that an endpoint of the caller is enabled, and keep it so until the end of the transaction.
 
     Raises:
         InvalidInput: it is disabled.
@@ -230,7 +230,7 @@ def _out(row: Mapping[Any, Any]) -> DeliveryOut:
 
 
 def _headers(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Return the headers of the last attempt, or of the first that is to come."""
+    """Return the headers of the last attempt, or of the first attempt to come."""
     at: datetime = row["last_attempt_at"] or row["due_at"]
     return {
         **FIXED_HEADERS,

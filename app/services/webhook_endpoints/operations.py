@@ -13,7 +13,7 @@ from app.services.webhook_endpoints.deliveries import add_ping, ask_again
 
 
 async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dict[str, Any]]:
-    """Return endpoints, oldest first, with the number of deliveries that are pending and that failed."""
+    """Return endpoints, oldest first, with the numbers of pending and failed deliveries."""
     counts = [
         func.count(WebhookEndpointDelivery.id).filter(WebhookEndpointDelivery.status == status).label(status)
         for status in (DeliveryStatus.PENDING, DeliveryStatus.FAILED)
@@ -53,7 +53,7 @@ async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
 
 
 async def redeliver(session: AsyncSession, delivery_id: UUID) -> UUID:
-    """Send a message once more, under the same id; return the id of its delivery. Raises NotFound."""
+    """Send a message again, under the same id; return the id of its delivery. Raises NotFound."""
     if await ask_again(session, WebhookEndpointDelivery.id == delivery_id) is None:
         raise NotFound(f"Webhook delivery {delivery_id} does not exist.")
     return delivery_id
