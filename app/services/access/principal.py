@@ -25,7 +25,7 @@ class Principal:
 
     user_id: int
     is_staff: bool
-    # None: a link.
+    # None for a link.
     key_id: UUID | None
     scopes: frozenset[str]
     scoped_teams: tuple[int, ...]

@@ -61,7 +61,7 @@ def _callers_projects() -> ColumnElement[Any]:
     return func.array(projects.scalar_subquery(), type_=ARRAY(BigInteger))
 
 
-# What the caller may use through this key, for statements that are built once; `visibility_anywhere` has the values.
+# The projects that the caller may use through this key, for prepared statements; `visibility_anywhere` gives the values.
 VISIBLE_PROJECTS = _callers_projects()
 
 
@@ -80,7 +80,7 @@ VISIBLE_TASK = _seen(bindparam("visible_project_id"), bindparam("visible_user_id
 VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task_id"), VISIBLE_TASK)
 
 
-# What the caller sees in all of their projects.
+# The tasks that the caller sees in all of their projects.
 VISIBLE_ANYWHERE = and_(
     Task.project_id == any_(VISIBLE_PROJECTS),
     Task.audience.in_([literal_column(str(EVERYONE)), bindparam("visible_user_id", type_=BigInteger)]),
