@@ -12,7 +12,7 @@ from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
 from app.clients.ledger_wakes import LedgerWakes
-from app.clients.pace import NoPace, RedisPace
+from app.clients.pace import RedisSendRate, UnlimitedRate
 from app.clients.push import PushSender
 from app.clients.queue import ArqQueue
 from app.clients.redis import RedisClient, create_redis
@@ -28,9 +28,9 @@ from app.services.effects import Effects
 from app.services.events import ledger
 from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
-from app.services.output.project_stream import StreamClients
-from app.services.output.stream import Pace, find_last_words
 from app.services.rate_limits import RateLimiter
+from app.services.run_log.project_stream import StreamClients
+from app.services.run_log.stream import StreamIntervals, final_states
 from app.services.tasks.pages import KnownLists
 from app.services.usage_gates import open_gates
 
@@ -64,7 +64,7 @@ class ProcessContext(Effects):
             redis=self.redis,
             watchers=self.watchers,
             ledger=self.ledger,
-            pace=Pace.of(self.settings),
+            intervals=StreamIntervals.of(self.settings),
             link=self.settings.task_url,
         )
 
@@ -89,7 +89,7 @@ async def open_process(
     wakes = LedgerWakes(redis)
     sessions = create_session_factory(engine, info={ledger.WAKE: wakes.announce})
     events = RedisRunEvents(redis)
-    hub = EventHub(redis, partial(find_last_words, sessions))
+    hub = EventHub(redis, partial(final_states, sessions))
     try:
         async with (
             S3Store(settings) as store,
@@ -159,15 +159,15 @@ def _create_senders(
     # Imported here: these modules load HTTP clients that most processes do not need.
     from app.clients.expo import ExpoClient, open_http  # noqa: PLC0415
 
-    pace = (
-        RedisPace(redis, _EXPO_PACE, per_second=settings.expo_messages_per_second)
+    rate = (
+        RedisSendRate(redis, _EXPO_PACE, per_second=settings.expo_messages_per_second)
         if settings.expo_messages_per_second
-        else NoPace()
+        else UnlimitedRate()
     )
     http = open_http(settings.expo_base_url)
     stack.push_async_callback(http.close)
     expo = ExpoClient(
-        http, base_url=settings.expo_base_url, access_token=settings.expo_access_token, pace=pace
+        http, base_url=settings.expo_base_url, access_token=settings.expo_access_token, rate=rate
     )
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:

@@ -19,7 +19,10 @@ main = LazyGroup(
         "migrate": ("app.cli.migrate:migrate", "Bring the database to the schema of this release."),
         "dev": ("app.cli.dev:dev", "Run the whole development stack in the foreground (make run)."),
         "demo": ("app.cli.demo:demo", "Perform one task end to end on a real git repository (make demo)."),
-        "try": ("app.cli.trial:trial", "Have an agent work on a repository of yours; needs `make run`."),
+        "try": (
+            "app.cli.try_command:try_command",
+            "Have an agent work on a repository of yours; needs `make run`.",
+        ),
         "openapi": ("app.cli.openapi:openapi", "Print the description of the API as JSON."),
         "admin": ("app.cli.admin:admin", "Create and change accounts; prints one JSON object."),
     },

@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from app.clients.deadline import Deadline
 from app.clients.http_client import trusted
-from app.clients.pace import Pace
+from app.clients.pace import SendRate
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
@@ -113,7 +113,7 @@ class ExpoClient(PushSender):
         *,
         base_url: str,
         access_token: SecretStr | None,
-        pace: Pace,
+        rate: SendRate,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._http = http
@@ -121,7 +121,7 @@ class ExpoClient(PushSender):
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if access_token is not None:
             self._headers["Authorization"] = f"Bearer {access_token.get_secret_value()}"
-        self._pace = pace
+        self._rate = rate
         # For the whole request, however slowly the answer arrives.
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._slots = asyncio.Semaphore(MAX_PARALLEL_SENDS)
@@ -132,7 +132,7 @@ class ExpoClient(PushSender):
         # Before waiting for a slot, which is held only while sending.
         content = _encoded([_wire(message) for message in messages])
         async with self._slots:
-            if not await self._pace.take(len(messages), deadline):
+            if not await self._rate.take(len(messages), deadline):
                 return [NOT_REACHED] * len(messages)
             answer = await self._post(_SEND, content)
         try:

@@ -3,9 +3,9 @@
 import asyncio
 
 from app.clients.redis import RedisClient
-from app.clients.run_changes import wake_workers
+from app.clients.run_changes import wake
 
-# The topic that readers of the ledger watch (`RunChanges.watch_queue`).
+# The topic that readers of the ledger watch (`RunChanges.watch_topic`).
 LEDGER = "taskbeacon:ledger"
 
 
@@ -35,5 +35,5 @@ class LedgerWakes:
     async def _send(self) -> None:
         while self._is_wanted:
             self._is_wanted = False
-            await wake_workers(self._redis, LEDGER)
+            await wake(self._redis, LEDGER)
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -32,7 +32,7 @@ _LONGEST_WAIT_SECONDS = 300
 log = structlog.get_logger(__name__)
 
 
-class Pace(Protocol):
+class SendRate(Protocol):
     """A limit on the rate of sending."""
 
     async def take(self, count: int, deadline: Deadline) -> bool:
@@ -40,7 +40,7 @@ class Pace(Protocol):
         ...
 
 
-class NoPace(Pace):
+class UnlimitedRate(SendRate):
     """No limit."""
 
     @override
@@ -48,7 +48,7 @@ class NoPace(Pace):
         return not deadline.is_past
 
 
-class RedisPace(Pace):
+class RedisSendRate(SendRate):
     """At most `per_second` messages a second. Messages pass while Redis is away: the push service has its own limits."""
 
     def __init__(self, redis: RedisClient, key: str, *, per_second: int) -> None:

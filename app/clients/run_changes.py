@@ -28,9 +28,9 @@ async def publish_change(redis: RedisClient, run_id: UUID) -> None:
     await _publish(redis, _CHANNEL, str(run_id))
 
 
-async def wake_workers(redis: RedisClient, queue_name: str) -> None:
-    """Notify all workers that a queue has a job for them; an outage of Redis is only logged."""
-    await _publish(redis, _WAKE_CHANNEL, queue_name)
+async def wake(redis: RedisClient, topic: str) -> None:
+    """Wake all watchers of a topic, such as a queue with a new job; an outage of Redis is only logged."""
+    await _publish(redis, _WAKE_CHANNEL, topic)
 
 
 async def _publish(redis: RedisClient, channel: str, message: str) -> None:
@@ -41,7 +41,7 @@ async def _publish(redis: RedisClient, channel: str, message: str) -> None:
 
 
 class RunChanges:
-    """Wakes watchers in this process when their run or queue changes, in any process."""
+    """Wakes watchers in this process when their run changes or their topic is woken, in any process."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
@@ -52,9 +52,9 @@ class RunChanges:
         """Yield an event that is set at every change of a run; the waiter clears it."""
         return self._watch(_CHANNEL, str(run_id))
 
-    def watch_queue(self, queue_name: str) -> AbstractContextManager[asyncio.Event]:
-        """Yield an event that is set whenever a job is queued; the waiter clears it."""
-        return self._watch(_WAKE_CHANNEL, queue_name)
+    def watch_topic(self, topic: str) -> AbstractContextManager[asyncio.Event]:
+        """Yield an event that is set whenever the topic is woken; the waiter clears it."""
+        return self._watch(_WAKE_CHANNEL, topic)
 
     @contextmanager
     def _watch(self, channel: str, message: str) -> Generator[asyncio.Event, None, None]:

@@ -36,7 +36,7 @@ class RetryPolicy:
 # In total somewhat less than a lease: after that, the sweep decides about the run.
 DATABASE: Final = RetryPolicy(DatabaseUnavailable, (0.5, 1, 2, 4, 8, 16), "database.unavailable")
 # In total less than the lifetime of a log's lock, so that no other writer can have taken it.
-LOG_TURN: Final = RetryPolicy(DatabaseUnavailable, (0.1, 0.3, 1, 2, 4), "run_log.turn_not_given_back")
+LOG_LOCK: Final = RetryPolicy(DatabaseUnavailable, (0.1, 0.3, 1, 2, 4), "run_log.lock_not_released")
 ATTACHMENT: Final = RetryPolicy(ObjectStoreUnavailable, (1, 2, 4, 8), "attachment.not_fetched")
 CODE_HOST: Final = RetryPolicy(GitHubUnavailable, (1, 4, 15), "code_host.unavailable")
 

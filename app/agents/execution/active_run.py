@@ -64,8 +64,8 @@ class ActiveRun:
 
         Gathered work may take as much disk as the agent's own files. Raises AgentOverLimit or AgentStopped.
         """
-        policy, watch = self.context.sandbox.policy, self.workspace.watch
-        async with _hurried(self.effects.stop), watch.limiting(policy, disk_bytes=2 * policy.disk_bytes):
+        policy, monitor = self.context.sandbox.policy, self.workspace.monitor
+        async with _hurried(self.effects.stop), monitor.enforce(policy, disk_bytes=2 * policy.disk_bytes):
             yield
 
 

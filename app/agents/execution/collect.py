@@ -7,9 +7,9 @@ from typing import Any  # JSON
 import structlog
 
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.base.attachments import take_artifacts
 from app.agents.errors import AgentError, OutputInvalid
 from app.agents.execution.active_run import ActiveRun
+from app.agents.files.attachments import take_artifacts
 from app.agents.git.repository import Changes
 from app.agents.result import RunResult
 from app.agents.workspace.output import MISSING, output_correction, read_output
@@ -97,7 +97,7 @@ async def read_structured(run: ActiveRun) -> Any | None:
             context.environment,
             output,
             schema,
-            watch=workspace.watch,
+            monitor=workspace.monitor,
         )
     return None if output is MISSING else output
 

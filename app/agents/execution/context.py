@@ -12,7 +12,7 @@ from typing import Any  # JSON
 from uuid import UUID
 
 from app.agents.adapters.adapter import Adapter, AgentOptions
-from app.agents.base.attachments import Attachment
+from app.agents.files.attachments import Attachment
 from app.agents.git.askpass import Credential
 from app.agents.git.fetch import Source
 from app.agents.git.mirrors import Mirrors

@@ -10,11 +10,11 @@ from acp.helpers import ContentBlock, text_block
 
 from app.agents.adapters.adapter import WorkspaceAccess
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.base.attachments import OWN_FOLDER
-from app.agents.base.safe_paths import write_file
 from app.agents.errors import AgentFailed, SandboxUnavailable, SessionLost
 from app.agents.execution.active_run import ActiveRun
 from app.agents.execution.collect import find_correction
+from app.agents.files.attachments import OWN_FOLDER
+from app.agents.files.safe_paths import write_file
 from app.agents.network.network import Network, open_network
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.sandbox import confined_environment
@@ -111,7 +111,7 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
             gateway=network.gateway,
             **streams,
         )
-        return await workspace.watch.follow(process)
+        return await workspace.monitor.follow(process)
 
     async def start_command(command: Sequence[str], variables: Mapping[str, str]) -> ConfinedProcess:
         return await start(command, variables, stderr=asyncio.subprocess.STDOUT)

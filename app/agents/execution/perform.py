@@ -96,7 +96,7 @@ async def _work(run: ActiveRun) -> AgentError | None:
                 asyncio.create_task(_end_when_stopped(run)),
                 asyncio.create_task(conversation.listen()),
             ]
-            async with run.workspace.watch.limiting(run.context.sandbox.policy):
+            async with run.workspace.monitor.enforce(run.context.sandbox.policy):
                 await prepare(run)
                 await converse(run, conversation)
     except AgentOverLimit as error:

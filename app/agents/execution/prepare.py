@@ -2,8 +2,8 @@
 
 import asyncio
 
-from app.agents.base.attachments import place_attachments
 from app.agents.execution.active_run import ActiveRun
+from app.agents.files.attachments import place_attachments
 from app.agents.git.large_files import LargeFileLimits, find_git_lfs, uses_lfs
 
 

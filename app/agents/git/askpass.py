@@ -23,23 +23,25 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
-class Loan:
+class LentCredential:
     """The environment variables and file descriptors by which a git process can ask for a credential."""
 
     variables: Mapping[str, str]
     descriptors: tuple[int, ...] = ()
 
 
-NOTHING_LENT = Loan({})
+NOTHING_LENT = LentCredential({})
 
 
 @contextmanager
-def lend(credential: Credential, origin: str) -> Iterator[Loan]:
-    """Yield a loan that answers for `origin` (scheme, host and port); after the block only git processes hold it."""
+def lend(credential: Credential, origin: str) -> Iterator[LentCredential]:
+    """Yield the variables and descriptors that answer for `origin` (scheme, host and port); after the block only git processes hold it."""
     descriptor = os.memfd_create("taskbeacon-credential")
     try:
         lines = (origin, credential.user, credential.password)
         os.write(descriptor, "".join(f"{line}\n" for line in lines).encode())
-        yield Loan({"GIT_ASKPASS": str(_PROGRAM), "TASKBEACON_ASKPASS_FD": str(descriptor)}, (descriptor,))
+        yield LentCredential(
+            {"GIT_ASKPASS": str(_PROGRAM), "TASKBEACON_ASKPASS_FD": str(descriptor)}, (descriptor,)
+        )
     finally:
         os.close(descriptor)

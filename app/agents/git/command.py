@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from app.agents.errors import RepositoryError, RepositoryUnreachable
-from app.agents.git.askpass import NOTHING_LENT, Credential, Loan, lend
+from app.agents.git.askpass import NOTHING_LENT, Credential, LentCredential, lend
 from app.processes.reading import last_lines, read_bounded
 from app.processes.spawning import end_session, spawn
 
@@ -133,7 +133,7 @@ class Remote:
         """Whether the remote can take a credential."""
         return urlsplit(self.url).scheme in ("http", "https")
 
-    def loan(self) -> AbstractContextManager[Loan]:
+    def lend(self) -> AbstractContextManager[LentCredential]:
         """Return a context manager that lends the credential to a git command; it lends nothing if there is none."""
         if self.credential is None or not self.is_http:
             return nullcontext(NOTHING_LENT)
@@ -199,16 +199,16 @@ class Git:
         if shutil.which("git", path=environment.get("PATH")) is None:
             raise RepositoryError("git is not installed on this worker.")
         file_limit = "" if file_bytes is None else str(-(-file_bytes // _BLOCK))
-        with remote.loan() if remote else nullcontext(NOTHING_LENT) as loan:
+        with remote.lend() if remote else nullcontext(NOTHING_LENT) as lent:
             process = await spawn(
                 *("/bin/sh", "-c", _LIMITED, str(memory // _KIB), file_limit, *arguments),
                 cwd=self.folder,
-                env={**environment, **loan.variables},
+                env={**environment, **lent.variables},
                 stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
-                pass_fds=(*loan.descriptors, *held),
+                pass_fds=(*lent.descriptors, *held),
             )
         try:
             async with asyncio.timeout(timeout.total_seconds()):

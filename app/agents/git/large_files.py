@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.agents.base.safe_paths import open_file, read_file
 from app.agents.errors import LargeFilesFailed, PathRefused, RepositoryError, RepositoryUnreachable
+from app.agents.files.safe_paths import open_file, read_file
 from app.agents.git.command import Git, Remote, Result
 from app.agents.git.fetch import TRANSFER
 from app.agents.git.plumbing import add_settings, make_repository

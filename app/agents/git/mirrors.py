@@ -50,7 +50,7 @@ class MirrorUnusable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Loan:
+class BorrowedObjects:
     """The mirror objects that a run borrows, until `Mirrors.give_back`."""
 
     objects: Path
@@ -73,8 +73,8 @@ class Mirrors:
         self._environment = environment
         self._max_bytes = max_bytes
 
-    async def lend(self, source: Source, base: Base) -> Loan:
-        """Return a loan of a mirror that holds the base, fetched if needed; call `look_up` on the origin first.
+    async def lend(self, source: Source, base: Base) -> BorrowedObjects:
+        """Return objects of a mirror that holds the base, fetched if needed; call `look_up` on the origin first.
 
         Raises:
             MirrorUnusable: clone without a mirror.
@@ -96,7 +96,7 @@ class Mirrors:
                 sha = await self._update(Git(folder, self._environment), source, base.start, lock)
             shallow = folder / "shallow"
             content = await asyncio.to_thread(lambda: shallow.read_bytes() if shallow.exists() else b"")
-            return Loan(folder / "objects", content, sha, lock, grew)
+            return BorrowedObjects(folder / "objects", content, sha, lock, grew)
         except _OF_THE_ORIGIN:
             os.close(lock)
             raise
@@ -109,21 +109,21 @@ class Mirrors:
             os.close(lock)
             raise
 
-    async def give_back(self, loan: Loan) -> None:
+    async def give_back(self, borrowed: BorrowedObjects) -> None:
         """Release a mirror; while the mirrors exceed the limit, remove the least recently used. Never raises."""
-        os.close(loan.lock)
-        if not loan.grew:
+        os.close(borrowed.lock)
+        if not borrowed.grew:
             return
         try:
-            await self._repack(loan.objects.parent)
+            await self._repack(borrowed.objects.parent)
             await asyncio.to_thread(self._shrink)
         except (RepositoryError, OSError) as error:
             log.warning("mirror.not_tidied", reason=str(error))
 
-    async def discard(self, loan: Loan) -> None:
+    async def discard(self, borrowed: BorrowedObjects) -> None:
         """Release a mirror that turned out to be damaged, and remove it unless other runs use it."""
-        os.close(loan.lock)
-        await asyncio.to_thread(self._remove, loan.objects.parent)
+        os.close(borrowed.lock)
+        await asyncio.to_thread(self._remove, borrowed.objects.parent)
 
     async def _held(self, folder: Path, start: str) -> str | None:
         """Return the commit of a branch if the mirror holds it with all its objects."""

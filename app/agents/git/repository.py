@@ -17,7 +17,7 @@ from pathlib import Path
 from app.agents.errors import PushRejected, RepositoryError, RepositoryUnreachable, WorkspaceBroken
 from app.agents.git.command import Git, Remote, Result
 from app.agents.git.fetch import TRANSFER, Base, Source, fetch, look_up, refuse
-from app.agents.git.mirrors import Loan
+from app.agents.git.mirrors import BorrowedObjects
 from app.agents.git.plumbing import add_settings, make_repository, read_ref, write_ref
 from app.processes.reading import last_lines, read_bounded
 from app.processes.spawning import end_session, spawn
@@ -66,7 +66,7 @@ class Repository:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
         self._git = Git(folder, environment)
-        self._loan: Loan | None = None
+        self._borrowed_objects: BorrowedObjects | None = None
         self._origin_of_partial: str | None = None
 
     def create(self) -> None:
@@ -85,16 +85,16 @@ class Repository:
         self._origin_of_partial = source.remote.url if source.filter else None
         return replace(base, sha=await fetch(self._git, source, base.start))
 
-    async def borrow(self, loan: Loan, source: Source, base: Base) -> Base:
+    async def borrow(self, borrowed: BorrowedObjects, source: Source, base: Base) -> Base:
         """Create the branch that the work starts from, with the objects read from a mirror."""
         assert base.start is not None
-        _borrow(self.folder, loan.objects, loan.shallow)
-        self._loan = loan
+        _borrow(self.folder, borrowed.objects, borrowed.shallow)
+        self._borrowed_objects = borrowed
         if source.filter:
             self._origin_of_partial = source.remote.url
             await _mark_partial(self._git, source.remote.url)
-        write_ref(self.folder, f"refs/heads/{base.start}", loan.sha)
-        return replace(base, sha=loan.sha)
+        write_ref(self.folder, f"refs/heads/{base.start}", borrowed.sha)
+        return replace(base, sha=borrowed.sha)
 
     async def check_out(
         self, work: Path, base: Base, branch: str, source: Source | None, author: Author
@@ -112,8 +112,8 @@ class Repository:
 
     async def _check_out(self, where: Git, base: Base, branch: str, source: Source) -> None:
         git_folder, sha = where.folder / ".git", str(base.sha)
-        if self._loan is not None:
-            _borrow(git_folder, self._loan.objects, self._loan.shallow)
+        if self._borrowed_objects is not None:
+            _borrow(git_folder, self._borrowed_objects.objects, self._borrowed_objects.shallow)
         else:
             await _copy_objects(self.folder, git_folder)
         if source.filter:

@@ -1,4 +1,4 @@
-"""Checks which parts of a sandbox hold on this machine, by attacking each from inside (wall_trial.py)."""
+"""Checks which parts of a sandbox hold on this machine, by attacking each from inside (sandbox_probe.py)."""
 
 import asyncio
 import ctypes
@@ -15,7 +15,7 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing_extensions import override
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.inspection.wall_trial import ATTEMPTS, CHANGE_MODES, READ_PRIVATE, READ_SHARED, WATCH_NAMES
+from app.agents.inspection.sandbox_probe import ATTEMPTS, CHANGE_MODES, READ_PRIVATE, READ_SHARED, WATCH_NAMES
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.probing import TEMPORARY
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
@@ -24,7 +24,7 @@ from app.processes.reading import last_lines
 from app.processes.spawning import PLAIN_ENVIRONMENT, spawn, wait_for_end
 from app.shielded import shielded
 
-_TRIAL = Path(__file__).with_name("wall_trial.py")
+_TRIAL = Path(__file__).with_name("sandbox_probe.py")
 _PYTHON = os.path.realpath(sys.executable)
 _SECONDS = 60
 _PRIVATE = Path("/etc/shadow")

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import assert_never
 
-from app.agents.base import safe_paths
-from app.agents.base.attachments import OUTPUT_PATH
 from app.agents.errors import PathRefused
+from app.agents.files import safe_paths
+from app.agents.files.attachments import OUTPUT_PATH
 from app.agents.runbook.connection import Client, Turn
 from app.agents.runbook.parser import ApplyPatch, Ask, Output, Say, Script, Step, WriteFile
 from app.agents.runbook.programs import Ended, run_program

@@ -18,7 +18,7 @@ import structlog
 
 from app.agents.errors import AgentError, AgentOverLimit
 from app.agents.sandbox.confined_process import ConfinedProcess
-from app.agents.sandbox.measuring import MAX_DESCRIPTORS, Usage, measure
+from app.agents.sandbox.measuring import MAX_DESCRIPTORS, ResourceUsage, measure
 from app.agents.sandbox.policy import SandboxPolicy
 from app.processes.spawning import spawn, wait_for_end
 
@@ -32,7 +32,7 @@ _GRACE_SECONDS = 0.2
 _LOOKS_AT_SENT = 10
 
 
-class RunWatch:
+class ResourceMonitor:
     """Watches the processes and the folder of one run."""
 
     def __init__(self, folder: Path) -> None:
@@ -53,7 +53,7 @@ class RunWatch:
         return process
 
     @asynccontextmanager
-    async def limiting(self, policy: SandboxPolicy, *, disk_bytes: int | None = None) -> AsyncIterator[None]:
+    async def enforce(self, policy: SandboxPolicy, *, disk_bytes: int | None = None) -> AsyncIterator[None]:
         """Enforce the run's limits while the block lasts; `disk_bytes` replaces the policy's.
 
         If the run exceeds a limit, its processes are ended, the block is cancelled, and AgentOverLimit is raised. Only
@@ -95,7 +95,7 @@ class RunWatch:
                     look_at_disk_at = loop.time() + max(_DISK_PAUSE_SECONDS, 10 * (loop.time() - started))
             except Exception:
                 # Go on: this matters most when the machine is out of processes or memory.
-                _LOGGER.exception("watch.unexpected_error")
+                _LOGGER.exception("resource_monitor.unexpected_error")
                 continue
             sent.append(usage.sent_files)
             usage.memory_bytes += min(sent) * policy.file_bytes
@@ -111,7 +111,7 @@ class RunWatch:
         await asyncio.gather(*(process.stop(_GRACE_SECONDS) for process in self._processes))
 
 
-def _excess(usage: Usage, on_disk: int, policy: SandboxPolicy, disk_bytes: int) -> str:
+def _excess(usage: ResourceUsage, on_disk: int, policy: SandboxPolicy, disk_bytes: int) -> str:
     """Return a sentence about the limit that the run exceeds, "" if it exceeds none."""
     if usage.processes > policy.processes:
         return f"The run had more than {policy.processes} processes and threads at a time."

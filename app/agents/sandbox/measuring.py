@@ -25,7 +25,7 @@ _IN_MEMORY = ("/memfd:", "/dev/shm/", "/dev/zero", "/SYSV")  # noqa: S108 - name
 
 
 @dataclass(slots=True)
-class Usage:
+class ResourceUsage:
     """The resources that processes and all their descendants use together."""
 
     processes: int = 0  # and threads
@@ -35,9 +35,9 @@ class Usage:
     sent_files: int = 0  # through sockets, not yet received
 
 
-def measure(pids: Iterable[int]) -> Usage:
+def measure(pids: Iterable[int]) -> ResourceUsage:
     """Return the resource usage of processes and their descendants; processes that end meanwhile count as nothing."""
-    usage = Usage()
+    usage = ResourceUsage()
     files: dict[tuple[int, int], tuple[bool, int]] = {}
     sockets: dict[str, int] = {}
     shared: dict[int, int] = {}

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.agents.base.attachments import OWN_FOLDER
 from app.agents.errors import WorkspaceBroken
+from app.agents.files.attachments import OWN_FOLDER
 from app.agents.git.command import BIG_FILE, settings_environment
 from app.agents.git.repository import COLLECTED, Author
-from app.agents.sandbox.limits import RunWatch
+from app.agents.sandbox.limits import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.enums import AgentNetwork
@@ -113,12 +113,16 @@ class Gathering:
     settings: Sequence[tuple[str, str]]  # further settings of git
 
     async def run(
-        self, sandbox: Sandbox, confinement: Confinement, environment: Mapping[str, str], watch: RunWatch
+        self,
+        sandbox: Sandbox,
+        confinement: Confinement,
+        environment: Mapping[str, str],
+        monitor: ResourceMonitor,
     ) -> tuple[str, str]:
         """Return the last commit, "" if there is none, and a list of what is left out. Raises WorkspaceBroken."""
         subject = " ".join(self.subject.split())
         given = (RESULT, confinement.directory, OWN_FOLDER, self.base or "", self.bundle, subject)
-        process = await watch.follow(
+        process = await monitor.follow(
             await sandbox.start(
                 ("sh", "-c", _GATHER, "sh", *map(str, given), *self.submodules),
                 confinement,

@@ -18,8 +18,8 @@ import structlog
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from app.agents.adapters.adapter import Adapter
-from app.agents.base.safe_paths import read_file, write_file
 from app.agents.errors import PathRefused
+from app.agents.files.safe_paths import read_file, write_file
 from app.masking import Masker
 
 # Of all files of a session together. A larger session is not kept: half a conversation is useless.

@@ -6,9 +6,9 @@ from typing import Any, Never  # Any: JSON
 
 import orjson
 
-from app.agents.base import safe_paths
-from app.agents.base.attachments import OUTPUT_PATH
 from app.agents.errors import OutputInvalid, PathRefused
+from app.agents.files import safe_paths
+from app.agents.files.attachments import OUTPUT_PATH
 from app.unicode import storable
 
 MISSING = object()

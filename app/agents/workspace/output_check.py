@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any  # JSON
 
 from app.agents.errors import OutputInvalid
-from app.agents.sandbox.limits import RunWatch
+from app.agents.sandbox.limits import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.agents.workspace.output import MISSING
@@ -37,7 +37,7 @@ async def check_apart(
     output: Any,
     schema: Any,
     *,
-    watch: RunWatch,
+    monitor: ResourceMonitor,
 ) -> None:
     """Run `schema_check.check_output` in the sandbox, as a process of a run.
 
@@ -45,7 +45,7 @@ async def check_apart(
     """
     if output is MISSING:
         raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
-    process = await watch.follow(
+    process = await monitor.follow(
         await sandbox.start(
             module_command(_PROGRAM, libraries=True),
             confinement,

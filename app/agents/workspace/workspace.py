@@ -18,16 +18,16 @@ from uuid import UUID
 
 import structlog
 
-from app.agents.base.attachments import OWN_FOLDER
-from app.agents.base.safe_paths import make_folder
 from app.agents.errors import RepositoryError, WorkspaceBroken
+from app.agents.files.attachments import OWN_FOLDER
+from app.agents.files.safe_paths import make_folder
 from app.agents.git.command import Git, Remote
 from app.agents.git.fetch import Base, Source
 from app.agents.git.large_files import LargeFileLimits, LargeFiles, find_git_lfs
-from app.agents.git.mirrors import Loan, Mirrors, MirrorUnusable
+from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
 from app.agents.git.repository import Author, Changes, Repository
 from app.agents.git.submodules import Submodules, fetch_submodules
-from app.agents.sandbox.limits import RunWatch
+from app.agents.sandbox.limits import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.workspace.folders import open_folder, remove
@@ -59,10 +59,10 @@ class Workspace:
         self.environment = environment
         self._hidden = tuple(hidden)
         self._repository = Repository(folder / "repository", environment)
-        self.watch = RunWatch(folder)
+        self.monitor = ResourceMonitor(folder)
         self._collection = folder / "collection"
         self._mirrors: Mirrors | None = None
-        self._loan: Loan | None = None
+        self._borrowed_objects: BorrowedObjects | None = None
         self.submodules = Submodules()
         self.large_files: LargeFiles | None = None  # None: files of Git LFS stay pointers
 
@@ -99,17 +99,17 @@ class Workspace:
     async def _borrow(self, source: Source, push_branch: str, mirrors: Mirrors) -> bool:
         """Borrow the objects of a mirror; False, and nothing has changed, if that is not possible."""
         try:
-            loan = await mirrors.lend(source, self.base)
+            borrowed = await mirrors.lend(source, self.base)
         except MirrorUnusable:
             return False
-        self._mirrors, self._loan = mirrors, loan
+        self._mirrors, self._borrowed_objects = mirrors, borrowed
         try:
-            base = await self._repository.borrow(loan, source, self.base)
+            base = await self._repository.borrow(borrowed, source, self.base)
             await self._repository.check_out(self.work, base, push_branch, source, self.author)
         except RepositoryError as error:
             _LOGGER.warning("mirror.damaged", reason=error.message)
-            self._loan = None
-            await mirrors.discard(loan)
+            self._borrowed_objects = None
+            await mirrors.discard(borrowed)
             for folder in (self.work, self._repository.folder):
                 await remove(folder)
             self._repository = Repository(self._repository.folder, self.environment)
@@ -128,23 +128,23 @@ class Workspace:
             work=self.work,
             collection=self._collection,
             scratch=self.folder / "objects",
-            mirror=self._loan.large_files if self._loan else None,
+            mirror=self._borrowed_objects.large_files if self._borrowed_objects else None,
             environment=self.environment,
         )
         await self.large_files.fetch(remote)
 
     async def close(self) -> None:
         """Return the mirror; afterwards the workspace's repositories cannot be read. Repeatable."""
-        if self._mirrors is not None and self._loan is not None:
-            loan, self._loan = self._loan, None
+        if self._mirrors is not None and self._borrowed_objects is not None:
+            borrowed, self._borrowed_objects = self._borrowed_objects, None
             # Also by objects that came before a fetch failed.
-            grew = loan.grew or (self.large_files is not None and self.large_files.requested > 0)
-            await self._mirrors.give_back(replace(loan, grew=grew))
+            grew = borrowed.grew or (self.large_files is not None and self.large_files.requested > 0)
+            await self._mirrors.give_back(replace(borrowed, grew=grew))
 
     @property
     def _borrowed(self) -> tuple[Path, ...]:
         """The folders outside the workspace that the agent's clone and its git read, and cannot change."""
-        lent = (self._loan.objects,) if self._loan else ()
+        lent = (self._borrowed_objects.objects,) if self._borrowed_objects else ()
         return (*lent, *self.large_files.readable) if self.large_files else lent
 
     def confinement(
@@ -184,7 +184,7 @@ class Workspace:
         try:
             async with asyncio.timeout(within.total_seconds()):
                 head, notes = await self._gathering(bundle, subject).run(
-                    sandbox, confinement, self.environment, self.watch
+                    sandbox, confinement, self.environment, self.monitor
                 )
                 if not head or head == self.base.sha:
                     return Collected(None, Changes([], b"", truncated=False), notes)

@@ -62,7 +62,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class UnverifiedDelivery:
     """A delivery as it was sent, not verified yet."""
 
     delivery_id: str
@@ -75,7 +75,7 @@ class Delivery:
 
 async def receive_github(
     session: AsyncSession,
-    delivery: Delivery,
+    delivery: UnverifiedDelivery,
     effects: Effects,
     *,
     secret: SecretStr | None,
@@ -116,7 +116,7 @@ async def sweep_deliveries(session: AsyncSession) -> int:
 
 
 async def _require_signature(
-    session: AsyncSession, delivery: Delivery, cipher: Cipher, secret: SecretStr | None
+    session: AsyncSession, delivery: UnverifiedDelivery, cipher: Cipher, secret: SecretStr | None
 ) -> None:
     key = secret.get_secret_value() if secret else None
     if delivery.integration_id is not None:

@@ -1,8 +1,8 @@
 """The only writer of the ledger (ADR 60).
 
 An event is written by the statement that makes the change, or in its transaction: both are kept or neither. A statement
-that changes tasks or runs contains a CTE that inserts events (`recording`); the rows that it returns are passed to
-`complete`. Readers are woken after the commit; a lost message costs a moment, because they also poll.
+that changes tasks or runs contains a CTE that inserts events (`insert_event_cte`); the rows that it returns are passed to
+`finish_recorded_events`. Readers are woken after the commit; a lost message costs a moment, because they also poll.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ _SNAPSHOT_WANTED = (
 )
 
 
-def recording(
+def insert_event_cte(
     source: CTE, type_: EventType | ColumnElement[str], *conditions: ColumnElement[bool], **columns: Any
 ) -> CTE:
     """Return a CTE that inserts an event for each row of `source` that meets the conditions.
@@ -56,7 +56,7 @@ def recording(
 
 
 def recorded_columns(recorded: CTE) -> list[ColumnElement[Any]]:
-    """Return the columns that `complete` reads, for a statement that is joined with its recorded events."""
+    """Return the columns that `finish_recorded_events` reads, for a statement that is joined with its recorded events."""
     return [
         recorded.c.id.label("event_id"),
         recorded.c.task_id.label("event_task_id"),

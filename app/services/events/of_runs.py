@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import EventType
 from app.models import Event, Run
-from app.services.events.ledger import recorded_columns, recording
-from app.services.events.snapshots import complete
+from app.services.events.ledger import insert_event_cte, recorded_columns
+from app.services.events.snapshots import finish_recorded_events
 from app.statements import Prepared
 
 
@@ -25,7 +25,7 @@ async def record_of_run(
     """
     if each:
         values = {"run_id": run_id, "type": type_, "each": [dict(data) for data in each], "now": utcnow()}
-        await complete(session, await _RECORD.all(session, values))
+        await finish_recorded_events(session, await _RECORD.all(session, values))
 
 
 async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[Mapping[str, Any]]) -> None:
@@ -69,7 +69,7 @@ def _record_statement() -> Any:  # Any: a Select of many columns
         .order_by(entries.c.place)
         .cte("numbered")
     )
-    recorded = recording(
+    recorded = insert_event_cte(
         rows,
         bindparam("type", type_=Event.type.type),
         project_id=rows.c.project_id,

@@ -22,7 +22,7 @@ class _NoLinks:
         return None
 
 
-async def complete(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
+async def finish_recorded_events(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
     """Finish the recording of events by statements: wake readers, and store the snapshots for full bodies.
 
     Args:

@@ -25,7 +25,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run, require_run
 from app.services.effects import Effects
 from app.services.jobs import enqueue_push_delivery, request_run, wake_run_worker
-from app.services.output.events import STATE_COLUMNS, announce_state
+from app.services.run_log.events import STATE_COLUMNS, announce_state
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.authority import Way, authorize

@@ -19,7 +19,7 @@ from app.errors import Unavailable
 from app.outages import DatabaseUnavailable
 from app.services.effects import Effects
 from app.services.jobs import enqueue_push_delivery, enqueue_run
-from app.services.output.log_writer import append_lines, encode_entries
+from app.services.run_log.log_writer import append_lines, encode_entries
 from app.services.runs import received_commands
 from app.services.runs.lifecycle import fail_silent, recover_lapsed
 from app.services.runs.queue import startable

@@ -38,8 +38,8 @@ from app.models import Run, SignalReportTask, Task, TaskCounter
 from app.schemas.tasks import SummaryOut, TaskIn, TaskListQuery, TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
-from app.services.events.ledger import as_data, recorded_columns, recording
-from app.services.events.snapshots import complete
+from app.services.events.ledger import as_data, insert_event_cte, recorded_columns
+from app.services.events.snapshots import finish_recorded_events
 from app.services.tasks.filters import first_page_statement, is_dense, task_filter
 from app.services.tasks.pages import KnownLists, find_page
 from app.services.tasks.references import (
@@ -52,8 +52,7 @@ from app.services.views.pages import Page
 from app.services.views.tasks import select_tasks, task_out, tasks_out
 from app.statements import Prepared
 
-# The columns of an update; origin and report decide the visibility of a task and are fixed at creation (contract 11
-# #31).
+# The columns of an update; origin and report decide who sees a task and are fixed at creation (contract 11 #31).
 _COLUMN_OF_FIELD = {
     "title": "title",
     "title_manually_set": "title_manually_set",
@@ -160,7 +159,7 @@ async def create_task(
             "relationship": relationship,
         },
     )
-    await complete(session, [row])
+    await finish_recorded_events(session, [row])
     return await task_out(row, caller.project, store)
 
 
@@ -212,7 +211,7 @@ def _create_statement() -> Select[Any]:
         .returning(SignalReportTask.id)
         .cte("linked")
     )
-    recorded = _recording(inserted, EventType.TASK_CREATED)
+    recorded = _event_cte(inserted, EventType.TASK_CREATED)
     return (
         select_tasks(aliased(Task, inserted))
         .add_columns(*recorded_columns(recorded))
@@ -221,9 +220,9 @@ def _create_statement() -> Select[Any]:
     )
 
 
-def _recording(source: CTE, type_: EventType, *conditions: ColumnElement[bool], **data: Any) -> CTE:
+def _event_cte(source: CTE, type_: EventType, *conditions: ColumnElement[bool], **data: Any) -> CTE:
     """Return a CTE that inserts an event for each written task."""
-    return recording(
+    return insert_event_cte(
         source,
         type_,
         *conditions,
@@ -267,7 +266,7 @@ async def update_task(
     if row is None:
         raise NotFound
     require_team_integration(body, row["origin_product"])
-    await complete(session, [row])
+    await finish_recorded_events(session, [row])
     return await task_out(row, caller.project, store)
 
 
@@ -297,7 +296,7 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared:
         .cte("changed")
     )
     is_its = before.c.id == changed.c.id
-    recorded = _recording(changed, EventType.TASK_UPDATED, is_its, is_new, changed=before.c.new_fields)
+    recorded = _event_cte(changed, EventType.TASK_UPDATED, is_its, is_new, changed=before.c.new_fields)
     return Prepared(
         select_tasks(aliased(Task, changed))
         .add_columns(*recorded_columns(recorded))
@@ -327,7 +326,7 @@ async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -
     row = await _DELETE.first(session, values)
     if row is None:
         raise NotFound
-    await complete(session, [row])
+    await finish_recorded_events(session, [row])
 
 
 def _delete_statement() -> Select[Any]:
@@ -342,7 +341,7 @@ def _delete_statement() -> Select[Any]:
         .returning(Task.id, Task.project_id, Task.deleted_at, Task.event_count)
         .cte("deleted")
     )
-    return select(*recorded_columns(_recording(deleted, EventType.TASK_DELETED)))
+    return select(*recorded_columns(_event_cte(deleted, EventType.TASK_DELETED)))
 
 
 _DELETE = Prepared(_delete_statement())

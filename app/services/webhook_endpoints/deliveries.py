@@ -18,7 +18,7 @@ from app.schemas.webhook_endpoints import AttemptOut, DeliveryDetailOut, Deliver
 from app.services.access.principal import Principal
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
-from app.services.webhook_endpoints.endpoints import owned, require_endpoint
+from app.services.webhook_endpoints.endpoints import owned_by, require_endpoint
 from app.services.webhook_endpoints.sending import FIXED_HEADERS
 
 _PING_PAUSE = timedelta(seconds=1)
@@ -85,7 +85,7 @@ async def retrieve_delivery(
     statement = (
         select(*_SHOWN, WebhookEndpointDelivery.body, WebhookEndpointDelivery.last_attempt_at)
         .join(WebhookEndpoint, WebhookEndpoint.id == WebhookEndpointDelivery.endpoint_id)
-        .where(WebhookEndpointDelivery.id == delivery_id, owned(caller, endpoint_id))
+        .where(WebhookEndpointDelivery.id == delivery_id, owned_by(caller, endpoint_id))
     )
     row = (await session.execute(statement)).mappings().one_or_none()
     if row is None:
@@ -114,7 +114,7 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
     is_rested = or_(WebhookEndpoint.last_ping_at.is_(None), WebhookEndpoint.last_ping_at <= now - _PING_PAUSE)
     pinged = await session.execute(
         update(WebhookEndpoint)
-        .where(owned(caller, endpoint_id), is_rested)
+        .where(owned_by(caller, endpoint_id), is_rested)
         .values(last_ping_at=now)
         .returning(WebhookEndpoint.id)
     )
@@ -157,7 +157,7 @@ async def redeliver(
 
     """
     await require_enabled(session, caller, endpoint_id)
-    row = await ask_again(
+    row = await schedule_redelivery(
         session,
         and_(WebhookEndpointDelivery.id == delivery_id, WebhookEndpointDelivery.endpoint_id == endpoint_id),
     )
@@ -166,7 +166,9 @@ async def redeliver(
     return _out(row)
 
 
-async def ask_again(session: AsyncSession, condition: ColumnElement[bool]) -> Mapping[Any, Any] | None:
+async def schedule_redelivery(
+    session: AsyncSession, condition: ColumnElement[bool]
+) -> Mapping[Any, Any] | None:
     """Schedule another attempt of a delivery; return the delivery as it is now, None if there is none."""
     delivery = WebhookEndpointDelivery
     is_pending = delivery.status == DeliveryStatus.PENDING
@@ -196,7 +198,7 @@ async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id:
     """
     row = (
         await session.execute(
-            select(WebhookEndpoint.enabled).where(owned(caller, endpoint_id)).with_for_update(read=True)
+            select(WebhookEndpoint.enabled).where(owned_by(caller, endpoint_id)).with_for_update(read=True)
         )
     ).one_or_none()
     if row is None:

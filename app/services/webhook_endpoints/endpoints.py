@@ -53,7 +53,7 @@ _PLAIN = ("url", "description", "payload")
 _FORGIVEN = {"consecutive_failures": 0, "failing_since": None, "has_exhausted": False, "blocked_in_a_row": 0}
 
 
-def owned(caller: Principal, endpoint_id: UUID) -> Any:  # Any: a condition
+def owned_by(caller: Principal, endpoint_id: UUID) -> Any:  # Any: a condition
     """Return the condition that selects one of the caller's own endpoints in the project."""
     return and_(
         WebhookEndpoint.id == endpoint_id,
@@ -69,7 +69,7 @@ async def require_endpoint(session: AsyncSession, caller: Principal, endpoint_id
         NotFound: there is none, or it is another user's.
 
     """
-    if await session.scalar(select(WebhookEndpoint.id).where(owned(caller, endpoint_id))) is None:
+    if await session.scalar(select(WebhookEndpoint.id).where(owned_by(caller, endpoint_id))) is None:
         raise NotFound
 
 
@@ -130,7 +130,7 @@ async def retrieve_endpoint(session: AsyncSession, caller: Principal, endpoint_i
         NotFound: there is none, or it is another user's.
 
     """
-    row = (await session.execute(_select().where(owned(caller, endpoint_id)))).mappings().one_or_none()
+    row = (await session.execute(_select().where(owned_by(caller, endpoint_id)))).mappings().one_or_none()
     if row is None:
         raise NotFound
     return _out(row)
@@ -185,7 +185,7 @@ async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
 
     """
     gone = await session.execute(
-        delete(WebhookEndpoint).where(owned(caller, endpoint_id)).returning(WebhookEndpoint.id)
+        delete(WebhookEndpoint).where(owned_by(caller, endpoint_id)).returning(WebhookEndpoint.id)
     )
     if gone.one_or_none() is None:
         raise NotFound
@@ -203,7 +203,7 @@ async def rotate_secret(
     """
     locked = (
         select(WebhookEndpoint.encrypted_secret, WebhookEndpoint.encrypted_old_secrets)
-        .where(owned(caller, endpoint_id))
+        .where(owned_by(caller, endpoint_id))
         .with_for_update(key_share=True)
     )
     row = (await session.execute(locked)).one_or_none()
@@ -246,7 +246,7 @@ async def cancel_pending(session: AsyncSession, endpoint_ids: Sequence[UUID]) ->
 async def _write(session: AsyncSession, caller: Principal, endpoint_id: UUID, values: dict[str, Any]) -> None:
     changed = await session.execute(
         update(WebhookEndpoint)
-        .where(owned(caller, endpoint_id))
+        .where(owned_by(caller, endpoint_id))
         .values({**values, "updated_at": utcnow()})
         .returning(WebhookEndpoint.id)
     )

@@ -31,7 +31,7 @@ from app.services.events.reading import find_end, is_truncated, place_of, read_e
 from app.services.events.rendering import event_out
 from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
-from app.services.output.stream import FollowedRun, Follower, Pace, Start, follow, open_stream
+from app.services.run_log.stream import FollowedRun, Follower, Start, StreamIntervals, follow, open_stream
 from app.statements import Fields
 
 _LIFE_SECONDS = 900.0
@@ -80,7 +80,7 @@ class StreamClients:
     redis: RedisClient
     watchers: StreamPresence
     ledger: LedgerWatch
-    pace: Pace
+    intervals: StreamIntervals
     # The setting `task_url`.
     link: str
 
@@ -182,7 +182,7 @@ async def follow_project(
                 hub=clients.hub,
                 redis=clients.redis,
                 watchers=clients.watchers,
-                pace=clients.pace,
+                intervals=clients.intervals,
             )
             followers[run_id] = await stack.enter_async_context(following)
         yield ProjectFollower(project, clients, stop, followers)
@@ -231,10 +231,10 @@ class ProjectFollower:
 
     async def _merged(self) -> AsyncGenerator[bytes, None]:
         loop = asyncio.get_running_loop()
-        ends_at = loop.time() + min(_LIFE_SECONDS, self._clients.pace.life)
+        ends_at = loop.time() + min(_LIFE_SECONDS, self._clients.intervals.life)
         while (left := ends_at - loop.time()) > 0:
             try:
-                async with asyncio.timeout(min(left, self._clients.pace.keepalive)):
+                async with asyncio.timeout(min(left, self._clients.intervals.keepalive)):
                     item = await self._queue.get()
             except TimeoutError:
                 yield _KEEPALIVE
@@ -260,7 +260,7 @@ class ProjectFollower:
 
     async def _await_stop(self) -> None:
         while not self._stop.is_over:
-            await self._stop.take(within=self._clients.pace.keepalive)
+            await self._stop.take(within=self._clients.intervals.keepalive)
         await self._queue.put(None)
 
     async def _read_ledger(self, ledger: FollowedLedger) -> None:

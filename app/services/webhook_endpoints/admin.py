@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import DeliveryStatus
 from app.errors import NotFound
 from app.models import WebhookEndpoint, WebhookEndpointDelivery
-from app.services.webhook_endpoints.deliveries import add_ping, ask_again
+from app.services.webhook_endpoints.deliveries import add_ping, schedule_redelivery
 
 
 async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dict[str, Any]]:
@@ -54,6 +54,6 @@ async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
 
 async def redeliver(session: AsyncSession, delivery_id: UUID) -> UUID:
     """Send a message again, under the same id; return the id of its delivery. Raises NotFound."""
-    if await ask_again(session, WebhookEndpointDelivery.id == delivery_id) is None:
+    if await schedule_redelivery(session, WebhookEndpointDelivery.id == delivery_id) is None:
         raise NotFound(f"Webhook delivery {delivery_id} does not exist.")
     return delivery_id

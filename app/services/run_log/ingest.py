@@ -24,9 +24,9 @@ from app.models import Run, RunLogState
 from app.outages import DatabaseUnavailable
 from app.schemas.runs.stream import PositionOut
 from app.services.effects import Effects
-from app.services.output.event_ids import LogEvent
-from app.services.output.events import publish_entries
-from app.services.output.log_writer import append_numbered, is_chunk
+from app.services.run_log.event_ids import LogEvent
+from app.services.run_log.events import publish_entries
+from app.services.run_log.log_writer import append_numbered, is_chunk
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 

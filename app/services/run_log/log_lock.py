@@ -18,15 +18,15 @@ from app.ids import new_hex_id
 from app.models import Run, RunLogState, Task
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
-from app.services.output.event_ids import note_ids
-from app.services.retries import LOG_TURN, RetryBudget
+from app.services.retries import LOG_LOCK, RetryBudget
+from app.services.run_log.event_ids import note_ids
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
 # The lock lapses after this time, or later if the store has much to copy. Its holder gives up well before that, so that
 # never two write. If a lock of an ordinary log is lost (its holder died, or the database was away at the release), it
 # lapses before other writers give up waiting.
-_TURN = timedelta(seconds=15)
+_LIFETIME = timedelta(seconds=15)
 _SLOWEST_COPY = 8 * 1024 * 1024  # bytes a second
 _WAIT_SECONDS = 20
 _FIRST_PAUSE_SECONDS = 0.01
@@ -60,7 +60,7 @@ _TAKE_IF_SEEN = _take_statement(
     )
 )
 # The column `writer` stays: a holder that lost the answer can release again, as long as no other has taken the lock.
-_GIVE_BACK = Prepared(
+_RELEASE = Prepared(
     update(RunLogState)
     .where(RunLogState.run_id == bindparam("run"), RunLogState.writer == bindparam("own"))
     .values(
@@ -75,7 +75,7 @@ _GIVE_BACK = Prepared(
 
 
 @dataclass(slots=True)
-class Turn:
+class LogLock:
     """The right to write, and the values to store at its release."""
 
     # The valid size of the object; None if it was not recorded yet.
@@ -88,9 +88,9 @@ class Turn:
 
 
 @asynccontextmanager
-async def take_turn(
+async def hold_lock(
     sessions: SessionFactory, ref: RunRef, caller: Principal | None
-) -> AsyncGenerator[Turn, None]:
+) -> AsyncGenerator[LogLock, None]:
     """Wait for the lock, and release it with the new size after the block.
 
     A lock that cannot be released lapses; its unrecorded lines do not count, and the next writer cuts them off.
@@ -101,14 +101,14 @@ async def take_turn(
 
     """
     writer = new_hex_id()
-    turn = await _wait_for_turn(sessions, ref, caller, writer)
+    lock = await _wait(sessions, ref, caller, writer)
     try:
-        yield turn
+        yield lock
     finally:
-        await _give_back(sessions, ref, turn, writer)
+        await _release(sessions, ref, lock, writer)
 
 
-async def _give_back(sessions: SessionFactory, ref: RunRef, turn: Turn, writer: str) -> None:
+async def _release(sessions: SessionFactory, ref: RunRef, lock: LogLock, writer: str) -> None:
     """Store the valid size of the log, and release the lock.
 
     Repeated while the database is away: a try may have been committed without an answer, and the caller must get the
@@ -117,46 +117,44 @@ async def _give_back(sessions: SessionFactory, ref: RunRef, turn: Turn, writer: 
     values = {
         "run": ref.run_id,
         "own": writer,
-        "new_size": turn.size,
-        "new_accepted_seq": turn.accepted_seq,
+        "new_size": lock.size,
+        "new_accepted_seq": lock.accepted_seq,
         "now": utcnow(),
     }
 
-    async def give_back() -> bool:
+    async def release() -> bool:
         async with unit_of_work(sessions) as session:
-            if not turn.event_ids:
-                return await _GIVE_BACK.first_alone(session, values) is not None
+            if not lock.event_ids:
+                return await _RELEASE.first_alone(session, values) is not None
             # Committed with the ids: neither without the other.
-            is_given = await _GIVE_BACK.first(session, values) is not None
-            if is_given:
-                await note_ids(session, ref.run_id, turn.event_ids)
-            return is_given
+            is_released = await _RELEASE.first(session, values) is not None
+            if is_released:
+                await note_ids(session, ref.run_id, lock.event_ids)
+            return is_released
 
-    is_given = await RetryBudget(LOG_TURN).call(give_back)
-    if not is_given and asyncio.get_running_loop().time() >= turn.ends_at:
+    is_released = await RetryBudget(LOG_LOCK).call(release)
+    if not is_released and asyncio.get_running_loop().time() >= lock.ends_at:
         # The lock lapsed, and other writers continued from the earlier size.
         raise Unavailable("The log of this run is busy. Please try again in a moment.")
 
 
-async def _wait_for_turn(
-    sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str
-) -> Turn:
+async def _wait(sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str) -> LogLock:
     pause = _FIRST_PAUSE_SECONDS
     try:
         async with asyncio.timeout(_WAIT_SECONDS):
-            while (turn := await _try_turn(sessions, ref, caller, writer)) is None:
+            while (lock := await _try(sessions, ref, caller, writer)) is None:
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
     except TimeoutError:
         raise Unavailable("The log of this run is busy. Please try again in a moment.") from None
-    return turn
+    return lock
 
 
-async def _try_turn(
+async def _try(
     sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str
-) -> Turn | None:
+) -> LogLock | None:
     asked, now = asyncio.get_running_loop().time(), utcnow()
-    values: dict[str, Any] = {"run_id": ref.run_id, "own": writer, "until": now + _TURN, "now": now}
+    values: dict[str, Any] = {"run_id": ref.run_id, "own": writer, "until": now + _LIFETIME, "now": now}
     if caller is not None:
         values |= {"task_id": ref.task_id, **visibility(caller)}
     async with unit_of_work(sessions) as session:
@@ -166,4 +164,4 @@ async def _try_turn(
             await require_run(session, caller, ref.task_id, ref.run_id)
     if row is None:
         return None
-    return Turn(row["size"], row["accepted_seq"], asked + (row["writer_until"] - now).total_seconds())
+    return LogLock(row["size"], row["accepted_seq"], asked + (row["writer_until"] - now).total_seconds())

@@ -32,7 +32,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.notifications import presence
 from app.services.notifications.stream_presence import StreamPresence, Watcher
-from app.services.output.events import STATE_COLUMNS, state_event
+from app.services.run_log.events import STATE_COLUMNS, state_event
 
 KEEPALIVE = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
 _NOT_AVAILABLE = b'event: error\ndata: {"error":"Stream not available"}\n\n'
@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class StreamIntervals:
     """The intervals of a stream, in seconds."""
 
     # Between keepalives.
@@ -59,7 +59,7 @@ class Pace:
     life: float
 
     @classmethod
-    def of(cls, settings: Settings) -> "Pace":
+    def of(cls, settings: Settings) -> "StreamIntervals":
         """Return the configured intervals."""
         return cls(
             keepalive=settings.stream_keepalive_seconds,
@@ -134,19 +134,19 @@ async def follow(
     hub: EventHub,
     redis: RedisClient,
     watchers: StreamPresence,
-    pace: Pace,
+    intervals: StreamIntervals,
 ) -> AsyncGenerator["Follower", None]:
     """Yield the follower of a run; its device counts as watching until the block ends."""
     async with AsyncExitStack() as stack:
         if run.watcher is not None:
             await stack.enter_async_context(watchers.watching(run.watcher))
-        yield Follower(run, start, await stack.enter_async_context(hub.follow(run.id)), redis, pace)
+        yield Follower(run, start, await stack.enter_async_context(hub.follow(run.id)), redis, intervals)
 
 
 class Follower:
     """One client that follows a run."""
 
-    __slots__ = ("_last", "_pace", "_redis", "_run", "_said", "_start", "_subscription")
+    __slots__ = ("_intervals", "_last", "_redis", "_run", "_said", "_start", "_subscription")
 
     def __init__(
         self,
@@ -154,13 +154,13 @@ class Follower:
         start: EventId | Start,
         subscription: Subscription,
         redis: RedisClient,
-        pace: Pace,
+        intervals: StreamIntervals,
     ) -> None:
         self._run = run
         self._start = start
         self._subscription = subscription
         self._redis = redis
-        self._pace = pace
+        self._intervals = intervals
         # The last event that the client has, and the last state event.
         self._last: EventId | None = None
         self._said: EventKind | None = None
@@ -195,11 +195,11 @@ class Follower:
             log.warning("run_stream.broken_off", error=repr(error))
 
     async def _connecting(self, opened: float) -> AsyncGenerator[bytes, None]:
-        while not await self._subscription.is_connected(within=self._pace.keepalive):
+        while not await self._subscription.is_connected(within=self._intervals.keepalive):
             if self._subscription.is_over:
                 return
             yield KEEPALIVE
-            if _now() - opened >= self._pace.patience:
+            if _now() - opened >= self._intervals.patience:
                 yield _NOT_AVAILABLE
                 self.end()
 
@@ -243,15 +243,15 @@ class Follower:
         return None
 
     async def _live(self, opened: float) -> AsyncGenerator[bytes, None]:
-        while _now() - opened < self._pace.life:
-            events = await self._subscription.take(within=self._pace.keepalive)
+        while _now() - opened < self._intervals.life:
+            events = await self._subscription.take(within=self._intervals.keepalive)
             if frames := self._encode(events):
                 yield frames
             if self._said is EventKind.ENDED or self._subscription.is_over:
                 return
             if not events:
                 yield KEEPALIVE
-                if self._last is None and _now() - opened >= self._pace.patience:
+                if self._last is None and _now() - opened >= self._intervals.patience:
                     yield _NOT_AVAILABLE
                     return
 
@@ -307,7 +307,7 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def find_last_words(sessions: SessionFactory, run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
+async def final_states(sessions: SessionFactory, run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
     """Return the final states of runs that are over, as events, and None for runs of deleted tasks; in one statement."""
     statement = (
         select(*STATE_COLUMNS, Task.deleted)

@@ -16,8 +16,8 @@ from errno import ELOOP, ENOTDIR
 from pathlib import Path
 from typing import NamedTuple
 
-from app.agents.base.safe_paths import write_file
 from app.agents.errors import WorkspaceBroken, is_disk_full
+from app.agents.files.safe_paths import write_file
 
 # Never committed.
 OWN_FOLDER = ".taskbeacon"

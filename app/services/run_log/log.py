@@ -24,10 +24,10 @@ from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.effects import Effects
-from app.services.output.event_ids import carries_ids
-from app.services.output.events import own_entry, publish_entries, publish_gap
-from app.services.output.log_writer import append_events, log_event
 from app.services.resume_chain import resume_chain
+from app.services.run_log.event_ids import carries_ids
+from app.services.run_log.events import own_entry, publish_entries, publish_gap
+from app.services.run_log.log_writer import append_events, log_event
 from app.services.storage_keys import RunRef
 from app.services.views.runs import retrieve_run
 
@@ -124,7 +124,7 @@ async def _append(
         await publish(entries)
         return
     try:
-        await append_events(sessions, effects.store, ref, given, caller=caller, at_turn=publish)
+        await append_events(sessions, effects.store, ref, given, caller=caller, when_locked=publish)
     except BaseException:
         if is_published:
             publish_gap(events, ref.run_id)

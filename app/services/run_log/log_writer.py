@@ -15,8 +15,8 @@ from app.clients.object_store import LOG_TAGS, ObjectMissing, ObjectStore, Objec
 from app.db import SessionFactory, unit_of_work
 from app.models import RunLogState
 from app.services.access.principal import Principal
-from app.services.output.event_ids import LogEvent, NewEvents, carries_ids, select_new
-from app.services.output.turns import Turn, take_turn
+from app.services.run_log.event_ids import LogEvent, NewEvents, carries_ids, select_new
+from app.services.run_log.log_lock import LogLock, hold_lock
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
@@ -77,8 +77,8 @@ async def append_lines(
     """
     if not lines:
         return
-    async with take_turn(sessions, ref, caller) as turn:
-        await _write(sessions, store, ref, turn, lines)
+    async with hold_lock(sessions, ref, caller) as lock:
+        await _write(sessions, store, ref, lock, lines)
 
 
 async def append_events(
@@ -88,21 +88,21 @@ async def append_events(
     events: Sequence[LogEvent],
     *,
     caller: Principal,
-    at_turn: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]],
+    when_locked: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]],
 ) -> None:
     """Do as `append_lines`, without events that the run has already, by their `event_id`.
 
-    `at_turn` gets the new events as soon as their place in the log is certain, before they are stored.
+    `when_locked` gets the new events as soon as their place in the log is certain, before they are stored.
 
     Raises:
         NotFound, ObjectStoreUnavailable, Unavailable: as `append_lines`.
 
     """
-    async with take_turn(sessions, ref, caller) as turn:
+    async with hold_lock(sessions, ref, caller) as lock:
         new = await _select_new(sessions, ref, events)
-        await at_turn(new.published)
-        await _write(sessions, store, ref, turn, b"".join(new.lines))
-        turn.event_ids = new.ids
+        await when_locked(new.published)
+        await _write(sessions, store, ref, lock, b"".join(new.lines))
+        lock.event_ids = new.ids
 
 
 async def append_numbered(
@@ -117,8 +117,8 @@ async def append_numbered(
         ObjectStoreUnavailable, Unavailable: as `append_lines`.
 
     """
-    async with take_turn(sessions, ref, None) as turn:
-        after = turn.accepted_seq
+    async with hold_lock(sessions, ref, None) as lock:
+        after = lock.accepted_seq
         following: list[LogEvent] = []
         for number, event in numbered:
             if number == after + 1:
@@ -127,9 +127,9 @@ async def append_numbered(
             elif number > after:
                 break
         new = await _select_new(sessions, ref, following)
-        await _write(sessions, store, ref, turn, b"".join(new.lines))
+        await _write(sessions, store, ref, lock, b"".join(new.lines))
         # Stored in the transaction that stores the log's valid size: neither without the other.
-        turn.accepted_seq, turn.event_ids = after, new.ids
+        lock.accepted_seq, lock.event_ids = after, new.ids
     return after, new.published
 
 
@@ -140,17 +140,19 @@ async def _select_new(sessions: SessionFactory, ref: RunRef, events: Sequence[Lo
         return await select_new(session, ref.run_id, events)
 
 
-async def _write(sessions: SessionFactory, store: ObjectStore, ref: RunRef, turn: Turn, lines: bytes) -> None:
+async def _write(
+    sessions: SessionFactory, store: ObjectStore, ref: RunRef, lock: LogLock, lines: bytes
+) -> None:
     if not lines:
         return
     try:
-        async with asyncio.timeout_at(turn.ends_at - _MARGIN_SECONDS):
-            if turn.size is None:
-                turn.size = await _stored_size(store, ref)
+        async with asyncio.timeout_at(lock.ends_at - _MARGIN_SECONDS):
+            if lock.size is None:
+                lock.size = await _stored_size(store, ref)
                 # Before the object grows: else the new lines would count even if the append is refused.
                 async with unit_of_work(sessions) as session:
-                    await _NOTE_SIZE.perform(session, {"run": ref.run_id, "known_size": turn.size})
-            turn.size = await _extend(store, ref, turn.size, _within_limit(turn.size, lines))
+                    await _NOTE_SIZE.perform(session, {"run": ref.run_id, "known_size": lock.size})
+            lock.size = await _extend(store, ref, lock.size, _within_limit(lock.size, lines))
     except TimeoutError:
         raise ObjectStoreUnavailable(f"could not extend {ref.log_key} in time") from None
 
