@@ -69,6 +69,7 @@ check: $(STAMP) ## Check format, lint, types, import rules and words
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	@$(PYTHON) -m checks.structure
+	@$(PYTHON) -m checks.ignores app bench checks migrations tests
 	@$(PYTHON) -m checks.words $(WORDS)
 
 .PHONY: bench

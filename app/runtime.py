@@ -171,8 +171,8 @@ def _create_senders(
     )
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:
-        from app.clients.guarded_http import create_guarded_client  # noqa: PLC0415
-        from app.clients.web_push import VapidKey, WebPushClient  # noqa: PLC0415
+        from app.clients.guarded_http import create_guarded_client  # noqa: PLC0415 - as above
+        from app.clients.web_push import VapidKey, WebPushClient  # noqa: PLC0415 - as above
 
         browsers = create_guarded_client(
             AddressPolicy.parse(settings.webhook_allow_private_networks), keepalive=_PUSH_CONNECTIONS

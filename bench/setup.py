@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _clone(folder: Path) -> Path:
-    subprocess.run(["git", "clone", "--quiet", str(_CHECKOUT), str(folder)], check=True)  # noqa: S603, S607
+    subprocess.run(["git", "clone", "--quiet", str(_CHECKOUT), str(folder)], check=True)  # noqa: S603, S607 - our own commands
     return folder
 
 
@@ -55,7 +55,7 @@ def _time(*command: str, folder: Path) -> float:
 
 
 def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - likewise
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
 

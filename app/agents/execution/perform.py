@@ -145,4 +145,4 @@ async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResul
 
 def _spoken(duration: timedelta) -> str:
     seconds = int(duration.total_seconds())
-    return f"{seconds // 60} minutes" if seconds >= 120 and seconds % 60 == 0 else f"{seconds} seconds"  # noqa: PLR2004
+    return f"{seconds // 60} minutes" if seconds >= 120 and seconds % 60 == 0 else f"{seconds} seconds"  # noqa: PLR2004 - two minutes

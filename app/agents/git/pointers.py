@@ -105,7 +105,7 @@ async def _pointers(git: Git, blobs: Iterable[str]) -> Mapping[str, Pointer]:
     small = []
     for line in sizes.decode().splitlines():
         blob, *rest = line.split(" ")
-        if len(rest) == 2 and rest[0] == "blob" and int(rest[1]) <= _LONGEST_POINTER:  # noqa: PLR2004
+        if len(rest) == 2 and rest[0] == "blob" and int(rest[1]) <= _LONGEST_POINTER:  # noqa: PLR2004 - type and size
             small.append(blob)
     found, stream = {}, BytesIO(await _cat(git, "--batch", small))
     while head := stream.readline():

@@ -283,7 +283,7 @@ def _parse(head: bytes) -> _Request:
     """Return the parsed request of a client of the proxy (RFC 9112, 3.2.2 and 3.2.3)."""
     first, *lines = head[:-4].decode("latin-1").split("\r\n")
     words = first.split(" ")
-    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not first.isprintable():  # noqa: PLR2004
+    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not first.isprintable():  # noqa: PLR2004 - method, target, version
         raise _Refused("400 Bad Request", "this is an HTTP/1.1 proxy")
     method, target, _ = words
     if method == "CONNECT":

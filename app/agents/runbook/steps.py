@@ -164,7 +164,7 @@ def _temporary_file(text: str) -> Iterator[str]:
 def _temporary_folder() -> Path:
     # The variable may be relative: a file below the workspace would be committed.
     given = Path(os.environ.get("TMPDIR", ""))
-    return given if given.is_absolute() and given.is_dir() else Path("/tmp")  # noqa: S108
+    return given if given.is_absolute() and given.is_dir() else Path("/tmp")  # noqa: S108 - as tempfile falls back
 
 
 def _private(path: str, flags: int) -> int:

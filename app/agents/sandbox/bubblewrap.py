@@ -27,10 +27,10 @@ _NAMESPACES = (
     str(INSIDE_UID),
 )
 _MANNERS = ("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "agent")
-_KERNEL_FILES = ("--proc", "/proc", "--dev", "/dev", "--size", _SHARED_MEMORY_BYTES, "--tmpfs", "/dev/shm")  # noqa: S108
+_KERNEL_FILES = ("--proc", "/proc", "--dev", "/dev", "--size", _SHARED_MEMORY_BYTES, "--tmpfs", "/dev/shm")  # noqa: S108 - inside
 # /proc too: the files below /proc/sys belong to root, who can write own files without any capability.
 _SEAL = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
-_TEMPORARY = Path("/tmp")  # noqa: S108
+_TEMPORARY = Path("/tmp")  # noqa: S108 - inside, where it is the run's own
 
 
 def bubblewrap_arguments(
@@ -56,7 +56,7 @@ def bubblewrap_arguments(
     arguments += _KERNEL_FILES
     for _depth, mount in sorted(_mounts(confinement, network=network, private=private), key=lambda m: m[0]):
         arguments += mount
-    arguments += ["--symlink", str(_TEMPORARY), "/var/tmp"]  # noqa: S108
+    arguments += ["--symlink", str(_TEMPORARY), "/var/tmp"]  # noqa: S108 - likewise
     if gateway is not None and gateway.socket is not None:
         arguments += ["--ro-bind", str(gateway.socket), DOOR]
     return [*arguments, *_SEAL, "--"]

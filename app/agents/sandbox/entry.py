@@ -82,7 +82,7 @@ async def _forward(
 
 async def _serve(door: str, listeners: "list[tuple[socket.socket, str | None]]") -> None:
     import asyncio  # noqa: PLC0415 - see above
-    import functools  # noqa: PLC0415
+    import functools  # noqa: PLC0415 - see above
 
     servers = [
         await asyncio.start_server(functools.partial(_forward, door, tunnel), sock=listener)

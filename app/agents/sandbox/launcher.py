@@ -63,7 +63,7 @@ def _enter_landlock(rules: dict[str, Any]) -> None:
 def _allow(ruleset: Any, path: str, access: Any, flags: Any) -> None:
     if not os.path.exists(path):  # noqa: PTH110 - no pathlib: start-up counts, every run passes here
         return
-    if not os.path.isdir(path):  # noqa: PTH112
+    if not os.path.isdir(path):  # noqa: PTH112 - likewise
         # The kernel refuses rights of folders in a rule for a file.
         access &= flags.EXECUTE | flags.READ_FILE | flags.WRITE_FILE | flags.TRUNCATE | flags.IOCTL_DEV
     ruleset.allow_path(path, access)
@@ -82,11 +82,11 @@ def _filter_calls(program: bytes) -> None:
 
 def _descendants() -> set[int]:
     children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):  # noqa: PTH208
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - likewise
         if not entry.isdigit():
             continue
         try:
-            with open(f"/proc/{entry}/stat", "rb") as stat:  # noqa: PTH123
+            with open(f"/proc/{entry}/stat", "rb") as stat:  # noqa: PTH123 - likewise
                 parent = int(stat.read().rpartition(b")")[2].split()[1])
         except OSError:
             continue

@@ -101,7 +101,7 @@ def _shared_memory(process: int) -> dict[int, int]:
     place = f"/proc/{process}/root{_SHARED_MEMORY}"
     with suppress(OSError):
         device = os.stat(place).st_dev  # noqa: PTH116 - as above
-        if device != os.stat(_SHARED_MEMORY).st_dev:  # noqa: PTH116
+        if device != os.stat(_SHARED_MEMORY).st_dev:  # noqa: PTH116 - as above
             status = os.statvfs(place)
             return {device: (status.f_blocks - status.f_bfree) * status.f_frsize}
     return {}

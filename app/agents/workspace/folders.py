@@ -88,5 +88,5 @@ async def remove(folder: Path) -> None:
             *command, "--", str(folder), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
         )
         await process.wait()
-    if folder.is_dir():  # noqa: ASYNC240
+    if folder.is_dir():  # noqa: ASYNC240 - likewise
         _LOGGER.error("workspace.not_removed", folder=str(folder))
