@@ -62,7 +62,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
 
 
 class _Lines:
-    """Writes the events of one logger; a stream that takes nothing stops no work."""
+    """Writes the events of one logger; a blocked stream delays no work."""
 
     def __init__(self, stream: TextIO, name: str) -> None:
         self._stream = stream

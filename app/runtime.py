@@ -57,7 +57,7 @@ class ProcessContext(Effects):
     ledger: LedgerWatch = field(default_factory=LedgerWatch)
 
     def stream_clients(self) -> StreamClients:
-        """Return what following the ledger takes of this process."""
+        """Return the clients of this process that a project stream uses."""
         return StreamClients(
             sessions=self.sessions,
             hub=self.hub,

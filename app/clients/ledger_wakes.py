@@ -9,7 +9,7 @@ from app.clients.run_changes import wake
 LEDGER = "taskbeacon:ledger"
 
 
-# Under load a word for each event would cost more than all else that recording them does.
+# Under load, a message for each event would cost more than all other steps of recording events.
 _PAUSE_SECONDS = 0.01
 
 

@@ -63,7 +63,7 @@ def _watch_names(world: World) -> None:
     watch = _LIBC.inotify_init()
     _require(watch)
     try:
-        _require(_LIBC.inotify_add_watch(watch, os.path.dirname(world["file"]).encode(), _IN_CREATE))  # noqa: PTH120
+        _require(_LIBC.inotify_add_watch(watch, os.path.dirname(world["file"]).encode(), _IN_CREATE))  # noqa: PTH120 - for the C library
     finally:
         os.close(watch)
 

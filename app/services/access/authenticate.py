@@ -94,7 +94,7 @@ _IN_CURRENT = _in_project(User.current_project_id.expression)
 
 
 async def find_member(session: AsyncSession, user_id: int, project_id: int) -> Principal | None:
-    """Return a user without a key, in a project; they may work on its tasks. None if they cannot use it any more."""
+    """Return the principal of a user without a key, who may work on a project's tasks; None after the user lost access."""
     row = await _MEMBER.first(session, {"user_id": user_id, "project_id": project_id})
     return None if row is None else _principal(row)
 

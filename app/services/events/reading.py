@@ -112,13 +112,13 @@ async def read_events(
 async def read_question_events(
     session: AsyncSession, caller: Principal, after: Cursor, *, limit: int
 ) -> Sequence[Fields]:
-    """Return `EVENT_COLUMNS` of questions behind a place: those that are in the caller's inbox, of all their projects."""
+    """Return `EVENT_COLUMNS` of events about questions after a position: of the caller's inbox, over all projects."""
     values = {"limit": limit, **visibility_anywhere(caller), **after.values()}
     return await _QUESTIONS.all(session, values)
 
 
 async def is_any_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
-    """Return whether events of any of the caller's projects behind a place were removed."""
+    """Return whether events after a position were removed in any of the caller's projects."""
     return (
         await _REMOVED_ANYWHERE.first(session, {**visibility_anywhere(caller), **after.values()}) is not None
     )

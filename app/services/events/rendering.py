@@ -77,7 +77,7 @@ def _encode(type_: str, at: datetime, data: Mapping[str, Any]) -> str:
 
 
 def task_link(link: str, project_id: int, task_id: UUID) -> str:
-    """Return where people see a task; `link` is the setting `task_url`, empty: a path of the API."""
+    """Return the URL of a task for people; `link` is the setting `task_url`, if empty the URL is a path of the API."""
     if not link:
         return f"/api/projects/{project_id}/tasks/{task_id}/"
     return link.replace("{project_id}", str(project_id)).replace("{task_id}", str(task_id))

@@ -52,7 +52,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FollowedLedger:
-    """A part of the ledger: what of it is read behind a place, and whether something is missing there."""
+    """A part of the ledger: how to read its events after a position, and whether some were removed there."""
 
     topic: str
     read: Callable[[AsyncSession, Cursor, int], Awaitable[Sequence[Fields]]]
@@ -131,7 +131,7 @@ async def follow_ledger(
     last_id: str | None,
     runs: Mapping[UUID, FollowedRun] = MappingProxyType({}),
 ) -> FollowedProject:
-    """Return what is followed from where the client left off by its last id, None: from now on."""
+    """Return the ledger to follow, from the position in the client's last id on; None: from now on."""
     ledger_from, places, is_lost = _parse_id(last_id)
     return FollowedProject(
         ledger=ledger,
