@@ -197,7 +197,7 @@ class NotificationDecision(StrEnum):
 
 
 class QuestionKind(StrEnum):
-    """The kind of answer that an agent waits for."""
+    """What an agent waits for."""
 
     PERMISSION = "permission"
     FORM = "form"
@@ -218,7 +218,7 @@ class QuestionStatus(StrEnum):
 
 
 class QuestionRisk(StrEnum):
-    """The possible cost of an answer, judged by the tool and the rules of the service, never by the agent's words."""
+    """What an answer may cost, by the tool and the rules of the service, never by the agent's words."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -261,7 +261,7 @@ class AnswerVia(StrEnum):
 
 
 class Urgency(StrEnum):
-    """The urgency of a notification."""
+    """How loudly people are notified."""
 
     LOW = "low"
     NORMAL = "normal"
