@@ -24,7 +24,7 @@ from app.enums import Platform
 from app.security import Cipher
 from app.services.access.cache import CallerCache
 from app.services.access.principal import Principal
-from app.services.effects import Effects
+from app.services.clients import ServiceClients
 from app.services.events import ledger
 from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
@@ -40,8 +40,8 @@ _EXPO_PACE = "push:pace:expo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessContext(Effects):
-    """The settings and the opened clients of this process; services get it as their `Effects`."""
+class ProcessContext(ServiceClients):
+    """The settings and the opened clients of this process; services get it as their `ServiceClients`."""
 
     settings: Settings
     # The followers of runs in this process, and their devices.

@@ -29,8 +29,8 @@ from app.models import CiFailure, GithubDelivery, Integration, PushedBranch, Run
 from app.schemas.webhooks import WebhookOut
 from app.security import Cipher, DecryptionError
 from app.services import usage_gates
+from app.services.clients import ServiceClients
 from app.services.code_hosts.webhook_events import FailedCheck, read_failed_check
-from app.services.effects import Effects
 from app.services.jobs import request_run
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
@@ -76,7 +76,7 @@ class UnverifiedDelivery:
 async def receive_github(
     session: AsyncSession,
     delivery: UnverifiedDelivery,
-    effects: Effects,
+    clients: ServiceClients,
     *,
     secret: SecretStr | None,
 ) -> WebhookOut:
@@ -89,7 +89,7 @@ async def receive_github(
         UsageLimitExceeded: the project is over its limit; the delivery is not recorded and may be repeated.
 
     """
-    await _require_signature(session, delivery, effects.cipher, secret)
+    await _require_signature(session, delivery, clients.cipher, secret)
     if not 0 < len(delivery.delivery_id) <= _LONGEST_ID:
         raise InvalidInput("This header is required.", code="required", attr="X-GitHub-Delivery")
     try:
@@ -99,10 +99,10 @@ async def receive_github(
     check = read_failed_check(delivery.event, payload)
     if check is None:
         return _ignore("The event does not tell of a failed check on a branch of ours.")
-    await _require_allowance(session, check, delivery.integration_id, effects.gates)
+    await _require_allowance(session, check, delivery.integration_id, clients.gates)
     if not await _is_new(session, delivery.delivery_id):
         return _ignore("This delivery was received before.")
-    return await _follow_up(session, check, delivery.integration_id, effects)
+    return await _follow_up(session, check, delivery.integration_id, clients)
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
@@ -176,7 +176,7 @@ async def _follow_up(
     session: AsyncSession,
     check: FailedCheck,
     integration_id: int | None,
-    effects: Effects,
+    clients: ServiceClients,
 ) -> WebhookOut:
     pushed = await _find_push(session, check, integration_id)
     if pushed is None or pushed.head_sha != check.head_sha:
@@ -194,7 +194,7 @@ async def _follow_up(
         session, check, integration_id
     ):
         return _ignore("A run of the task is under way.")
-    return await _decide(session, check, pushed, task, effects)
+    return await _decide(session, check, pushed, task, clients)
 
 
 async def _decide(
@@ -202,7 +202,7 @@ async def _decide(
     check: FailedCheck,
     pushed: Row[Any],
     task: Row[Any],
-    effects: Effects,
+    clients: ServiceClients,
 ) -> WebhookOut:
     count = await session.scalar(
         select(func.count())
@@ -235,7 +235,7 @@ async def _decide(
     )
     if failure is None:
         return _ignore("Another failure of this commit has been acted upon.")
-    run_id = await _start(session, check, pushed.run_id, task, follow_up, effects)
+    run_id = await _start(session, check, pushed.run_id, task, follow_up, clients)
     await session.execute(update(CiFailure).where(CiFailure.id == failure).values(follow_up_run_id=run_id))
     log.info("webhook.follow_up", run_id=str(run_id), number=number)
     return {"status": "started", "reason": f"Follow-up run {number} of {MAX_FOLLOW_UPS}.", "run": run_id}
@@ -264,7 +264,7 @@ async def _start(
     previous_id: UUID,
     task: Row[Any],
     follow_up: dict[str, Any],
-    effects: Effects,
+    clients: ServiceClients,
 ) -> UUID:
     columns = (Run.state, *HOLDINGS, Task.ci_prompt, as_asked(Task.ci_prompt).label("asked_ci_prompt"))
     source = select(*columns).join(Task, Task.id == Run.task_id)
@@ -293,8 +293,8 @@ async def _start(
         asked_by_id=authority.asker_id,
         asked_task=task_as_asked(previous_id, task.id) if authority.is_personal else None,
     )
-    run_id = await run_lifecycle.open_run(session, new, dispatch=True, events=effects.events)
-    request_run(session, effects.queue, run_id)
+    run_id = await run_lifecycle.open_run(session, new, dispatch=True, events=clients.events)
+    request_run(session, clients.queue, run_id)
     return run_id
 
 

@@ -23,7 +23,7 @@ from app.errors import AppError, EventsMissing, StateRefused
 from app.models import Run, RunLogState
 from app.outages import DatabaseUnavailable
 from app.schemas.runs.stream import PositionOut
-from app.services.effects import Effects
+from app.services.clients import ServiceClients
 from app.services.run_log.event_ids import LogEvent
 from app.services.run_log.events import publish_entries
 from app.services.run_log.log_writer import append_numbered, is_chunk
@@ -86,7 +86,9 @@ class _Position:
             raise StateRefused(f"Run is already {self.status}")
 
 
-async def take_events(run: RunRef, batches: AsyncGenerator[Batch, None], effects: Effects) -> PositionOut:
+async def take_events(
+    run: RunRef, batches: AsyncGenerator[Batch, None], clients: ServiceClients
+) -> PositionOut:
     """Take events as they arrive; return the number of the last one. Taken events stay, whatever comes after them.
 
     A run that is over takes no new events. Events that it has, and the completion, are answered as before, so that an
@@ -101,11 +103,11 @@ async def take_events(run: RunRef, batches: AsyncGenerator[Batch, None], effects
     """
     seq, is_answered = 0, False
     try:
-        async with _alive(effects.sessions, run.run_id), aclosing(batches):
-            position = await _look(effects.sessions, run.run_id)
+        async with _alive(clients.sessions, run.run_id), aclosing(batches):
+            position = await _look(clients.sessions, run.run_id)
             seq = position.seq
             async for batch in batches:
-                seq = await _take(run, batch, effects)
+                seq = await _take(run, batch, clients)
                 is_answered = True
             if not is_answered:
                 position.require_running()
@@ -151,15 +153,15 @@ async def _look(sessions: SessionFactory, run_id: UUID) -> _Position:
     return _Position(row.accepted_seq or 0, row.status)
 
 
-async def _take(run: RunRef, batch: Batch, effects: Effects) -> int:
-    sessions, events = effects.sessions, effects.events
+async def _take(run: RunRef, batch: Batch, clients: ServiceClients) -> int:
+    sessions, events = clients.sessions, clients.events
     position = await _look(sessions, run.run_id)
     after = position.seq
     numbered = [each for each in batch if isinstance(each, NumberedEvent)]
     if any(each.seq > position.seq for each in numbered):
         position.require_running()
         after, new = await append_numbered(
-            sessions, effects.store, run, [(each.seq, each.for_log) for each in numbered]
+            sessions, clients.store, run, [(each.seq, each.for_log) for each in numbered]
         )
         publish_entries(events, run.run_id, new)
     for each in batch:

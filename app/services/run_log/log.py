@@ -23,7 +23,7 @@ from app.schemas.runs.logs import LogQuery
 from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
-from app.services.effects import Effects
+from app.services.clients import ServiceClients
 from app.services.resume_chain import resume_chain
 from app.services.run_log.event_ids import carries_ids
 from app.services.run_log.events import own_entry, publish_entries, publish_gap
@@ -43,7 +43,7 @@ async def append_log(
     task_id: UUID,
     run_id: UUID,
     entries: Sequence[Mapping[str, Any]],
-    effects: Effects,
+    clients: ServiceClients,
 ) -> RunOut:
     """Append entries to a run's log, concurrently with other writers, publish them, and return the run.
 
@@ -60,12 +60,12 @@ async def append_log(
     async def read() -> None:
         """Read the answer before storing: a failure afterwards would report an error for entries that were added."""
         nonlocal run
-        run = await retrieve_run(session, caller, task_id, run_id, store=effects.store)
+        run = await retrieve_run(session, caller, task_id, run_id, store=clients.store)
         await release(session)
 
     await release(session)
     ref = RunRef(caller.project.id, task_id, run_id)
-    await _append(effects, ref, entries, caller, before_storing=read)
+    await _append(clients, ref, entries, caller, before_storing=read)
     assert run is not None
     return run
 
@@ -76,7 +76,7 @@ async def relay_message(
     task_id: UUID,
     run_id: UUID,
     body: RelayIn,
-    effects: Effects,
+    clients: ServiceClients,
 ) -> RelayOut:
     """Store an agent's message in the run's log and stream; there is no chat to relay it to (contract 13.7).
 
@@ -86,12 +86,12 @@ async def relay_message(
     """
     await release(session)
     entry = own_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
-    await _append(effects, RunRef(caller.project.id, task_id, run_id), [entry], caller)
+    await _append(clients, RunRef(caller.project.id, task_id, run_id), [entry], caller)
     return {"status": "skipped"}
 
 
 async def _append(
-    effects: Effects,
+    clients: ServiceClients,
     ref: RunRef,
     entries: Sequence[Mapping[str, Any]],
     caller: Principal,
@@ -103,7 +103,7 @@ async def _append(
     If storing fails after that, followers get a gap and read the log, which does not have the entries. Raises as
     `append_events`.
     """
-    sessions, events = effects.sessions, effects.events
+    sessions, events = clients.sessions, clients.events
     is_published = False
 
     async def publish(new: Sequence[Mapping[str, Any]]) -> None:
@@ -124,7 +124,7 @@ async def _append(
         await publish(entries)
         return
     try:
-        await append_events(sessions, effects.store, ref, given, caller=caller, when_locked=publish)
+        await append_events(sessions, clients.store, ref, given, caller=caller, when_locked=publish)
     except BaseException:
         if is_published:
             publish_gap(events, ref.run_id)

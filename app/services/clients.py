@@ -14,7 +14,7 @@ from app.services.usage_gates import UsageGate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effects:
+class ServiceClients:
     """The opened clients of a process; a function that needs only one of them takes only that one."""
 
     # For steps outside the caller's transaction.
