@@ -59,7 +59,7 @@ class CatalogInvalid(AgentError):
 
 
 class AgentNotInstalled(AgentError):
-    """The adapter's command is not on this worker; the message says how to install it."""
+    """The adapter's command is not on this worker; the message has the instructions to install it."""
 
 
 class AgentFailed(AgentError):

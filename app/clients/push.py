@@ -1,4 +1,4 @@
-"""Push senders take messages and return one outcome each. Failures are sorted by what a caller can do about them.
+"""Push senders take messages and return one outcome each. Failures are sorted by the reaction that they need.
 
 PushOutcome
 ├── Accepted     the service accepted it; with `ticket` its receipt is read later, if the service has receipts

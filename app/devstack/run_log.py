@@ -66,7 +66,7 @@ class RunLog:
             self._shown_output.add(step)
             self._output(update)
             return
-        if step not in self._shown_output:  # the end repeats what was shown as it came
+        if step not in self._shown_output:  # the end of a step repeats its output
             self._output(update)
         if status == "failed":
             self._console.line(f"    {self._console.style('✗ failed', 'red')}")

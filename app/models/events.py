@@ -1,4 +1,4 @@
-"""The ledger of what happened: append-only, written in the transaction of the change (ADR 60)."""
+"""The ledger of events: append-only, written in the transaction of the change (ADR 60)."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""A run in progress: what its steps share."""
+"""A run in progress: the state that its steps share."""
 
 import asyncio
 from collections.abc import AsyncIterator

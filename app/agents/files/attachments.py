@@ -63,7 +63,7 @@ def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
 
 
 def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list[str]:
-    """Copy the agent's files to `outbox`, as `<number>/<masked name>`; return those left out, each with the reason.
+    """Copy the agent's files to `outbox`, as `<number>/<masked name>`; return the omitted files, each with the reason.
 
     Raises OSError where the disk has no room for them.
     """
@@ -103,7 +103,7 @@ class _Taker:
         self.left_out: list[str] = []
 
     def take_folder(self, folder: int, *, depth: int) -> None:
-        """Take the files of a folder and of those below it, in the order of their names."""
+        """Take the files of a folder and its subfolders, in the order of their names."""
         for name in self._names(folder):
             try:
                 mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode

@@ -35,7 +35,7 @@ HEAD_BYTES = 32 * 1024  # of a request; the limit of the readers that `accept` g
 _CHUNK_BYTES = 64 * 1024
 _HEAD_SECONDS = 20
 _CONNECT_SECONDS = 15
-# Models think for minutes without a word.
+# Models think for minutes without sending anything.
 _IDLE_SECONDS = 15 * 60
 _CONNECTIONS = 128
 _BYTES = 50 * 2**30
@@ -112,7 +112,7 @@ class Outside(Protocol):
 
 
 class SystemOutside(Outside):
-    """The system's resolver, in threads of its own: slow look-ups must not delay those of others."""
+    """The system's resolver, in threads of its own: slow look-ups of one run must not delay those of others."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="egress-names")

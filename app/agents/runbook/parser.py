@@ -1,4 +1,4 @@
-"""Reads a runbook: those fenced blocks of a prompt that are steps, in order. Pure; runs nothing.
+"""Reads a runbook: the fenced blocks of a prompt that are steps, in order. Pure; runs nothing.
 
 Fences are CommonMark's: three or more backticks or tildes, indented by at most three spaces, closed by at least as many
 of the same. A fence is prose unless its first word is a step. Likely mistakes (an unknown attribute, a missing path, a

@@ -140,7 +140,7 @@ def run_program(
     """
     reading_end, writing_end = os.pipe()
     try:
-        process = subprocess.Popen(  # noqa: S603 - what a runbook asks for
+        process = subprocess.Popen(  # noqa: S603 - the program that the runbook names
             command,
             cwd=directory,
             env=environment,

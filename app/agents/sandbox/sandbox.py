@@ -2,7 +2,7 @@
 
 With each kind of sandbox a process gets its own session, only the given environment, a private home and limits, and
 `ConfinedProcess.stop` returns when the process and its descendants are gone. If the worker is killed, the kernel ends
-the agent too. What an agent can reach:
+the agent too. Access of an agent, by kind of sandbox:
 
                       bubblewrap                    landlock                       none
 files of the service  not there                     not read, not written; names,  open

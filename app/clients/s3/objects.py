@@ -305,7 +305,7 @@ def failures(what: str, *, of_object: bool = False) -> Iterator[None]:
     except (BotoCoreError, TimeoutError) as error:
         raise ObjectStoreUnavailable(f"could not {what}") from error
     except Exception as error:
-        from aiohttp import ClientError as HttpError  # noqa: PLC0415 - part of what is loaded late
+        from aiohttp import ClientError as HttpError  # noqa: PLC0415 - part of the library that is loaded late
 
         if isinstance(error, HttpError):
             raise ObjectStoreUnavailable(f"could not {what}") from error

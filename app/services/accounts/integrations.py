@@ -61,7 +61,7 @@ async def create_integration(
 
     Raises:
         NotFound: there is no such project.
-        InvalidInput: a value cannot be what it is given for, or both a token and an installation are given.
+        InvalidInput: a value is not valid for its field, or both a token and an installation are given.
 
     """
     if new.token is not None and new.installation is not None:

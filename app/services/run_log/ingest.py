@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NumberedEvent:
-    """An event and its number among those of its run."""
+    """An event and its number within its run."""
 
     seq: int
     event: Mapping[str, Any]
