@@ -1,15 +1,15 @@
-"""Decide which addresses may be connected to, for every connection to a target that a user or an agent has chosen.
+"""Decide which addresses the service may connect to, if a user or an agent has chosen the target.
 
-Webhooks and web pushes go through `clients/guarded_http.py`, agents through their proxy (`agents/network/proxy.py`). Both
-check the very address that they then connect to.
+Webhooks and web pushes go through `clients/guarded_http.py`, agents through their proxy (`agents/network/proxy.py`).
+Both check exactly the address that they then connect to.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-# `ipaddress` depends on the version of Python. These are refused in any version: the IANA special-purpose registries as
-# of 2025, blocks with few global addresses, and addresses that exist inside clouds only.
+# `ipaddress` depends on the version of Python, this list does not: the IANA special-purpose registries as of 2025,
+# blocks with few global addresses, and addresses that exist only inside clouds.
 _NOT_PUBLIC_4 = tuple(
     map(
         IPv4Network,
@@ -41,7 +41,8 @@ _NOT_PUBLIC_6 = tuple(
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
-# Where clouds serve credentials to the machines that run in them: refused, whatever an operator opens.
+# Addresses at which clouds serve credentials to their machines: always refused, even in networks that an operator
+# opened.
 _METADATA = frozenset(
     map(ip_address, ("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "fd00:ec2::254"))
 )
@@ -50,17 +51,17 @@ _SECURE_PORT = 443
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """What may be connected to: the public Internet by HTTPS, and networks that the operator opened in any way."""
+    """Addresses that the service may connect to: public ones by HTTPS, any in networks that the operator opened."""
 
     opened: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @classmethod
     def parse(cls, networks: tuple[str, ...]) -> "AddressPolicy":
-        """Return the policy that opens these networks, in CIDR form. Raises ValueError."""
+        """Return the policy that permits these networks, in CIDR form. Raises ValueError."""
         return cls(tuple(map(ip_network, networks)))
 
     def admits(self, address: str, *, scheme: str, port: int) -> bool:
-        """Return whether a request may be sent to an address in this way.
+        """Return whether a request with this scheme and port may be sent to an address.
 
         Raises:
             ValueError: it is no address.
@@ -71,7 +72,7 @@ class AddressPolicy:
         return scheme == "https" and port == _SECURE_PORT and is_public(address)
 
     def is_open(self, address: str) -> bool:
-        """Return whether an address is in a network that the operator opened, and none of a cloud's own.
+        """Return whether an address is in a network that the operator opened, and is not a cloud's credential server.
 
         Raises:
             ValueError: it is no address.
@@ -92,7 +93,7 @@ def is_public(address: str) -> bool:
 
 
 def _ends(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address | IPv6Address]:
-    """Yield the addresses that a packet to this one can reach."""
+    """Yield the addresses that a packet to this address can reach."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             yield address.ipv4_mapped

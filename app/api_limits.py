@@ -1,6 +1,6 @@
-"""The limits of the API in size, number and time: what one client can make a process hold or wait for.
+"""The limits of the API in size, number and time: the maximum that one client can make a process hold or wait for.
 
-Limits of single fields (`max_length`) stand with the fields in `app/schemas`, and are published with them.
+Limits of single fields (`max_length`) are in the schemas (`app/schemas`), and are published with them.
 """
 
 from typing import Final
@@ -8,17 +8,17 @@ from typing import Final
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
 
-# Heads of requests. More is answered with 431, later with 408.
+# Heads of requests. A larger one is answered with 431, a slower one with 408.
 HEAD_BYTES: Final = 64 * _KIB
 HEAD_FIELDS: Final = 200  # headers, and trailers of the body: each costs more than its bytes
 HEAD_SECONDS: Final = (
     10.0  # from the connection, or the first byte of a further request, to the end of the head
 )
 IDLE_SECONDS: Final = 5  # between two requests of a connection
-PIPELINED_REQUESTS: Final = 16  # that wait behind the one that is answered; later ones are not read
+PIPELINED_REQUESTS: Final = 16  # that wait for an earlier response; later ones are not read
 LINGER_SECONDS: Final = 2.0  # how long a refused client may go on sending before its connection is closed
 
-# Bodies. More is answered with 413, later with 408.
+# Bodies. A larger one is answered with 413, a slower one with 408.
 BODY_BYTES: Final = 20 * _MIB
 WEBHOOK_BYTES: Final = 5 * _MIB
 DRAINED_BYTES: Final = (
@@ -26,8 +26,8 @@ DRAINED_BYTES: Final = (
 )  # read and dropped beyond the limit, so that clients get to read their answer
 BODY_SECONDS: Final = 30.0  # for the body, and beyond that one second for each
 BODY_BYTES_PER_SECOND: Final = 32 * _KIB
-# Chunks of a body that come in one piece of at most HEAD_BYTES: so many, and beyond that one for each 64 bytes. A chunk
-# costs as much as some kilobytes. Others are answered with 400.
+# Chunks of a body in one piece of at most HEAD_BYTES: this number, and beyond it one for each 64 bytes. A chunk costs as
+# much as some kilobytes. More are answered with 400.
 BODY_CHUNKS: Final = 256
 BODY_CHUNK_BYTES: Final = 64
 JSON_DEPTH: Final = 200  # deeper than any sane document, and below what the encoder of answers can write back
@@ -37,21 +37,21 @@ EVENT_LINES: Final = 20_000
 EVENT_LINE_BYTES: Final = _MIB
 EVENT_SILENCE_SECONDS: Final = 60.0
 
-# What clients write into a run, as the database writes it. More is answered with 400.
+# The JSON that clients write into a run, in the database's encoding. A larger one is answered with 400.
 RUN_STATE_BYTES: Final = _MIB
 RUN_OUTPUT_BYTES: Final = _MIB
 
-# Lists. A page of rows that weigh more ends early; its `next` goes on behind its last row.
+# Lists. A page with more bytes ends early; its `next` continues after its last row.
 PAGE_DEFAULT: Final = 50
 PAGE_MAXIMUM: Final = 100
 PAGE_BYTES: Final = 8 * _MIB
 
-# Answers. Large ones are handed out in pieces as their clients take them, so many at a time.
+# Responses. Large ones are sent in pieces as fast as their clients read them, and only some at a time.
 LARGE_ANSWER_BYTES: Final = _MIB
 LARGE_ANSWERS: Final = 16
-LARGE_ANSWER_WAIT_SECONDS: Final = 10.0  # for a place; then the answer is 503
+LARGE_ANSWER_WAIT_SECONDS: Final = 10.0  # for a slot; then the response is 503
 ANSWER_BYTES_AT_ONCE: Final = 256 * _KIB
-ANSWER_SECONDS: Final = 30.0  # for a client to take a large one, and beyond that one second for each
+ANSWER_SECONDS: Final = 30.0  # for a client to read a large one, and beyond that one second for each
 ANSWER_BYTES_PER_SECOND: Final = 128 * _KIB
-UNACKNOWLEDGED_SECONDS: Final = 30.0  # how long a client may take nothing of what it is sent
+UNACKNOWLEDGED_SECONDS: Final = 30.0  # how long a client may read nothing that is sent to it
 METRICS_SECONDS: Final = 1.0  # how old `/metrics` may be

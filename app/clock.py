@@ -19,7 +19,7 @@ class Reading:
     monotonic: float
     error: timedelta = timedelta(0)
 
-    def carried(self) -> datetime:
+    def now(self) -> datetime:
         """Return the current time of that clock."""
         return self.instant + timedelta(seconds=time.monotonic() - self.monotonic)
 
@@ -28,7 +28,7 @@ _reading: Reading | None = None
 
 
 def _shared_now() -> datetime:
-    return _machine_now() if _reading is None else _reading.carried()
+    return _machine_now() if _reading is None else _reading.now()
 
 
 def _machine_now() -> datetime:
@@ -53,13 +53,13 @@ def adopt(reading: Reading | None) -> None:
     if (
         reading is None
         or _reading is None
-        or abs(reading.carried() - _reading.carried()) > reading.error + _reading.error
+        or abs(reading.now() - _reading.now()) > reading.error + _reading.error
     ):
         _reading = reading
 
 
 def machine_skew() -> timedelta:
-    """Return how far the clock of this machine is ahead of the shared one; negative if it is behind."""
+    """Return the lead of this machine's clock over the shared one; negative if it is behind."""
     return _machine_now() - _shared_now()
 
 

@@ -1,8 +1,8 @@
 """Engine, sessions and the unit of work. The only file that commits.
 
 One request or one job step is one transaction. Effects on the outside world (a job, an event) are registered with
-`after_commit` and run once the transaction is safely over; a rollback drops them. They may be lost in a crash, so
-the row that asks for the effect is written in the same transaction and a sweeper finishes what was lost.
+`after_commit` and run after its commit; a rollback drops them. They may be lost in a crash, so a row that requests the
+effect is written in the same transaction, and a sweep finds rows with a lost effect.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ SessionFactory = async_sessionmaker[AsyncSession]
 Hook = Callable[[], Awaitable[None]]
 
 _HOOKS = "after_commit_hooks"
-# Of a session that a unit of work ends; holds the transaction that the driver has begun for it, if it has.
+# Key in the `info` of a session in a unit of work: the transaction that the driver has begun for it, or None.
 _TRANSACTION = "driver_transaction"
 _STATEMENT_TIMEOUT_SECONDS = 30
 _CONNECT_TIMEOUT_SECONDS = 5
 _POOL_TIMEOUT_SECONDS = 10
 
-# What comes out of a session; a socket may also break while a new connection is prepared.
+# Errors that a session raises; a socket may also break while a new connection is prepared.
 _DRIVER_ERRORS = (
     SQLAlchemyError,
     asyncpg.PostgresError,
@@ -54,13 +54,13 @@ def create_engine(
     statement_seconds: float = _STATEMENT_TIMEOUT_SECONDS,
     plan_once: bool = False,
 ) -> AsyncEngine:
-    """Return an engine with a pool of this process; nothing is connected yet.
+    """Return an engine with a pool of this process; it does not connect yet.
 
-    A statement that takes longer than `statement_seconds` is given up: the server counts as away. With `plan_once` the
-    server plans a statement once for each connection and for any values, which is most of what short ones take; who
-    needs a plan for certain values says so in their transaction.
+    A statement that takes longer than `statement_seconds` fails as if the server were away. With `plan_once` the server
+    plans a statement once per connection, for any values: planning takes most of the time of short statements. Code
+    that needs a plan for particular values sets that in its transaction.
     """
-    # JIT pays for analytics; here it would only delay a first request by its compile time.
+    # JIT helps analytics; here it would only delay the first request by its compile time.
     server_settings = {"application_name": application_name, "jit": "off"}
     if plan_once:
         server_settings["plan_cache_mode"] = "force_generic_plan"
@@ -85,9 +85,9 @@ def create_engine(
 
 
 def _pooled(application_name: str) -> dict[str, Any]:
-    """Return what differs behind a pooler, where the next transaction may be in another session of the server.
+    """Return the arguments for connections through a pooler, where each transaction may be in another server session.
 
-    Statements have no name there, and a pooler like pgbouncer refuses connections that ask for what it does not know.
+    There statements have no name, and no settings are sent that a pooler like pgbouncer does not know and refuses.
     """
     return {
         "statement_cache_size": 0,
@@ -100,7 +100,7 @@ def _pooled(application_name: str) -> dict[str, Any]:
 def create_session_factory(
     engine: AsyncEngine, *, info: Mapping[str, Any] = MappingProxyType({})
 ) -> SessionFactory:
-    """Return the factory of sessions that do not reload rows after a commit; each has what `info` holds."""
+    """Return a factory of sessions that do not reload rows after a commit; each has a copy of `info`."""
     return async_sessionmaker(
         engine, expire_on_commit=False, autoflush=False, sync_session_class=_JoiningSession, info=dict(info)
     )
@@ -108,10 +108,10 @@ def create_session_factory(
 
 @asynccontextmanager
 async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
-    """Yield a session; commit when the block ends well, then run the after-commit hooks; roll back otherwise.
+    """Yield a session; commit if the block succeeds, then run the after-commit hooks; else roll back.
 
     Raises:
-        DatabaseUnavailable: the server went away, or no connection could be had in time.
+        DatabaseUnavailable: the server went away, or no connection was free in time.
 
     """
     session = sessions()
@@ -127,7 +127,7 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
             raise
         finally:
             if session.in_transaction() or session.identity_map or session.info[_TRANSACTION]:
-                # Not even a second cancellation may keep a connection from going back.
+                # Shielded: not even a second cancellation may prevent the return of the connection.
                 await asyncio.shield(asyncio.create_task(_close(session)))
     except _DRIVER_ERRORS as error:
         if isinstance(error, ConnectionError) or is_database_outage(error):
@@ -137,7 +137,7 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
 
 
 async def release(session: AsyncSession) -> None:
-    """Commit and hand the connection back, so that the caller may wait for the outside world.
+    """Commit and return the connection to the pool, so that the caller may wait for other servers.
 
     The session stays usable: its next statement begins a new transaction.
     """
@@ -145,12 +145,12 @@ async def release(session: AsyncSession) -> None:
 
 
 def after_commit(session: AsyncSession, hook: Hook) -> None:
-    """Run `hook` once this session's transaction is committed; a failure there is logged and swallowed."""
+    """Run `hook` after the commit of this session's transaction; an error of the hook is only logged."""
     session.info.setdefault(_HOOKS, []).append(hook)
 
 
 async def _commit(session: AsyncSession) -> list[Hook]:
-    # A session that was not used has nothing to end, and what it would take to end it costs as much as a statement.
+    # An unused session has nothing to end, and ending it would cost as much as a statement.
     if session.in_transaction():
         await session.commit()
     if transaction := _take_transaction(session):
@@ -162,7 +162,7 @@ async def _commit(session: AsyncSession) -> list[Hook]:
 async def _close(session: AsyncSession) -> None:
     await session.close()
     if transaction := _take_transaction(session):
-        # What the server cannot be asked to take back it takes back by itself, when the connection is closed.
+        # If the rollback cannot be sent, the server rolls back when the connection closes.
         with suppress(DatabaseUnavailable):
             await transaction.roll_back()
 
@@ -172,15 +172,15 @@ async def _run(hooks: list[Hook]) -> None:
         try:
             await hook()
         except Exception:
-            # The transaction is over: whatever fails here must not turn its answer into an error.
+            # The transaction is committed: a failure here must not turn its response into an error.
             log.exception("db.after_commit_failed")
 
 
 class Transaction:
-    """A transaction that the driver itself begins and ends, at a fraction of what that takes a session.
+    """A transaction that the driver itself begins and ends, at a fraction of the cost of a session's.
 
     Statements of the session join it on the same connection, so there is one commit for all. `commit` and `roll_back`
-    give the connection back, and are called once.
+    return the connection; call one of them, once.
     """
 
     __slots__ = ("_connection", "_driver", "_is_joined")
@@ -191,7 +191,7 @@ class Transaction:
         self._is_joined = False
 
     async def begin(self) -> None:
-        """Begin it."""
+        """Begin the transaction."""
         try:
             await self._driver.execute("BEGIN")
         except BaseException:
@@ -199,7 +199,7 @@ class Transaction:
             raise
 
     async def fetch(self, sql: str, arguments: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
-        """Perform a statement in it and return its rows."""
+        """Run a statement in the transaction and return its rows."""
         try:
             rows: Any = await self._driver.fetch(sql, *arguments)
         except (OSError, asyncpg.InternalClientError):
@@ -209,19 +209,19 @@ class Transaction:
         return cast("Sequence[Mapping[str, Any]]", rows)
 
     def join(self) -> Connection:
-        """Return the connection for a session; whatever that says, the transaction ends here."""
+        """Return the connection for a session; only this object can end the transaction."""
         if not self._is_joined:
-            # Has SQLAlchemy send no BEGIN, COMMIT and ROLLBACK of its own.
+            # SQLAlchemy sends no BEGIN, COMMIT and ROLLBACK of its own.
             self._connection.execution_options(isolation_level="AUTOCOMMIT")
             self._is_joined = True
         return self._connection
 
     async def commit(self) -> None:
-        """Have what was written last."""
+        """Commit."""
         await self._end("COMMIT")
 
     async def roll_back(self) -> None:
-        """Take back what was written."""
+        """Roll back."""
         if self._connection.invalidated:
             self._connection.close()
         else:
@@ -237,7 +237,7 @@ class Transaction:
         self._connection.close()
 
     def _give_up(self) -> None:
-        """Close the connection: the next one to take it must not find a transaction."""
+        """Close the connection: its next user must not find an open transaction."""
         self._connection.invalidate()
         self._connection.close()
 
@@ -252,13 +252,13 @@ class _JoiningSession(Session):
 
 
 def transaction_of(session: AsyncSession) -> Transaction | None:
-    """Return the transaction that the driver has begun for a session, None if it has not."""
+    """Return the transaction that the driver has begun for a session, None if there is none."""
     transaction: Transaction | None = session.info.get(_TRANSACTION)
     return transaction
 
 
 async def begin(session: AsyncSession) -> Transaction | None:
-    """Begin the transaction of a session that has not begun one; None if no unit of work would end it."""
+    """Begin the transaction of a session that has none; return None if no unit of work would end it."""
     if _TRANSACTION not in session.info:
         return None
     with named_outages():
@@ -278,7 +278,7 @@ def _take_transaction(session: AsyncSession) -> Transaction | None:
 
 @contextmanager
 def named_outages() -> Generator[None, None, None]:
-    """Raise `DatabaseUnavailable` for what the driver raises then."""
+    """Raise `DatabaseUnavailable` in place of the driver's errors about outages."""
     try:
         yield
     except Exception as error:
@@ -292,7 +292,7 @@ def _dump_json(value: Any) -> str:
 
 
 def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: Any) -> Any:
-    """Connect, and name the failures that the driver leaves to the operating system."""
+    """Connect, and convert errors of the operating system, which the driver passes on."""
     try:
         return dialect.connect(*args, **parameters)
     except (OSError, TimeoutError) as error:
@@ -300,21 +300,21 @@ def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: 
 
 
 def _name_outage(context: ExceptionContext) -> None:
-    """Raise what says that the database is away, for whatever the driver raises then."""
+    """Raise `DatabaseUnavailable` in place of the driver's errors about outages."""
     error = context.original_exception
     if not isinstance(error, Exception):
-        # A cancelled task. SQLAlchemy gives up its connection, but the server is not away, and the task must end.
+        # A cancelled task. SQLAlchemy drops its connection, but the server is not away, and the task must end.
         return
     if isinstance(error, OSError | asyncpg.InternalClientError):
         # A rollback would be answered as little.
         context.is_disconnect = True
-    # Whether the other connections broke too shows when they are taken from the pool.
+    # The other connections are checked when they are taken from the pool.
     context.invalidate_pool_on_disconnect = False
     if context.is_disconnect or is_database_outage(error):
         raise DatabaseUnavailable(str(error) or "not answered in time") from error
 
 
 def _refuse_closed_connection(connection: Any, _record: ConnectionPoolEntry, _proxy: Any) -> None:
-    """Have the pool reconnect when the server went away, at no round trip: asyncpg knows that its socket closed."""
+    """Let the pool reconnect if the server went away, without a round trip: asyncpg knows that its socket closed."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError("the server closed this connection")

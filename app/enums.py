@@ -56,7 +56,7 @@ TEAM_WIDE_ORIGINS = frozenset(
 
 
 class SignalReportRelationship(StrEnum):
-    """How a task relates to the signal report it came from."""
+    """The relation of a task to the signal report it came from."""
 
     IMPLEMENTATION = "implementation"
 
@@ -97,7 +97,7 @@ class PrAuthorshipMode(StrEnum):
 
 
 class RunSource(StrEnum):
-    """What started a run."""
+    """The trigger that started a run."""
 
     MANUAL = "manual"
     SIGNAL_REPORT = "signal_report"
@@ -121,7 +121,7 @@ class ReasoningEffort(StrEnum):
 
 
 class PermissionMode(StrEnum):
-    """What an agent may do without asking (contract 5.8); each adapter supports some of them (9.3)."""
+    """The actions an agent may take without asking (contract 5.8); each adapter supports some modes (9.3)."""
 
     DEFAULT = "default"
     ACCEPT_EDITS = "acceptEdits"
@@ -145,7 +145,7 @@ class ArtifactType(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a personal API key may do; write implies read, ANY implies all (contract 2.3)."""
+    """The access that a personal API key grants; write implies read, ANY implies all (contract 2.3)."""
 
     ANY = "*"
     TASK_READ = "task:read"
@@ -280,7 +280,7 @@ class Urgency(StrEnum):
 
 
 class EventType(StrEnum):
-    """What the ledger records and webhooks send; services/events/catalogue.py says what each means."""
+    """The events that the ledger records and webhooks send; services/events/catalogue.py describes each."""
 
     TASK_CREATED = "task.created"
     TASK_UPDATED = "task.updated"

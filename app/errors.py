@@ -158,7 +158,7 @@ class IdempotencyConflict(AppError):
 
 
 class QuestionSettled(AppError):
-    """A question takes no answer any more; `winner` is the answer that it has, null where it has none."""
+    """A question no longer takes an answer; `winner` is the answer that it has, null if it has none."""
 
     def __init__(self, detail: str, winner: Mapping[str, object]) -> None:
         super().__init__(detail)

@@ -1,4 +1,4 @@
-"""The API: what a request passes through, from the outermost layer to the list of routers."""
+"""The API: the middleware of a request, from the outermost layer inwards, and the list of routers."""
 
 import re
 from collections.abc import AsyncGenerator, Iterable
@@ -38,7 +38,7 @@ from app.web.large_answers import LargeAnswers
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
 from app.web.openapi.document import install_openapi
 
-# They are asked in this order: first those that are asked for most.
+# Matched in this order: the most requested first.
 _ROUTERS = (
     presence.router,
     tasks.router,
@@ -64,7 +64,7 @@ _ROUTERS = (
     docs.router,
 )
 
-# What pages of other origins may read of answers, beside what every page may.
+# Response headers that pages of other origins may read, beside those that every page may.
 _EXPOSED_HEADERS = (
     "Content-Disposition",
     "Content-Range",
@@ -87,8 +87,8 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     """Return the API.
 
     Args:
-        settings: default: those of the environment.
-        process: opened clients to use instead of own ones, for tests; the lifespan then opens and closes nothing.
+        settings: default: the settings of the environment.
+        process: opened clients to use, for tests; then the lifespan opens and closes nothing.
 
     """
     settings = settings or get_settings()
@@ -99,22 +99,22 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
             await require_current_schema(opened.sessions)
             async with keep_synchronised(opened.sessions):
                 app.state.process = opened
-                # For the connections, which end their streams when the server stops.
+                # For the protocol, which ends the streams when the server stops.
                 yield {"hub": opened.hub}
 
     app = FastAPI(
         title="Taskbeacon",
         version=__version__,
         lifespan=None if process else lifespan,
-        # The routes themselves: of each that is included FastAPI would make a second one, at the first request.
+        # The routes themselves: from an included router FastAPI would make a second route at the first request.
         routes=[route for router in _ROUTERS for route in router.routes],
-        # Both forms of every path answer directly; a redirect would lose bodies and credentials.
+        # Both forms of every path are routes; a redirect would lose bodies and credentials.
         redirect_slashes=False,
         # routers/docs.py serves both.
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        # Metrics are ours (`web/middleware.py`); asking at each request whether OpenTelemetry is set up costs time.
+        # Metrics are our own (`web/middleware.py`); the check for OpenTelemetry would cost time at each request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.process = process
@@ -138,6 +138,6 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
 
 
 def _any_port(origins: Iterable[str]) -> str | None:
-    """Return an expression for the origins that are given with any port, None if there is none."""
+    """Return a pattern for the origins that are given with any port, None if there is none."""
     hosts = [re.escape(origin.removesuffix(ANY_PORT)) for origin in origins if origin.endswith(ANY_PORT)]
     return rf"(?:{'|'.join(hosts)})(?::[0-9]{{1,5}})?" if hosts else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any  # JSON
 
 MASK = "***"
-# Shorter values are words like "true" or "8080", which occur everywhere.
+# Shorter values may be common words like "true" or "8080".
 _SHORTEST = 8
 
 
@@ -16,7 +16,7 @@ class Masker:
     """Replaces secrets in texts and JSON values."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        # The longest first: one may contain another.
+        # The longest first: a secret may contain another.
         longest_first = sorted({text for text in secrets if len(text) >= _SHORTEST}, key=len, reverse=True)
         self._replacements = [(secret, MASK) for secret in longest_first]
 

@@ -56,13 +56,13 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Jobs log what they do; arq would add two lines for every sweep.
+    # Jobs log their own results; arq would add two lines for every sweep.
     for chatty in ("arq", "botocore", "aiobotocore", "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 class _Lines:
-    """Writes the events of one logger; a stream that takes nothing stops no work."""
+    """Writes the events of one logger; a blocked stream delays no work."""
 
     def __init__(self, stream: TextIO, name: str) -> None:
         self._stream = stream

@@ -1,7 +1,7 @@
-"""Sort what drivers raise into outages and defects, in one place.
+"""Classify the errors of drivers as outages or defects, in one place.
 
-An outage speaks of a server, or of the way to it; the same step may work in a moment, so it is repeated, or answered
-with 503. Anything else speaks of what was asked, and is either refused or a defect.
+An outage concerns a server or the connection to it; the same step may work in a moment, so it is repeated, or answered
+with 503. Any other error concerns the request, and is either a refusal or a defect.
 """
 
 from typing import ClassVar
@@ -14,15 +14,15 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as a
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-# Classes and codes of SQLSTATE that speak of the server: connections, resources, an operator, failover, its disk.
+# Classes and codes of SQLSTATE about the server: connections, resources, an operator, failover, its disk.
 _SERVER = ("08", "53", "57", "58", "25006", "25P03")
-# Another transaction was in the way: deadlocks, serialization, lock timeouts. Repeating is the documented remedy.
+# Conflicts with other transactions: deadlocks, serialization, lock timeouts. Repeating is the documented remedy.
 _CONFLICT = ("40", "55P03")
-# A value that no column can keep: a string or a number that is too large, a document that is too large or too deep.
+# Values that no column can store: a string or number too large, a document too large or too deep.
 _VALUE = ("22001", "22003", "54000", "54001")
-# How the driver refuses to use a connection that the server has ended.
+# The driver's message if the server has closed the connection.
 _CLOSED = "connection is closed"
-# What SQLAlchemy calls a session after its connection broke within a transaction.
+# SQLAlchemy's code for a session after its connection broke within a transaction.
 _BROKEN_TRANSACTION = "8s2b"
 
 
@@ -39,22 +39,22 @@ class DatabaseUnavailable(Outage):
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Return whether an error of any driver, or one made of it, is an outage."""
+    """Return whether an error of any driver, or one of ours made from it, is an outage."""
     if isinstance(error, Outage | RedisConnectionError | RedisTimeoutError | ReadOnlyError):
         return True
     return is_database_outage(error)
 
 
 def is_database_outage(error: BaseException | None) -> bool:
-    """Return whether what SQLAlchemy or asyncpg raised speaks of the database, not of the statement.
+    """Return whether an error of SQLAlchemy or asyncpg concerns the database, not the statement.
 
-    The failures of a socket are the caller's to judge: they do not say which server they are of.
+    Errors of sockets are not included: they do not show which server they concern.
     """
     match error:
         case DatabaseUnavailable() | PoolTimeoutError():
             return True
         case asyncpg.InternalClientError() | adapter.InternalClientError():
-            # Raised for answers that were cut off. The driver does not know what to expect next.
+            # Raised for an incomplete response, after which the driver cannot use the connection.
             return True
         case asyncpg.InterfaceError() | adapter.InterfaceError():
             return _CLOSED in str(error)
@@ -67,7 +67,7 @@ def is_database_outage(error: BaseException | None) -> bool:
 
 
 def is_value_refused(error: BaseException) -> bool:
-    """Return whether the database cannot keep a value that it was given."""
+    """Return whether the database cannot store a value."""
     return _sqlstate(error.orig if isinstance(error, DBAPIError) else error) in _VALUE
 
 

@@ -1,4 +1,4 @@
-"""What a process owns: one pool, one client of each kind. The API and the worker open it alike."""
+"""The resources that a process owns: one pool, one client of each kind. The API and the worker open them alike."""
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,7 +12,7 @@ from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
 from app.clients.ledger_wakes import LedgerWakes
-from app.clients.pace import NoPace, RedisPace
+from app.clients.pace import RedisSendRate, UnlimitedRate
 from app.clients.push import PushSender
 from app.clients.queue import ArqQueue
 from app.clients.redis import RedisClient, create_redis
@@ -24,47 +24,47 @@ from app.enums import Platform
 from app.security import Cipher
 from app.services.access.cache import CallerCache
 from app.services.access.principal import Principal
-from app.services.effects import Effects
+from app.services.clients import ServiceClients
 from app.services.events import ledger
 from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
-from app.services.output.project_stream import StreamClients
-from app.services.output.stream import Pace, find_last_words
 from app.services.rate_limits import RateLimiter
+from app.services.run_log.project_stream import StreamClients
+from app.services.run_log.stream import StreamIntervals, final_states
 from app.services.tasks.pages import KnownLists
 from app.services.usage_gates import open_gates
 
-# Pushes to browsers go to few hosts, again and again: connections are worth keeping.
+# Pushes to browsers go to few hosts, so keeping connections pays off.
 _PUSH_CONNECTIONS = 32
 _EXPO_PACE = "push:pace:expo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessContext(Effects):
-    """The settings and the opened clients of this process; services get it as their `Effects`."""
+class ProcessContext(ServiceClients):
+    """The settings and the opened clients of this process; services get it as their `ServiceClients`."""
 
     settings: Settings
-    # Those who follow runs through this process, and the devices that they do it with.
+    # The followers of runs in this process, and their devices.
     hub: EventHub
     watchers: StreamPresence
-    # Who brings pushes to which devices; a platform without one is not configured.
+    # The sender for each platform; a platform without one is not configured.
     push: Mapping[Platform, PushSender]
-    # What this process remembers for a moment.
+    # Short-lived caches of this process.
     callers: CallerCache[Principal] = field(default_factory=CallerCache)
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     lists: KnownLists = field(default_factory=KnownLists)
-    # Looks at the ledger for those who follow it.
+    # Polls the ledger for its followers.
     ledger: LedgerWatch = field(default_factory=LedgerWatch)
 
     def stream_clients(self) -> StreamClients:
-        """Return what following the ledger takes of this process."""
+        """Return the clients of this process that a project stream uses."""
         return StreamClients(
             sessions=self.sessions,
             hub=self.hub,
             redis=self.redis,
             watchers=self.watchers,
             ledger=self.ledger,
-            pace=Pace.of(self.settings),
+            intervals=StreamIntervals.of(self.settings),
             link=self.settings.task_url,
         )
 
@@ -73,9 +73,9 @@ class ProcessContext(Effects):
 async def open_process(
     settings: Settings, *, name: str, plan_once: bool = False
 ) -> AsyncGenerator[ProcessContext, None]:
-    """Open what a process needs and close it in reverse order. Connects to nothing before the first use.
+    """Open the resources of a process, and close them in reverse order. It connects at the first use.
 
-    `plan_once` is for a process that sends the same short statements all day (`db.create_engine`).
+    `plan_once` is for a process that repeats the same short statements (`db.create_engine`).
 
     Raises:
         CatalogInvalid: the operator's catalog of adapters is not valid.
@@ -89,7 +89,7 @@ async def open_process(
     wakes = LedgerWakes(redis)
     sessions = create_session_factory(engine, info={ledger.WAKE: wakes.announce})
     events = RedisRunEvents(redis)
-    hub = EventHub(redis, partial(find_last_words, sessions))
+    hub = EventHub(redis, partial(final_states, sessions))
     try:
         async with (
             S3Store(settings) as store,
@@ -120,7 +120,7 @@ async def open_process(
 
 
 class _LateSenders(Mapping[Platform, PushSender]):
-    """The push services, with their clients made at the first push: an API hardly ever sends one."""
+    """The push services; their clients are created at the first push, because an API process rarely sends one."""
 
     def __init__(self, settings: Settings, redis: RedisClient) -> None:
         self._settings = settings
@@ -155,24 +155,24 @@ class _LateSenders(Mapping[Platform, PushSender]):
 def _create_senders(
     settings: Settings, redis: RedisClient, stack: AsyncExitStack
 ) -> Mapping[Platform, PushSender]:
-    """Return the push services that are configured; `stack` closes their clients."""
-    # They bring HTTP clients of their own with them; most processes go without.
+    """Return the configured push services; `stack` closes their clients."""
+    # Imported here: these modules load HTTP clients that most processes do not need.
     from app.clients.expo import ExpoClient, open_http  # noqa: PLC0415
 
-    pace = (
-        RedisPace(redis, _EXPO_PACE, per_second=settings.expo_messages_per_second)
+    rate = (
+        RedisSendRate(redis, _EXPO_PACE, per_second=settings.expo_messages_per_second)
         if settings.expo_messages_per_second
-        else NoPace()
+        else UnlimitedRate()
     )
     http = open_http(settings.expo_base_url)
     stack.push_async_callback(http.close)
     expo = ExpoClient(
-        http, base_url=settings.expo_base_url, access_token=settings.expo_access_token, pace=pace
+        http, base_url=settings.expo_base_url, access_token=settings.expo_access_token, rate=rate
     )
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:
-        from app.clients.guarded_http import create_guarded_client  # noqa: PLC0415
-        from app.clients.web_push import VapidKey, WebPushClient  # noqa: PLC0415
+        from app.clients.guarded_http import create_guarded_client  # noqa: PLC0415 - as above
+        from app.clients.web_push import VapidKey, WebPushClient  # noqa: PLC0415 - as above
 
         browsers = create_guarded_client(
             AddressPolicy.parse(settings.webhook_allow_private_networks), keepalive=_PUSH_CONNECTIONS

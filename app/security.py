@@ -50,14 +50,14 @@ class Cipher:
         self._fernet = MultiFernet([Fernet(self._derive(key)) for key in keys])
 
     def encrypt(self, value: str) -> str:
-        """Return `value`, encrypted with the first key."""
+        """Return `value` encrypted with the first key."""
         return self._fernet.encrypt(value.encode()).decode()
 
     def decrypt(self, value: str) -> str:
         """Return the plain text.
 
         Raises:
-            DecryptionError: no configured key fits.
+            DecryptionError: no configured key decrypts it.
 
         """
         try:
@@ -69,7 +69,7 @@ class Cipher:
         """Return an encrypted value, encrypted again with the first key.
 
         Raises:
-            DecryptionError: no configured key fits.
+            DecryptionError: no configured key decrypts it.
 
         """
         return self.encrypt(self.decrypt(value))

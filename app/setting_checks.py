@@ -1,6 +1,6 @@
-"""Types of single settings, and their checks: each raises ValueError with what the setting takes.
+"""Types of single settings, and their checks; each raises ValueError with the accepted form.
 
-No message repeats the text, which may hold a password. No server behind a URL is contacted.
+No message repeats the value, which may contain a password. No server is contacted.
 """
 
 import base64
@@ -14,46 +14,46 @@ from pydantic_settings import NoDecode
 
 _DRIVER = "postgresql+asyncpg"
 _DATABASE_SCHEMES = frozenset({"postgresql", "postgres", _DRIVER})
-# What SQLAlchemy takes, which is more than other readers of URLs do: a password may hold anything but `@`. It is not
-# asked itself, for `make run` would load it at each start.
+# The URLs that SQLAlchemy accepts, more than other parsers do: a password may contain anything but `@`. SQLAlchemy
+# itself is not used, because `make run` would have to load it at each start.
 _DATABASE_PLACE = re.compile(
     r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?@]+)?(?::(?P<port>[0-9]{1,5}))?(?:/[^?]*)?(?:\?.*)?",
     re.ASCII,
 )
 _HIGHEST_PORT = 65535
-# Where the place is a path of this machine, not a host.
+# Schemes with a path of this machine instead of a host.
 _LOCAL = frozenset({"file", "unix"})
 
 _GIT_SCHEMES = ("https", "http", "ssh", "git", "file")
-# Old names that git still reads.
+# Old schemes that git still accepts.
 _GIT_ALIASES = ("git+ssh", "ssh+git")
-# What git takes for ssh without a scheme: `user@host:folder`. Two colons would name a helper program.
+# Git's form of ssh without a scheme: `user@host:folder`. Two colons would name a helper program.
 _GIT_SSH = re.compile(r"(?:[^@/:\s]+@)?(?P<host>[\w.-]+|\[[0-9A-Fa-f:.]+\]):(?!:|//)[^\r\n\0]*", re.ASCII)
 
-# In the place of an origin's port.
+# Stands for any port of an origin.
 ANY_PORT = ":*"
-# As browsers send it: they write the host in lower case, and no path.
+# As browsers send it: with the host in lower case, and without a path.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 
 _SERVICE = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?", re.ASCII)
 
 _VAPID_KEY = re.compile(r"[\w-]{43}=?", re.ASCII)
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-# No more than what the library that signs takes.
+# Only the forms that the signing library accepts.
 _VAPID_SUBJECT = re.compile(
     r"mailto:[^@\s]+@(?:localhost|[\w-]+(?:\.[\w-]+)+)|https://(?:localhost|[\w-]+(?:\.[\w-]+)+)", re.ASCII
 )
 
 
 def _check_url(value: str, *schemes: str) -> str:
-    """Return a URL of one of the schemes that names a host, or a path where the scheme stands for this machine."""
+    """Return a URL with one of the schemes and a host, or with a path for schemes of this machine."""
     if not _is_url(value, schemes):
         raise ValueError(f"this takes {_alternatives(*map(_form, schemes))}")
     return value
 
 
 def _check_database_url(value: str) -> str:
-    """Return the URL of a PostgreSQL, for the driver that the service uses."""
+    """Return the URL of a PostgreSQL database, with the service's driver."""
     scheme, separator, place = value.partition("://")
     parts = _DATABASE_PLACE.fullmatch(place)
     if not separator or parts is None or not value.isprintable():
@@ -66,10 +66,10 @@ def _check_database_url(value: str) -> str:
 
 
 def _check_git_url(value: str) -> str:
-    """Return what git clones from: a URL, `user@host:folder`, or a folder of this machine."""
+    """Return a source that git can clone: a URL, `user@host:folder`, or a folder of this machine."""
     is_folder = value.startswith("/") and value.isprintable()
     ssh = _GIT_SSH.fullmatch(value)
-    # `https:/host` is a slip, not a host of that name.
+    # `https:/host` is a typo, not a host named `https`.
     is_ssh = ssh is not None and ssh["host"] not in _GIT_SCHEMES
     if not (is_folder or is_ssh or _is_url(value, _GIT_SCHEMES + _GIT_ALIASES)):
         forms = _alternatives(*map(_form, _GIT_SCHEMES), "user@host:folder", "an absolute path")
@@ -78,8 +78,8 @@ def _check_git_url(value: str) -> str:
 
 
 def _check_origin(value: str) -> str:
-    """Return a web origin as browsers send it, also with `*` for its port, or `*`."""
-    # Any port is checked as one of them would be.
+    """Return a web origin as browsers send it, also with `*` as its port, or `*`."""
+    # Check it with an arbitrary port.
     origin = f"{value.removesuffix(ANY_PORT)}:1" if value.endswith(ANY_PORT) else value
     if value != "*" and not (_ORIGIN.fullmatch(origin) and _is_url(origin, (origin.partition("://")[0],))):
         raise ValueError(
@@ -98,7 +98,7 @@ def _check_network(value: str) -> str:
 
 
 def _check_vapid_key(value: str) -> str:
-    """Return a private key of web push without padding."""
+    """Return a private key for web push, without padding."""
     text = value.strip()
     number = (
         int.from_bytes(base64.urlsafe_b64decode(f"{text:=<44}"), "big") if _VAPID_KEY.fullmatch(text) else 0
@@ -111,7 +111,7 @@ def _check_vapid_key(value: str) -> str:
 
 
 def _check_vapid_subject(value: str) -> str:
-    """Return whom push services may write to."""
+    """Return the contact address for push services."""
     if not _VAPID_SUBJECT.fullmatch(value):
         raise ValueError("this takes mailto:name@host or https://host")
     return value

@@ -8,7 +8,7 @@ _T = TypeVar("_T")
 
 
 async def shielded(
-    work: Coroutine[Any, Any, _T],  # Any: what is sent to the coroutine
+    work: Coroutine[Any, Any, _T],  # Any: values sent to the coroutine
     *,
     on_cancel: Callable[[], object] | None = None,
 ) -> _T:

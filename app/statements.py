@@ -1,12 +1,12 @@
-"""Statements that are built and compiled once, and performed by the driver with nothing in between.
+"""Statements that are built and compiled once, and run by the driver directly.
 
-This is the ordinary way to answer a request (CONTRIBUTING, "Queries"): building and compiling a statement takes longer
-than performing it, and so does a transaction around a single one.
+Requests normally use these (CONTRIBUTING, "Queries"): building and compiling a statement takes longer than running it,
+and so does a transaction around a single statement.
 
-A read joins the transaction of its session; before there is one, it stands alone: no BEGIN, no COMMIT, one round trip. A
-write begins the transaction of its session, so that whatever fails afterwards takes it back; the driver begins and ends it
-by itself until the session has a statement of its own (ADR 51). Only `first_alone` and `perform_alone` let a write commit
-by itself; `tests/test_statements.py` lists who may (ADR 44).
+A read joins the transaction of its session; if there is none, it runs alone: no BEGIN, no COMMIT, one round trip. A
+write begins the transaction of its session, so that a later failure rolls it back; the driver begins and ends that
+transaction itself until the session runs a statement of its own (ADR 51). Only `first_alone` and `perform_alone` commit
+a write by itself; `tests/test_statements.py` lists the permitted callers (ADR 44).
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from app.db import begin, named_outages, transaction_of
 
-# A row by the names of its columns.
+# A row: values by the names of its columns.
 Fields = Mapping[str, Any]
 
 _DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's own is not annotated
@@ -40,7 +40,7 @@ class Prepared:
 
     @cached_property
     def _sent(self) -> "_Sent":
-        # Made at the first use: a process need not wait for all of its statements before it answers.
+        # Compiled at the first use, so that the start of a process does not wait for all statements.
         compiled = self._statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined] # every statement can be
         return _Sent(
             str(compiled),
@@ -53,11 +53,11 @@ class Prepared:
         )
 
     async def all(self, session: AsyncSession, values: Mapping[str, Any]) -> Sequence[Fields]:
-        """Perform the statement and return its rows; one that writes does so in the session's transaction.
+        """Run the statement and return its rows; a write runs in the session's transaction.
 
         Raises:
             DatabaseUnavailable: the server went away.
-            IntegrityError: a constraint refused what was to be written.
+            IntegrityError: a constraint refused the values.
 
         """
         sent, transaction = self._sent, transaction_of(session)
@@ -72,19 +72,19 @@ class Prepared:
         return await _within(session, sent, values)
 
     async def first(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
-        """Do as `all` does; return the first row, None if there is none."""
+        """Run the statement as `all` does; return the first row, None if there is none."""
         rows = await self.all(session, values)
         return rows[0] if rows else None
 
     async def perform(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
-        """Do as `all` does with a statement that returns no rows."""
+        """Run a statement without rows as `all` does."""
         await self.all(session, values)
 
     async def first_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
-        """Perform a write as a transaction of its own, committed when this returns; return its first row, if any.
+        """Run a write as a transaction of its own, committed on return; return its first row, if any.
 
-        For a write that holds every condition in its own statement, and after which nothing can fail that would have to
-        take it back. Joins the session's transaction where there is one. Raises what `all` does.
+        For a write with every condition in its own statement, which no later failure would have to roll back. Joins the
+        session's transaction if there is one. Raises as `all`.
         """
         if session.in_transaction() or transaction_of(session):
             return await self.first(session, values)
@@ -92,16 +92,16 @@ class Prepared:
         return rows[0] if rows else None
 
     async def perform_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
-        """Do as `first_alone` does with a statement that returns no rows."""
+        """Run a write without rows as `first_alone` does."""
         await self.first_alone(session, values)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """What the driver is given."""
+    """A compiled statement, as the driver gets it."""
 
     sql: str
-    # In the order of the driver's arguments: the name, what it holds unless given, how it is sent.
+    # In the order of the driver's arguments: the name, the default, the conversion.
     parameters: Sequence[tuple[str, Any, Callable[[Any], Any] | None]]
     writes: bool
 
@@ -115,14 +115,14 @@ class _Sent:
 
 
 async def _within(session: AsyncSession, sent: _Sent, values: Mapping[str, Any]) -> Sequence[Fields]:
-    """Perform a statement in the transaction that the session has begun itself."""
+    """Run a statement in the transaction that the session has begun itself."""
     connection = await session.connection()
     result = await connection.exec_driver_sql(sent.sql, tuple(sent.arguments(values)))
     return cast("Sequence[Fields]", result.mappings().all()) if result.returns_rows else ()
 
 
 async def _alone(session: AsyncSession, sent: _Sent, values: Mapping[str, Any]) -> Sequence[Fields]:
-    """Perform a statement as a transaction of its own, past the session."""
+    """Run a statement as a transaction of its own, without the session."""
     arguments = sent.arguments(values)
     engine = cast("AsyncEngine", session.bind).sync_engine
     with _named_errors(sent):
@@ -131,18 +131,18 @@ async def _alone(session: AsyncSession, sent: _Sent, values: Mapping[str, Any]) 
             driver = cast("asyncpg.Connection", connection.driver_connection)
             return cast("Sequence[Fields]", await driver.fetch(sent.sql, *arguments))
         except (asyncpg.InternalClientError, asyncio.CancelledError, TimeoutError):
-            # The driver no longer knows what the server will say next, or the server still waits for the rest of what was
-            # to be sent, with its locks held.
+            # The protocol is out of step: the driver does not know which message comes next, or the server waits for the
+            # rest of a message, with its locks held.
             connection.invalidate()
             raise
         finally:
-            # Nothing was begun, so there is nothing to roll back: this waits for no round trip.
+            # No transaction was begun, so this needs no round trip for a rollback.
             connection.close()
 
 
 @contextmanager
 def _named_errors(sent: _Sent) -> Generator[None, None, None]:
-    """Raise for the driver's errors what a session would."""
+    """Raise the errors that a session would, in place of the driver's."""
     with named_outages():
         try:
             yield

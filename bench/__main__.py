@@ -43,7 +43,7 @@ _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = $1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What was asked for."""
+    """The options of the command line."""
 
     only: frozenset[str]
     sizes: list[int]
@@ -54,7 +54,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Who answers: a process, the name of its database sessions, and what goes before its paths."""
+    """The server that answers: a process, the name of its database sessions, and the prefix of its paths."""
 
     name: str
     running: Running

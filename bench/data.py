@@ -84,7 +84,7 @@ SELECT id FROM tasks WHERE project_id = $1 AND created_by_id = $2 AND latest_run
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who asks, with a key for everything and one device."""
+    """The caller, with a key for everything and one device."""
 
     user_id: int
     organization_id: UUID

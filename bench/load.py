@@ -24,7 +24,7 @@ class Wire:
     body: bytes = b""
 
     def encode(self, authorization: str) -> bytes:
-        """Return what goes over the wire, with the credential."""
+        """Return the bytes of the request, with the credential."""
         lines = [f"{self.method} {self.path} HTTP/1.1", "Host: bench", f"Authorization: {authorization}"]
         if self.method != "GET":
             lines += ["Content-Type: application/json", f"Content-Length: {len(self.body)}"]
@@ -33,7 +33,7 @@ class Wire:
 
 @dataclass(slots=True)
 class Cost:
-    """What some requests took, added up."""
+    """The sums of the cost of some requests."""
 
     latencies: list[float] = field(default_factory=list)
     wall: float = 0.0
@@ -42,7 +42,7 @@ class Cost:
 
     @property
     def requests_per_second(self) -> float:
-        """How many were answered in a second, all connections together."""
+        """The number of answers in a second, over all connections."""
         return len(self.latencies) / self.wall
 
     @property

@@ -1,4 +1,4 @@
-"""What a process costs before it answers anything, and what it holds: start, memory at rest, growth over requests.
+"""The cost of a process before it answers anything, and of its memory: start, memory at rest, growth over requests.
 
 Processor time, and as a multiple of what a process needs to load the same libraries and nothing of ours, so that the
 figures hold on a busy machine. Run it with `make bench-process`.

@@ -1,4 +1,4 @@
-"""What the service is held against, in one process: `python -m bench.raw PORT`, with the service's own environment.
+"""The baseline for the service, in one process: `python -m bench.raw PORT`, with the service's own environment.
 
 `/raw/…` answers like the service with hand-written SQL: rows of asyncpg, one dictionary each, encoded by orjson, with
 the same checks of key, membership, scope, visibility and budget. `/floor/…` answers fixed bytes: what FastAPI and

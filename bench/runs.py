@@ -1,4 +1,4 @@
-"""How soon a run starts, how many one worker ends in a second, and what a waiting worker costs, beside plain arq.
+"""Measure how soon a run starts, how many one worker ends in a second, and the cost of a waiting worker, beside plain arq.
 
     queue     from `enqueue` to the job's first line: our worker and plain arq in turns, each idle
     run       from the answer of POST run to the claim, and from there to the agent's process: the real worker
@@ -65,7 +65,7 @@ class QueueBench:
         self._jobs = 0
 
     async def rows(self) -> list[Row]:
-        """Return what was measured, a line each."""
+        """Return the measurements, a line each."""
         with (
             running(
                 "-m", "bench.polling_worker", "arq", settings=self._settings, log=self._folder / "arq.log"

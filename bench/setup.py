@@ -42,12 +42,12 @@ def main() -> None:
 
 
 def _clone(folder: Path) -> Path:
-    subprocess.run(["git", "clone", "--quiet", str(_CHECKOUT), str(folder)], check=True)  # noqa: S603, S607
+    subprocess.run(["git", "clone", "--quiet", str(_CHECKOUT), str(folder)], check=True)  # noqa: S603, S607 - our own commands
     return folder
 
 
 def _time(*command: str, folder: Path) -> float:
-    """Return how long a command takes with the caches of the folder, empty at first."""
+    """Return the seconds that a command takes with the caches of the folder, empty at first."""
     caches = {"UV_CACHE_DIR": f"{folder}/caches/uv", "PIP_CACHE_DIR": f"{folder}/caches/pip"}
     started = time.monotonic()
     _run(command, folder, {**os.environ, **caches})
@@ -55,7 +55,7 @@ def _time(*command: str, folder: Path) -> float:
 
 
 def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - likewise
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
 

@@ -1,4 +1,4 @@
-"""How many statements a request sends, transactions included: what the driver itself is asked to do."""
+"""Count the statements that a request sends, transactions included, as the driver itself gets them."""
 
 from typing import Any
 

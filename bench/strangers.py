@@ -1,4 +1,4 @@
-"""What clients without a key cost a member: the median of one request, alone and beside each kind of stranger.
+"""The cost for a member of clients without a key: the median of one request, alone and beside each kind of stranger.
 
 Strangers have eight connections, and send `--rate` requests and at most 100 MB a second together, from a process of their
 own. A member asks for a task again and again over one connection, in turns a second without and a second

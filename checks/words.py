@@ -2,6 +2,8 @@
 
 Looks at names, docstrings, comments, and texts of help and documentation; in tests at names only, in Markdown at
 everything but code. Other strings are left alone: error texts belong to the contract.
+
+A docstring also must not begin with a pronoun or a question word ("What ...", "Return who ..."): it names the thing.
 """
 
 import ast
@@ -13,12 +15,29 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["find_words", "read_glossary"]
+__all__ = ["find_openings", "find_words", "read_glossary"]
 
-_GLOSSARY = Path(__file__).parents[1] / "docs/glossary.md"
+_ROOT = Path(__file__).parents[1]
+_GLOSSARY = _ROOT / "docs/glossary.md"
 _SKIPPED = frozenset({"CHANGELOG.md", "contract.md"})
 _DOCUMENTED = frozenset({"summary", "description", "help", "short_help", "epilog"})
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,}).*?^\1\2", re.MULTILINE | re.DOTALL)
+# A docstring that begins without a noun.
+_OPENING = re.compile(r"(?:(?:Whatever|What|Who|How|Those|The one)|Return (?:what|who|how(?! many\b)))\b")
+# Their docstrings are not revised yet. Those of enums are published as descriptions.
+_UNREVISED = (
+    "app/agents/session",
+    "app/config.py",
+    "app/enums.py",
+    "app/routers",
+    "app/schemas",
+    "app/services/inbox",
+    "app/services/notifications",
+    "app/services/questions",
+    "app/services/runs",
+    "app/web",
+    "app/worker",
+)
 # Code, and targets of links.
 _INLINE = re.compile(r"`[^`\n]+`|\]\([^)\n]+\)")
 
@@ -50,6 +69,18 @@ def find_words(path: Path, glossary: dict[str, str]) -> Iterator[tuple[int, str]
         yield from _match(texts, _pattern(word for word in glossary if word.islower()))
 
 
+def find_openings(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and opening for each docstring of a module that begins without a noun; tests are left alone."""
+    if path.suffix == ".py" and "tests" not in path.parts:
+        for number, text in _docstrings(ast.parse(path.read_text())):
+            if found := _OPENING.match(text.lstrip()):
+                yield number, found.group()
+
+
+def _is_revised(path: Path) -> bool:
+    return not any(path.resolve().is_relative_to(_ROOT / part) for part in _UNREVISED)
+
+
 def _pattern(words: Iterator[str] | dict[str, str]) -> re.Pattern[str]:
     # Lower-case words match in any case; parts of names are words.
     parts = (rf"(?i:{re.escape(word)})" if word.islower() else re.escape(word) for word in words)
@@ -79,13 +110,18 @@ def _comments(source: str) -> Iterator[Line]:
             yield token.start[0], token.string
 
 
-def _documentation(module: ast.Module) -> Iterator[Line]:
+def _docstrings(module: ast.Module) -> Iterator[Line]:
     for node in ast.walk(module):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node, clean=False)
             if text is not None:
                 yield node.body[0].lineno, text
-        elif isinstance(node, ast.keyword) and node.arg in _DOCUMENTED:
+
+
+def _documentation(module: ast.Module) -> Iterator[Line]:
+    yield from _docstrings(module)
+    for node in ast.walk(module):
+        if isinstance(node, ast.keyword) and node.arg in _DOCUMENTED:
             for part in ast.walk(node.value):
                 if isinstance(part, ast.Constant) and isinstance(part.value, str):
                     yield part.lineno, part.value
@@ -109,7 +145,15 @@ def main(arguments: list[str]) -> int:
     for file, line, word in hits:
         use = glossary.get(word) or glossary[word.lower()]
         print(f"{file}:{line} {word} -> {use}")
-    return int(bool(hits))
+    openings = [
+        (file, line, opening)
+        for file in _files(paths)
+        if _is_revised(file)
+        for line, opening in find_openings(file)
+    ]
+    for file, line, opening in openings:
+        print(f"{file}:{line} docstring begins with {opening!r} -> a noun or a verb")
+    return int(bool(hits or openings))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from checks import structure
+from checks import ignores, structure
 
 
 @pytest.fixture
@@ -70,3 +70,28 @@ def test_unused_exception_is_named(
 
     assert structure.main() == 1
     assert "app/gone.py" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "is_bare"),
+    [
+        ("import a  # noqa: PLC0415", True),
+        ("import a  # noqa", True),
+        ("act(1, 2)  # noqa: S603, S607", True),
+        ("x = y  # type: ignore[arg-type]", True),
+        ("x = y  # type: ignore[arg-type]  # noqa: S108", True),
+        ("# type: ignore[misc]\nx = y  # noqa: S108", True),
+        ("x = y  # noqa: S108 - inside", False),
+        ("x = y  # type: ignore[arg-type] # as above", False),
+        ("# Loaded late.\nimport a  # noqa: PLC0415", False),
+        ('x = "# noqa"', False),
+    ],
+)
+def test_ignore_without_a_reason_is_named(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, is_bare: bool
+) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(f"pass\n{line}\n")
+
+    assert ignores.main([str(tmp_path)]) == is_bare
+    assert capsys.readouterr().err.startswith(f"{module}:") == is_bare

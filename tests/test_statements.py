@@ -232,8 +232,8 @@ def test_those_who_let_a_write_stand_alone_are_these() -> None:
         ("authenticate", "_note_use"),
         ("lifecycle", "extend_lease"),
         ("lifecycle", "mark_agent_started"),
-        ("turns", "_give_back"),
-        ("turns", "give_back"),
+        ("log_lock", "_release"),
+        ("log_lock", "release"),
         ("statements", "perform_alone"),
     }
 

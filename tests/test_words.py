@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.words import find_words, main, read_glossary
+from checks.words import find_openings, find_words, main, read_glossary
 
 GLOSSARY = read_glossary(
     "| word | meaning | replaces |\n|---|---|---|\n| report | output | `tell`, `told` |\n| slot | room | `Places` |\n"
@@ -56,3 +56,31 @@ def test_hits_are_printed_with_the_word_to_use(tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().out.startswith(f"{page}:2 Somebody -> ")
     assert main(["--count", str(tmp_path)]) == 0
     assert capsys.readouterr().out.split() == ["1", "somebody"]
+
+
+@pytest.mark.parametrize(
+    ("docstring", "openings"),
+    [
+        ("What it is.", ["What"]),
+        ("Whatever it is.", ["Whatever"]),
+        ("How it ended.", ["How"]),
+        ("Return how long it takes.", ["Return how"]),
+        ("Return what was found.\n\n    What else?\n    ", ["Return what"]),
+        ("Return how many there are.", []),
+        ("However long. What it is.", []),
+        ("The oneness of all.", []),
+    ],
+)
+def test_docstrings_begin_with_a_noun_or_a_verb(tmp_path: Path, docstring: str, openings: list[str]) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(f'def act() -> None:\n    """{docstring}"""\n')
+
+    assert [opening for _, opening in find_openings(module)] == openings
+
+
+def test_openings_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = tmp_path / "module.py"
+    module.write_text('"""Who asks."""\n')
+
+    assert main([str(module)]) == 1
+    assert capsys.readouterr().out.startswith(f"{module}:1 docstring begins with 'Who' -> ")

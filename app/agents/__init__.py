@@ -1,1 +1,1 @@
-"""Who performs a run: agents, the place they work in, and the walls around it."""
+"""Runs agents: adapters, execution, git, workspace, sandbox and network."""

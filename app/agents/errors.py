@@ -1,30 +1,30 @@
-"""Why a run did not end well, in words for the person who started it.
+"""Reasons why a run failed, in words for the person who started it.
 
-AgentError                          `message` goes to the run's `error_message`; `partial` keeps what was there
+AgentError                          `message` becomes the run's `error_message`; `partial` keeps the work so far
 ├── UnknownAdapter                  no adapter of that name in the catalog
 ├── CatalogInvalid                  the operator's catalog of adapters is not valid
 ├── AgentNotInstalled               the adapter's command is not on this worker
-├── AgentFailed                     the agent itself said that it could not do the work
-│   └── AgentStepFailed             a step of a runbook ended badly; its last lines are in the message
-├── AgentCrashed                    the agent's process ended, or spoke something that is not the protocol
-│   └── SessionLost                 … when it was to take up a conversation of an earlier run
+├── AgentFailed                     the agent itself reported that it could not do the work
+│   └── AgentStepFailed             a step of a runbook failed; its last lines are in the message
+├── AgentCrashed                    the agent's process ended, or broke the protocol
+│   └── SessionLost                 … when it was to resume a conversation of an earlier run
 ├── AgentTimedOut                   the wall-clock limit of the run passed
 ├── AgentOverLimit                  the run used more than its share of memory, processes or disk
-├── BudgetSpent                     the task has used up the tokens or the money that it may use
-├── AgentStopped                    the run was to be stopped
-├── AgentCancelled                  people cancelled what the agent was doing
-├── OutputInvalid                   the structured output is missing, not JSON, or not what the schema asks for
+├── BudgetSpent                     the task has used up its budget of tokens or money
+├── AgentStopped                    the run was stopped
+├── AgentCancelled                  people cancelled the agent's work
+├── OutputInvalid                   the structured output is missing, not JSON, or does not match the schema
 ├── SandboxUnavailable              the sandbox that the operator asked for does not work on this machine
 ├── EnvironmentUnavailable          the run's sandbox environment is gone, or its variables cannot be read
 ├── PathRefused                     a path leads out of the workspace
 └── RepositoryError                 git, before or after the agent worked
-    ├── RepositoryNotFound          nothing there, or nothing that we may see
+    ├── RepositoryNotFound          it does not exist, or our credentials cannot see it
     ├── RepositoryAccessDenied      the remote refused our credentials
     ├── RepositoryUnreachable       the host did not answer
     ├── BranchNotFound              the base branch is not in the repository
-    ├── PushRejected                the remote did not take the new branch
-    ├── LargeFilesFailed            a file of Git LFS cannot be fetched, or the new content of one not be stored
-    └── WorkspaceBroken             what the agent left cannot be made into a commit
+    ├── PushRejected                the remote refused the new branch
+    ├── LargeFilesFailed            a file of Git LFS cannot be fetched or stored
+    └── WorkspaceBroken             the agent's files cannot be made into a commit
 
 No message ever holds the credentials of a clone URL.
 """
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-# The JSON-RPC error code by which an agent reports that one of its steps failed (the runbook agent does).
+# The JSON-RPC error code by which the runbook agent reports that a step failed.
 STEP_FAILED = -32051
 
 
 class AgentError(Exception):
-    """A run that cannot be completed; `message` is a sentence (and perhaps some output) a human can act on."""
+    """A run that cannot be completed; `message` is a sentence, perhaps with some output, that a person can act on."""
 
     def __init__(self, message: str, *, partial: "RunResult | None" = None) -> None:
         super().__init__(message)
@@ -55,11 +55,11 @@ class UnknownAdapter(AgentError):
 
 
 class CatalogInvalid(AgentError):
-    """The operator's catalog cannot be read or has a wrong entry; the message names it. Ends the start of a process."""
+    """The operator's catalog cannot be read or has a wrong entry, which the message names. The process does not start."""
 
 
 class AgentNotInstalled(AgentError):
-    """The adapter's command is not on this worker; the message says how to install it."""
+    """The adapter's command is not on this worker; the message has the instructions to install it."""
 
 
 class AgentFailed(AgentError):
@@ -67,7 +67,7 @@ class AgentFailed(AgentError):
 
 
 class AgentStepFailed(AgentFailed):
-    """A step ended with an error; the message ends with the step's last lines."""
+    """A step of a runbook failed; the message ends with the step's last lines."""
 
 
 class AgentCrashed(AgentError):
@@ -75,7 +75,7 @@ class AgentCrashed(AgentError):
 
 
 class SessionLost(AgentCrashed):
-    """The agent ended when it was to take up a conversation; it can still start a new one."""
+    """The agent ended while it resumed a conversation; it can still start a new one."""
 
 
 class AgentTimedOut(AgentError):
@@ -87,7 +87,7 @@ class AgentOverLimit(AgentError):
 
 
 class AgentStopped(AgentError):
-    """The run was to end before its agent was done."""
+    """The run was stopped before its agent had finished."""
 
 
 class AgentCancelled(AgentError):
@@ -98,23 +98,23 @@ class AgentCancelled(AgentError):
 
 
 class BudgetSpent(AgentError):
-    """The task has used what all its runs together may use; the message says how much of what."""
+    """The task has spent the budget of all its runs; the message names the amount and the unit."""
 
 
 class OutputInvalid(AgentError):
-    """The structured output is missing or does not fit; also when the schema itself is not one."""
+    """The structured output is missing or does not match the schema, or the schema itself is not valid."""
 
 
 class SandboxUnavailable(AgentError):
-    """The confinement that was asked for by name cannot be had here."""
+    """The sandbox that the operator requires by name does not work here."""
 
 
 class EnvironmentUnavailable(AgentError):
-    """The sandbox environment that the run was to have cannot be had: it must not run without it."""
+    """The run's sandbox environment is not available; the run must not start without it."""
 
 
 class PathRefused(AgentError):
-    """A path is absolute, climbs out of its folder, or runs through a link that does."""
+    """A path is absolute, leads out of its folder, or passes a link that does."""
 
 
 class RepositoryError(AgentError):
@@ -122,7 +122,7 @@ class RepositoryError(AgentError):
 
 
 class RepositoryNotFound(RepositoryError):
-    """There is no such repository, or none that these credentials may see."""
+    """The repository does not exist, or these credentials cannot see it."""
 
 
 class RepositoryAccessDenied(RepositoryError):
@@ -142,7 +142,7 @@ class PushRejected(RepositoryError):
 
 
 class LargeFilesFailed(RepositoryError):
-    """The content of a file of Git LFS is not at the host, does not come from there, or does not get there."""
+    """The content of a file of Git LFS is not at the host, or cannot be fetched from it or stored there."""
 
 
 class WorkspaceBroken(RepositoryError):
@@ -150,5 +150,5 @@ class WorkspaceBroken(RepositoryError):
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Return whether an error says that there is no room left for a file."""
+    """Return whether an error means that the disk has no room left for a file."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM

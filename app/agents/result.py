@@ -1,4 +1,4 @@
-"""The result of a run, also of one that failed."""
+"""The result of a run, also of a failed one."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self  # Any: JSON
@@ -10,18 +10,18 @@ from app.masking import Masker
 class RunResult:
     """The work of a run."""
 
-    structured: Any | None  # None also if the agent gave none
+    structured: Any | None  # None if the agent left none
     summary: str
     head_branch: str | None  # None: nothing was pushed
     head_sha: str | None
-    base_branch: str | None = None  # what the work is to go into
+    base_branch: str | None = None  # the target of the work
     files_changed: list[str]
     patch: bytes
     patch_truncated: bool
-    left_out: str = ""  # what of the agent's work could not be kept, or is not in the patch
+    left_out: str = ""  # the parts of the work that could not be kept, or are not in the patch
 
     def masked(self, masker: Masker) -> Self:
-        """Return the result without the secrets that its agent knew. The patch is as it is, or it would not apply."""
+        """Return the result without the agent's secrets. The patch is not masked, or it would not apply."""
         return replace(
             self,
             summary=masker.text(self.summary),

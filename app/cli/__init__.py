@@ -1,7 +1,7 @@
 """The `taskbeacon` command, also `python -m app.cli`.
 
 One module per command, imported when the command is called: `taskbeacon --help` must not wait for a web framework.
-Commands read arguments, call what they are for, and print; no rule of the service lives here.
+Commands read arguments, call a function of the service, and print; they contain no rule of the service.
 """
 
 import click
@@ -19,7 +19,10 @@ main = LazyGroup(
         "migrate": ("app.cli.migrate:migrate", "Bring the database to the schema of this release."),
         "dev": ("app.cli.dev:dev", "Run the whole development stack in the foreground (make run)."),
         "demo": ("app.cli.demo:demo", "Perform one task end to end on a real git repository (make demo)."),
-        "try": ("app.cli.trial:trial", "Have an agent work on a repository of yours; needs `make run`."),
+        "try": (
+            "app.cli.try_command:try_command",
+            "Have an agent work on a repository of yours; needs `make run`.",
+        ),
         "openapi": ("app.cli.openapi:openapi", "Print the description of the API as JSON."),
         "admin": ("app.cli.admin:admin", "Create and change accounts; prints one JSON object."),
     },

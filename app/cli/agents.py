@@ -1,4 +1,4 @@
-"""`taskbeacon agents`: which agents runs may ask for, which of them are here, and which answer."""
+"""`taskbeacon agents`: which agents runs may request, which of them are installed, and which respond."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ def agents(context: click.Context, *, as_json: bool, check: bool) -> None:
     Each one that is installed is started in the sandbox, without a network, and asked who it is; no model is. The keys
     are those of this shell, which a worker may not have.
     """
-    # Nothing is served, so production's secrets are not asked for.
+    # Without production secrets, because nothing is served.
     settings = development_settings()
     configure_logging(settings.log_format, "ERROR")
     if check:
@@ -58,7 +58,7 @@ def _policy(settings: Settings) -> SandboxPolicy:
 
 
 def _check(settings: Settings, *, as_json: bool) -> int:
-    """Print which walls hold for this user on this machine; return an exit status."""
+    """Print which parts of the sandbox hold for this user on this machine; return an exit status."""
 
     async def try_all() -> tuple[SandboxKind, list[Wall]]:
         sandbox = await probe(_policy(settings))
@@ -68,7 +68,7 @@ def _check(settings: Settings, *, as_json: bool) -> int:
         kind, walls = asyncio.run(try_all())
     except SandboxUnavailable as error:
         raise click.ClickException(error.message) from error
-    # Leaving the choice to the machine means counting on a sandbox.
+    # With AUTO the operator relies on a sandbox.
     lacks_one = kind is SandboxKind.NONE and settings.agent_sandbox is SandboxKind.AUTO
     if as_json:
         click.echo(json.dumps({"sandbox": kind, "walls": [asdict(wall) for wall in walls]}, indent=2))
@@ -94,7 +94,7 @@ def _verdict(wall: Wall) -> str:
 
 async def _inspect(catalog: Catalog, settings: Settings) -> list[Finding]:
     sandbox = await probe(_policy(settings))
-    # One after the other: each takes all of a processor to start.
+    # One after the other: starting an agent occupies a processor.
     return [
         await inspect_agent(adapter, sandbox, os.environ, settings.agents_path)
         for adapter in catalog.adapters.values()

@@ -1,4 +1,4 @@
-"""The API as `taskbeacon serve` serves it: behind the proxies it trusts, with logs set up."""
+"""The API for `taskbeacon serve`: behind the trusted proxies, with logging configured."""
 
 from starlette.types import ASGIApp
 

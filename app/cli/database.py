@@ -1,4 +1,4 @@
-"""Let a command use the database, and say in one line why it cannot."""
+"""Open the database for a command; report its failures in one line."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,7 +21,7 @@ _UNDEFINED = frozenset({"42P01", "42703"})  # table, column
 
 
 def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable[Result]]) -> Result:
-    """Run `work` in an event loop of its own, on connections that are closed afterwards, at the database's time."""
+    """Run `work` in an event loop of its own, with connections that are closed afterwards and the database's time."""
 
     async def run() -> Result:
         engine = create_engine(settings, application_name="taskbeacon-cli")
@@ -37,7 +37,7 @@ def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable
 
 
 def check_clock_and_schema(settings: Settings) -> None:
-    """Refuse a clock that is off and an old schema before a server starts, in one line instead of a traceback."""
+    """Refuse a wrong clock and an old schema before a server starts, in one line instead of a traceback."""
 
     async def check(sessions: SessionFactory) -> None:
         await require_machine_time(sessions)
@@ -48,7 +48,7 @@ def check_clock_and_schema(settings: Settings) -> None:
 
 @contextmanager
 def database_failures(settings: Settings) -> Iterator[None]:
-    """Turn what goes wrong between here and the database into one line on standard error."""
+    """Turn any database failure in the block into one line on standard error."""
     address = _address(settings)
     try:
         yield
@@ -62,7 +62,7 @@ def database_failures(settings: Settings) -> Iterator[None]:
 
 
 def _address(settings: Settings) -> str:
-    """Return where the database is, without the password."""
+    """Return the address of the database, without the password."""
     url = make_url(settings.database_url)
     return f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
 
@@ -70,6 +70,6 @@ def _address(settings: Settings) -> str:
 def _describe(error: DBAPIError, address: str) -> str:
     if getattr(error.orig, "sqlstate", None) in _UNDEFINED:
         return f"the database at {address} lacks the schema of this release: run `taskbeacon migrate` first"
-    # Its first line: a second one may quote values.
+    # Only the first line: further lines may quote values.
     reason = str(error.orig).partition("\n")[0]
     return f"the database at {address} refuses: {reason}"

@@ -1,6 +1,6 @@
-"""A group of commands that imports a command when it is called, and reports a mistake on one line.
+"""A group of commands that imports a command when it is called, and reports a usage error on one line.
 
-The texts of the overview are kept here, so that showing it imports nothing.
+The texts of the overview are in the group, so that it imports nothing.
 """
 
 from collections.abc import Mapping
@@ -14,20 +14,20 @@ from app.cli.loading import uncollected
 
 
 class _Misuse(click.ClickException):
-    """A wrong command line, reported without click's lines on usage around the message."""
+    """A wrong command line, reported without click's usage lines."""
 
     exit_code = 2
 
 
 class LazyGroup(click.Group):
-    """Commands by name, each as where it is (`module:attribute`) and what it does."""
+    """Commands by name, each with its location (`module:attribute`) and its text in the overview."""
 
     def __init__(
         self,
         name: str,
         *,
         commands: Mapping[str, tuple[str, str]],
-        **attributes: Any,  # what every click group takes
+        **attributes: Any,  # of any click group
     ) -> None:
         super().__init__(name, **attributes)
         self._places = {command: place for command, (place, _) in commands.items()}

@@ -1,7 +1,8 @@
 """The port that the processes of `serve --workers` share.
 
-Each listens on a socket of its own, and the kernel deals connections out among them. On one socket for all, whichever
-process looks first takes all that wait: connections that are kept, as proxies do, often ended up with one process.
+Each process listens on a socket of its own, and the kernel distributes connections among them. With one shared socket,
+the process that is first accepts all waiting connections: long-lived connections, as from proxies, often ended up in
+one process.
 """
 
 import socket
@@ -11,16 +12,16 @@ from typing_extensions import override
 
 
 class DealtSocket(socket.socket):
-    """A bound socket that holds the port; each process that it is handed to binds one of its own beside it.
+    """A bound socket that reserves the port; each process that gets it binds one of its own beside it.
 
-    It does not listen itself: no process would accept what the kernel deals to it.
+    It does not listen itself: no process would accept its share of connections.
     """
 
     @classmethod
     def of(cls, bound: socket.socket) -> "DealtSocket":
-        """Return what takes the place of a socket that was bound by itself, so that a port in use was refused."""
+        """Return the replacement for a socket that was bound by itself, so that a port in use was refused."""
         dealt = cls(bound.family, bound.type, bound.proto, fileno=bound.detach())
-        # With it the port could be bound again by any service until one of the processes listens.
+        # With it any service could bind the port until one of the processes listens.
         dealt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         dealt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         return dealt

@@ -1,8 +1,8 @@
-"""How a process loads: without looking for garbage, of which loading leaves hardly any.
+"""Load a process without garbage collection, because loading leaves hardly any garbage.
 
-While modules are imported objects only become more, and each full collection looks through all of them in vain: a
-quarter of the time that an API takes to load, 0.15 s of the 1.2 s in which it must be ready. Imports nothing of the service itself: what is imported before this
-would be looked through.
+Imports only add objects, so each full collection examines all of them in vain: a quarter of the loading time of an API,
+0.15 s of the 1.2 s in which it must be ready. This module imports nothing of the service, because modules imported
+before it would be examined.
 """
 
 import gc
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Collect nothing within the block, and never look through what is there at its end.
+    """Disable collection in the block, and exempt all objects that exist at its end for good.
 
-    What is loaded stays until the process ends. Each full collection would look through all of it again, and hold up
-    requests for as long as many of them take.
+    Loaded modules stay until the process ends. Each full collection would examine them again, and delay requests for
+    longer than many requests take.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -32,12 +32,12 @@ def uncollected() -> Iterator[None]:
 
 
 def load_api() -> "ASGIApp":
-    """Return the API as uvicorn asks for it; a process of `--workers` starts from nothing."""
+    """Return the API for uvicorn; a process of `--workers` starts from nothing."""
     with uncollected():
-        # Here and not above, where it would be loaded before anything is said about garbage.
+        # Here and not above, where it would be loaded with garbage collection.
         from app.cli.privacy import hide_environment  # noqa: PLC0415
 
         hide_environment()  # first: the rest takes a second
-        from app.cli.application import create_logging_app  # noqa: PLC0415
+        from app.cli.application import create_logging_app  # noqa: PLC0415 - as above
 
         return create_logging_app()

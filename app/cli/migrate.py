@@ -17,7 +17,7 @@ def migrate() -> None:
 
     Harmless when nothing is to be done. Two calls at once take turns.
     """
-    # A migration neither signs nor encrypts, so it can do without production's secrets.
+    # A migration neither signs nor encrypts, so it needs no production secrets.
     settings = development_settings()
     configure_logging(settings.log_format, settings.log_level)
     before = _revision(settings)

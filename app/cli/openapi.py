@@ -1,4 +1,4 @@
-"""`taskbeacon openapi`: the description of the API, without running it."""
+"""`taskbeacon openapi`: print the description of the API without serving it."""
 
 import click
 import orjson
@@ -10,6 +10,6 @@ from app.main import create_app
 @click.command()
 def openapi() -> None:
     """Print the description of the API as JSON (OpenAPI 3.1)."""
-    # Nothing is served, so production's secrets are not asked for. Bytes, because JSON is UTF-8 in every locale.
+    # Without production secrets, because nothing is served. Bytes, because JSON is UTF-8 in every locale.
     description = create_app(development_settings()).openapi()
     click.echo(orjson.dumps(description, option=orjson.OPT_INDENT_2))

@@ -1,4 +1,4 @@
-"""What a process of the service shows of itself to others of the same user: not the environment it was started with."""
+"""Hide the environment that a process of the service was started with from other processes of the same user."""
 
 import ctypes
 import os
@@ -7,20 +7,20 @@ from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_DUMPABLE = 4
-# Of /proc/<pid>/stat, less the three fields up to the last bracket.
+# Fields of /proc/<pid>/stat, without the three up to the last bracket.
 _START, _END = 50 - 3, 51 - 3
 
 
 def hide_environment() -> None:
     """Wipe the environment from `/proc/<pid>/environ`, and close the process to others of its user. Repeatable.
 
-    Secrets of the service come as variables, and that file shows what a process began with for as long as it lives,
-    whatever becomes of the variables. `os.environ` stays as it is. Where the kernel does not let it, nothing happens.
+    Secrets of the service come as variables, and that file shows the initial environment for the life of the process,
+    even if variables change. `os.environ` does not change. If the kernel does not permit this, nothing happens.
     """
     if sys.platform != "linux":
         return
     for name, value in os.environ.copy().items():
-        os.environ[name] = value  # the C library takes copies, and so needs the original no more
+        os.environ[name] = value  # the C library makes a copy, so the original is no longer needed
     with suppress(OSError):
         fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
         start, end = int(fields[_START]), int(fields[_END])
@@ -28,14 +28,14 @@ def hide_environment() -> None:
             with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
                 memory.seek(start)
                 memory.write(bytes(end - start))
-    # Neither its memory, nor its descriptors, nor a core of it. Programs that it starts are not affected.
+    # Memory, descriptors and core dumps become unreadable. Programs that it starts are not affected.
     zero = ctypes.c_ulong(0)
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, zero, zero, zero, zero)
 
 
 def start_tracker() -> None:
-    """Start the helper of `multiprocessing` without the variables of the service, which it would show to the end."""
-    from multiprocessing import resource_tracker  # noqa: PLC0415 - only a service of several processes has one
+    """Start the helper process of `multiprocessing` without the service's variables, which it would expose."""
+    from multiprocessing import resource_tracker  # noqa: PLC0415 - only a service of several processes needs it
 
     variables = os.environ.copy()
     os.environ.clear()

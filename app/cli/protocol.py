@@ -1,11 +1,12 @@
-"""uvicorn's connections, with limits for what a client may send and hold open, and with endings for streams.
+"""uvicorn's connections, with limits on data and time of clients, and an orderly end of streams.
 
-uvicorn bounds neither the head of a request nor the time it takes, httptools puts long headers together in quadratic
-time, and each header and each chunk of a body calls Python. A protocol and not a server of our own, since each process of `--workers` makes its server itself.
+uvicorn limits neither the size nor the time of the head of a request, httptools joins long headers in quadratic time,
+and each header and each chunk of a body calls Python. This is a protocol class, not a server class, because each process
+of `--workers` makes its own server.
 
-The only file that relies on what uvicorn does not document: the callbacks of `HttpToolsProtocol`, its `cycle`, `pipeline`
-and `flow`, and the fields of `RequestResponseCycle`. If a release renames one of them, `tests/cli/test_protocol.py` fails,
-and connections end with an error.
+The only file that relies on undocumented parts of uvicorn: the callbacks of `HttpToolsProtocol`, its `cycle`,
+`pipeline` and `flow`, and the fields of `RequestResponseCycle`. If a release renames one of them,
+`tests/cli/test_protocol.py` fails, and connections end with an error.
 """
 
 import asyncio
@@ -32,47 +33,46 @@ from app.errors import AppError, HeadTooLarge, MalformedRequest, RequestTimeout
 from app.ids import new_hex_id
 
 _HEAD_LIMIT = f"{HEAD_BYTES} bytes"
-# What separates name and value of a header, and ends its line.
+# The separators of a header line.
 _HEADER_FRAME_BYTES = len(b": \r\n")
 
 log = structlog.get_logger(__name__)
 
 
 class _Refused(Exception):
-    """Ends the parser's work from within one of its callbacks."""
+    """Stops the parser from within one of its callbacks."""
 
 
 class StreamingProtocol(HttpToolsProtocol):
     """A connection of a client.
 
-    A head that is too large or too slow is answered with 431 or 408. Requests that wait behind another one are few, and
-    the next one begins when the client has taken its answer. What follows a refused request is not read.
+    A head that is too large or too slow is answered with 431 or 408. The number of pipelined requests is limited, and
+    each begins when the client has received the response before it. Data after a refused request is not read.
     """
 
-    # How long what was sent may stay unacknowledged, or wait for a client that takes nothing. Streams send something
-    # every 20 seconds, so a device that lost its network does not count as watching for much longer than one that
-    # stopped to beat.
+    # How long sent data may stay unacknowledged or unread by the client. Streams send something every 20 seconds, so a
+    # device that lost its network does not count as watching for much longer than a device that stopped sending beats.
     unacknowledged_milliseconds: ClassVar[int] = int(UNACKNOWLEDGED_SECONDS * 1000)
     head_seconds: ClassVar[float] = HEAD_SECONDS
 
     # Whether a head is being read, or a body.
     _in_head = False
     _in_body = False
-    # What has come since the parser had something to say. Heads, trailers of chunked bodies and extensions of chunks have
-    # no end of their own.
+    # Bytes since the last callback of the parser, which does not limit heads, trailers of chunked bodies and extensions
+    # of chunks.
     _silent_bytes = 0
     _was_silent = True
     # Headers and trailers of the request that is being read; chunks that the piece being read may still have.
     _fields = 0
     _chunks_left = 0
-    # Ends the wait for a head, or for a refused client to hang up.
+    # Ends the wait for a head, or for a refused client to disconnect.
     _clock: asyncio.TimerHandle | None = None
-    # Why the request that is being read cannot be served, and whether a refusal has ended the reading.
+    # The reason why the request that is being read cannot be served, and whether a refusal has ended the reading.
     _refusal: AppError | None = None
     _is_refused = False
-    # The request that is being answered; uvicorn's own `cycle` is the one that was read last.
+    # The request that is being answered; uvicorn's own `cycle` is the last one that was read.
     _answered: RequestResponseCycle | None = None
-    # Whether an answer is complete here, but not taken by the client.
+    # Whether a response is complete here, but not yet received by the client.
     _is_untaken = False
 
     @override
@@ -88,7 +88,7 @@ class StreamingProtocol(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
-        # uvicorn does so for the request that was read last only; the others would write to a closed transport.
+        # uvicorn does so only for the last request; the others would write to a closed transport.
         for cycle in (self._answered, *(waiting for waiting, _ in self.pipeline)):
             if cycle is not None:
                 _abandon(cycle)
@@ -97,7 +97,7 @@ class StreamingProtocol(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        # In pieces, so that what httptools takes of a single header is bounded too.
+        # In pieces, so that the work of httptools for a single header is bounded too.
         for start in range(0, len(data), HEAD_BYTES):
             if self._is_refused:
                 return
@@ -109,7 +109,7 @@ class StreamingProtocol(HttpToolsProtocol):
             if self._silent_bytes > HEAD_BYTES and not self._is_refused:
                 self._refuse(HeadTooLarge(_HEAD_LIMIT))
         if self._clock is None and not self._is_refused and not self._is_busy:
-            # uvicorn ends its own clock at the first byte, whatever that is.
+            # uvicorn stops its own timer at the first byte.
             self._start_clock()
 
     @override
@@ -125,7 +125,7 @@ class StreamingProtocol(HttpToolsProtocol):
         if self._fields > HEAD_FIELDS:
             self._refusal = HeadTooLarge(f"{HEAD_FIELDS} headers")
             raise _Refused
-        # Trailers of a body would become headers of a request that is being served.
+        # Ignored: trailers of a body would become headers of a request that is being served.
         if self._in_head:
             super().on_header(name, value)
 
@@ -156,7 +156,7 @@ class StreamingProtocol(HttpToolsProtocol):
             self._refusal = HeadTooLarge(_HEAD_LIMIT)
             raise _Refused
         if len(self.pipeline) >= PIPELINED_REQUESTS:
-            # Not answered: the connection is closed behind those that wait.
+            # Not answered: the connection is closed after the waiting requests.
             raise _Refused
         super().on_headers_complete()
         self._in_body = True
@@ -166,7 +166,7 @@ class StreamingProtocol(HttpToolsProtocol):
     @override
     def on_response_complete(self) -> None:
         if self.flow.write_paused and not self.transport.is_closing():
-            # Else a client that takes nothing could have all its answers made.
+            # Else all responses would be computed for a client that receives none.
             self._is_untaken = True
             return
         following = self.pipeline[-1][0] if self.pipeline else None
@@ -182,12 +182,12 @@ class StreamingProtocol(HttpToolsProtocol):
 
     @override
     def send_400_response(self, msg: str) -> None:
-        """Refuse what the parser, or one of its callbacks, could not take (uvicorn's hook)."""
+        """Refuse data that the parser, or one of its callbacks, could not process (uvicorn's hook)."""
         self._refuse(self._refusal or MalformedRequest(msg))
 
     @override
     def shutdown(self) -> None:
-        # Before the server waits for answers to end: no stream ends by itself. Its client comes back, elsewhere.
+        # Before the server waits for responses: streams do not end by themselves. Their clients reconnect elsewhere.
         self.app_state["hub"].end_all()
         super().shutdown()
 
@@ -206,7 +206,7 @@ class StreamingProtocol(HttpToolsProtocol):
     def _give_up_head(self) -> None:
         self._clock = None
         if self._is_busy:
-            # It may be this side that does not read: the clock starts again with the next byte.
+            # This side may be the one that does not read: the timer starts again with the next byte.
             return
         if self._in_head:
             self._refuse(RequestTimeout())
@@ -214,7 +214,7 @@ class StreamingProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, error: AppError) -> None:
-        """Answer with an error if it is this request's turn, and close; what still comes is thrown away."""
+        """Answer with an error if it is this request's turn, and close; further data is discarded."""
         self._is_refused = True
         self._stop_clock()
         if self._is_busy and not self.cycle.more_body:
@@ -222,23 +222,23 @@ class StreamingProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
             return
         if self._is_busy:
-            # The body of the request that was read last is broken.
+            # The body of the last request is broken.
             is_its_turn = self._answered is self.cycle and not self.cycle.response_started
             _abandon(self.cycle)
             if not is_its_turn:
                 self.transport.close()
                 return
         if self._is_busy or not self._in_body:
-            # Else the request had its answer before the end of its body.
+            # Else the request was answered before the end of its body.
             self.transport.write(_answer(error))
-        # Closed at once, with something unread, the connection would be reset and the answer lost.
+        # If closed at once, with unread data, the connection would be reset and the response lost.
         self.flow.resume_reading()
         self.transport.write_eof()
         self._clock = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
 def _abandon(cycle: RequestResponseCycle) -> None:
-    """Have the application see that its client has gone."""
+    """Let the application see that its client is gone."""
     if not cycle.response_complete:
         cycle.disconnected = True
     cycle.message_event.set()

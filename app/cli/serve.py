@@ -18,7 +18,7 @@ from app.cli.protocol import StreamingProtocol
 from app.cli.settings import check_catalog, service_settings, warn_of_unknown_variables
 from app.observability import configure_logging
 
-# Container engines kill ten seconds after asking; streams are closed before that.
+# Container engines kill ten seconds after the stop signal; streams are closed before that.
 _GRACEFUL_SHUTDOWN_SECONDS = 8
 
 
@@ -36,7 +36,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     Stops accepting on SIGTERM or Ctrl-C and lets requests in progress finish.
     """
     hide_environment()
-    # Once requests have ended uvicorn raises the signal again: stopping when asked to is no failure.
+    # uvicorn raises the signal again after the last request: a requested stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
     settings = service_settings()
@@ -54,11 +54,11 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         http=StreamingProtocol,
         ws="none",
         lifespan="on",
-        # One structured line per request comes from our own middleware, and knows more.
+        # Our own middleware logs a structured line per request, with more fields.
         access_log=False,
         log_config=None,
         server_header=False,
-        # Our own middleware believes them, and the host among them.
+        # Our own middleware reads them, including the host.
         proxy_headers=False,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,

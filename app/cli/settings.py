@@ -1,4 +1,4 @@
-"""Which settings a command works with, and what is wrong with them in one line. Reads no variable itself."""
+"""Read the settings for a command, and report their errors in one line. Does not read variables itself."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,14 +23,14 @@ def service_settings() -> Settings:
 
 
 def warn_of_unknown_variables() -> None:
-    """Log a warning for each variable with our prefix that no setting reads: most likely a slip."""
+    """Log a warning for each variable with our prefix that no setting reads: most likely a typo."""
     for name, nearest in unknown_variables().items():
         meant = {"meant": nearest} if nearest else {}
         structlog.get_logger(__name__).warning("settings.unknown", variable=name, **meant)
 
 
 def check_catalog(settings: Settings) -> Catalog:
-    """Return the agents of the settings; a catalog that is not valid ends the command."""
+    """Return the agents of the settings; an invalid catalog ends the command."""
     try:
         return load_catalog(settings.agent_catalog)
     except CatalogInvalid as error:
@@ -38,12 +38,12 @@ def check_catalog(settings: Settings) -> Catalog:
 
 
 def development_settings(**given: Any) -> Settings:
-    """Return the settings of the environment without asking for production's secrets; `given` outranks both."""
+    """Return the settings of the environment without requiring production secrets; `given` outranks them."""
     return _checked(lambda: Settings(development=True, **given))
 
 
 def admin_settings() -> Settings:
-    """Return the settings of the environment, or those of the running development stack where it names no database."""
+    """Return the settings of the environment, or of the running development stack if they name no database."""
     here = development_settings()
     if "database_url" in here.model_fields_set:
         return service_settings()
@@ -52,14 +52,14 @@ def admin_settings() -> Settings:
     try:
         return service_settings()
     except click.ClickException as error:
-        # Most likely it was the stack that was meant.
+        # Most likely the stack was meant.
         raise click.ClickException(
             f"{error.message}; and no development stack runs in {here.home}"
         ) from error
 
 
 def stack_settings(home: Path) -> Settings:
-    """Return the settings of the development stack that runs in a home folder; without one the command ends."""
+    """Return the settings of the development stack that runs in a home folder; without one, end the command."""
     stack = running_environment(home)
     if stack is None:
         raise click.ClickException(f"no development stack runs in {home}")
@@ -75,7 +75,7 @@ def _checked(build: Callable[[], Settings]) -> Settings:
     try:
         return build()
     except ValidationError as error:
-        # The values stay out of it: some are secrets.
+        # Without the values: some are secrets.
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         text = "; ".join(_describe(problem["loc"], problem["msg"]) for problem in problems)
         raise click.ClickException(f"bad settings: {text}") from error

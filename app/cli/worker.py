@@ -35,5 +35,5 @@ def _make_workspaces(settings: Settings) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        # In a container the folder of the home is often one of the machine's, and root's.
+        # In a container the home folder is often mounted from the machine and owned by root.
         raise click.ClickException(f"cannot make the folder {folder}: {error.strerror}") from error

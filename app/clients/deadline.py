@@ -1,4 +1,4 @@
-"""One idea: until when something may be begun. What is under way by then is not ended by it."""
+"""A time after which no new step may begin. A step in progress is not interrupted."""
 
 import asyncio
 import math
@@ -7,7 +7,7 @@ from time import monotonic
 
 
 class Deadline:
-    """A moment that may be brought forward to now, which wakes those that sleep until then."""
+    """A point in time that can be moved to now, which wakes all sleepers."""
 
     def __init__(self, seconds: float = math.inf) -> None:
         self._moment = monotonic() + seconds
@@ -15,20 +15,20 @@ class Deadline:
 
     @property
     def seconds_left(self) -> float:
-        """How long until then; 0 once it is past."""
+        """The seconds until the deadline; 0 once it is past."""
         return 0.0 if self._expired.is_set() else max(0.0, self._moment - monotonic())
 
     @property
     def is_past(self) -> bool:
-        """Whether nothing may be begun any more."""
+        """Whether no new step may begin."""
         return self.seconds_left == 0.0
 
     def expire(self) -> None:
-        """Have it be now."""
+        """Move the deadline to now."""
         self._expired.set()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for so long, or until it is made to expire."""
+        """Sleep for some seconds, or until the deadline expires."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 _ = await self._expired.wait()

@@ -1,8 +1,8 @@
-"""Passes events of runs from Redis to all who follow them in this process, through one connection.
+"""Pass events of runs from Redis to all followers in this process, through one connection.
 
-Each run that is followed is one channel; its events are encoded once and shared. A follower that does not keep up is
-cut off: it can come back and go on from the last event that it got. After a break of the connection, followers get
-what they missed from the streams; one who sees a hole knows that it is real.
+Each followed run has a channel; its events are encoded once and shared. A follower that is too slow is cut off: it can
+reconnect and continue after its last event. After a break of the connection, missed events are read from the streams,
+so a hole in the numbers that a follower sees is a real loss.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from app.clients.run_events import (
     read_events,
 )
 
-# What waits for a follower at most.
+# Maximal number of events that wait for one follower.
 MAX_QUEUED_EVENTS = 1000
 MAX_QUEUED_BYTES = 1024 * 1024
 
@@ -39,12 +39,12 @@ _ASK_AGAIN_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
-# From runs that are followed to the last word on those of them that are over, None for those that are gone.
+# Takes followed runs; returns the final states of ended runs, and None for runs that are gone.
 LookUp = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, bytes | None]]]
 
 
 class Subscription:
-    """One follower of a run. It starts to collect events on request, having read what came before."""
+    """One follower of a run. It reads earlier events first, and collects new ones once it asks for that."""
 
     __slots__ = ("_channel", "_queued", "_queued_bytes", "_waiter", "is_over")
 
@@ -56,23 +56,23 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
 
     async def is_connected(self, *, within: float) -> bool:
-        """Return True as soon as no new event can be missed, False after `within` seconds or once it is over."""
+        """Return True as soon as no new event can be missed, False after `within` seconds or at the end."""
         await self._wait(within, lambda: self._channel.is_connected or self.is_over)
         return self._channel.is_connected and not self.is_over
 
     def collect(self, *, after: EventId | None) -> None:
-        """Keep events from now on, for `take`; those up to `after` are known."""
+        """Collect new events from now on, for `take`; those up to `after` are known."""
         self._channel.last = self._channel.last or after
         self._channel.collecting.add(self)
 
     async def take(self, *, within: float) -> list[RunEvent]:
-        """Return what has come, oldest first; nothing after `within` seconds or once it is over."""
+        """Return the collected events, oldest first; wait for one up to `within` seconds or the end of the subscription."""
         await self._wait(within, lambda: bool(self._queued) or self.is_over)
         taken, self._queued, self._queued_bytes = self._queued, [], 0
         return taken
 
     def end(self) -> None:
-        """Collect no more, and wake the follower."""
+        """Stop collecting, and wake the follower."""
         self.is_over = True
         self._channel.collecting.discard(self)
         self.wake()
@@ -105,19 +105,19 @@ class Subscription:
 
 
 class _Channel:
-    """A run that is followed here."""
+    """A run that has followers here."""
 
     def __init__(self, run_id: UUID) -> None:
         self.run_id = run_id
         self.is_connected = False
         self.followers: set[Subscription] = set()
         self.collecting: set[Subscription] = set()
-        # The last event that was passed on, or read before.
+        # The last event that was passed on, or was read earlier.
         self.last: EventId | None = None
         self._asked_at: float | None = None
 
     def may_ask(self) -> bool:
-        """Return whether to ask for the subscription: it is missing, and was not asked for just now."""
+        """Return whether to subscribe: the subscription is missing, and was not requested a moment ago."""
         now = asyncio.get_running_loop().time()
         if self.is_connected or (self._asked_at is not None and now - self._asked_at < _ASK_AGAIN_SECONDS):
             return False
@@ -130,7 +130,7 @@ class _Channel:
             follower.wake()
 
     def is_next(self, event: RunEvent) -> bool:
-        """Return whether nothing was missed before this event."""
+        """Return whether no event is missing before this one."""
         if self.last is None:
             return not self.collecting or (event.id is not None and event.id.number == 1)
         return event.id == self.last._replace(number=self.last.number + 1)
@@ -142,7 +142,7 @@ class _Channel:
 
 
 class EventHub:
-    """All followers of this process. Nothing is connected before the first of them comes."""
+    """All followers in this process. It connects when the first one comes."""
 
     def __init__(self, redis: RedisClient, look_up: LookUp, *, look_seconds: float = _LOOK_SECONDS) -> None:
         self._redis = redis
@@ -157,12 +157,12 @@ class EventHub:
 
     @property
     def follower_count(self) -> int:
-        """How many follow a run through this process."""
+        """The number of followers in this process, of all runs."""
         return sum(len(channel.followers) for channel in self._channels.values())
 
     @asynccontextmanager
     async def follow(self, run_id: UUID) -> AsyncGenerator[Subscription, None]:
-        """Yield a follower of a run; once the hub is closed, one that is over."""
+        """Yield a follower of a run; once the hub is closed, an ended one."""
         name = channel_of(run_id)
         channel = self._channels.get(name)
         if channel is None:
@@ -173,7 +173,7 @@ class EventHub:
         channel.followers.add(follower)
         follower.is_over = self._is_closed
         try:
-            # Not only for the first: what asked for it may have been lost with a connection.
+            # Not only for the first follower: its request may have been lost with a connection.
             if channel.may_ask():
                 await self._reconcile(name)
             yield follower
@@ -187,14 +187,14 @@ class EventHub:
                 await self._reconcile(name)
 
     def end_all(self) -> None:
-        """End every follower, those to come too: the process is about to stop."""
+        """End all followers, also those to come: the process is about to stop."""
         self._is_closed = True
         for channel in self._channels.values():
             for follower in list(channel.followers):
                 follower.end()
 
     async def aclose(self) -> None:
-        """End all followers and give the connection back."""
+        """End all followers and close the connection."""
         self.end_all()
         for task in self._tasks:
             task.cancel()
@@ -202,22 +202,22 @@ class EventHub:
 
     def _start(self) -> None:
         if not self._tasks and not self._is_closed:
-            # Apart from the request that happens to be the first.
+            # Independent of the request that happens to be the first.
             self._tasks = [
                 asyncio.create_task(self._read(), context=Context()),
                 asyncio.create_task(self._look(), context=Context()),
             ]
 
     async def _reconcile(self, name: str) -> None:
-        """Subscribe to a channel that is followed, unsubscribe from one that is not; repeatable.
+        """Subscribe to a channel with followers, unsubscribe from one without; repeatable.
 
-        One after the other, each by what is true by then: else one who leaves could end the subscription of one who
-        comes. A failure, and a command that is lost as the library reconnects behind our back, is made good by the next
-        follower and by the next look: a channel counts as connected only when Redis says so.
+        Calls run one after the other, each with the state at that time: else a leaving follower could end the
+        subscription of a new one. After a failure, or if the library loses a command as it silently reconnects, the
+        next follower or the next check repeats it: a channel counts as connected only once Redis has confirmed it.
         """
         async with self._commanding:
             if self._pubsub is None:
-                # The next connection subscribes to all there are.
+                # The next connection subscribes to all channels.
                 return
             command = self._pubsub.subscribe if name in self._channels else self._pubsub.unsubscribe
             with suppress(RedisError, OSError):
@@ -225,7 +225,7 @@ class EventHub:
                     await command(name)
 
     async def _read(self) -> None:
-        """Keep one connection, and a new one after each failure."""
+        """Read from one connection, and open a new one after each failure."""
         while True:
             await self._has_channels.wait()
             try:
@@ -234,14 +234,14 @@ class EventHub:
                     if names:
                         await pubsub.subscribe(*names)
                         self._pubsub = pubsub
-                        # Those that came meanwhile.
+                        # Channels that were added meanwhile.
                         if new := [name for name in self._channels if name not in names]:
                             await pubsub.subscribe(*new)
                         await self._pass_on(pubsub)
             except (RedisError, OSError) as error:
                 log.warning("event_hub.disconnected", error=repr(error))
             except Exception:
-                # All followers depend on this task: better a new connection than none.
+                # Go on with a new connection: all followers depend on this task.
                 log.exception("event_hub.unexpected_error")
             finally:
                 self._pubsub = None
@@ -267,7 +267,7 @@ class EventHub:
                 continue
             if message["type"] == "subscribe":
                 channel.connect()
-                # After a break: what was said meanwhile.
+                # Events published during the break.
                 await self._catch_up(channel)
             elif channel.is_next(event := parse_message(message["data"])):
                 channel.pass_on(event)
@@ -275,7 +275,7 @@ class EventHub:
                 await self._catch_up(channel)
 
     async def _catch_up(self, channel: _Channel) -> None:
-        """Pass on what is on the stream behind the last event that was passed on."""
+        """Pass on the events of the stream after the last one that was passed on."""
         while channel.collecting or channel.last is not None:
             missed = await read_events(
                 self._redis, channel.run_id, after=channel.last, count=_CATCH_UP_EVENTS
@@ -286,7 +286,7 @@ class EventHub:
                 return
 
     async def _look(self) -> None:
-        """Now and then look for runs that ended unheard, since Redis was away, and for those that are gone."""
+        """From time to time find runs that ended while Redis was away, and runs that are gone."""
         while True:
             await self._has_channels.wait()
             await asyncio.sleep(self._look_seconds)
@@ -298,7 +298,7 @@ class EventHub:
             try:
                 over = await self._look_up(list(channels))
             except Exception:
-                # Followers are better off without this than without the task.
+                # Go on: followers need this task.
                 log.exception("event_hub.not_looked_up")
                 continue
             for run_id, last_word in over.items():

@@ -1,6 +1,6 @@
 """Expo's push service, which brings messages to iOS and Android (contract 7.2).
 
-Ticket i belongs to message i. Only a message without a ticket is ever to be sent again.
+Ticket i belongs to message i. Only a message without a ticket may be sent again.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from app.clients.deadline import Deadline
 from app.clients.http_client import trusted
-from app.clients.pace import Pace
+from app.clients.pace import SendRate
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
@@ -37,11 +37,11 @@ from app.enums import Urgency
 
 MAX_MESSAGES = 100
 MAX_RECEIPTS = 1000
-# What Expo recommends to its own clients.
+# As Expo recommends.
 MAX_PARALLEL_SENDS = 6
 TIMEOUT_SECONDS = 10.0
 
-# Sends, and what asks for receipts beside them. All go to one host, again and again.
+# Sends, and requests for receipts beside them; all to one host.
 _MAX_CONNECTIONS = MAX_PARALLEL_SENDS + 2
 _CONNECTIONS_KEPT_SECONDS = 60
 
@@ -57,21 +57,21 @@ _DEAD = "DeviceNotRegistered"
 _LEVELS = {Urgency.HIGH: "time-sensitive", Urgency.NORMAL: "active", Urgency.LOW: "passive"}
 # Under this name an app says which buttons a question has.
 _CATEGORY = "question"
-# Names of errors that pass by themselves.
+# Expo's names of transient errors.
 _TRANSIENT = frozenset({"MessageRateExceeded"})
 
 log = structlog.get_logger(__name__)
 
 
 class _Content(NamedTuple):
-    """What is sent, and how it is packed."""
+    """An encoded request body and its headers."""
 
     body: bytes
     headers: Mapping[str, str]
 
 
 class _Answer(NamedTuple):
-    """What came back, not looked into yet."""
+    """A response that is not parsed yet."""
 
     status: int
     retry_after: str | None
@@ -79,7 +79,7 @@ class _Answer(NamedTuple):
 
 
 class _RequestRefused(Exception):
-    """Expo refuses the request as a whole, for something in it."""
+    """Expo refuses the whole request because of something in it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -89,14 +89,14 @@ class _RequestRefused(Exception):
 def open_http(base_url: str) -> aiohttp.ClientSession:
     """Return a client for requests to `base_url`, through a proxy if the environment names one.
 
-    It is no httpx, as other servers are asked with: at a hundred messages a request the work of that would be a third
-    of what a worker does for them (ADR 37).
+    Not httpx, which is used for other servers: at a hundred messages a request it would take a third of a worker's
+    processor time (ADR 37).
     """
     address = urlsplit(base_url)
     proxies = {} if proxy_bypass(address.netloc) else getproxies()
     proxy = proxies.get(address.scheme) or proxies.get("all")
     if proxy is not None and "://" not in proxy:
-        # As other programs read it.
+        # A proxy without a scheme is read as by other programs.
         proxy = f"http://{proxy}"
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
@@ -110,7 +110,7 @@ def open_http(base_url: str) -> aiohttp.ClientSession:
 
 
 class ExpoClient(PushSender):
-    """Sends through `http`, a client that the process owns, and keeps to the pace that Expo allows a project."""
+    """Sends through `http`, a client that the process owns, at most at the rate that Expo allows a project."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class ExpoClient(PushSender):
         *,
         base_url: str,
         access_token: SecretStr | None,
-        pace: Pace,
+        rate: SendRate,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._http = http
@@ -126,18 +126,18 @@ class ExpoClient(PushSender):
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if access_token is not None:
             self._headers["Authorization"] = f"Bearer {access_token.get_secret_value()}"
-        self._pace = pace
-        # For all of a request, however the answer trickles.
+        self._rate = rate
+        # For the whole request, however slowly the answer arrives.
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._slots = asyncio.Semaphore(MAX_PARALLEL_SENDS)
 
     @override
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
         assert len(messages) <= MAX_MESSAGES
-        # Before its turn: a slot is for what is on the wire.
+        # Before waiting for a slot, which is held only while sending.
         content = _encoded([_wire(message) for message in messages])
         async with self._slots:
-            if not await self._pace.take(len(messages), deadline):
+            if not await self._rate.take(len(messages), deadline):
                 return [NOT_REACHED] * len(messages)
             answer = await self._post(_SEND, content)
         try:
@@ -145,7 +145,7 @@ class ExpoClient(PushSender):
         except _RequestRefused as error:
             if len(messages) == 1:
                 return [BadMessage(error.reason)]
-        # One message that Expo cannot read spoils its whole request: halve it until that one is alone.
+        # One message that Expo cannot read makes it refuse the whole request: halve it until that message is alone.
         middle = len(messages) // 2
         return [
             outcome
@@ -157,7 +157,7 @@ class ExpoClient(PushSender):
         try:
             return await self.send(messages, deadline)
         except PushUnavailable as error:
-            # The other half may have its tickets already.
+            # Not raised: the other half may have its tickets already.
             return [TryLater(error.reason, error.retry_after)] * len(messages)
 
     @override
@@ -225,7 +225,7 @@ def _error_code(content: Any) -> str | None:
 
 
 def _outcomes(content: dict[str, Any], count: int) -> list[PushOutcome]:
-    """Sort the tickets of `count` messages."""
+    """Return the outcomes for the tickets of `count` messages."""
     tickets = content.get("data")
     if not isinstance(tickets, list):
         raise PushUnavailable("UnreadableAnswer")
@@ -236,7 +236,7 @@ def _outcomes(content: dict[str, Any], count: int) -> list[PushOutcome]:
 
 
 def _outcome(ticket: Any) -> PushOutcome:
-    """Sort one ticket or receipt."""
+    """Return the outcome for one ticket or receipt."""
     if not isinstance(ticket, dict):
         return TryLater("UnreadableTicket")
     if ticket.get("status") == "ok":
@@ -251,7 +251,7 @@ def _outcome(ticket: Any) -> PushOutcome:
 
 
 def _is_text(value: Any) -> TypeGuard[str]:
-    """Return whether a value is a text that can be kept: PostgreSQL takes no NUL."""
+    """Return whether a value is a text that can be stored: PostgreSQL takes no NUL."""
     return isinstance(value, str) and value.isprintable()
 
 

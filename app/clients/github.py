@@ -1,10 +1,10 @@
-"""GitHub's REST API, as far as runs need it: tokens of App installations, and pull requests.
+"""GitHub's REST API, the part that runs need: tokens of App installations, and pull requests.
 
 GitHubError            `message` is a sentence for people, without any secret
-├── GitHubUnavailable  no answer, a fault of the host, or a limit of requests: the same may work later
-├── GitHubDenied       the credential is refused, or may not do this
-├── GitHubMissing      no such repository, pull request or installation, or none that this credential sees
-└── GitHubRefused      the request itself is not taken
+├── GitHubUnavailable  no answer, a fault of the host, or a rate limit: the same request may work later
+├── GitHubDenied       the credential is refused, or lacks a permission
+├── GitHubMissing      no such repository, pull request or installation, or not for this credential
+└── GitHubRefused      the host refuses the request itself
 """
 
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ _MAX_ANSWER_BYTES = 4 * 2**20
 _MAX_REASON_LENGTH = 500
 _MAX_REDIRECTS = 3
 _VERSION = "2022-11-28"
-# GitHub takes ten minutes at most, and its clock may differ from ours.
+# GitHub accepts at most ten minutes, and its clock may differ from ours.
 _JWT_LIFETIME = timedelta(minutes=9)
 _JWT_LEEWAY = timedelta(minutes=1)
 _LONGEST_URL = 2000
-# What GitHub asks of those whom it gives neither of its two headers about a limit.
+# The pause that GitHub asks for if a response about a limit has neither of its two headers.
 _DEFAULT_PAUSE_SECONDS = 60.0
 
 
@@ -43,7 +43,7 @@ class GitHubError(Exception):
 
 
 class GitHubUnavailable(GitHubError):
-    """Nothing was decided; `retry_after` is the host's own wish, in seconds."""
+    """Nothing was decided; `retry_after` is the host's request, in seconds."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -55,16 +55,16 @@ class GitHubDenied(GitHubError):
 
 
 class GitHubMissing(GitHubError):
-    """What the request is about is not there for this credential."""
+    """The repository, pull request or installation does not exist, or not for this credential."""
 
 
 class GitHubRefused(GitHubError):
-    """The host does not take the request as it is."""
+    """The host refuses the request itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class GitHubAccess:
-    """Where a request goes, and by which token."""
+    """The URL of a host's API, and the token."""
 
     api_url: str
     token: str = field(repr=False)
@@ -80,7 +80,7 @@ class InstallationToken:
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """A pull request as it is at the host."""
+    """A pull request as it is on the host."""
 
     number: int
     url: str
@@ -89,7 +89,7 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPullRequest:
-    """A pull request that is to be opened."""
+    """A pull request to open."""
 
     title: str
     body: str
@@ -104,7 +104,7 @@ class GitHub(Protocol):
     async def create_installation_token(
         self, api_url: str, *, app_id: str, installation_id: str, private_key: str
     ) -> InstallationToken:
-        """Return a fresh token of an installation, valid for an hour; `private_key` is the App's, in PEM form."""
+        """Return a new token of an installation, valid for an hour; `private_key` is the App's, in PEM form."""
         ...
 
     async def find_pull_request(
@@ -116,7 +116,7 @@ class GitHub(Protocol):
     async def create_pull_request(
         self, access: GitHubAccess, repository: str, wanted: NewPullRequest
     ) -> PullRequest:
-        """Open a pull request. Raises GitHubRefused if there is one from that branch already."""
+        """Open a pull request. Raises GitHubRefused if one from that branch exists."""
         ...
 
     async def update_pull_request(
@@ -127,7 +127,7 @@ class GitHub(Protocol):
 
 
 class GitHubClient(GitHub):
-    """Speaks through `http`, a client that the process owns."""
+    """Sends requests through `http`, a client that the process owns."""
 
     def __init__(self, http: httpx.AsyncClient, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._http = http
@@ -180,7 +180,7 @@ class GitHubClient(GitHub):
         return _pull_request(await self._ask(access, "PATCH", path, {"body": body}))
 
     async def _ask(self, access: GitHubAccess, method: str, path: str, content: Any = None) -> Any:
-        """Return the JSON of a good answer. A repository that has moved is followed, on the same host only."""
+        """Return the JSON of a successful response. A moved repository is followed, on the same host only."""
         url = access.api_url.rstrip("/") + path
         for _ in range(_MAX_REDIRECTS):
             response, body = await self._send(access.token, method, url, content)
@@ -230,7 +230,7 @@ def _pulls(repository: str) -> str:
 
 
 def _answer(response: httpx.Response, body: bytes) -> Any:
-    """Return the JSON of an answer, or raise what fits its status."""
+    """Return the JSON of a response, or raise the error for its status."""
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -255,7 +255,7 @@ def _answer(response: httpx.Response, body: bytes) -> Any:
 
 
 def _wish(headers: Mapping[str, str], reason: str) -> float | None:
-    """Return how many seconds a host that counts requests asks to wait; None if it says nothing of the kind."""
+    """Return the seconds that a host asks to wait because of a rate limit; None if it asks for none."""
     wish = retry_after_seconds(headers.get("retry-after"))
     if wish is not None:
         return wish
@@ -267,7 +267,7 @@ def _wish(headers: Mapping[str, str], reason: str) -> float | None:
 
 
 def _reason(answer: Any) -> str:
-    """Return what the host says went wrong, bounded: its message and those of its list of errors."""
+    """Return the host's explanation of an error, bounded: its message and those of its list of errors."""
     if not isinstance(answer, dict):
         return ""
     parts = [answer.get("message")]

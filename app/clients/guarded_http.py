@@ -1,8 +1,8 @@
-"""HTTP to addresses that users chose: a connection goes to the very address that was checked.
+"""HTTP to addresses that users chose: connections go to exactly the address that was checked.
 
-A name is looked up for each connection, every address that it has is asked about, and the connection goes to one of
-those, with the name in TLS and in `Host`: a name that changes its mind between two look-ups gains nothing. Redirects are
-answers like others, and what the environment says of proxies is not read.
+Each connection looks the name up once, checks all its addresses, and connects to one of them, with the name in TLS and
+in `Host`: so a name that resolves differently the next time gains nothing. Redirects are not followed, and proxies of
+the environment are not used.
 """
 
 import asyncio
@@ -18,19 +18,19 @@ from typing_extensions import override
 from app.addresses import AddressPolicy
 from app.clients.http_client import trusted
 
-# A request may bring a list under this name (`extensions`), which gets the address that was dialled last.
+# Extension of a request: a list, to which the last dialled address is added.
 DIALLED = "taskbeacon.dialled"
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _ADDRESSES_TRIED = 3
 _LOOKUPS_AT_ONCE = 32
 
-# From a host and a port to addresses; raises OSError.
+# Takes a host and a port, returns addresses; raises OSError.
 NameServer = Callable[[str, int], Sequence[str]]
 
 
 class BlockedAddress(httpx.ConnectError):
-    """A host has an address that may not be connected to, `address`."""
+    """A host has an address that the policy refuses, `address`."""
 
     def __init__(self, address: str) -> None:
         super().__init__(f"{address} may not be connected to")
@@ -38,7 +38,7 @@ class BlockedAddress(httpx.ConnectError):
 
 
 class NameNotFound(httpx.ConnectError):
-    """A host has no address, or none that could be found out."""
+    """A host has no address, or the look-up failed."""
 
 
 def system_names(host: str, port: int) -> Sequence[str]:
@@ -50,21 +50,21 @@ def system_names(host: str, port: int) -> Sequence[str]:
 def create_guarded_client(
     policy: AddressPolicy, *, keepalive: int = 0, names: NameServer = system_names
 ) -> httpx.AsyncClient:
-    """Return a client that connects only to what `policy` admits; the caller closes it.
+    """Return a client that connects only to addresses that `policy` admits; the caller closes it.
 
     Args:
-        policy: what may be connected to.
-        keepalive: how many connections to keep for further requests to the same host; 0 checks at each request.
-        names: who looks names up.
+        policy: the permitted addresses.
+        keepalive: number of connections to keep for further requests to the same host; 0: check at each request.
+        names: looks names up.
 
-    Its requests raise what httpx does; `BlockedAddress` and `NameNotFound` are such errors.
+    Its requests raise errors of httpx; `BlockedAddress` and `NameNotFound` are subclasses of these.
 
     """
     return httpx.AsyncClient(
         transport=_GuardedTransport(policy, keepalive, names),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         follow_redirects=False,
-        # Neither proxies nor passwords of the machine's own (.netrc).
+        # Neither proxies nor passwords (.netrc) of this machine.
         trust_env=False,
     )
 
@@ -74,7 +74,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         self._policy = policy
         self._keepalive = keepalive
         self._names = _Names(names)
-        # One for each host if connections are kept: two hosts at one address must not share one.
+        # One for each host if connections are kept: two hosts at one address must not share a connection.
         self._transports: dict[str, httpx.AsyncHTTPTransport] = {}
 
     @override
@@ -113,8 +113,8 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
 
 
 def _pinned(request: httpx.Request, address: str) -> httpx.Request:
-    """Return the request for one address; `Host` and the name in TLS stay those of the URL."""
-    # Not `url.host`, which httpx has decoded.
+    """Return the request for one address; `Host` and the name in TLS are those of the URL."""
+    # Not `url.host`, which httpx decodes.
     host = request.url.raw_host.decode("ascii")
     extensions = dict(request.extensions)
     if not _is_address(host):
@@ -137,7 +137,7 @@ def _is_address(host: str) -> bool:
 
 
 class _Names:
-    """Looks names up in threads of its own, each name once at a time: slow ones must not keep others from theirs."""
+    """Looks names up in threads of its own, each name once at a time: slow look-ups must not delay others."""
 
     def __init__(self, names: NameServer) -> None:
         self._names = names
@@ -154,7 +154,7 @@ class _Names:
             self._looking[asked] = looking
             looking.add_done_callback(lambda _: self._looking.pop(asked, None))
         try:
-            # A caller that gives up does so alone; the thread cannot.
+            # Shielded: a cancelled caller must not cancel the look-up for others.
             found = await asyncio.shield(self._looking[asked])
         except (OSError, UnicodeError) as error:
             raise NameNotFound(f"{host} has no address") from error

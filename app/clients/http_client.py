@@ -1,8 +1,8 @@
-"""The HTTP client of a process: servers outside cannot have it remember anything.
+"""The HTTP client of a process, which keeps no state of the servers that it asks.
 
-All httpx clients of the service are made here. Expo (`expo.open_http`) and the object store are asked by aiohttp.
-One client serves all runs and all hosts. A cookie that a host sets for one run would be sent with the next one's
-requests, so none is kept. Who sends a request says how long it may take.
+All httpx clients of the service are made here; Expo (`expo.open_http`) and the object store use aiohttp. One client
+serves all runs and all hosts. It keeps no cookies: a cookie that a host sets for one run would be sent with the
+requests of the next. The code that sends a request sets its time limit.
 """
 
 import ssl
@@ -12,7 +12,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import httpx
 
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
-_TIMEOUT_SECONDS = 10.0  # of each step of a request that says nothing of its own
+_TIMEOUT_SECONDS = 10.0  # of each step of a request without a time limit of its own
 
 
 def create_http_client(
@@ -25,5 +25,5 @@ def create_http_client(
 
 @cache
 def trusted() -> ssl.SSLContext:
-    """Return whom all clients of this process trust: to read the certificates of the authorities takes 20 ms."""
+    """Return the TLS settings of all clients, made once: reading the certificates of the authorities takes 20 ms."""
     return httpx.create_ssl_context()

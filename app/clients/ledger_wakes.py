@@ -1,20 +1,20 @@
-"""Word to other processes that the ledger has something new, without keeping the request that wrote it waiting."""
+"""Notify other processes that the ledger has new events, without delaying the request that wrote them."""
 
 import asyncio
 
 from app.clients.redis import RedisClient
-from app.clients.run_changes import wake_workers
+from app.clients.run_changes import wake
 
-# What those who read the ledger watch (`RunChanges.watch_queue`).
+# The topic that readers of the ledger watch (`RunChanges.watch_topic`).
 LEDGER = "taskbeacon:ledger"
 
 
-# Under load a word for each event would cost more than all else that recording them does.
+# Under load, a message for each event would cost more than all other steps of recording events.
 _PAUSE_SECONDS = 0.01
 
 
 class LedgerWakes:
-    """Sends one word at once, and then one for any number of events of the next hundredth of a second."""
+    """Sends a message at once, then one for any number of events of the next hundredth of a second."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
@@ -22,18 +22,18 @@ class LedgerWakes:
         self._sending: asyncio.Task[None] | None = None
 
     async def announce(self) -> None:
-        """Have the word sent soon; returns at once."""
+        """Send the message soon; returns at once."""
         self._is_wanted = True
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send())
 
     async def aclose(self) -> None:
-        """Send what is wanted."""
+        """Send a message that is still due."""
         if self._sending is not None:
             await asyncio.gather(self._sending, return_exceptions=True)
 
     async def _send(self) -> None:
         while self._is_wanted:
             self._is_wanted = False
-            await wake_workers(self._redis, LEDGER)
+            await wake(self._redis, LEDGER)
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -1,8 +1,8 @@
-"""Object storage as the service sees it; the implementation on S3 is in `s3.py`.
+"""Object storage as the service uses it; the implementation on S3 is in `s3`.
 
-ObjectStoreUnavailable     the store did not answer in time, or refused; the same call may work in a moment
+ObjectStoreUnavailable     the store did not respond in time, or refused; the same call may work in a moment
 ObjectMissing              there is no object under this key
-RangeNotSatisfiable        the wanted part begins behind the object's end
+RangeNotSatisfiable        the requested range begins after the object's end
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -14,17 +14,17 @@ from typing import Protocol
 
 from app.outages import Outage
 
-# The bucket's lifecycle rules act on this tag (contract 8.3): what was only uploaded goes after a day.
+# The bucket's lifecycle rules use this tag (contract 8.3): an object that was only uploaded expires after a day.
 TTL_TAG = "ttl_days"
 STAGED_DAYS = 1
 KEPT_DAYS = 30
-# Of a URL that shows where an object is.
+# Of the URL of an object.
 URL_LIFETIME = timedelta(hours=1)
 LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
 
 
 class ObjectStoreUnavailable(Outage):
-    """The store did not answer, or refused; the same call may work in a moment."""
+    """The store did not respond, or refused; the same call may work in a moment."""
 
     server = "object store"
 
@@ -34,12 +34,12 @@ class ObjectMissing(Exception):
 
 
 class RangeNotSatisfiable(Exception):
-    """The object ends before the wanted part begins."""
+    """The requested range begins after the object's end."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What the store knows of an object; `size` is None where it does not say."""
+    """The metadata of an object; `size` is None if the store does not report it."""
 
     size: int | None
     content_type: str
@@ -48,7 +48,7 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """One line of a listing."""
+    """One entry of a listing."""
 
     key: str
     size: int
@@ -57,7 +57,7 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class SignedForm:
-    """A form with which its holder may upload one object; the fields go before the file, verbatim."""
+    """A form with which its holder may upload one object; the fields precede the file, verbatim."""
 
     url: str
     fields: dict[str, str]
@@ -68,25 +68,25 @@ class ObjectContent:
     """An object, or a part of it, being read; its chunks are never all in memory."""
 
     size: int
-    # As in HTTP's Content-Range; None: this is the whole object.
+    # As in HTTP's Content-Range; None for the whole object.
     content_range: str | None
     etag: str
     chunks: AsyncIterator[bytes]
 
 
 class ObjectStore(Protocol):
-    """Where logs and artifacts are kept. Every method raises `ObjectStoreUnavailable`."""
+    """The storage of logs and artifacts. Every method raises `ObjectStoreUnavailable`."""
 
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
-        """Store an object whole, from memory or from a file, replacing one of the same key."""
+        """Store an object from memory or a file; replaces an object with the same key."""
         ...
 
     async def extend(
         self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
     ) -> None:
-        """Replace an object by its first `size` bytes and `tail`, in bounded memory and for readers at once.
+        """Replace an object by its first `size` bytes and `tail`, in bounded memory and atomically for readers.
 
-        Of concurrent calls for one key the last one wins: callers take turns.
+        Of concurrent calls for one key the last one wins: callers need a lock.
 
         Raises:
             ObjectMissing: there is nothing under this key.
@@ -95,17 +95,17 @@ class ObjectStore(Protocol):
         ...
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """Return what is stored under a key, None if nothing is."""
+        """Return the metadata of the object under a key, None if there is none."""
         ...
 
     def open(
         self, key: str, *, byte_range: str | None = None, if_match: str | None = None
     ) -> AbstractAsyncContextManager[ObjectContent]:
-        """Open an object, or the part that HTTP's `bytes=…` names; `if_match` asks for the part of one version only.
+        """Open an object, or the part of HTTP's `bytes=…`; with `if_match` the part only if the ETag matches, else all.
 
         Raises:
             ObjectMissing: there is nothing under this key.
-            RangeNotSatisfiable: the part begins behind the end.
+            RangeNotSatisfiable: the part begins after the end.
 
         """
         ...
@@ -120,42 +120,42 @@ class ObjectStore(Protocol):
         ...
 
     async def signed_url(self, key: str) -> str:
-        """Return a GET URL valid for an hour; the same one for 55 minutes, so that clients may cache."""
+        """Return a GET URL valid for an hour; the same URL for 55 minutes, so that clients may cache it."""
         ...
 
     async def signed_download(
         self, key: str, *, disposition: str, content_type: str, lifetime: timedelta
     ) -> str:
-        """Return a fresh GET URL that is answered with this Content-Disposition and Content-Type."""
+        """Return a new GET URL, answered with this Content-Disposition and Content-Type."""
         ...
 
     async def signed_form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> SignedForm:
-        """Return a form that uploads exactly this key and at most so many bytes, for so long."""
+        """Return a form for one upload of this key, of at most `max_bytes`, valid for `lifetime`."""
         ...
 
     async def check(self) -> None:
-        """Return if the bucket answers."""
+        """Check that the bucket responds."""
         ...
 
 
 class Bucket(Protocol):
-    """The upkeep of what is kept, apart from single requests. Every method raises `ObjectStoreUnavailable`."""
+    """Maintenance of the bucket, apart from single requests. Every method raises `ObjectStoreUnavailable`."""
 
     def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
-        """Return everything below a prefix, at most a thousand at a time, in the order of the keys."""
+        """Yield the objects below a prefix in the order of their keys, at most a thousand at a time."""
         ...
 
     async def delete(self, keys: Sequence[str]) -> int:
-        """Remove objects, at most a thousand; return how many are gone. Repeatable."""
+        """Remove objects, at most a thousand; return the number removed. Repeatable."""
         ...
 
     async def write_lifecycle(self, days: Sequence[int]) -> bool:
-        """Have the bucket remove objects tagged with one of these lives; False: its rules say so already.
+        """Let the bucket remove objects tagged with one of these lifetimes; False if its rules do so already.
 
-        Rules of others stay.
+        Other rules stay.
         """
         ...
 
 
 class Storage(ObjectStore, Bucket, Protocol):
-    """Both sides of one bucket: what a process owns."""
+    """Both interfaces of one bucket, as a process owns it."""

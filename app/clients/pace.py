@@ -1,7 +1,7 @@
-"""How fast messages may be sent, counted in Redis for all processes together.
+"""Limit the rate of sending messages, counted in Redis for all processes together.
 
-Each call reserves its place in a steady stream (the generic cell rate algorithm), so that the limit holds in any
-second, not only in those of a clock.
+Each call reserves a slot in a steady stream (the generic cell rate algorithm), so that the limit holds in every
+interval of a second, not only in the seconds of a clock.
 """
 
 from typing import Protocol
@@ -13,8 +13,8 @@ from typing_extensions import override
 from app.clients.deadline import Deadline
 from app.clients.redis import RedisClient
 
-# Returns the microseconds until the place that was reserved; -1 if that would be longer than the caller waits, and
-# nothing is reserved. The server's clock serves all processes.
+# Returns the microseconds until the reserved slot; -1, without a reservation, if the caller would not wait that long.
+# Uses the clock of the server, the same for all processes.
 _RESERVE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -32,24 +32,24 @@ _LONGEST_WAIT_SECONDS = 300
 log = structlog.get_logger(__name__)
 
 
-class Pace(Protocol):
-    """Who lets messages through."""
+class SendRate(Protocol):
+    """A limit on the rate of sending."""
 
     async def take(self, count: int, deadline: Deadline) -> bool:
-        """Wait until `count` messages may be sent; return whether that is so before the deadline."""
+        """Wait until `count` messages may be sent; return False if that is not before the deadline."""
         ...
 
 
-class NoPace(Pace):
-    """Lets everything through at once."""
+class UnlimitedRate(SendRate):
+    """No limit."""
 
     @override
     async def take(self, count: int, deadline: Deadline) -> bool:
         return not deadline.is_past
 
 
-class RedisPace(Pace):
-    """At most `per_second` messages a second. While Redis is away messages pass: the service has limits of its own."""
+class RedisSendRate(SendRate):
+    """At most `per_second` messages a second. Messages pass while Redis is away: the push service has its own limits."""
 
     def __init__(self, redis: RedisClient, key: str, *, per_second: int) -> None:
         self._reserve = redis.register_script(_RESERVE)

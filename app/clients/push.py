@@ -1,12 +1,12 @@
-"""What a push sender is: messages in, one outcome each out. Failures are sorted by what can be done about them.
+"""Push senders take messages and return one outcome each. Failures are sorted by the reaction that they need.
 
 PushOutcome
-├── Accepted     the service took it; `ticket` asks for its receipt later, where there are receipts
+├── Accepted     the service accepted it; with `ticket` its receipt is read later, if the service has receipts
 ├── DeadToken    the device is gone: remove its token
-├── BadMessage   this message will never be taken; the token stays
+├── BadMessage   this message will never be accepted; the token stays
 └── TryLater     nothing was decided; send this message again
 
-PushUnavailable  raised: no message of this call was decided, and others will fare alike for now
+PushUnavailable  raised: no message of this call was decided, and other calls will fail too for now
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from app.clients.deadline import Deadline
 from app.enums import Urgency
 
 _ELLIPSIS = "…"
-# An answer that asks for more patience than this would hold a push back until it is worthless.
+# After a longer delay a push would be worthless.
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 
@@ -66,13 +66,13 @@ class PushMessage:
     style: PushStyle | None = None
 
     def content(self) -> dict[str, Any]:
-        """Return what the device gets."""
+        """Return the content that the device gets."""
         return {"title": self.title, "body": self.body, "data": dict(self.data)}
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The service took the message."""
+    """The service accepted the message."""
 
     ticket: str | None = None
 
@@ -93,7 +93,7 @@ class BadMessage:
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """The message was not decided upon."""
+    """Nothing was decided about the message."""
 
     reason: str
     retry_after: float | None = None
@@ -101,12 +101,12 @@ class TryLater:
 
 PushOutcome = Accepted | DeadToken | BadMessage | TryLater
 
-# The service has not heard of the message.
+# The message was not sent to the service.
 NOT_REACHED = TryLater("NotReached")
 
 
 class PushUnavailable(Exception):
-    """The service as a whole does not take messages now; `retry_after` is its own wish, in seconds."""
+    """The service accepts no messages now; `retry_after` is its own request, in seconds."""
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
         super().__init__(reason)
@@ -115,24 +115,25 @@ class PushUnavailable(Exception):
 
 
 class PushSender(Protocol):
-    """A service that brings messages to devices."""
+    """A service that sends messages to devices."""
 
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
-        """Send at most 100 messages; return the outcome of each, by position.
+        """Send at most 100 messages; return their outcomes, by position.
 
-        What has to wait, for others or for the pace, until the deadline is past, is not sent (`NOT_REACHED`).
+        Messages that would have to wait beyond the deadline, for other messages or the rate, are not sent
+        (`NOT_REACHED`).
 
         Raises:
-            PushUnavailable: none of them was decided upon.
+            PushUnavailable: nothing was decided about any of them.
 
         """
         ...
 
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
-        """Return what became of at most 1000 accepted messages; those not known yet are left out.
+        """Return the outcomes of at most 1000 accepted messages, by ticket; those not known yet are left out.
 
         Raises:
-            PushUnavailable: the service does not answer.
+            PushUnavailable: the service does not respond.
 
         """
         ...
@@ -144,17 +145,17 @@ def shortened(
     max_bytes: int,
     content: Callable[[PushMessage], Mapping[str, Any]] = PushMessage.content,
 ) -> PushMessage:
-    """Return the message with as much of its body as fits: its content is to be at most `max_bytes` of JSON."""
+    """Return the message with its body shortened so that the JSON of its content fits into `max_bytes`."""
     body = message.body
     while body and (excess := len(orjson.dumps(content(message))) - max_bytes) > 0:
-        # A character is at most six bytes of JSON, so this never cuts more than needed by much.
+        # A character has at most six bytes of JSON, so this never cuts much more than needed.
         body = body[: -max(1, excess // 6)]
         message = replace(message, body=body + _ELLIPSIS if body else "")
     return message
 
 
 def retry_after_seconds(header: str | None) -> float | None:
-    """Return how long a Retry-After header asks to wait; None where it names no number of seconds."""
+    """Return the delay that a Retry-After header asks for; None if it is not a number of seconds."""
     if header is None or not header.strip().isdecimal():
         return None
     return min(float(header), _LONGEST_RETRY_AFTER_SECONDS)

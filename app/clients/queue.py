@@ -1,8 +1,8 @@
-"""The job queue as the service sees it, and its one implementation on arq.
+"""The job queue as the service uses it, and its only implementation, on arq.
 
-A job is a name and plain arguments in JSON. Its id is derived from what it works on, so asking twice while it is
-queued is asking once; the rows in the database, not Redis, remember what has to be done. A process that queues a job says so
-to the workers (`wake_workers`), which would look by themselves only twice a second.
+A job is a name and plain arguments in JSON. Its id is derived from its row, so it is queued once at a time, however
+often it is enqueued. The rows in the database, not Redis, are the record of the work to do. A process that enqueues a
+job wakes the workers (`run_changes.wake`), which otherwise poll only twice a second.
 """
 
 from datetime import timedelta
@@ -14,35 +14,35 @@ from arq.constants import job_key_prefix, retry_key_prefix
 from typing_extensions import override
 
 from app.clients.redis import create_pool
-from app.clients.run_changes import wake_workers
+from app.clients.run_changes import wake
 from app.clock import utcnow
 
 QUEUE_NAME = "taskbeacon:jobs"
-# Short jobs, which must not wait until a run gives its place free.
+# For short jobs, which must not wait for a slot that a run holds.
 CHORES_QUEUE = "taskbeacon:chores"
 
-# arq leaves a job alone until it is due by the worker's own clock. Jobs are due at once, so they are dated back by more
-# than the clocks of two machines may differ (shared_clock.py).
+# arq starts a job when it is due by the worker's clock. Jobs are due at once, so they are dated back by more than the
+# clocks of two machines may differ (shared_clock.py).
 _BACKDATED = timedelta(minutes=15)
-# What asks for a job is in the database: one that expires is queued again.
+# An expired job is enqueued again from its row.
 _KEPT = timedelta(days=1)
 
 
 class JobQueue(Protocol):
-    """Where jobs are put for a worker."""
+    """The queue of jobs for workers."""
 
     async def enqueue(
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
-        """Queue `job`; return False when one with this id is queued or running already."""
+        """Enqueue `job`; return False if a job with this id is queued or running already."""
         ...
 
     async def withdraw(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
-        """Take a job off the queue, for the job itself when it begins: what it works on can be asked for again."""
+        """Take a job off the queue; called by the job itself at its start, so that it can be enqueued again."""
         ...
 
     async def aclose(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         ...
 
 
@@ -71,7 +71,7 @@ class ArqQueue(JobQueue):
         )
         if queued is None:
             return False
-        await wake_workers(self._redis, queue_name)
+        await wake(self._redis, queue_name)
         return True
 
     @override
@@ -88,7 +88,7 @@ class ArqQueue(JobQueue):
 
 
 def encode_job(job: dict[str, Any]) -> bytes:
-    """Return arq's job record as JSON: pickle would let anyone with access to Redis run code in a worker."""
+    """Return arq's job record as JSON: with pickle, access to Redis would allow running code in a worker."""
     return orjson.dumps(job, default=str)
 
 

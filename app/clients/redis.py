@@ -1,4 +1,4 @@
-"""Connections to Redis. Nothing is connected here: a process starts, and answers what it can, while Redis is away."""
+"""Connections to Redis. Nothing connects at the start: a process starts, and answers what it can, while Redis is away."""
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
@@ -13,14 +13,14 @@ _WAIT_FOR_CONNECTION_SECONDS = 2.0
 
 
 def create_pool(url: str) -> BlockingConnectionPool:
-    """Return a bounded pool: a caller waits shortly for a connection rather than opening one more."""
+    """Return a bounded pool: a caller waits for a connection for a short time before it gets an error."""
     return BlockingConnectionPool.from_url(
         url,
         max_connections=_MAX_CONNECTIONS,
         timeout=_WAIT_FOR_CONNECTION_SECONDS,
         socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
         socket_timeout=_SOCKET_TIMEOUT_SECONDS,
-        # One fresh attempt repairs a connection that the server closed; more would make a request wait.
+        # One retry repairs a connection that the server closed; more would delay requests.
         retry=Retry(NoBackoff(), retries=1),
         client_name="taskbeacon",
     )

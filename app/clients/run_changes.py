@@ -1,7 +1,7 @@
-"""Word between processes that a run was changed or a job was queued: one subscription in each worker.
+"""Messages between processes that a run was changed or a job was queued: one subscription in each worker.
 
-A message only says "look again"; what happened is in the database or in the queue. It may be lost, so no code relies on
-it: who waits for a change looks from time to time anyway.
+A message carries no data: the change is in the database or in the queue. It may be lost, so no code relies on it: code
+that waits for a change also polls from time to time.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ log = structlog.get_logger(__name__)
 
 
 async def publish_change(redis: RedisClient, run_id: UUID) -> None:
-    """Notify all workers that a run was changed; an outage of Redis is logged and nothing more."""
+    """Notify all workers that a run was changed; an outage of Redis is only logged."""
     await _publish(redis, _CHANNEL, str(run_id))
 
 
-async def wake_workers(redis: RedisClient, queue_name: str) -> None:
-    """Notify all workers that a queue has a job for them; an outage of Redis is logged and nothing more."""
-    await _publish(redis, _WAKE_CHANNEL, queue_name)
+async def wake(redis: RedisClient, topic: str) -> None:
+    """Wake all watchers of a topic, such as a queue with a new job; an outage of Redis is only logged."""
+    await _publish(redis, _WAKE_CHANNEL, topic)
 
 
 async def _publish(redis: RedisClient, channel: str, message: str) -> None:
@@ -41,20 +41,20 @@ async def _publish(redis: RedisClient, channel: str, message: str) -> None:
 
 
 class RunChanges:
-    """Wakes those in this process who watch a run or a queue when something happens to it anywhere."""
+    """Wakes watchers in this process when their run changes or their topic is woken, in any process."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
-        # By channel and message.
+        # Watchers by channel and message.
         self._watchers: dict[tuple[str, str], set[asyncio.Event]] = {}
 
     def watch(self, run_id: UUID) -> AbstractContextManager[asyncio.Event]:
         """Yield an event that is set at every change of a run; the waiter clears it."""
         return self._watch(_CHANNEL, str(run_id))
 
-    def watch_queue(self, queue_name: str) -> AbstractContextManager[asyncio.Event]:
-        """Yield an event that is set at every job that is queued; the waiter clears it."""
-        return self._watch(_WAKE_CHANNEL, queue_name)
+    def watch_topic(self, topic: str) -> AbstractContextManager[asyncio.Event]:
+        """Yield an event that is set whenever the topic is woken; the waiter clears it."""
+        return self._watch(_WAKE_CHANNEL, topic)
 
     @contextmanager
     def _watch(self, channel: str, message: str) -> Generator[asyncio.Event, None, None]:
@@ -69,7 +69,7 @@ class RunChanges:
                 self._watchers.pop((channel, message), None)
 
     async def listen(self) -> Never:
-        """Pass messages on until cancelled. After an outage everybody looks: something may have been missed."""
+        """Pass messages on until cancelled. After an outage wake all watchers: messages may have been lost."""
         while True:
             try:
                 await self._listen()

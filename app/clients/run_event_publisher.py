@@ -1,4 +1,4 @@
-"""Sends events of runs to Redis, from one process: in order, in batches, and never at the cost of who made them."""
+"""Publish events of runs to Redis from one process: in order, in batches, without delaying the code that makes them."""
 
 import asyncio
 from collections import Counter, deque
@@ -23,7 +23,7 @@ from app.clients.run_events import (
 )
 from app.ids import new_hex_id
 
-# What may wait while Redis is away, all runs together; what comes on top of it is lost.
+# Maximal number of events, of all runs, that wait while Redis is away; further events are dropped.
 MAX_WAITING_EVENTS = 20_000
 _MAX_WAITING_BYTES = 32 * 1024 * 1024
 _BATCH_EVENTS = 500
@@ -42,10 +42,10 @@ class _Event(NamedTuple):
 
 
 class RedisRunEvents(RunEvents):
-    """A queue and, while it is not empty, one task that sends whatever waits.
+    """A queue and, while it is not empty, one task that sends its events.
 
-    During an outage events wait. When there is no room left they are dropped and counted, and the stream says so where
-    they are missing.
+    During an outage events wait. When the queue is full they are dropped and counted, and the stream has a gap in their
+    place.
     """
 
     def __init__(self, redis: RedisClient, *, max_waiting: int = MAX_WAITING_EVENTS) -> None:
@@ -83,7 +83,7 @@ class RedisRunEvents(RunEvents):
         self._waiting.append(_Event(self._number, run_id, kind, data))
         self._waiting_bytes += len(data)
         if self._sending is None:
-            # Apart from the request that happens to publish the first event.
+            # Independent of the request that happens to publish the first event.
             self._sending = asyncio.create_task(self._send(), context=Context())
 
     @override
@@ -113,7 +113,7 @@ class RedisRunEvents(RunEvents):
                     await self._wait_out(error)
                     continue
                 except Exception as error:
-                    # Nothing else would send what waits, if no further event comes.
+                    # Go on: if no further event comes, nothing else would send the waiting ones.
                     log.exception("run_events.unexpected_error")
                     await self._wait_out(error)
                     continue
@@ -137,7 +137,7 @@ class RedisRunEvents(RunEvents):
         await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
 
     def _release(self, up_to: int) -> None:
-        """Let those go on who wait for an event up to this one."""
+        """Resume the callers that wait for an event up to this one."""
         still_settling = []
         for number, settled in self._settling:
             if number > up_to:
@@ -157,7 +157,7 @@ class RedisRunEvents(RunEvents):
         return batch
 
     async def _send_batch(self, batch: list[_Event]) -> None:
-        """Send events in one round trip; those that were sent already, unheard, are not sent twice."""
+        """Send events in one round trip; events that were sent already, without an answer, are not added twice."""
         by_run: dict[UUID, list[str | int | bytes]] = {}
         for event in batch:
             by_run.setdefault(event.run_id, []).extend((event.number, event.kind, event.data))

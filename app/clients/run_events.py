@@ -1,10 +1,10 @@
-"""The events of a run, kept for a day as a stream in Redis so that a late follower misses nothing.
+"""The events of a run, kept for a day as a stream in Redis for followers that come late.
 
-An id is `<epoch>-<number>`: when the stream began, in microseconds, and a number that counts up from 1 without holes.
-So a reader sees how many events it missed, and that a stream is another one because Redis was emptied. One script
-appends events and publishes them, in one step: their order on the channel is the order of their ids.
+An id is `<epoch>-<number>`: the start of the stream in microseconds, and a number that counts from 1 without holes. So
+a reader sees how many events it missed, and a new epoch if Redis was emptied. One script appends and publishes events
+atomically: their order on the channel is the order of their ids.
 
-Redis may lose all of this. What must not be lost is in the database and in the log of the run.
+Redis may lose all of this. Data that must not be lost is in the database and in the log of the run.
 """
 
 from collections.abc import Sequence
@@ -24,27 +24,27 @@ MAX_STREAM_BYTES = 16 * 1024 * 1024
 
 _LIFE_SECONDS = 24 * 3600
 _PREFIX = "taskbeacon:run-events:"
-# Beyond these a number is no id of ours, and more than Redis takes.
+# Numbers with more digits are no ids of ours, and too large for Redis.
 _MAX_DIGITS = 18
 
 
 class EventKind(StrEnum):
-    """What an event is to its stream, whatever it says: no content can forge it."""
+    """The kind of an event in its stream, apart from its content: no content can forge it."""
 
     ENTRY = "entry"
     STATE = "state"
-    # The first one of a run: a stream that begins with it is whole.
+    # The first event of a run: a stream that begins with it is complete.
     OPENED = "opened"
     # The run is over; nothing follows, unless it is reopened.
     ENDED = "ended"
     # Events are missing here: `lost` of them could not be sent.
     GAP = "gap"
-    # Stands for an event of `bytes`, which is too large for the stream.
+    # Replaces an event of `bytes`, which is too large for the stream.
     OMITTED = "omitted"
 
 
 class EventId(NamedTuple):
-    """The place of an event in its stream."""
+    """The position of an event in its stream."""
 
     epoch: int
     number: int
@@ -55,7 +55,7 @@ class EventId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "EventId | None":
-        """Return the id that a text stands for, or None."""
+        """Return the id in a text, or None."""
         epoch, _, number = text.partition("-")
         if not (_is_number(epoch) and _is_number(number)):
             return None
@@ -68,7 +68,7 @@ def _is_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class RunEvent:
-    """An event as it is read; `data` is a JSON object without line breaks. Without id it is not on the stream."""
+    """An event as read; `data` is a JSON object without line breaks. An event without id is not on the stream."""
 
     id: EventId | None
     kind: EventKind
@@ -76,29 +76,29 @@ class RunEvent:
 
     @cached_property
     def frame(self) -> bytes:
-        """The event as it is sent to browsers; made once, however many follow the run."""
+        """The event as sent to browsers; encoded once for all followers."""
         id_ = b"" if self.id is None else b"id: %b\n" % str(self.id).encode()
         return b"%bdata: %b\n\n" % (id_, self.data)
 
 
 class RunEvents(Protocol):
-    """Where events of runs are sent to their followers."""
+    """Publishes events of runs to their followers."""
 
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
-        """Send a JSON object without line breaks soon, in the order of calls; never waits, never fails."""
+        """Publish a JSON object without line breaks soon, in the order of calls; never waits, never fails."""
         ...
 
     async def settle(self) -> None:
-        """Return once what was put is sent, or Redis is found to be away."""
+        """Return when all events put so far are sent, or Redis is known to be away."""
         ...
 
     async def aclose(self) -> None:
-        """Send what is left, if that is possible at once."""
+        """Send the remaining events, if that is possible at once."""
         ...
 
 
-# Appends (number, kind, data)… of one writer. What this writer has sent already is left out, so that it may repeat
-# itself when it did not hear the answer. Each entry knows how many bytes came before it: that bounds the stream.
+# Appends (number, kind, data)… of one writer. Events that this writer has sent already are skipped, so that it may
+# repeat a call without an answer. Each entry holds the number of bytes before it, which bounds the stream.
 APPEND_SCRIPT = """
 local key, writers = KEYS[1], KEYS[2]
 local channel, writer, life, max_events, max_bytes = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
@@ -133,7 +133,7 @@ redis.call('EXPIRE', writers, life)
 
 
 def stream_keys(run_id: UUID) -> tuple[str, str]:
-    """Return the keys of the script: the stream, and how far each of its writers is."""
+    """Return the keys of the script: the stream, and the position of each of its writers."""
     return f"{_PREFIX}{run_id}", f"{_PREFIX}{run_id}:writers"
 
 
@@ -143,12 +143,12 @@ def channel_of(run_id: UUID) -> str:
 
 
 def script_arguments(run_id: UUID, writer: str) -> tuple[str | int, ...]:
-    """Return the script's arguments before the events."""
+    """Return the first arguments of the script; the events follow them."""
     return (channel_of(run_id), writer, _LIFE_SECONDS, MAX_EVENTS, MAX_STREAM_BYTES)
 
 
 def parse_message(message: bytes) -> RunEvent:
-    """Return the event that the script published."""
+    """Return the event in a message of the script."""
     id_, kind, data = message.split(b" ", 2)
     return RunEvent(EventId.parse(id_.decode()), EventKind(kind.decode()), data)
 
@@ -156,13 +156,13 @@ def parse_message(message: bytes) -> RunEvent:
 async def read_events(
     redis: RedisClient, run_id: UUID, *, after: EventId | None, count: int
 ) -> list[RunEvent]:
-    """Return up to `count` events behind `after`, or from the beginning of what is left."""
+    """Return up to `count` events after `after`, or from the beginning of the remaining stream."""
     start = "-" if after is None else f"({after}"
     return _parsed(await redis.xrange(stream_keys(run_id)[0], min=start, count=count))
 
 
 async def read_ends(redis: RedisClient, run_id: UUID) -> tuple[RunEvent, RunEvent] | None:
-    """Return the first and the last event of what is left of a stream; None when there is none."""
+    """Return the first and the last remaining event of a stream; None if there is none."""
     key = stream_keys(run_id)[0]
     async with redis.pipeline(transaction=True) as pipeline:
         pipeline.xrange(key, count=1)

@@ -1,7 +1,7 @@
-"""Web push (RFC 8030, 8291, 8292): messages to browsers, encrypted for each, through the browser's own push service.
+"""Web push (RFC 8030, 8291, 8292): messages to browsers, encrypted for each, through the browser's push service.
 
 A token is the browser's subscription as JSON. Its endpoint is a URL that a user chose, so it is used only if its host
-is one of the known push services; otherwise a worker could be sent to addresses inside its own network.
+is a known push service; otherwise a user could direct a worker to addresses inside its own network.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from app.clock import utcnow
 
 TIMEOUT_SECONDS = 10.0
 
-# What is left of 4096 bytes behind the header, the padding and the tag of the encryption.
+# 4096 bytes less the header, the padding and the tag of the encryption.
 _MAX_PLAIN_BYTES = 3990
 _TIME_TO_LIVE_SECONDS = 3600
 _TOKEN_LIFETIME_SECONDS = 12 * 3600
@@ -51,14 +51,14 @@ log = structlog.get_logger(__name__)
 
 
 class VapidKey:
-    """The key by which push services know this server."""
+    """The key by which push services identify this server."""
 
     def __init__(self, private_key: SecretStr) -> None:
         self._vapid = Vapid02.from_raw(private_key.get_secret_value().encode())
 
     @classmethod
     def generate(cls) -> SecretStr:
-        """Return a fresh private key in the form of the setting: 32 bytes in base64url."""
+        """Return a new private key in the form of the setting: 32 bytes in base64url."""
         vapid = Vapid02()
         vapid.generate_keys()
         number = vapid.private_key.private_numbers().private_value
@@ -66,14 +66,14 @@ class VapidKey:
 
     @property
     def public_key(self) -> str:
-        """What a browser needs to subscribe (`applicationServerKey`)."""
+        """The public key with which a browser subscribes (`applicationServerKey`)."""
         point = self._vapid.public_key.public_bytes(
             serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
         )
         return _base64url(point)
 
     def headers(self, endpoint: str, *, subject: str) -> dict[str, str]:
-        """Return the headers that prove to the endpoint's service who is sending."""
+        """Return the headers that prove the sender's identity to the endpoint's service."""
         address = urlsplit(endpoint)
         claims = {
             "sub": subject,
@@ -92,11 +92,11 @@ class _Request:
 
 
 class _NotASubscription(Exception):
-    """The token is not what a browser gives, or names a service that is not known."""
+    """The token is no subscription of a browser, or names an unknown service."""
 
 
 class WebPushClient(PushSender):
-    """Sends through `http`, a client that the process owns; every message has a request of its own."""
+    """Sends through `http`, a client that the process owns; each message is one request."""
 
     def __init__(
         self,
@@ -131,15 +131,15 @@ class WebPushClient(PushSender):
             if deadline.is_past:
                 return NOT_REACHED
             try:
-                # Elliptic curves take a millisecond: not much, but not the event loop's.
+                # In a thread: elliptic curves take a millisecond, too long for the event loop.
                 request = await asyncio.to_thread(self._encrypted, message)
             except _NotASubscription:
                 return DeadToken("NotASubscription")
-            except Exception as error:  # noqa: BLE001 - one strange subscription must not hold up the others
+            except Exception as error:  # noqa: BLE001 - one bad subscription must not block the others
                 log.error("push.encryption_failed", error=type(error).__name__)  # noqa: TRY400 - may quote the token
                 return BadMessage("EncryptionFailed")
             try:
-                # For all of it: httpx would count again with each piece of an answer that trickles.
+                # For the whole request: httpx restarts its time limit with each piece of a slow response.
                 async with asyncio.timeout(self._timeout_seconds):
                     response = await self._http.post(
                         request.endpoint,
@@ -148,7 +148,7 @@ class WebPushClient(PushSender):
                         timeout=None,
                         follow_redirects=False,
                     )
-            # UnicodeError: httpx reads hosts that begin with `xn--`, also those of redirects that it does not follow.
+            # UnicodeError: httpx decodes hosts that begin with `xn--`, also in redirects that it does not follow.
             except (httpx.InvalidURL, UnicodeError):
                 return DeadToken("NotASubscription")
             except (httpx.HTTPError, TimeoutError) as error:
@@ -172,7 +172,7 @@ class WebPushClient(PushSender):
         )
 
     def _subscription(self, token: str) -> dict[str, Any]:
-        """Return the subscription that the token holds, its keys and address checked."""
+        """Return the subscription in a token, its keys and address checked."""
         try:
             subscription = orjson.loads(token)
             endpoint = str(subscription["endpoint"])
@@ -189,7 +189,7 @@ class WebPushClient(PushSender):
         return {"endpoint": endpoint, "keys": keys}
 
     def _knows(self, host: str) -> bool:
-        """Return whether a host is one of the push services; an entry with a leading dot stands for its subdomains."""
+        """Return whether a host is a known push service; an entry with a leading dot stands for its subdomains."""
         return any(host.endswith(known) if known.startswith(".") else host == known for known in self._hosts)
 
 

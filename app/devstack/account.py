@@ -1,7 +1,7 @@
-"""The developer's account in a development stack: organization, project, user and key, made at the first start.
+"""The developer's account in a development stack: organization, project, user and key, created at the first start.
 
-It is kept in the home folder, so that later starts show the same key. A program of its own makes it in one
-transaction (`python -m app.devstack.new_account`): loading what that takes costs more than everything else about it.
+It is stored in the home folder, so that later starts show the same key. A separate program makes it in one transaction
+(`python -m app.devstack.new_account`): most of the cost is loading that program's modules.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from typing import Any
 from app.devstack.errors import DevstackError
 from app.devstack.home import Home, read_json, write_json
 
-# Given the account that there was, if there was one, returns what the program prints.
+# Takes the earlier account or None, returns the JSON object that the program prints.
 Make = Callable[["Account | None"], dict[str, Any]]  # Any: a JSON object
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who a developer is in the stack."""
+    """The developer's user, project and key in the stack."""
 
     project_id: int
     user_id: int
@@ -33,7 +33,7 @@ def kept_account(home: Home) -> Account | None:
 
 
 def renew_account(home: Home, kept: Account | None, *, make: Make) -> Account:
-    """Make a new key for the kept account, or a whole one if that is gone; keep and return it.
+    """Make a new key for the stored account, or a new account if that is gone; store and return it.
 
     Raises DevstackError.
     """

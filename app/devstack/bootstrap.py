@@ -1,9 +1,10 @@
 """Install the locked packages into `.venv`. Run by path with any Python of 3.11 or newer: standard library only.
 
-    bootstrap.py run    what `make run` and `make demo` need
-    bootstrap.py all    that, and the developer tools
+    bootstrap.py run    the packages for `make run` and `make demo`
+    bootstrap.py all    the same, and the developer tools
 
-uv installs, and is itself installed from the lock by pip. Where uv has no wheel, or with INSTALLER=pip, pip does all.
+uv installs the packages, and is itself installed from the lock by pip. If uv has no wheel, or with INSTALLER=pip, pip
+installs everything.
 
 It is safe to interrupt (the stamp is written last, and a half-made environment is made again) and to run twice at the
 same time (the second waits, then finds nothing to do).
@@ -31,17 +32,17 @@ _STAMPS = {"run": (_VENV / ".installed-run",), "all": (_VENV / ".installed-run",
 _LOCK = Path("requirements.lock")
 _PROJECT = Path("pyproject.toml")
 _PIP = (str(_PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input")
-# Beside the build system, what an editable installation of the checkout takes.
+# An editable installation of the checkout needs this beside the build system.
 _EDITABLE = "editables"
-# Measured. Compiling all of it here would take longer than the processes take that load what they need of it.
+# Measured. Byte code is not compiled here: processes compile only the modules that they load, which takes less time.
 _NEEDS = {"run": "400 MB", "all": "650 MB"}
 _SILENT_SECONDS = 10.0
 
-Lock = dict[str, tuple[str, set[str]]]  # name of a package: its entry, and the packages that asked for it
+Lock = dict[str, tuple[str, set[str]]]  # name of a package: its entry, and the packages that require it
 
 
 def main() -> int:
-    """Install what the argument names; return an exit status."""
+    """Install the set that the argument names; return an exit status."""
     what = sys.argv[1] if len(sys.argv) > 1 else "all"
     with _LOCK.open("rb") as lock:  # any file would do; this one is there
         try:
@@ -110,9 +111,9 @@ def read_lock(text: str) -> Lock:
 
 
 def packages_to_run(lock: Lock, pyproject: str) -> set[str]:
-    """Return what the service, the servers of the development stack and the checkout's installation need.
+    """Return the packages that the service, the development servers and the checkout's installation need.
 
-    The installers refuse a package without a hash, so a name that is missing here stops them.
+    The installers refuse a package without a hash, so they stop if a name is missing here.
     """
     settings = tomllib.loads(pyproject)
     project = settings["project"]
@@ -147,7 +148,7 @@ def _make_environment() -> None:
 
 
 def _install_uv(entry: str, secrets: Iterable[str]) -> int:
-    """Install uv as the lock has it, if there is a wheel for this machine; return an exit status."""
+    """Install uv from the lock, if there is a wheel for this machine; return an exit status."""
     if _has_uv(f"uv {entry.split(maxsplit=1)[0].partition('==')[2]}"):
         return 0
     print("Fetching uv, the installer …", flush=True)
@@ -155,8 +156,8 @@ def _install_uv(entry: str, secrets: Iterable[str]) -> int:
     file.write_text(entry, encoding="utf-8")
     command = [*_PIP, "install", "--quiet", "--only-binary", ":all:", "--no-deps", "--require-hashes"]
     done = subprocess.run([*command, "-r", str(file)], capture_output=True, text=True, check=False)
-    # pip says the same of a package without a wheel for this machine and of an index that does not answer; but it
-    # has tried again before.
+    # pip reports a package without a wheel for this machine and an index that does not respond in the same words; but
+    # only for the latter it has tried again before.
     if done.returncode != 0 and "Retrying (" in done.stderr + done.stdout:
         print(_without(done.stderr.rstrip(), secrets), file=sys.stderr, flush=True)
         return done.returncode
@@ -175,7 +176,7 @@ def _has_uv(version: str = "uv ") -> bool:
 
 
 def pip_configuration() -> dict[str, str]:
-    """Return what pip's files and variables say, by option; a later place outranks an earlier one."""
+    """Return pip's configuration from its files and variables, by option; a later place outranks an earlier one."""
     command = [*_PIP, "config", "list"]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
@@ -188,12 +189,12 @@ def pip_configuration() -> dict[str, str]:
 
 
 def uv_environment(pip: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment in which uv fetches from where pip would; uv's own variables outrank it."""
+    """Return an environment in which uv fetches from pip's indexes; uv's own variables outrank it."""
     bundles = (pip.get("cert"), environment.get("REQUESTS_CA_BUNDLE"), environment.get("CURL_CA_BUNDLE"))
     given = {
         "UV_DEFAULT_INDEX": pip.get("index-url"),
         "UV_INDEX": " ".join(pip.get("extra-index-url", "").split()),
-        # To pip all indexes are one, and the hashes decide.
+        # As pip, which merges all indexes; the hashes decide.
         "UV_INDEX_STRATEGY": "unsafe-best-match",
         "UV_FIND_LINKS": ",".join(pip.get("find-links", "").split()),
         "UV_NO_INDEX": "1" if _is_on(pip.get("no-index")) else None,
@@ -213,7 +214,7 @@ def _is_on(value: str | None) -> bool:
 
 
 def _can_keep_cache(environment: Mapping[str, str]) -> bool:
-    """Return whether uv's cache can be written; users without a home of their own have none."""
+    """Return whether uv's cache is writable; users without a home of their own have none."""
     home = Path(environment.get("HOME") or "/nonexistent")
     folder = Path(environment.get("UV_CACHE_DIR") or environment.get("XDG_CACHE_HOME") or home / ".cache")
     while not folder.exists() and folder != folder.parent:
@@ -222,7 +223,7 @@ def _can_keep_cache(environment: Mapping[str, str]) -> bool:
 
 
 def _hosts(pip: Mapping[str, str]) -> set[str]:
-    """Return the hosts that pip is configured for, with credentials; output is shared more than they should be."""
+    """Return pip's configured hosts, with their credentials, which must not be printed."""
     words = " ".join(pip.get(name, "") for name in ("index-url", "extra-index-url", "find-links", "proxy"))
     places = {urlsplit(word).netloc for word in words.split()}
     return {part for place in places for part in (place, place.rpartition("@")[2]) if part}
@@ -238,7 +239,7 @@ def _without(text: str, secrets: Iterable[str]) -> str:
 
 
 def _run(command: list[str], environment: Mapping[str, str], secrets: Iterable[str]) -> int:
-    """Run an installer and return its exit status. Shows large downloads, and that it lives; all of it if it fails."""
+    """Run an installer and return its exit status. Print large downloads and signs of progress; on failure, all output."""
     last_lines: list[str] = []
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(environment)
@@ -260,7 +261,7 @@ def _run(command: list[str], environment: Mapping[str, str], secrets: Iterable[s
 def _show(output: Iterable[str], lines: list[str]) -> None:
     for line in output:
         lines.append(line)
-        # uv: sizes of what is large; pip: names of what is next.
+        # uv prints the sizes of large packages, pip the name of the next one.
         if found := re.match(r"\s*(?:Downloading (\S+ \([\d.]+[MG]iB\))|Collecting ([\w.-]+))", line):
             print(f"  {found[1] or found[2]}", flush=True)
         elif line.startswith(("Prepared ", "Installing collected")):

@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: steps with their time, lines of the children behind a prefix, a result.
+"""Output for the person at the terminal: steps with their time, lines of the children behind a prefix, a result.
 
 Colour and rewriting of lines happen on a terminal only; a file gets plain text.
 """
@@ -16,16 +16,16 @@ _NAME_WIDTH = 12
 
 
 class Console:
-    """A terminal or a file that is written to line by line."""
+    """A terminal or a file, written line by line."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        # None, whatever its type says, where the descriptor was closed before the start.
+        # None, despite its type, if the descriptor was closed before the start.
         self._stream: TextIO | None = stream or sys.stdout
         self._rich = self._stream is not None and self._stream.isatty() and "NO_COLOR" not in os.environ
         self._unfinished: str | None = None
 
     def line(self, text: str = "") -> None:
-        """Write a line; a step in progress stays readable above it."""
+        """Write a line; a step in progress stays visible above it."""
         if self._unfinished is not None:
             self._write("\n")
             self._unfinished = None
@@ -40,7 +40,7 @@ class Console:
         self.line(self.style(text, style))
 
     def error(self, error: Exception) -> None:
-        """Write an error to the standard error output."""
+        """Write an error to standard error."""
         self.line()
         print(self.style(f"error: {error}", "red"), file=sys.stderr)
 
@@ -55,7 +55,7 @@ class Console:
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
-        """Say what is being done, then how long it took; a failure leaves the line open-ended."""
+        """Print the start of a step, then its duration; a failure leaves the line open."""
         started = time.monotonic()
         if self._unfinished is not None:
             self.line()
@@ -72,15 +72,15 @@ class Console:
         self._unfinished = None
 
     def done(self, text: str, seconds: float) -> None:
-        """Say that something which ran beside others is ready."""
+        """Print that a step which ran beside others has ended."""
         self.line(f"  {self.style('✓', 'green')} {text} {self.style(f'{seconds:.1f} s', 'dim')}")
 
     def style(self, text: str, style: str) -> str:
-        """Return the text in a style, unchanged where there is no terminal."""
+        """Return the text in a style, unchanged without a terminal."""
         return f"{_STYLES[style]}{text}{_RESET}" if self._rich else text
 
     def _write(self, text: str) -> None:
-        # A terminal that was closed must not keep the stack from stopping in order.
+        # A closed terminal must not prevent an orderly stop of the stack.
         with suppress(OSError):
             if self._stream is not None:
                 self._stream.write(text)

@@ -2,7 +2,7 @@
 
 
 class DevstackError(Exception):
-    """Something the person at the terminal can act on."""
+    """An error that the person at the terminal can act on."""
 
 
 class StackAlreadyRuns(DevstackError):
@@ -10,4 +10,4 @@ class StackAlreadyRuns(DevstackError):
 
 
 class StopRequested(Exception):
-    """Ctrl-C or SIGTERM arrived while something was awaited."""
+    """Ctrl-C or SIGTERM arrived during a wait."""

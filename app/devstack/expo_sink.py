@@ -1,7 +1,7 @@
-"""A local stand-in for Expo's push service and for a receiver of webhooks: it shows what came, on one plain page.
+"""A local stand-in for Expo's push service and a receiver of webhooks: it shows all messages on one plain page.
 
-Run as `python -m app.devstack.expo_sink PORT`. It keeps the last messages in memory only, and must stay small: it
-speaks as much of Expo's protocol as a sender needs (send, receipts, tickets for tokens that are none).
+Run as `python -m app.devstack.expo_sink PORT`. It keeps the last messages in memory only. It must stay small, and has
+only the parts of Expo's protocol that a sender needs (send, receipts, error tickets for invalid tokens).
 """
 
 import html
@@ -47,7 +47,7 @@ class _Push:
 
 
 def create_app() -> Starlette:
-    """Return the sink with an empty memory."""
+    """Return the sink, without messages."""
     pushes: deque[_Push] = deque(maxlen=_KEPT_MESSAGES)
     webhooks = WebhookSink()
 
@@ -62,7 +62,7 @@ def create_app() -> Starlette:
                 "PUSH_TOO_MANY_NOTIFICATIONS", f"At most {_MESSAGES_PER_REQUEST} messages per request."
             )
         tickets = [_accept(pushes, message, token) for message, token in recipients]
-        # Expo answers one message that is not in a list with one ticket that is not in a list.
+        # Like Expo: a single message, not in a list, gets a single ticket.
         return JSONResponse(
             {"data": tickets[0] if isinstance(content, dict) and len(tickets) == 1 else tickets}
         )

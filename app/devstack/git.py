@@ -9,7 +9,7 @@ from app.devstack.errors import DevstackError
 
 
 def require_git() -> None:
-    """Raise DevstackError where git is not installed."""
+    """Raise DevstackError if git is not installed."""
     if shutil.which("git") is None:
         raise DevstackError("git is needed for this: install it (Debian: apt-get install git)")
 
@@ -17,7 +17,7 @@ def require_git() -> None:
 def run_git(
     *arguments: str, environment: Mapping[str, str], seconds: float, failure: str, cwd: Path | None = None
 ) -> str:
-    """Return what git prints. Raises DevstackError with a text that begins with `failure`."""
+    """Run git and return its output. Raises DevstackError with a text that begins with `failure`."""
     try:
         done = subprocess.run(
             ["git", *arguments],  # noqa: S607 - the person's git, wherever it is

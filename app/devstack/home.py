@@ -19,11 +19,11 @@ from app.devstack.errors import DevstackError, StackAlreadyRuns
 from app.devstack.watchdog import is_alive
 
 _KILLED_STACK_SECONDS = 60.0
-_LOWEST_PORT, _HIGHEST_PORT = 15_000, 31_999  # below the range that outgoing connections are given ports from
+_LOWEST_PORT, _HIGHEST_PORT = 15_000, 31_999  # below the range of ports of outgoing connections
 
 
 class Home:
-    """The folder, and the names of what lies in it."""
+    """The folder, and the paths in it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
@@ -45,10 +45,10 @@ class Home:
             raise DevstackError(f"the folder {self.root} cannot be used: {error.strerror}") from error
 
     def acquire(self) -> int:
-        """Take the folder for this launcher and return the descriptor that holds the lock.
+        """Lock the folder for this launcher and return the descriptor that holds the lock.
 
-        Children inherit the descriptor, so the lock also shows when the last process of a killed stack has gone;
-        that is waited for. Raises StackAlreadyRuns while another launcher lives.
+        Children inherit the descriptor, so the lock is free only when the last process of a killed stack has ended,
+        which this function waits for. Raises StackAlreadyRuns while another launcher lives.
         """
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + _KILLED_STACK_SECONDS
@@ -66,13 +66,13 @@ class Home:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self.forget_running()
-        # Whatever lies here was left by processes that were killed.
+        # Left by killed processes.
         shutil.rmtree(self.temporary, ignore_errors=True)
         self.temporary.mkdir(mode=0o700)
         return descriptor
 
     def is_running(self) -> bool:
-        """Return whether the launcher that wrote `dev.json` is still there."""
+        """Return whether the launcher that wrote `dev.json` still runs."""
         try:
             descriptor = os.open(self._lock, os.O_RDONLY)
         except FileNotFoundError:
@@ -86,17 +86,17 @@ class Home:
         return launcher is not None and is_alive(launcher)
 
     def announce(self, dev: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        """Write `dev.json` (interface.md), and beside it the settings that join a process to this stack."""
+        """Write `dev.json` (interface.md), and beside it the settings with which a process joins this stack."""
         write_json(self.environment_json, environment)
         write_json(self.dev_json, dev)
 
     def forget_running(self) -> None:
-        """Remove what `announce` wrote."""
+        """Remove the files of `announce`."""
         self.dev_json.unlink(missing_ok=True)
         self.environment_json.unlink(missing_ok=True)
 
     def ports(self, names: Iterable[str]) -> dict[str, int]:
-        """Return a free port for each name: the one it had before where that is still free.
+        """Return a free port for each name: its earlier port, if that is still free.
 
         Stable ports keep database tools connected over restarts.
         """
@@ -120,7 +120,7 @@ class Home:
 
 
 def running_environment(root: Path) -> dict[str, str] | None:
-    """Return the settings of the stack that runs in this home folder, None when there is none."""
+    """Return the settings of the stack that runs in this home folder, None if none runs."""
     home = Home(root)
     environment = read_json(home.environment_json) if home.is_running() else {}
     return {name: str(value) for name, value in environment.items()} or None
@@ -139,7 +139,7 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """Return the secrets kept in the file, made at the first call."""
+    """Return the secrets in the file, made at the first call."""
     kept = read_json(path)
     if not kept:
         kept = make()
@@ -148,7 +148,7 @@ def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, st
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace the file in one step; readable by its owner only."""
+    """Replace the file atomically; only its owner can read it."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(
@@ -164,7 +164,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:  # Any: whatever J
 
 
 def read_json(path: Path) -> dict[str, Any]:  # Any: whatever JSON holds; callers check
-    """Return the object in the file, {} when there is none or it is damaged."""
+    """Return the object in the file, {} if there is none or it is damaged."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

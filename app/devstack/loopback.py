@@ -1,4 +1,4 @@
-"""Plain HTTP to our own processes: never through a proxy, never raising for a server that is not there yet."""
+"""Plain HTTP to our own processes, never through a proxy; a server that does not respond yet is no error."""
 
 import urllib.error
 import urllib.request
@@ -11,7 +11,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def status_of(
     url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, timeout: float
 ) -> int:
-    """Return the status that a request is answered with, 0 when there is no answer."""
+    """Return the status of the response, 0 if there is none."""
     request = urllib.request.Request(url, headers=dict(headers or {}), method=method)  # noqa: S310 - our own
     try:
         with _OPENER.open(request, timeout=timeout) as answer:
@@ -24,9 +24,9 @@ def status_of(
 
 
 def bypass_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with our own addresses excepted from its proxies, and without those of SOCKS.
+    """Return the environment with our own addresses excepted from proxies, and without SOCKS proxies.
 
-    The HTTP client cannot be made where one is set, whatever the address.
+    With a SOCKS proxy set, the HTTP client cannot be created, whatever the address.
     """
     excepted = [environment[name] for name in ("no_proxy", "NO_PROXY") if environment.get(name)]
     exceptions = ",".join([*excepted[:1], LOCAL_NAMES])

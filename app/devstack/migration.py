@@ -1,6 +1,6 @@
-"""`make migration m="…"`: drafts a revision from the difference between the models and the revisions so far.
+"""`make migration m="…"`: draft a revision from the difference between the models and the revisions so far.
 
-The comparison needs a database of its own, at the newest revision: a PostgreSQL that lives as long as this command.
+The comparison needs a database at the newest revision: a PostgreSQL started for this command only.
 """
 
 import os
@@ -21,7 +21,7 @@ _INTERRUPTED = 130
 
 
 def draft_migration(message: str) -> int:
-    """Write a revision file and return an exit status; its text is a draft to be read and completed."""
+    """Write a draft of a revision file, for a person to complete; return an exit status."""
     if not message.strip():
         print('error: say what it is for: make migration m="add presence"', file=sys.stderr)
         return 2
@@ -44,7 +44,7 @@ def _draft(supervisor: Supervisor, home: Home, message: str) -> None:
     servers = EmbeddedServers(home, wanted={"postgres"}, durable=False, bucket="")
     servers.start(supervisor)
     servers.await_database(supervisor, lambda name, address: print(f"{name} {address}", flush=True))
-    # From the file, unlike `migrate`: names and formatting of new revisions stand there.
+    # From the file, unlike `migrate`: it holds names and formatting of new revisions.
     config = Config("alembic.ini")
     config.attributes["database_url"] = servers.environment["TASKBEACON_DATABASE_URL"].replace(
         "postgresql://", "postgresql+asyncpg://", 1

@@ -1,7 +1,6 @@
-"""`python -m app.devstack.new_account [PROJECT USER]`: make the developer's account, and print it as JSON.
+"""`python -m app.devstack.new_account [PROJECT USER]`: create the developer's account, and print it as JSON.
 
-With the ids of an account with a key that is refused, its user gets another key; if they are not in this database (any
-more), a whole account is made.
+With the ids of an existing account its user gets a new key; if the ids are not in this database, a new account is made.
 """
 
 import asyncio
@@ -22,13 +21,13 @@ from app.services.accounts.api_keys import create_api_key
 
 
 async def make_account(session: AsyncSession, *, project_id: int | None, user_id: int | None) -> Account:
-    """Return an account with a new key: of this user in this project where both are there, else all new."""
+    """Return an account with a new key: of this user in this project if both exist, else all new."""
     if project_id is not None and user_id is not None:
         try:
             await require_projects(session, [project_id])
             return await _with_key(session, project_id, user_id)
         except (NotFound, InvalidInput):
-            pass  # they are of another database, or the user is deactivated
+            pass  # the ids are of another database, or the user is deactivated
     organization = await create_organization(session, "Development")
     project = await create_project(session, "Playground", organization_id=organization.id)
     user = await create_user(

@@ -1,7 +1,7 @@
-"""Start child processes, wait for them, and end every one of them again, whatever happens to this process.
+"""Start child processes, wait for them, and end all of them, whatever happens to this process.
 
-`stop()` ends children in order. If this process is killed, the kernel sends them their stop signal, and the watchdog ends
-those that hang and whatever they have started.
+`stop()` ends children in order. If this process is killed, the kernel sends them their stop signals, and the watchdog
+ends children that hang and all descendants.
 """
 
 import ctypes
@@ -29,24 +29,24 @@ _TAIL_BYTES = 16_384
 _LOG_LIMIT_BYTES = 8 * 2**20
 _STOP_GRACE_SECONDS = 10.0
 
-# Loaded before any fork: the child of a fork should do no more than call it.
+# Loaded before any fork: a forked child should only call it.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def bind_to_parent(parent: int, death_signal: int) -> None:
-    """Have the kernel send `death_signal` to this process when the thread of the parent that started it ends.
+    """Let the kernel send `death_signal` to this process when the thread of the parent that started it ends.
 
-    A change of user or user namespace clears the request, so make it last before exec.
+    A change of user or user namespace clears this, so call it last before exec.
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
-        os._exit(1)  # the parent died before the kernel knew
+        os._exit(1)  # the parent died before this call
 
 
 @dataclass(slots=True)
 class Child:
-    """A running process and the file that its output goes to."""
+    """A running process, and the file of its output."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -54,15 +54,15 @@ class Child:
     output: IO[bytes]
     start: int  # where its output begins
     is_forwarded: bool
-    position: int = 0  # of what was not forwarded yet
+    position: int = 0  # of output that was not forwarded yet
 
     @property
     def pid(self) -> int:
-        """The process id, which is also the id of its session."""
+        """The process id, also the id of its session."""
         return self.process.pid
 
     def tail(self) -> str:
-        """Return the last lines of output, indented; empty when there is none."""
+        """Return the last lines of output, indented; empty if there is none."""
         lines = self._read(max(self.start, self._size() - _TAIL_BYTES)).decode(errors="replace").splitlines()
         return "".join(f"\n    {line}" for line in lines[-_TAIL_LINES:])
 
@@ -90,7 +90,7 @@ class Child:
 class Supervisor:
     """The children of this process. Use it from the main thread: the parent-death signal follows the thread.
 
-    `stop()` is safe to call twice. Entering it as a context stops everything at the end.
+    `stop()` is safe to call twice. As a context manager it stops everything at the end.
     """
 
     def __init__(self, *, on_output: Callable[[str, str], None] | None = None) -> None:
@@ -114,26 +114,26 @@ class Supervisor:
     def request_stop(self) -> None:
         """Make the current or next wait raise StopRequested; callable from a signal handler.
 
-        While `stop()` is under way it ends all graces.
+        During `stop()` it ends all grace periods.
         """
         self._stop_requested = True
         self._is_hurried = self._is_stopping
 
     def stop_with_terminal(self) -> None:
-        """Stop when the terminal that this process was started from is gone.
+        """Stop when the terminal that this process was started from closes.
 
-        The kernel signals its foreground only, and a shell its own jobs: without this, what was started in the
-        background of another session leader would stay.
+        The kernel signals only the foreground, and a shell its own jobs: without this, a process in the background of
+        another session leader would stay.
         """
-        with suppress(OSError):  # there is none
+        with suppress(OSError):  # no terminal
             self._terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
 
     def keep_open(self, descriptor: int) -> None:
-        """Let the children started from now on inherit the file descriptor."""
+        """Let children started from now on inherit the file descriptor."""
         self._keep_open = (*self._keep_open, descriptor)
 
     def remove_if_killed(self, *paths: Path) -> None:
-        """Have these files and folders removed should this process be killed; a clean stop leaves them alone."""
+        """Let the watchdog remove these files and folders if this process is killed; a clean stop leaves them alone."""
         for path in paths:
             self._send_to_watchdog(f"path {path}")
 
@@ -151,8 +151,8 @@ class Supervisor:
     ) -> Child:
         """Start a process in a session of its own.
 
-        Its output goes to the log, or line by line to `on_output` where there is none; `stdout` takes its standard
-        output instead. `prepare` runs in the child before exec. Raises DevstackError when the program cannot be started.
+        Its output goes to the log, or without a log line by line to `on_output`; `stdout` takes its standard output
+        instead. `prepare` runs in the child before exec. Raises DevstackError if the program cannot be started.
         """
         parent = os.getpid()
         output = _open_log(log) if log is not None else TemporaryFile("a+b")  # noqa: SIM115 - closed at the end
@@ -193,9 +193,9 @@ class Supervisor:
         timeout: float,
         prepare: Callable[[], None] | None = None,
     ) -> str:
-        """Run a command to its end and return its standard output; the rest goes to the log or to `on_output`.
+        """Run a command to its end and return its standard output; standard error goes to the log or to `on_output`.
 
-        Raises DevstackError with the last lines when it fails or takes too long.
+        Raises DevstackError with the last lines if it fails or takes too long.
         """
         with TemporaryFile("a+b") as result:
             child = self.start(name, argv, environment=environment, log=log, prepare=prepare, stdout=result)
@@ -218,10 +218,10 @@ class Supervisor:
         every: float = _POLL_SECONDS,
         one_shot: Child | None = None,
     ) -> None:
-        """Return when `ready()` holds; it is asked after each `every` seconds.
+        """Return when `ready()` holds; it is called every `every` seconds.
 
-        Raises DevstackError when a child (other than `one_shot`) ends meanwhile or the time is over, StopRequested
-        after `request_stop()`.
+        Raises DevstackError if a child (other than `one_shot`) ends or the time is over, StopRequested after
+        `request_stop()`.
         """
         deadline = time.monotonic() + timeout
         while not ready():
@@ -239,7 +239,7 @@ class Supervisor:
             self._check(None)
 
     def stop(self) -> None:
-        """End all children, the last started first; kill those that do not stop in time, and what they left."""
+        """End all children, the last started first; kill children that do not stop in time, and their descendants."""
         if not self.children and self._watchdog is None:
             return
         self._is_stopping = True

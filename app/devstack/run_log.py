@@ -1,4 +1,4 @@
-"""A run's log as lines for a terminal: follows the log object while it grows and words its entries."""
+"""A run's log as lines for a terminal: reads the log object while it grows, and formats its entries."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Update = dict[str, Any]  # Any: an ACP update, as it stands in the log
 
 
 class RunLog:
-    """What was read of one run's log so far. Words entries that it knows and passes over all others."""
+    """The log of one run, as far as it was read. Shows the entries that it knows, and skips all others."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -66,7 +66,7 @@ class RunLog:
             self._shown_output.add(step)
             self._output(update)
             return
-        if step not in self._shown_output:  # the end repeats what was shown as it came
+        if step not in self._shown_output:  # the end of a step repeats its output
             self._output(update)
         if status == "failed":
             self._console.line(f"    {self._console.style('✗ failed', 'red')}")

@@ -1,6 +1,6 @@
-"""The whole development stack: embedded servers, migrations, API and worker, started and stopped as one.
+"""The development stack: embedded servers, migrations, API and worker, started and stopped as one.
 
-`run_dev` is what `make run` does. `Stack` is the same without the terminal, for the demo and the tests.
+`run_dev` implements `make run`. `Stack` is the same without the terminal, for the demo and the tests.
 """
 
 import json
@@ -29,11 +29,11 @@ from app.devstack.servers.schema import needs_migration, note_migration
 from app.devstack.servers.servers import EmbeddedServers
 
 _COMMAND_SECONDS = 300.0
-_READY_SECONDS = 180.0  # seconds, and many times that where all processors are busy
+_READY_SECONDS = 180.0  # far more than needed, for machines with busy processors
 _REQUEST_SECONDS = 10.0
 _EMBEDDED = {"postgres": "database_url", "valkey": "redis_url", "seaweedfs": "s3_endpoint_url"}
 _SHOWN = frozenset({"api", "worker"})
-# Frontends under development come from any port of this machine.
+# Frontends under development use any port of this machine.
 _LOOPBACK_ORIGINS = "http://localhost:*,http://127.0.0.1:*,http://[::1]:*,https://localhost:*"
 _CHECKOUT = Path(app.__file__ or "").absolute().parents[1]
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
@@ -41,7 +41,7 @@ _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a stack consists of, and the environment its processes begin with."""
+    """The parts of a stack, and the environment that its processes start with."""
 
     home: Path
     host: str = "127.0.0.1"
@@ -55,9 +55,9 @@ class Plan:
 
     @classmethod
     def from_settings(cls, settings: Settings, environment: Mapping[str, str]) -> "Plan":
-        """Return the plan of `make run`: no server is started for what the settings already name."""
+        """Return the plan of `make run`: a server that the settings already name is not started."""
         given = settings.model_fields_set
-        # After Ctrl-C nothing waits for runs; they are given back to the queue.
+        # After Ctrl-C the worker does not wait for runs; they return to the queue.
         defaults = {"TASKBEACON_LOG_FORMAT": "console", "TASKBEACON_WORKER_DRAIN_SECONDS": "1"}
         if not given & {"throttle_per_minute", "throttle_per_hour"}:
             defaults |= {"TASKBEACON_THROTTLE_PER_MINUTE": "0", "TASKBEACON_THROTTLE_PER_HOUR": "0"}
@@ -90,19 +90,19 @@ class Stack:
 
     @property
     def base_url(self) -> str:
-        """Where the API answers."""
+        """The URL of the API."""
         return self._base_url
 
     @property
     def has_expo_sink(self) -> bool:
-        """Return whether pushes end up in a local page."""
+        """Return whether pushes go to a local page."""
         return self._plan.with_expo_sink
 
     def start(self) -> Account:
         """Start everything, write `dev.json` and return the developer's account.
 
-        Raises DevstackError when anything fails (stop the stack then), StackAlreadyRuns when the home folder is
-        taken, StopRequested.
+        Raises DevstackError if anything fails (stop the stack then), StackAlreadyRuns if the home folder is in use,
+        StopRequested.
         """
         self.home.create()
         self._lock = self.home.acquire()
@@ -112,7 +112,7 @@ class Stack:
         self._base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         pids = self._start_processes(port)
         kept = kept_account(self.home)
-        # Beside the API, which is loading.
+        # While the API is loading.
         account = kept or self._new_account(None)
         with self._console.step(f"API        {self._base_url}"):
             self.supervisor.wait(self._is_ready, what="api", timeout=_READY_SECONDS)
@@ -122,7 +122,7 @@ class Stack:
         return account
 
     def stop(self) -> None:
-        """End all processes and give the home folder back."""
+        """End all processes and release the home folder."""
         if self._lock is not None:
             self.home.forget_running()
         self.supervisor.stop()
@@ -143,10 +143,10 @@ class Stack:
         return self._plan.port
 
     def _start_processes(self, port: int) -> dict[str, int]:
-        """Start servers and services, and return their process ids; the API is not ready then.
+        """Start servers and services, and return their process ids; the API is not ready yet.
 
-        Most of the time goes into loading modules of the API, so it starts as soon as the database is current, and
-        the worker only when the servers leave it a processor.
+        Loading the modules of the API takes most of the time, so it starts as soon as the database is current; the
+        worker starts only when the servers leave a processor free.
         """
         started = time.monotonic()
 
@@ -187,7 +187,7 @@ class Stack:
         )
         environment = {
             **generated,
-            # Receivers under development run on this machine.
+            # For receivers under development on this machine.
             "TASKBEACON_WEBHOOK_ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8,::1/128",
             **bypass_proxies(self._plan.environment),
             **servers.environment,
@@ -236,7 +236,7 @@ class Stack:
         try:
             made: dict[str, Any] = json.loads(output)
         except ValueError as error:
-            # Without what was printed: it may hold the key.
+            # Without the output, which may contain the key.
             raise DevstackError("making the developer's account printed no JSON object") from error
         return made
 
@@ -259,14 +259,14 @@ class Stack:
 
 @contextmanager
 def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
-    """Turn Ctrl-C, SIGTERM and a closed terminal into a request to stop; under nohup a closed terminal is none."""
+    """Turn Ctrl-C, SIGTERM and a closed terminal into a request to stop; under nohup ignore a closed terminal."""
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signals.append(signal.SIGHUP)
         supervisor.stop_with_terminal()
     before = {number: signal.signal(number, lambda *_: supervisor.request_stop()) for number in signals}
     if "MAKELEVEL" in os.environ:
-        # A make that is killed cannot stop us; the kernel can.
+        # If `make` is killed, it cannot stop us; the kernel can.
         bind_to_parent(os.getppid(), signal.SIGTERM)
     try:
         yield
@@ -306,7 +306,7 @@ def _serve(stack: Stack, console: Console) -> NoReturn:
 
 
 def _command_line(home: Home) -> str:
-    """Return how another terminal calls a command for this stack, from whatever folder."""
+    """Return the command line by which another terminal, in any folder, calls a command for this stack."""
     program = Path(sys.executable).with_name("taskbeacon")
     command = [str(program)] if program.exists() else [sys.executable, "-m", "app.cli"]
     elsewhere = [] if home.root == _CHECKOUT / ".taskbeacon" else [f"TASKBEACON_HOME={home.root}"]

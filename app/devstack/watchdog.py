@@ -1,7 +1,7 @@
-"""The process that outlives a killed launcher and ends what the launcher had started.
+"""The process that outlives a killed launcher and ends the launcher's processes.
 
-The parent-death signal asks direct children to stop. It does not reach grandchildren (an agent in a session of its own)
-and does not end a child that hangs; this process does. It imports the standard library only and is started by file path.
+The parent-death signal stops direct children. It does not reach grandchildren (an agent in a session of its own) and
+does not end a child that hangs; this process does. It imports only the standard library and is started by file path.
 
 Protocol on standard input, a line each: `pid N` and `path P` name processes to end and files or folders to remove
 after a kill; `done` before the end of the stream means a clean stop.
@@ -17,23 +17,23 @@ from pathlib import Path
 
 CLEAN_STOP = "done"
 _GRACE_SECONDS = 3.0
-_ORPHAN_GRACE_SECONDS = 0.3  # for those that have lost the parent that should have ended them
+_ORPHAN_GRACE_SECONDS = 0.3  # for processes after the loss of the parent that should end them
 _POLL_SECONDS = 0.05
 _PPID, _SESSION, _START_TIME = 1, 3, 19  # fields of /proc/<pid>/stat, counted after the command name
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/<pid>/stat after the command name; [] when there is no such process."""
+    """Return the fields of /proc/<pid>/stat after the command name; [] if there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    # The command name may hold spaces and parentheses itself.
+    # The command name may contain spaces and parentheses.
     return text.rpartition(")")[2].split()
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether the process exists and has not ended; a zombie has."""
+    """Return whether the process exists and is no zombie."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -59,7 +59,7 @@ def snapshot(roots: Iterable[int]) -> dict[int, str]:
     found, pending = set[int](), {*roots}
     while pending:
         found |= pending
-        # A member of a session may have lost its parent already.
+        # Members of a session too: their parent may be gone.
         pending = {
             pid
             for pid, (parent, session, _) in living.items()
@@ -70,12 +70,12 @@ def snapshot(roots: Iterable[int]) -> dict[int, str]:
 
 def _survivors(processes: dict[int, str]) -> list[int]:
     living = _living()
-    # A later process may have been given the same id.
+    # A later process may have the same id.
     return [pid for pid, started in processes.items() if pid in living and living[pid][2] == started]
 
 
 def kill_survivors(processes: dict[int, str], *, grace: float) -> None:
-    """Wait until all the processes have ended; after the grace kill those left, and what they started meanwhile."""
+    """Wait for all processes to end; after the grace period kill the others, and processes started meanwhile."""
     deadline = time.monotonic() + grace
     while (left := _survivors(processes)) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
@@ -100,7 +100,7 @@ def main() -> None:
                 paths.append(Path(path))
             case _:
                 return
-    # The stream closes just before the children get their parent-death signal: all are still here to be counted.
+    # The stream closes just before the children get their parent-death signal, so all of them still exist.
     family = snapshot(roots)
     kill_survivors({pid: family[pid] for pid in roots if pid in family}, grace=_GRACE_SECONDS)
     kill_survivors(family, grace=_ORPHAN_GRACE_SECONDS)

@@ -1,4 +1,4 @@
-"""The receiver of webhooks in the local sink: it takes whatever is posted to it and shows it beside the pushes."""
+"""The webhook receiver of the local sink: it accepts every POST and shows the message beside the pushes."""
 
 import html
 import json
@@ -42,7 +42,7 @@ class WebhookSink:
 
     @property
     def routes(self) -> Sequence[Route]:
-        """Where messages are posted to, and read as JSON."""
+        """The routes that take messages, and return them as JSON."""
         return [
             Route("/webhooks", self._take, methods=["POST"]),
             Route("/webhooks", self._list, methods=["GET"]),

@@ -28,5 +28,5 @@ class ApiKey(Base):
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
-    # From here on the key is as unknown as a revoked one; NULL: it does not expire.
+    # From then on the key is refused like a revoked one; NULL: it does not expire.
     expires_at: Mapped[datetime | None]

@@ -1,4 +1,4 @@
-"""What all tables share: naming of constraints, time-zone aware instants, closed vocabularies as CHECKs."""
+"""The base of all tables: names of constraints, time-zone aware instants, closed vocabularies as CHECKs."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -10,26 +10,26 @@ from app.models.base import Base
 
 
 class PushedBranch(Base):
-    """What one run left at a code host. Unlike the run's output and state, no client can write it."""
+    """The branch that one run left at a code host. Unlike the run's output and state, no client can write it."""
 
     __tablename__ = "pushed_branches"
     __table_args__ = (
-        # Which run does a webhook speak of?
+        # Finds the run for a webhook.
         Index("ix_pushed_branches_branch", "repository", "branch", text("created_at DESC")),
         Index(None, "task_id"),
-        # What ON DELETE SET NULL looks for.
+        # For ON DELETE SET NULL.
         Index(None, "integration_id", postgresql_where=text("integration_id IS NOT NULL")),
     )
 
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
-    # Through which the run's host was reached; NULL: the task had none.
+    # The integration that the run used; NULL: the task had none.
     integration_id: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("integrations.id", ondelete="SET NULL")
     )
     repository: Mapped[str] = mapped_column(String(255))
     branch: Mapped[str] = mapped_column(String(255))
-    # The branch that the pull request is to go into.
+    # The target of the pull request.
     base_branch: Mapped[str | None] = mapped_column(String(255))
     head_sha: Mapped[str] = mapped_column(String(64))
     pull_request_number: Mapped[int | None] = mapped_column(BigInteger)
@@ -38,7 +38,7 @@ class PushedBranch(Base):
 
 
 class GithubDelivery(Base):
-    """A delivery that was taken in; hosts deliver again what they believe to be lost."""
+    """A processed delivery; hosts repeat deliveries that they believe to be lost."""
 
     __tablename__ = "github_deliveries"
     __table_args__ = (Index(None, "received_at"),)
@@ -48,7 +48,7 @@ class GithubDelivery(Base):
 
 
 class CiFailure(Base):
-    """A commit of ours that failed its checks. Several checks of one commit are one failure."""
+    """A commit of ours with failed checks. Several failed checks of one commit are one failure."""
 
     __tablename__ = "ci_failures"
     __table_args__ = (
@@ -60,6 +60,6 @@ class CiFailure(Base):
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
     branch: Mapped[str] = mapped_column(String(255))
     head_sha: Mapped[str] = mapped_column(String(64))
-    # The run that was started for it.
+    # The run started for the failure.
     follow_up_run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"))
     created_at: Mapped[datetime]

@@ -1,4 +1,4 @@
-"""The ledger of what happened: append-only, written in the transaction of the change (ADR 60)."""
+"""The ledger of events: append-only, written in the transaction of the change (ADR 60)."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,43 +8,43 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, JsonObject
 
-# 64 bits that never wrap, as a number that every driver reads.
+# A 64-bit number that never wraps, in a type that every driver reads.
 CURRENT_TRANSACTION = "((pg_current_xact_id())::text)::bigint"
 
 
 class Event(Base):
-    """One fact of the life cycle.
+    """One fact of the life cycle of a task or a run.
 
-    Readers go by (`transaction_id`, `seq`) and stop before the oldest transaction that is still open: a row that
-    commits late belongs to a transaction that they have not passed (services/events/reading.py).
+    Readers order by (`transaction_id`, `seq`) and stop before the oldest open transaction: a row that commits late
+    belongs to a transaction that they have not reached (services/events/reading.py).
     """
 
     __tablename__ = "events"
     __table_args__ = (Index("ix_events_project", "project_id", "transaction_id", "seq"),)
 
-    # The order of all readers, and the only two indexes: every change of a task or a run pays for them.
+    # The order of all readers, and the only two indexes: each index makes every change of a task or a run more expensive.
     transaction_id: Mapped[int] = mapped_column(
         BigInteger, primary_key=True, server_default=text(CURRENT_TRANSACTION), autoincrement=False
     )
     seq: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    # Known to receivers as the id of the message. Made here, since one statement may record many.
+    # Receivers get it as the id of the message. Made by the database, because one statement may record many events.
     id: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"))
     project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
     type: Mapped[str] = mapped_column(String(64))
-    # No foreign keys: a fact outlives what it is about, and each key would cost every insert a look-up.
+    # No foreign keys: an event outlives its rows, and each key would add a look-up to every insert.
     task_id: Mapped[UUID | None]
     run_id: Mapped[UUID | None]
-    # The one person who may see an event that is not about a task.
+    # The only person who may see an event that is not about a task.
     user_id: Mapped[int | None] = mapped_column(BigInteger)
-    # Counts the events of the run, else of the task.
+    # The number of the event within its run, else within its task.
     subject_seq: Mapped[int | None] = mapped_column(BigInteger)
     occurred_at: Mapped[datetime]
-    # What the type adds to the ids; never titles, texts or branches.
+    # Further fields of the type; never titles, texts or branches.
     data: Mapped[JsonObject] = mapped_column(server_default=text("'{}'"))
 
 
 class EventSnapshot(Base):
-    """The task and the run of an event as they stood then, for receivers that want full bodies."""
+    """The task and the run at the time of an event, for receivers that want full bodies."""
 
     __tablename__ = "event_snapshots"
 
@@ -54,7 +54,7 @@ class EventSnapshot(Base):
 
 
 class EventCursor(Base):
-    """How far a reader of the whole ledger has come."""
+    """The position of a reader of the whole ledger."""
 
     __tablename__ = "event_cursors"
 
@@ -64,7 +64,7 @@ class EventCursor(Base):
 
 
 class EventHorizon(Base):
-    """The last event of a project that was removed; readers behind it miss some, and their answers say so."""
+    """The last removed event of a project; readers before it miss some, and their answers show that."""
 
     __tablename__ = "event_horizons"
 

@@ -1,4 +1,4 @@
-"""Answers that are given again when a client repeats a request, for a day."""
+"""Stored answers for repeated requests, kept for a day."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ class IdempotencyKey(Base):
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (
-        # What the sweeper looks for.
+        # For the sweep.
         Index("ix_idempotency_keys_created_at", "created_at"),
     )
 

@@ -1,4 +1,4 @@
-"""What a task may point to outside itself: code hosts and signal reports (contract 11, 24)."""
+"""Things outside the service that a task may refer to: code hosts and signal reports (contract 11, 24)."""
 
 from datetime import datetime
 from uuid import UUID
@@ -34,7 +34,7 @@ class Integration(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(32))
-    # What begins with `encrypted_` is, by `security.Cipher`; services/accounts/secret_rotation.py finds it by that name.
+    # `security.Cipher` encrypts columns named `encrypted_…`; services/accounts/secret_rotation.py relies on the name.
     encrypted_token: Mapped[str | None] = mapped_column(Text)
     # A GitHub App in place of a token: all three or none.
     app_id: Mapped[str | None] = mapped_column(String(64))
@@ -61,7 +61,7 @@ class UserIntegration(Base):
 
 
 class SignalReport(Base):
-    """A finding that tasks can be made for."""
+    """A finding that people can create tasks for."""
 
     __tablename__ = "signal_reports"
     __table_args__ = (Index(None, "project_id"),)
@@ -73,7 +73,7 @@ class SignalReport(Base):
 
 
 class SignalReportTask(Base):
-    """Why a task exists for a report (contract 5.2)."""
+    """The relation of a task to a report (contract 5.2)."""
 
     __tablename__ = "signal_report_tasks"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Notifications: what was decided about each push, what became of it, and what people want to hear of.
+"""Notifications: the decision about each push, its outcome, and people's preferences.
 
 A pending row is the outbox of its push, as a queued run is the outbox of its job.
 """
@@ -16,7 +16,7 @@ from app.push_preferences import PushText
 
 
 class Notification(Base):
-    """One event, one recipient, one device: the decision and its reason; without a device where none was reached."""
+    """One event for one recipient and one device: the decision and its reason; without a device if there was none."""
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -26,17 +26,17 @@ class Notification(Base):
         one_of("urgency", Urgency),
         # A recipient's history of a task, newest first.
         Index("ix_notifications_history", "task_id", "user_id", text("created_at DESC"), text("id DESC")),
-        # What a delivery claims, oldest first.
+        # For the claims of deliveries, oldest first.
         Index("ix_notifications_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
-        # What the receipts job claims.
+        # For the claims of the receipts job.
         Index(
             "ix_notifications_receipt_due",
             "receipt_due_at",
             postgresql_where=text("receipt_due_at IS NOT NULL"),
         ),
-        # What the sweeper looks for.
+        # For the sweep.
         Index("ix_notifications_created_at", "created_at"),
-        # What the end of a run or of a user looks for.
+        # For deleting a run or a user.
         Index("ix_notifications_run", "run_id"),
         Index("ix_notifications_user", "user_id"),
         # What presence and the end of quiet hours settle.
@@ -57,9 +57,9 @@ class Notification(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    # NULL for what is about no task.
+    # NULL for a notification that is not about a task.
     task_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
-    # NULL for a test push, and where there is no task.
+    # NULL for a test push, and without a task.
     run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16))
@@ -71,28 +71,28 @@ class Notification(Base):
     # How loud it is; NULL for what is neither loud nor quiet, such as a test push.
     urgency: Mapped[str | None] = mapped_column(String(16))
 
-    # The push token. No foreign key: the history outlives a dead token, and a token that is removed at this moment
-    # must not cost the user's other devices their push.
+    # The push token. No foreign key: the history outlives a dead token, and the concurrent removal of a token must not
+    # fail the pushes to the user's other devices.
     device_id: Mapped[UUID | None]
     platform: Mapped[str | None] = mapped_column(String(16))
 
     decision: Mapped[str] = mapped_column(String(16))
-    # A word for programs: why this decision, such as Expo's name of an error.
+    # The reason of the decision for programs, such as Expo's name of an error.
     reason: Mapped[str | None] = mapped_column(String(64))
     # The decisions until now, oldest first, each with its reason and its time.
     history: Mapped[list[JsonObject]] = mapped_column(JSONB, server_default=text("'[]'"))
-    # The device that was watching, so that this push was deferred, and when it was last seen.
+    # The watching device, because of which this push was deferred, and when it was last seen.
     watching_device_id: Mapped[UUID | None]
     watching_beat_at: Mapped[datetime | None]
 
     created_at: Mapped[datetime]
-    # When it may be sent (again). A claim moves it on, so that what a lost worker held becomes due by itself.
+    # When it may be sent (again). A claim moves it forward, so that claims of a lost worker become due by themselves.
     due_at: Mapped[datetime | None]
     # For how many seconds it was deferred or held, once it was let go.
     deferred_for: Mapped[float | None]
     # When a push that was sent is looked at again: for a reminder, or to retract it.
     follow_up_at: Mapped[datetime | None]
-    # Counts the claims; only the holder of the last one settles.
+    # The number of claims; only the holder of the last one records the outcome.
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     ticket_id: Mapped[str | None] = mapped_column(String(128))
     sent_at: Mapped[datetime | None]
@@ -101,7 +101,7 @@ class Notification(Base):
 
 
 class PushCooldown(Base):
-    """Until when further triggers of a kind for a run are not pushed (contract 7.2)."""
+    """The end of the cooldown of a kind of trigger for a run, until which it is not pushed (contract 7.2)."""
 
     __tablename__ = "push_cooldowns"
     __table_args__ = (one_of("kind", NotificationKind),)
@@ -112,7 +112,7 @@ class PushCooldown(Base):
 
 
 class NotificationPreferences(Base):
-    """Which kinds a user wants, when, and how much they say; without a row, all of them at once."""
+    """The kinds of notification that a user wants, when, and how much text they show; without a row, all at once."""
 
     __tablename__ = "notification_preferences"
     __table_args__ = (one_of("push_text", PushText),)
@@ -133,7 +133,7 @@ class NotificationPreferences(Base):
 
 
 class TaskMute(Base):
-    """A user wants no pushes about a task."""
+    """A user who wants no pushes about a task."""
 
     __tablename__ = "task_mutes"
     __table_args__ = (Index("ix_task_mutes_task", "task_id"),)

@@ -1,4 +1,4 @@
-"""Organizations, their projects, and who is a member of which."""
+"""Organizations, their projects, and the members of projects."""
 
 from datetime import datetime
 from uuid import UUID
@@ -21,7 +21,7 @@ class Organization(Base):
 
 
 class Project(Base):
-    """What tasks belong to; "team" on the wire's older names. Its name makes the prefix of slugs (contract 10.1)."""
+    """The owner of tasks; "team" in the wire's older names. Its name makes the prefix of slugs (contract 10.1)."""
 
     __tablename__ = "projects"
     __table_args__ = (one_of("push_text", PushText), Index(None, "organization_id"))
@@ -38,10 +38,10 @@ class Project(Base):
 
 
 class TaskCounter(Base):
-    """The next task number of a project: one narrow, hot row; its lock makes numbers consecutive (contract 10.1)."""
+    """The next task number of a project: one hot row; its lock makes numbers consecutive (contract 10.1)."""
 
     __tablename__ = "task_counters"
-    # Room on the page keeps every increment a heap-only update.
+    # Free space on the page makes every increment a heap-only update.
     __table_args__ = {"postgresql_with": {"fillfactor": 50}}  # noqa: RUF012 - SQLAlchemy's declared form
 
     project_id: Mapped[int] = mapped_column(
@@ -51,7 +51,7 @@ class TaskCounter(Base):
 
 
 class Membership(Base):
-    """A user may use a project."""
+    """A user who may use a project."""
 
     __tablename__ = "memberships"
     __table_args__ = (Index(None, "project_id"),)

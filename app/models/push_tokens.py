@@ -1,4 +1,4 @@
-"""Push tokens, the addresses of people's devices (contract 6.5), and presence: which device shows which task (7.1).
+"""Push tokens, the addresses of devices (contract 6.5), and presence: which device shows which task (7.1).
 
 A token belongs to one user at a time.
 """
@@ -15,7 +15,7 @@ from app.models.base import Base, one_of
 
 
 class PushToken(Base):
-    """A device that gets a user's pushes; its id is the `device_id` of presence."""
+    """A device that receives a user's pushes; its id is the `device_id` of presence."""
 
     __tablename__ = "push_tokens"
     __table_args__ = (
@@ -28,7 +28,7 @@ class PushToken(Base):
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
     # Expo's token, or a browser's subscription as JSON. Never shown, never logged.
     token: Mapped[str] = mapped_column(Text)
-    # What makes it unique: a subscription may be longer than an index entry.
+    # Unique in place of the token: a subscription may be longer than an index entry.
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     platform: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]
@@ -42,9 +42,9 @@ class Presence(Base):
 
     __tablename__ = "presence"
     __table_args__ = (
-        # What the sweeper looks for.
+        # For the sweep.
         Index("ix_presence_expires_at", "expires_at"),
-        # What the end of a token or of a user looks for.
+        # For deleting a token or a user.
         Index("ix_presence_push_token", "push_token_id"),
         Index("ix_presence_user", "user_id"),
         # Small and hot: most rows are rewritten every half minute, so dead ones are collected early.

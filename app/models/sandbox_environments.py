@@ -1,4 +1,4 @@
-"""Sandbox environments: what agents reach over the network, and the variables they get."""
+"""Sandbox environments: the network and the variables of agents."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +12,7 @@ from app.models.base import Base, one_of
 
 
 class SandboxEnvironment(Base):
-    """How runs that name it are confined. A private one is its creator's alone."""
+    """The network and the variables of runs that name it. A private one belongs to its creator alone."""
 
     __tablename__ = "sandbox_environments"
     __table_args__ = (
@@ -23,14 +23,14 @@ class SandboxEnvironment(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
-    # A private one goes with its creator.
+    # NULL after the creator was deleted; a private environment is then visible to no user.
     created_by_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="SET NULL"))
     name: Mapped[str] = mapped_column(String(255))
     network_access_level: Mapped[str] = mapped_column(String(16))
     allowed_domains: Mapped[list[str]] = mapped_column(ARRAY(String(255)))
     include_default_domains: Mapped[bool]
     repositories: Mapped[list[str]] = mapped_column(ARRAY(String(255)))
-    # From names to values encrypted by `security.Cipher`. Never shown, never logged.
+    # Values by name, encrypted by `security.Cipher`. Never shown, never logged.
     encrypted_variables: Mapped[dict[str, str]] = mapped_column(JSONB)
     private: Mapped[bool]
     created_at: Mapped[datetime]

@@ -9,7 +9,7 @@ from app.models.base import Base
 
 
 class SigningKey(Base):
-    """The one key pair for a purpose, made when it is first needed; all processes share it."""
+    """The only key pair for a purpose, made when it is first needed; all processes share it."""
 
     __tablename__ = "signing_keys"
 

@@ -11,16 +11,16 @@ from app.models.base import Base, one_of
 
 
 class StagedArtifact(Base):
-    """A file that the next run may take; a run that takes it deletes the row. Dead once `expires_at` is reached."""
+    """A file that one run can take; that deletes the row. Expired from `expires_at` on."""
 
     __tablename__ = "staged_artifacts"
     __table_args__ = (
         one_of("type", ArtifactType),
-        # What the sweeper looks for.
+        # For the sweep.
         Index("ix_staged_artifacts_expires_at", "expires_at"),
     )
 
-    # The id comes from the client, so it names a row only together with the task.
+    # The id comes from the client, so it is unique only within the task.
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
     artifact_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(String(255))

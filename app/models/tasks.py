@@ -26,7 +26,7 @@ from app.models.base import Base, one_of
 # The audience of a task that every member of its project may see.
 EVERYONE = 0
 
-# Written the way PostgreSQL prints it back, so that the drift check can compare the two.
+# In PostgreSQL's own formatting, so that the drift check can compare the two.
 _TEAM_WIDE = " OR ".join(
     f"origin_product::text = '{origin.value}'::text" for origin in sorted(TEAM_WIDE_ORIGINS)
 )
@@ -34,7 +34,7 @@ _AUDIENCE = f"CASE WHEN created_by_id IS NULL OR {_TEAM_WIDE} THEN {EVERYONE}::b
 
 
 class Task(Base):
-    """A task of a project. Visibility (contract 4) is one column, so that any count is one index scan."""
+    """A task of a project. Visibility (contract 4) is one column, so that each count is one index scan."""
 
     __tablename__ = "tasks"
 
@@ -42,7 +42,7 @@ class Task(Base):
     project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
     task_number: Mapped[int | None] = mapped_column(BigInteger)
     created_by_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="SET NULL"))
-    # EVERYONE, or the one user who sees the task. Generated, so that it follows a deleted creator by itself.
+    # EVERYONE, or the only user who sees the task. Generated, so that it changes when the creator is deleted.
     audience: Mapped[int] = mapped_column(
         BigInteger,
         Computed(_AUDIENCE, persisted=True),
@@ -79,7 +79,7 @@ class Task(Base):
     updated_at: Mapped[datetime]
     deleted: Mapped[bool] = mapped_column(server_default=text("false"))
     deleted_at: Mapped[datetime | None]
-    # How many events of the ledger are about the task and none of its runs; counted by the statement that changes it.
+    # The number of events about the task and none of its runs; counted by the statement that changes the task.
     event_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
     __table_args__ = (
@@ -94,14 +94,14 @@ REPOSITORY_OWNER = func.split_part(Task.repository, text("'/'"), text("1"))
 REPOSITORY_NAME = func.split_part(Task.repository, text("'/'"), text("2"))
 
 
-# What every list looks at besides its filter: carried along, so that a count reads the index alone.
+# The columns that every list reads besides its filter: included, so that a count is an index-only scan.
 _LISTED_BY = ("audience", "archived", "internal")
 
 
 def _alive(
     name: str, *columns: Any, where: str = "NOT deleted", include: Sequence[str] = _LISTED_BY
 ) -> Index:
-    """Return an index over living tasks, newest first behind `columns`."""
+    """Return an index over tasks that are not deleted, by `columns` and then newest first."""
     return Index(
         name,
         *columns,
@@ -153,7 +153,7 @@ Index(
     postgresql_ops={"title": "gin_trgm_ops", "description": "gin_trgm_ops"},
     postgresql_where=text("NOT deleted"),
 )
-# What ON DELETE SET NULL looks for.
+# For ON DELETE SET NULL.
 Index(
     "ix_tasks_github_integration",
     Task.github_integration_id,
@@ -165,8 +165,8 @@ class TaskCount(Base):
     """A part of two sums over the tasks of an audience (ADR 30).
 
     Triggers on `tasks` and `runs` add a row for each change, in its transaction: writers never wait for each other, and
-    a rollback takes the row along. Rows are never changed; `services/tasks/counts.py` replaces many by
-    one with the same sums.
+    a rollback removes the row. Rows are never changed; `services/tasks/counts.py` replaces many by one with the same
+    sums.
     """
 
     __tablename__ = "task_counts"
@@ -176,16 +176,16 @@ class TaskCount(Base):
     audience: Mapped[int] = mapped_column(BigInteger)
     archived: Mapped[bool]
     internal: Mapped[bool]
-    # How many living tasks this adds, negative for those that went; and how many changes of any kind that is.
+    # The number of tasks that this adds, negative for removed ones; and the number of changes of any kind.
     tasks: Mapped[int] = mapped_column(BigInteger)
     changes: Mapped[int] = mapped_column(BigInteger)
-    # Whether this stands for several.
+    # Whether this row replaces several.
     folded: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
-        # What every list sums up.
+        # For the sums of every list.
         Index("ix_task_counts_audience", "project_id", "audience"),
-        # What is to be folded.
+        # For folding.
         Index("ix_task_counts_fresh", "id", postgresql_where=text("NOT folded")),
         # Most rows live for seconds.
         {"postgresql_with": {"autovacuum_vacuum_scale_factor": 0.05}},

@@ -10,7 +10,7 @@ from app.models.base import Base, JsonObject
 
 
 class User(Base):
-    """An account. Deleting it leaves its tasks to the whole project (contract 4)."""
+    """An account. If it is deleted, its tasks become visible to the whole project (contract 4)."""
 
     __tablename__ = "users"
 
@@ -31,5 +31,5 @@ class User(Base):
     date_joined: Mapped[datetime]
 
 
-# One account per address, however it is written.
+# One account per address, in any letter case.
 Index("uq_users_email", func.lower(User.email), unique=True)

@@ -1,6 +1,6 @@
-"""Webhook endpoints of users, what is delivered to them, and each attempt.
+"""Webhook endpoints of users, their deliveries, and each attempt.
 
-A pending delivery is its own outbox: a claim is a lease, and what a lost worker held becomes due by itself.
+A pending delivery is its own outbox: a claim is a lease, and the claims of a lost worker become due by themselves.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ from app.models.base import Base, JsonObject, one_of
 
 
 class WebhookEndpoint(Base):
-    """Where a user wants events of a project sent to, and how it has been doing."""
+    """The URL to which a user wants events of a project sent, and the endpoint's health."""
 
     __tablename__ = "webhook_endpoints"
     __table_args__ = (
@@ -39,7 +39,7 @@ class WebhookEndpoint(Base):
 
     encrypted_secret: Mapped[str] = mapped_column(Text)
     secret_hint: Mapped[str] = mapped_column(String(8))
-    # Replaced secrets that still sign, by the instant (ISO 8601) at which they stop.
+    # Replaced secrets that still sign, by the time (ISO 8601) at which they stop.
     encrypted_old_secrets: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
 
     created_at: Mapped[datetime]
@@ -47,8 +47,8 @@ class WebhookEndpoint(Base):
     last_ping_at: Mapped[datetime | None]
     last_success_at: Mapped[datetime | None]
     last_failure_at: Mapped[datetime | None]
-    # Since the last success: failed attempts, the first of them, whether a delivery used up its attempts, and how many
-    # of the latest attempts in a row met an address that may not be reached.
+    # Since the last success: the number of failed attempts, the time of the first one, whether a delivery used up its
+    # attempts, and the number of latest attempts in a row that met a blocked address.
     consecutive_failures: Mapped[int] = mapped_column(server_default=text("0"))
     failing_since: Mapped[datetime | None]
     has_exhausted: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -56,7 +56,7 @@ class WebhookEndpoint(Base):
 
 
 class WebhookEndpointDelivery(Base):
-    """One event for one endpoint; `body` is what is sent, byte for byte, at each attempt."""
+    """One event for one endpoint; `body` is sent byte for byte at each attempt."""
 
     __tablename__ = "webhook_endpoint_deliveries"
     __table_args__ = (
@@ -64,7 +64,7 @@ class WebhookEndpointDelivery(Base):
         one_of("status", DeliveryStatus),
         # An endpoint's log, newest first.
         Index("ix_webhook_endpoint_deliveries_log", "endpoint_id", text("created_at DESC"), text("id DESC")),
-        # What a claim looks for, per endpoint.
+        # For claims, per endpoint.
         Index(
             "ix_webhook_endpoint_deliveries_due",
             "endpoint_id",
@@ -76,7 +76,7 @@ class WebhookEndpointDelivery(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     endpoint_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
-    # The id of the message (`webhook-id`), the same for every endpoint. A ping has one of its own.
+    # The id of the message (`webhook-id`), the same for every endpoint. A ping has an id of its own.
     event_id: Mapped[UUID]
     event_type: Mapped[str] = mapped_column(String(64))
     event_at: Mapped[datetime]
@@ -85,13 +85,13 @@ class WebhookEndpointDelivery(Base):
     body: Mapped[str] = mapped_column(Text)
 
     status: Mapped[str] = mapped_column(String(16))
-    # Attempts that were begun, and how many there may be; a redelivery adds one.
+    # The number of attempts begun, and their limit; a redelivery adds one.
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     attempts_allowed: Mapped[int] = mapped_column(SmallInteger)
     due_at: Mapped[datetime]
-    # Whether the next attempt was asked for.
+    # Whether the next attempt was requested by a person.
     is_manual: Mapped[bool] = mapped_column(server_default=text("false"))
-    # Until when a worker holds it.
+    # The end of a worker's lease.
     leased_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     last_attempt_at: Mapped[datetime | None]
@@ -99,7 +99,7 @@ class WebhookEndpointDelivery(Base):
 
 
 class WebhookAttempt(Base):
-    """What came of one attempt."""
+    """The result of one attempt."""
 
     __tablename__ = "webhook_attempts"
 

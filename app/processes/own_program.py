@@ -1,15 +1,14 @@
-"""How modules of this package are started inside the sandbox, from a checkout and from an installed package alike."""
+"""Start modules of this package inside the sandbox, from a checkout and from an installed package alike."""
 
 import sys
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
-# What a confined process must be able to read to run our modules.
+# The folders that a confined process must be able to read to run our modules.
 OWN_PROGRAM = (Path(sys.prefix), Path(sys.base_prefix), _PACKAGE)
 
-# The package is loaded from where it lies, and not found by searching its parent folder: the sandbox hides that
-# folder.
+# Loads the package from its own folder, not by searching the parent folder, which the sandbox hides.
 _START = """\
 import importlib.util, runpy, sys
 folder, module = sys.argv.pop(1), sys.argv.pop(1)
@@ -23,10 +22,10 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def module_command(module: str, *, libraries: bool = False) -> tuple[str, ...]:
-    """Return the command that runs a module of ours; without `libraries` it can import the standard one only.
+    """Return the command that runs a module of ours; without `libraries` it can import only the standard library.
 
-    Isolated mode keeps a workspace that has an `app` folder of its own (this very repository has) from being
-    imported in our place. Finding the libraries of others takes a fifth of the start of a module that needs none.
+    Isolated mode prevents the import of an `app` folder in the workspace (this very repository has one) in place of
+    ours. Finding third-party libraries takes a fifth of the start of a module that needs none.
     """
     site = () if libraries else ("-S",)
     return (sys.executable, "-I", *site, "-c", _START, str(_PACKAGE), module)

@@ -1,21 +1,21 @@
-"""Reads what programs print without ever keeping more than a bound of it."""
+"""Read the output of programs with bounded memory."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    # Every run would pay for loading it: the runbook agent reads `last_lines` from here.
+    # Loading it would delay every run: the runbook agent imports `last_lines` from here.
     import asyncio
 
 _CHUNK = 2**16
-# All but the first of the bytes of a character in UTF-8.
+# The bytes of a UTF-8 character after its first.
 _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 
 
 async def read_bounded(
     stream: "asyncio.StreamReader | None", limit: int, on_overflow: Callable[[], None] | None = None
 ) -> tuple[bytes, bool]:
-    """Read to the end; return the first `limit` bytes and whether there were more."""
+    """Read to the end; return the first `limit` bytes, and whether there were more."""
     kept = bytearray()
     truncated = False
     while stream is not None and (chunk := await stream.read(_CHUNK)):
@@ -44,12 +44,12 @@ class Tail:
             del self._kept[: -self._limit]
 
     def text(self) -> str:
-        """Return what is kept, from the first whole character on."""
+        """Return the kept bytes as text, from the first whole character on."""
         kept = self._kept.lstrip(_CONTINUATION_BYTES) if self.is_truncated else self._kept
         return kept.decode(errors="replace")
 
 
 def last_lines(text: str, count: int = 6, limit: int = 1000) -> str:
-    """Return the end of what a program said, where it says why."""
+    """Return the end of a program's output, which usually has the reason of a failure."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     return "\n".join(lines[-count:])[-limit:] or "it said nothing"

@@ -1,7 +1,7 @@
-"""Starts and ends programs, by asyncio's own means.
+"""Start and end programs, with asyncio's own functions.
 
-Python's loop starts a program by `vfork`, which shares the worker's memory with it until it begins; the worker runs on
-that loop. uvloop forks, which copies the page tables of the whole process.
+The worker runs on Python's own event loop, which starts a program by `vfork`: the child shares the worker's memory
+until it calls exec. uvloop forks, which copies the page tables of the whole process.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import structlog
 from app.shielded import shielded
 
 LINE_LIMIT = 2**16
-# All that a program outside the sandbox has of an environment, unless it needs more: nothing of the service's.
+# The default environment of a program outside the sandbox: nothing of the service's.
 PLAIN_ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 _LOGGER = structlog.get_logger(__name__)
 _CHUNK = 2**16
@@ -37,9 +37,9 @@ async def spawn(
     start_new_session: bool = False,
     pass_fds: Sequence[int] = (),
 ) -> Process:
-    """Start a program, as `asyncio.create_subprocess_exec` does; `limit` bounds a line of its output.
+    """Start a program like `asyncio.create_subprocess_exec`; `limit` bounds a line of its output.
 
-    Raises OSError where it cannot be started. A start that is cancelled leaves neither a process nor a pipe.
+    Raises OSError if it cannot be started. A cancelled start leaves neither a process nor a pipe.
     """
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
@@ -73,16 +73,16 @@ async def _abandon(starting: "asyncio.Future[Process]", *, in_session: bool) -> 
 
 
 async def end_session(process: Process) -> None:
-    """End a program that has a session of its own, and its helpers; what they still print is dropped."""
+    """Kill a program that has a session of its own, and its helpers; further output is dropped."""
     _kill(process, in_session=True)
     await _end(process)
 
 
 async def wait_for_end(process: Process) -> int:
-    """Wait for a program that was sent SIGKILL, and return its exit status; its output can be read to the end.
+    """Wait for a program that was sent SIGKILL, and return its exit status; its output can still be read to the end.
 
-    Python before 3.12.4 waits for the end of the output too, which comes only if it is read: what was not read
-    after a moment is dropped. A program that the kernel cannot end (it waits for a dead disk) counts as killed.
+    Python before 3.12.4 also waits for the end of the output, which comes only if it is read: output not read after a
+    moment is dropped. A program that the kernel cannot end (it waits for a dead disk) counts as killed.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(_READ_SECONDS):
@@ -93,7 +93,7 @@ async def wait_for_end(process: Process) -> int:
 def _kill(process: Process, *, in_session: bool) -> None:
     with suppress(ProcessLookupError):
         if in_session:
-            os.killpg(process.pid, signal.SIGKILL)  # also what a leader that has ended left behind
+            os.killpg(process.pid, signal.SIGKILL)  # also the other processes of a leader that has ended
         elif process.returncode is None:
             process.kill()
 

@@ -8,7 +8,7 @@ from app.api_limits import WEBHOOK_BYTES
 from app.ids import MAX_BIGINT
 from app.schemas.webhooks import WebhookOut
 from app.services.code_hosts import webhooks
-from app.services.code_hosts.webhooks import Delivery
+from app.services.code_hosts.webhooks import UnverifiedDelivery
 from app.web.answers import Json
 from app.web.body import read_bytes
 from app.web.dependencies import process_of, session_of
@@ -38,9 +38,9 @@ async def _read_delivery(
     event: Event = "",
     delivery: DeliveryId = "",
     signature: Signature = "",
-) -> Delivery:
+) -> UnverifiedDelivery:
     body = await read_bytes(request, limit=WEBHOOK_BYTES)
-    return Delivery(
+    return UnverifiedDelivery(
         delivery_id=delivery, event=event, signature=signature, body=body, integration_id=integration
     )
 
@@ -53,7 +53,9 @@ async def _read_delivery(
     response_model=WebhookOut,
     responses=errors(400, 403, 413, usage_gate=True),
 )
-async def receive_github(request: Request, sent: Annotated[Delivery, Depends(_read_delivery)]) -> Json:
+async def receive_github(
+    request: Request, sent: Annotated[UnverifiedDelivery, Depends(_read_delivery)]
+) -> Json:
     """Take in a webhook of GitHub; everything but a failed check on a branch of ours is ignored.
 
     A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's

@@ -119,7 +119,7 @@ class _Fields(Input):
         list[Annotated[str, Text(max_length=255, check=_check_repository)]],
         Items(max_length=_MAX_REPOSITORIES),
         Field(description="Repositories it is meant for, for clients to choose by; not enforced."),
-    ] = []  # noqa: RUF012
+    ] = []  # noqa: RUF012 - likewise
     environment_variables: Annotated[
         dict[str, str],
         _Variables(),
@@ -127,7 +127,7 @@ class _Fields(Input):
             description="Variables that the agent gets, by name. Kept encrypted and never shown; given in an update, "
             "they replace all that were there."
         ),
-    ] = {}  # noqa: RUF012
+    ] = {}  # noqa: RUF012 - likewise
     private: Annotated[
         bool,
         Boolean(),

@@ -1,7 +1,7 @@
 """Action tokens: each lets its bearer answer one question as one person, from one notification (contract 15).
 
-A token is derived from the secret keys whenever it is needed, so no table holds a usable one. It says by itself what it is
-for; whether that question is still open, and its person may still answer, the database says.
+A token is derived from the secret keys whenever it is needed, so no table holds a usable one. It contains its claims; the
+database decides whether the question is still open and the person may still answer it.
 """
 
 import base64
@@ -24,21 +24,21 @@ from app.clock import utcnow
 ACTION_TOKEN_PREFIX = "tba_"  # noqa: S105 - every token begins with it
 LIFETIME = timedelta(hours=24)
 _PURPOSE = b"taskbeacon:action-tokens"
-# Notification, question, the second of expiry, and the digest; behind them the option, if there is one.
+# Notification, question, the second of expiry, and the digest; after them the option, if there is one.
 _FORM = struct.Struct(">16s16sQ32s")
 _MOST_CHARACTERS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ActionClaims:
-    """What a token is for."""
+    """The claims of a token: the question, the answer, and the notification that it was sent with."""
 
-    # Its row says which person it went to, and to which of their devices.
+    # Its row names the recipient and the device.
     notification_id: UUID
     question_id: UUID
-    # Of the question as its person was shown it: 32 bytes.
+    # Of the question as it was shown to the person: 32 bytes.
     digest: bytes
-    # None: the page of the question, where the person chooses.
+    # None: the token opens the page of the question, where the person chooses.
     option_id: str | None = None
 
 
@@ -50,7 +50,7 @@ def mint(secret_keys: Sequence[SecretStr], claims: ActionClaims) -> str:
 
 
 def read(secret_keys: Sequence[SecretStr], token: str) -> ActionClaims | None:
-    """Return what a token is for; None if no key has signed it, or if it has expired."""
+    """Return the claims of a token; None if no key has signed it, or if it has expired."""
     payload = _payload(token)
     if len(payload) < _FORM.size:
         return None
@@ -64,7 +64,7 @@ def read(secret_keys: Sequence[SecretStr], token: str) -> ActionClaims | None:
 
 
 def _payload(token: str) -> bytes:
-    """Return what a token says, unchecked; nothing if it is no token."""
+    """Return the content of a token, not verified; empty if it is no token."""
     if not token.isascii() or len(token) > _MOST_CHARACTERS or not token.startswith(ACTION_TOKEN_PREFIX):
         return b""
     text = token.removeprefix(ACTION_TOKEN_PREFIX).partition(".")[0]

@@ -1,4 +1,4 @@
-"""Whether the servers this process depends on are there."""
+"""Check that the servers this process depends on respond."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 async def check_readiness(sessions: SessionFactory, redis: RedisClient, store: ObjectStore) -> dict[str, str]:
-    """Return "ok", or what is wrong, for each part; all are asked at once, each for three seconds at most."""
+    """Return "ok" or the error for each server; all are checked at once, with a limit of three seconds."""
     checks = {"database": _database(sessions), "redis": _redis(redis), "object_store": _object_store(store)}
     states = await asyncio.gather(*(_state(name, check) for name, check in checks.items()))
     return dict(zip(checks, states, strict=True))
@@ -29,7 +29,7 @@ async def _state(name: str, check: Awaitable[str]) -> str:
             return await check
     except TimeoutError:
         return "no answer"
-    except Exception as error:  # noqa: BLE001 - whatever it is, this part is not ready, and the log says why
+    except Exception as error:  # noqa: BLE001 - any error means not ready; the log has it
         log.warning("readiness.failed", part=name, error=repr(error))
         return "unavailable"
 

@@ -1,7 +1,7 @@
-"""Answers that are given again when a client repeats a request with the same key (`Idempotency-Key`).
+"""Stored answers for repeated requests with the same key (`Idempotency-Key`).
 
-The key is written in the transaction of the request's own effect: both are there or neither, and of two requests that
-run at the same time the second waits at the key's row until the first is over.
+The key is written in the transaction of the request's own effect: both exist or neither. Of two concurrent requests the
+second waits at the key's row until the first has ended.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LIFETIME = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """What was answered the first time."""
+    """The answer to the first request."""
 
     status: int
     body: bytes
@@ -30,9 +30,9 @@ class KeptAnswer:
 async def claim_key(
     session: AsyncSession, caller: Principal, key: str, *, request_hash: str
 ) -> KeptAnswer | None:
-    """Take a key for this request, or return the answer to the one that used it before.
+    """Claim a key for this request, or return the answer to the request that used it before.
 
-    Waits for a request of the same key that is under way. The caller goes on with `keep_answer` before it commits.
+    Waits for a running request with the same key. The caller calls `keep_answer` before it commits.
 
     Raises:
         IdempotencyConflict: the key was used with another request.
@@ -52,7 +52,7 @@ async def claim_key(
     )
     if claimed.one_or_none() is not None:
         return None
-    # The row is there and stays: the statement above has locked it.
+    # The row exists and stays: the statement above has locked it.
     kept = await _find(session, caller, key, request_hash=request_hash, now=now)
     assert kept is not None
     return kept
@@ -61,7 +61,7 @@ async def claim_key(
 async def find_answer(
     session: AsyncSession, caller: Principal, key: str, *, request_hash: str
 ) -> KeptAnswer | None:
-    """Return the answer to the request that used this key before, None if none did; never wait.
+    """Return the answer to the request that used this key before, None if there was none; never wait.
 
     Raises:
         IdempotencyConflict: the key was used with another request.
@@ -84,7 +84,7 @@ async def _find(
 
 
 async def keep_answer(session: AsyncSession, caller: Principal, key: str, answer: KeptAnswer) -> None:
-    """Remember what is answered to the request that took this key."""
+    """Store the answer to the request that claimed this key."""
     await session.execute(
         update(IdempotencyKey).where(*_is(caller, key)).values(status=answer.status, body=answer.body)
     )
@@ -99,7 +99,7 @@ def _is(caller: Principal, key: str) -> tuple[ColumnElement[bool], ...]:
 
 
 async def sweep_keys(session: AsyncSession) -> int:
-    """Remove keys after their day; return how many there were."""
+    """Remove keys after a day; return their number."""
     swept = await session.scalars(
         delete(IdempotencyKey)
         .where(IdempotencyKey.created_at <= utcnow() - LIFETIME)

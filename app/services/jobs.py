@@ -1,7 +1,7 @@
-"""The jobs there are, and how a request asks for one: after its commit, never before.
+"""The jobs, and how a request enqueues one: after its commit, never before.
 
-A job that could not be queued is not lost: the row that asked for it is found by a sweeper (services/runs/recovery.py)
-or by the periodic delivery (worker/main.py).
+A job that could not be queued is not lost: a sweep (services/runs/recovery.py) or the periodic delivery
+(worker/main.py) finds its row.
 """
 
 from collections.abc import Awaitable
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 def request_run(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
-    """Queue the run once this transaction is committed: earlier, a worker would not see it."""
+    """Enqueue the run after the commit of this transaction: before it, a worker would not see the run."""
 
     async def enqueue() -> None:
         await enqueue_run(queue, run_id)
@@ -32,7 +32,7 @@ def request_run(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
 
 
 def wake_run_worker(session: AsyncSession, redis: RedisClient, run_id: UUID) -> None:
-    """Wake the worker that performs the run, if one does, once this transaction is committed."""
+    """Wake the worker that performs the run, if there is one, after the commit of this transaction."""
 
     async def publish() -> None:
         await publish_change(redis, run_id)
@@ -41,23 +41,23 @@ def wake_run_worker(session: AsyncSession, redis: RedisClient, run_id: UUID) -> 
 
 
 async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
-    """Queue the run; False when it is queued already."""
+    """Enqueue the run; False if it is queued already."""
     return await queue.enqueue(EXECUTE_RUN, job_id=_job_id(run_id), arguments={"run_id": str(run_id)})
 
 
 async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
-    """Take the run's job off the queue, for the job itself: from here on the row alone remembers the run.
+    """Take the run's job off the queue, called by the job itself: from now on the row alone represents the run.
 
-    An outage of Redis is logged and nothing more: the job then begins once again, and stops at the claim.
+    An outage of Redis is only logged: the job then starts a second time, and stops at the claim.
     """
     await _without_failing(queue.withdraw(job_id=_job_id(run_id)))
 
 
 async def enqueue_next_run(queue: JobQueue, run_id: UUID) -> None:
-    """Queue another job for the project of a run that ended, for one that its limit kept waiting.
+    """Enqueue a job for the project of a run that ended, in case its limit kept another run waiting.
 
-    After the commit, so that a claim which still counted this run has been and gone. An outage of Redis is logged and
-    nothing more: the sweeper finds who waits.
+    Call it after the commit, so that the claim no longer counts the ended run. An outage of Redis is only logged: the
+    sweep finds waiting runs.
     """
     await _without_failing(enqueue_run(queue, run_id))
 
@@ -74,9 +74,9 @@ def _job_id(run_id: UUID) -> str:
 
 
 def enqueue_push_delivery(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
-    """Have the pushes about a run delivered once this transaction is committed; without this they wait for the sweep.
+    """Enqueue the delivery of a run's pushes after the commit; otherwise they wait for the sweep.
 
-    The run is part of the job's id: a delivery that is ending at this moment must not stand for this one.
+    The run is part of the job's id: a delivery that is just ending must not count as this one.
     """
 
     async def enqueue() -> None:

@@ -1,7 +1,7 @@
-"""Count requests against limits that all processes share, with one round trip to Redis for several requests (ADR 21).
+"""Count requests against limits shared by all processes, with one round trip to Redis for several requests (ADR 21).
 
-Counting in memory stays because a pipeline for each request takes 0.15 ms of processor time instead of 0.01 ms. At most
-a fiftieth of a limit is pending in a process, so each further process exceeds a limit by no more than that.
+Requests are counted in memory first, because a pipeline for each request takes 0.15 ms of processor time instead of
+0.01 ms. At most a fiftieth of a limit is pending in a process, so each further process exceeds a limit by at most that.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from app.clients.redis import RedisClient
 
 _SYNC_SECONDS = 0.25
-# Shares of a limit: what may be pending, and from where on each request synchronises.
+# Shares of a limit: the maximum that may be pending, and the level from which each request synchronises.
 _PENDING = 1 / 50
 _NEARLY_USED = 9 / 10
 _MAX_WINDOWS = 10_000
@@ -18,7 +18,7 @@ _MAX_WINDOWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """So many requests in each window of so many seconds by the wall clock."""
+    """A number of requests in each window of `seconds`, by the wall clock."""
 
     seconds: int
     requests: int
@@ -26,7 +26,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What is left of the tightest limit."""
+    """The remainder of the tightest limit."""
 
     limit: int
     remaining: int
@@ -39,8 +39,8 @@ class _Window:
     key: str
     limit: int
     end: int
-    synced: int = 0  # what Redis has counted
-    pending: int = 0  # what Redis does not know yet
+    synced: int = 0  # counted in Redis
+    pending: int = 0  # not yet counted in Redis
     synced_at: float = 0.0
 
     @property
@@ -56,16 +56,16 @@ class _Window:
 
 
 class RateLimiter:
-    """The current windows of this process."""
+    """This process's current windows."""
 
     def __init__(self) -> None:
         self._windows: dict[tuple[str, int], _Window] = {}
 
     async def hit(self, redis: RedisClient, bucket: str, limits: Sequence[RateLimit], *, now: float) -> Quota:
-        """Count one request of a bucket against at least one limit; return what is left.
+        """Count one request of a bucket against at least one limit; return the remaining quota.
 
         Raises:
-            RedisError, OSError: Redis does not answer; the request may pass.
+            RedisError, OSError: Redis does not respond; the request may pass.
 
         """
         windows = [self._window(bucket, limit, now) for limit in limits]
@@ -89,19 +89,19 @@ class RateLimiter:
         window = self._windows.get((bucket, limit.seconds))
         if window is None or window.end != end:
             if len(self._windows) >= _MAX_WINDOWS:
-                self._windows.clear()  # loses what was pending, a quarter of a second at most
+                self._windows.clear()  # loses the pending counts, of a quarter of a second at most
             window = _Window(f"throttle:{bucket}:{limit.seconds}:{number}", limit.requests, end)
             self._windows[bucket, limit.seconds] = window
         return window
 
 
 async def _sync(redis: RedisClient, windows: Sequence[_Window], now: float) -> None:
-    """Add what is pending to Redis in one round trip, and read what all processes counted."""
+    """Add the pending counts to Redis in one round trip, and read the counts of all processes."""
     async with redis.pipeline(transaction=False) as pipeline:
         for window in windows:
             pipeline.incrby(window.key, window.pending)
             pipeline.expire(window.key, window.end - int(now), nx=True)
-            # Requests that arrive meanwhile wait for the next round trip.
+            # Requests that arrive from now on are pending for the next round trip.
             window.pending = 0
             window.synced_at = now
         counts = (await pipeline.execute())[::2]

@@ -13,14 +13,14 @@ _RESUMED = "resume_from_run_id"
 
 
 def resumes(state: Mapping[str, Any]) -> bool:
-    """Return whether a run names another one that it resumes; only the chain shows whether that one exists."""
+    """Return whether a run names another run that it resumes; only the chain shows whether that run exists."""
     return bool(state.get(_RESUMED))
 
 
 def resume_chain(task_id: UUID, run_id: UUID, *columns: Any) -> CTE:
-    """Return a run and those it resumes with these columns, the run itself at `depth` 1; at most ten of one task.
+    """Return a run and the runs it resumes, with these columns, the run itself at `depth` 1; at most ten of one task.
 
-    State is written by clients too: what names no run of the task ends the chain, and a circle ends at the limit.
+    Clients write the state too: a value that names no run of the task ends the chain, and a circle ends at the limit.
     """
     resumed = Run.state[_RESUMED].astext.label("resumed")
     chain = (
@@ -28,7 +28,7 @@ def resume_chain(task_id: UUID, run_id: UUID, *columns: Any) -> CTE:
         .where(Run.id == run_id, Run.task_id == task_id)
         .cte("chain", recursive=True)
     )
-    # Compared as text: what is no UUID names no run, where a cast of it would fail.
+    # Compared as text: a cast would fail for a value that is not a UUID.
     further = (
         select(resumed, chain.c.depth + 1, *columns)
         .join(chain, cast(Run.id, Text) == func.lower(chain.c.resumed))

@@ -1,6 +1,6 @@
-"""What is repeated after an outage, and how often: one policy for each kind of work.
+"""The retries after an outage: one policy for each kind of work.
 
-A run's own files wait for the object store by another rule, an allowance of time (worker/run/store_retry.py).
+A run's own files wait for the object store by another rule, a total time (worker/run/store_retry.py).
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from app.outages import DatabaseUnavailable
 
 Result = TypeVar("Result")
 
-# A code host may ask for a longer delay, up to this: people wait for the run.
+# The longest delay that a code host may ask for: people wait for the run.
 _LONGEST_DELAY_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
@@ -26,34 +26,34 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Which failures are transient, the delays between tries in seconds, and the event that is logged."""
+    """The transient error, the delays between tries in seconds, and the event to log."""
 
     error: type[Exception]
     delays: tuple[float, ...]
     event: str
 
 
-# In all somewhat less than a lease: later, the run is the sweeper's to decide on.
+# In total somewhat less than a lease: after that, the sweep decides about the run.
 DATABASE: Final = RetryPolicy(DatabaseUnavailable, (0.5, 1, 2, 4, 8, 16), "database.unavailable")
-# Within a turn at the log, while no other writer can have taken it.
-LOG_TURN: Final = RetryPolicy(DatabaseUnavailable, (0.1, 0.3, 1, 2, 4), "run_log.turn_not_given_back")
+# In total less than the lifetime of a log's lock, so that no other writer can have taken it.
+LOG_LOCK: Final = RetryPolicy(DatabaseUnavailable, (0.1, 0.3, 1, 2, 4), "run_log.lock_not_released")
 ATTACHMENT: Final = RetryPolicy(ObjectStoreUnavailable, (1, 2, 4, 8), "attachment.not_fetched")
 CODE_HOST: Final = RetryPolicy(GitHubUnavailable, (1, 4, 15), "code_host.unavailable")
 
 
 class RetryBudget:
-    """The delays of a policy, shared by all steps of one piece of work."""
+    """The delays of a policy, shared by all steps of a piece of work."""
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
         self._delays = list(policy.delays)
 
     async def call(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Return the result of a step that may be repeated, honouring the host's Retry-After.
+        """Run a step that may be repeated and return its result, honouring the host's Retry-After.
 
         Raises:
-            Exception: what the step raised last, once the budget is spent or the host asks for too long a delay;
-                at once what the policy does not name.
+            Exception: the step's last error, once the budget is spent or the host asks for too long a delay; any error
+                that the policy does not name, at once.
 
         """
         while True:
@@ -72,14 +72,14 @@ class RetryBudget:
 
 
 async def until_database_answers(step: Callable[[], Awaitable[Result]]) -> Result:
-    """Return the result of a step that may be repeated; raise its last failure if the database stays away."""
+    """Run a step that may be repeated and return its result; raise its last error if the database stays away."""
     return await RetryBudget(DATABASE).call(step)
 
 
 async def in_transaction(
     sessions: SessionFactory, step: Callable[[AsyncSession], Awaitable[Result]]
 ) -> Result:
-    """Do a step that may be repeated in a transaction, again while the database is away; raise its last failure."""
+    """Run a step that may be repeated in a transaction, again while the database is away; raise its last error."""
 
     async def attempt() -> Result:
         async with unit_of_work(sessions) as session:

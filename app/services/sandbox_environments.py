@@ -1,4 +1,4 @@
-"""Sandbox environments: kept, shown without their secrets, and checked for runs that name them (contract 5.8, 9.2)."""
+"""Sandbox environments: stored, shown without secrets, and checked for runs that name them (contract 5.8, 9.2)."""
 
 from collections.abc import Mapping
 from typing import Any, assert_never
@@ -44,7 +44,7 @@ _COLUMNS = (
 async def create_environment(
     session: AsyncSession, caller: Principal, body: SandboxEnvironmentIn, *, cipher: Cipher
 ) -> SandboxEnvironmentOut:
-    """Keep a new environment of the caller, its variables encrypted, and return it as it is shown."""
+    """Store a new environment of the caller, its variables encrypted, and return it as shown."""
     environment_id, now = new_id(), utcnow()
     await session.execute(
         insert(SandboxEnvironment).values(
@@ -63,7 +63,7 @@ async def create_environment(
 async def list_environments(
     session: AsyncSession, caller: Principal, *, limit: int, offset: int
 ) -> tuple[int, list[SandboxEnvironmentOut]]:
-    """Return how many environments the caller sees, and a page of them, newest first."""
+    """Return the number of environments that the caller sees, and a page of them, newest first."""
     count = await session.scalar(
         select(func.count()).select_from(SandboxEnvironment).where(visible_environment(caller))
     )
@@ -100,11 +100,11 @@ async def update_environment(
     *,
     cipher: Cipher,
 ) -> SandboxEnvironmentOut:
-    """Write the given fields and no others; runs that start from now on follow.
+    """Write only the given fields; runs that start from now on use them.
 
     Raises:
         NotFound: there is none, or it is another user's own.
-        InvalidInput: who did not create it would take it for themselves, or from the others.
+        InvalidInput: a caller who is not its creator would make it private or shared.
 
     """
     values: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if body.given(name)}
@@ -129,10 +129,10 @@ async def update_environment(
 
 
 async def delete_environment(session: AsyncSession, caller: Principal, environment_id: UUID) -> None:
-    """Forget an environment and its variables. Runs that wait and name it will fail, rather than do without it.
+    """Delete an environment and its variables. Waiting runs that name it will fail instead of running without it.
 
     Raises:
-        NotFound: there is none, no longer, or it is another user's own.
+        NotFound: there is none, it is deleted, or it is another user's own.
 
     """
     gone = await session.execute(
@@ -145,7 +145,7 @@ async def delete_environment(session: AsyncSession, caller: Principal, environme
 
 
 def effective_domains(level: NetworkAccessLevel, own: list[str], *, include_defaults: bool) -> list[str]:
-    """Return the hosts that an environment lets agents reach by name, its own ones first, each once."""
+    """Return the hosts that agents in an environment may reach by name: its own first, each once."""
     match level:
         case NetworkAccessLevel.TRUSTED:
             return list(dict.fromkeys([*own, *TRUSTED_DOMAINS]))

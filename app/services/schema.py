@@ -1,6 +1,6 @@
-"""Which schema this release needs, whether the database has it, and how it gets it.
+"""The schema revision that this release needs: compare it with the database's, and upgrade.
 
-The revisions are those of the `migrations` package, which lies beside `app` in a checkout and in an installed wheel.
+The revisions are those of the `migrations` package, beside `app` in a checkout and in an installed wheel.
 """
 
 from collections.abc import Sequence
@@ -45,8 +45,8 @@ def revisions_between(old: str | None, new: str | None) -> Sequence[Revision]:
 
 
 async def database_revision(session: AsyncSession) -> str | None:
-    """Return the revision that the database is at, None when it was never migrated."""
-    # Asked first, because selecting from a missing table would spoil the transaction.
+    """Return the revision of the database, None if it was never migrated."""
+    # Checked first, because selecting from a missing table would abort the transaction.
     if await session.scalar(text("SELECT to_regclass('alembic_version')")) is None:
         return None
     revision: str | None = await session.scalar(text("SELECT version_num FROM alembic_version"))
@@ -54,10 +54,10 @@ async def database_revision(session: AsyncSession) -> str | None:
 
 
 async def schema_is_current(session: AsyncSession) -> bool:
-    """Return whether this release can work with the database: it lacks none of the revisions known here.
+    """Return whether the database has all revisions that this release knows.
 
-    A revision that is unknown here comes from a later release. It counts as current: releases run side by side
-    during a deploy, and a migration stays compatible with the release before it (migrations/README.md).
+    An unknown revision comes from a later release, and counts as current: releases run side by side during a deploy,
+    and a migration stays compatible with the release before it (migrations/README.md).
     """
     revision = await database_revision(session)
     if revision is None:
@@ -66,7 +66,7 @@ async def schema_is_current(session: AsyncSession) -> bool:
 
 
 async def require_current_schema(sessions: SessionFactory) -> None:
-    """Return if this release can work with the database; the API and the worker start behind this.
+    """Check that this release can work with the database; the API and the worker start after this.
 
     Raises OutdatedSchema otherwise.
     """
@@ -86,10 +86,10 @@ def migration_config(database_url: str) -> Config:
 
 
 def upgrade_schema(database_url: str) -> None:
-    """Bring the database to the newest revision; harmless when it is there already, and concurrent calls take turns.
+    """Upgrade the database to the newest revision; does nothing if it is there, and concurrent calls wait in turn.
 
-    Runs an event loop of its own, so call it from synchronous code or from a thread. Raises alembic's `CommandError`
-    when the database is at a revision that this release does not know.
+    Runs an event loop of its own, so call it from synchronous code or a thread. Raises alembic's `CommandError` if the
+    database is at a revision that this release does not know.
     """
     command.upgrade(migration_config(database_url), "head")
 

@@ -1,4 +1,4 @@
-"""Keeps the time of this process at that of the database (app/clock.py, ADR 45)."""
+"""Synchronises this process's time with the database's (app/clock.py, ADR 45)."""
 
 import asyncio
 import time
@@ -15,11 +15,11 @@ from app.clock import Reading, adopt, machine_skew
 from app.db import SessionFactory, unit_of_work
 from app.outages import DatabaseUnavailable
 
-# Of the machine's clock, which signs URLs and requests for S3: stores refuse what is 15 minutes off.
+# Of the machine's clock, with which URLs and requests for S3 are signed: stores refuse a skew of 15 minutes.
 MAX_SKEW = timedelta(minutes=5)
 _WORTH_A_WARNING = timedelta(seconds=5)
 _EVERY_SECONDS = 30.0
-# The first includes the time that it takes to connect.
+# Several, because the first one includes the time to connect.
 _READINGS = 3
 
 _CLOCK = text("SELECT clock_timestamp()")
@@ -32,7 +32,7 @@ class ClockSkewed(Exception):
 
 
 async def synchronise(sessions: SessionFactory) -> None:
-    """Read the clock of the database, and go by it from now on. Repeatable.
+    """Read the clock of the database, and use it from now on. Repeatable.
 
     Raises:
         DatabaseUnavailable: the database did not answer.
@@ -51,7 +51,7 @@ async def _read(session: AsyncSession) -> Reading:
 
 
 async def require_machine_time(sessions: SessionFactory) -> None:
-    """Synchronise, and return if this machine's own clock is near enough to be used for signatures.
+    """Synchronise, and check that this machine's own clock is accurate enough for signatures.
 
     Raises:
         ClockSkewed: it is more than `MAX_SKEW` away from the database's.
@@ -71,10 +71,10 @@ async def require_machine_time(sessions: SessionFactory) -> None:
 
 @asynccontextmanager
 async def keep_synchronised(sessions: SessionFactory) -> AsyncGenerator[None, None]:
-    """Synchronise, and again every half minute until the block ends: clocks drift, and databases move.
+    """Synchronise, at once and every half minute until the block ends: clocks drift, and databases move.
 
     Raises:
-        DatabaseUnavailable: as `synchronise`. Later outages are logged; the time goes on without.
+        DatabaseUnavailable: as `synchronise`. Later outages are only logged.
 
     """
     await synchronise(sessions)
@@ -94,7 +94,7 @@ async def _keep(sessions: SessionFactory) -> None:
         except DatabaseUnavailable as error:
             log.warning("clock.not_synchronised", error=repr(error))
         except Exception:
-            # Better an old reading than none from here on.
+            # Keep going: an old reading is better than no further ones.
             log.exception("clock.unexpected_error")
         if abs(skew := machine_skew()) > MAX_SKEW:
             log.error("clock.skewed", machine=f"{_apart(skew)} the database")

@@ -5,24 +5,25 @@ import unicodedata
 from dataclasses import dataclass
 from uuid import UUID
 
-# Below it, and nowhere else, is everything that this module names.
+# The prefix of all keys of this module.
 ARTIFACTS_PREFIX = "tasks/artifacts/"
 _FALLBACK_NAME = "artifact"
-# A file system takes no longer name than this, and a key leaves room for it.
+# The longest file name of most file systems, which is also short enough for a key.
 _MAX_NAME_BYTES = 255
 _MAX_SUFFIX_BYTES = 16
 _SHORT_ID_LENGTH = 8
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
-# Joiners are part of ordinary words and emoji; every other format character only changes how a name looks.
+# Joiners are part of ordinary words and emoji; other format characters only change the look of a name.
 _JOINERS = frozenset("\u200c\u200d")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _OWNER = re.compile(r"tasks/artifacts/team_(\d{1,19})/task_([0-9a-f-]{36})/(?:staged|run_[0-9a-f-]{36})/.+")
 
 
 def safe_name(name: str) -> str:
-    """Return the last segment of a name as it may stand in a key, in a folder and on the wire (contract 8.1).
+    """Return the last segment of a name, valid in a key, in a folder and on the wire (contract 8.1).
 
-    Control and direction characters are dropped, a name of more than 255 bytes keeps its suffix. Repeatable.
+    Control and direction characters are removed; a name of more than 255 bytes is shortened before its suffix.
+    Idempotent.
     """
     segment = name.rpartition("/")[2]
     visible = "".join(
@@ -30,7 +31,7 @@ def safe_name(name: str) -> str:
         for character in segment
         if character in _JOINERS or unicodedata.category(character) not in _INVISIBLE
     ).strip()
-    # Stores replace this with a name of the uploader's choice.
+    # Stores would replace `${filename}` by a name of the uploader's choice.
     visible = visible.replace("${", "$_")
     shortened = _shorten(visible, _MAX_NAME_BYTES)
     return _FALLBACK_NAME if shortened in {"", ".", ".."} else shortened
@@ -48,7 +49,7 @@ def _shorten(name: str, limit: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunRef:
-    """A run with its task and project: what its keys are made of."""
+    """A run with its task and project, the parts of its keys."""
 
     project_id: int
     task_id: UUID
@@ -56,17 +57,17 @@ class RunRef:
 
     @property
     def log_key(self) -> str:
-        """Where its log is stored."""
+        """The key of its log."""
         return log_key(self.project_id, self.task_id, self.run_id)
 
 
 def log_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
-    """Return the key of a run's log, one JSON object a line."""
+    """Return the key of a run's log, which has one JSON object a line."""
     return f"tasks/logs/team_{project_id}/task_{task_id}/run_{run_id}.jsonl"
 
 
 def session_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
-    """Return the key of what an agent keeps of its conversation in a run; no client is ever given it."""
+    """Return the key of an agent's packed conversation; no client ever gets it."""
     return f"tasks/sessions/team_{project_id}/task_{task_id}/run_{run_id}.json.gz"
 
 
@@ -78,18 +79,18 @@ def staged_key(project_id: int, task_id: UUID, *, artifact_id: str, name: str) -
 def run_artifact_key(project_id: int, task_id: UUID, run_id: UUID, *, artifact_id: str, name: str) -> str:
     """Return the key of an artifact that belongs to a run."""
     prefix = f"{artifact_id[:_SHORT_ID_LENGTH]}_"
-    # Stores that are file systems know no longer name: the whole segment must fit.
+    # Stores on a file system have this limit too: the whole segment must fit.
     name = _shorten(safe_name(name), _MAX_NAME_BYTES - len(prefix))
     return f"{_run_prefix(project_id, task_id, run_id)}{prefix}{name}"
 
 
 def is_staged_path(path: str, project_id: int, task_id: UUID, *, artifact_id: str) -> bool:
-    """Return whether a path is one that was handed out for this artifact of this task (contract 5.9, step 1)."""
+    """Return whether we handed out a path for this artifact of this task (contract 5.9, step 1)."""
     return _is_handed_out(path, f"{_staged_prefix(project_id, task_id)}{artifact_id}/", artifact_id)
 
 
 def is_run_path(path: str, project_id: int, task_id: UUID, run_id: UUID, *, artifact_id: str) -> bool:
-    """Return whether a path is one that was handed out for this artifact of this run (contract 6.4)."""
+    """Return whether we handed out a path for this artifact of this run (contract 6.4)."""
     prefix = f"{_run_prefix(project_id, task_id, run_id)}{artifact_id[:_SHORT_ID_LENGTH]}_"
     return _is_handed_out(path, prefix, artifact_id)
 
@@ -100,7 +101,7 @@ def _is_handed_out(path: str, prefix: str, artifact_id: str) -> bool:
 
 
 def owner_of_key(key: str) -> tuple[int, UUID] | None:
-    """Return project and task that a key of an artifact belongs to; None for what is no such key."""
+    """Return the project and task of an artifact's key; None for any other key."""
     match = _OWNER.fullmatch(key)
     try:
         return (int(match[1]), UUID(match[2])) if match else None

@@ -1,7 +1,7 @@
-"""Whether a project may have another cloud run: the usage gates, which operators choose (contract 2.4, 5.8 step 3).
+"""Usage gates, with which operators limit the cloud runs of a project (contract 2.4, 5.8 step 3).
 
-Without any setting there is none and every run may begin. A gate that fails or does not answer in time lets runs pass,
-like the throttle: what it counts is not worth an outage.
+By default there is no gate, and every run may begin. A gate that fails or does not respond in time lets runs pass, as
+rate limits do: a limit is not worth an outage.
 """
 
 import asyncio
@@ -26,23 +26,23 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """A limit that a project is over; the caller gets its text."""
+    """A limit that a project has exceeded, as shown to the caller."""
 
     # Whether the project has a paid plan already, so that clients know what to offer.
     is_pro: bool = False
     limit_type: LimitType | None = None
-    # When there may be another run, if that is known; aware.
+    # The time from which another run is possible, if known; aware.
     reset_at: datetime | None = None
 
 
 class UsageGate(Protocol):
-    """Who says whether a project may have another cloud run."""
+    """A check that can refuse another cloud run of a project."""
 
     async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
-        """Return the limit that the project is over, None if a run of this user may begin.
+        """Return the limit that the project has exceeded, None if a run of this user may begin.
 
-        The user is None for a follow-up run of a task without its creator. Asked before the run is
-        made, by several requests at a time, while no connection to the database is held.
+        The user is None for a follow-up run of a task without its creator. Called before the run is created, by
+        several requests concurrently, while no database connection is held.
         """
 
 
@@ -51,7 +51,7 @@ UsageGateFactory = Callable[[Settings, SessionFactory], AbstractAsyncContextMana
 
 
 class UsageGateInvalid(Exception):
-    """The setting names no factory of a gate."""
+    """The setting does not name a factory of a gate."""
 
 
 @asynccontextmanager
@@ -61,7 +61,7 @@ async def open_gates(
     """Open the gates that the settings ask for.
 
     Raises:
-        UsageGateInvalid: what `usage_gate` names cannot be loaded.
+        UsageGateInvalid: the object that `usage_gate` names cannot be loaded.
 
     """
     gates: list[UsageGate] = []
@@ -82,10 +82,10 @@ def _load(place: str) -> UsageGateFactory:
 
 
 async def require_allowance(gates: Sequence[UsageGate], *, project_id: int, user_id: int | None) -> None:
-    """Return if no gate objects to another performance of a run; come here without a connection.
+    """Check that no gate refuses another start of a run; call it without a database connection.
 
     Raises:
-        UsageLimitExceeded: the project is over a limit.
+        UsageLimitExceeded: the project has exceeded a limit.
 
     """
     for gate in gates:
@@ -101,6 +101,6 @@ async def _ask(gate: UsageGate, *, project_id: int, user_id: int | None) -> Limi
         async with asyncio.timeout(_PATIENCE_SECONDS):
             return await gate.exceeded(project_id=project_id, user_id=user_id)
     except Exception:
-        # Anything: the code behind it may be an operator's own.
+        # Any error: the gate may be an operator's own code.
         log.exception("usage.gate_failed", gate=type(gate).__name__)
         return None

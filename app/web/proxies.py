@@ -25,7 +25,7 @@ class TrustedProxies:
             client = scope.get("client")
             if client is not None and client[0] in self._others.trusted_hosts:
                 scope["headers"] = _with_forwarded_host(scope["headers"])
-        await self._others(scope, receive, send)  # type: ignore[arg-type]
+        await self._others(scope, receive, send)  # type: ignore[arg-type] # as above
 
 
 def _with_forwarded_host(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -34,7 +34,7 @@ class ResilientWorker(Worker):
 
     @override
     async def main(self) -> None:
-        with self._changes.watch_queue(self.queue_name) as self._woken:
+        with self._changes.watch_topic(self.queue_name) as self._woken:
             self._woken.set()
             await super().main()
 

@@ -16,10 +16,10 @@ from typing_extensions import override
 
 from app.agents.adapters.adapter import Adapter
 from app.agents.adapters.catalog import load_catalog
-from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentError
 from app.agents.execution.context import RunAgent, RunContext, RunEffects, RunFiles, RunLimits, RunRepository
 from app.agents.execution.perform import perform
+from app.agents.files.attachments import Attachment
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
 from app.agents.result import RunResult

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from app.agents.base.attachments import Attachment
+from app.agents.files.attachments import Attachment
 from tests.agents.conftest import Runner, scripted_adapter
 
 

@@ -12,8 +12,8 @@ from acp.schema import PermissionOption
 from typing_extensions import override
 
 from app.agents.adapters.adapter import Adapter
-from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentCancelled, AgentCrashed
+from app.agents.files.attachments import Attachment
 from app.agents.session.asked import AskedQuestion
 from app.agents.session.budget import Budget, Spender
 from app.agents.session.client import Answer, Question
@@ -26,7 +26,7 @@ from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
 from app.masking import Masker
 from tests.agents.conftest import CellMaker, eventually
-from tests.agents.test_acp import Stage
+from tests.agents.test_session import Stage
 
 JSON = dict[str, Any]
 OPTIONS = [

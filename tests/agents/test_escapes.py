@@ -57,7 +57,7 @@ async def world(tmp_path: Path, walled: Runner) -> AsyncIterator[dict[str, str]]
     abstract = f"taskbeacon-{service.pid}"
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, short)
-        port_server = await stack.enter_async_context(await asyncio.start_server(greet, "0.0.0.0", 0))  # noqa: S104
+        port_server = await stack.enter_async_context(await asyncio.start_server(greet, "0.0.0.0", 0))  # noqa: S104 - on all addresses
         await stack.enter_async_context(await asyncio.start_unix_server(greet, "\0" + abstract))
         await stack.enter_async_context(await asyncio.start_unix_server(greet, str(short / "s")))
         yield {

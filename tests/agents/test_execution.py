@@ -297,7 +297,7 @@ async def test_patch_step_applies_and_a_bad_one_fails(runner: Runner, origin: Gi
     assert "patch does not apply" in again.failed.message
 
 
-@pytest.mark.parametrize("path", ["../out.txt", "/tmp/out.txt", "a/../../out.txt", "link/out.txt"])  # noqa: S108
+@pytest.mark.parametrize("path", ["../out.txt", "/tmp/out.txt", "a/../../out.txt", "link/out.txt"])  # noqa: S108 - refused
 async def test_file_outside_the_workspace_is_refused(runner: Runner, path: str) -> None:
     outcome = await runner.run(f"```sh\nln -s .. link\n```\n```file path={path}\nx\n```")
 

@@ -85,9 +85,9 @@ async def test_only_what_is_new_is_fetched(origin: GitFolder, mirrors: Mirrors, 
     for _ in range(2):
         async with open_workspace(tmp_path / "root", uuid.uuid4(), os.environ) as workspace:
             base = await look_up(workspace, source)
-            loan = await mirrors.lend(source, base)
-            grew.append(loan.grew)
-            await mirrors.give_back(loan)
+            borrowed = await mirrors.lend(source, base)
+            grew.append(borrowed.grew)
+            await mirrors.give_back(borrowed)
 
     assert grew == [True, False]
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from app.agents.errors import AgentCrashed, AgentError, AgentFailed
 from tests.agents.conftest import CellMaker, Runner, eventually, scripted_adapter
-from tests.agents.test_acp import Stage
+from tests.agents.test_session import Stage
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ UNPRIVILEGED = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 # Where the sample is: to load the other modules takes longer than to run it.
 PARTS = {
     "agents": (
-        ("escapes", "execution", "hostile_workspace", "sandbox", "watch"),
+        ("escapes", "execution", "hostile_workspace", "sandbox", "limits"),
         (
             "test_work_arrives_on_a_new_branch or test_own_places_are_writable or test_loopback_is_reached_only "
             "or test_leftovers_end_with_the_command or test_files_that_cannot_be_read_are_told or test_no_program_regains "

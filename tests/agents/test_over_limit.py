@@ -11,10 +11,10 @@ from datetime import timedelta
 import pytest
 
 from app.agents.errors import AgentOverLimit
-from app.agents.sandbox.measuring import Usage, measure
+from app.agents.sandbox.measuring import ResourceUsage, measure
 from app.agents.workspace import gathering
 from tests.agents.conftest import Runner, scripted_adapter
-from tests.agents.test_watch import MIB, in_terminals, python
+from tests.agents.test_limits import MIB, in_terminals, python
 from tests.support.waiting import patient
 
 PROCESSES, MEMORY = 60, 300 * MIB
@@ -52,7 +52,7 @@ class Span:
 
 
 @asynccontextmanager
-async def over_twice(is_over: Callable[[Usage, Usage], bool]) -> AsyncIterator[Span]:
+async def over_twice(is_over: Callable[[ResourceUsage, ResourceUsage], bool]) -> AsyncIterator[Span]:
     """Look at all that this process has started, until the body ends: when is it over twice its share?"""
     span, before = Span(), measure([os.getpid()])
 
@@ -69,11 +69,11 @@ async def over_twice(is_over: Callable[[Usage, Usage], bool]) -> AsyncIterator[S
         await asyncio.gather(looking, return_exceptions=True)
 
 
-def has_too_many_processes(now: Usage, before: Usage) -> bool:
+def has_too_many_processes(now: ResourceUsage, before: ResourceUsage) -> bool:
     return now.processes - before.processes > 2 * PROCESSES
 
 
-def has_too_much_memory(now: Usage, before: Usage) -> bool:
+def has_too_much_memory(now: ResourceUsage, before: ResourceUsage) -> bool:
     return now.memory_bytes - before.memory_bytes > 2 * MEMORY
 
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from app.agents.base.attachments import OUTPUT_PATH
 from app.agents.errors import OutputInvalid
+from app.agents.files.attachments import OUTPUT_PATH
 from app.agents.workspace.output import output_instructions, read_output
 from app.agents.workspace.schema_check import check_output
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from app.clients.deadline import Deadline
 from app.clients.expo import MAX_PARALLEL_SENDS, ExpoClient, open_http
-from app.clients.pace import NoPace, RedisPace
+from app.clients.pace import RedisSendRate, UnlimitedRate
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
@@ -48,7 +48,7 @@ async def wire(push_service: PushService) -> AsyncGenerator[ExpoClient, None]:
             http,
             base_url=base_url,
             access_token=SecretStr("expo-secret"),
-            pace=NoPace(),
+            rate=UnlimitedRate(),
             timeout_seconds=1,
         )
 
@@ -242,7 +242,7 @@ async def test_cookie_that_expo_sets_is_not_sent_back(push_service: PushService)
         # No client keeps the cookies of a bare address.
         base_url = served.replace("127.0.0.1", "localhost")
         async with open_http(base_url) as http:
-            client = ExpoClient(http, base_url=base_url, access_token=None, pace=NoPace())
+            client = ExpoClient(http, base_url=base_url, access_token=None, rate=UnlimitedRate())
             for _ in range(2):
                 await client.send([message()], Deadline())
 
@@ -260,7 +260,7 @@ async def test_expo_is_asked_through_the_proxy_of_the_environment(
     async with serving(expo_application(push_service)) as proxy:
         monkeypatch.setenv("http_proxy", proxy.replace("http://", scheme))
         async with open_http("http://expo.invalid") as http:
-            client = ExpoClient(http, base_url="http://expo.invalid", access_token=None, pace=NoPace())
+            client = ExpoClient(http, base_url="http://expo.invalid", access_token=None, rate=UnlimitedRate())
             [outcome] = await client.send([message()], Deadline())
 
     assert isinstance(outcome, Accepted)
@@ -335,7 +335,7 @@ async def test_ticket_or_reason_that_cannot_be_kept_is_none(
 async def test_unreachable_service_decides_nothing() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     async with open_http(url) as http:
-        client = ExpoClient(http, base_url=url, access_token=None, pace=NoPace())
+        client = ExpoClient(http, base_url=url, access_token=None, rate=UnlimitedRate())
         with pytest.raises(PushUnavailable, match="ClientConnectorError"):
             await client.send([message()], Deadline())
 
@@ -358,7 +358,7 @@ def test_message_that_fits_stays_as_it_is() -> None:
 
 async def test_pace_holds_over_all_processes(redis: RedisClient) -> None:
     """Two processes that share a limit wait for each other, without a burst at the turn of a second."""
-    first, second = (RedisPace(redis, "pace:test", per_second=1000) for _ in range(2))
+    first, second = (RedisSendRate(redis, "pace:test", per_second=1000) for _ in range(2))
     await first.take(50, Deadline())
     started = await redis.time()
 
@@ -371,26 +371,26 @@ async def test_pace_holds_over_all_processes(redis: RedisClient) -> None:
 
 
 async def test_pace_reserves_nothing_for_those_who_cannot_wait_so_long(redis: RedisClient) -> None:
-    pace = RedisPace(redis, "pace:test", per_second=1)
-    assert await pace.take(100, Deadline())
+    rate = RedisSendRate(redis, "pace:test", per_second=1)
+    assert await rate.take(100, Deadline())
     reserved = await redis.get("pace:test")
 
-    assert not await pace.take(1, Deadline(50))
+    assert not await rate.take(1, Deadline(50))
 
     assert await redis.get("pace:test") == reserved
 
 
 async def test_who_comes_after_the_deadline_reserves_nothing(redis: RedisClient) -> None:
-    assert not await RedisPace(redis, "pace:test", per_second=1).take(100, Deadline(0))
+    assert not await RedisSendRate(redis, "pace:test", per_second=1).take(100, Deadline(0))
     assert await redis.get("pace:test") is None
 
 
 async def test_waiting_for_the_pace_ends_with_the_deadline(redis: RedisClient) -> None:
-    pace = RedisPace(redis, "pace:test", per_second=1)
-    await pace.take(100, Deadline())
+    rate = RedisSendRate(redis, "pace:test", per_second=1)
+    await rate.take(100, Deadline())
     reserved = await redis.get("pace:test")
     deadline = Deadline()
-    waiting = asyncio.create_task(pace.take(1, deadline))
+    waiting = asyncio.create_task(rate.take(1, deadline))
 
     async def waits() -> bool:
         return bool(await redis.get("pace:test") != reserved)
@@ -403,7 +403,7 @@ async def test_waiting_for_the_pace_ends_with_the_deadline(redis: RedisClient) -
 
 async def test_pace_lets_messages_through_while_redis_is_away() -> None:
     async with aclosing(create_redis("redis://127.0.0.1:1/0")) as redis:
-        assert await RedisPace(redis, "pace:test", per_second=1).take(1000, Deadline())
+        assert await RedisSendRate(redis, "pace:test", per_second=1).take(1000, Deadline())
 
 
 def test_token_is_not_in_the_representation_of_a_message() -> None:

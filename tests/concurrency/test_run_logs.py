@@ -19,9 +19,9 @@ from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory, unit_of_work
 from app.models import Project, Run, RunLogState, User
 from app.outages import DatabaseUnavailable
-from app.services.output import turns
-from app.services.output.log_writer import MAX_LOG_BYTES, _within_limit, append_lines, encode_entries
-from app.services.retries import LOG_TURN
+from app.services.retries import LOG_LOCK
+from app.services.run_log import log_lock
+from app.services.run_log.log_writer import MAX_LOG_BYTES, _within_limit, append_lines, encode_entries
 from app.services.storage_keys import RunRef
 from app.worker.run.log_recorder import open_log
 from app.worker.run.store_retry import StoreRetryBudget
@@ -113,7 +113,7 @@ async def test_worker_and_client_write_to_the_same_log(
     assert [n for n in numbers if n >= 1000] == [1000, 1010, 1020, 1030, 1040]
 
 
-async def test_what_a_dead_writer_left_is_cut_off_once_its_turn_has_lapsed(
+async def test_what_a_dead_writer_left_is_cut_off_once_its_lock_has_lapsed(
     sessions: SessionFactory, store: S3Store, ref: RunRef, clock: MovableClock
 ) -> None:
     await append_lines(sessions, store, ref, lines(1))
@@ -125,7 +125,7 @@ async def test_what_a_dead_writer_left_is_cut_off_once_its_turn_has_lapsed(
     assert await read(store, ref) == lines(1, 2, 3)
 
 
-async def test_outage_of_the_store_adds_nothing_and_gives_the_turn_back(
+async def test_outage_of_the_store_adds_nothing_and_releases_the_lock(
     sessions: SessionFactory, store: S3Store, unreachable_store: S3Store, ref: RunRef
 ) -> None:
     await append_lines(sessions, store, ref, lines(1))
@@ -174,7 +174,7 @@ async def test_append_that_lost_its_last_answer_is_kept_once_and_succeeds(
     assert await read(store, ref) == lines(1, 2, 3)
 
 
-async def test_turn_that_could_not_be_given_back_keeps_no_writer_out_for_longer_than_it_waits(
+async def test_lock_that_could_not_be_released_keeps_no_writer_out_for_longer_than_it_waits(
     settings: Settings,
     sessions: SessionFactory,
     store: S3Store,
@@ -182,7 +182,7 @@ async def test_turn_that_could_not_be_given_back_keeps_no_writer_out_for_longer_
     clock: MovableClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(turns, "LOG_TURN", replace(LOG_TURN, delays=()))
+    monkeypatch.setattr(log_lock, "LOG_LOCK", replace(LOG_LOCK, delays=()))
     async with (
         database_in_between(settings) as (cut_off, between),
         HookedStore(settings, between.refuse) as hooked,
@@ -193,20 +193,20 @@ async def test_turn_that_could_not_be_given_back_keeps_no_writer_out_for_longer_
     async with sessions() as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until is not None
-    assert until - clock.now < timedelta(seconds=turns._WAIT_SECONDS)
+    assert until - clock.now < timedelta(seconds=log_lock._WAIT_SECONDS)
     clock.now = until
     # The caller was refused, and sends its line again.
     await append_lines(sessions, store, ref, lines(1))
     assert await read(store, ref) == lines(1)
 
 
-async def test_turn_at_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_it(
+async def test_lock_of_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_it(
     sessions: SessionFactory, store: S3Store, ref: RunRef, clock: MovableClock
 ) -> None:
     await append_lines(sessions, store, ref, lines(1))
     async with unit_of_work(sessions) as session:
         await session.execute(update(RunLogState).values(size=MAX_LOG_BYTES))
-    async with turns.take_turn(sessions, ref, None), sessions() as session:
+    async with log_lock.hold_lock(sessions, ref, None), sessions() as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until == clock.now + timedelta(seconds=15 + 25)
 

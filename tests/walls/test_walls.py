@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.inspection.wall_trial import ATTEMPTS, CHANGE_MODES, WATCH_NAMES
+from app.agents.inspection.sandbox_probe import ATTEMPTS, CHANGE_MODES, WATCH_NAMES
 from app.agents.inspection.walls import try_walls
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.sandbox.seccomp import system_call_filter

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.clients.expo import MAX_PARALLEL_SENDS, ExpoClient, open_http
-from app.clients.pace import NoPace
+from app.clients.pace import UnlimitedRate
 from app.clients.push import PushSender
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, Platform
@@ -33,7 +33,9 @@ from tests.support.waiting import eventually
 async def senders(push_service: PushService) -> AsyncGenerator[dict[Platform, PushSender], None]:
     """The real client, on a real socket."""
     async with serving(expo_application(push_service)) as base_url, open_http(base_url) as http:
-        client = ExpoClient(http, base_url=base_url, access_token=None, pace=NoPace(), timeout_seconds=2)
+        client = ExpoClient(
+            http, base_url=base_url, access_token=None, rate=UnlimitedRate(), timeout_seconds=2
+        )
         yield {Platform.IOS: client, Platform.ANDROID: client}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.base.attachments import take_artifacts
+from app.agents.files.attachments import take_artifacts
 from app.enums import RunStatus
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Workshop

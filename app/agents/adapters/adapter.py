@@ -1,7 +1,8 @@
-"""What an adapter is: data that says how one agent is started, configured for a run, and held to that (contract 9.3).
+"""Adapters: data that says how to start one agent, how to configure it for a run, and how to enforce that (contract 9.3).
 
-Nothing here starts a process or looks at the machine. Texts of an adapter may hold `${model}`, `${effort}`, `${mode}`
-and the names of variables that it allows, `${NAME}` or `${NAME:-default}`: what a run or the worker has for them.
+Nothing here starts a process or looks at the machine. Texts of an adapter may hold placeholders: `${model}`,
+`${effort}` and `${mode}` for the options of the run, `${NAME}` or `${NAME:-default}` for variables of the worker that
+it allows.
 """
 
 import json
@@ -71,16 +72,16 @@ AdapterName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length
 
 
 class WorkspaceAccess(StrEnum):
-    """What the sandbox lets an agent do to its files."""
+    """An agent's access to the files of its workspace, which the sandbox enforces."""
 
     WRITABLE = "writable"
     READ_ONLY = "read-only"
 
 
 class ModeRule(_Data):
-    """What one permission mode of the wire is for this agent."""
+    """The meaning of one permission mode of the wire for this agent."""
 
-    mode: Word  # the agent's own name of it
+    mode: Word  # the agent's own name for the mode
     workspace: WorkspaceAccess = WorkspaceAccess.WRITABLE
 
 
@@ -96,9 +97,9 @@ class EffortRule(_Data):
 
 
 class HomeFile(_Data):
-    """A file that the agent finds in its home; lines that hold a placeholder without a value are left out.
+    """A file in the agent's home; lines with a placeholder that has no value are left out.
 
-    A value is written as the inside of a quoted string of JSON or TOML.
+    A value is escaped for a quoted string of JSON or TOML.
     """
 
     path: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)]
@@ -106,23 +107,23 @@ class HomeFile(_Data):
 
 
 class Authentication(_Data):
-    """The protocol's `authenticate`, which some agents insist on; done if the variable is there."""
+    """The protocol's `authenticate`, which some agents require; sent if the variable `needs` is set."""
 
     method: Word
     needs: VariableName
 
 
 class FailureMark(_Data):
-    """How an agent reports in its updates that a turn failed, if it ends such a turn like any other."""
+    """The mark in an agent's updates that a turn failed, for agents that otherwise end such a turn like any other."""
 
     meta: Word  # keys below an update's `_meta`, joined by dots
     equals: Word
 
 
 class ModelService(_Data):
-    """Where the agent's models are served."""
+    """The server of the agent's models."""
 
-    variable: VariableName  # that says otherwise
+    variable: VariableName  # overrides the default
     default: Annotated[str, Field(max_length=500), AfterValidator(_has_host)]
 
     def url(self, environment: Mapping[str, str]) -> str:
@@ -143,32 +144,32 @@ class Adapter(_Data):
 
     name: AdapterName
     command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=_MOST)]
-    interpreter: Word | None = None  # what the command is a script of
-    install: Sentence  # how to get it
+    interpreter: Word | None = None  # runs the command, which is a script
+    install: Sentence  # how to install it
     provider: Word | None = None
-    # The only variables of the worker that the agent gets to see.
+    # The only variables of the worker that the agent can see.
     environment: Annotated[tuple[VariableName, ...], Field(max_length=_MOST)] = ()
-    # Those of them that let it use its model, of which it needs one; what it may not see is left out.
+    # The variables among them that hold a key for its model; the agent needs one. Others are left out.
     keys: Annotated[tuple[VariableName, ...], Field(max_length=_MOST)] = ()
-    # Variables that it is given; one that holds a placeholder without a value is left out.
+    # Further variables of the agent; one with a placeholder that has no value is left out.
     settings: Annotated[
         dict[VariableName, Annotated[str, Field(max_length=_LONG_TEXT)]], Field(max_length=_MOST)
     ] = {}
     files: Annotated[tuple[HomeFile, ...], Field(max_length=20)] = ()
-    # What its program consists of, beside the command itself.
+    # Files and folders of its program, beside the command itself.
     readable: Annotated[tuple[Annotated[Path, AfterValidator(_absolute)], ...], Field(max_length=_MOST)] = ()
     permission_modes: dict[PermissionMode, Annotated[ModeRule, BeforeValidator(_mode_rule)]] = {}
-    default_mode: Word | None = None  # the agent's own name of the mode of runs that ask for none
-    efforts: Annotated[tuple[EffortRule, ...], Field(max_length=_MOST)] = ()  # the first match counts
+    default_mode: Word | None = None  # the agent's own name for the mode of runs that request none
+    efforts: Annotated[tuple[EffortRule, ...], Field(max_length=_MOST)] = ()  # the first match applies
     authenticate: Authentication | None = None
     model_service: ModelService | None = None
     failure_mark: FailureMark | None = None
-    # Where below the `_meta` of its answer to a prompt the turn's `input_tokens` and `output_tokens` are, keys joined
-    # by dots; for agents that leave the protocol's own place for them empty.
+    # The keys, joined by dots, of the object with `input_tokens` and `output_tokens` below the `_meta` of its answer to
+    # a prompt; for agents that do not fill in the protocol's own field for usage.
     usage_meta: Word | None = None
-    # Whether it is offered to read and write the workspace through us. It may do so itself anyway.
+    # Whether the agent is offered file requests of the protocol. It can read and write the workspace itself in any case.
     file_requests: bool = True
-    # Folders of its home that hold its conversations, and no credential: a run that goes on takes them up again.
+    # Folders of its home that hold its conversations, and no credential: a run that resumes another restores them.
     sessions: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)], ...],
         Field(max_length=20),
@@ -201,12 +202,12 @@ class Adapter(_Data):
         return ()
 
     def conveys(self, option: str) -> bool:
-        """Return whether the agent gets an option (`model`, `effort`, `mode`) before it starts."""
+        """Return whether the agent receives an option (`model`, `effort`, `mode`) when it starts."""
         texts = (*self.settings.values(), *(file.content for file in self.files))
         return any(name == option for text in texts for name, _ in _PLACEHOLDER.findall(text))
 
     def mode_rule(self, options: AgentOptions) -> ModeRule | None:
-        """Return the rule of the permission mode for this agent; None = leave the agent its own default."""
+        """Return the rule of the permission mode for this agent; None: the agent keeps its own default."""
         for mode, rule in self.permission_modes.items():
             if mode == options.mode:
                 return rule
@@ -217,22 +218,22 @@ class Adapter(_Data):
         return {name: environment[name] for name in self.environment if name in environment}
 
     def lacks_key(self, environment: Mapping[str, str]) -> bool:
-        """Return whether there are keys that it might see, and none of them is there."""
+        """Return whether the agent can use keys, and the environment holds none of them."""
         return bool(self.keys) and not any(environment.get(name) for name in self.keys)
 
     def secrets(self, environment: Mapping[str, str]) -> list[str]:
-        """Return what the agent alone may know of the worker's environment: all but a public address."""
+        """Return the values of the worker's environment that only the agent may know: all but a public address."""
         public = self.model_service.variable if self.model_service else None
         return [value for name, value in self.allowed(environment).items() if name != public]
 
     def variables(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return all variables of the agent: those of the worker that it is allowed, and its own settings."""
+        """Return all variables of the agent: those of the worker that it may see, and its own settings."""
         values = self._values(options, environment)
         filled = {name: _fill(text, values) for name, text in self.settings.items()}
         return self.allowed(environment) | {name: text for name, text in filled.items() if text is not None}
 
     def home_files(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the contents of the files to lay into the agent's home, by path."""
+        """Return the contents of the files to write into the agent's home, by path."""
         quoted = {name: json.dumps(value)[1:-1] for name, value in self._values(options, environment).items()}
         return {
             file.path: "".join(

@@ -1,4 +1,4 @@
-"""Which agents there are: those of this release, and what the operator's catalog adds, changes and enables.
+"""The agents that runs can use: the adapters of this release, as the operator's catalog extends, changes and enables them.
 
 A catalog is a TOML or JSON file (setting `TASKBEACON_AGENT_CATALOG`):
 
@@ -38,7 +38,7 @@ class Catalog:
     """The agents of this process."""
 
     adapters: Mapping[str, Adapter]
-    choices: tuple[str, ...]  # those that a caller may ask for, the contract's first
+    choices: tuple[str, ...]  # names that a caller may request; those of the contract come first
 
     def find(self, name: str) -> Adapter:
         """Return the adapter of that name. Raises UnknownAdapter."""
@@ -49,7 +49,7 @@ class Catalog:
         return adapter
 
     def choice(self, name: object) -> Adapter | None:
-        """Return the adapter that a caller asks for by this name; None if there is none for callers."""
+        """Return the adapter that a caller requests by this name; None if callers cannot request it."""
         return self.adapters[name] if isinstance(name, str) and name in self.choices else None
 
 
@@ -118,7 +118,7 @@ def _adapter(name: str, entry: Mapping[str, Any]) -> Adapter:
     try:
         return Adapter.model_validate({**entry, "name": name})
     except ValidationError as error:
-        # The values stay out of it: settings may hold keys.
+        # Without the values: settings may hold keys.
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         texts = (_described(problem["loc"], problem["msg"]) for problem in problems[:3])
         raise CatalogInvalid(f"adapter '{name}': {'; '.join(texts)}") from None

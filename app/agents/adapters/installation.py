@@ -1,7 +1,7 @@
-"""Where an adapter's program lies on this machine, and what it takes to run it in the sandbox.
+"""Find an adapter's program on this machine, and the folders that it needs in the sandbox.
 
-Programs come from the folder that `make agents` fills, else from the worker's PATH. The agent's own PATH stays what
-it is: no project is built with the Node of an adapter.
+Programs come from the folder that `make agents` fills, else from the worker's PATH. The agent's own PATH does not
+change: no project is built with the Node of an adapter.
 """
 
 import shutil
@@ -20,11 +20,11 @@ _FIRST_LINE_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A program that is there."""
+    """An installed program."""
 
     program: str
-    command: tuple[str, ...]  # that starts it
-    folders: tuple[Path, ...]  # what it and its parts must be able to read
+    command: tuple[str, ...]  # starts the program
+    folders: tuple[Path, ...]  # must be readable in the sandbox
 
 
 def find_installed(adapter: Adapter, environment: Mapping[str, str], agents: Path | None = None) -> Installed:
@@ -71,7 +71,7 @@ def _is_script_of(program: Path, interpreter: str) -> bool:
 
 
 def _folders(program: Path) -> list[Path]:
-    """Return where a program and its parts lie: beside it, and beside what it links to.
+    """Return the folders of a program and its parts: its own folder, and those that links lead to.
 
     Agents from npm are links into `node_modules`, started by a `node` that may lie in a user's home.
     """

@@ -1,4 +1,4 @@
-"""A run in progress: what its steps share."""
+"""A run in progress: the state that its steps share."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from app.masking import Masker
 
 _LOGGER = structlog.get_logger(__name__)
 _STOP_SECONDS = 2.0
-# A cancelled run's work is kept, and gathering it takes longer than that in a large repository.
+# More than two seconds: the work of a cancelled run is kept, and gathering it takes longer in a large repository.
 _STOP_SECONDS_FROM_THE_START = 10.0
 
 
@@ -43,7 +43,7 @@ class ActiveRun:
         await self.effects.emit(notification("_taskbeacon/progress", {"step": step, "message": message}))
 
     async def source(self) -> Source | None:
-        """Return the origin with a fresh credential: the one of the clone may have expired by the push.
+        """Return the origin with a fresh credential: that of the clone may have expired by the time of the push.
 
         None for a run without a repository. Raises a RepositoryError.
         """
@@ -55,25 +55,25 @@ class ActiveRun:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that the adapter picks from; the run's own go to its agent in any case."""
+        """The worker's variables that the adapter picks from; the run's own variables go to its agent in any case."""
         return {**self.context.environment, **self.context.agent.variables}
 
     @asynccontextmanager
     async def within_limits(self) -> AsyncIterator[None]:
-        """Hold what comes after the agent to the run's limits, and end it soon after the run is to stop.
+        """Hold the steps after the agent to the run's limits, and end them soon after the run is stopped.
 
-        Gathered work may take as much of the disk as the agent's own files did. Raises AgentOverLimit or AgentStopped.
+        Gathered work may take as much disk as the agent's own files. Raises AgentOverLimit or AgentStopped.
         """
-        policy, watch = self.context.sandbox.policy, self.workspace.watch
-        async with _hurried(self.effects.stop), watch.limiting(policy, disk_bytes=2 * policy.disk_bytes):
+        policy, monitor = self.context.sandbox.policy, self.workspace.monitor
+        async with _hurried(self.effects.stop), monitor.enforce(policy, disk_bytes=2 * policy.disk_bytes):
             yield
 
 
 @asynccontextmanager
 async def _hurried(stop: asyncio.Event) -> AsyncIterator[None]:
-    """Give the body two seconds from when `stop` is set, or ten from its start if that was before.
+    """Give the block two seconds from when `stop` is set, or ten from its start if `stop` was set before.
 
-    Raises AgentStopped when they are over.
+    Raises AgentStopped after that.
     """
     limit = asyncio.timeout(None)
     seconds = _STOP_SECONDS_FROM_THE_START if stop.is_set() else _STOP_SECONDS

@@ -1,4 +1,4 @@
-"""Third step of a run, also of one that failed: takes the agent's work out of the workspace; its processes are gone."""
+"""Third step of a run, also of a failed one: takes the agent's work out of the workspace after its processes have ended."""
 
 import asyncio
 from datetime import timedelta
@@ -7,9 +7,9 @@ from typing import Any  # JSON
 import structlog
 
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.base.attachments import take_artifacts
 from app.agents.errors import AgentError, OutputInvalid
 from app.agents.execution.active_run import ActiveRun
+from app.agents.files.attachments import take_artifacts
 from app.agents.git.repository import Changes
 from app.agents.result import RunResult
 from app.agents.workspace.output import MISSING, output_correction, read_output
@@ -39,7 +39,7 @@ async def collect(run: ActiveRun) -> tuple[RunResult, str | None]:
 
 
 async def salvage(run: ActiveRun) -> RunResult | None:
-    """Return the work of a failed run; an error here must not hide why the run failed."""
+    """Return the work of a failed run, None if that fails too: the first error matters more."""
     if not run.is_prepared:
         return None
     try:
@@ -97,7 +97,7 @@ async def read_structured(run: ActiveRun) -> Any | None:
             context.environment,
             output,
             schema,
-            watch=workspace.watch,
+            monitor=workspace.monitor,
         )
     return None if output is MISSING else output
 

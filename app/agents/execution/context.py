@@ -1,6 +1,6 @@
-"""The context of a run: every fact that decides how it goes, and its effects on the world outside (ADR 52).
+"""The context of a run: every fact that decides its course, and its effects on the outside world (ADR 52).
 
-Made once, from the rows of a claimed run; all steps read it and none changes it.
+Made once, from the rows of a claimed run; the steps read it and do not change it.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Any  # JSON
 from uuid import UUID
 
 from app.agents.adapters.adapter import Adapter, AgentOptions
-from app.agents.base.attachments import Attachment
+from app.agents.files.attachments import Attachment
 from app.agents.git.askpass import Credential
 from app.agents.git.fetch import Source
 from app.agents.git.mirrors import Mirrors
@@ -32,12 +32,12 @@ CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a Reposi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRepository:
-    """Where the work starts from, and the branch that takes it."""
+    """The origin that the work starts from, and the branch for its result."""
 
     push_branch: str
     source: Source | None = None  # None: an empty repository
-    credential: CredentialSource | None = None  # called each time that git needs one
-    submodules_below: str | None = None  # the URL below which submodules are fetched; None: none are
+    credential: CredentialSource | None = None  # called each time git needs a credential
+    submodules_below: str | None = None  # the URL below which submodules are fetched; None: none
     commit_subject: str  # of the commit made for uncommitted work
     author: Author = field(default_factory=Author)
 
@@ -50,9 +50,9 @@ class RunAgent:
     programs: Path | None = None  # the folder of `make agents`
     prompt: str
     earlier_summary: str | None = None  # precedes the prompt: a summary of the earlier runs
-    session: KeptSession | None = None  # the conversation to resume, if the agent can
+    session: KeptSession | None = None  # the conversation to resume, if the agent supports that
     follow_up: str | None = None  # replaces the prompt in a resumed conversation
-    json_schema: Any = None  # when set, the output must be there and valid against it
+    json_schema: Any = None  # if set, the structured output must exist and match it
     options: AgentOptions = field(default_factory=AgentOptions)
     turns: TurnPolicy = field(default_factory=TurnPolicy)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # of this run, for its agent only
@@ -60,7 +60,7 @@ class RunAgent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLimits:
-    """How long a run may take, and what it may cost; the limits of its processes belong to the sandbox."""
+    """The limits of a run in time, tokens and money; the limits of its processes belong to the sandbox."""
 
     timeout: timedelta  # of the work; waiting for people does not count
     budget: Budget = field(default_factory=Budget)  # of all runs of the task
@@ -70,20 +70,20 @@ class RunLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFiles:
-    """Files that a run takes in, leaves behind and must not see."""
+    """Files that a run takes in, hands out, and must not see."""
 
     root: Path  # the folder that holds all workspaces
     hidden: Sequence[Path] = ()
     mirrors: Mirrors | None = None  # None: clone without a mirror
     git_lfs: bool = False  # fetch and store files of Git LFS; else they stay pointers
     attachments: Sequence[Attachment] = ()
-    outbox: Path | None = None  # takes the agent's artifacts, also of a run that failed
-    session_file: Path | None = None  # takes its packed conversation, also of a run that failed
+    outbox: Path | None = None  # for the agent's artifacts, also of a failed run
+    session_file: Path | None = None  # for its packed conversation, also of a failed run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """Everything that decides how a run goes."""
+    """All facts that decide the course of a run."""
 
     run_id: UUID
     repository: RunRepository
@@ -97,11 +97,11 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEffects:
-    """How a run acts on the world outside, and how that acts on the run."""
+    """The effects of a run on the outside world, and the signals by which the outside steers the run."""
 
     emit: Emit  # takes one log entry
     stop: asyncio.Event = field(default_factory=asyncio.Event)  # set: end the agent at once, keep its work
     commands: CommandSource
     meter: UsageMeter = field(default_factory=UsageMeter)
-    # Awaited before each start of an agent process: everything before it can safely be repeated.
+    # Awaited before each start of an agent process; everything up to here can safely be repeated.
     before_agent: Callable[[], Awaitable[None]] | None = None

@@ -10,11 +10,11 @@ from acp.helpers import ContentBlock, text_block
 
 from app.agents.adapters.adapter import WorkspaceAccess
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.base.attachments import OWN_FOLDER
-from app.agents.base.safe_paths import write_file
 from app.agents.errors import AgentFailed, SandboxUnavailable, SessionLost
 from app.agents.execution.active_run import ActiveRun
 from app.agents.execution.collect import find_correction
+from app.agents.files.attachments import OWN_FOLDER
+from app.agents.files.safe_paths import write_file
 from app.agents.network.network import Network, open_network
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.sandbox import confined_environment
@@ -34,7 +34,7 @@ _SUMMARY_CHARACTERS = 10_000
 
 
 def open_conversation(run: ActiveRun) -> Conversation:
-    """Return the conversation of a run, before its agent is there: people may send commands already."""
+    """Return the conversation of a run, before its agent has started: people may send commands already."""
     agent, effects = run.context.agent, run.effects
     return Conversation(
         Channel(effects.commands, effects.emit, run.time, run.masker),
@@ -47,7 +47,7 @@ def open_conversation(run: ActiveRun) -> Conversation:
 
 
 async def converse(run: ActiveRun, conversation: Conversation) -> None:
-    """Let the agent work, with the network that the run has. Raises an AgentError."""
+    """Let the agent work, with the network of the run. Raises an AgentError."""
     context, adapter = run.context, run.context.agent.adapter
     service = adapter.model_service
     async with open_network(
@@ -111,7 +111,7 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
             gateway=network.gateway,
             **streams,
         )
-        return await workspace.watch.follow(process)
+        return await workspace.monitor.follow(process)
 
     async def start_command(command: Sequence[str], variables: Mapping[str, str]) -> ConfinedProcess:
         return await start(command, variables, stderr=asyncio.subprocess.STDOUT)
@@ -167,7 +167,7 @@ async def _start(run: ActiveRun, session: AgentSession) -> bool:
 
 
 async def _choose(run: ActiveRun, session: AgentSession) -> None:
-    """Set the options that the run asks for; the log says which of them the agent does not offer."""
+    """Set the options that the run requests; options that the agent does not offer are logged."""
     adapter, options = run.context.agent.adapter, run.context.agent.options
     mode = adapter.mode_rule(options)
     choices = (
@@ -187,7 +187,7 @@ async def _choose(run: ActiveRun, session: AgentSession) -> None:
 def _prompt(run: ActiveRun, *, is_resumed: bool) -> list[str]:
     agent = run.context.agent
     if agent.adapter.name == DEFAULT_ADAPTER:
-        return [agent.prompt]  # a program, which takes nothing else
+        return [agent.prompt]  # the prompt is a program: nothing may precede it
     after = [output_instructions(agent.json_schema)] if agent.json_schema is not None else []
     if is_resumed:
         return [agent.follow_up or agent.prompt, *after]

@@ -5,8 +5,8 @@
     collect   take commits, changed files and the patch, also of a run that failed
     push      push the new branch, only of a run that succeeded
 
-Knows no database, queue or settings: facts come in with the context, and go out through its effects, the result, or an
-error that a human can act on.
+Knows no database, queue or settings. Input is the context; output is the result, the effects, or an error that a person
+can act on.
 """
 
 import asyncio
@@ -96,11 +96,11 @@ async def _work(run: ActiveRun) -> AgentError | None:
                 asyncio.create_task(_end_when_stopped(run)),
                 asyncio.create_task(conversation.listen()),
             ]
-            async with run.workspace.watch.limiting(run.context.sandbox.policy):
+            async with run.workspace.monitor.enforce(run.context.sandbox.policy):
                 await prepare(run)
                 await converse(run, conversation)
     except AgentOverLimit as error:
-        # The log shows the cause beside what led to it.
+        # So that the log shows the cause of the end after the steps before it.
         await run.progress("agent", error.message)
         return error
     except AgentError as error:
@@ -122,7 +122,7 @@ async def _end_when_stopped(run: ActiveRun) -> None:
 
 
 def _reason_of_end(run: ActiveRun, conversation: Conversation) -> AgentError:
-    """Return why the time was over."""
+    """Return the error for a run that is out of time."""
     if run.effects.stop.is_set():
         return AgentStopped("The run was stopped.")
     if conversation.is_cancelled:
@@ -133,7 +133,7 @@ def _reason_of_end(run: ActiveRun, conversation: Conversation) -> AgentError:
 
 
 async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResult:
-    """Push the work, if there is any, and return the result with the branch. Raises a RepositoryError."""
+    """Push the work, if there is any; return the result with the name of the branch. Raises a RepositoryError."""
     source = await run.source() if head is not None else None
     if source is None or head is None:
         return result
@@ -145,4 +145,4 @@ async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResul
 
 def _spoken(duration: timedelta) -> str:
     seconds = int(duration.total_seconds())
-    return f"{seconds // 60} minutes" if seconds >= 120 and seconds % 60 == 0 else f"{seconds} seconds"  # noqa: PLR2004
+    return f"{seconds // 60} minutes" if seconds >= 120 and seconds % 60 == 0 else f"{seconds} seconds"  # noqa: PLR2004 - two minutes

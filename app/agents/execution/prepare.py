@@ -1,9 +1,9 @@
-"""First step of a run: the base of the work, cloned into its workspace, and the attached files."""
+"""First step of a run: clone the base of the work into its workspace, and add the attached files."""
 
 import asyncio
 
-from app.agents.base.attachments import place_attachments
 from app.agents.execution.active_run import ActiveRun
+from app.agents.files.attachments import place_attachments
 from app.agents.git.large_files import LargeFileLimits, find_git_lfs, uses_lfs
 
 
@@ -33,7 +33,7 @@ async def prepare(run: ActiveRun) -> None:
 
 
 async def _report_large_files(run: ActiveRun) -> None:
-    """Log which files of Git LFS the agent sees, unless there are none."""
+    """Log how many files of Git LFS the agent sees, unless there are none."""
     found = run.workspace.large_files
     if found is None:
         if await asyncio.to_thread(uses_lfs, run.workspace.work):

@@ -1,8 +1,8 @@
-"""Lends a credential to one git command: through an open file in memory, which no path leads to.
+"""Lends a credential to one git command through an open file in memory, which has no path.
 
-The file is inherited by that git and what it starts, and is gone with them, also after kill -9. Neither arguments nor
-environment nor configuration nor URL hold the credential (`askpass.sh` is what git asks), and no agent is a child of
-git. Must not be used for a git that runs in a sandbox.
+Git and its children inherit the file; it is gone with them, also after kill -9. The credential is in no argument,
+environment, configuration or URL (git runs `askpass.sh`, which reads the file), and no agent is a child of git. Must
+not be used for a git that runs in a sandbox.
 """
 
 import os
@@ -16,30 +16,32 @@ _PROGRAM = Path(__file__).with_name("askpass.sh")
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What git answers a host that asks who is there; both are single lines."""
+    """The user name and password with which git answers a host; both are single lines."""
 
     user: str = field(repr=False)
     password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Loan:
-    """What a git process needs in order to ask: variables that say where, and the descriptors to inherit."""
+class LentCredential:
+    """The environment variables and file descriptors by which a git process can ask for a credential."""
 
     variables: Mapping[str, str]
     descriptors: tuple[int, ...] = ()
 
 
-NOTHING_LENT = Loan({})
+NOTHING_LENT = LentCredential({})
 
 
 @contextmanager
-def lend(credential: Credential, origin: str) -> Iterator[Loan]:
-    """Yield a loan that answers for `origin` (scheme, host and port); after the block only its borrowers hold it."""
+def lend(credential: Credential, origin: str) -> Iterator[LentCredential]:
+    """Yield the variables and descriptors that answer for `origin` (scheme, host and port); after the block only git processes hold it."""
     descriptor = os.memfd_create("taskbeacon-credential")
     try:
         lines = (origin, credential.user, credential.password)
         os.write(descriptor, "".join(f"{line}\n" for line in lines).encode())
-        yield Loan({"GIT_ASKPASS": str(_PROGRAM), "TASKBEACON_ASKPASS_FD": str(descriptor)}, (descriptor,))
+        yield LentCredential(
+            {"GIT_ASKPASS": str(_PROGRAM), "TASKBEACON_ASKPASS_FD": str(descriptor)}, (descriptor,)
+        )
     finally:
         os.close(descriptor)

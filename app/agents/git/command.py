@@ -1,8 +1,8 @@
 """Runs git in the worker, outside the sandbox, on repositories that no agent can write to.
 
-No configuration but ours, no hooks, no prompts, no program named by a repository; bounded output, time and memory.
-Credentials reach the one command that needs them through askpass.py: never its arguments or environment, never a
-configuration file, never a message.
+Git uses our configuration only, and no hooks, prompts or programs named by a repository; output, time and memory are
+bounded. A credential reaches the command that needs it through askpass.py, never through arguments, environment,
+configuration files or messages.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from app.agents.errors import RepositoryError, RepositoryUnreachable
-from app.agents.git.askpass import NOTHING_LENT, Credential, Loan, lend
+from app.agents.git.askpass import NOTHING_LENT, Credential, LentCredential, lend
 from app.processes.reading import last_lines, read_bounded
 from app.processes.spawning import end_session, spawn
 
-# More than forty times its size is what git takes to compare a file of empty lines.
+# To compare a file of empty lines, git takes more than forty times its size in memory.
 BIG_FILE = "4m"
 # With this name GitHub takes any kind of token as the password.
 TOKEN_USER = "x-access-token"  # noqa: S105 - a name, not a secret
@@ -30,12 +30,12 @@ TOKEN_USER = "x-access-token"  # noqa: S105 - a name, not a secret
 _OUTPUT_LIMIT = 8 * 2**20
 _COMPLAINT_LIMIT = 16 * 2**10
 _KIB = 2**10
-_BLOCK = 512  # what `ulimit -f` counts
-# Of each program that git is made of: a repository chooses how large what they hold at a time is.
+_BLOCK = 512  # the unit of `ulimit -f`
+# For each process of git: a repository decides how much memory its objects need.
 _MEMORY = 2**30
-# The limit is on git from its first moment, and on all that it starts.
+# The limits hold for git from its start, and for its children.
 _LIMITED = 'ulimit -d "$0" && { [ -z "$1" ] || ulimit -f "$1"; } && shift && exec git "$@"'
-# How a worker reaches its remotes: proxies, certificates, an ssh agent. Nothing else is passed on.
+# The variables by which a worker reaches its remotes: proxies, certificates, an ssh agent. No others are passed on.
 _PASSED = (
     "PATH",
     "HOME",
@@ -72,7 +72,7 @@ _SETTINGS = (
     ("protocol.file.allow", "always"),
     ("http.lowSpeedLimit", "1000"),
     ("http.lowSpeedTime", "60"),
-    # What is larger is no text, is not compared with other files to be sent, and passes through in pieces.
+    # Larger files count as binary, are not compressed against others, and are processed in pieces.
     ("core.bigFileThreshold", BIG_FILE),
     # Each thread has memory of its own, and a large machine has many.
     ("pack.threads", "2"),
@@ -92,7 +92,7 @@ _FIXED = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a git command ended."""
+    """The exit status and output of a git command."""
 
     code: int
     output: bytes
@@ -100,20 +100,20 @@ class Result:
     truncated: bool = False
 
     def text(self) -> str:
-        """Return the output as text, without the last line's end."""
+        """Return the output as text, without the final newline."""
         return self.output.decode(errors="replace").strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A clone URL taken apart: what may be shown, and what may not."""
+    """A clone URL in two parts: the URL without secrets, and the credential."""
 
     url: str
     credential: Credential | None = None
 
     @classmethod
     def parse(cls, url: str) -> "Remote":
-        """Split the credential off an http(s) URL; any other URL has none that we could use."""
+        """Split the credential off an http(s) URL; other URLs have none that we could use."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
             return cls(url)
@@ -124,23 +124,23 @@ class Remote:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port: what the credential is for."""
+        """Scheme, host and port for which the credential is valid."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
 
     @property
     def is_http(self) -> bool:
-        """Whether a credential can be used here."""
+        """Whether the remote can take a credential."""
         return urlsplit(self.url).scheme in ("http", "https")
 
-    def loan(self) -> AbstractContextManager[Loan]:
-        """Return what lends the credential to a git command; nothing where there is none."""
+    def lend(self) -> AbstractContextManager[LentCredential]:
+        """Return a context manager that lends the credential to a git command; it lends nothing if there is none."""
         if self.credential is None or not self.is_http:
             return nullcontext(NOTHING_LENT)
         return lend(self.credential, self.origin)
 
     def redact(self, text: str) -> str:
-        """Return a text without this remote's credential, in the forms in which a host could send it back."""
+        """Return a text without this remote's credential, in all forms in which a host could send it back."""
         if self.credential is None:
             return text
         user, password = self.credential.user, self.credential.password
@@ -152,7 +152,7 @@ class Remote:
 
 
 def settings_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return settings as the environment variables that git reads them from."""
+    """Return settings as environment variables that git reads."""
     environment = {"GIT_CONFIG_COUNT": str(len(settings))}
     for index, (key, value) in enumerate(settings):
         environment[f"GIT_CONFIG_KEY_{index}"] = key
@@ -165,7 +165,7 @@ class Git:
     """Git for one repository folder."""
 
     folder: Path
-    environment: Mapping[str, str]  # the worker's, to take proxies and the like from
+    environment: Mapping[str, str]  # of the worker; proxies and the like are taken from it
 
     async def run(
         self,
@@ -178,37 +178,37 @@ class Git:
         memory: int = _MEMORY,
         file_bytes: int | None = None,
     ) -> Result:
-        """Run git and return how it ended; output beyond `limit` ends it and marks the result as truncated.
+        """Run git and return its result; output beyond `limit` ends it and marks the result as truncated.
 
         Args:
             arguments: the command.
-            timeout: how long it may take.
-            remote: the host that it speaks to; it may ask for this host's credential.
-            limit: bytes of output.
-            text: its input.
-            held: locks that it holds as long as it lives, should this worker be killed.
-            memory: bytes that each of its programs may have; one that wants more fails.
-            file_bytes: the size of a file that it may write; None: any.
+            timeout: the time limit.
+            remote: the host to connect to; git may use its credential.
+            limit: maximal bytes of output.
+            text: standard input.
+            held: descriptors of locks that git keeps until it ends, even if this worker is killed.
+            memory: maximal bytes of memory of each process of git; one that needs more fails.
+            file_bytes: maximal size of a file that git writes; None: no limit.
 
         Raises:
-            RepositoryUnreachable: time is up.
-            RepositoryError: there is no git.
+            RepositoryUnreachable: the time limit passed.
+            RepositoryError: git is not installed.
 
         """
         environment = self._environment()
         if shutil.which("git", path=environment.get("PATH")) is None:
             raise RepositoryError("git is not installed on this worker.")
         file_limit = "" if file_bytes is None else str(-(-file_bytes // _BLOCK))
-        with remote.loan() if remote else nullcontext(NOTHING_LENT) as loan:
+        with remote.lend() if remote else nullcontext(NOTHING_LENT) as lent:
             process = await spawn(
                 *("/bin/sh", "-c", _LIMITED, str(memory // _KIB), file_limit, *arguments),
                 cwd=self.folder,
-                env={**environment, **loan.variables},
+                env={**environment, **lent.variables},
                 stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
-                pass_fds=(*loan.descriptors, *held),
+                pass_fds=(*lent.descriptors, *held),
             )
         try:
             async with asyncio.timeout(timeout.total_seconds()):

@@ -1,7 +1,7 @@
-"""Reads from an origin: what is there, and a branch of it into a bare repository of ours.
+"""Looks up the branches of an origin, and fetches one of them into a bare repository of ours.
 
-The look-up proves that the run's credential may read the repository; what a mirror holds of it
-(mirrors.py) is used only after that.
+The look-up proves that the run's credential may read the repository; only then may its objects in a mirror be used
+(mirrors.py).
 """
 
 import re
@@ -25,9 +25,9 @@ TRANSFER = timedelta(minutes=20)
 _LOCAL = timedelta(minutes=5)
 _LOOK_UP = timedelta(minutes=1)
 
-# git would ask for credentials; hosts also answer like this for what does not exist.
+# Git asked for a credential; hosts also do this for a repository that does not exist.
 _ASKED = re.compile(r"could not read (?:Username|Password)|terminal prompts disabled")
-# In the order in which they are looked for, in what git says in English.
+# Patterns in git's English messages; the first match applies.
 _COMPLAINTS: tuple[tuple[re.Pattern[str], type[RepositoryError], str], ...] = (
     (
         _ASKED,
@@ -59,35 +59,35 @@ _COMPLAINTS: tuple[tuple[re.Pattern[str], type[RepositoryError], str], ...] = (
     ),
 )
 
-# What no name of a ref holds, begins with or ends with.
+# Characters and affixes that a ref name must not have.
 _NO_NAME = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^-|\.$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What is cloned, and how much of it."""
+    """The remote to clone, its branch, and how much of it to fetch."""
 
     remote: Remote
     branch: str | None = None  # None: the default branch
-    resumes: bool = False  # goes on with the push branch, where the origin has it
+    resumes: bool = False  # starts from the push branch if the origin has it
     depth: int = 0  # commits of history; 0 = all
-    filter: str = ""  # of a partial clone: which files of the history are left out
+    filter: str = ""  # of a partial clone, as git takes it: which objects are not fetched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """Where the work starts; no commit at all in an empty repository."""
+    """The commit that the work starts from; none in an empty repository."""
 
-    branch: str | None = None  # what the work is to go into
+    branch: str | None = None  # the target of the work
     start: str | None = (
         None  # the branch that it starts from: that one, or the push branch that is gone on with
     )
     sha: str | None = None
-    leftover: str = ""  # where the push branch is, from an earlier attempt or run
+    leftover: str = ""  # the commit of the push branch, from an earlier attempt or run
 
 
 async def look_up(git: Git, source: Source, push_branch: str) -> Base:
-    """Return where the work starts, as the origin says now. Raises a RepositoryError that says what is wrong."""
+    """Return the base of the work, as the origin is now. Raises a RepositoryError that names the cause."""
     remote, branch = source.remote, source.branch
     if branch is not None and not _is_branch_name(branch):
         raise BranchNotFound(f"The repository {remote.url} has no branch '{branch}'.")
@@ -106,13 +106,13 @@ async def look_up(git: Git, source: Source, push_branch: str) -> Base:
 
 
 async def fetch(git: Git, source: Source, start: str, *, held: Sequence[int] = ()) -> str:
-    """Fetch a branch into a bare repository and return its commit; of a partial clone also the commit's files.
+    """Fetch a branch into a bare repository and return its commit; for a partial clone, fetch that commit's files too.
 
     Args:
-        git: on the repository.
-        source: where from, and how much.
+        git: git in the bare repository.
+        source: the remote, and how much to fetch.
         start: the branch.
-        held: locks that git keeps, should this worker be killed.
+        held: descriptors of locks that git keeps until it ends, even if this worker is killed.
 
     Raises:
         RepositoryError: it could not be fetched.
@@ -140,7 +140,7 @@ async def fetch(git: Git, source: Source, start: str, *, held: Sequence[int] = (
 
 
 async def _fetch_files(git: Git, remote: Remote, sha: str, held: Sequence[int]) -> None:
-    """Fetch the files of one commit that a filter has left out; later there is no credential for it."""
+    """Fetch the files of one commit that a filter has left out, while there is a credential for it."""
     listed = await git.run(
         "rev-list", "--objects", "--no-object-names", "--missing=print", "--max-count=1", sha, timeout=_LOCAL
     )
@@ -164,7 +164,7 @@ async def _fetch_files(git: Git, remote: Remote, sha: str, held: Sequence[int]) 
 async def _list_heads(
     git: Git, remote: Remote, branch: str | None, push_branch: str
 ) -> tuple[dict[str, str], str | None]:
-    """Return the commits of HEAD and of the branches asked for, and the name of the default branch."""
+    """Return the commits of HEAD and of the requested branches, and the name of the default branch."""
     wanted = ["HEAD", *(f"refs/heads/{name}" for name in (branch, push_branch) if name)]
     result = await git.run(
         "ls-remote", "--symref", "--", remote.url, *wanted, timeout=_LOOK_UP, remote=remote
@@ -177,7 +177,7 @@ async def _list_heads(
         value, _, name = line.partition("\t")
         if value.startswith("ref: ") and name == "HEAD":
             named = value.removeprefix("ref: refs/heads/")
-            # What a host calls its default branch becomes the name of a file here.
+            # The name, which the host chooses, becomes a file name here.
             default = named if _is_branch_name(named) else None
         elif name in wanted:
             heads[name] = value
@@ -185,7 +185,7 @@ async def _list_heads(
 
 
 def _is_branch_name(name: str) -> bool:
-    """Return whether git takes a name for that of a branch (git-check-ref-format); it would be a program for each run."""
+    """Return whether git accepts a branch name (as git-check-ref-format, which would cost a process per run)."""
     parts = name.split("/")
     return not _NO_NAME.search(name) and not any(
         not part or part.startswith(".") or part.endswith(".lock") for part in parts
@@ -205,7 +205,7 @@ async def _require_empty(git: Git, remote: Remote) -> None:
 def refuse(
     result: Result, remote: Remote, what: str, otherwise: type[RepositoryError] = RepositoryError
 ) -> NoReturn:
-    """Raise the error that fits what git said."""
+    """Raise the error for git's message."""
     if remote.credential is not None and _ASKED.search(result.complaint):
         raise RepositoryAccessDenied(f"The repository {remote.url} refused the service's credentials.")
     for pattern, error, message in _COMPLAINTS:

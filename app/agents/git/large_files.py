@@ -1,9 +1,9 @@
 """Files of Git LFS, moved by the program git-lfs: fetched before the agent starts, stored before its branch is pushed.
 
-git-lfs talks to a host only from a repository of the worker's own that holds a list of pointers and nothing else. So no
-`.lfsconfig` is read, and no hook, extension or transfer program runs: the host is the repository's own, by its URL.
-The credential is lent as to any other git command. A public host cannot send git-lfs into a private network, except to
-this machine's own loopback, for which git-lfs uses no proxy. In the agent's clone git-lfs is the filter, inside the sandbox.
+git-lfs connects to a host only from a repository of the worker's own, which holds nothing but a list of pointers. So it
+reads no `.lfsconfig` and runs no hook, extension or transfer program; it uses the host of the clone URL. The credential
+is lent as to any other git command. A public host cannot send git-lfs into a private network, except to this machine's
+own loopback, for which git-lfs uses no proxy. In the agent's clone git-lfs is the filter, inside the sandbox.
 
 Objects are always copied into the agent's clone. git-lfs would use hard links, through which an agent could change the
 objects of a mirror or of a repository on this machine.
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.agents.base.safe_paths import open_file, read_file
 from app.agents.errors import LargeFilesFailed, PathRefused, RepositoryError, RepositoryUnreachable
+from app.agents.files.safe_paths import open_file, read_file
 from app.agents.git.command import Git, Remote, Result
 from app.agents.git.fetch import TRANSFER
 from app.agents.git.plumbing import add_settings, make_repository
@@ -54,24 +54,24 @@ _PROGRESS = ("hint: ", "fetch: ", "Uploading LFS objects", "Downloading LFS obje
 
 @dataclass(frozen=True, slots=True)
 class LargeFileLimits:
-    """How much a run may fetch and store."""
+    """The limits on the large files that a run fetches and stores, in bytes."""
 
     object_bytes: int
-    disk_bytes: int  # of the run
+    disk_bytes: int  # of the whole run
 
     @classmethod
     def of(cls, policy: SandboxPolicy) -> "LargeFileLimits":
-        """Return the limits of a run: a file is at most what an agent could write."""
+        """Return the limits of a run: a file is at most as large as one that an agent can write."""
         return cls(policy.file_bytes, policy.disk_bytes)
 
     @property
     def fetched_bytes(self) -> int:
-        """The clone holds each file twice, and half of the disk is left to the agent."""
+        """A quarter of the disk: the clone holds each file twice, and half of the disk is left to the agent."""
         return self.disk_bytes // 4
 
     @property
     def stored_bytes(self) -> int:
-        """The run's disk holds an agent's new files twice: as they are, and as objects."""
+        """Half of the disk: it holds the agent's new files twice, as files and as objects."""
         return self.disk_bytes // 2
 
 
@@ -81,7 +81,7 @@ def find_git_lfs(environment: Mapping[str, str]) -> str | None:
 
 
 def uses_lfs(work: Path) -> bool:
-    """Return whether a clone has files of Git LFS, by the attributes at its top."""
+    """Return whether a clone has files of Git LFS, according to the attributes at its top."""
     try:
         return b"filter=lfs" in read_file(work, ".gitattributes", _ATTRIBUTES_BYTES)
     except (PathRefused, OSError):
@@ -89,7 +89,7 @@ def uses_lfs(work: Path) -> bool:
 
 
 class LargeFiles:
-    """The large files of one run. Works on a clone that no agent has seen yet, or has finished with."""
+    """The large files of one run, in a clone that no agent has seen yet, or after its agent has ended."""
 
     def __init__(
         self,
@@ -107,24 +107,24 @@ class LargeFiles:
         self._work = work
         self._collection = collection
         self._scratch = scratch
-        self._mirror = mirror  # keeps objects for later runs
+        self._mirror = mirror  # caches objects for later runs
         self._environment = environment
-        self.requested = 0  # objects that were not here yet
-        self.left_out: list[str] = []  # the first files without their content, each with the reason
+        self.requested = 0  # objects that had to be fetched
+        self.left_out: list[str] = []  # the first files that stayed pointers, each with the reason
 
     @staticmethod
     def can_reach(remote: Remote) -> bool:
-        """Return whether the place of a repository's objects is known. Behind ssh it is not."""
+        """Return whether the URL of a repository's objects is known. Behind ssh it is not."""
         return urlsplit(remote.url).scheme in ("http", "https", "file")
 
     @property
     def settings(self) -> GitSettings:
-        """The settings of the repository that gathers the agent's work."""
+        """The git settings of the repository that gathers the agent's work."""
         return tuple((f"filter.lfs.{key}", value) for key, value in self._filter)
 
     @property
     def readable(self) -> tuple[Path, ...]:
-        """What git's filter reads in the sandbox, beside the run's own files."""
+        """The files that git's filter reads in the sandbox, beside the run's own files."""
         return (Path(self._program),)
 
     @property
@@ -135,8 +135,8 @@ class LargeFiles:
         """Replace pointers in a fresh clone by their content; files beyond the run's limits stay pointers.
 
         Raises:
-            LargeFilesFailed: the host does not give the content of a file.
-            RepositoryError: the clone cannot be worked with.
+            LargeFilesFailed: the host does not send the content of a file.
+            RepositoryError: git fails on the clone.
 
         """
         add_settings(self._work / ".git", ('filter "lfs"', self._filter), ("lfs", _CLONE_SETTINGS))
@@ -164,8 +164,8 @@ class LargeFiles:
         """Store the objects of new commits at the host; `git` is the worker's own repository with these commits.
 
         Raises:
-            LargeFilesFailed: the host does not take an object, or the agent has not left it.
-            RepositoryError: there are more commits than can be looked through.
+            LargeFilesFailed: the host refuses an object, or the object is missing in the workspace.
+            RepositoryError: there are too many commits to examine.
 
         """
         offered = await committed_pointers(git, base, head)
@@ -178,7 +178,7 @@ class LargeFiles:
                 "which is what a run may store",
             )
         await self._renew_scratch(storage=self._scratch / "lfs")
-        # Not every missing object is an error: the host may have it already, and git-lfs asks.
+        # A missing object is not always an error: the host may have it already, which git-lfs checks.
         missing = {}
         for pointer in offered:
             if reason := await asyncio.to_thread(self._take, pointer):
@@ -192,7 +192,7 @@ class LargeFiles:
             raise _not_stored(*_explain(result, remote, offered))
 
     def _within_limits(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Return the files that fit into a run's share, in their order."""
+        """Return the files that fit into the run's limits, in their order."""
         kept: list[Entry] = []
         size = 0
         for entry in entries:
@@ -218,13 +218,13 @@ class LargeFiles:
         def renew() -> None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             make_repository(self._scratch)
-            # Not on the command line: git-lfs would take it for the storage of a remote on this machine, too.
+            # Not on the command line: git-lfs would also use it as the storage of a remote on this machine.
             add_settings(self._scratch, ("lfs", (("storage", str(storage)),)))
 
         await asyncio.to_thread(renew)
 
     async def _transfer(self, command: str, remote: Remote, pointers: Iterable[Pointer]) -> Result:
-        """Run `git lfs fetch` or `git lfs push` for some objects. Raises LargeFilesFailed when time is up."""
+        """Run `git lfs fetch` or `git lfs push` for some objects. Raises LargeFilesFailed after the time limit."""
         git = Git(self._scratch, self._environment)
         listed = await git.run("fast-import", "--quiet", timeout=TRANSFER, text=_as_commit(pointers))
         if listed.code != 0:
@@ -248,7 +248,7 @@ class LargeFiles:
             raise LargeFilesFailed(f"git lfs {command} took over {seconds} s.") from None
 
     def _take(self, pointer: Pointer) -> str:
-        """Copy an object that the sandbox left into the scratch repository; return why that cannot be done."""
+        """Copy an object from the sandbox's files into the scratch repository; return the reason if that fails, else ""."""
         reason = "the agent has committed its pointer, but left no content for it"
         target = self._scratch / "lfs" / pointer.place
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -274,7 +274,7 @@ class LargeFiles:
 
 
 async def _check_out(git: Git, entries: Sequence[Entry]) -> None:
-    """Write files again, now with their content; git must first forget that it has written them."""
+    """Write files to the work tree again, now with their content; git must first forget that it wrote them."""
     forgotten = b"".join(f"{entry.mode} {entry.blob} 0\t".encode() + entry.path + b"\0" for entry in entries)
     paths = b"".join(entry.path + b"\0" for entry in entries)
     for arguments, text in (
@@ -287,7 +287,7 @@ async def _check_out(git: Git, entries: Sequence[Entry]) -> None:
 
 
 def _as_commit(pointers: Iterable[Pointer]) -> bytes:
-    """Return what has `git fast-import` make a commit of pointers, each named by its object."""
+    """Return the input with which `git fast-import` makes a commit of pointers, each named by its object."""
     parts = [f"commit {_REF}\ncommitter Taskbeacon <> 0 +0000\ndata 0\n".encode()]
     for pointer in pointers:
         text = pointer.text()

@@ -1,12 +1,12 @@
-"""Bare mirrors of repositories, shared by all runs on a machine, so that only what is new crosses the network.
+"""Bare mirrors of repositories, shared by all runs on a machine: a fetch transfers only new objects.
 
-    <root>/<key>/        a repository that only grows while it is used: nothing in it is repacked or removed
-    <root>/<key>.use     locked (shared) by every run that reads the mirror, exclusively to remove or repack it
-    <root>/<key>.write   locked by the one run that fetches into it, and by that run's git
+    <root>/<key>/        the repository; while a run uses it, objects are added but never repacked or removed
+    <root>/<key>.use     locked shared by each run that reads the mirror, exclusively to remove or repack it
+    <root>/<key>.write   locked by the one run that fetches into the mirror, and by that run's git
 
-The kernel lets go of the locks of a worker that dies; git keeps the one it inherits until it has ended too, so that
-no process takes over from a fetch that is still running. A mirror is lent only after the origin was asked with the run's
-own credential, and is read through its objects: refs, configuration and what a run makes are the run's own.
+The kernel releases the locks of a worker that dies. Its git holds the inherited write lock until it has ended too, so
+that no second fetch starts beside it. A mirror is lent only after the origin has accepted the run's own credential. A
+run reads only the mirror's objects: refs, configuration and new objects are the run's own.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ from app.agents.git.fetch import Base, Source, fetch
 log = structlog.get_logger(__name__)
 _LOCAL = timedelta(minutes=5)
 _POLL_SECONDS = 0.05
-# Behind the first clone of a large repository it is worth waiting, but not for ever.
+# Waiting for another run's first clone of a large repository is worth it, up to a limit.
 _WRITE_WAIT_SECONDS = 600.0
 _USE_WAIT_SECONDS = 30.0
 _MANY_PACKS = 40
 _GONE = ".gone"
-# What the origin says is true of the origin: a clone without the mirror would fail alike.
+# Errors of the origin itself: a clone without the mirror would fail too.
 _OF_THE_ORIGIN = (BranchNotFound, RepositoryAccessDenied, RepositoryNotFound, RepositoryUnreachable)
 
 
@@ -50,18 +50,18 @@ class MirrorUnusable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Loan:
-    """What a run gets of a mirror, until `Mirrors.give_back`."""
+class BorrowedObjects:
+    """The mirror objects that a run borrows, until `Mirrors.give_back`."""
 
     objects: Path
-    shallow: bytes  # where the history ends, as git notes it; empty: at its beginning
+    shallow: bytes  # content of git's file `shallow`; empty: the history is complete
     sha: str
     lock: int
     grew: bool
 
     @property
     def large_files(self) -> Path:
-        """Where objects of Git LFS are kept for all runs: beside those of git, where git-lfs looks for them too."""
+        """The folder of Git LFS objects shared by all runs: beside git's objects, where git-lfs looks for them too."""
         return self.objects.with_name("lfs")
 
 
@@ -73,12 +73,12 @@ class Mirrors:
         self._environment = environment
         self._max_bytes = max_bytes
 
-    async def lend(self, source: Source, base: Base) -> Loan:
-        """Return a mirror that holds the base, fetched into it if need be; the look-up came before.
+    async def lend(self, source: Source, base: Base) -> BorrowedObjects:
+        """Return objects of a mirror that holds the base, fetched if needed; call `look_up` on the origin first.
 
         Raises:
             MirrorUnusable: clone without a mirror.
-            RepositoryError: the origin refuses, or does not answer.
+            RepositoryError: the origin refuses or does not respond.
 
         """
         assert base.start is not None
@@ -96,7 +96,7 @@ class Mirrors:
                 sha = await self._update(Git(folder, self._environment), source, base.start, lock)
             shallow = folder / "shallow"
             content = await asyncio.to_thread(lambda: shallow.read_bytes() if shallow.exists() else b"")
-            return Loan(folder / "objects", content, sha, lock, grew)
+            return BorrowedObjects(folder / "objects", content, sha, lock, grew)
         except _OF_THE_ORIGIN:
             os.close(lock)
             raise
@@ -109,28 +109,28 @@ class Mirrors:
             os.close(lock)
             raise
 
-    async def give_back(self, loan: Loan) -> None:
-        """Let go of a mirror; what is over the limit goes, the longest unused first. Never raises."""
-        os.close(loan.lock)
-        if not loan.grew:
+    async def give_back(self, borrowed: BorrowedObjects) -> None:
+        """Release a mirror; while the mirrors exceed the limit, remove the least recently used. Never raises."""
+        os.close(borrowed.lock)
+        if not borrowed.grew:
             return
         try:
-            await self._repack(loan.objects.parent)
+            await self._repack(borrowed.objects.parent)
             await asyncio.to_thread(self._shrink)
         except (RepositoryError, OSError) as error:
             log.warning("mirror.not_tidied", reason=str(error))
 
-    async def discard(self, loan: Loan) -> None:
-        """Let go of a mirror that turned out to be damaged, and remove it unless others are using it."""
-        os.close(loan.lock)
-        await asyncio.to_thread(self._remove, loan.objects.parent)
+    async def discard(self, borrowed: BorrowedObjects) -> None:
+        """Release a mirror that turned out to be damaged, and remove it unless other runs use it."""
+        os.close(borrowed.lock)
+        await asyncio.to_thread(self._remove, borrowed.objects.parent)
 
     async def _held(self, folder: Path, start: str) -> str | None:
-        """Return the commit of a branch that the mirror holds with all that belongs to it."""
+        """Return the commit of a branch if the mirror holds it with all its objects."""
         if not (folder / "HEAD").exists():
             return None
         git = Git(folder, self._environment)
-        # Not rev-parse, for which a name can say more than which ref.
+        # Not rev-parse, which accepts more than names of refs.
         result = await git.run("show-ref", "--verify", "--hash", f"refs/heads/{start}", timeout=_LOCAL)
         return result.text() if result.code == 0 else None
 
@@ -143,14 +143,14 @@ class Mirrors:
             await asyncio.to_thread(_clear_leftovers, git.folder)
             git.folder.mkdir(mode=0o700, exist_ok=True)
             await git.output("init", "--quiet", "--bare", "--template=", timeout=_LOCAL)
-            # Small fetches too as packs: loose objects by the thousand would make everything slow.
+            # Keep small fetches as packs too: thousands of loose objects are slow.
             await git.output("config", "fetch.unpackLimit", "1", timeout=_LOCAL)
             return await fetch(git, source, start, held=(write, use))
         finally:
             os.close(write)
 
     async def _repack(self, folder: Path) -> None:
-        """Join the packs of many fetches, while no run reads them."""
+        """Join the packs of many fetches; only while no run reads them."""
         packs = await asyncio.to_thread(lambda: len(list((folder / "objects/pack").glob("*.pack"))))
         alone = _try_alone(folder) if packs >= _MANY_PACKS else None
         if alone is None:
@@ -162,7 +162,7 @@ class Mirrors:
             os.close(alone)
 
     def _shrink(self) -> None:
-        """Remove the mirrors that were not used for the longest time until the rest is within the limit."""
+        """Remove the least recently used mirrors until the rest is within the limit."""
         for path in self._root.glob(f"*{_GONE}-*"):
             shutil.rmtree(path, ignore_errors=True)
         mirrors = [
@@ -194,7 +194,7 @@ class Mirrors:
 
 
 def _key(source: Source) -> str:
-    """Return the name of the mirror: one for each place, depth and filter, since all three decide what it holds."""
+    """Return the name of the mirror: one per remote, depth and filter, which together decide its contents."""
     text = "\0".join((source.remote.url, str(source.depth), source.filter))
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
@@ -232,7 +232,7 @@ def _try_alone(folder: Path) -> int | None:
 
 
 def _clear_leftovers(folder: Path) -> None:
-    """Remove what a git that was killed has left: its locks, and packs that it had not finished."""
+    """Remove the lock files and unfinished packs of a git that was killed."""
     for pattern in ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/pack/*.lock"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)

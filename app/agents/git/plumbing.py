@@ -1,14 +1,14 @@
-"""Makes and reads git repositories as git would, without starting it for each of these steps of each run.
+"""Makes and reads git repositories without starting git: each run would start it several times.
 
-Only in folders that no agent can write to yet. A repository is HEAD, `objects`, `refs` and a configuration; that git
-takes what is written here for one is tested.
+Only in folders that no agent can write to yet. A repository is HEAD, `objects`, `refs` and a configuration; a test
+shows that git accepts it.
 """
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-# Its name, and its settings.
+# The name of a section, and its settings.
 Section = tuple[str, Iterable[tuple[str, str]]]
 
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\n")
@@ -16,7 +16,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 
 
 def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = True) -> None:
-    """Make an empty repository with a branch without commits as its HEAD; `git_folder` is empty or does not exist."""
+    """Make an empty repository with an unborn branch as its HEAD; `git_folder` is empty or does not exist."""
     git_folder.mkdir(parents=True, exist_ok=True)
     for name in ("objects", "refs", "info"):
         (git_folder / name).mkdir()
@@ -37,16 +37,16 @@ def add_settings(git_folder: Path, *sections: Section) -> None:
 
 
 def write_ref(git_folder: Path, ref: str, sha: str) -> None:
-    """Have a ref be a commit; named in full and as git would take it, in a repository made here."""
+    """Set a ref to a commit; the ref has its full and valid name, the repository was made here."""
     place = git_folder / ref
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(f"{sha}\n")
 
 
 def read_ref(git_folder: Path, ref: str) -> str | None:
-    """Return the commit of a ref that has a file of its own, as it has from its last change until git tidies up.
+    """Return the commit of a ref that has a file of its own: from its last change until git packs refs.
 
-    None where there is no such file, as in a repository that keeps its refs in another way: git knows.
+    None without such a file, also in a repository with another format of refs: ask git then.
     """
     try:
         content = (git_folder / ref).read_text()

@@ -14,31 +14,31 @@ _LOCAL = timedelta(minutes=5)
 _LIST_BYTES = 64 * 2**20
 _FILES = ("100644", "100755")
 _LONGEST_POINTER = 200
-# The canonical form only: git-lfs would rewrite any other, and the rewritten file would show as a change.
+# The canonical form only: git-lfs would rewrite any other form, which would show as a change.
 _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (0|[1-9][0-9]{0,17})\n"
 )
 
 
 class Pointer(NamedTuple):
-    """What is committed in place of a large file."""
+    """The pointer that is committed in place of a large file."""
 
     oid: str  # SHA-256 of the content
     size: int
 
     @classmethod
     def parse(cls, content: bytes) -> "Pointer | None":
-        """Return the pointer that a file's content is; None if it is none."""
+        """Return the pointer in a file's content; None if the content is no pointer."""
         match = _POINTER.fullmatch(content)
         return cls(match[1].decode(), int(match[2])) if match else None
 
     @property
     def place(self) -> str:
-        """The path of the object below the folder of Git LFS."""
+        """The object's path below the folder of Git LFS."""
         return f"objects/{self.oid[:2]}/{self.oid[2:4]}/{self.oid}"
 
     def text(self) -> bytes:
-        """Return the file's content."""
+        """Return the pointer as the content of a file."""
         return (
             f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.oid}\nsize {self.size}\n".encode()
         )
@@ -55,7 +55,7 @@ class Entry:
 
 
 async def checked_out_pointers(git: Git) -> list[Entry]:
-    """Return the files of a fresh clone that Git LFS keeps: by their attributes, and by their content.
+    """Return the pointers among the files of a fresh clone, by their attributes and their content.
 
     Raises RepositoryError.
     """
@@ -75,7 +75,7 @@ async def checked_out_pointers(git: Git) -> list[Entry]:
 async def committed_pointers(git: Git, base: str | None, head: str) -> dict[Pointer, str]:
     """Return the pointers that the commits since `base` add, each with one of its paths. Raises RepositoryError.
 
-    Attributes do not matter: those of an earlier commit may differ from those of the last one.
+    Attributes are not used: those of an earlier commit may differ from those of the last one.
     """
     listed = await git.run(
         *(
@@ -90,22 +90,22 @@ async def committed_pointers(git: Git, base: str | None, head: str) -> dict[Poin
         limit=_LIST_BYTES,
     )
     paths: dict[str, str] = {}
-    # Split at git's own line ends only: a path may contain every other kind.
+    # Split at \n only: a path may contain every other line separator.
     for line in _output(listed, "rev-list").decode(errors="replace").split("\n"):
         blob, is_named, path = line.partition(" ")
-        # Commits have no name. Git cuts a name at its first line break, so it may be empty.
+        # Commits have no name here. Git cuts a name at its first line break, so a name may be empty.
         if is_named:
             paths.setdefault(blob, path)
     return {pointer: paths[blob] for blob, pointer in (await _pointers(git, paths)).items()}
 
 
 async def _pointers(git: Git, blobs: Iterable[str]) -> Mapping[str, Pointer]:
-    """Return which objects are pointers. Objects that a partial clone lacks are skipped."""
+    """Return the pointers among objects, by object name. Objects that a partial clone lacks are skipped."""
     sizes = await _cat(git, "--batch-check", blobs)
     small = []
     for line in sizes.decode().splitlines():
         blob, *rest = line.split(" ")
-        if len(rest) == 2 and rest[0] == "blob" and int(rest[1]) <= _LONGEST_POINTER:  # noqa: PLR2004
+        if len(rest) == 2 and rest[0] == "blob" and int(rest[1]) <= _LONGEST_POINTER:  # noqa: PLR2004 - type and size
             small.append(blob)
     found, stream = {}, BytesIO(await _cat(git, "--batch", small))
     while head := stream.readline():

@@ -1,4 +1,4 @@
-"""Keep git-lfs out of private networks, where a public host could send it for an object."""
+"""Keep git-lfs out of private networks, into which a public host could direct it for an object."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ _HTTPS = 443
 
 
 class _PublicPlaces(Allowance):
-    """Besides the repository's own host, any host by TLS at a public address."""
+    """The repository's own host, and any host at a public address by TLS."""
 
     @override
     def refusal(self, host: str, port: int) -> str | None:
@@ -30,9 +30,9 @@ async def public_places(
     *,
     is_public_address: Callable[[str], bool] = is_public,
 ) -> AsyncIterator[Sequence[str]]:
-    """Yield the settings of git by which git-lfs reaches the host of a repository and public places only.
+    """Yield git settings by which git-lfs reaches only the repository's host and public addresses.
 
-    Nothing is kept from a host that is in a private network itself, and nothing where the operator's own proxy decides.
+    No restriction if the host itself is in a private network, or if the operator has a proxy, which decides then.
     """
     own = Service.parse(remote.url) if remote.is_http else None
     has_proxy = any(environment.get(name) for name in _PROXIES)
@@ -60,4 +60,4 @@ async def _has_address(service: Service, condition: Callable[[str], bool]) -> bo
 
 
 async def _ignore(_refusal: str) -> None:
-    """git-lfs reports what it could not reach."""
+    """Drop a refusal: git-lfs itself reports hosts that it could not reach."""

@@ -1,10 +1,10 @@
 """The worker's own repository of a run: fetched from the origin, pushed back to it, never shown to the agent.
 
-The agent works in a clone of it and owns that clone, `.git` included; it may turn its configuration, hooks,
-filters, alternates or nested repositories into traps. So no git of the worker ever opens that clone or its work
-tree: the agent's commits come back as a bundle (see workspace.py), which is data and can only be fetched from.
-Chosen over reading the clone with defensive settings, because `git add` and `git status` start a git *inside* a
-nested repository, with its configuration, and strip every setting that could have forbidden it.
+The agent works in a clone and owns it, `.git` included: configuration, hooks, filters, alternates and nested
+repositories of the clone may all be malicious. So no git of the worker ever opens that clone or its work tree: the
+agent's commits come back as a bundle (see workspace.py), which is plain data to fetch from. Defensive settings would
+not be enough: `git add` and `git status` start a git *inside* a nested repository, with its configuration, and strip
+every setting that could have forbidden that.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from pathlib import Path
 from app.agents.errors import PushRejected, RepositoryError, RepositoryUnreachable, WorkspaceBroken
 from app.agents.git.command import Git, Remote, Result
 from app.agents.git.fetch import TRANSFER, Base, Source, fetch, look_up, refuse
-from app.agents.git.mirrors import Loan
+from app.agents.git.mirrors import BorrowedObjects
 from app.agents.git.plumbing import add_settings, make_repository, read_ref, write_ref
 from app.processes.reading import last_lines, read_bounded
 from app.processes.spawning import end_session, spawn
@@ -36,7 +36,7 @@ _COMPARING_MEMORY = 512 * 2**20
 _NO_PATCH = "The patch is left out: comparing what the agent changed takes too much memory or time."
 _LARGE = 4 * 2**20
 _NO_LARGE_FILES = "Files over 4 MiB are left out of the patch: with them it takes too much memory or time."
-# Of arguments; the kernel takes more.
+# Bytes of arguments; the kernel accepts more.
 _LONGEST_LIST = 100_000
 _COMPLAINT_LIMIT = 16 * 2**10
 _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
@@ -44,7 +44,7 @@ _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who signs a commit."""
+    """The author and committer of a commit."""
 
     name: str = "Taskbeacon"
     email: str = "taskbeacon@users.noreply.localhost"
@@ -52,12 +52,12 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What differs between the base and the result."""
+    """The differences between the base and the result."""
 
     files: list[str]
     patch: bytes
     truncated: bool
-    left_out: str = ""  # why it is not all there
+    left_out: str = ""  # why the patch is incomplete
 
 
 class Repository:
@@ -66,7 +66,7 @@ class Repository:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
         self._git = Git(folder, environment)
-        self._loan: Loan | None = None
+        self._borrowed_objects: BorrowedObjects | None = None
         self._origin_of_partial: str | None = None
 
     def create(self) -> None:
@@ -75,31 +75,31 @@ class Repository:
         make_repository(self.folder)
 
     async def look_up(self, source: Source, push_branch: str) -> Base:
-        """Return where the work starts. Raises a RepositoryError that says what is wrong."""
+        """Return the base of the work. Raises a RepositoryError that names the cause."""
         return await look_up(self._git, source, push_branch)
 
     async def fetch(self, source: Source, base: Base) -> Base:
-        """Fetch the branch that the work starts from; return the base with the commit that it has by now."""
+        """Fetch the branch that the work starts from; return the base with the commit of the branch by now."""
         if base.start is None:
             return base
         self._origin_of_partial = source.remote.url if source.filter else None
         return replace(base, sha=await fetch(self._git, source, base.start))
 
-    async def borrow(self, loan: Loan, source: Source, base: Base) -> Base:
-        """Have the branch that the work starts from by reading the objects of a mirror."""
+    async def borrow(self, borrowed: BorrowedObjects, source: Source, base: Base) -> Base:
+        """Create the branch that the work starts from, with the objects read from a mirror."""
         assert base.start is not None
-        _borrow(self.folder, loan.objects, loan.shallow)
-        self._loan = loan
+        _borrow(self.folder, borrowed.objects, borrowed.shallow)
+        self._borrowed_objects = borrowed
         if source.filter:
             self._origin_of_partial = source.remote.url
             await _mark_partial(self._git, source.remote.url)
-        write_ref(self.folder, f"refs/heads/{base.start}", loan.sha)
-        return replace(base, sha=loan.sha)
+        write_ref(self.folder, f"refs/heads/{base.start}", borrowed.sha)
+        return replace(base, sha=borrowed.sha)
 
     async def check_out(
         self, work: Path, base: Base, branch: str, source: Source | None, author: Author
     ) -> None:
-        """Give the agent a clone of its own, on a new branch: all it can write to there is its own."""
+        """Make the agent's own clone, on a new branch; the agent can write only to its own objects."""
         git_folder = work / ".git"
         make_repository(git_folder, branch=branch, is_bare=False)
         if source is not None:
@@ -112,15 +112,15 @@ class Repository:
 
     async def _check_out(self, where: Git, base: Base, branch: str, source: Source) -> None:
         git_folder, sha = where.folder / ".git", str(base.sha)
-        if self._loan is not None:
-            _borrow(git_folder, self._loan.objects, self._loan.shallow)
+        if self._borrowed_objects is not None:
+            _borrow(git_folder, self._borrowed_objects.objects, self._borrowed_objects.shallow)
         else:
             await _copy_objects(self.folder, git_folder)
         if source.filter:
             await _mark_partial(where, source.remote.url)
         for ref in (f"refs/remotes/origin/{base.start}", f"refs/heads/{base.start}"):
             write_ref(git_folder, ref, sha)
-        # Unless forced, git says that all is well where it could not read a file: the work would delete it.
+        # Without --force, git reports success although it could not read a file: the result would delete that file.
         checkout = ("checkout", "--quiet", "--force", "--no-track", "-B", branch, sha)
         await where.output(*checkout, timeout=TRANSFER)
 
@@ -139,11 +139,11 @@ class Repository:
         _exclude_own_folder(folder)
 
     async def has(self, sha: str) -> bool:
-        """Return whether a commit is here already."""
+        """Return whether the repository has a commit."""
         return (await self._git.run("cat-file", "-e", f"{sha}^{{commit}}", timeout=_LOCAL)).code == 0
 
     async def import_bundle(self, bundle: Path, ref: str) -> str | None:
-        """Take in commits that an agent made, refusing malformed objects; return the last. Raises WorkspaceBroken."""
+        """Import an agent's commits, and refuse malformed objects; return the last commit. Raises WorkspaceBroken."""
         check = ("-c", "fetch.fsckObjects=true")
         refspec = f"+{ref}:{_RESULT_REF}"
         result = await self._git.run(
@@ -154,7 +154,7 @@ class Repository:
         return read_ref(self.folder, _RESULT_REF)
 
     async def changes(self, base: str | None, head: str) -> Changes:
-        """Return the files and the patch between two commits, both bounded; what cannot be compared is left out."""
+        """Return the files and the patch between two commits, both bounded; files that cannot be compared are left out."""
         between = (base or _EMPTY_TREE, head)
         names = await self._compare("--name-only", "--no-renames", "-z", *between)
         if names is None:
@@ -169,7 +169,7 @@ class Repository:
         return Changes(files, b"", truncated=False, left_out=_NO_PATCH)
 
     async def _large_files(self, between: tuple[str, str]) -> list[str]:
-        """Return what leaves large files out of a comparison; nothing if there are more than can be named."""
+        """Return pathspecs that exclude large files from a comparison; none if the files are too many to name."""
         raw = await self._compare("--raw", "--no-renames", "--no-abbrev", "-z", *between)
         fields = raw.output.decode(errors="surrogateescape").split("\0")[:-1] if raw else []
         changed = [(entry.split()[2:4], path) for entry, path in zip(fields[::2], fields[1::2], strict=False)]
@@ -186,7 +186,7 @@ class Repository:
         return large if len("".join(large)) < _LONGEST_LIST else []
 
     async def _compare(self, *arguments: str) -> Result | None:
-        """Return what `git diff` says; None if it cannot within its limits of memory and time."""
+        """Return the output of `git diff`; None if it exceeds its limits of memory and time."""
         try:
             result = await self._git.run(
                 *("diff", "--no-color", "--no-ext-diff", "--no-textconv", *arguments),
@@ -201,7 +201,7 @@ class Repository:
     async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
         """Push a commit as the branch of this work. Raises PushRejected or another RepositoryError.
 
-        Repeatable: the branch of an earlier attempt or run is moved if it has not changed since this one began.
+        Repeatable: the branch of an earlier attempt or run is replaced if it has not changed since this run began.
         """
         ref = f"refs/heads/{branch}"
         if branch == base.branch:
@@ -236,14 +236,14 @@ def _changes(files: list[str], patch: Result) -> Changes:
 
 
 def _exclude_own_folder(git_folder: Path) -> None:
-    """Have a repository pass over `.taskbeacon/`, whatever its own .gitignore says of it or not."""
+    """Make a repository ignore `.taskbeacon/`, whatever its own .gitignore contains."""
     exclude = git_folder / "info/exclude"
     exclude.parent.mkdir(exist_ok=True)
     exclude.write_text("/.taskbeacon/\n")
 
 
 def _borrow(git_folder: Path, objects: Path, shallow: bytes) -> None:
-    """Have a repository read objects that lie elsewhere; `shallow` says where the history ends there."""
+    """Let a repository read objects of another folder; `shallow` is the content of git's file of that name there."""
     alternates = git_folder / "objects/info/alternates"
     alternates.parent.mkdir(parents=True, exist_ok=True)
     alternates.write_text(f"{objects}\n")
@@ -252,11 +252,11 @@ def _borrow(git_folder: Path, objects: Path, shallow: bytes) -> None:
 
 
 async def _copy_objects(repository: Path, git_folder: Path) -> None:
-    """Have a repository hold what another holds; nothing is shared between them."""
+    """Copy all objects of a repository to another; they share nothing."""
     shallow = repository / "shallow"
     if shallow.exists():
         (git_folder / "shallow").write_bytes(shallow.read_bytes())
-    # By a program, which can be ended: it may be a lot.
+    # By a program, which can be ended: it may take long.
     process = await spawn(
         *("cp", "-R", "--", f"{repository}/objects/.", str(git_folder / "objects")),
         stdin=asyncio.subprocess.DEVNULL,
@@ -276,7 +276,7 @@ async def _copy_objects(repository: Path, git_folder: Path) -> None:
 
 
 async def _mark_partial(git: Git, url: str) -> None:
-    """Have a repository know that files of the history are missing on purpose."""
+    """Mark a repository as a partial clone: missing objects are no error."""
     for key, value in (
         ("core.repositoryFormatVersion", "1"),
         ("extensions.partialClone", "origin"),

@@ -1,8 +1,8 @@
-"""Submodules, fetched by the worker into the agent's clone before the agent starts; only where the operator asks.
+"""Submodules, fetched by the worker into the agent's clone before the agent starts; only if the operator enables them.
 
-What `.gitmodules` says is untrusted. A submodule is therefore fetched only from below the place that
-repositories come from (the host's base URL), by the run's own credential for that host, and by no git command that
-reads `.gitmodules` by itself. Others are left out, as all are without this: their folders are empty.
+The content of `.gitmodules` is untrusted. A submodule is therefore fetched only from below the host's base URL, with
+the run's own credential for that host, and by no git command that reads `.gitmodules` itself. The folders of all other
+submodules stay empty.
 """
 
 import asyncio
@@ -27,18 +27,18 @@ _LONGEST_PATH = 1000
 _GITLINK = "160000"
 _PARTS = ("path", "url")
 _KEY = re.compile(r"submodule\.(.+)\.(path|url)", re.DOTALL)
-# git@host:path and ssh://git@host/path, as people copy them; by https the run's credential does the same.
+# git@host:path and ssh://git@host/path, as people copy them; these are fetched by https with the run's credential.
 _SSH = re.compile(r"(?:ssh://)?[A-Za-z0-9_.-]+@([A-Za-z0-9.-]+)[:/]([^:]+)")
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 @dataclass(slots=True)
 class Submodules:
-    """What became of them."""
+    """The result of fetching submodules."""
 
-    paths: list[str] = field(default_factory=list)  # those of the repository itself that are there
-    left_out: list[str] = field(default_factory=list)  # the others, each with the reason
-    count: int = 0  # of all, those of submodules too
+    paths: list[str] = field(default_factory=list)  # fetched submodules of the repository itself
+    left_out: list[str] = field(default_factory=list)  # the other submodules, each with the reason
+    count: int = 0  # of all fetched submodules, nested ones too
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,16 @@ class _Listed:
 async def fetch_submodules(
     work: Path, source: Source, base_url: str, environment: Mapping[str, str]
 ) -> Submodules:
-    """Fetch the submodules of a fresh clone that no agent has seen yet, and theirs.
+    """Fetch the submodules of a clone, recursively; call before an agent has run in it.
 
     Args:
         work: the clone.
-        source: where it came from, and how much of it; the same holds for its submodules.
-        base_url: the place below which submodules may lie.
-        environment: the worker's.
+        source: the remote of the clone, and how much to fetch; the same applies to its submodules.
+        base_url: the URL below which submodules are permitted.
+        environment: environment variables of the worker.
 
     Raises:
-        RepositoryError: one that may be fetched cannot be.
+        RepositoryError: a permitted submodule could not be fetched.
 
     """
     found = Submodules()
@@ -89,21 +89,21 @@ async def fetch_submodules(
 
 
 def place_below(base_url: str, url: str, parent_url: str) -> str | None:
-    """Return where a submodule is fetched from, given the URL of its parent; None if that is not below the base."""
+    """Return the URL to fetch a submodule from, given its parent's URL; None if it is not below the base URL."""
     base = base_url.rstrip("/")
     if url.startswith(("./", "../")):
         url = _resolved(parent_url, url)
     elif (match := _SSH.fullmatch(url)) and match[1].lower() == urlsplit(base).hostname:
         url = f"{base}/{match[2]}"
     rest = url.rstrip("/").removeprefix(f"{base}/")
-    # Nothing that could be decoded or resolved to another place.
+    # No segment that could be decoded or resolved to another path.
     if not url.startswith(f"{base}/") or not all(_SEGMENT.fullmatch(part) for part in rest.split("/")):
         return None
     return f"{base}/{rest}"
 
 
 def _resolved(parent: str, relative: str) -> str:
-    """Return what a relative URL means, as git reads it: from the parent's own URL."""
+    """Return the absolute URL for a relative one, resolved as git does: against the parent's own URL."""
     parent = parent.rstrip("/")
     while True:
         if relative.startswith("../"):
@@ -128,7 +128,7 @@ def _reason_against(folder: Path, listed: _Listed, place: str | None) -> str | N
 
 
 async def _list(git: Git, url: str) -> Sequence[_Listed]:
-    """Return the submodules that the checked-out commit has, as `.gitmodules` and its tree say."""
+    """Return the submodules of the checked-out commit, by `.gitmodules` and the tree."""
     there = await git.run("cat-file", "-e", "HEAD:.gitmodules", timeout=_LOCAL)
     if there.code != 0:
         return ()
@@ -149,7 +149,7 @@ async def _list(git: Git, url: str) -> Sequence[_Listed]:
         raise RepositoryError(f"The file .gitmodules of {url} lists more than can be read.")
     if not wanted:
         return ()
-    # The tree decides which of them there are, and at which commit.
+    # The tree decides which of them exist, and at which commit.
     tree = await git.run("ls-tree", "-z", "HEAD", "--", *wanted, timeout=_LOCAL, limit=_LIST_BYTES)
     listed = []
     for entry in tree.output.decode(errors="replace").split("\0"):

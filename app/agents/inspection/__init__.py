@@ -1,1 +1,1 @@
-"""Finds out which agents answer and which walls hold on this machine."""
+"""Checks which agents respond and which parts of the sandbox hold on this machine."""

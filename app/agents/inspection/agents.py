@@ -1,6 +1,6 @@
-"""Looks at the agents of a machine: which are there, and which answer a handshake in the sandbox.
+"""Checks the agents of a machine: which are installed, and which complete a handshake in the sandbox.
 
-Asks no model anything and needs no key.
+Calls no model and needs no key.
 """
 
 import asyncio
@@ -28,19 +28,19 @@ _HANDSHAKE_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What was found of one agent."""
+    """The state of one agent on this machine."""
 
     name: str
     program: str | None = None  # None: not installed
-    version: str | None = None  # as the agent says
+    version: str | None = None  # as the agent reports it
     answers: bool = False
-    problem: str | None = None  # why it is not there, or does not answer
+    problem: str | None = None  # why it is not installed, or does not complete the handshake
 
 
 async def inspect_agent(
     adapter: Adapter, sandbox: Sandbox, environment: Mapping[str, str], agents: Path | None
 ) -> Finding:
-    """Find an agent and shake hands with it, within half a minute; `agents` is the folder of `make agents`."""
+    """Find an agent and do a handshake with it, within half a minute; `agents` is the folder of `make agents`."""
     try:
         installed = find_installed(adapter, environment, agents)
     except AgentNotInstalled as error:
@@ -90,9 +90,9 @@ def _furnish(root: Path, readable: tuple[Path, ...]) -> Confinement:
 
 
 async def _ignore(_entry: Message) -> None:
-    """Nothing is done, so nothing is reported."""
+    """Drop updates: a handshake has none that matter."""
 
 
 async def _refuse(_question: Question) -> Answer | None:
-    """Nothing is allowed."""
+    """Refuse every permission request."""
     return None

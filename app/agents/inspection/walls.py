@@ -1,4 +1,4 @@
-"""Finds out which walls of a sandbox hold on this machine, by trying each from inside (wall_trial.py)."""
+"""Checks which parts of a sandbox hold on this machine, by attacking each from inside (sandbox_probe.py)."""
 
 import asyncio
 import ctypes
@@ -15,7 +15,7 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing_extensions import override
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.inspection.wall_trial import ATTEMPTS, CHANGE_MODES, READ_PRIVATE, READ_SHARED, WATCH_NAMES
+from app.agents.inspection.sandbox_probe import ATTEMPTS, CHANGE_MODES, READ_PRIVATE, READ_SHARED, WATCH_NAMES
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.probing import TEMPORARY
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
@@ -24,13 +24,13 @@ from app.processes.reading import last_lines
 from app.processes.spawning import PLAIN_ENVIRONMENT, spawn, wait_for_end
 from app.shielded import shielded
 
-_TRIAL = Path(__file__).with_name("wall_trial.py")
+_TRIAL = Path(__file__).with_name("sandbox_probe.py")
 _PYTHON = os.path.realpath(sys.executable)
 _SECONDS = 60
 _PRIVATE = Path("/etc/shadow")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - that very folder
 _IPC_CREAT, _IPC_EXCL, _IPC_RMID = 0o1000, 0o2000, 0
-# What a sandbox does not promise, and why. One that is not here promises everything.
+# Attempts that a kind of sandbox does not promise to stop, and why. A kind that is not listed promises to stop all.
 _NOT_PROMISED = {
     SandboxKind.LANDLOCK: {
         CHANGE_MODES: "Landlock does not know modes: where the worker owns a file, so do agents",
@@ -42,20 +42,20 @@ _NOT_PROMISED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wall:
-    """One thing that an agent must not do, and whether it can."""
+    """An action that an agent must not be able to take, and the result of trying it."""
 
     name: str
-    obstacle: str | None  # what it met; None: it got through
-    excuse: str | None  # why the sandbox does not promise to hold it; None: it does
+    obstacle: str | None  # what stopped the attempt; None: it succeeded
+    excuse: str | None  # why the sandbox does not promise to stop it; None: it does promise
 
     @property
     def is_breached(self) -> bool:
-        """Whether the sandbox does not hold what it promises."""
+        """Whether the sandbox breaks its promise."""
         return self.obstacle is None and self.excuse is None
 
 
 async def try_walls(sandbox: Sandbox) -> list[Wall]:
-    """Try all walls of a sandbox. Raises SandboxUnavailable if the trial itself fails."""
+    """Run all attempts in a sandbox. Raises SandboxUnavailable if the trial itself fails."""
     with TemporaryDirectory(prefix="taskbeacon-walls-", dir=TEMPORARY) as name:
         root = Path(name)
         for place in ("work", "home", "tmp", "service"):
@@ -96,13 +96,13 @@ async def _try(sandbox: Sandbox, root: Path, world: dict[str, str]) -> dict[str,
         raise SandboxUnavailable(f"The walls cannot be tried: {reason}") from None
     for needed, name in (("private", READ_PRIVATE), ("shm", READ_SHARED)):
         if not world[needed]:
-            del results[name]  # there is nothing of that kind here, or the worker cannot read it either
+            del results[name]  # this machine has no such target, or the worker cannot read it either
     return results
 
 
 @asynccontextmanager
 async def _service(folder: Path) -> AsyncIterator[dict[str, str]]:
-    """Set up what stands for the service: a process with a secret, files, servers and shared memory."""
+    """Set up a stand-in for the service: a process with a secret, files, servers and shared memory."""
     secret = secrets.token_hex(16)
     (folder / "file").write_text(secret)
     async with AsyncExitStack() as stack:

@@ -1,9 +1,9 @@
-"""Which hosts an agent may reach by name: the default list, and how a name is matched against a list. Pure."""
+"""The hosts that an agent may reach by name: the default list, and how a name is matched against a list. Pure."""
 
 from collections.abc import Iterable
 
-# Package registries, code hosts and language tools: what a build fetches, and hosts that serve little else. Each may
-# also be written to by anyone with an account there, so this bounds where an agent can send data; it does not forbid it.
+# Package registries, code hosts and language tools: hosts that builds fetch from, and that serve little else. Anyone
+# with an account there can write to them, so this list limits where an agent can send data; it does not prevent it.
 TRUSTED_DOMAINS: tuple[str, ...] = (
     # Code hosts
     "github.com",
@@ -75,7 +75,7 @@ TRUSTED_DOMAINS: tuple[str, ...] = (
 
 
 def covers(domains: Iterable[str], host: str) -> bool:
-    """Return whether a list has a host, which is in lower case: by its name, or by `*.` and a name above it."""
+    """Return whether a list contains a lower-case host: by its name, or as `*.` and a parent domain."""
     return any(
         host == domain or (domain.startswith("*.") and host.endswith(domain[1:]) and len(host) >= len(domain))
         for domain in domains

@@ -1,12 +1,12 @@
-"""What one agent reaches over the network, and by which way; the levels are those of `AgentNetwork`.
+"""The network access of one agent, by the levels of `AgentNetwork`.
 
     none        nothing: the sandbox has an empty network of its own
     model-only  the host of the agent's model, through the proxy of the run (proxy.py)
-    trusted     that, and the hosts on a list
+    trusted     the same, and the hosts on a list
     full        the machine's own network
 
-The proxy is the only way out where the sandbox has a network of its own, which bubblewrap gives it. Elsewhere nothing
-makes an agent use it, so those levels are refused unless the operator accepts that (`unenforced`).
+The proxy is the only way out if the sandbox has a network of its own, as under bubblewrap. Under other kinds of sandbox
+agents can bypass it, so the two middle levels are refused unless the operator accepts that (`unenforced`).
 """
 
 import asyncio
@@ -29,18 +29,18 @@ _PROXY_PORT = 3128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRules:
-    """What a run may reach."""
+    """The network level of a run, and the hosts that it may reach."""
 
     level: AgentNetwork = AgentNetwork.NONE
     domains: Sequence[str] = ()  # host names, for TRUSTED
-    services: Sequence[Service] = ()  # of the operator, for TRUSTED
-    unenforced: bool = False  # the operator accepts a sandbox that cannot hold agents to it
+    services: Sequence[Service] = ()  # servers that the operator named, for TRUSTED
+    unenforced: bool = False  # the operator accepts a sandbox in which agents can bypass the proxy
     note: str = ""  # for followers of the run
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What the sandbox is to give an agent."""
+    """The network that the sandbox gives an agent."""
 
     level: AgentNetwork
     gateway: Gateway | None = None
@@ -50,10 +50,10 @@ class Network:
 async def open_network(
     rules: NetworkRules, *, model_url: str | None, kind: SandboxKind, folder: Path, report: Report
 ) -> AsyncIterator[Network]:
-    """Open the way out for one agent, and close it afterwards with every connection.
+    """Open the network of one agent; afterwards close it with every connection.
 
-    `folder` is the run's own; nothing of it but the socket is shown to the agent. `report` takes what people should
-    know, refusals too. Raises SandboxUnavailable.
+    `folder` is the run's own; the agent sees only the socket in it. `report` gets messages for people, refused
+    connections too. Raises SandboxUnavailable.
     """
     if rules.note:
         await report(rules.note)
@@ -84,7 +84,7 @@ async def open_network(
 
 
 def _allowance(rules: NetworkRules, model_url: str | None) -> Allowance | None:
-    """Return what the proxy lets pass; None if there is nothing for a proxy to do."""
+    """Return the hosts that the proxy lets through; None if no proxy is needed."""
     model = [Service.parse(model_url)] if model_url else []
     match rules.level:
         case AgentNetwork.TRUSTED:
@@ -120,16 +120,16 @@ async def _require_consent(rules: NetworkRules, kind: SandboxKind, report: Repor
 
 
 def _open_door(kind: SandboxKind, folder: Path, services: Sequence[Service]) -> tuple[socket.socket, Gateway]:
-    """Listen where only this agent gets, if its sandbox has such a place."""
+    """Listen where only this agent can connect, if its sandbox has such a place."""
     local = {service.port: service.authority for service in services if service.is_loopback}
     if kind is not SandboxKind.BUBBLEWRAP:
         listener = socket.create_server(("127.0.0.1", 0))
-        # What is on the loopback is on that of the agent too.
+        # The agent shares this machine's loopback, and reaches its servers directly.
         return listener, Gateway(port=listener.getsockname()[1], open_ports=tuple(local))
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # The path of a socket has 107 characters at most, and a workspace's may have more.
+        # The path of a socket has at most 107 characters, which a workspace's may exceed.
         listener.bind(f"/proc/self/fd/{descriptor}/{_SOCKET}")
         listener.listen()
     except OSError:

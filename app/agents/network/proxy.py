@@ -1,12 +1,12 @@
-"""The way out of a sandbox that has no network of its own: an HTTP proxy that serves one run and lets few hosts pass.
+"""The proxy of a sandbox that has no network of its own: an HTTP proxy that serves one run and admits few hosts.
 
-Runs in the worker, outside the sandbox. Names are looked up here and nowhere else, and what is connected to is the
-address that was checked, so a name that changes its mind between two look-ups gains nothing. What it cannot see is
-inside TLS: who has a server behind the address of an allowed host could be talked to through it.
+Runs in the worker, outside the sandbox. Only the proxy looks up names, and it connects to the very address that it
+checked, so a name that resolves differently the next time gains nothing. It cannot look inside TLS: an agent could
+reach another server behind the address of an allowed host.
 
                         hosts on the list           services that the operator named (the agent's model)
-ports                   80 and 443                  the one of the service
-addresses               public ones                 any, also of this machine
+ports                   80 and 443                  the service's own
+addresses               public                      any, also of this machine
 """
 
 import asyncio
@@ -31,18 +31,18 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 log = structlog.get_logger(__name__)
 _PORTS = frozenset({80, 443})
 _SECURE_PORT = 443
-HEAD_BYTES = 32 * 1024  # of a request: the limit of the readers that `accept` is given
+HEAD_BYTES = 32 * 1024  # of a request; the limit of the readers that `accept` gets
 _CHUNK_BYTES = 64 * 1024
 _HEAD_SECONDS = 20
 _CONNECT_SECONDS = 15
-# Models think for minutes without a word.
+# Models think for minutes without sending anything.
 _IDLE_SECONDS = 15 * 60
 _CONNECTIONS = 128
 _BYTES = 50 * 2**30
 _ADDRESSES_TRIED = 4
 _REPORTS = 50
 _NAME_LENGTH = 253
-# Headers between a client and its proxy (RFC 9110, 7.6.1 and 11.7); a connection carries one request only.
+# Headers for the proxy only (RFC 9110, 7.6.1 and 11.7); a connection carries one request only.
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "upgrade"}
 )
@@ -50,7 +50,7 @@ _HOP_BY_HOP = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A server that the operator named: the one port of it, wherever it is."""
+    """A server that the operator named: one port of a host, at any address."""
 
     host: str
     port: int
@@ -65,12 +65,12 @@ class Service:
 
     @property
     def authority(self) -> str:
-        """How it stands in a request."""
+        """Host and port in the form of a request."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is on this machine, where a name is given as one that means just that."""
+        """Whether the host's name always means this machine."""
         with suppress(ValueError):
             return ip_address(self.host).is_loopback
         return self.host == "localhost"
@@ -78,13 +78,13 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What may be reached."""
+    """The hosts and services that a proxy lets through."""
 
     domains: Sequence[str] = ()
     services: Sequence[Service] = ()
 
     def refusal(self, host: str, port: int) -> str | None:
-        """Return why a host may not be reached; None if it may, as far as its name goes."""
+        """Return the reason why a host may not be reached; None if its name is allowed."""
         if Service(host, port) in self.services:
             return None
         if not covers(self.domains, host):
@@ -94,25 +94,25 @@ class Allowance:
         return None
 
     def admits(self, host: str, port: int, address: str) -> bool:
-        """Return whether a host that was not refused may be reached at this address."""
+        """Return whether a host with an allowed name may be reached at this address."""
         return Service(host, port) in self.services or is_public(address)
 
 
 class Outside(Protocol):
-    """The real network, as far as a proxy needs it."""
+    """The real network, as the proxy uses it."""
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
         """Return the addresses of a host. Raises OSError."""
 
     async def connect(self, address: str, port: int) -> Streams:
-        """Connect to an address, which is never a name. Raises OSError."""
+        """Connect to an address, not a name. Raises OSError."""
 
     def close(self) -> None:
-        """Give back what looking up needs."""
+        """Release the resources of look-ups."""
 
 
 class SystemOutside(Outside):
-    """Names by the system's resolver. Its threads are its own: slow names must not keep others from theirs."""
+    """The system's resolver, in threads of its own: slow look-ups of one run must not delay those of others."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="egress-names")
@@ -134,7 +134,7 @@ class SystemOutside(Outside):
 
 
 class _Refused(Exception):
-    """A request that is answered here; `is_logged` ones go to the run's log too."""
+    """A request that the proxy itself answers; if `is_logged`, the refusal is also in the run's log."""
 
     def __init__(self, status: str, reason: str, *, is_logged: bool = False) -> None:
         super().__init__(reason)
@@ -163,7 +163,7 @@ class Egress:
         self.refused = 0
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Take a connection; more than are served at a time get an answer, and many more get none."""
+        """Serve a connection; beyond a limit of connections they are refused, beyond a second limit closed."""
         if len(self._connections) >= 2 * _CONNECTIONS:
             writer.close()
             return
@@ -172,7 +172,7 @@ class Egress:
         task.add_done_callback(self._connections.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Handle one connection to its end; whatever goes wrong ends this connection and no more."""
+        """Handle one connection to its end; an error ends this connection only."""
         try:
             await self._handle(reader, writer)
         except _Refused as refused:
@@ -196,7 +196,7 @@ class Egress:
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) > _CONNECTIONS:
             async with asyncio.timeout(1):
-                await reader.read(HEAD_BYTES)  # or the answer would get lost
+                await reader.read(HEAD_BYTES)  # else the client could lose the answer
             raise _Refused("503 Service Unavailable", "too many connections at a time")
         request = _parse(await _read_head(reader))
         remote_reader, remote_writer = await self._connect(request)
@@ -233,7 +233,7 @@ class Egress:
         return await self._outside.connect(addresses[-1], port)
 
     async def _relay(self, inside: Streams, remote: Streams) -> None:
-        """Carry bytes both ways until the remote side has ended, or nothing moves any more."""
+        """Copy bytes in both directions until the remote side ends, or nothing moves any more."""
         async with asyncio.timeout(_IDLE_SECONDS) as idle:
             upwards = asyncio.create_task(self._pump(inside[0], remote[1], idle))
             try:
@@ -258,7 +258,7 @@ class Egress:
             writer.write_eof()
 
     async def _log_refusal(self, refused: _Refused) -> None:
-        """Report a refusal, each once, and at most so many that an agent cannot fill the log with them."""
+        """Log each refusal once, up to a number that cannot fill the log."""
         if not refused.is_logged:
             return
         self.refused += refused.status.startswith("4")  # the others are outages
@@ -280,10 +280,10 @@ async def _read_head(reader: asyncio.StreamReader) -> bytes:
 
 
 def _parse(head: bytes) -> _Request:
-    """Return what a client of the proxy wants (RFC 9112, 3.2.2 and 3.2.3)."""
+    """Return the parsed request of a client of the proxy (RFC 9112, 3.2.2 and 3.2.3)."""
     first, *lines = head[:-4].decode("latin-1").split("\r\n")
     words = first.split(" ")
-    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not first.isprintable():  # noqa: PLR2004
+    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not first.isprintable():  # noqa: PLR2004 - method, target, version
         raise _Refused("400 Bad Request", "this is an HTTP/1.1 proxy")
     method, target, _ = words
     if method == "CONNECT":

@@ -1,4 +1,4 @@
-"""The built-in agent: the prompt is the program, no model and no network needed.
+"""The built-in agent: the prompt is the program; it needs no model and no network.
 
-It is an ACP agent like any other and runs confined like any other; nothing of the service imports it.
+It speaks the Agent Client Protocol and runs in the sandbox like any other agent; the service does not import it.
 """

@@ -1,4 +1,4 @@
-"""The methods of the agent: each prompt of a session is a runbook. Its steps are in steps.py."""
+"""The agent's protocol methods: each prompt of a session is a runbook. steps.py executes it."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -29,13 +29,13 @@ class _Session:
         self.turns: set[Turn] = set()
 
     def cancel(self) -> None:
-        """Cancel the turns that have begun."""
+        """Cancel the turns in progress."""
         for turn in self.turns.copy():
             turn.cancel()
 
 
 class RunbookAgent:
-    """Executes runbooks. Implements the part of the protocol that a background run needs."""
+    """Executes runbooks. Implements the methods of the protocol that a background run needs."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -57,7 +57,7 @@ class RunbookAgent:
             session.cancel()
 
     def _initialize(self, _params: Message) -> Message:
-        """Answer the handshake with the one version that we know; the client decides whether it fits."""
+        """Answer the handshake with the only version that we know; the client decides whether it accepts that."""
         return {
             "protocolVersion": _PROTOCOL_VERSION,
             "agentCapabilities": {},
@@ -65,13 +65,13 @@ class RunbookAgent:
         }
 
     def _open(self, params: Message) -> Message:
-        """Open a session in a folder."""
+        """Start a session in a folder."""
         session_id = new_hex_id()
         self._sessions[session_id] = _Session(Path(params["cwd"]))
         return {"sessionId": session_id}
 
     def _begin(self, params: Message) -> Work:
-        """Begin a turn, so that a `session/cancel` which comes right behind the prompt finds it."""
+        """Begin a turn at once, so that a `session/cancel` right after the prompt finds it."""
         session = self._sessions.get(params["sessionId"])
         if session is None:
             raise RpcError(INVALID_PARAMS, "Invalid params", "There is no such session.")
@@ -80,7 +80,7 @@ class RunbookAgent:
         return partial(self._perform, params, session, turn)
 
     def _perform(self, params: Message, session: _Session, turn: Turn) -> Message:
-        """Execute a runbook. Answers with an error if it cannot be read or a step of it fails."""
+        """Execute a runbook. Answers with an error if it is not valid or a step fails."""
         try:
             text = "\n".join(block["text"] for block in params["prompt"] if block["type"] == "text")
             client = Client(self._connection, params["sessionId"], turn)
@@ -96,7 +96,7 @@ class RunbookAgent:
         return {"stopReason": "end_turn"}
 
     def _cancel(self, params: Message) -> None:
-        """End the running step and the prompt."""
+        """Cancel the running step and the prompt."""
         session = self._sessions.get(params["sessionId"])
         if session is not None:
             session.cancel()

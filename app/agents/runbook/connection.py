@@ -1,8 +1,8 @@
-"""The agent's end of the protocol: JSON-RPC, one message a line, and as much of it as a runbook needs.
+"""The agent's end of the protocol: JSON-RPC, one message a line, only the parts that a runbook needs.
 
-Kept beside the protocol's library because every run starts this agent: loading the library takes 0.6 to 0.9 s, and the
-whole agent 0.06 to 0.1 s. For the same reason it uses threads and not asyncio. The client's end is the library's, which
-holds every message to the protocol (tests/agents).
+Not the protocol's library, because every run starts this agent: loading the library takes 0.6 to 0.9 s, the whole agent
+0.06 to 0.1 s. For the same reason it uses threads and not asyncio. The client's end is the library's, which validates
+every message (tests/agents).
 """
 
 import json
@@ -17,9 +17,9 @@ from typing import Any, BinaryIO
 INVALID_PARAMS = -32602
 _METHOD_NOT_FOUND = -32601
 _INTERNAL_ERROR = -32603
-# A prompt holds the description of a task, which may be as long as a request to the API.
+# A prompt contains the description of a task, which may be as long as a request to the API.
 _LONGEST_LINE = 64 * 2**20
-# Longer than a program is given to end.
+# Longer than the time that a program gets to end.
 _CLOSE_SECONDS = 3.0
 
 Message = dict[str, Any]  # Any: JSON
@@ -41,7 +41,7 @@ class TurnCancelled(Exception):
 
 
 class Turn:
-    """The turn of one prompt: its thread waits for conditions, until the client cancels it."""
+    """The turn of one prompt; its thread waits for conditions until the client cancels it."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -53,7 +53,7 @@ class Turn:
         self.wake()
 
     def wake(self) -> None:
-        """Have the waiting thread check its condition."""
+        """Make the waiting thread check its condition."""
         with self._changed:
             self._changed.notify()
 
@@ -84,7 +84,7 @@ class Connection:
         self._threads: list[threading.Thread] = []
 
     def serve(self, methods: Mapping[str, Handler]) -> None:
-        """Answer by these methods until the client closes the connection."""
+        """Answer requests with these methods until the client closes the connection."""
         while line := self._reader.readline(_LONGEST_LINE):
             message = json.loads(line)
             if "method" in message:
@@ -95,7 +95,7 @@ class Connection:
                 turn.wake()
 
     def close(self) -> None:
-        """Wait for threads, but not for ever: a client that has stopped reading can block them."""
+        """Wait for threads, but not for ever: a client that stopped reading can block them."""
         deadline = time.monotonic() + _CLOSE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -109,7 +109,7 @@ class Connection:
 
         Raises:
             RpcError: the client answered with an error.
-            TurnCancelled: the turn has ended meanwhile.
+            TurnCancelled: the turn ended before the answer.
 
         """
         number = next(self._ids)
@@ -140,7 +140,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - every request must be answered
             answer = _error(_INTERNAL_ERROR, "Internal error", f"{type(error).__name__}: {error}")
         if "id" in request:
-            # A client that is gone closes the connection, which ends this.
+            # If the client is gone, the closed connection ends this.
             with suppress(ConnectionError):
                 self._send({"id": request["id"], **answer})
 
@@ -161,7 +161,7 @@ def _refuse(_params: Message) -> Message:
 
 
 class Client:
-    """The client, in the turn of a session."""
+    """The ACP client as one turn sees it: send updates, ask permission."""
 
     def __init__(self, connection: Connection, session_id: str, turn: Turn) -> None:
         self._connection = connection
@@ -169,13 +169,13 @@ class Client:
         self._turn = turn
 
     def update(self, kind: str, /, **fields: Any) -> None:
-        """Send an update of the session; its fields are named as on the wire."""
+        """Send an update of the session; the fields have their names on the wire."""
         self._connection.notify(
             "session/update", {"sessionId": self._session_id, "update": {"sessionUpdate": kind, **fields}}
         )
 
     def choose(self, tool_call: Message, options: list[Message]) -> str | None:
-        """Ask for one of the options; return its id, None if none was chosen. Raises RpcError or TurnCancelled."""
+        """Ask permission with these options; return the chosen id, None for no choice. Raises RpcError or TurnCancelled."""
         answer = self._connection.request(
             "session/request_permission",
             {"sessionId": self._session_id, "toolCall": tool_call, "options": options},

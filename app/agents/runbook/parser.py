@@ -1,10 +1,10 @@
 """Reads a runbook: the fenced blocks of a prompt that are steps, in order. Pure; runs nothing.
 
-Fences are CommonMark's: three or more backticks or tildes, indented by at most three spaces, closed by at least
-as many of the same. A fence with another first word is prose. Whatever else might be a slip (an unknown
-attribute, a missing path, a fence that never ends) is an error before anything has run.
+Fences are CommonMark's: three or more backticks or tildes, indented by at most three spaces, closed by at least as many
+of the same. A fence is prose unless its first word is a step. Likely mistakes (an unknown attribute, a missing path, a
+fence that never ends) are errors before any step runs.
 
-Steps are named tuples, since every run would pay for loading dataclasses.
+Steps are named tuples, because loading dataclasses would delay every run.
 """
 
 import json
@@ -18,7 +18,7 @@ _LONGEST_TIMEOUT = 24 * 3600
 
 
 class RunbookError(Exception):
-    """The prompt cannot be a runbook; says where and why."""
+    """The prompt is not a valid runbook; the message gives the place and the reason."""
 
 
 class Script(NamedTuple):
@@ -48,14 +48,14 @@ class ApplyPatch(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Give the value as the run's structured output; the last one counts."""
+    """Set the run's structured output; the last step counts."""
 
     line: int
     value: Any  # any JSON
 
 
 class Ask(NamedTuple):
-    """Ask the human and wait for one of the answers."""
+    """Ask a person, and wait for one of the answers."""
 
     line: int
     question: str
@@ -63,7 +63,7 @@ class Ask(NamedTuple):
 
 
 class Say(NamedTuple):
-    """Say something."""
+    """Send a message."""
 
     line: int
     text: str
@@ -113,7 +113,7 @@ def _blocks(prompt: str) -> list[_Block]:
 
 
 def _dedent(line: str, indent: int) -> str:
-    """Remove as much indentation as the opening fence has, or as much as there is."""
+    """Remove the indentation of the opening fence, or as much of it as the line has."""
     return line[min(indent, len(line) - len(line.lstrip(" "))) :]
 
 

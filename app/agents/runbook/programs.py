@@ -1,4 +1,4 @@
-"""Runs one program of a step: streams what it prints, keeps a bounded copy, ends it in time."""
+"""Runs one program of a step: streams its output, keeps a bounded copy, ends it in time."""
 
 import codecs
 import os
@@ -25,14 +25,14 @@ OnOutput = Callable[[str], None]
 
 
 class Ended(NamedTuple):
-    """How a program ended; `status` is None if its time was up."""
+    """The exit status and output of a program; `status` is None if its time was up."""
 
     status: int | None
     output: str
 
 
 class _Output:
-    """What a program printed: passed on in portions while it runs, kept at both ends."""
+    """The output of a program: passed on in portions while it runs; its beginning and its end are kept."""
 
     def __init__(self, descriptor: int, on_output: OnOutput) -> None:
         self._pipe = os.fdopen(descriptor, "rb", buffering=0)
@@ -46,12 +46,12 @@ class _Output:
         self._last_portion_at = 0.0
         self._closed = False
         self._changing = threading.Lock()
-        # A program in the background can hold the pipe for as long as it likes, so no thread waits for this one.
+        # A daemon: a program in the background can hold the pipe open for any time, so nothing waits for this thread.
         self._follower = threading.Thread(target=self._follow, daemon=True)
         self._follower.start()
 
     def close(self) -> str:
-        """Wait for what is still in the pipe, pass on the rest and return what is kept."""
+        """Read the rest of the pipe, pass it on and return the kept output."""
         self._follower.join(_LAST_WORDS_SECONDS)
         with self._changing:
             self._closed = True
@@ -60,7 +60,7 @@ class _Output:
             return f"{self._head}{cut}{self._tail}"
 
     def _follow(self) -> None:
-        """Read to the end. What comes after `close` (from a program in the background) is read and forgotten."""
+        """Read to the end. Output after `close`, of a program in the background, is dropped."""
         with self._pipe, suppress(ConnectionError):
             while chunk := self._pipe.read(_CHUNK):
                 with self._changing:
@@ -88,7 +88,7 @@ class _Output:
 
 
 class _Program:
-    """A running program and all that it starts: its group. Only the thread of the turn may call this."""
+    """A running program and its process group. Only the thread of the turn may call this."""
 
     def __init__(self, process: subprocess.Popen[bytes], turn: Turn) -> None:
         self._process = process
@@ -97,16 +97,16 @@ class _Program:
         try:
             threading.Thread(target=self._watch, daemon=True).start()
         except RuntimeError:
-            # There can be no more threads, as where a program has started all that it may.
+            # No further thread can start, for example because the program has used up the limit of processes.
             os.killpg(process.pid, signal.SIGKILL)
             raise
 
     def wait(self, timeout: float | None) -> int | None:
-        """Return the exit status, None if the time was up. Raises TurnCancelled."""
+        """Return the exit status, None after the time limit. Raises TurnCancelled."""
         return self._process.wait() if self._turn.wait(self._exited.is_set, timeout) else None
 
     def end(self) -> None:
-        """End the whole group, unless `wait` has seen the program's own end."""
+        """Kill the whole group, unless `wait` has already seen the end of the program itself."""
         if self._process.returncode is not None:
             return
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -117,7 +117,7 @@ class _Program:
             self._process.wait()
 
     def _watch(self) -> None:
-        # Its number stays its own until `wait`, so that no signal goes to another group.
+        # WNOWAIT keeps the process id reserved, so that no signal goes to another group.
         os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         self._exited.set()
         self._turn.wake()
@@ -131,16 +131,16 @@ def run_program(
     turn: Turn,
     timeout: float | None = None,
 ) -> Ended:
-    """Run a program to its end. What it leaves in the background lives on; time or cancellation ends all of it.
+    """Run a program to its end. Its background processes live on, unless time or cancellation ends them all.
 
     Raises:
-        TurnCancelled: and the program has ended.
-        OSError: it cannot be started.
+        TurnCancelled: the turn was cancelled; the program has ended.
+        OSError: the program cannot be started.
 
     """
     reading_end, writing_end = os.pipe()
     try:
-        process = subprocess.Popen(  # noqa: S603 - what a runbook asks for
+        process = subprocess.Popen(  # noqa: S603 - the program that the runbook names
             command,
             cwd=directory,
             env=environment,

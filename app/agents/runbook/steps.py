@@ -1,4 +1,4 @@
-"""Executes the steps of a runbook, one tool call each, and stops at the first that fails and may not."""
+"""Executes the steps of a runbook, one tool call each; stops at the first failure that is not allowed."""
 
 import json
 import os
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import assert_never
 
-from app.agents.base import safe_paths
-from app.agents.base.attachments import OUTPUT_PATH
 from app.agents.errors import PathRefused
+from app.agents.files import safe_paths
+from app.agents.files.attachments import OUTPUT_PATH
 from app.agents.runbook.connection import Client, Turn
 from app.agents.runbook.parser import ApplyPatch, Ask, Output, Say, Script, Step, WriteFile
 from app.agents.runbook.programs import Ended, run_program
@@ -21,9 +21,9 @@ from app.processes.reading import last_lines
 _LAST_LINES = 20
 _LAST_CHARACTERS = 2000
 _REFUSALS = frozenset({"no", "n", "never", "reject", "deny", "cancel", "stop", "abort"})
-# Like the shells of CI systems: the first command that fails ends the script.
+# As in CI systems: the first command that fails ends the script.
 _SHELLS = {"sh": ("sh", "-e"), "bash": ("bash", "-eo", "pipefail")}
-# Not `python file`: the path would then start with the script's folder, and not with the workspace.
+# Not `python file`: `sys.path` would then start with the script's folder instead of the workspace.
 _PYTHON = "import sys; p = sys.argv.pop(1); exec(compile(open(p, encoding='utf-8').read(), p, 'exec'))"
 
 _WHAT_IT_CAN = """\
@@ -39,7 +39,7 @@ in the workspace, and treat everything else as prose. A block starts with three 
 
 
 class StepFailed(Exception):
-    """A step ended the runbook; the text says which one and why."""
+    """A step ended the runbook; the message names the step and the reason."""
 
 
 class Execution:
@@ -109,7 +109,7 @@ class Execution:
             )
 
     def _environment(self) -> dict[str, str]:
-        # Byte code that Python would leave beside a repository's modules is no part of anybody's work.
+        # Byte code beside a repository's modules must not become part of the work.
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         if self._answer is not None:
             environment["TASKBEACON_ANSWER"] = self._answer
@@ -150,7 +150,7 @@ class Execution:
 
 @contextmanager
 def _temporary_file(text: str) -> Iterator[str]:
-    """Yield the path of a file of our own that holds the text. Loading tempfile takes longer than all else here."""
+    """Yield the path of a temporary file with the text. Loading tempfile would take longer than all else here."""
     path = _temporary_folder() / f"step-{new_hex_id()}"
     with open(path, "x", encoding="utf-8", opener=_private) as file:
         try:
@@ -162,9 +162,9 @@ def _temporary_file(text: str) -> Iterator[str]:
 
 
 def _temporary_folder() -> Path:
-    # People can set the variable: a file below the workspace would be committed.
+    # The variable may be relative: a file below the workspace would be committed.
     given = Path(os.environ.get("TMPDIR", ""))
-    return given if given.is_absolute() and given.is_dir() else Path("/tmp")  # noqa: S108
+    return given if given.is_absolute() and given.is_dir() else Path("/tmp")  # noqa: S108 - as tempfile falls back
 
 
 def _private(path: str, flags: int) -> int:
@@ -172,7 +172,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _kind(step: Step) -> str:
-    """Return the word that starts a step's block."""
+    """Return the first word of a step's block."""
     match step:
         case Script(language=language):
             return language

@@ -1,4 +1,4 @@
-"""Reports one step to the client: a tool call that starts, shows what it prints, and ends."""
+"""Reports one step to the client: a tool call that starts, shows its output, and ends."""
 
 from typing import Any  # JSON
 
@@ -17,7 +17,7 @@ class ToolCall:
         self._title = ""
 
     def start(self, title: str, kind: str, given: Any) -> None:
-        """Say what is about to happen; the kinds are the protocol's."""
+        """Report the start of the step; `kind` is one of the protocol's."""
         if len(title) > _TITLE_CHARACTERS:
             title = f"{title[: _TITLE_CHARACTERS - 1]}…"
         self._title = title
@@ -26,7 +26,7 @@ class ToolCall:
         )
 
     def show(self, output: str) -> None:
-        """Pass on what was printed since the last time; `end` repeats all of it."""
+        """Send the output since the last call; `end` repeats all of it."""
         self._client.update(
             "tool_call_update", toolCallId=self._id, status="in_progress", content=[_printed(output)]
         )
@@ -34,7 +34,7 @@ class ToolCall:
     def end(
         self, output: str, *, failed: bool = False, result: Any = None, edit: Message | None = None
     ) -> None:
-        """Say how it went."""
+        """Report the end of the step, with all its output."""
         self._client.update(
             "tool_call_update",
             toolCallId=self._id,
@@ -44,7 +44,7 @@ class ToolCall:
         )
 
     def as_question(self) -> Message:
-        """Return what a permission request is about."""
+        """Return the tool call as a permission request names it."""
         return {"toolCallId": self._id, "title": self._title}
 
 

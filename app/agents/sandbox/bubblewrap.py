@@ -1,7 +1,7 @@
-"""The arguments that make bubblewrap build the small world an agent lives in.
+"""The arguments of bubblewrap that build the sandbox of an agent.
 
-Pure but for looking at which paths exist. The world starts empty: what is not bound here is not there, so a
-secret needs no rule to be hidden, and a forgotten rule shows as a missing file, not as a leak.
+Pure, except that it checks which paths exist. The sandbox starts empty and holds only the paths bound here. So a secret
+needs no rule to be hidden, and a forgotten rule shows as a missing file, not as a leak.
 """
 
 import os
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from app.agents.sandbox.policy import SYSTEM_FOLDERS, Confinement, Gateway
 
-# Some agents refuse to work as root, and nothing inside should believe that it is.
+# Some agents refuse to work as root, and no process inside is root.
 INSIDE_UID = 1000
-# Where the socket of the run's proxy is, inside.
+# The path of the proxy's socket inside the sandbox.
 DOOR = "/run/taskbeacon-egress"
 _SCRATCH_BYTES = str(2**20)
 _SHARED_MEMORY_BYTES = str(256 * 2**20)
@@ -27,10 +27,10 @@ _NAMESPACES = (
     str(INSIDE_UID),
 )
 _MANNERS = ("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "agent")
-_KERNEL_FILES = ("--proc", "/proc", "--dev", "/dev", "--size", _SHARED_MEMORY_BYTES, "--tmpfs", "/dev/shm")  # noqa: S108
-# /proc too: the files below /proc/sys belong to root, and root needs no capability to write what it owns.
+_KERNEL_FILES = ("--proc", "/proc", "--dev", "/dev", "--size", _SHARED_MEMORY_BYTES, "--tmpfs", "/dev/shm")  # noqa: S108 - inside
+# /proc too: the files below /proc/sys belong to root, who can write own files without any capability.
 _SEAL = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
-_TEMPORARY = Path("/tmp")  # noqa: S108
+_TEMPORARY = Path("/tmp")  # noqa: S108 - inside, where it is the run's own
 
 
 def bubblewrap_arguments(
@@ -43,9 +43,10 @@ def bubblewrap_arguments(
     info_descriptor: int,
     filter_descriptor: int | None,
 ) -> list[str]:
-    """Return the command line up to the command; `private` are places of the system to leave out.
+    """Return the command line up to the command; `private` are paths of the system to leave out.
 
-    The descriptors: one that takes bubblewrap's description of its world, and one of a filter of system calls (seccomp.py).
+    The descriptors: one receives bubblewrap's description of the sandbox, one holds a filter of system calls
+    (seccomp.py).
     """
     arguments = [str(program), *_NAMESPACES, *_MANNERS, "--info-fd", str(info_descriptor)]
     if filter_descriptor is not None:
@@ -55,7 +56,7 @@ def bubblewrap_arguments(
     arguments += _KERNEL_FILES
     for _depth, mount in sorted(_mounts(confinement, network=network, private=private), key=lambda m: m[0]):
         arguments += mount
-    arguments += ["--symlink", str(_TEMPORARY), "/var/tmp"]  # noqa: S108
+    arguments += ["--symlink", str(_TEMPORARY), "/var/tmp"]  # noqa: S108 - likewise
     if gateway is not None and gateway.socket is not None:
         arguments += ["--ro-bind", str(gateway.socket), DOOR]
     return [*arguments, *_SEAL, "--"]
@@ -64,7 +65,7 @@ def bubblewrap_arguments(
 def _mounts(
     confinement: Confinement, *, network: bool, private: Sequence[Path]
 ) -> Iterable[tuple[int, list[str]]]:
-    """Yield mounts with their depth: applied from the root downwards, the deeper one decides."""
+    """Yield mounts with their depth: they are applied from the root downwards, so the deeper one decides."""
     readable = [*SYSTEM_FOLDERS, *confinement.visible, *_resolver(network=network)]
     for path in readable:
         if path.is_symlink() and path in SYSTEM_FOLDERS:
@@ -75,7 +76,7 @@ def _mounts(
     for path in (*private, *confinement.hidden):
         if path in shown or not shown.isdisjoint(path.parents):
             yield _depth(path), _cover(path)
-    # Programs that hard-code the temporary folder get the run's own; memory would have no limit there.
+    # Programs that hard-code /tmp get the run's own folder; a tmpfs would be memory without a limit.
     yield _depth(_TEMPORARY), ["--bind", str(confinement.temporary), str(_TEMPORARY)]
     for path in confinement.changeable:
         yield _depth(path), ["--bind", str(path), str(path)]
@@ -88,7 +89,7 @@ def _cover(path: Path) -> list[str]:
 
 
 def _resolver(*, network: bool) -> Iterable[Path]:
-    """Yield where names are looked up, if that file is only linked from /etc."""
+    """Yield the target of /etc/resolv.conf, if that is a link."""
     resolver = Path("/etc/resolv.conf")
     if network and resolver.is_symlink():
         yield resolver.resolve()

@@ -1,4 +1,4 @@
-"""A process in the sandbox, and its end."""
+"""A process in the sandbox, and how it is ended."""
 
 import asyncio
 import json
@@ -17,10 +17,10 @@ _END_SECONDS = 30.0
 
 
 class ConfinedProcess:
-    """A running command and everything it started."""
+    """A running command and all its descendants."""
 
     def __init__(self, process: Process, info: int, worker: int) -> None:
-        """Follow a process: `info` describes bubblewrap's world, `worker` stays open as long as the worker lives."""
+        """Take over a process: `info` reads bubblewrap's description, `worker` is open as long as the worker lives."""
         self._process = process
         self._descriptors: tuple[int, int] | None = (info, worker)
         self._code: int | None = None
@@ -35,18 +35,18 @@ class ConfinedProcess:
         return self._process.returncode
 
     async def wait(self) -> int:
-        """Wait for the command itself to end (not for what it left behind: see `stop`)."""
+        """Wait for the command itself to end, not for its descendants (see `stop`)."""
         return await self._process.wait()
 
     async def communicate(self, text: bytes | None = None) -> tuple[bytes, bytes]:
-        """Write its input, read its output to the end (for programs that print little), and wait for it."""
-        # Python before 3.12 leaves the input open where there is none.
+        """Write the input, read the output to its end (for programs with little output), and wait for the command."""
+        # Python before 3.12 leaves the pipe open if there is no input.
         return await self._process.communicate(None if self.stdin is None else text or b"")
 
     async def stop(self, grace_seconds: float = _GRACE_SECONDS) -> int:
         """End the command and all its descendants, and return its exit status.
 
-        Repeatable. When cancelled everything has been sent SIGKILL already or is sent it now.
+        Repeatable. If cancelled, all processes have been sent SIGKILL.
         """
         if self._code is not None:
             return self._code
@@ -69,14 +69,14 @@ class ConfinedProcess:
         finally:
             if world is not None:
                 os.close(world)
-        self._code = code  # and the process id may be reused from now on
+        self._code = code  # the process id may be reused from now on
         return code
 
     def _open_world(self) -> int | None:
-        """Return a handle on the first process of bubblewrap's world, which ends after all others there.
+        """Return a handle on the sandbox's first process, which ends after all others in it.
 
-        bubblewrap itself ends a moment earlier, while the kernel is still killing: what reads or removes the
-        workspace next must not race with that.
+        bubblewrap itself ends a moment earlier, while the kernel is still killing the others. Code that reads or
+        removes the workspace next must not race with them.
         """
         if self._descriptors is None:
             return None
@@ -86,7 +86,7 @@ class ConfinedProcess:
             os.set_blocking(info.fileno(), False)
             written = info.read(4096)
         if not written:
-            return None  # it ended before its world was made, or has no world of its own
+            return None  # it ended before the sandbox was made, or has no process namespace
         with suppress(ValueError, KeyError, ProcessLookupError):
             return os.pidfd_open(int(json.loads(written)["child-pid"]))
         return None

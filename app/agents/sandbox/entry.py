@@ -1,11 +1,12 @@
-"""The first program inside a sandbox, whatever makes the walls: takes what must not pass outside, then becomes the agent.
+"""The first program inside any sandbox: receives the command and its secrets there, then becomes the agent.
 
 Runs as a script of its own, with the standard library only. The command, its folder and its environment come through a
-descriptor that no program outside reads: one variable could make the dynamic loader or Python run untrusted code out
-there. With them come the limits, and the ports of the loopback here that lead to the proxy of the run by its Unix
-socket. Arguments: the descriptor of the orders, and one that hangs up when the worker dies.
+descriptor that no program outside reads: a single variable could make the dynamic loader or Python run untrusted code
+outside. The same instructions hold the limits, and the loopback ports that are forwarded to the Unix socket of the
+run's proxy. Arguments: the descriptor of the instructions, and one that closes when the worker dies.
 
-Every agent waits for this program, so it imports only what it needs to begin; what serves the ports loads the rest.
+Every agent waits for this program, so it imports only what it needs to start; the process that serves the ports imports
+the rest.
 """
 
 import marshal
@@ -14,7 +15,7 @@ import resource
 import select
 import sys
 
-TYPE_CHECKING = False  # that of `typing` takes longer to import than all else here
+TYPE_CHECKING = False  # importing `typing` would take longer than all else here
 if TYPE_CHECKING:
     import asyncio
     import socket
@@ -27,7 +28,7 @@ _BACKLOG = 128
 
 
 def _listen(port: int) -> "list[socket.socket]":
-    """Listen on a port of every loopback address that there is."""
+    """Listen on a port of each loopback address of this machine."""
     import socket  # noqa: PLC0415 - see above
 
     listeners = []
@@ -81,7 +82,7 @@ async def _forward(
 
 async def _serve(door: str, listeners: "list[tuple[socket.socket, str | None]]") -> None:
     import asyncio  # noqa: PLC0415 - see above
-    import functools  # noqa: PLC0415
+    import functools  # noqa: PLC0415 - see above
 
     servers = [
         await asyncio.start_server(functools.partial(_forward, door, tunnel), sock=listener)
@@ -91,8 +92,8 @@ async def _serve(door: str, listeners: "list[tuple[socket.socket, str | None]]")
 
 
 def _fork_forwarder(door: str, ports: dict[int, str | None]) -> None:
-    """Leave a process behind that serves the ports; it has no parent here, and ends with the sandbox."""
-    # Listening before the agent starts, so that it never comes too early.
+    """Leave a process behind that serves the ports; it is no child of the agent, and ends with the sandbox."""
+    # Listen before the agent starts, so that its first connection succeeds.
     listeners = [(listener, tunnel) for port, tunnel in ports.items() for listener in _listen(port)]
     child = os.fork()
     if child:
@@ -104,7 +105,7 @@ def _fork_forwarder(door: str, ports: dict[int, str | None]) -> None:
         os._exit(0)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
-        os.dup2(null, stream)  # the agent's pipes must close when the agent closes them
+        os.dup2(null, stream)  # else the agent's pipes would stay open after the agent closes them
     try:
         import asyncio  # noqa: PLC0415 - see above
 
@@ -114,7 +115,7 @@ def _fork_forwarder(door: str, ports: dict[int, str | None]) -> None:
 
 
 def _is_alone(worker: int) -> bool:
-    """Return whether the worker died before the walls stood; the signal at its death would never come then."""
+    """Return whether the worker died before the signal at its death was set up, which would then never come."""
     poll = select.poll()
     poll.register(worker, 0)
     return bool(poll.poll(0))
@@ -138,7 +139,7 @@ def _fail(name: str, error: OSError | ValueError) -> "NoReturn":
 
 
 def main() -> "NoReturn":
-    """Open the way out, take the limits, then be the command."""
+    """Open the ports, set the limits, then become the command."""
     with open(int(sys.argv[1]), "rb") as file:  # noqa: PTH123 - a descriptor
         orders = marshal.load(file)  # noqa: S302 - the worker wrote it, with this very interpreter
     worker = int(sys.argv[2])

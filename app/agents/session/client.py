@@ -17,8 +17,8 @@ from acp.schema import (
     WriteTextFileResponse,
 )
 
-from app.agents.base import safe_paths
 from app.agents.errors import PathRefused
+from app.agents.files import safe_paths
 from app.agents.session.elicitation import ElicitationClient
 from app.agents.session.terminals import Terminals
 from app.agents.session.transport import REQUEST, Message

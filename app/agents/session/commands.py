@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol  # Any: JSON
 from uuid import UUID
 
-from app.agents.base.attachments import Attachment
+from app.agents.files.attachments import Attachment
 from app.agents.session.asked import AskedQuestion
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.transcript import Emit

@@ -8,8 +8,8 @@ from acp.helpers import ContentBlock, resource_link_block, text_block
 from acp.schema import ResourceContentBlock
 from pydantic import TypeAdapter, ValidationError
 
-from app.agents.base.attachments import Attachment, attached_path, place_attachments
 from app.agents.errors import AgentFailed
+from app.agents.files.attachments import Attachment, attached_path, place_attachments
 from app.agents.session.commands import Channel, Command, CommandSource
 from app.agents.session.session import AgentSession
 from app.agents.session.transcript import notification

@@ -1,1 +1,1 @@
-"""A run's working folder and what is collected from it."""
+"""A run's working folder, and the results collected from it."""

@@ -1,4 +1,4 @@
-"""Folders of runs: locked by the worker that made them, and always removed.
+"""Folders of runs: locked by the worker that made them, always removed.
 
 <root>/<run>       one run's files
 <root>/<run>.lock  held as long as the run lives; the kernel releases it if the worker dies
@@ -25,7 +25,7 @@ _LOCK_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8
 
 @asynccontextmanager
 async def open_folder(root: Path, run_id: UUID) -> AsyncIterator[Path]:
-    """Make a folder for a run and remove it afterwards, also when cancelled, however often."""
+    """Make a folder for a run and remove it afterwards, despite any number of cancellations."""
     folder, lock = _claim_folder(root, run_id)
     try:
         folder.mkdir(mode=0o700)
@@ -35,10 +35,10 @@ async def open_folder(root: Path, run_id: UUID) -> AsyncIterator[Path]:
 
 
 async def reclaim(root: Path) -> int:
-    """Remove the folders of workers that died; return how many. Safe beside working workers, and repeatable."""
+    """Remove the folders of dead workers; return their number. Safe beside working workers, and repeatable."""
     removed = 0
     for path in sorted(root.glob("*.lock")):  # noqa: ASYNC240 - local files
-        # Other files there are not ours.
+        # Other files in that folder are not ours.
         lock = _try_lock(path) if _LOCK_NAME.fullmatch(path.name) and path.is_file() else None
         if lock is None:
             continue
@@ -57,7 +57,7 @@ def _claim_folder(root: Path, run_id: UUID) -> tuple[Path, int]:
 
 
 def _try_lock(path: Path) -> int | None:
-    """Return a descriptor that holds the lock; None if another process has it, or has just removed the file."""
+    """Return a descriptor that holds the lock; None if another process holds it, or has just removed the file."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,7 +80,7 @@ async def _discard(folder: Path, lock: int) -> None:
 
 
 async def remove(folder: Path) -> None:
-    """Remove a folder that an agent filled: of any depth, with any permissions."""
+    """Remove a folder that an agent filled, of any depth and with any permissions."""
     for command in (("rm", "-rf"), ("chmod", "-R", "u+rwX"), ("rm", "-rf")):
         if not folder.is_dir():  # noqa: ASYNC240 - a local folder
             return
@@ -88,5 +88,5 @@ async def remove(folder: Path) -> None:
             *command, "--", str(folder), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
         )
         await process.wait()
-    if folder.is_dir():  # noqa: ASYNC240
+    if folder.is_dir():  # noqa: ASYNC240 - likewise
         _LOGGER.error("workspace.not_removed", folder=str(folder))

@@ -1,6 +1,6 @@
-"""Gathers an agent's work with git *inside the sandbox*, on a scratch repository and with our settings, into a bundle.
+"""Gathers an agent's work into a bundle, with git *inside the sandbox*, on a scratch repository and with our settings.
 
-Whatever trap the agent left in its clone goes off in the sandbox, where the agent could have done the same.
+Malicious content of the clone takes effect only in the sandbox, where the agent could have done the same itself.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.agents.base.attachments import OWN_FOLDER
 from app.agents.errors import WorkspaceBroken
+from app.agents.files.attachments import OWN_FOLDER
 from app.agents.git.command import BIG_FILE, settings_environment
 from app.agents.git.repository import COLLECTED, Author
-from app.agents.sandbox.limits import RunWatch
+from app.agents.sandbox.limits import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.enums import AgentNetwork
@@ -27,7 +27,7 @@ _OUTPUT_LIMIT = 2**20
 _HEAD = re.compile(r"([0-9a-f]{40}([0-9a-f]{24})?)?")
 _NOT_ALL_TAKEN = 40  # no exit status of git
 _MOST_NAMED = 20
-# All in one process: to start one in the sandbox takes longer than each of these commands.
+# One process for all commands: to start one in the sandbox takes longer than any of them.
 _GATHER = f"""\
 result=$1 work=$2 own=$3 base=$4 bundle=$5 subject=$6
 shift 6
@@ -102,7 +102,7 @@ _SETTINGS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathering:
-    """One pass over a workspace: commits what is uncommitted, and bundles the agent's commits."""
+    """One pass over a workspace: commits uncommitted files, and bundles the agent's commits."""
 
     collection: Path  # the scratch repository
     bundle: Path
@@ -110,15 +110,19 @@ class Gathering:
     author: Author
     subject: str  # of the commit
     submodules: Sequence[str]
-    settings: Sequence[tuple[str, str]]  # of git, beside ours
+    settings: Sequence[tuple[str, str]]  # further settings of git
 
     async def run(
-        self, sandbox: Sandbox, confinement: Confinement, environment: Mapping[str, str], watch: RunWatch
+        self,
+        sandbox: Sandbox,
+        confinement: Confinement,
+        environment: Mapping[str, str],
+        monitor: ResourceMonitor,
     ) -> tuple[str, str]:
-        """Return the last commit, "" if there is none, and what is left out. Raises WorkspaceBroken."""
+        """Return the last commit, "" if there is none, and a list of what is left out. Raises WorkspaceBroken."""
         subject = " ".join(self.subject.split())
         given = (RESULT, confinement.directory, OWN_FOLDER, self.base or "", self.bundle, subject)
-        process = await watch.follow(
+        process = await monitor.follow(
             await sandbox.start(
                 ("sh", "-c", _GATHER, "sh", *map(str, given), *self.submodules),
                 confinement,

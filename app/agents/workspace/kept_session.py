@@ -1,7 +1,7 @@
 """Keeps the files of an agent's conversation from its home, so that a later run can resume the conversation.
 
-The home is removed with its run. The adapter names its folders that hold conversations; credentials lie elsewhere, and
-known secrets are masked. Kept files are text that an agent wrote: they are only written into the home of an agent that
+The home is removed with its run. The adapter names the folders with conversations; credentials are elsewhere, and known
+secrets are masked. Kept files are untrusted text of an agent: they are written only into the home of an agent that
 works on the same task, below the same folders.
 """
 
@@ -18,32 +18,32 @@ import structlog
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from app.agents.adapters.adapter import Adapter
-from app.agents.base.safe_paths import read_file, write_file
 from app.agents.errors import PathRefused
+from app.agents.files.safe_paths import read_file, write_file
 from app.masking import Masker
 
-# Of all files of a session together. What is larger is not kept: half a conversation is none.
+# Of all files of a session together. A larger session is not kept: half a conversation is useless.
 MAX_BYTES = 32 * 2**20
 MAX_FILES = 500
 _MAX_ENTRIES = 20_000
 MAX_PACKED_BYTES = 16 * 2**20
-# JSON makes text longer, by its quotes.
+# JSON escapes make text longer.
 _MAX_UNPACKED_BYTES = 2 * MAX_BYTES
-# How agents make one name of a path.
+# Characters that agents replace to turn a path into a name.
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]")
 _LOGGER = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptSession:
-    """A conversation as its agent left it; only one within these limits can be packed."""
+    """A conversation as its agent left it. Only a conversation within these limits can be packed."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     adapter: Annotated[str, Field(min_length=1, max_length=40)]
     session_id: Annotated[str, Field(min_length=1, max_length=1000)]  # the agent's own
-    folder: Annotated[str, Field(min_length=1, max_length=4096)]  # of the run; its files name places below it
-    # Path below the home to text.
+    folder: Annotated[str, Field(min_length=1, max_length=4096)]  # of the run; files name paths below it
+    # Texts by their paths below the home.
     files: Annotated[dict[str, str], Field(max_length=MAX_FILES)] = field(repr=False)
 
 
@@ -53,10 +53,9 @@ _KEPT_SESSION = TypeAdapter(KeptSession)
 def keep_session(
     home: Path, folders: Sequence[str], *, adapter: str, session_id: str, folder: Path, masker: Masker
 ) -> KeptSession | None:
-    """Return the conversation that a home holds; None if there is none, or more than can be kept.
+    """Return the conversation in a home; None if there is none, or if it is too large to keep.
 
-    Call it when the agent's processes are gone. Nothing outside of the home is read, wherever its links lead, and
-    files that are no text are left out.
+    Call it when the agent's processes are gone. Links are not followed out of the home, and binary files are left out.
     """
     files: dict[str, str] = {}
     room = MAX_BYTES
@@ -78,11 +77,11 @@ def keep_session(
 
 
 def lay_session(kept: KeptSession, home: Path, folders: Sequence[str], *, folder: Path) -> None:
-    """Write a conversation into another home, with the places that it names changed to those of this run's folder.
+    """Write a conversation into another home, and replace the paths in it by those of this run's folder.
 
     Raises:
-        PathRefused: a path that leads out of the home.
-        OSError: it cannot be written.
+        PathRefused: a path leads out of the home.
+        OSError: a file cannot be written.
 
     """
     here = str(folder)
@@ -94,7 +93,7 @@ def lay_session(kept: KeptSession, home: Path, folders: Sequence[str], *, folder
 
 
 def pack(kept: KeptSession) -> bytes | None:
-    """Return a conversation as the content of a file; None if that would be too large, or its id is no text."""
+    """Return a conversation as the content of a file; None if that is too large, or the session id is no text."""
     try:
         text = _KEPT_SESSION.dump_json(_KEPT_SESSION.validate_python(asdict(kept)))
     except ValueError:
@@ -104,7 +103,7 @@ def pack(kept: KeptSession) -> bytes | None:
 
 
 def unpack(packed: bytes) -> KeptSession | None:
-    """Return what `pack` was given; None for what is nothing of the kind."""
+    """Return the conversation that `pack` encoded; None for any other content."""
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         content = inflater.decompress(packed, _MAX_UNPACKED_BYTES)
@@ -116,7 +115,7 @@ def unpack(packed: bytes) -> KeptSession | None:
 
 
 class SessionKeeper:
-    """The conversation of one run: the earlier one that it resumes, and what is kept for a later run."""
+    """The conversation of one run: the earlier one that it resumes, and its own for a later run."""
 
     def __init__(
         self, earlier: KeptSession | None, adapter: Adapter, *, home: Path, folder: Path, masker: Masker
@@ -127,12 +126,12 @@ class SessionKeeper:
         self._home = home
         self._folder = folder
         self._masker = masker
-        # Of this run's conversation; "": the agent cannot resume it.
+        # The id of this run's conversation; "": the agent cannot resume it.
         self.session_id = ""
 
     @property
     def earlier_id(self) -> str | None:
-        """The agent's own id of the conversation to resume."""
+        """The agent's id of the conversation to resume."""
         return self._earlier.session_id if self._earlier else None
 
     def forget_earlier(self) -> None:
@@ -150,7 +149,7 @@ class SessionKeeper:
             self._earlier = None
 
     def keep(self, file: Path) -> None:
-        """Pack the conversation into a file, if it can be resumed. Call it after the agent's end."""
+        """Pack the conversation into a file, if it can be resumed. Call this after the agent's end."""
         if not self.session_id or not self._adapter.sessions:
             return
         kept = keep_session(
@@ -172,7 +171,7 @@ class SessionKeeper:
 
 
 def _paths(home: Path, folders: Sequence[str]) -> Iterator[str]:
-    """Yield all that lies below some folders of a home, as paths below the home."""
+    """Yield the paths, below the home, of all files below some of its folders."""
     base = home.resolve()
     for folder in folders:
         top = base / folder

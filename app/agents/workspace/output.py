@@ -1,4 +1,4 @@
-"""The structured output of a run: how it is asked for, and how it is read."""
+"""The structured output of a run: the prompts that ask for it, and how it is read."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Any, Never  # Any: JSON
 
 import orjson
 
-from app.agents.base import safe_paths
-from app.agents.base.attachments import OUTPUT_PATH
 from app.agents.errors import OutputInvalid, PathRefused
+from app.agents.files import safe_paths
+from app.agents.files.attachments import OUTPUT_PATH
 from app.unicode import storable
 
 MISSING = object()

@@ -1,7 +1,7 @@
-"""Checks structured output in a process of its own, because it may have to be ended.
+"""Checks structured output in a separate process, which can be killed.
 
-A schema is untrusted, and one pattern in it can keep Python's regular expressions busy for years, during
-which no other code of the process runs: not in this thread, and not in any other.
+A schema is untrusted: a single pattern can keep Python's regular expressions busy for years, and they block all threads
+of their process.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any  # JSON
 
 from app.agents.errors import OutputInvalid
-from app.agents.sandbox.limits import RunWatch
+from app.agents.sandbox.limits import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.agents.workspace.output import MISSING
@@ -25,8 +25,8 @@ from app.shielded import shielded
 CHECK_SECONDS = 10.0
 _GRACE_SECONDS = 0.2
 _PROGRAM = "app.agents.workspace.schema_check"
-# Checks of given outputs at a time; each is a process that may be kept busy for all of its seconds. Those of one
-# project leave places to others.
+# Concurrent checks of outputs from clients; each is a process that may use all of its time limit. No project can take
+# all slots.
 PLACES = FairSlots(4, share=2, waiting=10)
 
 
@@ -37,15 +37,15 @@ async def check_apart(
     output: Any,
     schema: Any,
     *,
-    watch: RunWatch,
+    monitor: ResourceMonitor,
 ) -> None:
-    """Do what `schema_check.check_output` does, in the sandbox and as a process of a run.
+    """Run `schema_check.check_output` in the sandbox, as a process of a run.
 
-    Raises OutputInvalid, also when there is no output, and when it takes over `CHECK_SECONDS`.
+    Raises OutputInvalid, also if there is no output, or if the check takes longer than `CHECK_SECONDS`.
     """
     if output is MISSING:
         raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
-    process = await watch.follow(
+    process = await monitor.follow(
         await sandbox.start(
             module_command(_PROGRAM, libraries=True),
             confinement,
@@ -71,14 +71,15 @@ async def check_apart(
 
 
 async def check_given(output: Any, schema: Any, *, project_id: int, seconds: float = CHECK_SECONDS) -> None:
-    """Do what `check_output` does for an output that a client gave: no workspace, so nothing to be kept from it.
+    """Run `check_output` for an output that a client sent: without a sandbox, since there is no workspace.
 
-    Raises OutputInvalid, also when it takes over `seconds`, and QueueFull if as many of the project's wait as may.
+    Raises OutputInvalid, also if the check takes longer than `seconds`, and QueueFull if too many of the project's
+    wait.
     """
     async with PLACES.taken(project_id):
         try:
             question = json.dumps([output, schema]).encode()
-            # Its slot is taken as long as its process lives, also if the caller has stopped waiting.
+            # The slot stays taken while the process lives, also if the caller was cancelled.
             checked = await shielded(asyncio.to_thread(_check, question, seconds))
         except subprocess.TimeoutExpired:
             raise OutputInvalid(
@@ -92,7 +93,7 @@ async def check_given(output: Any, schema: Any, *, project_id: int, seconds: flo
 
 
 def _check(question: bytes, seconds: float) -> "subprocess.CompletedProcess[bytes]":
-    """Run the check; in a thread, since the API's loop would fork for a program."""
+    """Run the check; call it in a thread, because the API's loop would fork to start a program."""
     return subprocess.run(  # noqa: S603 - our own program
         module_command(_PROGRAM, libraries=True),
         input=question,

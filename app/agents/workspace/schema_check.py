@@ -1,7 +1,7 @@
-"""Whether a structured output is what its task's JSON schema asks for; as a program, `python -m app.agents.workspace.schema_check`.
+"""Checks a structured output against its task's JSON schema; also a program, `python -m app.agents.workspace.schema_check`.
 
-Untrusted schemas are only checked in a process that can be ended: see `output_check.py`, which starts this one. The
-program reads `[output, schema]` from its standard input and prints what is wrong.
+Untrusted schemas are checked only in a process that can be killed: `output_check.py` starts this program. It reads
+`[output, schema]` from standard input and prints the error, if there is one.
 """
 
 import json
@@ -21,7 +21,7 @@ from app.agents.errors import OutputInvalid
 def check_output(output: Any, schema: Any) -> None:
     """Check an output against the task's schema; references to other documents are not fetched.
 
-    Raises OutputInvalid, also when the schema is not one or refers to what is not in it.
+    Raises OutputInvalid, also if the schema is not valid or has a reference that cannot be resolved in it.
     """
     if not isinstance(schema, dict | bool):
         raise OutputInvalid(

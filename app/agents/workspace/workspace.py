@@ -1,10 +1,10 @@
-"""A run's workspace: filled with a clone, emptied of results, and always removed.
+"""A run's workspace: filled with a clone, emptied of results, always removed.
 
 <root>/<run>/repository     the worker's repository (repository.py); the agent never sees it
-<root>/<run>/work           the agent's clone, with `.taskbeacon/` for what is not to be committed
+<root>/<run>/work           the agent's clone, with `.taskbeacon/` for files that are never committed
 <root>/<run>/home, tmp      the agent's home and temporary folder
 <root>/<run>/collection     scratch repository of `collect`
-<root>/<run>/result.bundle  the agent's commits, on their way from there into ours
+<root>/<run>/result.bundle  the agent's commits, on their way from the collection into the worker's repository
 <root>/<run>/objects        objects of Git LFS on their way to the host
 """
 
@@ -18,16 +18,16 @@ from uuid import UUID
 
 import structlog
 
-from app.agents.base.attachments import OWN_FOLDER
-from app.agents.base.safe_paths import make_folder
 from app.agents.errors import RepositoryError, WorkspaceBroken
+from app.agents.files.attachments import OWN_FOLDER
+from app.agents.files.safe_paths import make_folder
 from app.agents.git.command import Git, Remote
 from app.agents.git.fetch import Base, Source
 from app.agents.git.large_files import LargeFileLimits, LargeFiles, find_git_lfs
-from app.agents.git.mirrors import Loan, Mirrors, MirrorUnusable
+from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
 from app.agents.git.repository import Author, Changes, Repository
 from app.agents.git.submodules import Submodules, fetch_submodules
-from app.agents.sandbox.limits import RunWatch
+from app.agents.sandbox.limits import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.workspace.folders import open_folder, remove
@@ -39,15 +39,15 @@ _LOGGER = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The work of an agent, when it was done."""
+    """The work of an agent after its end."""
 
     head: str | None  # None: nothing was changed
     changes: Changes
-    left_out: str = ""  # what could not be taken along, or is not in the patch
+    left_out: str = ""  # the parts that could not be collected, or are not in the patch
 
 
 class Workspace:
-    """The places of one run."""
+    """The folders of one run."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], hidden: Sequence[Path]) -> None:
         self.folder = folder
@@ -59,12 +59,12 @@ class Workspace:
         self.environment = environment
         self._hidden = tuple(hidden)
         self._repository = Repository(folder / "repository", environment)
-        self.watch = RunWatch(folder)
+        self.monitor = ResourceMonitor(folder)
         self._collection = folder / "collection"
         self._mirrors: Mirrors | None = None
-        self._loan: Loan | None = None
+        self._borrowed_objects: BorrowedObjects | None = None
         self.submodules = Submodules()
-        self.large_files: LargeFiles | None = None  # None: those of Git LFS stay pointers
+        self.large_files: LargeFiles | None = None  # None: files of Git LFS stay pointers
 
     async def prepare(
         self,
@@ -76,11 +76,10 @@ class Workspace:
         submodules_below: str | None = None,
         large_files: LargeFileLimits | None = None,
     ) -> None:
-        """Clone the base into `work`, on the branch that is to be pushed; an empty repository if there is no source.
+        """Clone the base into `work`, on the branch to push; without a source, make an empty repository.
 
-        The objects come through a mirror where there is one that can be used. Submodules are fetched only from below
-        the URL that is given for them, files of Git LFS only within
-        limits that are given and by a git-lfs that is installed. Raises a RepositoryError.
+        The objects come through a mirror if possible. Submodules are fetched only from below `submodules_below`, files
+        of Git LFS only within the limits `large_files` and if git-lfs is installed. Raises a RepositoryError.
         """
         self.author = author
         self._repository.create()
@@ -98,19 +97,19 @@ class Workspace:
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
 
     async def _borrow(self, source: Source, push_branch: str, mirrors: Mirrors) -> bool:
-        """Take the objects from a mirror; False leaves everything as it was before."""
+        """Borrow the objects of a mirror; False, and nothing has changed, if that is not possible."""
         try:
-            loan = await mirrors.lend(source, self.base)
+            borrowed = await mirrors.lend(source, self.base)
         except MirrorUnusable:
             return False
-        self._mirrors, self._loan = mirrors, loan
+        self._mirrors, self._borrowed_objects = mirrors, borrowed
         try:
-            base = await self._repository.borrow(loan, source, self.base)
+            base = await self._repository.borrow(borrowed, source, self.base)
             await self._repository.check_out(self.work, base, push_branch, source, self.author)
         except RepositoryError as error:
             _LOGGER.warning("mirror.damaged", reason=error.message)
-            self._loan = None
-            await mirrors.discard(loan)
+            self._borrowed_objects = None
+            await mirrors.discard(borrowed)
             for folder in (self.work, self._repository.folder):
                 await remove(folder)
             self._repository = Repository(self._repository.folder, self.environment)
@@ -129,31 +128,31 @@ class Workspace:
             work=self.work,
             collection=self._collection,
             scratch=self.folder / "objects",
-            mirror=self._loan.large_files if self._loan else None,
+            mirror=self._borrowed_objects.large_files if self._borrowed_objects else None,
             environment=self.environment,
         )
         await self.large_files.fetch(remote)
 
     async def close(self) -> None:
-        """Let go of the mirror; nothing may read the workspace's repositories afterwards. Repeatable."""
-        if self._mirrors is not None and self._loan is not None:
-            loan, self._loan = self._loan, None
-            # Also by what came before a fetch failed.
-            grew = loan.grew or (self.large_files is not None and self.large_files.requested > 0)
-            await self._mirrors.give_back(replace(loan, grew=grew))
+        """Return the mirror; afterwards the workspace's repositories cannot be read. Repeatable."""
+        if self._mirrors is not None and self._borrowed_objects is not None:
+            borrowed, self._borrowed_objects = self._borrowed_objects, None
+            # Also by objects that came before a fetch failed.
+            grew = borrowed.grew or (self.large_files is not None and self.large_files.requested > 0)
+            await self._mirrors.give_back(replace(borrowed, grew=grew))
 
     @property
     def _borrowed(self) -> tuple[Path, ...]:
-        """What the agent's clone and its git read outside of this folder, and cannot change."""
-        lent = (self._loan.objects,) if self._loan else ()
+        """The folders outside the workspace that the agent's clone and its git read, and cannot change."""
+        lent = (self._borrowed_objects.objects,) if self._borrowed_objects else ()
         return (*lent, *self.large_files.readable) if self.large_files else lent
 
     def confinement(
         self, *, readable: tuple[Path, ...] = (), writable: tuple[Path, ...] = (), read_only: bool = False
     ) -> Confinement:
-        """Return the view of the machine from this workspace: nothing of any other, nothing that is hidden.
+        """Return the access of a process of this run: this workspace, no other, and no hidden path.
 
-        `read_only` leaves of the agent's clone only the folder for what it hands over to be written to.
+        With `read_only` only the folder for handed-over files is writable in the agent's clone.
         """
         return Confinement(
             directory=self.work,
@@ -168,16 +167,15 @@ class Workspace:
     async def collect(
         self, sandbox: Sandbox, subject: str, *, within: timedelta = timedelta(minutes=1)
     ) -> Collected:
-        """Commit what is uncommitted and take in all commits. Call it when the agent's processes are gone.
+        """Commit uncommitted files and import all commits. Call it when the agent's processes are gone.
 
-        What counts is the agent's HEAD and its files: work on a branch that it left is not looked for. A clone
-        without a usable repository still gives its files. Repeatable. Raises WorkspaceBroken, also when it takes longer
-        than `within`.
+        The agent's HEAD and files count, not its other branches. A clone with an unusable repository still gives its
+        files. Repeatable. Raises WorkspaceBroken, also if it takes longer than `within`.
         """
         await remove(self._collection)
         await self._repository.make_collection(self._collection, self.base.sha)
         bundle = self.folder / "result.bundle"
-        # Made here, and shown as a single file: what fills it can put nothing else in its place.
+        # Made here and bound as a single file: the process that writes it cannot replace it by something else.
         bundle.unlink(missing_ok=True)
         bundle.write_bytes(b"")
         confinement = self.confinement(
@@ -186,7 +184,7 @@ class Workspace:
         try:
             async with asyncio.timeout(within.total_seconds()):
                 head, notes = await self._gathering(bundle, subject).run(
-                    sandbox, confinement, self.environment, self.watch
+                    sandbox, confinement, self.environment, self.monitor
                 )
                 if not head or head == self.base.sha:
                     return Collected(None, Changes([], b"", truncated=False), notes)
@@ -228,7 +226,7 @@ class Workspace:
 async def open_workspace(
     root: Path, run_id: UUID, environment: Mapping[str, str], hidden: Sequence[Path] = ()
 ) -> AsyncIterator[Workspace]:
-    """Make a run's workspace and remove it afterwards, also when cancelled, however often."""
+    """Make a run's workspace and remove it afterwards, despite any number of cancellations."""
     async with open_folder(root, run_id) as folder:
         workspace = Workspace(folder, environment, hidden)
         try:

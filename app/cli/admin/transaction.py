@@ -18,7 +18,7 @@ from app.ids import MAX_BIGINT
 from app.security import Cipher
 
 Options = ParamSpec("Options")
-Answer = dict[str, Any]  # Any: what JSON holds, and UUIDs
+Answer = dict[str, Any]  # Any: JSON and UUIDs
 
 # An id beyond PostgreSQL's bigint belongs to no row.
 ROW_ID = click.IntRange(1, MAX_BIGINT)
@@ -40,7 +40,7 @@ class Transaction:
 def transactional(
     operation: Callable[Concatenate[Transaction, Options], Awaitable[Answer]],
 ) -> Callable[Options, None]:
-    """Run `operation` in a transaction, commit, and print the result."""
+    """Run `operation` in a transaction, commit, and print its result."""
 
     @wraps(operation)
     def command(*args: Options.args, **options: Options.kwargs) -> None:

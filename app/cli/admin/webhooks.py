@@ -7,7 +7,7 @@ import click
 
 from app.cli.admin.transaction import Answer, Transaction, Upkeep, transactional, upkeep
 from app.services.events.sweep import prune_events
-from app.services.webhook_endpoints import operations
+from app.services.webhook_endpoints import admin as webhook_admin
 
 
 @click.group("webhooks")
@@ -20,7 +20,7 @@ def webhooks() -> None:
 @transactional
 async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
     """List endpoints, with their owners and how many deliveries are pending or failed."""
-    results = await operations.list_all(job.session, project_id=project)
+    results = await webhook_admin.list_all(job.session, project_id=project)
     return {"count": len(results), "results": results}
 
 
@@ -29,7 +29,7 @@ async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
 @transactional
 async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
     """Send a test message to an endpoint; a worker delivers it."""
-    return {"delivery_id": await operations.ping(job.session, endpoint)}
+    return {"delivery_id": await webhook_admin.ping(job.session, endpoint)}
 
 
 @webhooks.command("redeliver")
@@ -37,7 +37,7 @@ async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
 @transactional
 async def redeliver_webhook(job: Transaction, *, delivery: UUID) -> Answer:
     """Send a message once more, under the same id."""
-    return {"delivery_id": await operations.redeliver(job.session, delivery)}
+    return {"delivery_id": await webhook_admin.redeliver(job.session, delivery)}
 
 
 @click.group("events")

@@ -1,1 +1,1 @@
-"""The object store: any that speaks S3."""
+"""The object store, on any server that speaks S3."""

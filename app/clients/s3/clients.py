@@ -1,7 +1,7 @@
-"""Clients of aioboto3, imported by the first call that needs one.
+"""Clients of aioboto3, imported at the first call that needs one.
 
-Imported at the start, the library would add 0.2 s and 25 MB to every API process, most of which never read or write an
-object: a process at rest would hold more than its limit of 140 MB.
+Imported at the start, the library would add 0.2 s and 25 MB to every API process, although most of them never read or
+write an object: a process at rest would exceed its limit of 140 MB.
 """
 
 from collections.abc import AsyncGenerator
@@ -23,7 +23,7 @@ class S3Clients(NamedTuple):
 
 
 def open_clients(settings: Settings, *, connections: int) -> AbstractAsyncContextManager[S3Clients]:
-    """Return what opens both clients. Reads the library's description of S3, so call it in a thread."""
+    """Return a context manager that opens both clients. It reads the library's description of S3: call it in a thread."""
     library = get_session()
     for description in ("service-2", "endpoint-rule-set-1"):
         library.get_component("data_loader").load_service_model("s3", description)
@@ -39,7 +39,7 @@ async def _open(settings: Settings, session: Any, connections: int) -> AsyncGene
         "region_name": settings.s3_region,
         "config": AioConfig(
             signature_version="s3v4",
-            # Servers other than Amazon's are reached by path, not by a host name per bucket.
+            # Servers other than Amazon's use the bucket in the path, not in the host name.
             s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
             connect_timeout=2,
             read_timeout=20,

@@ -1,7 +1,7 @@
 """Objects in S3, through aioboto3.
 
-Whatever the library raises leaves as one of the errors of `object_store.py`. Small calls must be answered within
-seconds, so that an outage becomes an answer and not a hanging request.
+Errors of the library become those of `object_store.py`. Small calls have a time limit of seconds, so that an outage
+becomes an error and not a hanging request.
 """
 
 import asyncio
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS = 5.0
 _SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
 _STREAMS = 100
-# Open downloads hold a connection each; some must be left for the small calls.
+# Open downloads hold a connection each; some must remain for small calls.
 _CONNECTIONS = _STREAMS + 50
-# S3 takes no smaller part than this, but for the last one.
+# The smallest part that S3 accepts, except for the last one.
 _SMALLEST_PART = 5 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _RULE_PREFIX = "taskbeacon-ttl-"
@@ -52,7 +52,7 @@ _PRECONDITION_FAILED = 412
 class S3Objects(Storage):
     """The objects of a bucket; an async context manager that owns its connections.
 
-    The library is loaded by the first call that needs it, in a thread (`s3_clients.py`).
+    The library is loaded at the first call that needs it, in a thread (`clients.py`).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -90,7 +90,7 @@ class S3Objects(Storage):
             "ContentType": content_type,
             "Tagging": urlencode(tags),
         }
-        # Of a file that a worker has just written to a local disk.
+        # A file that the worker has just written to a local disk.
         size = len(body) if isinstance(body, bytes) else body.stat().st_size  # noqa: ASYNC240
         client = (await self.clients()).internal
         with failures(f"store {key}"):
@@ -106,7 +106,7 @@ class S3Objects(Storage):
         self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
     ) -> None:
         if size < _SMALLEST_PART:
-            # Too little for a part: read and put together here.
+            # Too small for a part: read it and join it here.
             kept = await self._read(key, size) if size else b""
             await self.put(key, kept + tail, content_type=content_type, tags=tags)
             return
@@ -125,7 +125,7 @@ class S3Objects(Storage):
                     ]
                     await client.complete_multipart_upload(**target, MultipartUpload={"Parts": parts})
                 except BaseException:
-                    # As far as the store answers; what it keeps of the upload is never part of the object.
+                    # Best effort: parts of an unfinished upload are never part of the object.
                     with suppress(Exception):
                         async with asyncio.timeout(_ANSWER_SECONDS):
                             await client.abort_multipart_upload(**target)
@@ -179,7 +179,7 @@ class S3Objects(Storage):
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     answer = await self._get(client, request)
             body = answer["Body"]
-            # What it enters is the bare response, without the check of the length.
+            # Not `as`: the context manager returns the bare response, without the check of the length.
             async with body:
                 yield ObjectContent(
                     size=answer["ContentLength"],
@@ -190,7 +190,7 @@ class S3Objects(Storage):
 
     @asynccontextmanager
     async def _stream(self) -> AsyncGenerator[None, None]:
-        """Hold one of the places for open reads, so that slow readers cannot take every connection."""
+        """Hold one of the slots for open reads, so that slow readers cannot take every connection."""
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._streams.acquire()
@@ -207,7 +207,7 @@ class S3Objects(Storage):
         except ClientError as error:
             if _status(error) != _PRECONDITION_FAILED:
                 raise
-            # Another version than the reader has a part of: it gets the whole (RFC 9110, 13.1.5).
+            # Another version than the one the reader has a part of: return the whole object (RFC 9110, 13.1.5).
             return await client.get_object(Bucket=request["Bucket"], Key=request["Key"])
 
     @override
@@ -293,7 +293,7 @@ async def _chunks(key: str, body: Any) -> AsyncIterator[bytes]:
 
 @contextmanager
 def failures(what: str, *, of_object: bool = False) -> Iterator[None]:
-    """Sort what the library raises into what callers can act on; elsewhere "not found" speaks of the bucket."""
+    """Translate errors of the library; "not found" means the object only if `of_object`, else the bucket."""
     try:
         yield
     except ClientError as error:
@@ -305,7 +305,7 @@ def failures(what: str, *, of_object: bool = False) -> Iterator[None]:
     except (BotoCoreError, TimeoutError) as error:
         raise ObjectStoreUnavailable(f"could not {what}") from error
     except Exception as error:
-        from aiohttp import ClientError as HttpError  # noqa: PLC0415 - part of what is loaded late
+        from aiohttp import ClientError as HttpError  # noqa: PLC0415 - part of the library that is loaded late
 
         if isinstance(error, HttpError):
             raise ObjectStoreUnavailable(f"could not {what}") from error

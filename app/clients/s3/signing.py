@@ -1,7 +1,7 @@
-"""URLs that open objects in S3 to their holders (AWS Signature Version 4, in the query).
+"""URLs that give access to objects in S3 (AWS Signature Version 4, in the query).
 
-Signed by the library's own algorithm without a client of it around: that takes a tenth of the time, and a process that
-signs need not load the rest of the library. The URLs are the same to the letter (tests/clients/test_s3_signing.py).
+Signed with the library's own algorithm but without its client: that takes a tenth of the time, and a process that only
+signs does not load the rest of the library. The URLs are identical (tests/clients/test_s3_signing.py).
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _SERVICE = "s3"
 
 
 class UrlSigner:
-    """Signs for one bucket on one host, by path."""
+    """Signs URLs of one bucket on one host, with the bucket in the path."""
 
     def __init__(self, endpoint: str, bucket: str, *, region: str, key_id: str, secret: SecretStr) -> None:
         self._bucket_url = f"{endpoint.rstrip('/')}/{bucket}"
@@ -32,13 +32,13 @@ class UrlSigner:
         method: str = "GET",
         parameters: Mapping[str, str] | None = None,
     ) -> str:
-        """Return a URL of an object, of the bucket for an empty key, valid for one method and for so long.
+        """Return a URL of an object, or of the bucket for an empty key, valid for one method and for `lifetime`.
 
         Args:
-            key: of the object; nothing is asked about it.
-            lifetime: from now, in whole seconds.
-            method: of HTTP.
-            parameters: by which the answer is changed, named as in S3's query.
+            key: of the object, which need not exist.
+            lifetime: from now on, in whole seconds.
+            method: the HTTP method.
+            parameters: changes of the response, named as in S3's query.
 
         """
         url = f"{self._bucket_url}/{quote(key, safe='/~')}" if key else self._bucket_url

@@ -1,7 +1,7 @@
 """Object storage on S3, over aioboto3.
 
-URLs and forms for clients are signed for the public host (contract 8.2); the service itself talks to the internal
-one. Signing and the check of the bucket need a part of the library only; `s3_objects.py` has the rest.
+URLs and forms for clients are signed for the public host (contract 8.2); the service itself uses the internal one.
+Signing and the check of the bucket need only a part of the library; `objects.py` uses the rest.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class S3Store(S3Objects):
         return await self.sign_by_library(key, lifetime, overrides)
 
     async def sign_by_library(self, key: str, lifetime: timedelta, overrides: Mapping[str, str]) -> str:
-        """Return the URL that the library makes; `overrides` are named as in S3's query."""
+        """Return the URL signed by the library's client; `overrides` are named as in S3's query."""
         names = {name: name.title().replace("-", "") for name in overrides}
         clients = await self.clients()
         with failures(f"sign a URL of {key}"):
@@ -103,14 +103,14 @@ class S3Store(S3Objects):
             async with asyncio.timeout(_CHECK_SECONDS):
                 status = await asyncio.to_thread(_head, url)
         except (HTTPClientError, TimeoutError):
-            # Without the error's own words: they quote the URL.
+            # Without the error's own message, which contains the URL.
             raise ObjectStoreUnavailable("could not reach the object store") from None
         if status != HTTPStatus.OK:
             raise ObjectStoreUnavailable(f"could not find the bucket: HTTP {status}")
 
 
 def _signer(settings: Settings, endpoint: str | None) -> UrlSigner | None:
-    """Return what signs for a host; None where only the library can find out the host or the key (on Amazon)."""
+    """Return the signer for a host; None if only the library can find out the host or the key (on Amazon)."""
     key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
     if settings.s3_endpoint_url is None or endpoint is None or key_id is None or secret is None:
         return None
@@ -118,7 +118,7 @@ def _signer(settings: Settings, endpoint: str | None) -> UrlSigner | None:
 
 
 def _head(url: str) -> int:
-    """Return the status that a HEAD is answered with, by what signing brings with it: asked for now and then only."""
+    """Return the status of a HEAD request. Uses the HTTP library that comes with signing; called rarely."""
     session = URLLib3Session(timeout=_CHECK_SECONDS, proxies=get_environ_proxies(url))
     try:
         return int(session.send(AWSRequest(method="HEAD", url=url).prepare()).status_code)

@@ -1,4 +1,4 @@
-"""`make demo`: the main job on real input, in a development stack of its own that leaves nothing behind.
+"""`make demo`: the main use case on real input, in a development stack of its own that leaves nothing behind.
 
 It is a client like any other: everything goes over HTTP, except the `git log` at the end.
 """
@@ -35,7 +35,7 @@ from app.enums import TERMINAL_STATUSES, RunStatus
 _INTERRUPTED = 130
 _RUN_SECONDS = 180.0
 _POLL_SECONDS = 0.25
-# How agents are confined is worth trying out; every other setting belongs to a stack that is not this one.
+# The only settings of the environment that apply: to try out sandboxes. All others belong to another stack.
 _PASSED_ON = frozenset({"TASKBEACON_AGENT_SANDBOX", "TASKBEACON_AGENT_NETWORK"})
 
 _ATTACHMENT = b"# The modules of this service\n"
@@ -174,7 +174,7 @@ def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> 
 
 
 def _attach(console: Console, client: httpx.Client, plain: httpx.Client, path: str) -> str:
-    """Upload a file for the run, straight to the object store, and return its id."""
+    """Upload a file for the run, directly to the object store; return its id."""
     item = {"name": "heading.md", "type": "user_attachment", "content_type": "text/markdown"}
     wanted = [item | {"size": len(_ATTACHMENT)}]
     prepared = request(client, "POST", f"{path}prepare_upload/", artifacts=wanted)["artifacts"][0]
@@ -191,7 +191,7 @@ def _attach(console: Console, client: httpx.Client, plain: httpx.Client, path: s
 def _follow(
     console: Console, stack: Stack, client: httpx.Client, plain: httpx.Client, phone: Phone, path: str
 ) -> dict[str, Any]:
-    """Print the run's log as it grows; return the run in its end. Raises DevstackError when it does not end."""
+    """Print the run's log as it grows; return the ended run. Raises DevstackError if it does not end."""
     log = RunLog(console)
     run: dict[str, Any] = {}
 
@@ -214,7 +214,7 @@ def _show_branch(console: Console, repository: DemoRepository, branch: str) -> N
 def _show_pushes(
     console: Console, stack: Stack, client: httpx.Client, phone: Phone, watched_run: dict[str, Any]
 ) -> None:
-    """Show that the phone was spared the push for the run it watched, and gets the one for the next run."""
+    """Show that the phone got no push for the run it watched, and one for the next run."""
     console.line()
     console.title("Pushes")
     show_notification(console, _notification(stack, phone, watched_run["id"]))
@@ -225,7 +225,7 @@ def _show_pushes(
 
 
 def _show_webhook(console: Console, stack: Stack, hook: HookedSink, run_id: str) -> None:
-    """Show the webhook about the end of the run, once the official library has verified it."""
+    """Show the webhook about the end of the run, after the official library has verified it."""
     message: dict[str, Any] = {}
 
     def has_come() -> bool:

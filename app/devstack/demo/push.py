@@ -1,6 +1,6 @@
-"""The phone of the demo: a device that shows the task, or does not, and the pushes it gets or is spared.
+"""The phone of the demo: a device that shows the task or not, and its pushes, sent or suppressed.
 
-A client like any other; it never polls faster than a phone would beat.
+A client like any other; it never polls faster than a phone sends beats.
 """
 
 import time
@@ -20,7 +20,7 @@ _UNDECIDED = frozenset({NotificationDecision.PENDING, NotificationDecision.RETRY
 
 
 class Phone:
-    """A registered device of the caller, and the task that it is about."""
+    """A registered device of the caller, and its task."""
 
     def __init__(self, client: httpx.Client, base_url: str, task_id: str) -> None:
         self._client = client
@@ -31,17 +31,17 @@ class Phone:
         self._device_id = self._answer("POST", url, token=token, platform="ios")["id"]
 
     def show_task(self) -> None:
-        """Say that the phone shows the task, as often as an app does."""
+        """Report that the phone shows the task, as often as an app does."""
         if time.monotonic() - self._last_beat >= _BEAT_SECONDS:
             self._answer("POST", f"{self._task}/presence/", device_id=self._device_id)
             self._last_beat = time.monotonic()
 
     def leave_task(self) -> None:
-        """Say that the phone shows the task no longer."""
+        """Report that the phone no longer shows the task."""
         self._answer("DELETE", f"{self._task}/presence/", device_id=self._device_id)
 
     def notification(self, run_id: str) -> dict[str, Any]:  # Any: JSON
-        """Return what was decided about the push for a run; empty until that is known."""
+        """Return the decision about the push for a run; empty until it is made."""
         listed = self._answer("GET", f"{self._task}/notifications/")["results"]
         decided = (row for row in listed if row["run"] == run_id and row["decision"] not in _UNDECIDED)
         return next(decided, {})
@@ -56,7 +56,7 @@ class Phone:
 
 
 def show_notification(console: Console, row: dict[str, Any]) -> None:  # Any: JSON
-    """Print one decision for people."""
+    """Print a decision in words."""
     watched = row.get("watched_by")
     if row.get("decision") in _WAITED and watched:
         age = watched["seconds_ago"]

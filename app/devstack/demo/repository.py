@@ -24,17 +24,17 @@ class DemoRepository:
 
     @property
     def base_url(self) -> str:
-        """What `org/repo` is cloned from."""
+        """The URL below which `org/repo` is cloned."""
         return self._folder.as_uri()
 
     def create(self) -> str:
-        """Copy the checkout's last commit (or its files, where it is not under git); return what was taken.
+        """Copy the checkout's last commit (or its files, if it is not under git); return a description of the source.
 
         Raises DevstackError.
         """
         require_git()
         self._path.mkdir(parents=True)
-        # The checkout may belong to another user, and the person's own settings must not matter here.
+        # The checkout may belong to another user, and the person's own git settings must not apply.
         self._config.write_text(
             "[safe]\n\tdirectory = *\n[user]\n\tname = Taskbeacon demo\n\temail = demo@users.noreply.localhost\n"
             "[receive]\n\tshallowUpdate = true\n",
@@ -45,7 +45,7 @@ class DemoRepository:
         if (checkout / ".git").exists() and self._succeeds(
             "-C", str(checkout), "rev-parse", "--verify", "HEAD"
         ):
-            # Pushed, not cloned: a checkout of CI has a detached HEAD and perhaps no branch at all.
+            # Pushed, not cloned: a CI checkout has a detached HEAD and perhaps no branch.
             self._git("-C", str(checkout), "push", "--quiet", str(self._path), "HEAD:refs/heads/main")
             return f"the last commit of {checkout}"
         sources = [name for name in _SOURCES if (checkout / name).exists()]
@@ -55,7 +55,7 @@ class DemoRepository:
         return f"the files of {checkout}"
 
     def show_branch(self, branch: str) -> str:
-        """Return `git log --stat` of what the branch has and `main` has not. Raises DevstackError."""
+        """Return `git log --stat` of the branch since `main`. Raises DevstackError."""
         return self._git("log", "--stat", "--format=commit %h%nAuthor: %an%n%n    %s%n", f"main..{branch}")
 
     def _succeeds(self, *arguments: str) -> bool:

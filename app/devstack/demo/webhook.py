@@ -1,4 +1,4 @@
-"""The demo's receiver of webhooks: the stack's sink, and the official library that verifies what came there."""
+"""The demo's receiver of webhooks: the stack's sink, and the official library, which verifies the messages."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from app.devstack.errors import DevstackError
 
 
 class HookedSink:
-    """An endpoint of the developer's that gets the ends of runs."""
+    """An endpoint of the developer that gets the ends of runs."""
 
     def __init__(self, client: httpx.Client, plain: httpx.Client, sink_url: str) -> None:
         self._plain = plain
@@ -27,9 +27,9 @@ class HookedSink:
         self._secret = made["secret"]
 
     def verified(self, run_id: str) -> dict[str, Any]:  # Any: JSON
-        """Return the message about the end of a run once it has come, verified; empty until then.
+        """Return the verified message about the end of a run; empty until it has arrived.
 
-        Raises DevstackError if its signature does not fit.
+        Raises DevstackError if its signature is wrong.
         """
         with explained("the sink cannot be read"):
             messages = self._plain.get(self._url).raise_for_status().json()

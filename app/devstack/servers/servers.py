@@ -1,6 +1,6 @@
-"""The embedded servers of one home folder, started together: the stack and the tests both use this.
+"""The embedded servers of one home folder, started together, for the stack and the tests.
 
-Only those that are wanted; a server with a URL of its own is not started.
+Only the requested ones; a server that the settings name by URL is not started.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,11 +14,11 @@ from app.devstack.servers.valkey import Valkey
 
 _START_SECONDS = 180.0
 
-Report = Callable[[str, str], None]  # takes name and address of a server when it is ready
+Report = Callable[[str, str], None]  # takes the name and the address of a server that is ready
 
 
 class EmbeddedServers:
-    """`postgres`, `valkey` and `seaweedfs`, as far as wanted. The supervisor stops them; then comes `clean_up`."""
+    """`postgres`, `valkey` and `seaweedfs`, as requested. The supervisor stops them; then call `clean_up`."""
 
     def __init__(self, home: Home, *, wanted: Iterable[str], durable: bool, bucket: str) -> None:
         wanted = frozenset(wanted)
@@ -41,7 +41,7 @@ class EmbeddedServers:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings that lead the service to these servers."""
+        """The settings by which the service uses these servers."""
         environment: dict[str, str] = {}
         if self._postgres is not None:
             environment["TASKBEACON_DATABASE_URL"] = self._postgres.url
@@ -52,7 +52,7 @@ class EmbeddedServers:
         return environment
 
     def start(self, supervisor: Supervisor) -> None:
-        """Start all without awaiting any, the slowest first. Raises DevstackError, StopRequested."""
+        """Start all servers, the slowest first, without waiting for them. Raises DevstackError, StopRequested."""
         if self._s3 is not None:
             self.pids["seaweedfs"] = self._s3.start(supervisor, self._logs / "seaweedfs.log").pid
         if self._valkey is not None:
@@ -61,14 +61,14 @@ class EmbeddedServers:
             self.pids["postgres"] = self._postgres.start(supervisor, self._logs / "postgres.log").pid
 
     def await_database(self, supervisor: Supervisor, report: Report) -> None:
-        """Return when the service's database is there. Raises DevstackError, StopRequested."""
+        """Return when the service's database is ready. Raises DevstackError, StopRequested."""
         if self._postgres is not None:
             supervisor.wait(self._postgres.is_ready, what="PostgreSQL", timeout=_START_SECONDS)
             self._postgres.create_database()
             report("PostgreSQL", self._postgres.address)
 
     def await_others(self, supervisor: Supervisor, report: Report) -> None:
-        """Return when queue and object store are there. Raises DevstackError, StopRequested."""
+        """Return when queue and object store are ready. Raises DevstackError, StopRequested."""
         if self._valkey is not None:
             supervisor.wait(self._valkey.is_ready, what="Valkey", timeout=_START_SECONDS)
             report("Valkey", self._valkey.address)
@@ -78,6 +78,6 @@ class EmbeddedServers:
             report("SeaweedFS", self._s3.address)
 
     def clean_up(self) -> None:
-        """Remove what the servers left outside the home folder, once they have ended."""
+        """Remove the servers' files outside the home folder, after the servers have ended."""
         if self._s3 is not None:
             self._s3.clean_up()

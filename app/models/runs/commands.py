@@ -1,4 +1,4 @@
-"""Commands to live agents. An accepted row is the outbox: whichever worker holds the run reads and settles it."""
+"""Commands to running agents. An accepted row is the outbox: the worker of the run reads it and records its result."""
 
 from datetime import datetime
 from typing import Any
@@ -13,20 +13,20 @@ from app.models.base import Base, JsonObject, one_of
 
 
 class RunCommand(Base):
-    """One command. Written under the lock of its run's row, so that positions are in the order of the commits."""
+    """One command. Written under the lock of its run's row, so that positions have the order of the commits."""
 
     __tablename__ = "run_commands"
     __table_args__ = (
         one_of("method", CommandMethod),
         one_of("status", CommandStatus),
-        # What a worker reads, what the bound counts, and what the end of a run settles.
+        # For the worker, for the limit of open commands, and for the end of a run.
         Index(
             "ix_run_commands_open",
             "run_id",
             "position",
             postgresql_where=text("status IN ('accepted', 'delivered')"),
         ),
-        # For deleting a run or a user, and for a worker that reports what others dropped.
+        # For deleting a run or a user, and for a worker that reports commands dropped by others.
         Index("ix_run_commands_run", "run_id", "position"),
         Index("ix_run_commands_user", "user_id"),
     )
@@ -36,10 +36,10 @@ class RunCommand(Base):
     position: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     method: Mapped[str] = mapped_column(String(32))
     params: Mapped[JsonObject] = mapped_column(JSONB)
-    # The caller's own id of the request, which its receipts repeat; NULL if it gave none.
+    # The caller's id of the request, which receipts repeat; NULL if there is none.
     rpc_id: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     status: Mapped[str] = mapped_column(String(16))
-    # Why it was dropped, in words for people.
+    # The reason why it was dropped, in words for people.
     reason: Mapped[str | None] = mapped_column(Text)
     user_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime]

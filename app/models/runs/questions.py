@@ -23,7 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.enums import AnswerVia, QuestionKind, QuestionRisk, QuestionStatus, Urgency
 from app.models.base import Base, JsonObject, one_of
 
-# Written the way PostgreSQL prints it back, so that the drift check can compare the two.
+# In PostgreSQL's own formatting, so that the drift check can compare the two.
 _RANK = f"CASE urgency WHEN '{Urgency.HIGH}'::text THEN 0 WHEN '{Urgency.NORMAL}'::text THEN 1 ELSE 2 END"
 _INBOX_ORDER = ("task_creator_id", "rank", "opened_at", "id")
 
@@ -39,14 +39,14 @@ class Question(Base):
         one_of("status", QuestionStatus),
         one_of("answered_via", AnswerVia),
         UniqueConstraint("run_id", "request_id"),
-        # What an inbox lists and counts, in its order; counts read the index alone.
+        # For the list and the count of an inbox, in its order; counts are index-only scans.
         Index(
             "ix_questions_inbox",
             *_INBOX_ORDER,
             postgresql_where=text("status = 'open'"),
             postgresql_include=["kind", "project_id"],
         ),
-        # The same of all statuses; and deleting a user.
+        # The same for all statuses; and for deleting a user.
         Index("ix_questions_history", *_INBOX_ORDER, postgresql_include=["kind", "project_id", "status"]),
         # What expires.
         Index(
@@ -54,7 +54,7 @@ class Question(Base):
             "expires_at",
             postgresql_where=text("status = 'open' AND expires_at IS NOT NULL"),
         ),
-        # Questions of tasks that a member follows, and deleting a task.
+        # For questions of tasks that a member follows, and for deleting a task.
         Index("ix_questions_task", "task_id", "opened_at"),
         # Deleting a user.
         Index("ix_questions_answered_by", "answered_by_id"),

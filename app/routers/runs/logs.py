@@ -9,8 +9,8 @@ from fastapi.responses import StreamingResponse
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.logs import AppendIn, LogQuery
 from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
-from app.services.output import log as run_logs
-from app.services.output.log_writer import CONTENT_TYPE
+from app.services.run_log import log as run_logs
+from app.services.run_log.log_writer import CONTENT_TYPE
 from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.stream import PositionOut, StreamQuery
-from app.services.output import ingest as run_ingest
-from app.services.output import stream as run_stream
+from app.services.run_log import ingest as run_ingest
+from app.services.run_log import stream as run_stream
 from app.web.answers import Json
 from app.web.auth import RunHolder, TaskRead
 from app.web.dependencies import RunId, TaskId, process_of
@@ -78,10 +78,10 @@ async def follow_run(
     """
     run = await run_stream.open_stream(call.session, call.caller, task_id, run_id, device_id=query.device_id)
     start = run_stream.start_of(last_event_id or query.last_event_id, query.start)
-    process, pace = call.process, run_stream.Pace.of(call.process.settings)
+    process, intervals = call.process, run_stream.StreamIntervals.of(call.process.settings)
     return EventStream(
         run_stream.follow(
-            run, start, hub=process.hub, redis=process.redis, watchers=process.watchers, pace=pace
+            run, start, hub=process.hub, redis=process.redis, watchers=process.watchers, intervals=intervals
         )
     )
 

@@ -1,1 +1,1 @@
-"""Who asks, what of a project they see, and what they may do."""
+"""The caller: who it is, which rows of a project it sees, and which actions it may take."""

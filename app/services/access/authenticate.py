@@ -26,14 +26,14 @@ async def authenticate(
     project: int | str | None = None,
     cache: CallerCache[Principal] | None = None,
 ) -> Principal:
-    """Return who holds this key, and the project they name, in one statement.
+    """Return the principal that a key belongs to, with the project that the request names, in one statement.
 
     Args:
         session: the unit of work of the request.
         secret: the key as it was sent.
-        place: where it was found, for the words of the failure.
+        place: where in the request it was found, for the error message.
         project: id of the project in the path, `CURRENT_PROJECT`, or None where the path names none.
-        cache: who was found less than a second ago; None asks the database.
+        cache: callers of the last second; None: ask the database.
 
     Raises:
         AuthenticationFailed: the key is unknown, revoked, expired, or of an inactive user.
@@ -94,7 +94,7 @@ _IN_CURRENT = _in_project(User.current_project_id.expression)
 
 
 async def find_member(session: AsyncSession, user_id: int, project_id: int) -> Principal | None:
-    """Return a user without a key, in a project; they may work on its tasks. None if they cannot use it any more."""
+    """Return the principal of a user without a key, who may work on a project's tasks; None after the user lost access."""
     row = await _MEMBER.first(session, {"user_id": user_id, "project_id": project_id})
     return None if row is None else _principal(row)
 
@@ -151,7 +151,7 @@ _NOTE_USE = Prepared(
 
 
 async def _note_use(session: AsyncSession, key_id: UUID, last_used_at: datetime | None) -> None:
-    """Write `last_used_at` at most hourly (contract 2.2), and keep it even if the request fails afterwards."""
+    """Write `last_used_at` at most hourly (contract 2.2), in a transaction of its own: it stays if the request fails."""
     now = utcnow()
     stale_at = now - _LAST_USED_RESOLUTION
     if last_used_at is not None and last_used_at > stale_at:

@@ -1,4 +1,4 @@
-"""The authenticated caller, and what their key opens."""
+"""The authenticated caller, and the access that their key grants."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,13 +6,13 @@ from uuid import UUID
 from app.enums import Scope
 from app.errors import NotFound, PermissionDenied
 
-# Stands in a path for the project that the user works in.
+# In a path: the user's current project.
 CURRENT_PROJECT = "@current"
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectRef:
-    """The project of a request, as much of it as every answer needs."""
+    """The project of a request, with the columns that every answer needs."""
 
     id: int
     organization_id: UUID
@@ -25,12 +25,12 @@ class Principal:
 
     user_id: int
     is_staff: bool
-    # None: a link.
+    # None for a link.
     key_id: UUID | None
     scopes: frozenset[str]
     scoped_teams: tuple[int, ...]
     scoped_organizations: tuple[UUID, ...]
-    # The project that the request names, if there is one, and whether the caller is a member of it.
+    # The project that the request names, if it names one, and whether the caller is a member of it.
     named_project: ProjectRef | None
     is_member: bool
 
@@ -64,10 +64,10 @@ def require_project(principal: Principal) -> ProjectRef:
 
 
 def require_scope(principal: Principal, scope: Scope) -> None:
-    """Let a key pass that has `scope`; write implies read (contract 2.3).
+    """Check that the key has `scope`; write implies read (contract 2.3).
 
     Raises:
-        PermissionDenied: the key lacks it.
+        PermissionDenied: the key lacks the scope.
 
     """
     if not has_scope(principal, scope):

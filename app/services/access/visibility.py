@@ -1,6 +1,6 @@
-"""Which tasks, runs and environments a caller sees. Not visible is not found (contract 4).
+"""The tasks, runs and environments that a caller sees. A row that is not visible is not found (contract 4).
 
-Rows that a caller asks for are fetched only on top of these functions.
+Every query for a caller uses these conditions.
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ from app.statements import Prepared
 
 
 def visible_projects(principal: Principal) -> ColumnElement[bool]:
-    """Return the condition on `Project` that leaves what the caller may use through this key."""
+    """Return the condition that selects the projects that the caller may use through this key."""
     member = select(Membership.project_id).where(Membership.user_id == principal.user_id)
     conditions: list[ColumnElement[bool]] = [Project.id.in_(member)]
     if principal.scoped_teams:
@@ -61,12 +61,12 @@ def _callers_projects() -> ColumnElement[Any]:
     return func.array(projects.scalar_subquery(), type_=ARRAY(BigInteger))
 
 
-# What the caller may use through this key, for statements that are built once; `visibility_anywhere` has the values.
+# The projects that the caller may use through this key, for prepared statements; `visibility_anywhere` gives the values.
 VISIBLE_PROJECTS = _callers_projects()
 
 
 def _seen(project_id: Any, user_id: Any) -> ColumnElement[bool]:
-    """Return the condition on `Task` that leaves everyone's tasks of a project and the user's own (contract 4, rule 3)."""
+    """Return the condition that selects a project's tasks for everyone and the user's own (contract 4, rule 3)."""
     return and_(
         Task.project_id == project_id,
         Task.audience.in_([literal(EVERYONE, BigInteger), user_id]),
@@ -74,13 +74,13 @@ def _seen(project_id: Any, user_id: Any) -> ColumnElement[bool]:
     )
 
 
-# What the caller sees in the project of the request, for statements that are built once; `visibility` has its values.
+# The tasks that the caller sees in the project of the request, for prepared statements; `visibility` gives the values.
 VISIBLE_TASK = _seen(bindparam("visible_project_id"), bindparam("visible_user_id", type_=BigInteger))
-# The same of a run and its task; `run_id` and `task_id` are parameters too.
+# The same for one run of one task, with the further parameters `run_id` and `task_id`.
 VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task_id"), VISIBLE_TASK)
 
 
-# What the caller sees in all of their projects.
+# The tasks that the caller sees in all of their projects.
 VISIBLE_ANYWHERE = and_(
     Task.project_id == any_(VISIBLE_PROJECTS),
     Task.audience.in_([literal_column(str(EVERYONE)), bindparam("visible_user_id", type_=BigInteger)]),
@@ -103,7 +103,7 @@ def visibility(principal: Principal) -> dict[str, int]:
 
 
 def visible_task(principal: Principal) -> ColumnElement[bool]:
-    """Return `VISIBLE_TASK` with the values of a caller."""
+    """Return `VISIBLE_TASK` with a caller's values."""
     return _seen(principal.project.id, principal.user_id)
 
 
@@ -113,7 +113,7 @@ def visible_run(principal: Principal, task_id: UUID, run_id: UUID) -> ColumnElem
 
 
 async def require_task(session: AsyncSession, principal: Principal, task_id: UUID) -> None:
-    """Return if the caller sees the task.
+    """Check that the caller sees the task.
 
     Raises:
         NotFound: there is no such task, or not for this caller.
@@ -136,9 +136,9 @@ async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) 
     statement = (
         select(Task)
         .where(Task.id == task_id, visible_task(principal))
-        # NO KEY UPDATE: rows that refer to the task may still be inserted.
+        # FOR NO KEY UPDATE: rows that refer to the task may still be inserted.
         .with_for_update(key_share=True)
-        # What people wrote may be megabytes, and no rule reads it.
+        # These may be megabytes, and no rule reads them.
         .options(defer(Task.description, raiseload=True), defer(Task.json_schema, raiseload=True))
     )
     task = (await session.execute(statement)).scalar_one_or_none()
@@ -148,7 +148,7 @@ async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) 
 
 
 async def require_run(session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID) -> None:
-    """Return if the caller sees the run.
+    """Check that the caller sees the run.
 
     Raises:
         NotFound: the task is not visible, or the run is not one of its runs.
@@ -165,7 +165,7 @@ _SEEN_RUN = Prepared(select(Run.id).join(Task, Task.id == Run.task_id).where(VIS
 async def lock_run(
     session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID, *columns: Any
 ) -> Row[Any]:
-    """Return a run that the caller sees, its row locked until the end: status, environment, artifacts and `columns`.
+    """Lock the row of a run that the caller sees; return its status, environment, artifacts and `columns`.
 
     Raises:
         NotFound: the task is not visible, or the run is not one of its runs.
@@ -185,12 +185,12 @@ async def lock_run(
 
 
 def visible_environment(principal: Principal) -> ColumnElement[bool]:
-    """Return the condition on `SandboxEnvironment` that leaves the project's shared ones and the caller's own."""
+    """Return the condition that selects the project's shared environments and the caller's own."""
     return usable_environment(principal.project.id, principal.user_id)
 
 
 def usable_environment(project_id: int, user_id: int | None) -> ColumnElement[bool]:
-    """Return the same condition for any member of a project; None: no user in particular."""
+    """Return the same condition for any member of a project; `user_id` None stands for no particular user."""
     return and_(
         SandboxEnvironment.project_id == project_id,
         or_(~SandboxEnvironment.private, SandboxEnvironment.created_by_id == user_id),
@@ -209,7 +209,7 @@ def active_member(user_id: Any, project_id: Any) -> ColumnElement[bool]:
 
 
 async def require_environment(session: AsyncSession, principal: Principal, environment_id: UUID) -> None:
-    """Return if the caller may use the sandbox environment.
+    """Check that the caller may use the sandbox environment.
 
     Raises:
         NotFound: there is none, or it is another user's own.

@@ -1,1 +1,1 @@
-"""Users, projects, keys and integrations, as an operator manages them."""
+"""Users, projects, keys and integrations, for operators."""

@@ -1,6 +1,6 @@
-"""Organizations, projects, their members, and users: made and unmade by an operator.
+"""Organizations, projects, their members, and users, as an operator creates and deletes them.
 
-These functions ask for no caller: they serve the command line, not the API. Look-ups for a caller are in users.py and
+These functions check no caller: they serve the command line, not the API. Look-ups for a caller are in users.py and
 services/access.
 """
 
@@ -33,7 +33,7 @@ _DEFAULT_ORGANIZATION_LOCK = 0x7A5C_0001
 
 
 async def create_organization(session: AsyncSession, name: str) -> Organization:
-    """Add an organization. Names need not be unique: a second call makes a second one."""
+    """Add an organization. Names need not be unique: a second call adds a second organization."""
     organization = Organization(id=new_id(), name=clean_name(name, attr="name"), created_at=utcnow())
     session.add(organization)
     await session.flush()
@@ -43,9 +43,8 @@ async def create_organization(session: AsyncSession, name: str) -> Organization:
 async def create_project(session: AsyncSession, name: str, *, organization_id: UUID | None = None) -> Project:
     """Add a project with its token and its counter of task numbers.
 
-    Without an organization it goes to the one called `DEFAULT_ORGANIZATION`, made at the first need: never to one
-    that a user made, with keys that would then reach the new project. Raises NotFound for an unknown
-    organization.
+    The default is the organization `DEFAULT_ORGANIZATION`, created when first needed. It is never an organization of a
+    user: the user's keys would then open the new project. Raises NotFound for an unknown organization.
     """
     name = clean_name(name, attr="name")
     if organization_id is None:
@@ -68,7 +67,7 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
 
 
 async def rename_project(session: AsyncSession, project_id: int, name: str) -> Project:
-    """Give a project another name, and its tasks other slugs with it (contract 10.1). Raises NotFound."""
+    """Rename a project, which changes the slugs of its tasks (contract 10.1). Raises NotFound."""
     project: Project | None = await session.scalar(
         update(Project)
         .where(Project.id == project_id)
@@ -101,8 +100,8 @@ async def create_user(
 ) -> User:
     """Add a user who is a member of the projects; the first of them becomes their current one (`@current`).
 
-    Raises NotFound for an unknown project, InvalidInput when an account has this address in any letter case. Of two
-    concurrent calls with one address the second waits for the first and then fails.
+    Raises NotFound for an unknown project, InvalidInput if an account has this address in any letter case. Of two
+    concurrent calls with the same address the second waits for the first, then fails.
     """
     email = clean_email(email)
     project_ids = tuple(dict.fromkeys(project_ids))
@@ -133,7 +132,7 @@ async def create_user(
 
 
 async def add_member(session: AsyncSession, *, project_id: int, user_id: int) -> None:
-    """Make a user a member of a project, and the project current if they have none. Twice is once. Raises NotFound."""
+    """Make a user a member of a project, and the project current if the user has none. Idempotent. Raises NotFound."""
     await require_projects(session, [project_id])
     await require_user(session, user_id)
     await session.execute(
@@ -149,9 +148,9 @@ async def add_member(session: AsyncSession, *, project_id: int, user_id: int) ->
 
 
 async def remove_member(session: AsyncSession, *, project_id: int, user_id: int) -> None:
-    """End a membership; the project stops being the user's current one, and none takes its place.
+    """End a membership; the project stops being the user's current one, without a replacement.
 
-    Their tasks stay. Removing a user who is no member changes nothing. Raises NotFound.
+    The user's tasks stay. Removing a user who is no member changes nothing. Raises NotFound.
     """
     await require_projects(session, [project_id])
     await require_user(session, user_id)
@@ -167,7 +166,7 @@ async def remove_member(session: AsyncSession, *, project_id: int, user_id: int)
 
 
 async def deactivate_user(session: AsyncSession, user_id: int) -> None:
-    """Close an account: its keys stop working (contract 2.2), its data stays. Twice is once. Raises NotFound."""
+    """Close an account: its keys stop working (contract 2.2), its data stays. Idempotent. Raises NotFound."""
     found = await session.scalar(
         update(User).where(User.id == user_id).values(is_active=False).returning(User.id)
     )
@@ -177,9 +176,9 @@ async def deactivate_user(session: AsyncSession, user_id: int) -> None:
 
 
 async def delete_user(session: AsyncSession, user_id: int) -> None:
-    """Remove an account with its keys and memberships; its tasks stay, for the whole project to see (contract 4).
+    """Remove an account with its keys and memberships; its tasks stay, visible to the whole project (contract 4).
 
-    Raises NotFound, at a second call too.
+    Raises NotFound, also at a second call.
     """
     found = await session.scalar(delete(User).where(User.id == user_id).returning(User.id))
     if found is None:
@@ -187,7 +186,7 @@ async def delete_user(session: AsyncSession, user_id: int) -> None:
 
 
 async def require_user(session: AsyncSession, user_id: int) -> User:
-    """Return a user, who stays until this transaction ends. Raises NotFound."""
+    """Return a user, locked against deletion until this transaction ends. Raises NotFound."""
     user = await session.scalar(
         select(User).where(User.id == user_id).with_for_update(read=True, key_share=True)
     )
@@ -197,15 +196,15 @@ async def require_user(session: AsyncSession, user_id: int) -> User:
 
 
 async def require_projects(session: AsyncSession, project_ids: Sequence[int]) -> None:
-    """Check that all projects exist, and keep them until this transaction ends.
+    """Check that all projects exist, and lock them against deletion until this transaction ends.
 
-    Raises NotFound for the first that is missing, InvalidInput for a list too long.
+    Raises NotFound for the first missing one, InvalidInput for a list that is too long.
     """
     await _require_all(session, Project.id, project_ids, name="project")
 
 
 async def require_organizations(session: AsyncSession, organization_ids: Sequence[UUID]) -> None:
-    """Do for organizations what `require_projects` does for projects."""
+    """Check and lock organizations as `require_projects` does projects."""
     await _require_all(session, Organization.id, organization_ids, name="organization")
 
 
@@ -226,7 +225,7 @@ async def _require_all(
 
 
 async def _default_organization_id(session: AsyncSession) -> UUID:
-    # No constraint makes names unique, so the first two callers take turns.
+    # No constraint makes names unique, so concurrent callers wait for this lock.
     await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _DEFAULT_ORGANIZATION_LOCK})
     found = await session.scalar(
         select(Organization.id)

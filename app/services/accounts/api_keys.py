@@ -1,4 +1,4 @@
-"""Personal API keys: issue, find and revoke. services/access checks them."""
+"""Personal API keys: issue, find and revoke. services/access authenticates with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ _LABEL_LENGTH = 40
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new key. `value` exists here only: the database keeps its hash."""
+    """A new key. `value` exists only here: the database stores its hash."""
 
     id: UUID
     mask: str
@@ -32,7 +32,7 @@ class IssuedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyLimits:
-    """Where a key works, and until when; by default everywhere its user does, for good."""
+    """The projects and organizations of a key, and its expiry; by default all of its user's, without expiry."""
 
     project_ids: Sequence[int] = ()
     organization_ids: Sequence[UUID] = ()
@@ -49,8 +49,8 @@ async def create_api_key(
 ) -> IssuedKey:
     """Issue a key to a user, limited to the projects and organizations if any are given (contract 2.3).
 
-    Raises NotFound for an unknown user, project or organization, InvalidInput for a scope word that does not exist,
-    for no scope at all, and for a key that would not work: of a deactivated user, or expired already.
+    Raises NotFound for an unknown user, project or organization, InvalidInput for an unknown scope, for no scope at
+    all, and for a key that could not work: of a deactivated user, or already expired.
     """
     granted = _known_scopes(scopes)
     label = clean_label(label, attr="label", limit=_LABEL_LENGTH)
@@ -82,7 +82,7 @@ async def create_api_key(
 
 
 async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
-    """Return the one key that is not revoked and has this mask.
+    """Return the id of the only active key with this mask.
 
     Raises NotFound if there is none, and InvalidInput if there are several.
     """
@@ -99,7 +99,7 @@ async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
 
 
 async def revoke_api_key(session: AsyncSession, key_id: UUID) -> None:
-    """End a key for good; a second call keeps the first one's time. Raises NotFound."""
+    """Revoke a key for good; a second call keeps the first one's time. Raises NotFound."""
     found = await session.scalar(
         update(ApiKey)
         .where(ApiKey.id == key_id)

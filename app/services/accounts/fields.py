@@ -1,6 +1,6 @@
-"""Pure: what a name, an e-mail address, a secret or a URL of an account may be. Uses no server and no table.
+"""Pure checks of names, e-mail addresses, secrets and URLs of accounts. Uses no server and no table.
 
-Each function returns the value as it is kept and raises InvalidInput, in the words of contract 2.4, when it cannot be.
+Each function returns the value as it is stored, or raises InvalidInput with the message of contract 2.4.
 """
 
 import re
@@ -18,12 +18,12 @@ _TOKEN_LENGTH = 2000
 _URL_LENGTH = 500
 _APP_NUMBER_LENGTH = 64
 _PEM_LENGTH = 10_000
-# Only sending mail shows whether an address receives it; this refuses what no address is.
+# Only sending mail shows whether an address works; this refuses texts that cannot be an address.
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+")
 
 
 def clean_name(value: str, *, attr: str) -> str:
-    """Return a name that must say something: trimmed, 1 to 255 characters."""
+    """Return a required name: trimmed, 1 to 255 characters."""
     name = clean_label(value, attr=attr, limit=_NAME_LENGTH)
     if not name:
         raise InvalidInput("This field may not be blank.", code="blank", attr=attr)
@@ -31,7 +31,7 @@ def clean_name(value: str, *, attr: str) -> str:
 
 
 def clean_label(value: str, *, attr: str, limit: int) -> str:
-    """Return a text that may be empty: trimmed, at most `limit` characters."""
+    """Return an optional text: trimmed, at most `limit` characters."""
     label = _keepable(value, attr).strip()
     if len(label) > limit:
         raise InvalidInput(
@@ -41,7 +41,7 @@ def clean_label(value: str, *, attr: str, limit: int) -> str:
 
 
 def clean_email(value: str) -> str:
-    """Return an e-mail address as its owner writes it; the index on it ignores case."""
+    """Return an e-mail address in its owner's spelling; the index on it ignores case."""
     email = clean_label(value, attr="email", limit=_EMAIL_LENGTH)
     if not _EMAIL.fullmatch(email) or not email.isprintable():
         raise InvalidInput("Enter a valid email address.", attr="email")
@@ -49,7 +49,7 @@ def clean_email(value: str) -> str:
 
 
 def clean_token(value: str, *, attr: str = "token") -> str:
-    """Return a secret that goes into a header: trimmed, one word of printable ASCII."""
+    """Return a secret for a header: trimmed, one word of printable ASCII."""
     token = clean_label(value, attr=attr, limit=_TOKEN_LENGTH)
     if not token:
         raise InvalidInput("This field may not be blank.", code="blank", attr=attr)
@@ -59,7 +59,7 @@ def clean_token(value: str, *, attr: str = "token") -> str:
 
 
 def clean_app_number(value: str, *, attr: str) -> str:
-    """Return the id of a GitHub App (a number or a client id) or of an installation; it goes into a path."""
+    """Return the id of a GitHub App (a number or a client id) or of an installation, which becomes part of a path."""
     number = clean_label(value, attr=attr, limit=_APP_NUMBER_LENGTH)
     if not re.fullmatch(r"[A-Za-z0-9._-]+", number, re.ASCII):
         raise InvalidInput("An id consists of letters, digits, dots and hyphens.", attr=attr)
@@ -67,7 +67,7 @@ def clean_app_number(value: str, *, attr: str) -> str:
 
 
 def clean_private_key(value: str) -> str:
-    """Return an RSA key in PEM form, as GitHub makes one for an App: unencrypted, for we must sign with it."""
+    """Return an RSA key in PEM form, as GitHub makes one for an App; unencrypted, because we sign with it."""
     text = clean_label(value, attr="private_key", limit=_PEM_LENGTH)
     try:
         key = load_pem_private_key(text.encode(), password=None)
@@ -79,13 +79,13 @@ def clean_private_key(value: str) -> str:
 
 
 def clean_url(value: str, *, attr: str, schemes: frozenset[str]) -> str:
-    """Return a URL of one of the schemes, without credentials: it is kept and shown in plain text."""
+    """Check a URL: allowed scheme, no credentials (it is stored and shown in plain text)."""
     url = clean_label(value, attr=attr, limit=_URL_LENGTH)
     try:
         parts = urlsplit(url)
         has_place = bool(parts.hostname) or (parts.scheme == "file" and bool(parts.path))
         has_credentials = parts.username is not None or parts.password is not None
-        parts.port  # noqa: B018 - reading it is what checks it
+        parts.port  # noqa: B018 - reading the property checks the port
     except ValueError as error:
         raise InvalidInput("Enter a valid URL.", attr=attr) from error
     if parts.scheme not in schemes or not has_place or not url.isprintable() or " " in url:
@@ -99,7 +99,7 @@ def clean_url(value: str, *, attr: str, schemes: frozenset[str]) -> str:
 
 
 def _keepable(value: str, attr: str) -> str:
-    """Return the text if PostgreSQL can hold it (contract 12, traps 12 and 15)."""
+    """Return the text if PostgreSQL can store it (contract 12, traps 12 and 15)."""
     if "\x00" in value:
         raise InvalidInput("Null characters are not allowed.", code="null_characters_not_allowed", attr=attr)
     try:

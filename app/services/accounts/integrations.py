@@ -1,4 +1,4 @@
-"""What a task may point to outside itself (contract 11, 24), entered by an operator. Secrets are kept encrypted."""
+"""Things outside the service that a task may refer to (contract 11, 24), entered by an operator; secrets are encrypted."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ _GIT_SCHEMES = frozenset({"http", "https", "file"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppInstallation:
-    """A GitHub App where a project has installed it; it is given tokens of one hour."""
+    """A GitHub App as installed for a project; its tokens are valid for one hour."""
 
     app_id: str
     installation_id: str
@@ -36,17 +36,17 @@ class AppInstallation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewIntegration:
-    """A project's access to a code host, as it is entered."""
+    """A project's access to a code host, as an operator enters it."""
 
     kind: str  # one of `KINDS`
-    # What to act with: a token, or a GitHub App.
+    # The credential: a token, or a GitHub App.
     token: str | None = None
     installation: AppInstallation | None = None
-    # What the host signs its webhooks with.
+    # The key with which the host signs its webhooks.
     webhook_secret: str | None = None
     # Base of the host's API; None: the public one, or that of the host of `git_url`.
     api_url: str | None = None
-    # Where repositories are cloned from; None: `GIT_BASE_URL`.
+    # Base URL of repositories; None: `GIT_BASE_URL`.
     git_url: str | None = None
 
 
@@ -61,7 +61,7 @@ async def create_integration(
 
     Raises:
         NotFound: there is no such project.
-        InvalidInput: a value cannot be what it is given for, or both a token and an installation are given.
+        InvalidInput: a value is not valid for its field, or both a token and an installation are given.
 
     """
     if new.token is not None and new.installation is not None:

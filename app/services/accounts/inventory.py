@@ -1,4 +1,4 @@
-"""What operators look up: accounts, keys and integrations, as plain data without a secret in it."""
+"""Look-ups for operators: accounts, keys and integrations, as plain data without secrets."""
 
 from typing import Any
 from uuid import UUID
@@ -90,7 +90,7 @@ async def list_organizations(session: AsyncSession, *, limit: int, offset: int) 
 async def list_keys(
     session: AsyncSession, *, user_id: int | None = None, mask: str | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return keys, oldest first, those that are revoked or expired too; never a value, which is not kept."""
+    """Return keys, oldest first, revoked and expired ones too; never a value, which is not stored."""
     conditions: list[ColumnElement[bool]] = []
     if user_id is not None:
         conditions.append(ApiKey.user_id == user_id)
@@ -103,7 +103,7 @@ async def list_keys(
 async def list_integrations(
     session: AsyncSession, *, project_id: int | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return integrations in the order of their ids; of their secrets only whether there are any."""
+    """Return integrations in the order of their ids; of a secret only whether it is set."""
     conditions = [] if project_id is None else [Integration.project_id == project_id]
     statement = select(*_INTEGRATION).where(*conditions).order_by(Integration.id)
     return await _list(session, statement, limit, offset)

@@ -1,7 +1,7 @@
-"""Encrypts stored secrets again after `SECRET_KEYS` got a new first one, so that the old one can be retired.
+"""Encrypts stored secrets again after `SECRET_KEYS` has a new first key, so that the old one can be removed.
 
-Every column with a name that begins with `encrypted_` is taken, so that a new table cannot be forgotten; it holds a text, or
-texts by name.
+Covers every column with a name that begins with `encrypted_`, so that no new table is forgotten; such a column holds a
+text, or texts by name.
 """
 
 from collections.abc import Iterator
@@ -14,21 +14,21 @@ from app.models import Base
 from app.security import Cipher, DecryptionError
 
 _PREFIX = "encrypted_"
-# Named before the rule.
+# Columns older than that rule.
 _OTHERS = frozenset({"signing_keys.private_key"})
 _BATCH = 200
 
 
 class Rotation(TypedDict):
-    """What came of a rotation."""
+    """The result of a rotation."""
 
     rotated: int
-    # Values that none of the configured secrets decrypts: they were lost before, and stay as they are.
+    # Values that no configured key decrypts: they were lost before, and are not changed.
     unreadable: int
 
 
 def encrypted_columns() -> Iterator[Column[Any]]:
-    """Yield every column that `security.Cipher` wrote."""
+    """Yield every column encrypted by `security.Cipher`."""
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
             if column.name.startswith(_PREFIX) or str(column) in _OTHERS:
@@ -62,7 +62,7 @@ async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Colum
                     done["unreadable"] += 1
                     continue
                 same = (part == given for part, given in zip(keys, key, strict=True))
-                # Only what was read: a new secret may have been put there meanwhile.
+                # Only if the value is still the one that was read: it may have been replaced meanwhile.
                 await session.execute(
                     update(table).where(*same, column == value).values({column.name: fresh})
                 )

@@ -56,7 +56,7 @@ async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
 async def list_projects(
     session: AsyncSession, caller: Principal, *, limit: int, offset: int
 ) -> tuple[int, list[ProjectOut]]:
-    """Return how many projects the caller may use through this key, and a page of them."""
+    """Return the number of projects that the caller may use through this key, and a page of them."""
     usable = visible_projects(caller)
     count = await session.scalar(select(func.count()).select_from(Project).where(usable)) or 0
     rows = await session.execute(

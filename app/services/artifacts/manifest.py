@@ -1,7 +1,7 @@
-"""The manifest of a run: files that belong to it, how they get there and how they are read (contract 3.4, 6.4, 8.1).
+"""The manifest of a run: its files, how they are added and read (contract 3.4, 6.4, 8.1).
 
-An object is stored first and its entry written afterwards, so that every entry has its object; what a failure leaves
-behind belongs to no run and is swept. No transaction is open while the store is asked.
+An object is stored before its entry is written, so that every entry has its object; objects left by a failure belong to
+no run and are swept. No transaction is open during requests to the store.
 """
 
 import base64
@@ -40,13 +40,13 @@ from app.services.events.of_runs import record_artifacts
 from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef, is_run_path, run_artifact_key, safe_name
 
-# Entries of one manifest; it is read and written with its run.
+# Maximal number of entries; the manifest is read and written with its run.
 _MAX_ARTIFACTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadableFile:
-    """A file of a run, by what an answer has to say of it."""
+    """A file of a run, with the headers of its download."""
 
     storage_path: str
     content_type: str
@@ -65,7 +65,7 @@ async def prepare_uploads(
     """Return an upload form for each file; nothing is stored.
 
     Raises:
-        InvalidInput: a file is too large for what it is.
+        InvalidInput: a file is too large for its type.
         NotFound: there is no such run for this caller.
         StateRefused: the forms cannot be signed.
 
@@ -89,12 +89,12 @@ async def finalize_uploads(
     *,
     store: ObjectStore,
 ) -> list[ArtifactOut]:
-    """Verify uploads and enter them into the manifest; all of them, or none. Repeating changes nothing but sizes.
+    """Verify uploads and enter them into the manifest; all or none. Repeating updates only the sizes.
 
     Raises:
         NotFound: there is no such run for this caller.
         ObjectStoreUnavailable: the store did not answer; nothing has changed.
-        StateRefused: an upload is not there, not this run's, or too large; or the run has too many files.
+        StateRefused: an upload is missing, not this run's, or too large; or the run has too many files.
 
     """
     known = {entry["storage_path"] for entry in await _manifest(session, caller, task_id, run_id)}
@@ -126,10 +126,10 @@ async def add_inline(
     *,
     store: ObjectStore,
 ) -> list[ArtifactOut]:
-    """Store files that came in the body and return the whole manifest; all of them are entered, or none.
+    """Store files from the body of a request and return the whole manifest; all are entered, or none.
 
     Raises:
-        InvalidInput: a file is no base64, or too large for what it is.
+        InvalidInput: a file is not base64, or too large for its type.
         NotFound: there is no such run for this caller.
         ObjectStoreUnavailable: the store did not answer; the manifest has not changed.
         StateRefused: the run has too many files.
@@ -157,7 +157,7 @@ async def presign_download(
     *,
     store: ObjectStore,
 ) -> SignedUrlOut:
-    """Return a URL of one of the run's files that needs no key.
+    """Return a URL of one of the run's files that works without a key.
 
     Raises:
         ArtifactNotFound: the file is not one of this run.
@@ -182,10 +182,10 @@ async def presign_download(
 async def find_download(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, storage_path: str
 ) -> DownloadableFile:
-    """Return a file of the run or of one that it resumes (contract 9.2).
+    """Return a file of the run or of a run that it resumes (contract 9.2).
 
     Raises:
-        ArtifactNotFound: none of them has it.
+        ArtifactNotFound: no such run has the file.
         NotFound: there is no such run for this caller.
 
     """
@@ -209,7 +209,7 @@ async def find_download(
 
 @dataclass(frozen=True, slots=True)
 class NewArtifact:
-    """A file that a run is to have."""
+    """A file to add to a run."""
 
     name: str
     content: bytes | Path
@@ -227,7 +227,7 @@ async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact)
     """
     artifact_id = new_hex_id()
     key = run_artifact_key(ref.project_id, ref.task_id, ref.run_id, artifact_id=artifact_id, name=file.name)
-    # The store's own type is read by clients that hold a signed URL, and may be any text that a client sent.
+    # Clients with a signed URL get the type from the store; it comes from a client and may be any text.
     stored_type = served_content_type(file.content_type)
     content = file.content
     await store.put(key, content, content_type=stored_type, tags=tags(KEPT_DAYS, ref.project_id))
@@ -297,9 +297,9 @@ async def _manifest(
 async def _enter(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, entries: Sequence[ArtifactOut]
 ) -> list[ArtifactOut]:
-    """Add entries to the manifest under the lock of the run's row, and return all of it.
+    """Add entries to the manifest under the lock of the run's row; return the whole manifest.
 
-    A file that is in it already keeps its entry and its time; only new measurements are taken over.
+    A file that is already entered keeps its entry and its time; only its measurements are updated.
     """
     locked = _visible_manifest(caller, task_id, run_id).with_for_update(of=Run, key_share=True)
     manifest = _require((await session.execute(locked)).scalar_one_or_none())

@@ -1,4 +1,4 @@
-"""Pure rules about files: sizes, lifetimes, types, and how a browser may be shown one (contract 8)."""
+"""Pure rules for files: sizes, lifetimes, types, and whether a browser may display one (contract 8)."""
 
 import mimetypes
 import re
@@ -10,22 +10,22 @@ from app.enums import ArtifactType
 from app.schemas.staged_artifacts import MAX_BYTES
 
 _MAX_PDF_BYTES = 10 * 1024 * 1024
-# What a multipart form adds to its file; finalising measures the file itself (contract 8.2).
+# Overhead of a multipart form; finalising measures the file itself (contract 8.2).
 FORM_OVERHEAD = 64 * 1024
 FORM_LIFETIME = timedelta(seconds=3600)
 DOWNLOAD_LIFETIME = timedelta(seconds=3600)
 STAGED_LIFETIME = timedelta(hours=24)
-# An upload that nothing refers to may be removed at this age. Finalising refuses one that is about to reach it, so
-# that the sweeper can never take what has just been accepted.
+# The age at which an upload without a reference may be removed. Finalising refuses an upload close to this age, so that
+# the sweep never removes a file that was just accepted.
 UNCLAIMED_LIFETIME = timedelta(hours=24)
 
 _PDF = "application/pdf"
 _OCTETS = "application/octet-stream"
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}", re.ASCII)
-# What a browser shows without running anything of it.
+# Types that a browser displays without executing content.
 _SHOWN_INLINE = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain"})
 
-# The table of the standard library alone: the machine's own would make types depend on the worker.
+# The table of the standard library only: the machine's own would make types depend on the worker.
 _TYPES = mimetypes.MimeTypes()
 for _suffix in (".patch", ".diff", ".log", ".toml", ".yaml", ".yml"):
     _TYPES.add_type("text/plain", _suffix)
@@ -34,12 +34,12 @@ _TYPES.add_type("text/markdown", ".md")
 
 
 def tags(days: int, project_id: int) -> dict[str, str]:
-    """Return the tags of an object that lives so long (contract 8.3)."""
+    """Return the tags of an object with this lifetime (contract 8.3)."""
     return {TTL_TAG: str(days), "team_id": str(project_id)}
 
 
 def size_error(name: str, size: int, *, type_: str, content_type: str) -> str | None:
-    """Return what is wrong with a file of this size, None if nothing is (contract 8.2)."""
+    """Return the error for a file of this size, None if it is allowed (contract 8.2)."""
     is_named_pdf = name.lower().endswith(".pdf")
     is_pdf = is_named_pdf or _media_type(content_type) == _PDF
     limit = _MAX_PDF_BYTES if is_pdf and type_ == ArtifactType.USER_ATTACHMENT else MAX_BYTES
@@ -51,19 +51,19 @@ def size_error(name: str, size: int, *, type_: str, content_type: str) -> str | 
 
 
 def guess_content_type(name: str) -> str:
-    """Return the media type that a file's suffix stands for; what is compressed is just that."""
+    """Return the media type for a file's suffix; a compressed file has the type of its compression."""
     guessed, encoding = _TYPES.guess_type(name, strict=False)
     return guessed if guessed and encoding is None else _OCTETS
 
 
 def served_content_type(content_type: str) -> str:
-    """Return the type to send a file with: as it was declared, if that can stand in a header."""
+    """Return the Content-Type to send a file with: the declared type if it is valid in a header."""
     media_type = _media_type(content_type)
     return media_type if _MEDIA_TYPE.fullmatch(media_type) else _OCTETS
 
 
 def content_disposition(name: str, content_type: str) -> str:
-    """Return the header that names a download, for any name (RFC 6266), and keeps active content from being shown."""
+    """Return the Content-Disposition of a download, for any name (RFC 6266); active content is not displayed."""
     kind = "inline" if served_content_type(content_type) in _SHOWN_INLINE else "attachment"
     plain = "".join(
         character if " " <= character <= "~" and character not in '"\\%/' else "_" for character in name

@@ -1,7 +1,7 @@
 """Staged artifacts: prepare, finalise, and hand over to a run (contract 5.9, 6.1, 8.3).
 
-Nothing is stored for a prepared file; a finalised one is a row that lives for a day and that exactly one run can take.
-No transaction is open while the store is asked.
+A prepared file has no row; a finalised file has a row for a day, which exactly one run can take. No transaction is open
+during requests to the store.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ async def prepare_uploads(
     """Return an upload form for each file; nothing is stored.
 
     Raises:
-        InvalidInput: a file is too large for what it is.
+        InvalidInput: a file is too large for its type.
         NotFound: there is no such task for this caller.
         StateRefused: the forms cannot be signed.
 
@@ -51,12 +51,12 @@ async def prepare_uploads(
 async def finalize_uploads(
     session: AsyncSession, caller: Principal, task_id: UUID, body: FinalizeIn, *, store: ObjectStore
 ) -> list[ArtifactOut]:
-    """Verify uploads and remember them for the next run; all of them, or none. Repeating renews their day.
+    """Verify uploads and store them for the next run; all or none. Repeating extends their lifetime to a day.
 
     Raises:
         NotFound: there is no such task for this caller.
         ObjectStoreUnavailable: the store did not answer; nothing has changed.
-        StateRefused: an upload is not there, not this task's, or too large.
+        StateRefused: an upload is missing, not this task's, or too large.
 
     """
     await require_task(session, caller, task_id)
@@ -74,13 +74,13 @@ async def finalize_uploads(
         claimed=waiting | attached,
     )
     paths = [upload.item.storage_path for upload in uploads]
-    # Before a run can take them: it tags them for longer, and must have the last word.
+    # Before a run can take the files: the run's tag, with a longer lifetime, must be the last one written.
     fresh = [path for path in paths if path not in attached]
     await artifact_uploads.tag_objects(store, fresh, tags(STAGED_DAYS, caller.project.id))
     await lock_task(session, caller, task_id)
     answer = await _remember(session, task_id, uploads)
     attached = await _attached_paths(session, task_id)
-    # A run may have taken a file while it was finalised again (contract 11 #18).
+    # A run may have taken a file while it was finalised a second time (contract 11 #18).
     _tag_after_commit(session, store, caller.project.id, [path for path in paths if path in attached])
     return answer
 
@@ -106,7 +106,7 @@ async def _remember(session: AsyncSession, task_id: UUID, uploads: Sequence[Uplo
         _row(task_id, upload) | {"uploaded_at": now, "expires_at": now + STAGED_LIFETIME}
         for upload in uploads
     ]
-    # One statement cannot write a row twice: of an id that the request repeats the last one counts.
+    # One statement cannot write a row twice: the last item with an id counts.
     distinct = {row["artifact_id"]: row for row in rows}
     statement = upsert(StagedArtifact).values(list(distinct.values()))
     key = {"task_id", "artifact_id"}
@@ -142,12 +142,12 @@ def _entry(row: dict[str, Any]) -> ArtifactOut:
 
 
 async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str]) -> list[ArtifactOut]:
-    """Take staged files for a run, in the order of `ids`; the caller holds the lock on the task (contract 5.8, 8.3).
+    """Take staged files for a run, in the order of `ids`; the caller holds the task's lock (contract 5.8, 8.3).
 
-    Of two runs that want the same file, the one that gets the lock first has it. A rollback gives everything back.
+    If two runs request the same file, the first to get the lock takes it. A rollback returns the files.
 
     Raises:
-        RunRefused: some are unknown, expired or another task's; it names them.
+        RunRefused: some ids are unknown, expired or of another task; the message names them.
 
     """
     wanted = list(dict.fromkeys(ids))
@@ -176,7 +176,7 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
 def keep_artifacts(
     session: AsyncSession, store: ObjectStore, project_id: int, artifacts: Sequence[ArtifactOut]
 ) -> None:
-    """Have the store keep these files for longer, once the run that took them is committed."""
+    """Extend the lifetime of these files in the store, after the commit of the run that took them."""
     _tag_after_commit(session, store, project_id, [artifact["storage_path"] for artifact in artifacts])
 
 

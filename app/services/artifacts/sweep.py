@@ -1,13 +1,13 @@
-"""The end of life of files: removes what no client can reach any more (contract 8.3), beside the bucket's own rules.
+"""Remove files that no client can reach any more (contract 8.3), in addition to the bucket's own rules.
 
     expired      staged files after their day
     deleted      files of a task that was deleted more than a week ago, once none of its runs is live
     unclaimed    uploads a day old that were never finalised, or never taken up by their run
 
-The bucket is read page by page; for each page the database is asked what refers to it, and only then is anything
-removed. Nothing that a run of an existing task lists is ever removed, nor anything of a live run. A file can not come
-back to life in between: finalising refuses uploads as old as the ones that go (services/artifacts/uploads.py).
-Repeatable, and safe beside other sweepers.
+The bucket is read page by page; for each page the database is asked for references before anything is removed. Files
+that a run of an existing task lists, and files of a live run, are never removed. No new reference can appear in
+between: finalising refuses uploads of that age (services/artifacts/uploads.py). Repeatable, and safe beside other
+sweeps.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -35,14 +35,14 @@ from app.models import Run, StagedArtifact, Task
 from app.services.artifacts.rules import UNCLAIMED_LIFETIME
 from app.services.storage_keys import ARTIFACTS_PREFIX, owner_of_key
 
-# How long a deleted task's files can still be rescued by hand.
+# Time for an operator to rescue the files of a deleted task.
 DELETED_LIFETIME = timedelta(days=7)
 
 log = structlog.get_logger(__name__)
 
 
 class Reason(StrEnum):
-    """Why a file goes."""
+    """The reason to remove a file."""
 
     EXPIRED = "expired"
     DELETED = "deleted"
@@ -51,7 +51,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SweptObject:
-    """A file that goes, or would go."""
+    """A file that is removed, or that a dry run would remove."""
 
     key: str
     size: int
@@ -60,7 +60,7 @@ class SweptObject:
 
 @dataclass(slots=True)
 class Sweep:
-    """What one sweep came to."""
+    """The result of one sweep."""
 
     expired_entries: int = 0
     objects: list[SweptObject] = field(default_factory=list)
@@ -69,9 +69,9 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the database says of the tasks of one page."""
+    """The facts in the database about the tasks of one page."""
 
-    tasks: dict[UUID, datetime | None]  # when each was deleted
+    tasks: dict[UUID, datetime | None]  # time of deletion
     live: frozenset[UUID]  # tasks with a run that is not over
     waiting: frozenset[str]  # staged and not expired
     expired: frozenset[str]
@@ -79,7 +79,7 @@ class _Known:
 
 
 async def write_lifecycle(bucket: Bucket) -> None:
-    """Have the bucket expire what is tagged, as far as it can; an outage or a refusal is logged (contract 8.3)."""
+    """Set the bucket's expiry rules for tags, if it supports them; failures are logged (contract 8.3)."""
     try:
         if await bucket.write_lifecycle((STAGED_DAYS, KEPT_DAYS)):
             log.info("artifacts.lifecycle_written")
@@ -88,10 +88,10 @@ async def write_lifecycle(bucket: Bucket) -> None:
 
 
 async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: bool) -> Sweep:
-    """Remove what has reached its end; a dry run only returns what that would be.
+    """Remove files at the end of their life; a dry run only returns them.
 
     Raises:
-        ObjectStoreUnavailable: the store did not answer; what was removed until then stays removed.
+        ObjectStoreUnavailable: the store did not answer; files removed before that stay removed.
 
     """
     sweep = Sweep()
@@ -102,7 +102,7 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: 
         sweep.objects += going
         if going and not dry_run:
             sweep.removed += await bucket.delete([swept.key for swept in going])
-    # Last: their paths say why the objects go.
+    # Last: the expired rows are the reason recorded for their objects.
     sweep.expired_entries = await _expire_entries(sessions, dry_run=dry_run)
     if not dry_run and (sweep.removed or sweep.expired_entries):
         log.info("artifacts.swept", objects=sweep.removed, expired_entries=sweep.expired_entries)
@@ -157,7 +157,7 @@ async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
 
 
 def _judge(listed: ListedObject, known: _Known) -> SweptObject | None:
-    """Decide on one object."""
+    """Return the object with the reason to remove it; None to keep it."""
     owner = owner_of_key(listed.key)
     assert owner is not None
     task_id, now = owner[1], utcnow()
@@ -167,7 +167,7 @@ def _judge(listed: ListedObject, known: _Known) -> SweptObject | None:
     if listed.key in known.attached or listed.key in known.waiting:
         return None
     if listed.modified_at > now - UNCLAIMED_LIFETIME:
-        # It may be on its way: uploaded, and finalised in a moment.
+        # It may be finalised in a moment.
         return None
     reason = Reason.EXPIRED if listed.key in known.expired else Reason.UNCLAIMED
     return SweptObject(listed.key, listed.size, reason)

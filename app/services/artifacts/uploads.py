@@ -1,6 +1,6 @@
-"""What uploads before a run and on one have in common: signed forms, and measuring what came of them (contract 8.2).
+"""Signed forms for uploads and the measuring of uploaded files, for uploads before a run and on one (contract 8.2).
 
-The limits are enforced twice: the form takes no more than was announced, and finalising measures the object.
+The limits are enforced twice: the form accepts at most the announced size, and finalising measures the object.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from app.schemas.staged_artifacts import FinalizeItem, PreparedOut, PrepareItem
 from app.services.artifacts.rules import FORM_LIFETIME, FORM_OVERHEAD, UNCLAIMED_LIFETIME, size_error
 from app.services.storage_keys import safe_name
 
-# Calls that one request makes at once.
+# Parallel calls of one request to the store.
 PARALLEL_CALLS = 10
 _NOT_FOUND = "Artifact upload not found in object storage"
-# How long before the sweeper may take an unclaimed upload finalising stops to accept it.
+# Finalising refuses an upload this long before the sweep may remove it.
 _MARGIN = timedelta(hours=1)
 _TAG_SECONDS = 3.0
 
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An item of the request and what the store holds for it."""
+    """An item of the request with its stored object."""
 
     item: FinalizeItem
     size: int
@@ -44,15 +44,15 @@ class Upload:
 
     @property
     def name(self) -> str:
-        """The item's name as it goes over the wire."""
+        """The item's name as shown on the wire."""
         return safe_name(self.item.name)
 
 
 def require_sizes(items: Sequence[PrepareItem]) -> None:
-    """Check the limits that depend on what a file is (contract 6.1).
+    """Check the size limits, which depend on the types of the files (contract 6.1).
 
     Raises:
-        InvalidInput: naming the first file that is too large.
+        InvalidInput: a file is too large; the message names the first one.
 
     """
     for index, item in enumerate(items):
@@ -64,7 +64,7 @@ def require_sizes(items: Sequence[PrepareItem]) -> None:
 async def prepare_uploads(
     store: ObjectStore, items: Sequence[PrepareItem], key_of: Callable[[str, str], str]
 ) -> list[PreparedOut]:
-    """Return a form for each item; nothing is remembered. `key_of` takes an id and a name.
+    """Return a form for each item; nothing is stored. `key_of` takes an id and a name.
 
     Raises:
         StateRefused: the forms cannot be signed.
@@ -106,16 +106,16 @@ async def measure_uploads(
     wrong_path: str,
     claimed: Collection[str],
 ) -> list[Upload]:
-    """Return what the store holds for each item, or refuse them all for the first that fails (contract 5.9).
+    """Return the stored object of each item, or refuse all items for the first that fails (contract 5.9).
 
-    The store is asked for all of them at once, ten at a time. `claimed` are the paths that something refers to.
+    Items are looked up in parallel, ten at a time. `claimed` are the paths that have a reference already.
 
     Raises:
         ObjectStoreUnavailable: the store did not answer.
-        StateRefused: a path is not one that was handed out, an object is missing, or it is too large.
+        StateRefused: a path was not handed out by us, an object is missing, or it is too large.
 
     """
-    # Behind the first wrong path nothing can be the first failure any more.
+    # Items after the first wrong path cannot be the first failure.
     asked = []
     for item in items:
         if not is_path(item):
@@ -154,13 +154,13 @@ async def _heads(store: ObjectStore, keys: Sequence[str]) -> list[ObjectInfo | N
         async with asyncio.TaskGroup() as group:
             heads = [group.create_task(head(key)) for key in keys]
     except ExceptionGroup as failures:
-        # The first failure has ended the others: an outage is not waited for once per file.
+        # The first failure cancels the other calls: an outage costs one time limit, not one per file.
         raise failures.exceptions[0] from None
     return [head.result() for head in heads]
 
 
 async def tag_objects(store: ObjectStore, keys: Iterable[str], tags: Mapping[str, str]) -> None:
-    """Tag what can be tagged within a moment; what cannot is logged, and no caller fails for it (contract 5.9)."""
+    """Tag objects within a short time limit; failures are logged and do not fail the caller (contract 5.9)."""
     places = asyncio.Semaphore(PARALLEL_CALLS)
 
     async def one(key: str) -> None:

@@ -1,1 +1,1 @@
-"""GitHub: accounts that runs act with, pull requests and webhooks."""
+"""GitHub: credentials of runs, pull requests and webhooks."""

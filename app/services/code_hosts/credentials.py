@@ -1,10 +1,10 @@
-"""Where the repository of a run lives, and the credential by which it is reached (contract 5.8 step 6, 9.1, 13.3).
+"""The host of a run's repository, and the credential to access it (contract 5.8 step 6, 9.1, 13.3).
 
-    authorship `user`   the token that came with the run, or the GitHub account that its person has linked
+    authorship `user`   the token sent with the run, or the linked GitHub account of its person
     otherwise           the task's integration: its token, or a token of its App installation
     no integration      `GIT_BASE_URL`, without a credential
 
-Secrets are decrypted when they are used, by the worker, and held by nothing that is printed.
+The worker decrypts secrets when it uses them; no printable object holds them.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,7 +31,7 @@ from app.services.runs.authority import as_asked, person_of
 from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.tasks.references import GITHUB
 
-# A token that expires while git works with it would fail the run at its end.
+# A token must not expire while git uses it.
 _MARGIN = timedelta(minutes=10)
 _PUBLIC_HOST = "github.com"
 _PUBLIC_API = "https://api.github.com"
@@ -46,7 +46,7 @@ class _App:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeHost:
-    """The host of one run, as the rows say."""
+    """The code host of one run, as read from the database."""
 
     git_url: str
     # None: a host without an API.
@@ -54,15 +54,15 @@ class CodeHost:
     integration_id: int | None = None
     encrypted_token: str | None = field(default=None, repr=False)
     app: _App | None = None
-    # The run was promised a token that is not there any more.
+    # The run was created with a token that is gone.
     token_is_gone: bool = False
-    # The person it belongs to, and where they must be a member for it to be used; a project's own has neither.
+    # Owner of a personal credential, and the project of which the owner must be a member; None for a project's own.
     person_id: int | None = None
     project_id: int | None = None
 
     @property
     def is_personal(self) -> bool:
-        """Whether the credential is one person's."""
+        """Whether the credential belongs to one person."""
         return self.project_id is not None
 
     @property
@@ -74,7 +74,7 @@ class CodeHost:
 async def read_code_host(
     session: AsyncSession, *, git_base_url: str, run_id: UUID, state: Mapping[str, Any]
 ) -> CodeHost:
-    """Return the host of a run, and the one credential that the run is to act by."""
+    """Return the code host of a run, with the run's only credential."""
     columns: list[Any] = [
         Task.project_id,
         person_of().label("person_id"),
@@ -107,14 +107,14 @@ async def read_code_host(
 
 
 async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
-    """Return whether the owner of a credential may still use the project; a project's own is always valid."""
+    """Return whether the owner of a personal credential may still use the project; True for a project's own."""
     if not host.is_personal:
         return True
     return bool(await session.scalar(select(active_member(host.person_id, host.project_id))))
 
 
 async def _linked_token(session: AsyncSession, task: Row[Any]) -> str | None:
-    """Return the token of the account that the task names, or of the first one that the run's person has linked."""
+    """Return the token of the account that the task names, else of the first account that the run's person linked."""
     token: str | None = await session.scalar(
         select(UserIntegration.encrypted_token)
         .where(
@@ -144,7 +144,7 @@ def _app(row: Row[Any]) -> _App | None:
 
 
 def _api_url(git_url: str) -> str | None:
-    """Return where the API of a git host is by convention; a folder has none."""
+    """Return the conventional URL of the API of a git host; None for a folder."""
     parts = urlsplit(git_url)
     if parts.scheme not in ("http", "https"):
         return None
@@ -152,10 +152,10 @@ def _api_url(git_url: str) -> str | None:
 
 
 def clone_url(base_url: str, repository: str) -> str:
-    """Return where `organization/repository` is cloned from.
+    """Return the clone URL of `organization/repository`.
 
     Raises:
-        RepositoryNotFound: such a name could leave the base URL, or be read as an option.
+        RepositoryNotFound: the name could leave the base URL, or be parsed as an option.
 
     """
     parts = repository.split("/")
@@ -165,7 +165,7 @@ def clone_url(base_url: str, repository: str) -> str:
 
 
 class CodeHosts:
-    """The code hosts of a worker process: decrypts, and keeps installation tokens until shortly before their end."""
+    """The code hosts of a worker process: decrypts secrets, and caches installation tokens until shortly before expiry."""
 
     def __init__(self, github: GitHub, cipher: Cipher) -> None:
         self.github = github
@@ -173,11 +173,11 @@ class CodeHosts:
         self._kept: dict[tuple[str, str, str], tuple[str, datetime]] = {}
 
     def access(self, host: CodeHost, is_member_still: Callable[[], Awaitable[bool]]) -> "HostAccess":
-        """Return the access of one run; a person's token is taken only while they are a member still."""
+        """Return the access of one run; a personal token is used only while its owner is a member."""
         return HostAccess(self, host, is_member_still)
 
     def decrypt(self, value: str) -> str:
-        """Return a stored secret. Raises RepositoryAccessDenied, in words for an operator."""
+        """Return a stored secret in plain text. Raises RepositoryAccessDenied, with a message for an operator."""
         try:
             return self._cipher.decrypt(value)
         except DecryptionError as error:
@@ -187,7 +187,7 @@ class CodeHosts:
             ) from error
 
     async def installation_token(self, api_url: str, app: _App) -> str:
-        """Return a token of an installation that is valid for a while yet. Raises a RepositoryError."""
+        """Return a token of an installation that does not expire soon. Raises a RepositoryError."""
         key, now = (api_url, app.app_id, app.installation_id), utcnow()
         token, expires_at = self._kept.get(key, ("", now))
         if token and expires_at - now > _MARGIN:
@@ -213,7 +213,7 @@ class CodeHosts:
 
 @dataclass(frozen=True, slots=True)
 class HostAccess:
-    """How one run gets at its host, now: tokens are asked for when they are used, for some live only an hour."""
+    """The access of one run to its host; each token is requested when it is used, because some live only an hour."""
 
     hosts: CodeHosts
     host: CodeHost
@@ -236,6 +236,6 @@ class HostAccess:
         return None if host.encrypted_token is None else self.hosts.decrypt(host.encrypted_token)
 
     async def credential(self) -> Credential | None:
-        """Return what git answers with, None for a host without a credential. Raises a RepositoryError."""
+        """Return the credential for git, None for a host without one. Raises a RepositoryError."""
         token = await self.token()
         return None if token is None else Credential(TOKEN_USER, token)

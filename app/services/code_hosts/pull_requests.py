@@ -1,7 +1,7 @@
-"""Opens a draft pull request for what a run pushed, or brings the text of an open one up to date.
+"""Opens a draft pull request for the pushed branch of a run, or updates the text of an open one.
 
-Never fails a run: its branch and its patch are safe by now, so failures are reported beside them. Repeatable:
-an open pull request from the branch is looked for first, so that a crash cannot lead to a second one.
+Never fails a run: its branch and its patch are stored already, so a failure is reported beside them. Repeatable: it
+first looks for an open pull request from the branch, so that a crash cannot lead to a second one.
 """
 
 import re
@@ -36,24 +36,24 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What the pull request is about."""
+    """The task that the pull request is about."""
 
     repository: str
     title: str
     slug: str
-    # Where people see the task; empty where there is no such place.
+    # The page that shows the task; empty without such a page.
     task_url: str
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of it: the pull request, or why there is none."""
+    """The pull request, or the reason why there is none."""
 
     pull_request: PullRequest | None = None
     error: str | None = None
 
     def output(self) -> dict[str, Any]:
-        """Return the keys that a run's output gets."""
+        """Return the keys for the run's output."""
         if self.pull_request is not None:
             return {"pr_url": self.pull_request.url}
         return {"pr_error": self.error} if self.error else {}
@@ -66,9 +66,9 @@ async def open_pull_request(
     result: RunResult,
     emit: Emit,
 ) -> Outcome:
-    """Open the pull request of a run that pushed, or update the open one; the result is written to the run's log.
+    """Open the pull request of a run that pushed, or update the open one; log the result in the run's log.
 
-    Nothing is done where nothing was pushed, or where the host has no API or no credential.
+    Does nothing if nothing was pushed, or if the host has no API or no credential.
     """
     api_url = access.host.api_url
     if result.head_branch is None or result.base_branch is None or api_url is None:
@@ -92,7 +92,7 @@ async def _report(emit: Emit, message: str) -> None:
 
 
 class _RetryingHost:
-    """A host; its requests share one budget of retries."""
+    """A code host; its requests share one retry budget."""
 
     def __init__(self, github: GitHub, access: GitHubAccess) -> None:
         self._github = github
@@ -106,7 +106,7 @@ class _RetryingHost:
 
     async def create(self, repository: str, wanted: NewPullRequest) -> PullRequest:
         async def attempt() -> PullRequest:
-            # The answer to an earlier attempt may have been lost on its way.
+            # An earlier attempt may have succeeded without an answer.
             found = await self._github.find_pull_request(self._access, repository, wanted.head)
             return found or await self._github.create_pull_request(self._access, repository, wanted)
 
@@ -124,7 +124,7 @@ async def _publish(host: _RetryingHost, subject: Subject, result: RunResult) -> 
     section = _section(subject, result)
     found = await host.find(subject.repository, result.head_branch)
     if found is not None:
-        # What people wrote around our part stays; if they took it out, it stays out.
+        # People's text around our section stays; a section that they removed stays removed.
         body = _OURS.sub(lambda _: section, found.body, count=1)
         return found if body == found.body else await host.update(subject.repository, found.number, body)
     wanted = NewPullRequest(
@@ -138,7 +138,7 @@ async def _publish(host: _RetryingHost, subject: Subject, result: RunResult) -> 
     except GitHubRefused as error:
         if "draft" not in error.message.lower():
             raise
-    # Some plans have no drafts for private repositories.
+    # Some GitHub plans have no drafts in private repositories.
     ready = NewPullRequest(
         title=wanted.title, body=wanted.body, head=wanted.head, base=wanted.base, draft=False
     )
@@ -146,7 +146,7 @@ async def _publish(host: _RetryingHost, subject: Subject, result: RunResult) -> 
 
 
 def _section(subject: Subject, result: RunResult) -> str:
-    """Return our part of the text: the summary, the files, and where it comes from; all of it bounded."""
+    """Return our section of the text: summary, files and origin, all bounded."""
     summary = result.summary[:_SUMMARY_LENGTH].replace("<!--", "&lt;!--").strip()
     files = [f"- `{_one_line(path, _PATH_LENGTH)}`" for path in result.files_changed[:_MOST_FILES]]
     left_out = len(result.files_changed) - len(files)

@@ -1,4 +1,4 @@
-"""Which run pushed which branch: for runs that resume it, and for webhooks about it."""
+"""The branch that each run pushed: for runs that resume it, and for webhooks about it."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -17,7 +17,7 @@ from app.services.resume_chain import resume_chain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushRecord:
-    """What one run left at its host."""
+    """The branch that one run left at its host."""
 
     repository: str
     integration_id: int | None
@@ -28,7 +28,7 @@ class PushRecord:
 
 
 async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pushed: PushRecord) -> None:
-    """Keep what a run pushed; a run that is performed again replaces it."""
+    """Record the branch that a run pushed; a repeated run replaces the record."""
     values = {
         "task_id": task_id,
         "integration_id": pushed.integration_id,
@@ -53,7 +53,7 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
 async def branch_to_resume(
     session: AsyncSession, *, task_id: UUID, run_id: UUID, repository: str
 ) -> str | None:
-    """Return the branch that a run goes on with: what the nearest run that it resumes, or it itself, has pushed."""
+    """Return the branch pushed by the run itself or by the nearest run that it resumes."""
     chain = resume_chain(task_id, run_id, Run.id)
     branch: str | None = await session.scalar(
         select(PushedBranch.branch)

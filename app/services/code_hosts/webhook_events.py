@@ -1,4 +1,4 @@
-"""Pure: reads GitHub's events about failed checks. Its payloads are other people's text: every field may be anything."""
+"""Pure: reads GitHub's events about failed checks. Payloads are untrusted: every field may be anything."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ _NAME_LENGTH = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCheck:
-    """A check of one of our branches that failed."""
+    """A failed check of one of our branches."""
 
     repository: str  # lower case
     branch: str
@@ -21,14 +21,14 @@ class FailedCheck:
 
 
 def read_failed_check(event: str, payload: Any) -> FailedCheck | None:
-    """Return the failure that an event reports; None for any other, also for a branch of a fork."""
+    """Return the failure that an event reports; None for any other event, also for a branch of a fork."""
     if event not in _EVENTS or not isinstance(payload, dict) or payload.get("action") != "completed":
         return None
     check, repository = _object(payload, event), _object(payload, "repository")
     name = _text(repository, "full_name").lower()
     if _text(check, "conclusion") not in _FAILURES or not name:
         return None
-    # Only workflow runs name the branch's repository; check suites of forks have no branch.
+    # Only workflow runs name the repository of the branch; check suites of forks have no branch.
     home = _object(check, "head_repository")
     if home and _text(home, "full_name").lower() != name:
         return None
@@ -47,7 +47,7 @@ def _object(parent: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _text(parent: dict[str, Any], key: str) -> str:
-    """Return a text that a column can hold, "" for anything else."""
+    """Return a text that a column can store, "" for anything else."""
     value = parent.get(key)
     if not isinstance(value, str) or len(value) > _LONGEST or "\x00" in value:
         return ""

@@ -1,9 +1,8 @@
 """A failed check of one of our branches starts a follow-up run with the task's `ci_prompt`, at most three times.
 
-Deliveries are signed, come more than once and out of order, and several checks of one commit fail together: the first
-failure of a commit counts, and only while that commit is what the task's latest push left. The request
-comes from the code host, without a caller: the run acts as the person of the one that it follows, while they are a
-member.
+Deliveries are signed, repeated and out of order, and several checks of one commit fail together: the first failure of a
+commit counts, and only while that commit is the latest push of the task. The request comes from the code host, without
+a caller: the follow-up run acts as the person of the run that it follows, if that person is still a member.
 """
 
 import hashlib
@@ -30,8 +29,8 @@ from app.models import CiFailure, GithubDelivery, Integration, PushedBranch, Run
 from app.schemas.webhooks import WebhookOut
 from app.security import Cipher, DecryptionError
 from app.services import usage_gates
+from app.services.clients import ServiceClients
 from app.services.code_hosts.webhook_events import FailedCheck, read_failed_check
-from app.services.effects import Effects
 from app.services.jobs import request_run
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
@@ -50,7 +49,7 @@ from app.services.tasks.references import GITHUB
 from app.services.usage_gates import UsageGate
 
 MAX_FOLLOW_UPS: Final = 3
-# GitHub offers to deliver again for three days.
+# GitHub can repeat a delivery for three days.
 _REMEMBERED = timedelta(days=7)
 _LONGEST_ID = 100
 _SIGNATURE = "sha256="
@@ -63,34 +62,34 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """What was sent, before anything is believed."""
+class UnverifiedDelivery:
+    """A delivery as it was sent, not verified yet."""
 
     delivery_id: str
     event: str
     signature: str = field(repr=False)
     body: bytes = field(repr=False)
-    # The integration with the secret that signed it; None: the service's own.
+    # The integration with the secret that signed it; None: the service's own secret.
     integration_id: int | None = None
 
 
 async def receive_github(
     session: AsyncSession,
-    delivery: Delivery,
-    effects: Effects,
+    delivery: UnverifiedDelivery,
+    clients: ServiceClients,
     *,
     secret: SecretStr | None,
 ) -> WebhookOut:
-    """Take in a delivery and return what came of it; the same one again, also at the same time, is ignored.
+    """Process a delivery and return the result; a repeated delivery, also a concurrent one, is ignored.
 
     Raises:
-        PermissionDenied: the signature does not fit, or there is no secret for it to fit.
+        PermissionDenied: the signature is wrong, or no secret is configured.
         InvalidInput: the delivery has no id.
-        MalformedBody: a signed body that is not JSON.
-        UsageLimitExceeded: the project is over its limit; the delivery is not noted and may come again.
+        MalformedBody: the signed body is not JSON.
+        UsageLimitExceeded: the project is over its limit; the delivery is not recorded and may be repeated.
 
     """
-    await _require_signature(session, delivery, effects.cipher, secret)
+    await _require_signature(session, delivery, clients.cipher, secret)
     if not 0 < len(delivery.delivery_id) <= _LONGEST_ID:
         raise InvalidInput("This header is required.", code="required", attr="X-GitHub-Delivery")
     try:
@@ -100,14 +99,14 @@ async def receive_github(
     check = read_failed_check(delivery.event, payload)
     if check is None:
         return _ignore("The event does not tell of a failed check on a branch of ours.")
-    await _require_allowance(session, check, delivery.integration_id, effects.gates)
+    await _require_allowance(session, check, delivery.integration_id, clients.gates)
     if not await _is_new(session, delivery.delivery_id):
         return _ignore("This delivery was received before.")
-    return await _follow_up(session, check, delivery.integration_id, effects)
+    return await _follow_up(session, check, delivery.integration_id, clients)
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
-    """Forget deliveries that will not be repeated; return how many."""
+    """Remove deliveries that can no longer be repeated; return their number."""
     swept = await session.execute(
         delete(GithubDelivery)
         .where(GithubDelivery.received_at <= utcnow() - _REMEMBERED)
@@ -117,7 +116,7 @@ async def sweep_deliveries(session: AsyncSession) -> int:
 
 
 async def _require_signature(
-    session: AsyncSession, delivery: Delivery, cipher: Cipher, secret: SecretStr | None
+    session: AsyncSession, delivery: UnverifiedDelivery, cipher: Cipher, secret: SecretStr | None
 ) -> None:
     key = secret.get_secret_value() if secret else None
     if delivery.integration_id is not None:
@@ -127,7 +126,7 @@ async def _require_signature(
             )
         )
         key = _decrypt(cipher, stored)
-    # One answer, whatever is wrong. Without a key a fresh one is compared with, which nothing fits.
+    # The same answer for every error. Without a key, compare with a random one, which no signature matches.
     expected = hmac.new((key or new_id().hex).encode(), delivery.body, hashlib.sha256).hexdigest()
     given = delivery.signature.removeprefix(_SIGNATURE).encode()
     if not hmac.compare_digest(expected.encode(), given) or not key:
@@ -145,7 +144,7 @@ def _decrypt(cipher: Cipher, stored: str | None) -> str | None:
 async def _require_allowance(
     session: AsyncSession, check: FailedCheck, integration_id: int | None, gates: Sequence[UsageGate]
 ) -> None:
-    """Return if no gate objects to the follow-up run that this failure would start."""
+    """Check that no usage gate refuses the follow-up run that this failure would start."""
     pushed = await _find_push(session, check, integration_id) if gates else None
     if pushed is None or pushed.head_sha != check.head_sha:
         return
@@ -177,12 +176,12 @@ async def _follow_up(
     session: AsyncSession,
     check: FailedCheck,
     integration_id: int | None,
-    effects: Effects,
+    clients: ServiceClients,
 ) -> WebhookOut:
     pushed = await _find_push(session, check, integration_id)
     if pushed is None or pushed.head_sha != check.head_sha:
         return _ignore("No run pushed this commit, or a later one has moved the branch on.")
-    # Locked: two deliveries about one task are decided in turn.
+    # Locked: deliveries about one task are processed one after the other.
     columns: list[Any] = [Task.id, Task.project_id, Task.latest_run_status]
     alive = (Task.id == pushed.task_id, ~Task.deleted, ~Task.archived)
     task = (
@@ -190,12 +189,12 @@ async def _follow_up(
     ).one_or_none()
     if task is None:
         return _ignore("The task is deleted or put away.")
-    # Asked again under the lock: a run may have pushed and ended meanwhile.
+    # Checked again under the lock: a run may have pushed and ended meanwhile.
     if task.latest_run_status not in TERMINAL_STATUSES or pushed != await _find_push(
         session, check, integration_id
     ):
         return _ignore("A run of the task is under way.")
-    return await _decide(session, check, pushed, task, effects)
+    return await _decide(session, check, pushed, task, clients)
 
 
 async def _decide(
@@ -203,7 +202,7 @@ async def _decide(
     check: FailedCheck,
     pushed: Row[Any],
     task: Row[Any],
-    effects: Effects,
+    clients: ServiceClients,
 ) -> WebhookOut:
     count = await session.scalar(
         select(func.count())
@@ -236,7 +235,7 @@ async def _decide(
     )
     if failure is None:
         return _ignore("Another failure of this commit has been acted upon.")
-    run_id = await _start(session, check, pushed.run_id, task, follow_up, effects)
+    run_id = await _start(session, check, pushed.run_id, task, follow_up, clients)
     await session.execute(update(CiFailure).where(CiFailure.id == failure).values(follow_up_run_id=run_id))
     log.info("webhook.follow_up", run_id=str(run_id), number=number)
     return {"status": "started", "reason": f"Follow-up run {number} of {MAX_FOLLOW_UPS}.", "run": run_id}
@@ -245,7 +244,7 @@ async def _decide(
 async def _find_push(
     session: AsyncSession, check: FailedCheck, integration_id: int | None
 ) -> Row[Any] | None:
-    """Return the latest push of a branch; a delivery signed for an integration speaks of its branches only."""
+    """Return the latest push of a branch; for a delivery signed for an integration, only among its branches."""
     columns: list[Any] = [PushedBranch.run_id, PushedBranch.task_id, PushedBranch.head_sha]
     statement = (
         select(*columns)
@@ -265,7 +264,7 @@ async def _start(
     previous_id: UUID,
     task: Row[Any],
     follow_up: dict[str, Any],
-    effects: Effects,
+    clients: ServiceClients,
 ) -> UUID:
     columns = (Run.state, *HOLDINGS, Task.ci_prompt, as_asked(Task.ci_prompt).label("asked_ci_prompt"))
     source = select(*columns).join(Task, Task.id == Run.task_id)
@@ -273,7 +272,7 @@ async def _start(
     authority = await authorize(session, ask_of(Way.FOLLOW, person(previous), previous))
     said = previous.asked_ci_prompt if authority.is_personal else previous.ci_prompt
     prompt = said or _DEFAULT_PROMPT.format(name=check.name, sha=check.head_sha, branch=check.branch)
-    # As a request that is silent about everything but what is said here (contract 9.2).
+    # Like a request with only these fields (contract 9.2).
     state = run_options.inherited_state(previous.state)
     state.pop("sandbox_environment_id", None)
     state |= {
@@ -294,8 +293,8 @@ async def _start(
         asked_by_id=authority.asker_id,
         asked_task=task_as_asked(previous_id, task.id) if authority.is_personal else None,
     )
-    run_id = await run_lifecycle.open_run(session, new, dispatch=True, events=effects.events)
-    request_run(session, effects.queue, run_id)
+    run_id = await run_lifecycle.open_run(session, new, dispatch=True, events=clients.events)
+    request_run(session, clients.queue, run_id)
     return run_id
 
 

@@ -1,1 +1,1 @@
-"""The ledger of events: what there is, how it is written, read and swept."""
+"""The ledger of events: its event types, and writing, reading and sweeping it."""

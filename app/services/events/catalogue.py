@@ -1,7 +1,7 @@
-"""The one catalogue of event types: whatever publishes, checks or explains them reads it here.
+"""The only catalogue of event types: code that publishes, checks or explains them reads it here.
 
-From it come the JSON Schemas of `webhook_event_types`, OpenAPI's `webhooks`, the table of the guide, and which types an
-endpoint may name.
+It is the source of the JSON Schemas of `webhook_event_types`, of OpenAPI's `webhooks`, of the table in the guide, and
+of the types that an endpoint may select.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ _PROJECT = {"project_id": _TASK["project_id"]}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CataloguedType:
-    """An event type: when it happens, and what `data` holds, each field with its schema and an example."""
+    """An event type: its trigger, and the fields of `data`, each with a schema and an example."""
 
     type: EventType
     description: str
@@ -78,7 +78,7 @@ class CataloguedType:
 
     @property
     def example(self) -> dict[str, Any]:
-        """A whole body, as a thin endpoint gets it."""
+        """An example of a whole body, as a thin endpoint gets it."""
         known = {**self.subject, **self.fields}
         return {
             "type": self.type.value,
@@ -254,7 +254,7 @@ _TYPES = (
 
 CATALOGUE: Mapping[EventType, CataloguedType] = {known.type: known for known in _TYPES}
 
-# Sent on request and to one endpoint: neither in the ledger nor to subscribe to.
+# Sent on request to one endpoint; it is not in the ledger, and endpoints cannot subscribe to it.
 PING = CataloguedType(
     type=EventType.PING,
     description="An endpoint is tested.",
@@ -262,19 +262,19 @@ PING = CataloguedType(
     fields={"endpoint_id": ({"type": "string", "format": "uuid"}, _ENDPOINT_ID)},
 )
 
-# What may stand before `.*`. The last has no types yet: receivers may ask for it ahead.
+# Valid before `.*`. The last one has no types yet: receivers may subscribe ahead.
 FAMILIES = frozenset(type_.partition(".")[0] for type_ in CATALOGUE) | {"verification"}
 _EVERYTHING = "*"
 
 
 def is_selector(text: str) -> bool:
-    """Return whether a text selects events: a type, a family (`run.*`), or all (`*`)."""
+    """Return whether a text selects events: by a type, a family (`run.*`), or all (`*`)."""
     family, _, rest = text.partition(".")
     return text == _EVERYTHING or text in CATALOGUE or (rest == "*" and family in FAMILIES)
 
 
 def published_types() -> list[EventTypeOut]:
-    """Return the types that can be subscribed to, as they are published."""
+    """Return the types that endpoints can subscribe to, as published."""
     return [
         {
             "type": known.type,

@@ -1,8 +1,8 @@
-"""Places in the ledger (ADR 60).
+"""Positions in the ledger (ADR 60).
 
-The order is (transaction, number). A reader stops before the oldest transaction that is still open, so whatever commits
-later lies ahead of it. The number alone would not do: it is given when a row is written, and a transaction that began
-earlier may write, or commit, later.
+The order is (transaction, number). A reader stops before the oldest transaction that is still open, so rows that commit
+later are ahead of its position. The number alone would not be enough: it is assigned when a row is written, and a
+transaction that began earlier may write, or commit, later.
 """
 
 import base64
@@ -19,14 +19,14 @@ _FORM = struct.Struct(">qq")
 
 
 class Cursor(NamedTuple):
-    """A place behind an event. Clients get it as a text that says nothing to them."""
+    """The position after an event. Clients get it as an opaque text."""
 
     transaction_id: int
     seq: int
 
     @classmethod
     def parse(cls, text: str) -> "Cursor | None":
-        """Return the place that a client was given, None if it was given no such thing."""
+        """Return the position in a client's text, None if the text is not one of ours."""
         try:
             raw = base64.b64decode(f"{text}==", altchars=b"-_", validate=True)
             transaction_id, seq = _FORM.unpack(raw)
@@ -47,14 +47,14 @@ START = Cursor(0, 0)
 
 # The oldest transaction that is still open.
 SETTLED: ColumnElement[int] = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-# The next transaction that may begin: what has a greater one comes from another cluster, by a dump (`sweep.py`).
+# The next transaction that may begin: rows with a greater id come from another cluster, by a dump (`sweep.py`).
 UNBORN: ColumnElement[int] = literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
 _AFTER_TRANSACTION = bindparam("after_transaction", type_=BigInteger)
-# The place of `Cursor.values`; one of another cluster is before all transactions of this one.
+# The position of `Cursor.values`; a position of another cluster is before all transactions of this one.
 PLACE = tuple_(
     case((_AFTER_TRANSACTION >= UNBORN, literal_column("0")), else_=_AFTER_TRANSACTION),
     bindparam("after_seq", type_=BigInteger),
 )
-# What may be read behind a place: it cannot be preceded by what is not committed yet.
+# The rows after a position that may be read: none of them can be preceded by a row that is not committed yet.
 AFTER = and_(tuple_(Event.transaction_id, Event.seq) > PLACE, Event.transaction_id < SETTLED)
 IN_ORDER = (Event.transaction_id, Event.seq)

@@ -1,8 +1,8 @@
-"""The one writer of the ledger (ADR 60).
+"""The only writer of the ledger (ADR 60).
 
 An event is written by the statement that makes the change, or in its transaction: both are kept or neither. A statement
-that changes tasks or runs gets a part that records (`recording`); its rows then go to `complete`. Readers are woken after
-the commit; a word that is lost costs a moment, since they also look by themselves.
+that changes tasks or runs contains a CTE that inserts events (`insert_event_cte`); the rows that it returns are passed to
+`finish_recorded_events`. Readers are woken after the commit; a lost message costs a moment, because they also poll.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from app.enums import EventType, PayloadKind
 from app.models import Event, WebhookEndpoint
 from app.statements import Prepared
 
-# Under this name a session knows how readers are woken (`runtime.py`).
+# The key in a session's `info` of the function that wakes readers (`runtime.py`).
 WAKE = "wake_ledger_readers"
 _WRITTEN = ("project_id", "type", "user_id", "occurred_at", "data")
 # Whether an endpoint of the event's project wants full bodies.
 _SNAPSHOT_WANTED = (
     select(WebhookEndpoint.id)
     .where(
-        # By name: a RETURNING is no query that a subquery could be correlated with.
+        # By name: a subquery cannot be correlated with a RETURNING.
         WebhookEndpoint.project_id == literal_column("events.project_id", Event.project_id.type),
         WebhookEndpoint.enabled,
         WebhookEndpoint.payload == literal_column(f"'{PayloadKind.FULL}'"),
@@ -33,16 +33,16 @@ _SNAPSHOT_WANTED = (
 )
 
 
-def recording(
+def insert_event_cte(
     source: CTE, type_: EventType | ColumnElement[str], *conditions: ColumnElement[bool], **columns: Any
 ) -> CTE:
-    """Return the part of a statement that records an event for each row of `source` that meets the conditions.
+    """Return a CTE that inserts an event for each row of `source` that meets the conditions.
 
     Args:
         source: the rows that the statement changes, as it returns them.
-        type_: what happened, or an expression over `source` that says so.
-        conditions: which of the rows an event is recorded of.
-        columns: expressions over `source` for columns of the event: `project_id` and `occurred_at` at least.
+        type_: the event type, or an expression over `source` for it.
+        conditions: conditions on the rows of `source`.
+        columns: expressions over `source` for columns of the event; at least `project_id` and `occurred_at`.
 
     """
     values = {"type": literal_column(f"'{type_}'") if isinstance(type_, EventType) else type_, **columns}
@@ -56,7 +56,7 @@ def recording(
 
 
 def recorded_columns(recorded: CTE) -> list[ColumnElement[Any]]:
-    """Return what `complete` reads, for a statement that is joined with what it has recorded."""
+    """Return the columns that `finish_recorded_events` reads, for a statement that is joined with its recorded events."""
     return [
         recorded.c.id.label("event_id"),
         recorded.c.task_id.label("event_task_id"),
@@ -65,14 +65,14 @@ def recorded_columns(recorded: CTE) -> list[ColumnElement[Any]]:
     ]
 
 
-# The same of a statement that records nothing.
+# The same columns for a statement that records no event.
 NO_EVENT = tuple(
     null().label(name) for name in ("event_id", "event_task_id", "event_run_id", "snapshot_wanted")
 )
 
 
 def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the expression of an event's `data` made of these fields; those that are null are left out."""
+    """Return the expression for an event's `data` with these fields; null fields are left out."""
     pairs: list[Any] = []
     for name, value in fields.items():
         pairs += [literal_column(f"'{name}'"), value]
@@ -80,12 +80,12 @@ def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUID:
-    """Record an event that is about no task, in the session's transaction; return its id.
+    """Record an event that is not about a task, in the session's transaction; return its id.
 
     Args:
         session: the unit of work that makes the change.
-        type_: what happened.
-        columns: `project_id`, `user_id` and `occurred_at`; `data` if there is any.
+        type_: the event type.
+        columns: `project_id`, `user_id` and `occurred_at`; optionally `data`.
 
     """
     row = await _RECORD.first(session, {"type": type_, "data": {}, **columns})
@@ -106,6 +106,6 @@ _RECORD = Prepared(_record_statement())
 
 
 def announce(session: AsyncSession) -> None:
-    """Wake readers once this transaction is committed."""
+    """Wake readers after the commit of this transaction."""
     if (wake := session.info.get(WAKE)) is not None:
         after_commit(session, wake)

@@ -1,4 +1,4 @@
-"""Events of a run that no change of its status makes."""
+"""Events of a run that are not changes of its status."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,25 +11,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import EventType
 from app.models import Event, Run
-from app.services.events.ledger import recorded_columns, recording
-from app.services.events.snapshots import complete
+from app.services.events.ledger import insert_event_cte, recorded_columns
+from app.services.events.snapshots import finish_recorded_events
 from app.statements import Prepared
 
 
 async def record_of_run(
     session: AsyncSession, run_id: UUID, type_: EventType, each: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Record an event of a run for each of these `data`, in their order and in the session's transaction.
+    """Record an event of a run for each item of `data`, in order and in the session's transaction.
 
-    The run's row is locked from here on: its count of events numbers them.
+    Locks the run's row until the commit: its event count numbers the events.
     """
     if each:
         values = {"run_id": run_id, "type": type_, "each": [dict(data) for data in each], "now": utcnow()}
-        await complete(session, await _RECORD.all(session, values))
+        await finish_recorded_events(session, await _RECORD.all(session, values))
 
 
 async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[Mapping[str, Any]]) -> None:
-    """Record that these entries were added to the manifest of a run."""
+    """Record entries that were added to the manifest of a run."""
     each = [
         {"artifact_id": entry["id"], "type": entry.get("type"), "size": entry.get("size")} for entry in added
     ]
@@ -37,7 +37,7 @@ async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[
 
 
 def waiting_data(waiting_for: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `data` of `run.awaiting_input` and `run.resumed` for what an agent waits for."""
+    """Return the `data` of `run.awaiting_input` and `run.resumed`, from the state key `waiting_for`."""
     data = {"kind": waiting_for["kind"], "question_id": waiting_for.get("request_id")}
     return {name: value for name, value in data.items() if value is not None}
 
@@ -69,7 +69,7 @@ def _record_statement() -> Any:  # Any: a Select of many columns
         .order_by(entries.c.place)
         .cte("numbered")
     )
-    recorded = recording(
+    recorded = insert_event_cte(
         rows,
         bindparam("type", type_=Event.type.type),
         project_id=rows.c.project_id,

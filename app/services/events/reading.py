@@ -1,4 +1,4 @@
-"""Read the ledger: what the caller may see, oldest first, from where they left off."""
+"""Read the ledger: the events that the caller may see, oldest first, from a position on."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -50,7 +50,7 @@ EVENT_COLUMNS = (
     Event.occurred_at,
     Event.data,
 )
-# What selects an event: its type, its family, everything.
+# The selectors that match an event: its type, its family, `*`.
 SELECTORS = array(
     [
         cast(Event.type, Text),
@@ -63,7 +63,7 @@ SELECTORS = array(
 
 
 class Wanted(NamedTuple):
-    """Filters of events, which all apply at once; None leaves all."""
+    """Filters of events, combined with AND; None does not filter."""
 
     types: Sequence[str] | None = None
     task_id: UUID | None = None
@@ -76,10 +76,10 @@ EVERYTHING = Wanted()
 async def list_events(
     session: AsyncSession, caller: Principal, query: EventQuery, *, limit: int, link: str
 ) -> EventPage:
-    """Return a page of the events that the caller may see, those of deleted tasks too.
+    """Return a page of the events that the caller may see, also those of deleted tasks.
 
     Raises:
-        InvalidInput: `after` is no place in a ledger, or a type is unknown.
+        InvalidInput: `after` is no position in a ledger, or a type is unknown.
 
     """
     after = START if query.after is None else Cursor.parse(query.after)
@@ -91,7 +91,7 @@ async def list_events(
     return {
         "results": [event_out(row, link) for row in rows],
         "next_after": str(place_of(rows[-1]) if rows else after),
-        # Behind the rows: what was removed meanwhile is admitted.
+        # After reading the rows: events that were removed meanwhile are reported too.
         "truncated": await is_truncated(session, caller, after),
     }
 
@@ -104,7 +104,7 @@ async def read_events(
     *,
     limit: int,
 ) -> Sequence[Fields]:
-    """Return `EVENT_COLUMNS` of what the caller may see behind a place."""
+    """Return `EVENT_COLUMNS` of the events after a position that the caller may see."""
     values: dict[str, Any] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
     return await _PAGE.all(session, {**values, **wanted._asdict(), **after.values()})
 
@@ -112,40 +112,40 @@ async def read_events(
 async def read_question_events(
     session: AsyncSession, caller: Principal, after: Cursor, *, limit: int
 ) -> Sequence[Fields]:
-    """Return `EVENT_COLUMNS` of questions behind a place: those that are in the caller's inbox, of all their projects."""
+    """Return `EVENT_COLUMNS` of events about questions after a position: of the caller's inbox, over all projects."""
     values = {"limit": limit, **visibility_anywhere(caller), **after.values()}
     return await _QUESTIONS.all(session, values)
 
 
 async def is_any_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
-    """Return whether events of any of the caller's projects behind a place were removed."""
+    """Return whether events after a position were removed in any of the caller's projects."""
     return (
         await _REMOVED_ANYWHERE.first(session, {**visibility_anywhere(caller), **after.values()}) is not None
     )
 
 
 async def is_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
-    """Return whether events of the project behind a place were removed; asked after they were read."""
+    """Return whether events of the project after a position were removed; call it after reading them."""
     values = {"project_id": caller.project.id, **after.values()}
     return await _REMOVED.first(session, values) is not None
 
 
 async def find_end(session: AsyncSession) -> Cursor:
-    """Return the place behind all that can be read now."""
+    """Return the position after all events that can be read now."""
     row = await _END.first(session, {})
     return START if row is None else place_of(row)
 
 
 def place_of(row: Mapping[Any, Any]) -> Cursor:
-    """Return the place behind an event."""
+    """Return the position after an event."""
     return Cursor(row["transaction_id"], row["seq"])
 
 
 def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
-    """Return what a comma list selects, None for everything.
+    """Parse a comma-separated list of event types and families (`run.*`); None selects all.
 
     Raises:
-        InvalidInput: one of them is neither a type nor a family.
+        InvalidInput: an item is neither a type nor a family.
 
     """
     words = [word.strip() for word in (text or "").split(",") if word.strip()]
@@ -170,7 +170,7 @@ def _page_statement() -> Any:  # Any: a Select of many columns
             Event.project_id == bindparam("project_id", type_=BigInteger),
             AFTER,
             visible,
-            # A membership may end while a stream is open.
+            # Checked at each reading: a membership may end while a stream is open.
             active_member(user_id, Event.project_id),
             or_(types.is_(None), SELECTORS.overlap(types)),
             or_(task_id.is_(None), Event.task_id == task_id),

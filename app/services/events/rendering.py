@@ -1,4 +1,4 @@
-"""An event as it is listed, and as the body of a webhook."""
+"""Render an event for the list and as the body of a webhook."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,16 +10,16 @@ import orjson
 from app.enums import EventType
 from app.schemas.events import EventOut
 
-# What receivers are advised to be able to take.
+# The size that receivers are advised to accept.
 _BODY_BYTES = 20_000
 
 
 def event_data(row: Mapping[Any, Any], link: str) -> dict[str, Any]:
-    """Return the thin `data` of an event: ids, its number, a link, and what its type adds.
+    """Return the thin `data` of an event: ids, its number, a link, and the fields of its type.
 
     Args:
         row: the columns of the event.
-        link: the setting `task_url`; empty: a path of the API.
+        link: the setting `task_url`; if empty, links are paths of the API.
 
     """
     data: dict[str, Any] = {"project_id": row["project_id"]}
@@ -34,7 +34,7 @@ def event_data(row: Mapping[Any, Any], link: str) -> dict[str, Any]:
 
 
 def event_out(row: Mapping[Any, Any], link: str) -> EventOut:
-    """Return an event as the list shows it."""
+    """Return an event as listed."""
     return {
         "id": row["id"],
         "seq": row["seq"],
@@ -52,10 +52,10 @@ def event_body(
     *,
     full: bool,
 ) -> str:
-    """Return the body of a message, as it is signed and sent.
+    """Return the body of a message, exactly as signed and sent.
 
-    A full body adds the task and the run to `data`. Where they were not kept, or make it too large, it is a thin one
-    that says so (`truncated`).
+    A full body adds the task and the run to `data`. If they were not kept, or make it too large, the body is thin and
+    has `truncated`.
     """
     if not full or "task_id" not in data:
         return _encode(type_, at, data)
@@ -77,7 +77,7 @@ def _encode(type_: str, at: datetime, data: Mapping[str, Any]) -> str:
 
 
 def task_link(link: str, project_id: int, task_id: UUID) -> str:
-    """Return where people see a task; `link` is the setting `task_url`, empty: a path of the API."""
+    """Return the URL of a task for people; `link` is the setting `task_url`, if empty the URL is a path of the API."""
     if not link:
         return f"/api/projects/{project_id}/tasks/{task_id}/"
     return link.replace("{project_id}", str(project_id)).replace("{task_id}", str(task_id))

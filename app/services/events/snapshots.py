@@ -1,4 +1,4 @@
-"""How a task and its run stand at the moment of an event, kept for receivers that want full bodies."""
+"""Snapshots of a task and its run at the moment of an event, kept for receivers that want full bodies."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,18 +16,18 @@ from app.services.views.tasks import select_tasks, task_out
 
 
 class _NoLinks:
-    """Signs nothing: what is kept and sent must open nothing by itself."""
+    """Signs nothing: stored and sent snapshots must not contain links that work without a key."""
 
     async def signed_url(self, _key: str) -> None:
         return None
 
 
-async def complete(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
-    """Do what belongs to events that statements have recorded: wake their readers, and keep what full bodies need.
+async def finish_recorded_events(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
+    """Finish the recording of events by statements: wake readers, and store the snapshots for full bodies.
 
     Args:
-        session: the unit of work that has recorded them; the change is written by now.
-        rows: what the statements returned, with `recorded_columns`; no event where they are null.
+        session: the unit of work that has recorded them; the change is already written.
+        rows: the rows returned by the statements, with `recorded_columns`; null columns mean no event.
 
     """
     recorded = [row for row in rows if row["event_id"] is not None]
@@ -62,7 +62,7 @@ async def _snapshot(session: AsyncSession, task_id: UUID, run_id: UUID | None) -
     if run_id is not None:
         run = (await session.execute(select(*RUN_COLUMNS).where(Run.id == run_id))).mappings().one()
         snapshot["run"] = await run_out(run, store)
-    # As it is sent, so that times and ids have the form that they have there.
+    # Encoded as for sending, so that times and ids have the form of the wire.
     encoded = orjson.dumps(snapshot, default=str, option=orjson.OPT_UTC_Z)
     plain: dict[str, Any] = orjson.loads(encoded)
     return plain

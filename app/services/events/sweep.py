@@ -1,4 +1,4 @@
-"""Remove events that are older than they are kept, and note for each project how far."""
+"""Remove events after their retention time, and record for each project how far."""
 
 from datetime import timedelta
 
@@ -15,9 +15,9 @@ _AT_ONCE = 5000
 
 
 async def adopt_events(sessions: SessionFactory) -> int:
-    """Put events that a dump brought from another cluster before those of this one; return how many. Repeatable.
+    """Move events that a dump brought from another cluster before those of this one; return their number. Repeatable.
 
-    Numbers of transactions mean nothing in another cluster: readers would wait for them, or pass them by.
+    Transaction ids of another cluster have no meaning here: readers would wait for them, or skip the events.
     """
     async with unit_of_work(sessions) as session:
         await session.execute(
@@ -28,7 +28,7 @@ async def adopt_events(sessions: SessionFactory) -> int:
 
 
 async def prune_events(sessions: SessionFactory, kept: timedelta, *, at_once: int = _AT_ONCE) -> int:
-    """Remove what is older than `kept`, in short transactions; return how many events that were. Repeatable."""
+    """Remove events older than `kept`, in short transactions; return their number. Repeatable."""
     total, removed = 0, at_once
     while removed >= at_once:
         async with unit_of_work(sessions) as session:

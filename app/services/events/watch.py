@@ -1,4 +1,4 @@
-"""One look at the ledger for all who follow it in this process."""
+"""One poll of the ledger for all its followers in this process."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class LedgerWatch:
-    """Wakes followers when the ledger has grown; looks only while there are any."""
+    """Wakes followers when the ledger has grown; polls only while there are followers."""
 
     def __init__(self) -> None:
         self._followers: set[asyncio.Event] = set()
@@ -25,7 +25,7 @@ class LedgerWatch:
 
     @asynccontextmanager
     async def watching(self, sessions: SessionFactory) -> AsyncGenerator[asyncio.Event, None]:
-        """Yield an event that is set whenever there may be something new; the waiting caller clears it."""
+        """Yield an event that is set whenever the ledger may have grown; the waiting caller clears it."""
         grown = asyncio.Event()
         self._followers.add(grown)
         if self._looking is None:

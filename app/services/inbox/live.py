@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.services.access.principal import Principal
 from app.services.events.reading import is_any_truncated, read_question_events
-from app.services.output.project_stream import FollowedLedger, FollowedProject, follow_ledger
+from app.services.run_log.project_stream import FollowedLedger, FollowedProject, follow_ledger
 
 _TOPIC = "inbox"
 

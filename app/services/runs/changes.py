@@ -23,9 +23,9 @@ from app.schemas.runs.runs import RunOut, RunUpdateIn, StartIn
 from app.schemas.tasks import TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run, require_run
-from app.services.effects import Effects
+from app.services.clients import ServiceClients
 from app.services.jobs import enqueue_push_delivery, request_run, wake_run_worker
-from app.services.output.events import STATE_COLUMNS, announce_state
+from app.services.run_log.events import STATE_COLUMNS, announce_state
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.authority import Way, authorize
@@ -58,7 +58,7 @@ async def update_run(
     task_id: UUID,
     run_id: UUID,
     body: RunUpdateIn,
-    effects: Effects,
+    clients: ServiceClients,
 ) -> RunOut:
     """Write the given fields and no others; `output` and `state` are merged, one level deep.
 
@@ -70,21 +70,21 @@ async def update_run(
         UsageLimitExceeded: workers are to perform the run from the beginning, and the project is over its limit.
 
     """
-    if body.status is RunStatus.QUEUED and effects.gates and await _is_workers(session, run_id):
-        await run_authority.require_allowance(session, caller, task_id, gates=effects.gates, run_id=run_id)
+    if body.status is RunStatus.QUEUED and clients.gates and await _is_workers(session, run_id):
+        await run_authority.require_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
     if _steers(body):
         await authorize(session, run_authority.ask_of(Way.STEER, caller.user_id, run))
     row = await _write(session, run_id, _read_changes(body))
     # Last, so that followers read all of the change.
     if body.status is None or not await run_lifecycle.set_status(
-        session, run_id, body.status, events=effects.events
+        session, run_id, body.status, events=clients.events
     ):
-        announce_state(session, effects.events, row)
+        announce_state(session, clients.events, row)
     if body.status in TERMINAL_STATUSES:
-        enqueue_push_delivery(session, effects.queue, run_id)
-    wake_run_worker(session, effects.redis, run_id)
-    return await retrieve_run(session, caller, task_id, run_id, store=effects.store)
+        enqueue_push_delivery(session, clients.queue, run_id)
+    wake_run_worker(session, clients.redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
 
 
 async def _is_workers(session: AsyncSession, run_id: UUID) -> bool:
@@ -148,7 +148,7 @@ async def set_output(
     task_id: UUID,
     run_id: UUID,
     output: Any,
-    effects: Effects,
+    clients: ServiceClients,
 ) -> RunOut:
     """Replace the output, if it satisfies the schema of the task (contract 6.4, 13.11).
 
@@ -170,9 +170,9 @@ async def set_output(
             raise StateRefused(f"Output validation error: {error.message}") from error
         await require_run(session, caller, task_id, run_id)
     row = await _write(session, run_id, {"output": output, "updated_at": utcnow()})
-    announce_state(session, effects.events, row)
-    wake_run_worker(session, effects.redis, run_id)
-    return await retrieve_run(session, caller, task_id, run_id, store=effects.store)
+    announce_state(session, clients.events, row)
+    wake_run_worker(session, clients.redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
 
 
 async def start_run(
@@ -181,7 +181,7 @@ async def start_run(
     task_id: UUID,
     run_id: UUID,
     body: StartIn,
-    effects: Effects,
+    clients: ServiceClients,
 ) -> TaskOut:
     """Ask for a worker for a cloud run that was created before, and return the task with its latest run.
 
@@ -195,7 +195,7 @@ async def start_run(
         UsageLimitExceeded: the project is over its usage limit.
 
     """
-    await run_authority.require_allowance(session, caller, task_id, gates=effects.gates, run_id=run_id)
+    await run_authority.require_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
     if run.environment != Environment.CLOUD:
         raise StateRefused("Only cloud runs can be started via this endpoint")
@@ -208,9 +208,9 @@ async def start_run(
     await run_authority.record(session, run_id, task_id, authority)
     if given:
         await _write(session, run_id, {"state": Run.state.op("||")(given)})
-    await run_lifecycle.request_worker(session, run_id, events=effects.events)
-    request_run(session, effects.queue, run_id)
-    return await retrieve_task(session, caller, task_id, store=effects.store)
+    await run_lifecycle.request_worker(session, run_id, events=clients.events)
+    request_run(session, clients.queue, run_id)
+    return await retrieve_task(session, caller, task_id, store=clients.store)
 
 
 def _start_state(body: StartIn, known: set[str]) -> dict[str, Any]:
@@ -233,7 +233,7 @@ async def resume_in_cloud(
     caller: Principal,
     task_id: UUID,
     run_id: UUID,
-    effects: Effects,
+    clients: ServiceClients,
 ) -> RunOut:
     """Have a worker perform a run again that is over, or that a client performed until now.
 
@@ -247,13 +247,13 @@ async def resume_in_cloud(
         UsageLimitExceeded: the project is over its usage limit.
 
     """
-    await run_authority.require_allowance(session, caller, task_id, gates=effects.gates, run_id=run_id)
+    await run_authority.require_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
     if run.environment == Environment.CLOUD and run.status not in TERMINAL_STATUSES:
         raise StateRefused("Run is already active in cloud")
     authority = await authorize(session, run_authority.ask_of(Way.PERFORM, caller.user_id, run))
     await run_authority.record(session, run_id, task_id, authority)
-    await run_lifecycle.reopen(session, run_id, events=effects.events)
-    request_run(session, effects.queue, run_id)
-    wake_run_worker(session, effects.redis, run_id)
-    return await retrieve_run(session, caller, task_id, run_id, store=effects.store)
+    await run_lifecycle.reopen(session, run_id, events=clients.events)
+    request_run(session, clients.queue, run_id)
+    wake_run_worker(session, clients.redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=clients.store)

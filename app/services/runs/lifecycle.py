@@ -16,7 +16,7 @@ Every change is one conditional UPDATE, so a race is decided by the database and
     start against claim        the run is in progress: the start is refused
 
 The task's copy of its latest run's status is written by the same statement. Followers get it after the
-commit (services/output/events.py).
+commit (services/run_log/events.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,8 +51,8 @@ from app.ids import new_id
 from app.models import Run, RunLogState, Task
 from app.services.events.ledger import recorded_columns
 from app.services.events.of_runs import record_artifacts
-from app.services.events.snapshots import complete
-from app.services.output.events import STATE_COLUMNS, announce_state
+from app.services.events.snapshots import finish_recorded_events
+from app.services.run_log.events import STATE_COLUMNS, announce_state
 from app.services.runs import metrics as run_metrics
 from app.services.runs import queue as run_queue
 from app.services.runs import received_commands
@@ -163,7 +163,7 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
         .where(Task.id == new.task_id)
         .values(latest_run_id=run_id, latest_run_status=RunStatus.QUEUED)
     )
-    await complete(session, [row])
+    await finish_recorded_events(session, [row])
     return run_id
 
 
@@ -235,7 +235,7 @@ async def claim(
         claimed = await _CLAIM.first(session, values)
     if claimed is not None:
         publish_status(session, events, [claimed])
-        await complete(session, [claimed])
+        await finish_recorded_events(session, [claimed])
         run_metrics.count_started(session, claimed)
     return claimed
 

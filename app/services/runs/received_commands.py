@@ -22,8 +22,8 @@ from app.schemas.staged_artifacts import ArtifactOut
 from app.services.events.of_runs import record_of_run, waiting_data
 from app.services.jobs import enqueue_push_delivery
 from app.services.notifications import dispatch as notifications
-from app.services.output.events import own_entry
 from app.services.questions import records as questions
+from app.services.run_log.events import own_entry
 from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, with_fact, without_fact
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef

@@ -17,9 +17,9 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.errors import Unavailable
 from app.outages import DatabaseUnavailable
-from app.services.effects import Effects
+from app.services.clients import ServiceClients
 from app.services.jobs import enqueue_push_delivery, enqueue_run
-from app.services.output.log_writer import append_lines, encode_entries
+from app.services.run_log.log_writer import append_lines, encode_entries
 from app.services.runs import received_commands
 from app.services.runs.lifecycle import fail_silent, recover_lapsed
 from app.services.runs.queue import startable
@@ -32,20 +32,20 @@ _BATCH = 1000
 log = structlog.get_logger(__name__)
 
 
-async def recover_runs(effects: Effects, *, limit: int = 0, silence: timedelta | None = None) -> int:
+async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: timedelta | None = None) -> int:
     """Bring every run back to life that needs it; return how many jobs were missing.
 
     With `silence`, runs of agents outside our workers fail that gave no sign of life for that long.
     A run that waits because workers perform `limit` runs of its project already is left waiting. Open
     commands of a lost run are dropped; their receipts go to its stream and its log.
     """
-    begun, events = utcnow(), effects.events
-    async with unit_of_work(effects.sessions) as session:
+    begun, events = utcnow(), clients.events
+    async with unit_of_work(clients.sessions) as session:
         requeued, failed = await recover_lapsed(session, events=events)
         silent = await fail_silent(session, silence=silence, events=events) if silence else []
         failed += silent
         for run_id in failed:
-            enqueue_push_delivery(session, effects.queue, run_id)
+            enqueue_push_delivery(session, clients.queue, run_id)
         receipts = await received_commands.receipts_since(session, failed, begun) if failed else {}
         waiting: list[UUID] = list(await session.scalars(_forgotten(limit)))
         withdrawn = await received_commands.withdraw_forgotten(session)
@@ -57,18 +57,18 @@ async def recover_runs(effects: Effects, *, limit: int = 0, silence: timedelta |
         log.info("questions.withdrawn", count=withdrawn)
     missing = 0
     for run_id in dict.fromkeys([*requeued, *waiting]):
-        missing += await enqueue_run(effects.queue, run_id)
+        missing += await enqueue_run(clients.queue, run_id)
     if missing:
         log.info("run.jobs_restored", count=missing)
     for ref, entries in receipts.items():
-        await _keep(effects, ref, entries)
+        await _keep(clients, ref, entries)
     return missing
 
 
-async def _keep(effects: Effects, ref: RunRef, entries: Sequence[Mapping[str, Any]]) -> None:
+async def _keep(clients: ServiceClients, ref: RunRef, entries: Sequence[Mapping[str, Any]]) -> None:
     """Write receipts to the log of a run that has no worker to do it; followers have got them."""
     try:
-        await append_lines(effects.sessions, effects.store, ref, encode_entries(entries))
+        await append_lines(clients.sessions, clients.store, ref, encode_entries(entries))
     except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:
         log.warning("run.receipts_not_kept", run_id=str(ref.run_id), error=repr(error))
 

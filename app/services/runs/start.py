@@ -19,7 +19,7 @@ from app.schemas.tasks import TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task, require_task
 from app.services.artifacts.staged import keep_artifacts, take_artifacts
-from app.services.effects import Effects
+from app.services.clients import ServiceClients
 from app.services.jobs import request_run
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
@@ -35,7 +35,7 @@ async def require_allowance(
     caller: Principal,
     task_id: UUID,
     body: RunIn,
-    effects: Effects,
+    clients: ServiceClients,
 ) -> None:
     """Return if the project may have this run (contract 5.8 steps 1 to 3, 6.4); come here before the run is made.
 
@@ -47,10 +47,10 @@ async def require_allowance(
         UsageLimitExceeded: the project is over its usage limit.
 
     """
-    if _environment_of(body) is not Environment.CLOUD or not effects.gates:
+    if _environment_of(body) is not Environment.CLOUD or not clients.gates:
         return
-    run_options.require_consistent(body, effects.catalog)
-    await run_authority.require_allowance(session, caller, task_id, gates=effects.gates)
+    run_options.require_consistent(body, clients.catalog)
+    await run_authority.require_allowance(session, caller, task_id, gates=clients.gates)
 
 
 def _environment_of(body: RunIn) -> Environment:
@@ -62,7 +62,7 @@ async def start_cloud_run(
     caller: Principal,
     task_id: UUID,
     body: RunIn,
-    effects: Effects,
+    clients: ServiceClients,
 ) -> TaskOut:
     """Create a queued cloud run, ask for a worker after the commit, and return the task with it (contract 5.8).
 
@@ -74,9 +74,9 @@ async def start_cloud_run(
         RunRefused: a run, environment or artifact that the request names is not there, or the state is too large.
 
     """
-    run_id = await _create(session, caller, task_id, body, effects, dispatch=True)
-    request_run(session, effects.queue, run_id)
-    return await retrieve_task(session, caller, task_id, store=effects.store)
+    run_id = await _create(session, caller, task_id, body, clients, dispatch=True)
+    request_run(session, clients.queue, run_id)
+    return await retrieve_task(session, caller, task_id, store=clients.store)
 
 
 async def create_run(
@@ -84,7 +84,7 @@ async def create_run(
     caller: Principal,
     task_id: UUID,
     body: RunCreateIn,
-    effects: Effects,
+    clients: ServiceClients,
 ) -> RunOut:
     """Create a queued run without asking for a worker: the client does, or starts it later (contract 6.4, 13.1).
 
@@ -92,14 +92,20 @@ async def create_run(
         InvalidInput, NotFound, RunRefused: as `start_cloud_run`.
 
     """
-    run_id = await _create(session, caller, task_id, body, effects, dispatch=False)
-    return await retrieve_run(session, caller, task_id, run_id, store=effects.store)
+    run_id = await _create(session, caller, task_id, body, clients, dispatch=False)
+    return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
 
 
 async def _create(
-    session: AsyncSession, caller: Principal, task_id: UUID, body: RunIn, effects: Effects, *, dispatch: bool
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    body: RunIn,
+    clients: ServiceClients,
+    *,
+    dispatch: bool,
 ) -> UUID:
-    catalog, environment = effects.catalog, _environment_of(body)
+    catalog, environment = clients.catalog, _environment_of(body)
     run_options.require_consistent(body, catalog)
     task = await lock_task(session, caller, task_id)
     state = await _state(session, task, body, catalog)
@@ -123,11 +129,11 @@ async def _create(
         asked_by_id=authority.asker_id,
         asked_task=run_authority.task_now(task.id) if authority.is_personal else None,
     )
-    run_id = await run_lifecycle.open_run(session, new, dispatch=dispatch, events=effects.events)
+    run_id = await run_lifecycle.open_run(session, new, dispatch=dispatch, events=clients.events)
     if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN and environment is Environment.CLOUD:
         assert body.github_user_token is not None
-        await keep_token(session, effects.cipher, run_id, body.github_user_token)
-    keep_artifacts(session, effects.store, task.project_id, artifacts)
+        await keep_token(session, clients.cipher, run_id, body.github_user_token)
+    keep_artifacts(session, clients.store, task.project_id, artifacts)
     return run_id
 
 

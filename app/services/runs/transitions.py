@@ -27,11 +27,11 @@ from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunStatus
 from app.models import Run, Task
-from app.services.events.ledger import NO_EVENT, as_data, recorded_columns, recording
-from app.services.events.snapshots import complete
+from app.services.events.ledger import NO_EVENT, as_data, insert_event_cte, recorded_columns
+from app.services.events.snapshots import finish_recorded_events
 from app.services.notifications import dispatch as notifications
-from app.services.output.events import STATE_COLUMNS, announce_entries, announce_state
 from app.services.questions import records as questions
+from app.services.run_log.events import STATE_COLUMNS, announce_entries, announce_state
 from app.services.runs import credentials as run_credentials
 from app.services.runs import metrics as run_metrics
 from app.services.runs import received_commands
@@ -108,7 +108,7 @@ async def move(
         run_metrics.count_ended(session, rows, reason)
         await run_credentials.forget_tokens(session, ids)
         await notifications.request(session, NotificationKind(to.value), ids)
-    await complete(session, rows)
+    await finish_recorded_events(session, rows)
     return rows
 
 
@@ -192,7 +192,7 @@ def record_status(runs: CTE, event: EventType, *conditions: ColumnElement[bool],
         queue_position=position(aliased(Run, runs)) if event in _WAITS else null(),
         error_type=literal_column(f"'{reason.replace(' ', '_')}'") if is_failure else null(),
     )
-    return recording(
+    return insert_event_cte(
         runs,
         event,
         *conditions,

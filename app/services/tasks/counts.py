@@ -1,8 +1,8 @@
-"""How many tasks a caller sees, and whether what they saw a moment ago still holds, without reading the tasks.
+"""Count the tasks a caller sees, and show whether an earlier view of them still holds, without reading the tasks.
 
 Both are sums over `task_counts`; triggers write its rows in the transaction of each change (ADR 30). The number of
-changes is the version of what a caller sees: it never falls, and two snapshots in which it is the same hold the same
-tasks, in the same order, under every filter.
+changes is the version of a caller's view: it never falls, and two snapshots with the same version hold the same tasks,
+in the same order, under every filter.
 """
 
 from collections.abc import Sequence
@@ -37,12 +37,12 @@ _SEEN = (
 
 
 def version() -> ScalarSelect[int]:
-    """Return the expression for how often anything changed that the caller sees, or saw."""
+    """Return the expression for the number of changes to tasks that the caller sees, or saw."""
     return _sum(TaskCount.changes)
 
 
 def tasks_counted(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
-    """Return the expression for how many tasks the caller sees with flags in `TaskCount` that meet the conditions."""
+    """Return the expression for the number of visible tasks with flags in `TaskCount` that meet the conditions."""
     return _sum(TaskCount.tasks, *conditions)
 
 
@@ -53,9 +53,9 @@ def _sum(column: Any, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
 
 
 async def fold_counts(session: AsyncSession) -> int:
-    """Replace many rows, `FOLDED_AT_ONCE` at most, by one with their sums; return how many were new.
+    """Replace many rows, at most `FOLDED_AT_ONCE`, by one with their sums; return the number of rows that were new.
 
-    A concurrent sum sees either all of the old rows or the new one. Lists never depend on this but for speed.
+    A concurrent sum sees either all of the old rows or the new one. Lists need this only for speed.
     """
     fresh = (
         select(TaskCount.id, TaskCount.project_id, TaskCount.audience)

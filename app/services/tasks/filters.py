@@ -1,6 +1,6 @@
-"""Which tasks a list holds: a query as the shape of a statement, built once, and the values of this request.
+"""Filters of task lists: a query as the shape of a statement, which is built once, and the values of this request.
 
-Pure: nothing here asks the database. The index that answers each condition stands in `app/models/tasks.py`.
+Pure: does not use the database. The index for each condition is in `app/models/tasks.py`.
 """
 
 from collections.abc import Mapping
@@ -38,21 +38,21 @@ from app.services.tasks.text import escape_like, searched_number
 from app.services.views.tasks import select_tasks, tasks_within_page
 from app.statements import Prepared
 
-# There are more shapes than anybody asks for.
+# More shapes are possible than clients use.
 _SHAPES_KEPT = 512
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """The names of the conditions, which make the statement, and the values of its parameters."""
+    """The names of the conditions, which select the statement, and the values of its parameters."""
 
     shape: tuple[str, ...]
     values: Mapping[str, Any]
 
 
 def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
-    """Return what a query leaves of the tasks that the caller sees (contract 5.1)."""
-    # Only staff may ask for internal tasks; anyone else's wish is ignored, not refused.
+    """Return the filter of a query over the tasks that the caller sees (contract 5.1)."""
+    # Only staff may list internal tasks; for others the parameter is ignored, not refused.
     shape = ["internal" if query.internal and caller.is_staff else "not internal"]
     values: dict[str, Any] = visibility(caller)
     if query.archived is not Archived.ALL:
@@ -70,7 +70,7 @@ def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
         given["repository" if "/" in query.repository else "repository_name"] = query.repository.lower()
     for name, value in given.items():
         if isinstance(value, int) and abs(value) > MAX_BIGINT:
-            # A number that no user can have.
+            # The number is larger than any user id.
             shape.append("nothing")
         elif value is not None:
             shape.append(name)
@@ -111,7 +111,7 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "words": _WORDS,
     "number": or_(_WORDS, Task.task_number == bindparam("number")),
 }
-# The same flags of what is counted.
+# The same flags in `TaskCount`.
 _FLAGS: Mapping[str, ColumnElement[bool]] = {
     "internal": TaskCount.internal.expression,
     "not internal": ~TaskCount.internal,
@@ -122,19 +122,19 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
-    """Return the statement that brings the newest tasks of a filter that `is_dense`, each row with the `count` of all.
+    """Return the statement that selects the newest tasks of a filter that `is_dense`, each row with the total `count`.
 
-    It has no parameter but those of its filter: the planner knows how few rows are wanted, and need not plan again.
+    Its only parameters are those of the filter: the planner knows the limit, and does not plan again.
     """
     return Prepared(_show(_select_newest(shape, limit)).add_columns(_count(shape).label("count")))
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def known_page_statement(shape: tuple[str, ...]) -> Prepared:
-    """Return the statement that brings those tasks of `ids` that the caller sees, newest first.
+    """Return the statement that selects the visible tasks among `ids`, newest first.
 
-    Each row has the `version` of what the caller sees, and the `count` of a filter by flags alone: for other filters it
-    is null, it takes a look-up. Without any task it is one row of these two.
+    Each row has the `version` of the caller's view, and the `count` if the filter uses flags only, else null: then a
+    look-up is needed. Without any task the result is one row with only these two.
     """
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(
@@ -147,10 +147,10 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared:
-    """Return the statement that brings a page, newest first, each row with the `version` of their snapshot.
+    """Return the statement that selects a page, newest first, each row with the `version` of its snapshot.
 
-    With `counting` it also brings the `count` of what the filter leaves. An empty page is one row without a task. It
-    takes `offset`, and in `end` the sum of `limit` and `offset`.
+    With `counting` each row also has the `count` of all tasks of the filter. An empty page is one row without a task.
+    Parameters: `offset`, and `end`, the sum of `limit` and `offset`.
     """
     looked_at = [version().label("version")]
     if counting:
@@ -161,12 +161,12 @@ def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> 
 
 
 def is_dense(shape: tuple[str, ...]) -> bool:
-    """Return whether a filter leaves most tasks, so that the newest of them are found by looking at few."""
+    """Return whether a filter matches most tasks, so that its newest tasks are among the first few rows."""
     return {"not internal", "not archived"} >= set(shape)
 
 
 def _join_snapshot(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]) -> Prepared:
-    """Return the statement that brings tasks, newest first, each beside what was looked at in the same snapshot."""
+    """Return the statement that selects tasks, newest first, each beside the values read in the same snapshot."""
     seen, page = looked_at.subquery("seen"), tasks.subquery("page")
     return Prepared(
         select(seen, page)
@@ -177,7 +177,7 @@ def _join_snapshot(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any
 
 
 def _by_flags(shape: tuple[str, ...]) -> bool:
-    """Return whether a filter asks for nothing but flags, by which tasks are counted as they change."""
+    """Return whether a filter uses only flags, by which `task_counts` counts tasks."""
     return _FLAGS.keys() >= set(shape)
 
 
@@ -191,9 +191,9 @@ def _show(page: Select[Any]) -> Select[Any]:
 
 
 def _select_newest(shape: tuple[str, ...], limit: int, *, first: bool = True) -> Select[Any]:
-    """Return the ids of one page: each audience read in the order of its index, the two merged.
+    """Return the ids of one page: each audience read in the order of its index, then merged.
 
-    `audience IN (…)` would give up the order of the index and sort everything the caller sees.
+    `audience IN (…)` would lose the order of the index and sort all visible tasks.
     """
     end = _literal(limit) if first else bindparam("end", type_=BigInteger)
     branches = [

@@ -1,8 +1,8 @@
-"""Pages of filtered lists, and how many tasks there are: looked up once for each version of what a caller sees (ADR 30).
+"""Pages of filtered lists and the number of their tasks, looked up once for each version of a caller's view (ADR 30).
 
-A list is three statements at most. The first reads the version, and the rows of the page as it was last known. If that is
-out of date, either the rows of what another request has found meanwhile are read, or a plan for these values is set and
-one statement looks up count, page and rows.
+A list takes at most three statements. The first reads the version, and the rows of the cached page. If the cache is out
+of date, then either the rows of a page that another request has just cached are read, or two more statements set a plan
+for these values and look up count, page and rows.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from app.services.tasks.filters import TaskFilter, known_page_statement, look_up
 from app.services.views.pages import Page
 from app.statements import Fields
 
-# How selective a search is shows only in its words: a plan for any words would read every task for some of them.
+# The selectivity of a search depends on its words: a generic plan would read every task for some searches.
 _PLAN_FOR_THESE_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
-# A page holds up to a hundred ids, a tenth of a kilobyte each.
+# A page has up to a hundred ids, of a tenth of a kilobyte each.
 _MOST_LISTS = 1024
 _MOST_PAGES = 4
 
 
 @dataclass(slots=True)
 class _KnownList:
-    """The count and some pages of one filter, all of the snapshot with this version."""
+    """The count and some pages of one filter, all from a snapshot with this version."""
 
     version: int = -1
     count: int | None = None
     pages: dict[Page, Sequence[UUID]] = field(default_factory=dict)
-    # Of many requests that miss at once, one looks up.
+    # Of many concurrent requests that miss, only one looks up.
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def start(self, version: int, count: int | None) -> None:
@@ -46,16 +46,16 @@ class _KnownList:
 
 
 class KnownLists:
-    """What this process knows of lists, by caller and filter; the least recently used are forgotten."""
+    """The lists that this process has cached, by caller and filter; the least recently used are dropped."""
 
     def __init__(self) -> None:
         self._lists: dict[Hashable, _KnownList] = {}
 
     def of(self, wanted: TaskFilter) -> _KnownList:
-        """Return what is known of a filter, at first nothing."""
+        """Return the cached list of a filter, empty at first."""
         key = (wanted.shape, tuple(wanted.values.items()))
         known = self._lists.pop(key) if key in self._lists else _KnownList()
-        # Back to the end of the order.
+        # Now the most recently used.
         self._lists[key] = known
         if len(self._lists) > _MOST_LISTS:
             del self._lists[next(iter(self._lists))]
@@ -65,9 +65,9 @@ class KnownLists:
 async def find_page(
     session: AsyncSession, wanted: TaskFilter, page: Page, lists: KnownLists
 ) -> tuple[int, Sequence[Fields]]:
-    """Return how many tasks a filter leaves, and the rows of those on a page, newest first.
+    """Return the number of tasks of a filter, and the rows of a page, newest first.
 
-    Both are as of now or, where others ask for the same at this moment, as of a moment later.
+    Both are as of the call, or of a moment later if another request looks up the same list.
     """
     known = lists.of(wanted)
     ids = known.pages.get(page, ())
@@ -100,7 +100,7 @@ async def _read_known(session: AsyncSession, wanted: TaskFilter, ids: Sequence[U
 async def _look_up(
     session: AsyncSession, wanted: TaskFilter, page: Page, *, counting: bool
 ) -> Sequence[Fields]:
-    """Look up with a plan of its own, in a transaction that ends with it: the next request waits for no other."""
+    """Look up with a plan for these values, in a transaction that ends here: its lock delays no other request."""
     await session.execute(_PLAN_FOR_THESE_VALUES)
     statement = look_up_statement(wanted.shape, page.limit, counting=counting)
     values = {**wanted.values, "offset": page.offset, "end": page.offset + page.limit}
@@ -110,5 +110,5 @@ async def _look_up(
 
 
 def _tasks(rows: Sequence[Fields]) -> Sequence[Fields]:
-    """Return the rows without the one that stands for an empty page."""
+    """Return the rows, without the placeholder of an empty page."""
     return [row for row in rows if row["id"] is not None]

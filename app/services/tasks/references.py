@@ -1,4 +1,4 @@
-"""What a task may point to: it must exist, and belong to the project or to the caller (contract 5.2)."""
+"""The references of a task: each must exist, and belong to the project or to the caller (contract 5.2)."""
 
 from sqlalchemy import ColumnElement, ScalarSelect, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,10 +17,10 @@ GITHUB = "github"
 async def require_references(
     session: AsyncSession, caller: Principal, body: TaskIn, *, updating: bool = False
 ) -> None:
-    """Check everything the body points to, with one statement at most, in the order of the fields.
+    """Check everything the body refers to, with at most one statement, in the order of the fields.
 
     Raises:
-        InvalidInput: a reference is unknown, foreign, or does not go with the origin.
+        InvalidInput: a reference is unknown, foreign, or not allowed for the origin.
 
     """
     owners = await _owners(session, body)
@@ -43,7 +43,7 @@ async def require_references(
 
 
 def _require_origin(body: TaskIn) -> None:
-    """Check the rules that join fields that only a new task is given: an update ignores them."""
+    """Check the rules between fields that only a new task can have: an update ignores these fields."""
     from_report = body.origin_product is OriginProduct.SIGNAL_REPORT
     if body.signal_report_task_relationship is not None:
         if body.signal_report is None:
@@ -56,7 +56,7 @@ def _require_origin(body: TaskIn) -> None:
 
 
 def require_team_integration(body: TaskIn, origin: str) -> None:
-    """Refuse an integration of the caller's own for a task that comes from a signal report (contract 5.2)."""
+    """Refuse a personal integration of the caller for a task from a signal report (contract 5.2)."""
     if origin == OriginProduct.SIGNAL_REPORT and body.github_user_integration is not None:
         raise InvalidInput(
             "Signal report tasks use the team GitHub integration.", attr="github_user_integration"
@@ -82,10 +82,10 @@ _OWNERS = Prepared(
 
 
 async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
-    """Return who owns each thing the body points to, None for what does not exist."""
+    """Return the owner of each object the body refers to, None for an object that does not exist."""
     integration = body.github_integration
     wanted = {
-        # No integration has a number beyond those of the column.
+        # Larger numbers do not fit the column, so no integration has them.
         "github_integration": None if integration is None or abs(integration) > MAX_BIGINT else integration,
         "github_user_integration": body.github_user_integration,
         "signal_report": body.signal_report,
@@ -97,7 +97,7 @@ async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
 
 
 def default_github_integration(project_id: ColumnElement[int]) -> ScalarSelect[int]:
-    """Return the first GitHub integration of a project, for tasks that name none."""
+    """Return the first GitHub integration of a project, the default of its tasks."""
     return (
         select(Integration.id)
         .where(Integration.project_id == project_id, Integration.kind == GITHUB)

@@ -1,4 +1,4 @@
-"""Tasks: list, create, read, change, delete, and what is asked about many of them (contract 5.1 to 5.5, 6.2, 6.3)."""
+"""Tasks: list, create, read, change, delete and summarize them (contract 5.1 to 5.5, 6.2, 6.3)."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -38,8 +38,8 @@ from app.models import Run, SignalReportTask, Task, TaskCounter
 from app.schemas.tasks import SummaryOut, TaskIn, TaskListQuery, TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
-from app.services.events.ledger import as_data, recorded_columns, recording
-from app.services.events.snapshots import complete
+from app.services.events.ledger import as_data, insert_event_cte, recorded_columns
+from app.services.events.snapshots import finish_recorded_events
 from app.services.questions.records import leave_inboxes
 from app.services.tasks.filters import first_page_statement, is_dense, task_filter
 from app.services.tasks.pages import KnownLists, find_page
@@ -53,7 +53,7 @@ from app.services.views.pages import Page
 from app.services.views.tasks import select_tasks, task_out, tasks_out
 from app.statements import Prepared
 
-# What an update writes; origin and report decide who sees a task and are fixed at creation (contract 11 #31).
+# The columns of an update; origin and report decide who sees a task and are fixed at creation (contract 11 #31).
 _COLUMN_OF_FIELD = {
     "title": "title",
     "title_manually_set": "title_manually_set",
@@ -76,7 +76,8 @@ _WRITTEN_AT_CREATION = (
     *_COLUMN_OF_FIELD.values(),
 )
 _ONE, _NONE = (literal_column(count, Task.event_count.type) for count in ("1", "0"))
-_UPDATES_KEPT = 256  # there are more sets of fields than clients send
+# More sets of fields are possible than clients send.
+_UPDATES_KEPT = 256
 
 
 async def list_tasks(
@@ -88,10 +89,10 @@ async def list_tasks(
     store: ObjectStore,
     lists: KnownLists,
 ) -> tuple[int, list[TaskOut]]:
-    """Return how many visible tasks the filters leave, and a page of them, newest first (contract 2.6, 5.1).
+    """Return the number of visible tasks that match the filters, and a page of them, newest first (contract 2.6, 5.1).
 
-    The count is exact. What polls ask for, the newest tasks and their number, is one statement; its cost does not
-    depend on how many tasks there are. Anything else is found out once, and again when something has changed.
+    The count is exact. Polls, for the newest tasks and their number, take one statement; its cost does not depend on
+    the number of tasks. Other pages are looked up once, and again after a change.
     """
     wanted = task_filter(caller, query)
     if page.offset == 0 and is_dense(wanted.shape):
@@ -122,7 +123,7 @@ _TASK = Prepared(select_tasks().where(Task.id == bindparam("task_id"), VISIBLE_T
 async def create_task(
     session: AsyncSession, caller: Principal, body: TaskIn, *, store: ObjectStore
 ) -> TaskOut:
-    """Create a task; its number is the project's next one, consecutive under any concurrency (contract 10.1).
+    """Create a task; its number is the next one of the project, without gaps at any concurrency (contract 10.1).
 
     Raises:
         InvalidInput: something it refers to is not there or not the caller's to use.
@@ -159,14 +160,14 @@ async def create_task(
             "relationship": relationship,
         },
     )
-    await complete(session, [row])
+    await finish_recorded_events(session, [row])
     return await task_out(row, caller.project, store)
 
 
 def _create_statement() -> Select[Any]:
-    """Return one statement that takes the project's next number, inserts the task, links it, and shows it.
+    """Return one statement that takes the project's next number, inserts the task, links and selects it.
 
-    The counter's row stays locked until commit: who comes next waits, and a rollback gives the number back.
+    The counter's row stays locked until the commit: concurrent requests wait, and a rollback returns the number.
     """
     columns = {
         name: bindparam(name, type_=Task.__table__.c[name].type)
@@ -211,7 +212,7 @@ def _create_statement() -> Select[Any]:
         .returning(SignalReportTask.id)
         .cte("linked")
     )
-    recorded = _recording(inserted, EventType.TASK_CREATED)
+    recorded = _event_cte(inserted, EventType.TASK_CREATED)
     return (
         select_tasks(aliased(Task, inserted))
         .add_columns(*recorded_columns(recorded))
@@ -220,9 +221,9 @@ def _create_statement() -> Select[Any]:
     )
 
 
-def _recording(source: CTE, type_: EventType, *conditions: ColumnElement[bool], **data: Any) -> CTE:
-    """Return the part of a statement that records an event of each task that it has written."""
-    return recording(
+def _event_cte(source: CTE, type_: EventType, *conditions: ColumnElement[bool], **data: Any) -> CTE:
+    """Return a CTE that inserts an event for each written task."""
+    return insert_event_cte(
         source,
         type_,
         *conditions,
@@ -240,10 +241,10 @@ _CREATE = Prepared(_create_statement())
 async def update_task(
     session: AsyncSession, caller: Principal, task_id: UUID, body: TaskIn, *, store: ObjectStore
 ) -> TaskOut:
-    """Write the given fields and no others, so that concurrent updates of different fields both last.
+    """Write only the given fields, so that concurrent updates of different fields both persist.
 
     Raises:
-        NotFound: there is no such task, or not for this caller; whatever else is wrong.
+        NotFound: there is no such task, or not for this caller; this precedes any other error.
         InvalidInput: something it refers to is not there or not the caller's to use.
 
     """
@@ -266,19 +267,19 @@ async def update_task(
     if row is None:
         raise NotFound
     require_team_integration(body, row["origin_product"])
-    await complete(session, [row])
+    await finish_recorded_events(session, [row])
     return await task_out(row, caller.project, store)
 
 
 @lru_cache(maxsize=_UPDATES_KEPT)
 def _update_statement(columns: tuple[str, ...]) -> Prepared:
-    """Return one statement that writes these columns of a task, records which of them are new, and shows it.
+    """Return one statement that writes these columns of a task, records which changed, and selects it.
 
-    The row is locked first, so that what it held is what the values are compared with.
+    The row is locked first, so that the new values are compared with the current ones.
     """
     values: dict[str, Any] = {name: bindparam(name, type_=Task.__table__.c[name].type) for name in columns}
     if "archived" in values:
-        # The first stamp stays when an archived task is archived again.
+        # Archiving an archived task keeps the first time.
         stamp = func.coalesce(Task.archived_at, values["updated_at"])
         values["archived_at"] = case((values["archived"], stamp))
     before = (
@@ -296,7 +297,7 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared:
         .cte("changed")
     )
     is_its = before.c.id == changed.c.id
-    recorded = _recording(changed, EventType.TASK_UPDATED, is_its, is_new, changed=before.c.new_fields)
+    recorded = _event_cte(changed, EventType.TASK_UPDATED, is_its, is_new, changed=before.c.new_fields)
     return Prepared(
         select_tasks(aliased(Task, changed))
         .add_columns(*recorded_columns(recorded))
@@ -305,7 +306,7 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared:
 
 
 def _new_fields(values: Mapping[str, Any]) -> ColumnElement[Any]:
-    """Return the expression of the names of the fields that get another value."""
+    """Return the expression for the names of the fields with changed values."""
     fields = {column: field for field, column in _COLUMN_OF_FIELD.items()} | {"archived": "archived"}
     names = [
         case((getattr(Task, column).is_distinct_from(values[column]), literal_column(f"'{field}'", Text)))
@@ -316,17 +317,17 @@ def _new_fields(values: Mapping[str, Any]) -> ColumnElement[Any]:
 
 
 async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Hide a task for good; its runs and logs stay, its number is not used again (contract 5.5).
+    """Mark a task as deleted for good; its runs and logs stay, its number is not reused (contract 5.5).
 
     Raises:
-        NotFound: there is no such task for this caller, or no longer.
+        NotFound: there is no such task for this caller, or it is deleted.
 
     """
     await leave_inboxes(session, task_id)
     row = await _DELETE.first(session, {"task_id": task_id, "deleted_at": utcnow(), **visibility(caller)})
     if row is None:
         raise NotFound
-    await complete(session, [row])
+    await finish_recorded_events(session, [row])
 
 
 def _delete_statement() -> Select[Any]:
@@ -341,7 +342,7 @@ def _delete_statement() -> Select[Any]:
         .returning(Task.id, Task.project_id, Task.deleted_at, Task.event_count)
         .cte("deleted")
     )
-    return select(*recorded_columns(_recording(deleted, EventType.TASK_DELETED)))
+    return select(*recorded_columns(_event_cte(deleted, EventType.TASK_DELETED)))
 
 
 _DELETE = Prepared(_delete_statement())
@@ -363,7 +364,7 @@ _REPOSITORIES = Prepared(
 async def summarize_tasks(
     session: AsyncSession, caller: Principal, ids: Sequence[UUID], *, limit: int, offset: int
 ) -> tuple[int, list[SummaryOut]]:
-    """Return how many of these tasks the caller sees, and a page of them in short (contract 6.3)."""
+    """Return the number of these tasks that the caller sees, and a page of their summaries (contract 6.3)."""
     values = {"ids": list(ids), "limit": limit, "offset": offset, **visibility(caller)}
     counted = await _SUMMARIES_COUNT.first(session, values)
     count: int = counted["count"] if counted else 0
@@ -385,7 +386,7 @@ async def summarize_tasks(
     return count, summaries
 
 
-# One array parameter: a list of parameters would make another statement of every length.
+# One array parameter: a list of parameters would need a statement for each length.
 _ASKED_FOR = (Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
 _SUMMARIES_COUNT = Prepared(select(func.count().label("count")).select_from(Task).where(*_ASKED_FOR))
 _SUMMARIES = Prepared(

@@ -1,4 +1,4 @@
-"""Pure rules about the words of a task: its title, and what a search asks for (contract 5.1, 10.2)."""
+"""Pure rules for texts of a task: its title, and searches (contract 5.1, 10.2)."""
 
 import re
 
@@ -18,16 +18,16 @@ def title_from_description(description: str) -> str:
 
 
 def searched_number(search: str) -> int | None:
-    """Return the task number that a search may mean: its digits, or those after its last hyphen."""
+    """Return the task number that a search may contain: its digits, or those after its last hyphen."""
     match = _TASK_NUMBER.fullmatch(search)
     if match is None:
         return None
-    # More digits than any number has would only cost time to read.
+    # Do not parse more digits than any task number has.
     digits = match[1].lstrip("0") or "0"
     number = int(digits) if len(digits) <= len(str(MAX_BIGINT)) else MAX_BIGINT + 1
     return number if number <= MAX_BIGINT else None
 
 
 def escape_like(text: str) -> str:
-    r"""Return `text` so that LIKE reads it literally; the escape character is `\`."""
+    r"""Return `text` escaped for LIKE, so that it matches literally; the escape character is `\`."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,4 +1,4 @@
-"""Pages of rows that stop at a number of bytes, measured in the database."""
+"""Pages of rows that end at a number of bytes, measured in the database."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ _LITTLE_BYTES: ColumnElement[int] = literal_column("1024")
 
 
 class Page(NamedTuple):
-    """Which part of a list is asked for."""
+    """The limit and the offset of a page."""
 
     limit: int
     offset: int
@@ -22,14 +22,14 @@ def text_bytes(column: Any) -> ColumnElement[int]:
 
 
 def json_bytes(column: Any) -> ColumnElement[int]:
-    """Return the size of a document; of one that is small in the table, as there: compressed it may be much larger."""
+    """Return the size of a document; if its stored size is small, that: compressed documents may be much larger."""
     stored = func.pg_column_size(column)
     whole = func.octet_length(cast(column, Text))
     return func.coalesce(case((stored > _LITTLE_BYTES, whole), else_=stored), 0)
 
 
 def within_page(rows: Select[Any], of: Any, size: ColumnElement[int]) -> Select[Any]:
-    """Return the statement without the rows before which others make `PAGE_BYTES`; the first one always stays.
+    """Return the statement without rows after the first `PAGE_BYTES`; the first row always stays.
 
     Texts are measured without being fetched.
     """

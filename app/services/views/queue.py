@@ -1,4 +1,4 @@
-"""The place of a run in its project's queue, as an expression."""
+"""The position of a run in its project's queue, as an expression."""
 
 from typing import Any
 
@@ -8,26 +8,26 @@ from sqlalchemy.orm import aliased
 from app.enums import RunStatus
 from app.models import Run
 
-# Keys of a run's state that are computed when it is read.
+# A key of a run's state that is computed at each reading.
 QUEUE_POSITION = "queue_position"
 ATTEMPTS = "attempts"
-# Positions are counted up to here: a page of runs must not count a long line a hundred times.
+# The largest position that is counted: a page of runs must not count a long queue a hundred times.
 LAST_POSITION = 1000
 
 
 def is_waiting(run: Any = Run) -> ColumnElement[bool]:
-    """Return whether a run waits for a worker; one without a request is its client's (contract 13.1)."""
+    """Return whether a run waits for a worker; a run without a dispatch request is its client's own (contract 13.1)."""
     waits: ColumnElement[bool] = (run.status == RunStatus.QUEUED) & run.dispatch_requested_at.is_not(None)
     return waits
 
 
 def position(run: Any = Run) -> ColumnElement[int | None]:
-    """Return the place of a run among those of its project that wait, from 1; NULL for one that does not wait."""
+    """Return the position of a run among its project's waiting runs, from 1; NULL if it does not wait."""
     return case((is_waiting(run), _ahead_of(run) + 1))
 
 
 def _ahead_of(run: Any) -> ColumnElement[int]:
-    """Return how many runs wait before this one; it may be one that the same statement writes, and does not see."""
+    """Return the number of runs that wait before this one, which the same statement may insert and not see."""
     ahead = aliased(Run)
     place = (tuple_(ahead.dispatch_requested_at, ahead.id), tuple_(run.dispatch_requested_at, run.id))
     counted = (

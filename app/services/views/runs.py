@@ -58,18 +58,18 @@ _RUN = Prepared(select(*RUN_COLUMNS).join(Task, Task.id == Run.task_id).where(VI
 
 
 def run_bytes(run: Any) -> ColumnElement[int]:
-    """Return the size of what varies in a run, in bytes."""
+    """Return the size of a run's variable columns, in bytes."""
     documents = json_bytes(run.output) + json_bytes(run.state) + json_bytes(run.artifacts)
     return text_bytes(run.error_message) + documents
 
 
 def runs_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return the page that `rows` makes of `RUN_COLUMNS`, newest first, without what exceeds `PAGE_BYTES`."""
+    """Return the page of `RUN_COLUMNS` for `rows`, newest first, up to `PAGE_BYTES`."""
     return within_page(rows, Run, run_bytes(Run))
 
 
 async def run_out(values: Mapping[Any, Any], store: ObjectStore, *, prefix: str = "") -> RunOut:
-    """Return a run as it is shown (contract 3.3), from the mapping of a row that holds `RUN_COLUMNS`."""
+    """Return a run as shown (contract 3.3), from the mapping of a row with `RUN_COLUMNS`."""
     state = values[prefix + "state"]
     run_id, task_id = values[prefix + "id"], values[prefix + "task_id"]
     key = log_key(values[prefix + "project_id"], task_id, run_id)
@@ -96,11 +96,11 @@ async def run_out(values: Mapping[Any, Any], store: ObjectStore, *, prefix: str 
 
 
 def _dispatch_state(values: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
-    """Return what the state of a run says of its wait and its workers, as far as there is anything to say."""
+    """Return the keys of a run's state about its wait and its workers; those without a value are absent."""
     return {name: value for name in (QUEUE_POSITION, ATTEMPTS) if (value := values[prefix + name])}
 
 
 def _text(state: Mapping[str, Any], key: str) -> str | None:
-    # State is written by clients too: what is no text there is nothing here.
+    # Clients write the state too: values that are not text are ignored.
     value = state.get(key)
     return value if isinstance(value, str) else None

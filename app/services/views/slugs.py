@@ -8,7 +8,7 @@ _FALLBACK_PREFIX = "TSK"
 
 @lru_cache(maxsize=1024)
 def slug_prefix(project_name: str) -> str:
-    """Return the prefix that a project's name gives its slugs (contract 10.1)."""
+    """Return the prefix of the slugs of a project, made from its name (contract 10.1)."""
     letters = [character for character in project_name if character.isalnum()]
     capitals = [character for character in letters if character.isupper()]
     chosen = capitals if len(capitals) >= _PREFIX_LENGTH else letters
@@ -16,5 +16,5 @@ def slug_prefix(project_name: str) -> str:
 
 
 def slug(prefix: str, task_number: int | None) -> str:
-    """Return the slug of a task; rows from before numbering have none."""
+    """Return the slug of a task; None for rows from before tasks were numbered."""
     return "" if task_number is None else f"{prefix}-{task_number}"

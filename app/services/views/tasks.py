@@ -1,7 +1,7 @@
-"""From rows to what goes over the wire: tasks and runs as plain data, selected by column.
+"""From rows to the wire: tasks and runs as plain data, selected by column.
 
-One statement brings a task with its creator and its latest run, whether one task or a page of them is asked for; no
-entity is built and nothing is loaded later.
+One statement selects a task, or a page of tasks, each with its creator and its latest run; no ORM entity is built and
+no attribute is loaded later.
 """
 
 from collections.abc import Sequence
@@ -51,10 +51,10 @@ def _label(prefix: str, columns: Sequence[Any], source: Any) -> list[Any]:
 
 
 def select_tasks(of: type[Task] = Task) -> Select[Any]:
-    """Return the statement that `task_out` reads; add a condition and an order.
+    """Return the statement for the rows that `task_out` reads; add a condition and an order.
 
     Args:
-        of: the tasks to show, an alias of what a statement has written for example.
+        of: the tasks to show; for example an alias of the rows that a statement has written.
 
     """
     return (
@@ -71,17 +71,17 @@ def select_tasks(of: type[Task] = Task) -> Select[Any]:
 
 
 def tasks_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return the page that `rows` makes of `select_tasks`, newest first, without what exceeds `PAGE_BYTES`."""
+    """Return the page of `select_tasks` for `rows`, newest first, up to `PAGE_BYTES`."""
     return within_page(rows, Task, _TASK_BYTES + run_bytes(_LatestRun))
 
 
 async def tasks_out(rows: Sequence[Fields], project: ProjectRef, store: ObjectStore) -> list[TaskOut]:
-    """Return a page of tasks as they are shown."""
+    """Return a page of tasks as shown."""
     return [await task_out(row, project, store) for row in rows]
 
 
 async def task_out(row: Fields, project: ProjectRef, store: ObjectStore) -> TaskOut:
-    """Return one row of `select_tasks` as it is shown (contract 3.1)."""
+    """Return a row of `select_tasks` as shown (contract 3.1)."""
     return {
         "id": row["id"],
         "task_number": row["task_number"],

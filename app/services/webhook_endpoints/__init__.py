@@ -1,1 +1,1 @@
-"""Webhooks that go out: endpoints of users, from events to deliveries, attempts, and their log (ADR 61)."""
+"""Outgoing webhooks: endpoints of users, deliveries made from events, attempts, and their log (ADR 61)."""

@@ -1,7 +1,7 @@
-"""Take up deliveries that are due, a few of each endpoint.
+"""Claim deliveries that are due, a few of each endpoint.
 
-A claim is a lease: what a worker held when it was killed is due again by itself. A message that was under way then may
-have arrived, and is sent again under the same id: of the two, a message twice is better than none.
+A claim is a lease: the claims of a killed worker become due again by themselves. A message that it was sending may have
+arrived, and is sent again under the same id: twice is better than not at all.
 """
 
 from dataclasses import dataclass, field
@@ -20,18 +20,18 @@ from app.services.webhook_endpoints.secrets import live_secrets
 from app.services.webhook_endpoints.sending import Message
 from app.statements import Fields, Prepared
 
-# Longer than an attempt and what it takes to write it down.
+# Longer than an attempt and the recording of its outcome.
 LEASE = timedelta(seconds=60)
-# Attempts at a time: a slow receiver has so many under way, and no other endpoint waits for it.
+# Parallel attempts per endpoint, so that a slow receiver does not delay other endpoints.
 PER_ENDPOINT = 4
 
-# Those who claim take turns, so that each counts what the others have taken.
+# Serialises claims, so that each counts the deliveries that others have claimed.
 _CLAIM_LOCK = 0x7765_6268
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that this process holds; the number of the attempt proves it."""
+    """A delivery that this process holds, proven by the number of the attempt."""
 
     id: UUID
     endpoint_id: UUID
@@ -42,10 +42,10 @@ class Claimed:
 
 
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
-    """Take at most `limit` deliveries that are due, a few of each endpoint, for the length of the lease."""
+    """Claim at most `limit` deliveries that are due, a few of each endpoint, for the length of the lease."""
     now = utcnow()
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
-    # Behind the lock, so that it sees what was claimed while this one waited.
+    # After the lock, so that the statement sees the claims made while this one waited.
     rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE, "limit": limit})
     return [
         Claimed(
@@ -66,7 +66,7 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
 
 
 def _secrets(row: Fields, cipher: Cipher, *, now: datetime) -> tuple[str, ...]:
-    """Return the secrets that sign; none if the service lost the key that they were encrypted with."""
+    """Return the secrets that sign; none if the service lost the key that encrypted them."""
     try:
         return tuple(live_secrets(row["encrypted_secret"], row["encrypted_old_secrets"], cipher, now=now))
     except DecryptionError:
@@ -109,7 +109,7 @@ def _claim_statement() -> Any:  # Any: a Select of many columns
     chosen = (
         select(candidates.c.id)
         .where(candidates.c.place <= candidates.c.room)
-        # The first of each endpoint, then the second: no endpoint waits behind the many of another.
+        # The first delivery of each endpoint, then the second: no endpoint waits for the many deliveries of another.
         .order_by(candidates.c.place, candidates.c.due_at)
         .limit(bindparam("limit"))
     )
@@ -140,7 +140,7 @@ _CLAIM = Prepared(_claim_statement())
 
 
 async def next_due(session: AsyncSession) -> datetime | None:
-    """Return when the next free delivery is due; None if there is none."""
+    """Return the time at which the next free delivery is due; None if there is none."""
     row = await _NEXT.first(session, {})
     return None if row is None else row["due_at"]
 

@@ -1,4 +1,4 @@
-"""The log of an endpoint, and what its owner asks for: a ping, one message once more, or all that was missed."""
+"""The log of an endpoint, and its owner's requests: a ping, a redelivery, a recovery of missed messages."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from app.schemas.webhook_endpoints import AttemptOut, DeliveryDetailOut, Deliver
 from app.services.access.principal import Principal
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
-from app.services.webhook_endpoints.endpoints import owned, require_endpoint
+from app.services.webhook_endpoints.endpoints import owned_by, require_endpoint
 from app.services.webhook_endpoints.sending import FIXED_HEADERS
 
 _PING_PAUSE = timedelta(seconds=1)
@@ -54,7 +54,7 @@ async def list_deliveries(
     limit: int,
     offset: int,
 ) -> tuple[int, list[DeliveryOut]]:
-    """Return how many deliveries of an endpoint the filters leave, and a page of them, newest first.
+    """Return the number of an endpoint's deliveries that match the filters, and a page of them, newest first.
 
     Raises:
         NotFound: there is no such endpoint, or it is another user's.
@@ -76,7 +76,7 @@ async def list_deliveries(
 async def retrieve_delivery(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
 ) -> DeliveryDetailOut:
-    """Return a delivery with what is sent and all attempts, without secrets and signatures.
+    """Return a delivery with the message and all attempts, without secrets and signatures.
 
     Raises:
         NotFound: there is no such delivery of an endpoint of the caller's.
@@ -85,7 +85,7 @@ async def retrieve_delivery(
     statement = (
         select(*_SHOWN, WebhookEndpointDelivery.body, WebhookEndpointDelivery.last_attempt_at)
         .join(WebhookEndpoint, WebhookEndpoint.id == WebhookEndpointDelivery.endpoint_id)
-        .where(WebhookEndpointDelivery.id == delivery_id, owned(caller, endpoint_id))
+        .where(WebhookEndpointDelivery.id == delivery_id, owned_by(caller, endpoint_id))
     )
     row = (await session.execute(statement)).mappings().one_or_none()
     if row is None:
@@ -103,18 +103,18 @@ async def retrieve_delivery(
 
 
 async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> UUID:
-    """Send a test message, also to a disabled endpoint, once; return the id of its delivery.
+    """Send a test message once, also to a disabled endpoint; return the id of its delivery.
 
     Raises:
         NotFound: there is no such endpoint, or it is another user's.
-        Throttled: one was sent less than a second ago.
+        Throttled: the last ping is less than a second old.
 
     """
     now = utcnow()
     is_rested = or_(WebhookEndpoint.last_ping_at.is_(None), WebhookEndpoint.last_ping_at <= now - _PING_PAUSE)
     pinged = await session.execute(
         update(WebhookEndpoint)
-        .where(owned(caller, endpoint_id), is_rested)
+        .where(owned_by(caller, endpoint_id), is_rested)
         .values(last_ping_at=now)
         .returning(WebhookEndpoint.id)
     )
@@ -125,7 +125,7 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
 
 
 async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) -> UUID:
-    """Add a test message to what is to be delivered; return the id of its delivery."""
+    """Add a pending delivery of a test message; return its id."""
     delivery_id, now = new_id(), utcnow()
     await session.execute(
         insert(WebhookEndpointDelivery).values(
@@ -149,7 +149,7 @@ async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) ->
 async def redeliver(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
 ) -> DeliveryOut:
-    """Send a message once more, now and under the same id; one that is pending keeps its further attempts.
+    """Send a message again, now and under the same id; a pending delivery keeps its further attempts.
 
     Raises:
         InvalidInput: the endpoint is disabled.
@@ -157,7 +157,7 @@ async def redeliver(
 
     """
     await require_enabled(session, caller, endpoint_id)
-    row = await ask_again(
+    row = await schedule_redelivery(
         session,
         and_(WebhookEndpointDelivery.id == delivery_id, WebhookEndpointDelivery.endpoint_id == endpoint_id),
     )
@@ -166,8 +166,10 @@ async def redeliver(
     return _out(row)
 
 
-async def ask_again(session: AsyncSession, condition: ColumnElement[bool]) -> Mapping[Any, Any] | None:
-    """Have a delivery sent once more; return it as it is now, None if there is none."""
+async def schedule_redelivery(
+    session: AsyncSession, condition: ColumnElement[bool]
+) -> Mapping[Any, Any] | None:
+    """Schedule another attempt of a delivery; return the delivery as it is now, None if there is none."""
     delivery = WebhookEndpointDelivery
     is_pending = delivery.status == DeliveryStatus.PENDING
     asked = await session.execute(
@@ -187,7 +189,7 @@ async def ask_again(session: AsyncSession, condition: ColumnElement[bool]) -> Ma
 
 
 async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
-    """Return if an endpoint of the caller's is enabled, which it stays until the end of the transaction.
+    """Check that an endpoint of the caller is enabled, and keep it so until the end of the transaction.
 
     Raises:
         InvalidInput: it is disabled.
@@ -196,7 +198,7 @@ async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id:
     """
     row = (
         await session.execute(
-            select(WebhookEndpoint.enabled).where(owned(caller, endpoint_id)).with_for_update(read=True)
+            select(WebhookEndpoint.enabled).where(owned_by(caller, endpoint_id)).with_for_update(read=True)
         )
     ).one_or_none()
     if row is None:
@@ -230,7 +232,7 @@ def _out(row: Mapping[Any, Any]) -> DeliveryOut:
 
 
 def _headers(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Return the headers of the last attempt, or of the first that is to come."""
+    """Return the headers of the last attempt, or of the first attempt to come."""
     at: datetime = row["last_attempt_at"] or row["due_at"]
     return {
         **FIXED_HEADERS,

@@ -1,4 +1,4 @@
-"""Endpoints that the service disables: their creator gets a push, and their other endpoints get an event."""
+"""Disable endpoints by the service: their creator gets a push, and the creator's other endpoints get an event."""
 
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 async def disable(session: AsyncSession, condition: ColumnElement[bool], reason: DisabledReason) -> int:
-    """Disable the enabled endpoints that a condition leaves and cancel what is pending; return how many.
+    """Disable the enabled endpoints that meet a condition and cancel their pending deliveries; return their number.
 
     Part of the caller's transaction, with its events and pushes.
     """
@@ -45,7 +45,7 @@ async def disable(session: AsyncSession, condition: ColumnElement[bool], reason:
             data={"endpoint_id": str(row.id), "reason": reason},
         )
         kind = NotificationKind.WEBHOOK_DISABLED
-        # The host alone: a path may be a secret of its own.
+        # Only the host: the path may contain a secret.
         await push_to_user(
             session, row.created_by_id, kind, message_body(kind, urlsplit(row.url).hostname or "")
         )
@@ -56,7 +56,7 @@ async def disable(session: AsyncSession, condition: ColumnElement[bool], reason:
 async def disable_of_user(
     session: AsyncSession, user_id: int, reason: DisabledReason, *, project_id: int | None = None
 ) -> None:
-    """Disable the endpoints of a user who leaves; those of one project, or all of them."""
+    """Disable the endpoints of a user who leaves: in one project, or in all."""
     condition = WebhookEndpoint.created_by_id == user_id
     if project_id is not None:
         condition &= WebhookEndpoint.project_id == project_id
@@ -64,7 +64,7 @@ async def disable_of_user(
 
 
 async def disable_orphaned(session: AsyncSession) -> int:
-    """Disable the endpoints that still are enabled after their creator left; return how many."""
+    """Disable the endpoints that are still enabled after their creator left; return their number."""
     is_active = select(User.id).where(User.id == WebhookEndpoint.created_by_id, User.is_active).exists()
     member = active_member(WebhookEndpoint.created_by_id, WebhookEndpoint.project_id)
     closed = await disable(session, ~is_active, DisabledReason.CREATOR_DEACTIVATED)

@@ -1,4 +1,4 @@
-"""Endpoints: each is its creator's own, also within the project; for others there is none."""
+"""Endpoints: each belongs to its creator alone; for other members of the project it does not exist."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -30,7 +30,7 @@ from app.services.webhook_endpoints.secrets import HINT_LENGTH, new_secret, stil
 from app.services.webhook_endpoints.urls import check_url
 
 _MOST_ENDPOINTS = 20
-# With the current one: more would make the header of signatures longer than servers take.
+# Including the current one: with more, the signature header would be too long for servers.
 _MOST_SECRETS = 10
 _SHOWN = (
     WebhookEndpoint.id,
@@ -49,12 +49,12 @@ _SHOWN = (
     *CREATOR_COLUMNS,
 )
 _PLAIN = ("url", "description", "payload")
-# As if it had never failed.
+# The columns of an endpoint that has never failed.
 _FORGIVEN = {"consecutive_failures": 0, "failing_since": None, "has_exhausted": False, "blocked_in_a_row": 0}
 
 
-def owned(caller: Principal, endpoint_id: UUID) -> Any:  # Any: a condition
-    """Return the condition on `WebhookEndpoint` that leaves an endpoint of the caller's own in the project."""
+def owned_by(caller: Principal, endpoint_id: UUID) -> Any:  # Any: a condition
+    """Return the condition that selects one of the caller's own endpoints in the project."""
     return and_(
         WebhookEndpoint.id == endpoint_id,
         WebhookEndpoint.project_id == caller.project.id,
@@ -63,23 +63,23 @@ def owned(caller: Principal, endpoint_id: UUID) -> Any:  # Any: a condition
 
 
 async def require_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
-    """Return if the caller has the endpoint.
+    """Check that the endpoint belongs to the caller.
 
     Raises:
         NotFound: there is none, or it is another user's.
 
     """
-    if await session.scalar(select(WebhookEndpoint.id).where(owned(caller, endpoint_id))) is None:
+    if await session.scalar(select(WebhookEndpoint.id).where(owned_by(caller, endpoint_id))) is None:
         raise NotFound
 
 
 async def create_endpoint(
     session: AsyncSession, caller: Principal, body: EndpointIn, *, policy: AddressPolicy, cipher: Cipher
 ) -> NewEndpointOut:
-    """Keep a new endpoint of the caller and return it with its secret, which is not shown again.
+    """Store a new endpoint of the caller and return it with its secret, which is not shown again.
 
     Raises:
-        InvalidInput: a field breaks a rule, or the project has as many endpoints as it may.
+        InvalidInput: a field breaks a rule, or the project has the maximal number of endpoints.
 
     """
     check_url(body.url, policy)
@@ -108,7 +108,7 @@ async def create_endpoint(
 async def list_endpoints(
     session: AsyncSession, caller: Principal, *, limit: int, offset: int
 ) -> tuple[int, list[EndpointOut]]:
-    """Return how many endpoints the caller has in the project, and a page of them, newest first."""
+    """Return the number of the caller's endpoints in the project, and a page of them, newest first."""
     own = and_(
         WebhookEndpoint.project_id == caller.project.id, WebhookEndpoint.created_by_id == caller.user_id
     )
@@ -130,7 +130,7 @@ async def retrieve_endpoint(session: AsyncSession, caller: Principal, endpoint_i
         NotFound: there is none, or it is another user's.
 
     """
-    row = (await session.execute(_select().where(owned(caller, endpoint_id)))).mappings().one_or_none()
+    row = (await session.execute(_select().where(owned_by(caller, endpoint_id)))).mappings().one_or_none()
     if row is None:
         raise NotFound
     return _out(row)
@@ -144,7 +144,7 @@ async def update_endpoint(
     *,
     policy: AddressPolicy,
 ) -> EndpointOut:
-    """Write the given fields and no others; what is sent from now on follows. Disabling cancels what is pending.
+    """Write only the given fields, for all messages from now on. Disabling cancels pending deliveries.
 
     Raises:
         InvalidInput: a field breaks a rule.
@@ -167,7 +167,7 @@ async def update_endpoint(
 
 
 async def enable_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> EndpointOut:
-    """Send events again, from now on; what was missed is recovered on request. Twice is once.
+    """Send events again, from now on; missed events are sent only by a recovery. Idempotent.
 
     Raises:
         NotFound: there is none, or it is another user's.
@@ -178,14 +178,14 @@ async def enable_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
 
 
 async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
-    """Forget an endpoint with its secret, its deliveries and their log.
+    """Delete an endpoint with its secret, its deliveries and their log.
 
     Raises:
-        NotFound: there is none, no longer, or it is another user's.
+        NotFound: there is none, it is deleted, or it is another user's.
 
     """
     gone = await session.execute(
-        delete(WebhookEndpoint).where(owned(caller, endpoint_id)).returning(WebhookEndpoint.id)
+        delete(WebhookEndpoint).where(owned_by(caller, endpoint_id)).returning(WebhookEndpoint.id)
     )
     if gone.one_or_none() is None:
         raise NotFound
@@ -197,13 +197,13 @@ async def rotate_secret(
     """Replace the secret and return the new one, which is not shown again; for `overlap` the old one signs too.
 
     Raises:
-        InvalidInput: as many secrets sign already as may at a time.
+        InvalidInput: the maximal number of secrets sign already.
         NotFound: there is none, or it is another user's.
 
     """
     locked = (
         select(WebhookEndpoint.encrypted_secret, WebhookEndpoint.encrypted_old_secrets)
-        .where(owned(caller, endpoint_id))
+        .where(owned_by(caller, endpoint_id))
         .with_for_update(key_share=True)
     )
     row = (await session.execute(locked)).one_or_none()
@@ -232,7 +232,7 @@ async def rotate_secret(
 
 
 async def cancel_pending(session: AsyncSession, endpoint_ids: Sequence[UUID]) -> None:
-    """Cancel what is still to be delivered to endpoints that are disabled."""
+    """Cancel the pending deliveries of disabled endpoints."""
     await session.execute(
         update(WebhookEndpointDelivery)
         .where(
@@ -246,7 +246,7 @@ async def cancel_pending(session: AsyncSession, endpoint_ids: Sequence[UUID]) ->
 async def _write(session: AsyncSession, caller: Principal, endpoint_id: UUID, values: dict[str, Any]) -> None:
     changed = await session.execute(
         update(WebhookEndpoint)
-        .where(owned(caller, endpoint_id))
+        .where(owned_by(caller, endpoint_id))
         .values({**values, "updated_at": utcnow()})
         .returning(WebhookEndpoint.id)
     )
@@ -264,7 +264,7 @@ def _disabling(reason: DisabledReason) -> dict[str, Any]:
 
 
 async def _require_room(session: AsyncSession, project_id: int) -> None:
-    # Those who create at the same time take turns.
+    # Serialises creations in a project, so that the limit holds.
     await session.execute(select(Project.id).where(Project.id == project_id).with_for_update(key_share=True))
     count = await session.scalar(
         select(func.count()).select_from(WebhookEndpoint).where(WebhookEndpoint.project_id == project_id)

@@ -1,4 +1,4 @@
-"""How an endpoint has been doing, and when that is reason enough to send it nothing more."""
+"""The health of an endpoint, and the conditions that disable it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ _BLOCKED_IN_A_ROW = 20
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Columns of an endpoint; those but the first two count from the last success."""
+    """Columns of an endpoint; all but the first two count since the last success."""
 
     last_success_at: datetime | None
     last_failure_at: datetime | None
@@ -29,7 +29,7 @@ class Health:
         return cls(**{name: row[name] for name in cls.__slots__})
 
     def behind(self, outcome: Outcome, *, now: datetime, exhausted: bool) -> "Health":
-        """Return the health behind one more attempt; `exhausted`: it was the last one of a message."""
+        """Return the health after one more attempt; `exhausted`: it was the last attempt of a message."""
         if outcome.error is None:
             return Health(now, self.last_failure_at, 0, None, has_exhausted=False, blocked_in_a_row=0)
         is_blocked = outcome.error is DeliveryError.BLOCKED_ADDRESS
@@ -43,7 +43,7 @@ class Health:
         )
 
     def reason_to_disable(self, outcome: Outcome, *, now: datetime) -> DisabledReason | None:
-        """Return why the endpoint gets nothing more behind this attempt; None if it goes on."""
+        """Return the reason to disable the endpoint after this attempt; None to keep it enabled."""
         if outcome.status_code == GONE:
             return DisabledReason.GONE
         if self.blocked_in_a_row >= _BLOCKED_IN_A_ROW:

@@ -1,4 +1,4 @@
-"""Which endpoint wants which event: what its creator may see, of the types and the tasks that they named."""
+"""Match events with endpoints: by the visibility of the creator, and by the types and tasks that the endpoint selects."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -18,9 +18,9 @@ from app.services.events.rendering import event_body, event_data
 # A row by its columns.
 Columns = Mapping[Any, Any]
 
-# Of one delivery, by itself (`schedule.py`).
+# Automatic attempts of one delivery (`schedule.py`).
 MOST_ATTEMPTS = 10
-# What `wants` and `deliveries_of` read of an event.
+# The columns of an event that `wants` and `deliveries_of` read.
 MATCHED_COLUMNS = (
     *EVENT_COLUMNS,
     Event.user_id,
@@ -37,9 +37,9 @@ def select_matched() -> Any:  # Any: a Select of many columns
 
 
 def select_receivers(project_ids: Collection[int]) -> Any:  # Any: a Select of many columns
-    """Return the statement of the endpoints of these projects that get events.
+    """Return the statement of the enabled endpoints of these projects.
 
-    Their rows stay as they are until the end: one that is being disabled gets nothing behind that.
+    It locks their rows until the end of the transaction: an endpoint gets no delivery after it was disabled.
     """
     return (
         select(
@@ -56,14 +56,14 @@ def select_receivers(project_ids: Collection[int]) -> Any:  # Any: a Select of m
             WebhookEndpoint.enabled,
             active_member(WebhookEndpoint.created_by_id, WebhookEndpoint.project_id),
         )
-        # In one order everywhere, so that two transactions cannot wait for each other.
+        # The same order everywhere, to avoid deadlocks.
         .order_by(WebhookEndpoint.id)
         .with_for_update(read=True, of=WebhookEndpoint)
     )
 
 
 def wants(endpoint: Columns, event: Columns) -> bool:
-    """Return whether an event is one that an endpoint is to get."""
+    """Return whether an endpoint is to get an event."""
     return (
         endpoint["project_id"] == event["project_id"]
         and _is_selected(endpoint["event_types"], event["type"])
@@ -95,10 +95,10 @@ def _passes(task_filter: dict[str, Any] | None, user_id: int, event: Columns) ->
 async def deliveries_of(
     session: AsyncSession, pairs: Sequence[tuple[Columns, Columns]], *, link: str
 ) -> list[dict[str, Any]]:
-    """Return the rows that deliver these events to these endpoints, each with its body.
+    """Return the rows of deliveries for these pairs, each with its body.
 
     Args:
-        session: to read what full bodies add.
+        session: to read the snapshots for full bodies.
         pairs: endpoints and events; events with `MATCHED_COLUMNS`.
         link: the setting `task_url`.
 

@@ -1,4 +1,4 @@
-"""Send again what an endpoint missed in a stretch of time; what was delivered is not sent again."""
+"""Send again the events that an endpoint missed in a period; delivered ones are not sent again."""
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime, timedelta
@@ -36,10 +36,10 @@ _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
 async def recover(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, body: RecoverIn, *, settings: Settings
 ) -> int:
-    """Have what failed or was cancelled sent again, with `all` also what was never to be sent; return how many.
+    """Send failed and cancelled deliveries again, with `all` also events that had no delivery; return their number.
 
     Raises:
-        InvalidInput: the endpoint is disabled, or the events of that time are not kept any more.
+        InvalidInput: the endpoint is disabled, or the events of that period are no longer kept.
         NotFound: there is no such endpoint, or it is another user's.
 
     """
@@ -108,7 +108,7 @@ async def _send_missing(
 async def _batches(
     session: AsyncSession, project_id: int, since: datetime, until: datetime
 ) -> AsyncGenerator[Sequence[Any], None]:
-    """Yield the events of a project in a stretch of time, so many at once."""
+    """Yield the events of a project in a period, in batches."""
     place = START
     statement = (
         select_matched()

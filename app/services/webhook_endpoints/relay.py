@@ -1,7 +1,7 @@
-"""From events to deliveries: a transactional outbox.
+"""Make deliveries from events: a transactional outbox.
 
-One relay works at a time. What it has read and what it has made of that are committed together, so one that is killed
-has done all of a batch or nothing, and the next resumes at the same place.
+One relay works at a time. It commits its position together with the deliveries, so a killed relay has done a whole
+batch or nothing, and the next one resumes at the same position.
 """
 
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ from app.services.webhook_endpoints.matching import (
     wants,
 )
 
-# Events of one transaction.
+# Maximal number of events in one transaction.
 BATCH = 500
 _READER = "webhooks"
 
 
 async def relay_events(session: AsyncSession, *, link: str, batch: int = BATCH) -> int:
-    """Make the deliveries of the events that are not relayed yet; return how many events that were.
+    """Make the deliveries of the events after the relay's position; return the number of these events.
 
-    Fewer than `batch`: there are no more for now, or another process relays.
+    Fewer than `batch` means that there are no more for now, or that another process relays.
     """
     cursor = await _lock_cursor(session)
     if cursor is None:
@@ -55,7 +55,7 @@ async def _deliver(session: AsyncSession, events: Sequence[Columns], *, link: st
         (endpoint, event)
         for event in events
         for endpoint in endpoints
-        # What happened before an endpoint was made is not for it, unless its owner recovers it.
+        # Events from before an endpoint was created are sent only by a recovery.
         if endpoint["created_at"] <= event["occurred_at"] and wants(endpoint, event)
     ]
     if pairs:
@@ -64,7 +64,7 @@ async def _deliver(session: AsyncSession, events: Sequence[Columns], *, link: st
 
 
 async def _lock_cursor(session: AsyncSession) -> Cursor | None:
-    """Return how far the relay has come, its row locked; None while another process holds it."""
+    """Return the position of the relay, its row locked; None while another process holds it."""
     locked = (
         select(EventCursor.transaction_id, EventCursor.seq)
         .where(EventCursor.reader == _READER)

@@ -1,4 +1,4 @@
-"""When a failed message is sent again (Standard Webhooks 1.0.0): ten attempts in about 75 hours."""
+"""The schedule of attempts after a failure (Standard Webhooks 1.0.0): ten attempts in about 75 hours."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 from app.services.webhook_endpoints.matching import MOST_ATTEMPTS
 
-# Behind the first failure, the second, …
+# After the first failure, the second, …
 DELAYS = (
     timedelta(seconds=5),
     timedelta(minutes=5),
@@ -24,23 +24,23 @@ _MOST_JITTER = 1.2
 
 
 def next_delay(attempts_left: int, retry_after: timedelta | None = None) -> timedelta | None:
-    """Return how long to wait after a failure; None if no attempt is left.
+    """Return the delay after a failure; None if no attempt is left.
 
     Args:
-        attempts_left: how many more there may be; a redelivery begins the schedule where these end it.
-        retry_after: what the receiver wished. The later of the two counts, up to a day.
+        attempts_left: the number of further attempts; the schedule is counted from its end, also for a redelivery.
+        retry_after: the receiver's Retry-After. The longer of the two delays is used, up to a day.
 
     """
     if attempts_left <= 0:
         return None
     step = DELAYS[max(0, len(DELAYS) - attempts_left)]
-    # What failed together does not come back together.
+    # Jitter: deliveries that failed together are not repeated together.
     spread = step * random.uniform(1.0, _MOST_JITTER)  # noqa: S311 - not a secret
     return min(max(spread, retry_after or timedelta(0)), max(_LONGEST, spread))
 
 
 def parse_retry_after(header: str | None, *, now: datetime) -> timedelta | None:
-    """Return how long a `Retry-After` asks to wait, in seconds or as a date; None if it says no such thing."""
+    """Return the delay that a `Retry-After` asks for, in seconds or as a date; None if it is neither."""
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
         return min(timedelta(seconds=min(int(text[:9]), 10**8)), _LONGEST)

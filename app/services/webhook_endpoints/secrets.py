@@ -1,4 +1,4 @@
-"""Secrets of endpoints, and what they sign (Standard Webhooks 1.0.0)."""
+"""Secrets of endpoints, and signatures (Standard Webhooks 1.0.0)."""
 
 import base64
 import secrets
@@ -16,7 +16,7 @@ _BYTES = 32
 
 
 def new_secret() -> str:
-    """Return a fresh secret; it is shown once and kept encrypted."""
+    """Return a new secret; it is shown once and stored encrypted."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
 
 
@@ -26,14 +26,14 @@ def live_secrets(
     """Return the secrets that sign now: the current one, and replaced ones that are still valid.
 
     Raises:
-        DecryptionError: none of the service's keys decrypts one of them.
+        DecryptionError: no key of the service decrypts one of them.
 
     """
     return [cipher.decrypt(secret) for secret in (encrypted, *still_valid(encrypted_old, now).values())]
 
 
 def still_valid(encrypted_old: Mapping[str, Any], now: datetime) -> dict[str, str]:
-    """Return those of the replaced secrets, by the instant at which they stop, that still sign; newest first."""
+    """Return the replaced secrets that still sign, by the time at which they stop; newest first."""
     return {
         until: encrypted_old[until]
         for until in sorted(encrypted_old, reverse=True)
@@ -42,9 +42,9 @@ def still_valid(encrypted_old: Mapping[str, Any], now: datetime) -> dict[str, st
 
 
 def signed_headers(message_id: str, body: str, keys: Sequence[str], *, now: datetime) -> dict[str, str]:
-    """Return the three headers of an attempt that is made now; every secret signs."""
+    """Return the three headers of an attempt made now, with a signature by every secret."""
     timestamp = int(now.timestamp())
-    # The library takes the hour of a time as it stands, whatever its zone: the instant must be in UTC.
+    # The library ignores the time zone: the time must be in UTC.
     at = datetime.fromtimestamp(timestamp, UTC)
     return {
         "webhook-id": message_id,

@@ -1,4 +1,4 @@
-"""One attempt: sign, send, and say what came of it. Knows no database."""
+"""One attempt: sign, send, and return the outcome. Does not use the database."""
 
 import asyncio
 import re
@@ -21,14 +21,14 @@ FIXED_HEADERS = {
     "Content-Type": "application/json",
     "User-Agent": f"Taskbeacon-Webhooks/{__version__}",
     "Accept": "*/*",
-    # What is read of an answer is read as it comes.
+    # The excerpt of a response is stored without decoding.
     "Accept-Encoding": "identity",
 }
 GONE = 410
 
 _CONNECT_SECONDS = 5.0
 _TOTAL_SECONDS = 15.0
-# For the rest of an answer, once its status is known.
+# Time limit for the body of a response after its status.
 _ANSWER_SECONDS = 2.0
 _ANSWER_BYTES = 4096
 _EXCERPT_BYTES = 1024
@@ -36,7 +36,7 @@ _TEXT = re.compile(
     r"(?:text/|application/(?:[\w.+-]+\+)?json\b|application/problem)", re.ASCII | re.IGNORECASE
 )
 _NOT_SHOWN = re.compile(r"[^\S\n]+|[\x00-\x08\x0b-\x1f\x7f]")
-# Ends of a connection that the library of TLS reports as failures of its own.
+# Closed connections, which the TLS library reports as its own errors.
 _NO_TLS_FAILURES = (
     ssl.SSLWantReadError,
     ssl.SSLWantWriteError,
@@ -48,7 +48,7 @@ _NO_TLS_FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent, where to, and the secrets that sign it."""
+    """A message, its URL, and the secrets that sign it."""
 
     id: UUID
     url: str
@@ -58,7 +58,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of an attempt; it was taken if `error` is None."""
+    """The outcome of an attempt; the receiver took the message if `error` is None."""
 
     started_at: datetime
     duration: timedelta
@@ -70,11 +70,11 @@ class Outcome:
 
 
 async def send(http: httpx.AsyncClient, message: Message) -> Outcome:
-    """Send a message once, signed now with all of its secrets; return what came of it, whatever that is.
+    """Send a message once, signed now with all of its secrets; return the outcome, never raise for a failure.
 
     Args:
         http: a client of `create_guarded_client`.
-        message: what to send.
+        message: the message.
 
     """
     started_at, began = utcnow(), asyncio.get_running_loop().time()
@@ -121,7 +121,7 @@ def _error_of(status: int) -> DeliveryError | None:
 
 
 async def _read_excerpt(response: httpx.Response) -> str | None:
-    """Return the beginning of an answer that is text, and close it. What goes wrong here changes nothing."""
+    """Return the beginning of a text response, and close the response. Errors here change nothing."""
     read = bytearray()
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
@@ -140,7 +140,7 @@ async def _read_excerpt(response: httpx.Response) -> str | None:
 
 
 def _classify(failure: BaseException) -> DeliveryError:
-    """Return the kind of a failure: first by time, since one in TLS carries errors of TLS deep inside."""
+    """Return the kind of a failure: timeouts first, because a timeout during TLS contains TLS errors."""
     chain = list(_causes(failure))
     if any(isinstance(cause, BlockedAddress) for cause in chain):
         return DeliveryError.BLOCKED_ADDRESS

@@ -1,4 +1,4 @@
-"""Write down what came of attempts: the log, the delivery, and the health of its endpoint."""
+"""Record the outcomes of attempts: the log, the delivery, and the health of its endpoint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -40,10 +40,10 @@ log = structlog.get_logger(__name__)
 
 
 async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Outcome]]) -> None:
-    """Write down what came of attempts, and disable endpoints that are gone or have failed for too long.
+    """Record the outcomes of attempts, and disable endpoints that are gone or have failed for too long.
 
-    An attempt with a lapsed lease, after which another worker has begun the next one, is logged and decides nothing. An
-    attempt of a deleted endpoint leaves nothing.
+    An attempt after its lease lapsed, when another worker has begun the next one, is only logged. An attempt of a
+    deleted endpoint is dropped.
     """
     now = utcnow()
     endpoints = await _lock(session, _ENDPOINT, {claimed.endpoint_id for claimed, _ in attempts})
@@ -77,7 +77,7 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Outcom
 
 
 async def _lock(session: AsyncSession, table: Table, ids: set[UUID]) -> dict[UUID, Mapping[Any, Any]]:
-    """Return rows by their ids, locked; in one order everywhere, so that two who settle cannot wait for each other."""
+    """Lock and return rows by their ids; in the same order everywhere, to avoid deadlocks between processes that settle."""
     statement = select(table).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update(key_share=True)
     return {row["id"]: row for row in (await session.execute(statement)).mappings()}
 
@@ -85,7 +85,7 @@ async def _lock(session: AsyncSession, table: Table, ids: set[UUID]) -> dict[UUI
 def _end_of(
     row: Mapping[Any, Any], claimed: Claimed, outcome: Outcome, *, now: datetime
 ) -> dict[str, Any] | None:
-    """Return what a delivery is behind an attempt; None if a later one decides that."""
+    """Return the columns that an attempt changes in its delivery; None if a later attempt decides."""
     if row["attempts"] != claimed.n:
         return None
     end = {
@@ -97,10 +97,10 @@ def _end_of(
         "is_manual": False,
     }
     if outcome.error is None:
-        # Also of one that was cancelled meanwhile: it arrived.
+        # Also if the delivery was cancelled meanwhile: it arrived.
         return end | {"status": DeliveryStatus.DELIVERED, "delivered_at": row["delivered_at"] or now}
     if row["delivered_at"] is not None:
-        # Sent once more, in vain: it arrived before.
+        # A redelivery failed: the first delivery had arrived.
         return end | {"status": DeliveryStatus.DELIVERED}
     if end["status"] is DeliveryStatus.CANCELLED:
         return end

@@ -1,4 +1,4 @@
-"""Which URLs an endpoint may have. What a name stands for is asked at each attempt (`clients/guarded_http.py`)."""
+"""Check the URL of an endpoint. Its addresses are checked at each attempt (`clients/guarded_http.py`)."""
 
 import re
 from ipaddress import ip_address
@@ -12,20 +12,20 @@ _HIGHEST_PORT = 65535
 _SECURE_PORT = 443
 _PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-# The last label begins with a letter: no number passes for a name, however it is written.
+# The last label begins with a letter: no form of an IP address counts as a name.
 _NAME = re.compile(rf"(?:{_LABEL}\.)*[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?", re.ASCII)
 _LOCAL_NAMES = frozenset({"local", "localhost"})
 
 
 def check_url(url: str, policy: AddressPolicy) -> None:
-    """Return if messages may be sent to a URL, as far as it can be seen without looking its name up.
+    """Check that messages may be sent to a URL, without looking its name up.
 
     Args:
         url: at most 2048 characters.
-        policy: networks that the operator opened; without any there is but HTTPS on port 443, to names with a dot.
+        policy: networks that the operator opened; without any, only HTTPS on port 443, to names with a dot.
 
     Raises:
-        InvalidInput: it is no such URL.
+        InvalidInput: the URL is not allowed.
 
     """
     if not _PRINTABLE.fullmatch(url) or "\\" in url:

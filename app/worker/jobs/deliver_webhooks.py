@@ -49,7 +49,7 @@ class WebhookDeliverer:
     async def run(self, changes: RunChanges) -> Never:
         """Deliver until cancelled; what is on the wire then is finished first."""
         try:
-            with changes.watch_queue(LEDGER) as woken:
+            with changes.watch_topic(LEDGER) as woken:
                 while True:
                     pause = await self._step_or_pause(woken)
                     with suppress(TimeoutError):

@@ -11,7 +11,7 @@ from app.services.code_hosts.webhooks import sweep_deliveries
 from app.services.idempotency import sweep_keys
 from app.services.notifications.presence import sweep_expired
 from app.services.notifications.receipts import sweep_history
-from app.services.output.event_ids import sweep_event_ids
+from app.services.run_log.event_ids import sweep_event_ids
 from app.services.runs.credentials import sweep_tokens
 from app.worker.context import worker_context
 

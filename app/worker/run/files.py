@@ -9,8 +9,8 @@ from uuid import UUID
 
 import structlog
 
-from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentError
+from app.agents.files.attachments import Attachment
 from app.agents.workspace.folders import open_folder
 from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from app.enums import ArtifactType

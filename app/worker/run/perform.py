@@ -12,7 +12,7 @@ from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
 from app.agents.session.usage import UsageMeter
 from app.outages import DatabaseUnavailable
-from app.services.output.events import own_entry
+from app.services.run_log.events import own_entry
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim, mark_agent_started
 from app.worker.run.context import read_context

@@ -12,8 +12,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
-from app.agents.base.attachments import Attachment
 from app.agents.errors import AgentStopped
+from app.agents.files.attachments import Attachment
 from app.agents.session.asked import AskedQuestion
 from app.agents.session.commands import Command, CommandSource
 from app.agents.session.transcript import Emit, notification

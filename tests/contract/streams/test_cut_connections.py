@@ -18,7 +18,7 @@ from app.clients.run_event_publisher import RedisRunEvents
 from app.clients.run_events import RunEvents
 from app.config import Settings
 from app.db import SessionFactory
-from app.services.output.stream import find_last_words
+from app.services.run_log.stream import final_states
 from tests.support.callers import Caller
 from tests.support.clients import socket_client
 from tests.support.outage import Interruptible, behind, interruptible
@@ -55,7 +55,7 @@ async def events(cut_redis: RedisClient) -> AsyncGenerator[RunEvents, None]:
 
 @pytest.fixture
 async def hub(cut_redis: RedisClient, sessions: SessionFactory) -> AsyncGenerator[EventHub, None]:
-    hub = EventHub(cut_redis, partial(find_last_words, sessions))
+    hub = EventHub(cut_redis, partial(final_states, sessions))
     yield hub
     await hub.aclose()
 

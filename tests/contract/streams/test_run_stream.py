@@ -26,7 +26,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Run
 from app.runtime import ProcessContext
-from app.services.output.stream import find_last_words
+from app.services.run_log.stream import final_states
 from tests.support.outage import Interruptible, interruptible
 from tests.support.serving import serving
 from tests.support.streams import StreamEvent, StreamReader, following
@@ -515,7 +515,7 @@ class TestTime:
         redis: RedisClient,
         sessions: SessionFactory,
     ) -> None:
-        hub = EventHub(redis, partial(find_last_words, sessions), look_seconds=0.05)
+        hub = EventHub(redis, partial(final_states, sessions), look_seconds=0.05)
         application.state.process = replace(application.state.process, hub=hub)
         async with following(api, url) as stream:
             await stream.take(1)
@@ -534,7 +534,7 @@ class TestTime:
         redis: RedisClient,
         sessions: SessionFactory,
     ) -> None:
-        hub = EventHub(redis, partial(find_last_words, sessions), look_seconds=0.05)
+        hub = EventHub(redis, partial(final_states, sessions), look_seconds=0.05)
         application.state.process = replace(application.state.process, hub=hub)
         async with following(api, url) as stream:
             await stream.take(1)

@@ -1,4 +1,4 @@
-"""What operators do with the endpoints of others: list them, test them, send a message again."""
+"""Operators' actions on the endpoints of any user: list them, test them, send a message again."""
 
 from typing import Any
 from uuid import UUID
@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import DeliveryStatus
 from app.errors import NotFound
 from app.models import WebhookEndpoint, WebhookEndpointDelivery
-from app.services.webhook_endpoints.deliveries import add_ping, ask_again
+from app.services.webhook_endpoints.deliveries import add_ping, schedule_redelivery
 
 
 async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dict[str, Any]]:
-    """Return endpoints, oldest first, with the number of deliveries that are pending and that failed."""
+    """Return endpoints, oldest first, with the numbers of pending and failed deliveries."""
     counts = [
         func.count(WebhookEndpointDelivery.id).filter(WebhookEndpointDelivery.status == status).label(status)
         for status in (DeliveryStatus.PENDING, DeliveryStatus.FAILED)
@@ -53,7 +53,7 @@ async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
 
 
 async def redeliver(session: AsyncSession, delivery_id: UUID) -> UUID:
-    """Send a message once more, under the same id; return the id of its delivery. Raises NotFound."""
-    if await ask_again(session, WebhookEndpointDelivery.id == delivery_id) is None:
+    """Send a message again, under the same id; return the id of its delivery. Raises NotFound."""
+    if await schedule_redelivery(session, WebhookEndpointDelivery.id == delivery_id) is None:
         raise NotFound(f"Webhook delivery {delivery_id} does not exist.")
     return delivery_id

@@ -1,4 +1,4 @@
-"""Turns at a run's log: the right to write, held by one writer at a time, and how much of the object counts."""
+"""The lock of a run's log: the right to write, held by one writer at a time, and the valid size of the object."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -18,15 +18,15 @@ from app.ids import new_hex_id
 from app.models import Run, RunLogState, Task
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
-from app.services.output.event_ids import note_ids
-from app.services.retries import LOG_TURN, RetryBudget
+from app.services.retries import LOG_LOCK, RetryBudget
+from app.services.run_log.event_ids import note_ids
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
-# How long a turn lasts: at least this, and longer where the store has much to copy. Its writer gives up well before its
-# end, so that no two ever write. A turn of an ordinary log that was lost (its writer died, or the database was away when
-# it was to be given back) lapses before others give up waiting for theirs.
-_TURN = timedelta(seconds=15)
+# The lock lapses after this time, or later if the store has much to copy. Its holder gives up well before that, so that
+# never two write. If a lock of an ordinary log is lost (its holder died, or the database was away at the release), it
+# lapses before other writers give up waiting.
+_LIFETIME = timedelta(seconds=15)
 _SLOWEST_COPY = 8 * 1024 * 1024  # bytes a second
 _WAIT_SECONDS = 20
 _FIRST_PAUSE_SECONDS = 0.01
@@ -40,7 +40,7 @@ _COPYING = func.make_interval(0, 0, 0, 0, 0, 0, func.coalesce(RunLogState.size, 
 
 
 def _take_statement(insert_run: Insert) -> Prepared:
-    """Return the statement that takes the turn of the run that `insert_run` would insert, unless it is taken."""
+    """Return the statement that takes the lock for the run that `insert_run` would insert, unless it is held."""
     return Prepared(
         insert_run.on_conflict_do_update(
             index_elements=[RunLogState.run_id],
@@ -51,23 +51,23 @@ def _take_statement(insert_run: Insert) -> Prepared:
 
 
 _TAKE = _take_statement(upsert(RunLogState).values(run_id=bindparam("run_id"), **_MINE))
-# For those who may not see the run: whether they do is asked on the way, since followers wait for it.
+# For callers, who may not see the run: the statement also checks visibility, because followers wait for the result.
 _TAKE_IF_SEEN = _take_statement(
-    # Into the table, not the class: the ORM would take the values of a transaction for rows to insert.
+    # Into the table, not the class: the ORM would treat the values as rows to insert.
     upsert(cast("Table", RunLogState.__table__)).from_select(
         ["run_id", *_MINE],
         select(Run.id, *_MINE.values()).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN),
     )
 )
-# The writer stays: one that did not hear the answer gives back again, as long as no other has taken the turn.
-_GIVE_BACK = Prepared(
+# The column `writer` stays: a holder that lost the answer can release again, as long as no other has taken the lock.
+_RELEASE = Prepared(
     update(RunLogState)
     .where(RunLogState.run_id == bindparam("run"), RunLogState.writer == bindparam("own"))
     .values(
         size=bindparam("new_size"),
         accepted_seq=bindparam("new_accepted_seq"),
         writer_until=None,
-        # An agent that has used `event_stream` may write to the log by other ways too.
+        # An agent that has used `event_stream` may also write to the log in other ways.
         heard_at=case((RunLogState.heard_at.is_not(None), bindparam("now", type_=DateTime(timezone=True)))),
     )
     .returning(RunLogState.run_id)
@@ -75,95 +75,93 @@ _GIVE_BACK = Prepared(
 
 
 @dataclass(slots=True)
-class Turn:
-    """The right to write, and what the row shall say when it is given back."""
+class LogLock:
+    """The right to write, and the values to store at its release."""
 
-    # What counts of the object; None if it was not noted yet.
+    # The valid size of the object; None if it was not recorded yet.
     size: int | None
     accepted_seq: int
-    # By the clock of the event loop.
+    # In the time of the event loop.
     ends_at: float
-    # The ids of the events that were taken, and whether the log has them.
+    # The ids of taken events, and whether the log has them.
     event_ids: Mapping[str, bool] = field(default_factory=dict)
 
 
 @asynccontextmanager
-async def take_turn(
+async def hold_lock(
     sessions: SessionFactory, ref: RunRef, caller: Principal | None
-) -> AsyncGenerator[Turn, None]:
-    """Wait for the turn and give it back, with the size that it left.
+) -> AsyncGenerator[LogLock, None]:
+    """Wait for the lock, and release it with the new size after the block.
 
-    A turn that cannot be given back lapses; what it wrote and could not note does not count, and is cut off by the next.
+    A lock that cannot be released lapses; its unrecorded lines do not count, and the next writer cuts them off.
 
     Raises:
-        DatabaseUnavailable: the turn could not be had, or not be given back: nothing was added.
+        DatabaseUnavailable: the lock could not be taken, or not be released: nothing was added.
         NotFound, Unavailable: as `append_lines`.
 
     """
     writer = new_hex_id()
-    turn = await _wait_for_turn(sessions, ref, caller, writer)
+    lock = await _wait(sessions, ref, caller, writer)
     try:
-        yield turn
+        yield lock
     finally:
-        await _give_back(sessions, ref, turn, writer)
+        await _release(sessions, ref, lock, writer)
 
 
-async def _give_back(sessions: SessionFactory, ref: RunRef, turn: Turn, writer: str) -> None:
-    """Say how much of the log counts now, and let the next writer write.
+async def _release(sessions: SessionFactory, ref: RunRef, lock: LogLock, writer: str) -> None:
+    """Store the valid size of the log, and release the lock.
 
-    Repeated while the database is away: one try may have been committed without an answer, and the caller must
-    get what counts.
+    Repeated while the database is away: a try may have been committed without an answer, and the caller must get the
+    actual result.
     """
     values = {
         "run": ref.run_id,
         "own": writer,
-        "new_size": turn.size,
-        "new_accepted_seq": turn.accepted_seq,
+        "new_size": lock.size,
+        "new_accepted_seq": lock.accepted_seq,
         "now": utcnow(),
     }
 
-    async def give_back() -> bool:
+    async def release() -> bool:
         async with unit_of_work(sessions) as session:
-            if not turn.event_ids:
-                return await _GIVE_BACK.first_alone(session, values) is not None
+            if not lock.event_ids:
+                return await _RELEASE.first_alone(session, values) is not None
             # Committed with the ids: neither without the other.
-            is_given = await _GIVE_BACK.first(session, values) is not None
-            if is_given:
-                await note_ids(session, ref.run_id, turn.event_ids)
-            return is_given
+            is_released = await _RELEASE.first(session, values) is not None
+            if is_released:
+                await note_ids(session, ref.run_id, lock.event_ids)
+            return is_released
 
-    is_given = await RetryBudget(LOG_TURN).call(give_back)
-    if not is_given and asyncio.get_running_loop().time() >= turn.ends_at:
-        # It lapsed, and others went on from what counted before.
+    is_released = await RetryBudget(LOG_LOCK).call(release)
+    if not is_released and asyncio.get_running_loop().time() >= lock.ends_at:
+        # The lock lapsed, and other writers continued from the earlier size.
         raise Unavailable("The log of this run is busy. Please try again in a moment.")
 
 
-async def _wait_for_turn(
-    sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str
-) -> Turn:
+async def _wait(sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str) -> LogLock:
     pause = _FIRST_PAUSE_SECONDS
     try:
         async with asyncio.timeout(_WAIT_SECONDS):
-            while (turn := await _try_turn(sessions, ref, caller, writer)) is None:
+            while (lock := await _try(sessions, ref, caller, writer)) is None:
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
     except TimeoutError:
         raise Unavailable("The log of this run is busy. Please try again in a moment.") from None
-    return turn
+    return lock
 
 
-async def _try_turn(
+async def _try(
     sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str
-) -> Turn | None:
+) -> LogLock | None:
     asked, now = asyncio.get_running_loop().time(), utcnow()
-    values: dict[str, Any] = {"run_id": ref.run_id, "own": writer, "until": now + _TURN, "now": now}
+    values: dict[str, Any] = {"run_id": ref.run_id, "own": writer, "until": now + _LIFETIME, "now": now}
     if caller is not None:
         values |= {"task_id": ref.task_id, **visibility(caller)}
     async with unit_of_work(sessions) as session:
         row = await (_TAKE if caller is None else _TAKE_IF_SEEN).first(session, values)
         if row is None and caller is not None:
-            # The turn is taken, or there is nothing to be seen.
+            # The lock is held, or the run is not visible.
             await require_run(session, caller, ref.task_id, ref.run_id)
     if row is None:
         return None
-    return Turn(row["size"], row["accepted_seq"], asked + (row["writer_until"] - now).total_seconds())
+    return LogLock(row["size"], row["accepted_seq"], asked + (row["writer_until"] - now).total_seconds())

@@ -1,11 +1,11 @@
 """Files that go into a run and files that come out of it, beside the repository.
 
-    .taskbeacon/attachments/<id>/<name>    what people attached; put there before the agent starts
-    .taskbeacon/artifacts/                 what the agent wants to hand over; taken from there when it has ended
+    .taskbeacon/attachments/<id>/<name>    files that people attached; copied there before the agent starts
+    .taskbeacon/artifacts/                 files that the agent hands over; taken after it has ended
     .taskbeacon/output.json                the structured output of the run (output.py)
 
-The agent controls what comes out: nothing in it is followed, only regular files count, and number, size and depth
-are bounded. Blocking; call it in a thread.
+The agent controls these folders: links are not followed, only regular files are taken, and number, size and depth are
+bounded. Blocking; call it in a thread.
 """
 
 import os
@@ -16,13 +16,13 @@ from errno import ELOOP, ENOTDIR
 from pathlib import Path
 from typing import NamedTuple
 
-from app.agents.base.safe_paths import write_file
 from app.agents.errors import WorkspaceBroken, is_disk_full
+from app.agents.files.safe_paths import write_file
 
-# What is not to be committed.
+# Never committed.
 OWN_FOLDER = ".taskbeacon"
 ARTIFACTS = (OWN_FOLDER, "artifacts")
-# Where every agent leaves the structured output of a run, in its workspace.
+# The file for the structured output of a run, in the workspace of any agent.
 OUTPUT_PATH = f"{OWN_FOLDER}/output.json"
 _ATTACHMENTS = f"{OWN_FOLDER}/attachments"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -36,7 +36,7 @@ _BLOCK = 1024 * 1024
 
 
 class Attachment(NamedTuple):
-    """A file that the run was given; `path` is the worker's copy."""
+    """A file given to the run; `path` is the worker's copy."""
 
     id: str
     name: str  # one segment of a path
@@ -46,7 +46,7 @@ class Attachment(NamedTuple):
 
 
 def attached_path(work: Path, attachment: Attachment) -> Path:
-    """Return where the agent finds the file."""
+    """Return the path at which the agent finds the file."""
     return work / _ATTACHMENTS / attachment.id / attachment.name
 
 
@@ -63,7 +63,7 @@ def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
 
 
 def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list[str]:
-    """Copy what the agent left into `outbox`, as `<number>/<masked name>`; return what had to be left out, and why.
+    """Copy the agent's files to `outbox`, as `<number>/<masked name>`; return the omitted files, each with the reason.
 
     Raises OSError where the disk has no room for them.
     """
@@ -71,7 +71,7 @@ def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list
     try:
         folder = _open_artifacts(work)
     except OSError:
-        # Never made, removed, or replaced by something that is no folder: there is nothing to take.
+        # Never made, removed, or replaced by something other than a folder.
         return []
     try:
         taker.take_folder(folder, depth=1)
@@ -103,7 +103,7 @@ class _Taker:
         self.left_out: list[str] = []
 
     def take_folder(self, folder: int, *, depth: int) -> None:
-        """Take the files of a folder and of those below it, in the order of their names."""
+        """Take the files of a folder and its subfolders, in the order of their names."""
         for name in self._names(folder):
             try:
                 mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
@@ -115,7 +115,7 @@ class _Taker:
                     self._leave_out(name, "not a regular file")
             except OSError as error:
                 if is_disk_full(error):
-                    # It is nothing about this file, and the run would seem to be complete without it.
+                    # The disk is full: to leave the file out would make the run look complete.
                     raise
                 reason = "changed meanwhile" if error.errno in {ELOOP, ENOTDIR} else str(error.strerror)
                 self._leave_out(name, reason)
@@ -156,12 +156,12 @@ class _Taker:
                 target.mkdir()
                 try:
                     with (target / self._mask(name)).open("xb") as copy:
-                        # Not beyond the size that was checked, should anything still be writing.
+                        # At most the size that was checked, in case a process still writes.
                         remaining = status.st_size
                         while remaining and (block := source.read(min(_BLOCK, remaining))):
                             remaining -= copy.write(block)
                 except OSError:
-                    # A part of a file is no artifact.
+                    # An incomplete file is no artifact.
                     shutil.rmtree(target)
                     raise
                 self._files += 1

@@ -17,10 +17,10 @@ from app.statements import Fields
 
 STATE_TYPE = "task_run_state"
 
-# Only the service itself says such things; an entry that claims to be one is kept in the log and not published.
+# Only the service publishes these types; a client's entry of such a type is logged and not published.
 _RESERVED_TYPES = frozenset({STATE_TYPE, "gap", "omitted", "keepalive"})
 
-# What a statement that changes a run returns, for `announce_state`.
+# The columns that a statement that changes a run returns, for `announce_state`.
 STATE_COLUMNS = (
     Run.id,
     Run.task_id,
@@ -32,20 +32,20 @@ STATE_COLUMNS = (
     Run.updated_at,
     Run.completed_at,
 )
-# What may be too large for the stream, the least missed first. Readers get it from the run itself.
+# Fields that may be too large for the stream, the least important first. Readers get them from the run itself.
 _LARGE = ("output", "error_message")
 
 
 def announce_state(
     session: AsyncSession, events: RunEvents, row: Fields | RowMapping, *, opened: bool = False
 ) -> None:
-    """Publish the state of a run to its followers, once this transaction is committed.
+    """Publish the state of a run to its followers, after the commit of this transaction.
 
     Args:
         session: the unit of work that has changed the run.
-        events: where to.
+        events: the publisher.
         row: the run as it is now, with `STATE_COLUMNS`.
-        opened: whether this is the first that anybody hears of the run.
+        opened: whether this is the first event of the run.
 
     """
     kind = EventKind.ENDED if row["status"] in TERMINAL_STATUSES else EventKind.STATE
@@ -53,14 +53,14 @@ def announce_state(
 
     async def send() -> None:
         events.put(row["id"], data, kind=EventKind.OPENED if opened else kind)
-        # Whatever this request asks for next must not overtake it.
+        # So that no later step of this request overtakes the event.
         await events.settle()
 
     after_commit(session, send)
 
 
 def state_event(row: Fields | RowMapping) -> bytes:
-    """Return how a run stands, as an event; `omitted` names what is too large for one."""
+    """Return the state of a run as an event; `omitted` names the fields that are too large for one."""
     state = {
         "type": STATE_TYPE,
         "run_id": str(row["id"]),
@@ -88,7 +88,7 @@ def _encode(state: dict[str, Any]) -> bytes:
 def announce_entries(
     session: AsyncSession, events: RunEvents, entries: Iterable[tuple[UUID, Mapping[str, Any]]]
 ) -> None:
-    """Send entries to the followers of their runs, once this transaction is committed."""
+    """Publish entries to the followers of their runs, after the commit of this transaction."""
     lines = [(run_id, orjson.dumps(entry)) for run_id, entry in entries]
     if not lines:
         return
@@ -101,7 +101,7 @@ def announce_entries(
 
 
 def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a log entry by which the service itself says something (contract 13.4)."""
+    """Return a log entry of the service itself (contract 13.4)."""
     return {
         "type": "notification",
         "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -110,18 +110,18 @@ def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def publish_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Send log entries to the followers of a run, chunks of messages too; without waiting."""
+    """Publish log entries to the followers of a run, also chunks of messages; without waiting."""
     for entry in entries:
         if not is_reserved(entry):
             events.put(run_id, orjson.dumps(entry))
 
 
 def publish_gap(events: RunEvents, run_id: UUID) -> None:
-    """Send followers to the log: what was published is not what it holds."""
+    """Publish a gap: followers must read the log, which differs from the events published so far."""
     events.put(run_id, orjson.dumps({"type": "gap", "lost": None}), kind=EventKind.GAP)
 
 
 def is_reserved(entry: Mapping[str, Any]) -> bool:
-    """Return whether an entry claims to be what only the service itself says."""
+    """Return whether an entry has a type that only the service publishes."""
     type_ = entry.get("type")
     return isinstance(type_, str) and type_ in _RESERVED_TYPES

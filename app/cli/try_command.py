@@ -30,7 +30,7 @@ from app.security import Cipher
     help=f"Its model. Default: {', '.join(f'{model} for {name}' for name, model in MODELS.items())}.",
 )
 @click.pass_context
-def trial(
+def try_command(
     context: click.Context, repository: str, prompt: str | None, adapter: str | None, model: str | None
 ) -> None:
     """Have an agent work on REPOSITORY (a folder, an address, or organization/repository) and get its work as a branch.
@@ -57,7 +57,7 @@ def trial(
 
 
 def _running_home() -> Home:
-    """Return the home of the stack that runs: that of the settings, or of the checkout that this command is from."""
+    """Return the home of the running stack: of the settings, or of the checkout of this command."""
     settings = development_settings()
     homes = [Home(settings.home)]
     if "home" not in settings.model_fields_set:

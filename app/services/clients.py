@@ -1,4 +1,4 @@
-"""What service functions act with besides their database session, in one object."""
+"""The clients that service functions use besides their database session, in one object."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ from app.services.usage_gates import UsageGate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effects:
-    """The opened clients of a process; a function that needs one of them only takes that one."""
+class ServiceClients:
+    """The opened clients of a process; a function that needs only one of them takes only that one."""
 
     # For steps outside the caller's transaction.
     sessions: SessionFactory
@@ -25,7 +25,7 @@ class Effects:
     events: RunEvents
     # Encrypts the secrets that the service must read back.
     cipher: Cipher
-    # The agents that runs may ask for; default: those of this release.
+    # The agents that runs may request; default: those of this release.
     catalog: Catalog = field(default_factory=load_catalog)
-    # Who may object to another cloud run of a project.
+    # The checks that can refuse another cloud run of a project.
     gates: Sequence[UsageGate] = ()

@@ -1,7 +1,7 @@
-"""Tries each wall from inside a sandbox: prints a JSON object of what got through, and why the rest did not.
+"""Tries to break out of a sandbox, from inside: prints a JSON object with the obstacle that each attempt met, or null.
 
-Runs as a script of its own, with the standard library only. What stands outside, and may be tried, comes as the first
-argument (walls.py sets it up); no attempt does harm where it succeeds.
+Runs as a script of its own, with the standard library only. The targets outside come as the first argument (walls.py
+sets them up); an attempt does no harm if it succeeds.
 """
 
 import ctypes
@@ -63,7 +63,7 @@ def _watch_names(world: World) -> None:
     watch = _LIBC.inotify_init()
     _require(watch)
     try:
-        _require(_LIBC.inotify_add_watch(watch, os.path.dirname(world["file"]).encode(), _IN_CREATE))  # noqa: PTH120
+        _require(_LIBC.inotify_add_watch(watch, os.path.dirname(world["file"]).encode(), _IN_CREATE))  # noqa: PTH120 - for the C library
     finally:
         os.close(watch)
 
@@ -159,7 +159,7 @@ def _become_root(_world: World) -> None:
     _require(_LIBC.unshare(_CLONE_NEWUSER))
 
 
-# The last changes the process.
+# The last attempt changes this process.
 ATTEMPTS: dict[str, Callable[[World], None]] = {
     "read files of the service": _read_file,
     "write files of the service": _write_outside,
@@ -188,7 +188,7 @@ ATTEMPTS: dict[str, Callable[[World], None]] = {
 
 
 def main() -> None:
-    """Try all."""
+    """Run all attempts."""
     world: World = json.loads(sys.argv[1])
     results: dict[str, str | None] = {}
     for name, attempt in ATTEMPTS.items():

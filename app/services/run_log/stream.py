@@ -1,7 +1,8 @@
-"""Follows a run live (contract 6.4): what was said before, from where the client left off, and then what is said.
+"""Follow a run live (contract 6.4): first the earlier events, from where the client left off, then new events.
 
-A client never misses events without a notice. Where some are lost it gets an `event: gap`: how many, if that can be
-known, the first id that is still there, and where the whole log is. No session is held while a stream is open.
+A client never misses events without a notice: if some are lost, it gets an `event: gap` with their number, if that is
+known, the first id that is still available, and the URL of the whole log. No database session is held while a stream is
+open.
 """
 
 import asyncio
@@ -31,35 +32,35 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.notifications import presence
 from app.services.notifications.stream_presence import StreamPresence, Watcher
-from app.services.output.events import STATE_COLUMNS, state_event
+from app.services.run_log.events import STATE_COLUMNS, state_event
 
 KEEPALIVE = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
 _NOT_AVAILABLE = b'event: error\ndata: {"error":"Stream not available"}\n\n'
-# How long a client waits before it comes back, in milliseconds.
+# The delay of a client before it reconnects, in milliseconds.
 _RETRY = b"retry: 2000\n\n"
 _PAGE_EVENTS = 100
 _STATES = frozenset({EventKind.OPENED, EventKind.STATE, EventKind.ENDED})
 _LATEST = "latest"
-# What clients send that have seen nothing yet.
+# Ids that clients send before they have seen an event.
 _NOTHING_SEEN = frozenset({"", "0", "0-0"})
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How a stream passes its time, in seconds."""
+class StreamIntervals:
+    """The intervals of a stream, in seconds."""
 
-    # Between signs of life.
+    # Between keepalives.
     keepalive: float
-    # Until a stream that does not appear is given up.
+    # Until waiting for a stream that does not appear ends.
     patience: float
-    # Until the client is made to come back, and asked for its key again.
+    # Until the stream ends, so that the client reconnects and is authenticated again.
     life: float
 
     @classmethod
-    def of(cls, settings: Settings) -> "Pace":
-        """Return the pace that is configured."""
+    def of(cls, settings: Settings) -> "StreamIntervals":
+        """Return the configured intervals."""
         return cls(
             keepalive=settings.stream_keepalive_seconds,
             patience=settings.stream_patience_seconds,
@@ -68,16 +69,16 @@ class Pace:
 
 
 class Start(Enum):
-    """Where to begin when the client names no event."""
+    """The start of a stream if the client names no valid event."""
 
     BEGINNING = auto()
     LATEST = auto()
-    # The client names an event, and no stream has such ids.
+    # The client's id is not one of ours.
     UNKNOWN = auto()
 
 
 def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
-    """Return where a stream begins: behind the event that the client names, or else where it asks for."""
+    """Return the start of a stream: after the event that the client names, else as it requests."""
     text = (last_event_id or "").strip()
     if text not in _NOTHING_SEEN:
         return EventId.parse(text) or Start.UNKNOWN
@@ -86,21 +87,21 @@ def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
 
 @dataclass(frozen=True, slots=True)
 class FollowedRun:
-    """A run as it stood when its stream was asked for."""
+    """A run at the time when its stream was requested."""
 
     id: UUID
     is_over: bool
-    # The run as an event, and where the whole log is.
+    # The run as an event, and the URL of the whole log.
     state: bytes
     reload: str
-    # The device that watches it, if the client says so.
+    # The device that watches the run, if the client names one.
     watcher: Watcher | None
 
 
 async def open_stream(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, device_id: UUID | None
 ) -> FollowedRun:
-    """Return the run to follow; a device counts as watching from now on.
+    """Return the run to follow; from now on the device counts as watching.
 
     Raises:
         NotFound: there is no such run for this caller, or the device is not one of theirs.
@@ -133,19 +134,19 @@ async def follow(
     hub: EventHub,
     redis: RedisClient,
     watchers: StreamPresence,
-    pace: Pace,
+    intervals: StreamIntervals,
 ) -> AsyncGenerator["Follower", None]:
-    """Yield the follower of a run; while the block lasts its device counts as watching."""
+    """Yield the follower of a run; its device counts as watching until the block ends."""
     async with AsyncExitStack() as stack:
         if run.watcher is not None:
             await stack.enter_async_context(watchers.watching(run.watcher))
-        yield Follower(run, start, await stack.enter_async_context(hub.follow(run.id)), redis, pace)
+        yield Follower(run, start, await stack.enter_async_context(hub.follow(run.id)), redis, intervals)
 
 
 class Follower:
     """One client that follows a run."""
 
-    __slots__ = ("_last", "_pace", "_redis", "_run", "_said", "_start", "_subscription")
+    __slots__ = ("_intervals", "_last", "_redis", "_run", "_said", "_start", "_subscription")
 
     def __init__(
         self,
@@ -153,23 +154,23 @@ class Follower:
         start: EventId | Start,
         subscription: Subscription,
         redis: RedisClient,
-        pace: Pace,
+        intervals: StreamIntervals,
     ) -> None:
         self._run = run
         self._start = start
         self._subscription = subscription
         self._redis = redis
-        self._pace = pace
-        # The last event that the client has, and what the last one about the run's state was.
+        self._intervals = intervals
+        # The last event that the client has, and the last state event.
         self._last: EventId | None = None
         self._said: EventKind | None = None
 
     def end(self) -> None:
-        """Let `frames` come to its end."""
+        """Make `frames` end."""
         self._subscription.end()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield what to send, one or more frames at a time; ends after the run has, or when the client shall return."""
+        """Yield bytes to send, one or more frames at a time; ends after the run, or when the client must reconnect."""
         opened = _now()
         yield _RETRY
         try:
@@ -190,15 +191,15 @@ class Follower:
                 async for frames in live:
                     yield frames
         except (RedisError, OSError) as error:
-            # The client comes back and continues after its last event.
+            # The client reconnects and continues after its last event.
             log.warning("run_stream.broken_off", error=repr(error))
 
     async def _connecting(self, opened: float) -> AsyncGenerator[bytes, None]:
-        while not await self._subscription.is_connected(within=self._pace.keepalive):
+        while not await self._subscription.is_connected(within=self._intervals.keepalive):
             if self._subscription.is_over:
                 return
             yield KEEPALIVE
-            if _now() - opened >= self._pace.patience:
+            if _now() - opened >= self._intervals.patience:
                 yield _NOT_AVAILABLE
                 self.end()
 
@@ -214,12 +215,12 @@ class Follower:
                 continue
             if is_collecting:
                 return
-            # What comes from here on is collected; what came since the last look is read first.
+            # Collect new events from here on, then read the events since the last reading.
             self._subscription.collect(after=self._last)
             is_collecting = True
 
     async def _begin(self) -> bytes | None:
-        """Find the place to begin; return the gap, if something is missing there."""
+        """Find the start; return a gap frame if events before it are missing."""
         ends = await read_ends(self._redis, self._run.id)
         if self._start is Start.LATEST:
             self._last = ends and ends[1].id
@@ -234,7 +235,7 @@ class Follower:
             return None if is_whole else self._gap(first.id.number - 1 or None, first.id)
         resumed = self._start
         if not isinstance(resumed, EventId) or resumed.epoch != last.id.epoch or resumed > last.id:
-            # An id of another stream, before Redis was emptied, or of none.
+            # An id of a stream from before Redis was emptied, or an invalid one.
             return self._gap(None, first.id)
         if (lost := first.id.number - resumed.number - 1) > 0:
             return self._gap(lost, first.id)
@@ -242,15 +243,15 @@ class Follower:
         return None
 
     async def _live(self, opened: float) -> AsyncGenerator[bytes, None]:
-        while _now() - opened < self._pace.life:
-            events = await self._subscription.take(within=self._pace.keepalive)
+        while _now() - opened < self._intervals.life:
+            events = await self._subscription.take(within=self._intervals.keepalive)
             if frames := self._encode(events):
                 yield frames
             if self._said is EventKind.ENDED or self._subscription.is_over:
                 return
             if not events:
                 yield KEEPALIVE
-                if self._last is None and _now() - opened >= self._pace.patience:
+                if self._last is None and _now() - opened >= self._intervals.patience:
                     yield _NOT_AVAILABLE
                     return
 
@@ -306,8 +307,8 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def find_last_words(sessions: SessionFactory, run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
-    """Return how those of the runs stand that are over, and None for those of deleted tasks; in one statement."""
+async def final_states(sessions: SessionFactory, run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
+    """Return the final states of runs that are over, as events, and None for runs of deleted tasks; in one statement."""
     statement = (
         select(*STATE_COLUMNS, Task.deleted)
         .join(Task, Task.id == Run.task_id)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.base import safe_paths
 from app.agents.errors import PathRefused
+from app.agents.files import safe_paths
 
 
 @pytest.fixture

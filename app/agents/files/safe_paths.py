@@ -18,7 +18,7 @@ from app.agents.errors import PathRefused
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LONGEST_PATH = 4096
-# What opening says when a link, or something that is no file, stands where resolving saw none.
+# Errors of opening a path that has become a link, or something other than a file, since it was resolved.
 _SURPRISES = (ELOOP, ENOTDIR, ENXIO)
 
 
@@ -30,7 +30,7 @@ def read_file(root: Path, path: str, limit: int) -> bytes:
 
 @contextmanager
 def open_file(root: Path, path: str) -> Iterator[BinaryIO]:
-    """Yield a regular file, to be read. Raises PathRefused, FileNotFoundError or another OSError."""
+    """Yield a regular file, open for reading. Raises PathRefused, FileNotFoundError or another OSError."""
     *folders, name = _steps(root, path)
     with _folder(root, folders, path, create=False) as folder:
         descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=folder)
@@ -56,7 +56,7 @@ def write_file(root: Path, path: str, content: bytes) -> None:
 
 
 def make_folder(root: Path, path: str) -> None:
-    """Make sure that a folder is there, and is one. Raises PathRefused or another OSError."""
+    """Make a folder unless it exists. Raises PathRefused or another OSError."""
     with _folder(root, _steps(root, path), path, create=True):
         pass
 
@@ -83,7 +83,7 @@ def _folder(root: Path, steps: Sequence[str], path: str, *, create: bool) -> Ite
 
 
 def _steps(root: Path, path: str) -> tuple[str, ...]:
-    """Return the names that lead from the folder to where a path points, without a link among them."""
+    """Return the names that lead from the folder to the target of a path, without a link among them."""
     if not path or "\0" in path or len(path) > _LONGEST_PATH:
         raise PathRefused("A path must have 1 to 4096 characters, none of them NUL.")
     base = root.resolve()

@@ -1,7 +1,7 @@
-"""Follows a project live: its ledger, and the streams of named runs, as one stream that can be resumed (contract 14).
+"""Follow a project live: its ledger and the streams of named runs, as one resumable stream (contract 14).
 
-The id of a frame holds the place in the ledger and in each of the runs, so a client that comes back with the last one
-misses nothing; where something is gone, it gets an `event: gap`. What may be seen is decided at each reading.
+The id of a frame holds the position in the ledger and in each of the runs, so a client that reconnects with the last id
+misses nothing; if events are gone, it gets an `event: gap`. Visibility is checked at each reading.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from app.services.events.reading import find_end, is_truncated, place_of, read_e
 from app.services.events.rendering import event_out
 from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
-from app.services.output.stream import FollowedRun, Follower, Pace, Start, follow, open_stream
+from app.services.run_log.stream import FollowedRun, Follower, Start, StreamIntervals, follow, open_stream
 from app.statements import Fields
 
 _LIFE_SECONDS = 900.0
@@ -44,7 +44,7 @@ _NO_PLACE = "-"
 _RETRY = b"retry: 2000\n\n"
 _KEEPALIVE = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
 _ROTATED = b'event: end\ndata: {"type":"rotated"}\n\n'
-# An id that no run has: the hub ends its followers when the process stops.
+# An id that no run has; the hub ends the followers of this id too when the process stops.
 _STOP = UUID(int=0)
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FollowedLedger:
-    """A part of the ledger: what of it is read behind a place, and whether something is missing there."""
+    """A part of the ledger: how to read its events after a position, and whether some were removed there."""
 
     topic: str
     read: Callable[[AsyncSession, Cursor, int], Awaitable[Sequence[Fields]]]
@@ -61,11 +61,11 @@ class FollowedLedger:
 
 @dataclass(frozen=True, slots=True)
 class FollowedProject:
-    """What is followed, and from where on."""
+    """The topics that a client follows, and the place to start in each."""
 
     ledger: FollowedLedger | None
     ledger_from: Cursor
-    # Whether the client named a place that is none, so that it may miss something.
+    # Whether the client's id is not one of ours, so that it may miss events.
     is_ledger_lost: bool
     runs: Mapping[UUID, FollowedRun]
     places: Mapping[UUID, EventId]
@@ -73,20 +73,20 @@ class FollowedProject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamClients:
-    """What following takes of a process."""
+    """The clients of a process that a project stream uses."""
 
     sessions: SessionFactory
     hub: EventHub
     redis: RedisClient
     watchers: StreamPresence
     ledger: LedgerWatch
-    pace: Pace
+    intervals: StreamIntervals
     # The setting `task_url`.
     link: str
 
 
 class _Item(NamedTuple):
-    """What one topic has to say."""
+    """An event of one topic."""
 
     topic: str
     data: bytes
@@ -97,7 +97,7 @@ class _Item(NamedTuple):
 async def open_project_stream(
     session: AsyncSession, caller: Principal, topics: str | None, last_id: str | None
 ) -> FollowedProject:
-    """Return what is to be followed.
+    """Return the topics to follow, and the place to start in each.
 
     Raises:
         InvalidInput: there is no such topic, or there are too many.
@@ -131,7 +131,7 @@ async def follow_ledger(
     last_id: str | None,
     runs: Mapping[UUID, FollowedRun] = MappingProxyType({}),
 ) -> FollowedProject:
-    """Return what is followed from where the client left off by its last id, None: from now on."""
+    """Return the ledger to follow, from the position in the client's last id on; None: from now on."""
     ledger_from, places, is_lost = _parse_id(last_id)
     return FollowedProject(
         ledger=ledger,
@@ -153,7 +153,7 @@ async def _open_run(session: AsyncSession, caller: Principal, text: str) -> Foll
 
 
 def _parse_id(text: str | None) -> tuple[Cursor | None, dict[UUID, EventId], bool]:
-    """Return the places in an id, and whether it is one that no stream of ours has sent."""
+    """Return the positions in an id, and whether it is no id of our streams."""
     if not text or not text.strip():
         return None, {}, False
     ledger, *parts = text.strip().split(";")
@@ -182,7 +182,7 @@ async def follow_project(
                 hub=clients.hub,
                 redis=clients.redis,
                 watchers=clients.watchers,
-                pace=clients.pace,
+                intervals=clients.intervals,
             )
             followers[run_id] = await stack.enter_async_context(following)
         yield ProjectFollower(project, clients, stop, followers)
@@ -204,17 +204,17 @@ class ProjectFollower:
         self._runs = runs
         self._ledger_place = project.ledger_from
         self._places = {run_id: place for run_id, place in project.places.items() if run_id in runs}
-        # A client that does not keep up holds its topics up, not this process's memory.
+        # A slow client delays its own topics instead of filling this process's memory.
         self._queue: asyncio.Queue[_Item | None] = asyncio.Queue(maxsize=_MOST_QUEUED)
 
     def end(self) -> None:
-        """Let `frames` come to its end."""
+        """Make `frames` end."""
         self._stop.end()
         for follower in self._runs.values():
             follower.end()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield what to send; ends after 15 minutes, when the client shall return with its key, or when it is ended."""
+        """Yield bytes to send; ends after 15 minutes, so that the client reconnects with its key, or after `end`."""
         topics = [asyncio.create_task(self._read_run(*run)) for run in self._runs.items()]
         if self._project.ledger is not None:
             topics.append(asyncio.create_task(self._read_ledger(self._project.ledger)))
@@ -231,10 +231,10 @@ class ProjectFollower:
 
     async def _merged(self) -> AsyncGenerator[bytes, None]:
         loop = asyncio.get_running_loop()
-        ends_at = loop.time() + min(_LIFE_SECONDS, self._clients.pace.life)
+        ends_at = loop.time() + min(_LIFE_SECONDS, self._clients.intervals.life)
         while (left := ends_at - loop.time()) > 0:
             try:
-                async with asyncio.timeout(min(left, self._clients.pace.keepalive)):
+                async with asyncio.timeout(min(left, self._clients.intervals.keepalive)):
                     item = await self._queue.get()
             except TimeoutError:
                 yield _KEEPALIVE
@@ -260,7 +260,7 @@ class ProjectFollower:
 
     async def _await_stop(self) -> None:
         while not self._stop.is_over:
-            await self._stop.take(within=self._clients.pace.keepalive)
+            await self._stop.take(within=self._clients.intervals.keepalive)
         await self._queue.put(None)
 
     async def _read_ledger(self, ledger: FollowedLedger) -> None:
@@ -277,7 +277,7 @@ class ProjectFollower:
                 _ = await grown.wait()
 
     async def _read_pages(self, ledger: FollowedLedger, place: Cursor) -> Cursor:
-        """Send what lies behind a place; return the place behind that."""
+        """Send the events after a position; return the position after them."""
         rows = None
         while rows is None or len(rows) == _PAGE:
             async with unit_of_work(self._clients.sessions) as session:
@@ -301,7 +301,7 @@ class ProjectFollower:
 
 
 def _run_item(topic: str, frame: bytes) -> _Item | None:
-    """Return what a frame of a run's own stream says; None for what this stream says by itself."""
+    """Return the content of a frame of a run's own stream; None for frames that this stream sends by itself."""
     fields = dict(line.split(b": ", 1) for line in frame.split(b"\n") if b": " in line)
     name, data = fields.get(b"event", b""), fields.get(b"data")
     if data is None or name in {b"keepalive", b"error"}:

@@ -1,7 +1,7 @@
-"""Takes the events of an agent outside our workers: numbered from 1, each taken once, however often it is sent.
+"""Accept the events of an agent outside our workers: numbered from 1, each taken once, however often it is sent.
 
-What has the form of a log entry goes to the log, and everything to those who follow the run (contract 6.4, 13.4). The
-agent says by a last line that its events are complete. While it sends, it counts as alive.
+Events in the form of a log entry go to the log, and all events to the run's followers (contract 6.4, 13.4). A last line
+marks the events as complete. While the agent sends, it counts as alive.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from app.errors import AppError, EventsMissing, StateRefused
 from app.models import Run, RunLogState
 from app.outages import DatabaseUnavailable
 from app.schemas.runs.stream import PositionOut
-from app.services.effects import Effects
-from app.services.output.event_ids import LogEvent
-from app.services.output.events import publish_entries
-from app.services.output.log_writer import append_numbered, is_chunk
+from app.services.clients import ServiceClients
+from app.services.run_log.event_ids import LogEvent
+from app.services.run_log.events import publish_entries
+from app.services.run_log.log_writer import append_numbered, is_chunk
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
 COMPLETE_TYPE = "_posthog/stream_complete"
 
-# Far more often than the shortest silence that ends a run.
+# Much shorter than the shortest silence that ends a run.
 _SIGN_OF_LIFE_SECONDS = 15.0
 
 _HEARD = Prepared(
@@ -49,14 +49,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NumberedEvent:
-    """An event and its number among those of its run."""
+    """An event and its number within its run."""
 
     seq: int
     event: Mapping[str, Any]
 
     @property
     def for_log(self) -> LogEvent:
-        """The event with its line of the log; none if it does not belong there."""
+        """The event with its line of the log; the line is empty if the event does not belong there."""
         is_entry = self.event.get("type") == "notification" and isinstance(
             self.event.get("notification"), Mapping
         )
@@ -66,7 +66,7 @@ class NumberedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The agent's word that its events are complete up to this number, and that it sends no more."""
+    """The agent's statement that its events are complete up to this number, and that no more follow."""
 
     final_seq: int
 
@@ -76,7 +76,7 @@ Batch = Sequence[NumberedEvent | Completion]
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """How far the events of a run were taken, and whether it is over."""
+    """The number of the last event taken of a run, and the run's status."""
 
     seq: int
     status: str
@@ -86,26 +86,28 @@ class _Position:
             raise StateRefused(f"Run is already {self.status}")
 
 
-async def take_events(run: RunRef, batches: AsyncGenerator[Batch, None], effects: Effects) -> PositionOut:
-    """Take events as they come, and return the number of the last one; what was taken stays, whatever comes after it.
+async def take_events(
+    run: RunRef, batches: AsyncGenerator[Batch, None], clients: ServiceClients
+) -> PositionOut:
+    """Take events as they arrive; return the number of the last one. Taken events stay, whatever comes after them.
 
-    A run that is over takes nothing new. Events that it has, and the word that they are complete, are answered as before,
-    so that an agent which did not hear the answer can stop.
+    A run that is over takes no new events. Events that it has, and the completion, are answered as before, so that an
+    agent that lost the answer can stop.
 
     Raises:
-        AppError: whatever `batches` fails with; its words then also say how far the events were taken.
-        EventsMissing: a number does not follow the one before; those before it were taken.
+        AppError: any failure of `batches`; its message then also contains the number of the last taken event.
+        EventsMissing: a number does not follow the one before; the events before it were taken.
         ObjectStoreUnavailable, Unavailable: the log could not be written; this batch was not taken.
         StateRefused: the run is over.
 
     """
     seq, is_answered = 0, False
     try:
-        async with _alive(effects.sessions, run.run_id), aclosing(batches):
-            position = await _look(effects.sessions, run.run_id)
+        async with _alive(clients.sessions, run.run_id), aclosing(batches):
+            position = await _look(clients.sessions, run.run_id)
             seq = position.seq
             async for batch in batches:
-                seq = await _take(run, batch, effects)
+                seq = await _take(run, batch, clients)
                 is_answered = True
             if not is_answered:
                 position.require_running()
@@ -117,7 +119,7 @@ async def take_events(run: RunRef, batches: AsyncGenerator[Batch, None], effects
 
 @asynccontextmanager
 async def _alive(sessions: SessionFactory, run_id: UUID) -> AsyncGenerator[None, None]:
-    """Note at once and again and again, until the block ends, that the agent of a run is alive."""
+    """Record that the agent of a run is alive, at once and repeatedly until the block ends."""
 
     async def note() -> None:
         async with unit_of_work(sessions) as session:
@@ -151,15 +153,15 @@ async def _look(sessions: SessionFactory, run_id: UUID) -> _Position:
     return _Position(row.accepted_seq or 0, row.status)
 
 
-async def _take(run: RunRef, batch: Batch, effects: Effects) -> int:
-    sessions, events = effects.sessions, effects.events
+async def _take(run: RunRef, batch: Batch, clients: ServiceClients) -> int:
+    sessions, events = clients.sessions, clients.events
     position = await _look(sessions, run.run_id)
     after = position.seq
     numbered = [each for each in batch if isinstance(each, NumberedEvent)]
     if any(each.seq > position.seq for each in numbered):
         position.require_running()
         after, new = await append_numbered(
-            sessions, effects.store, run, [(each.seq, each.for_log) for each in numbered]
+            sessions, clients.store, run, [(each.seq, each.for_log) for each in numbered]
         )
         publish_entries(events, run.run_id, new)
     for each in batch:
@@ -169,13 +171,13 @@ async def _take(run: RunRef, batch: Batch, effects: Effects) -> int:
             raise EventsMissing(after)
         if isinstance(each, Completion) and await _complete(sessions, run.run_id, after):
             publish_entries(events, run.run_id, [{"type": COMPLETE_TYPE, "final_seq": after}])
-    # What the client sends next, perhaps to another process, must not overtake them.
+    # The client's next events, perhaps to another process, must not overtake these.
     await events.settle()
     return after
 
 
 async def _complete(sessions: SessionFactory, run_id: UUID, seq: int) -> bool:
-    """Note that the events are complete up to a number; False if that was noted before, or the run is over."""
+    """Record that the events are complete up to a number; False if that is recorded already, or the run is over."""
     completing = (
         update(RunLogState)
         .where(

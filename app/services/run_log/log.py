@@ -1,7 +1,7 @@
-"""What clients do with a run's log: add to it, read it whole, read it in pages (contract 6.4, 13.4).
+"""Operations on a run's log for clients: add to it, read it whole, read it in pages (contract 6.4, 13.4).
 
-A reader gets the logs of the runs that its run resumes too, oldest first, and of each only what counts: an append
-that was refused may have left lines in the store. Nothing is ever whole in memory.
+A reader also gets the logs of the runs that the run resumes, oldest first. Of each log only the valid size is read: a
+refused append may have left lines in the store. No log is ever held in memory as a whole.
 """
 
 import asyncio
@@ -23,15 +23,15 @@ from app.schemas.runs.logs import LogQuery
 from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
-from app.services.effects import Effects
-from app.services.output.event_ids import carries_ids
-from app.services.output.events import own_entry, publish_entries, publish_gap
-from app.services.output.log_writer import append_events, log_event
+from app.services.clients import ServiceClients
 from app.services.resume_chain import resume_chain
+from app.services.run_log.event_ids import carries_ids
+from app.services.run_log.events import own_entry, publish_entries, publish_gap
+from app.services.run_log.log_writer import append_events, log_event
 from app.services.storage_keys import RunRef
 from app.services.views.runs import retrieve_run
 
-# A page ends here, however few entries it holds; the one that fills it is still in.
+# Bytes after which a page ends, however few entries it has; the entry that exceeds it is included.
 _PAGE_BYTES = 16 * 1024 * 1024
 
 _FOLLOWERS_FIRST_SECONDS = 0.001
@@ -43,29 +43,29 @@ async def append_log(
     task_id: UUID,
     run_id: UUID,
     entries: Sequence[Mapping[str, Any]],
-    effects: Effects,
+    clients: ServiceClients,
 ) -> RunOut:
-    """Add entries to the end of a run's log, alongside other writers, publish them, and return the run.
+    """Append entries to a run's log, concurrently with other writers, publish them, and return the run.
 
-    Entries are published while the store is still at it, and a gap if that fails (ADR 28).
+    Entries are published while the store still writes; if that fails, a gap is published (ADR 28).
 
     Raises:
         NotFound: there is no such run for this caller.
         ObjectStoreUnavailable: the store did not answer; nothing was added.
-        Unavailable: others kept the log busy; nothing was added.
+        Unavailable: other writers kept the log locked; nothing was added.
 
     """
     run: RunOut | None = None
 
     async def read() -> None:
-        """Read the answer before anything is kept: what fails afterwards would refuse what was added."""
+        """Read the answer before storing: a failure afterwards would report an error for entries that were added."""
         nonlocal run
-        run = await retrieve_run(session, caller, task_id, run_id, store=effects.store)
+        run = await retrieve_run(session, caller, task_id, run_id, store=clients.store)
         await release(session)
 
     await release(session)
     ref = RunRef(caller.project.id, task_id, run_id)
-    await _append(effects, ref, entries, caller, before_storing=read)
+    await _append(clients, ref, entries, caller, before_storing=read)
     assert run is not None
     return run
 
@@ -76,9 +76,9 @@ async def relay_message(
     task_id: UUID,
     run_id: UUID,
     body: RelayIn,
-    effects: Effects,
+    clients: ServiceClients,
 ) -> RelayOut:
-    """Keep an agent's message on the run's log and stream; there is no chat to relay it to (contract 13.7).
+    """Store an agent's message in the run's log and stream; there is no chat to relay it to (contract 13.7).
 
     Raises:
         NotFound, ObjectStoreUnavailable, Unavailable: as `append_log`.
@@ -86,31 +86,31 @@ async def relay_message(
     """
     await release(session)
     entry = own_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
-    await _append(effects, RunRef(caller.project.id, task_id, run_id), [entry], caller)
+    await _append(clients, RunRef(caller.project.id, task_id, run_id), [entry], caller)
     return {"status": "skipped"}
 
 
 async def _append(
-    effects: Effects,
+    clients: ServiceClients,
     ref: RunRef,
     entries: Sequence[Mapping[str, Any]],
     caller: Principal,
     *,
     before_storing: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Add entries to a log, and publish them as soon as their place in it is certain.
+    """Append entries to a log, and publish them as soon as their place in it is certain.
 
-    If they are not kept then, followers hear of a gap, and read the log, which is without them. Raises as
+    If storing fails after that, followers get a gap and read the log, which does not have the entries. Raises as
     `append_events`.
     """
-    sessions, events = effects.sessions, effects.events
+    sessions, events = clients.sessions, clients.events
     is_published = False
 
     async def publish(new: Sequence[Mapping[str, Any]]) -> None:
         nonlocal is_published
         is_published = True
         publish_entries(events, ref.run_id, new)
-        # Asking the store keeps this process busy for longer than it takes to serve those who follow the run in it.
+        # First: a request to the store keeps this process busy for longer than serving the run's followers.
         await events.settle()
         await asyncio.sleep(_FOLLOWERS_FIRST_SECONDS)
         if before_storing is not None:
@@ -118,13 +118,13 @@ async def _append(
 
     given = [log_event(entry) for entry in entries]
     if not any(event.line for event in given) and not carries_ids(given):
-        # Chunks of messages only: no log has a place for them.
+        # Only chunks of messages, which are not logged.
         async with unit_of_work(sessions) as session:
             await require_run(session, caller, ref.task_id, ref.run_id)
         await publish(entries)
         return
     try:
-        await append_events(sessions, effects.store, ref, given, caller=caller, at_turn=publish)
+        await append_events(sessions, clients.store, ref, given, caller=caller, when_locked=publish)
     except BaseException:
         if is_published:
             publish_gap(events, ref.run_id)
@@ -134,7 +134,7 @@ async def _append(
 async def read_text(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectStore
 ) -> AsyncGenerator[bytes, None]:
-    """Return the whole log as it is stored, in pieces; what can go wrong at its beginning is raised here.
+    """Return the whole log as stored, in pieces; errors at its beginning are raised here.
 
     Raises:
         NotFound: there is no such run for this caller.
@@ -157,7 +157,7 @@ async def read_text(
 
 @dataclass(slots=True)
 class LogPage:
-    """A page of entries as they are stored, and how many there are."""
+    """A page of entries as stored, and the counts."""
 
     total: int = 0
     matching: int = 0
@@ -166,7 +166,7 @@ class LogPage:
 
     @property
     def is_full(self) -> bool:
-        """Whether another entry would make the answer too large."""
+        """Whether another entry would make the page too large."""
         return self._bytes >= _PAGE_BYTES
 
     @property
@@ -175,7 +175,7 @@ class LogPage:
         return b"[" + b",".join(self.entries) + b"]"
 
     def add(self, line: bytes) -> None:
-        """Take an entry."""
+        """Add an entry."""
         self.entries.append(line)
         self._bytes += len(line)
 
@@ -189,7 +189,7 @@ async def read_page(
     *,
     store: ObjectStore,
 ) -> LogPage:
-    """Return the entries that a query asks for, in one pass over the log; lines that are no JSON do not count.
+    """Return the entries that a query selects, in one pass over the log; lines that are not JSON are skipped.
 
     Raises:
         NotFound: there is no such run for this caller.
@@ -209,7 +209,7 @@ async def read_page(
                 continue
             wanted = query.offset <= page.matching < query.offset + query.limit
             page.matching += 1
-            # Once a page is full nothing further may be in it: the next one begins at its end.
+            # A full page takes no further entry, also no small one: the next page begins at its end.
             if wanted and not page.is_full:
                 page.add(line)
     return page
@@ -224,7 +224,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 
 class _Filter:
-    """Which entries a query asks for."""
+    """The filter of a query over entries."""
 
     def __init__(self, query: LogQuery) -> None:
         self._after = query.after
@@ -253,7 +253,7 @@ def _kind(entry: Mapping[str, Any]) -> object:
 
 
 class _StoredLog(NamedTuple):
-    """Where a log is stored, and how much of the object counts; None: all of it."""
+    """The key of a stored log, and its valid size; None: the whole object."""
 
     key: str
     size: int | None
@@ -266,7 +266,7 @@ class _StoredLog(NamedTuple):
 async def _chain_logs(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
 ) -> list[_StoredLog]:
-    """Return the logs of the run and of those it resumes, oldest first."""
+    """Return the logs of the run and of the runs it resumes, oldest first."""
     await require_run(session, caller, task_id, run_id)
     chain = resume_chain(task_id, run_id, Run.id)
     rows = await session.execute(
@@ -274,7 +274,7 @@ async def _chain_logs(
         .outerjoin(RunLogState, RunLogState.run_id == chain.c.id)
         .order_by(chain.c.depth.desc())
     )
-    # A run that resumes itself, by way of others, is read once.
+    # A run in a circle of resumed runs is read once.
     return list(
         dict.fromkeys(_StoredLog(RunRef(caller.project.id, task_id, id_).log_key, size) for id_, size in rows)
     )

@@ -1,7 +1,7 @@
-"""Writes a run's log: JSON lines in one object, which the run's worker and clients extend (contract 6.4, 13.4).
+"""Write a run's log: JSON lines in one object, which the run's worker and clients extend (contract 6.4, 13.4).
 
-Object stores cannot append. Writers therefore take turns, by a row, at replacing the object with itself and what is
-new; the row also says how much of the object counts, so that a writer which died half-way leaves nothing behind.
+Object stores cannot append. So a writer locks the log by a row, and replaces the object by its content with the new
+lines. The row also holds the valid size of the object, so that lines of a writer that died half-way do not count.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ from app.clients.object_store import LOG_TAGS, ObjectMissing, ObjectStore, Objec
 from app.db import SessionFactory, unit_of_work
 from app.models import RunLogState
 from app.services.access.principal import Principal
-from app.services.output.event_ids import LogEvent, NewEvents, carries_ids, select_new
-from app.services.output.turns import Turn, take_turn
+from app.services.run_log.event_ids import LogEvent, NewEvents, carries_ids, select_new
+from app.services.run_log.log_lock import LogLock, hold_lock
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
 CONTENT_TYPE = "application/jsonl"
 MAX_LOG_BYTES = 200 * 1024 * 1024
 
-# A writer gives up that long before the end of its turn.
+# A writer gives up this long before its lock lapses.
 _MARGIN_SECONDS = 5
 _NOTE_SIZE = Prepared(
     update(RunLogState).where(RunLogState.run_id == bindparam("run")).values(size=bindparam("known_size"))
@@ -31,17 +31,17 @@ _NOTE_SIZE = Prepared(
 
 
 def log_event(entry: Mapping[str, Any]) -> LogEvent:
-    """Return a log entry with its line; none for a chunk of a message that follows whole."""
+    """Return a log entry with its line; the line is empty for a chunk of a message that follows as a whole."""
     return LogEvent(entry, b"" if is_chunk(entry) else orjson.dumps(entry) + b"\n")
 
 
 def encode_entries(entries: Iterable[Mapping[str, Any]]) -> bytes:
-    """Return entries as lines; chunks of a message that follows whole are left out (contract 13.4)."""
+    """Return entries as lines, without chunks of messages that follow as a whole (contract 13.4)."""
     return b"".join(orjson.dumps(entry) + b"\n" for entry in entries if not is_chunk(entry))
 
 
 def is_chunk(entry: Mapping[str, Any]) -> bool:
-    """Return whether an entry is a piece of a message: followed live, and left out of the log (contract 13.4)."""
+    """Return whether an entry is a chunk of a message: published live, and left out of the log (contract 13.4)."""
     notification = entry.get("notification")
     if not isinstance(notification, Mapping) or notification.get("method") != "session/update":
         return False
@@ -58,27 +58,27 @@ async def append_lines(
     *,
     caller: Principal | None = None,
 ) -> None:
-    """Add whole lines to the end of a log, all of them or none; what no log holds is replaced by a note of that.
+    """Append whole lines to a log, all or none; lines that no log may hold are replaced by a note.
 
-    Waits for its turn; no connection is held meanwhile, nor while the store works.
+    Waits for the log's lock; holds no database connection while it waits or while the store works.
 
     Args:
-        sessions: where the row of the turn is written.
-        store: where the log is kept.
+        sessions: of the database with the row of the lock.
+        store: of the log.
         ref: the run of the log.
-        lines: what to add.
-        caller: who asks; None for the service itself, which writes to any log.
+        lines: the lines to add.
+        caller: None for the service itself, which may write to any log.
 
     Raises:
         NotFound: the caller does not see the run.
         ObjectStoreUnavailable: the store did not answer; nothing was added.
-        Unavailable: others kept the log busy; nothing was added.
+        Unavailable: other writers kept the log locked; nothing was added.
 
     """
     if not lines:
         return
-    async with take_turn(sessions, ref, caller) as turn:
-        await _write(sessions, store, ref, turn, lines)
+    async with hold_lock(sessions, ref, caller) as lock:
+        await _write(sessions, store, ref, lock, lines)
 
 
 async def append_events(
@@ -88,37 +88,37 @@ async def append_events(
     events: Sequence[LogEvent],
     *,
     caller: Principal,
-    at_turn: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]],
+    when_locked: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]],
 ) -> None:
-    """Do as `append_lines`, and leave out what the run has by the same `event_id`.
+    """Do as `append_lines`, without events that the run has already, by their `event_id`.
 
-    `at_turn` gets what is new once that has its place in the log, before the store is asked to keep it.
+    `when_locked` gets the new events as soon as their place in the log is certain, before they are stored.
 
     Raises:
         NotFound, ObjectStoreUnavailable, Unavailable: as `append_lines`.
 
     """
-    async with take_turn(sessions, ref, caller) as turn:
+    async with hold_lock(sessions, ref, caller) as lock:
         new = await _select_new(sessions, ref, events)
-        await at_turn(new.published)
-        await _write(sessions, store, ref, turn, b"".join(new.lines))
-        turn.event_ids = new.ids
+        await when_locked(new.published)
+        await _write(sessions, store, ref, lock, b"".join(new.lines))
+        lock.event_ids = new.ids
 
 
 async def append_numbered(
     sessions: SessionFactory, store: ObjectStore, ref: RunRef, numbered: Sequence[tuple[int, LogEvent]]
 ) -> tuple[int, Sequence[Mapping[str, Any]]]:
-    """Add the lines of numbered events to the end of a log, each event once, also if other requests send the same ones.
+    """Append the lines of numbered events to a log, each event once, also if other requests send the same events.
 
-    Events that were taken before are passed over, by their number or their `event_id`; those behind a missing number
-    are left. An event without a line counts too. Returns the number that was taken last, and the events that are new.
+    Events that were taken before are skipped, by their number or their `event_id`; events after a missing number are
+    not taken. An event without a line counts too. Returns the number of the last taken event, and the new events.
 
     Raises:
         ObjectStoreUnavailable, Unavailable: as `append_lines`.
 
     """
-    async with take_turn(sessions, ref, None) as turn:
-        after = turn.accepted_seq
+    async with hold_lock(sessions, ref, None) as lock:
+        after = lock.accepted_seq
         following: list[LogEvent] = []
         for number, event in numbered:
             if number == after + 1:
@@ -127,9 +127,9 @@ async def append_numbered(
             elif number > after:
                 break
         new = await _select_new(sessions, ref, following)
-        await _write(sessions, store, ref, turn, b"".join(new.lines))
-        # Noted in the transaction that says how much of the log counts: neither without the other.
-        turn.accepted_seq, turn.event_ids = after, new.ids
+        await _write(sessions, store, ref, lock, b"".join(new.lines))
+        # Stored in the transaction that stores the log's valid size: neither without the other.
+        lock.accepted_seq, lock.event_ids = after, new.ids
     return after, new.published
 
 
@@ -140,17 +140,19 @@ async def _select_new(sessions: SessionFactory, ref: RunRef, events: Sequence[Lo
         return await select_new(session, ref.run_id, events)
 
 
-async def _write(sessions: SessionFactory, store: ObjectStore, ref: RunRef, turn: Turn, lines: bytes) -> None:
+async def _write(
+    sessions: SessionFactory, store: ObjectStore, ref: RunRef, lock: LogLock, lines: bytes
+) -> None:
     if not lines:
         return
     try:
-        async with asyncio.timeout_at(turn.ends_at - _MARGIN_SECONDS):
-            if turn.size is None:
-                turn.size = await _stored_size(store, ref)
-                # Before the object grows: else what comes now would count even if it is refused.
+        async with asyncio.timeout_at(lock.ends_at - _MARGIN_SECONDS):
+            if lock.size is None:
+                lock.size = await _stored_size(store, ref)
+                # Before the object grows: else the new lines would count even if the append is refused.
                 async with unit_of_work(sessions) as session:
-                    await _NOTE_SIZE.perform(session, {"run": ref.run_id, "known_size": turn.size})
-            turn.size = await _extend(store, ref, turn.size, _within_limit(turn.size, lines))
+                    await _NOTE_SIZE.perform(session, {"run": ref.run_id, "known_size": lock.size})
+            lock.size = await _extend(store, ref, lock.size, _within_limit(lock.size, lines))
     except TimeoutError:
         raise ObjectStoreUnavailable(f"could not extend {ref.log_key} in time") from None
 
@@ -173,7 +175,7 @@ async def _extend(store: ObjectStore, ref: RunRef, size: int, lines: bytes) -> i
     try:
         await store.extend(ref.log_key, size, lines, content_type=CONTENT_TYPE, tags=LOG_TAGS)
     except ObjectMissing:
-        # It expired, or was removed: the log continues with what is new.
+        # The object expired, or was removed: the log continues with the new lines.
         await store.put(ref.log_key, lines, content_type=CONTENT_TYPE, tags=LOG_TAGS)
         return len(lines)
     return size + len(lines)

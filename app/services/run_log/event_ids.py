@@ -1,7 +1,7 @@
-"""The `event_id`s that a run has taken: each is kept and published once, whichever way brings it first (contract 13.16).
+"""The `event_id`s of a run's events: each is kept and published once, however it arrives (contract 13.16).
 
-An agent outside our workers sends each event twice, to `event_stream` and to `append_log`. Callers hold the turn of the
-run's log (`log_writer.py`), so that lookups and notes of one run never interleave.
+An agent outside our workers sends each event twice, to `event_stream` and to `append_log`. Callers hold the lock of the
+run's log (`log_writer.py`), so that reads and writes of a run's ids never interleave.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,19 +18,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.models import Run, RunEventId
 
-# How long after the end of its run an event is still recognised.
+# Ids are kept for this long after the end of the run.
 _LIFETIME = timedelta(days=1)
 
 
 class LogEvent(NamedTuple):
-    """An event, and its line in the log; the line is empty if no log has a place for it."""
+    """An event and its line in the log; the line is empty if the event does not belong in a log."""
 
     event: Mapping[str, Any]
     line: bytes
 
     @property
     def id(self) -> str | None:
-        """The `event_id`; None for one that is absent or that the database could not keep."""
+        """The `event_id`; None if it is absent or cannot be stored."""
         id_ = self.event.get("event_id")
         is_usable = isinstance(id_, str) and 0 < len(id_) <= RunEventId.LONGEST and "\x00" not in id_
         return id_ if is_usable else None
@@ -38,25 +38,25 @@ class LogEvent(NamedTuple):
 
 @dataclass(slots=True)
 class NewEvents:
-    """What is new among some events."""
+    """The events of a request that the run does not have yet."""
 
-    # For the followers of the run, and for its log.
+    # The events for the followers of the run, and the lines for its log.
     published: list[Mapping[str, Any]] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
-    # By id, whether the log has it now.
+    # For each id, whether the log has its event now.
     ids: dict[str, bool] = field(default_factory=dict)
 
 
 def carries_ids(events: Iterable[LogEvent]) -> bool:
-    """Return whether any of these events has an id, so that it may have come before."""
+    """Return whether any of these events has an id, so that it may be a repetition."""
     return any(event.id is not None for event in events)
 
 
 async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEvent]) -> NewEvents:
-    """Return what the run does not have yet of these events, each id once.
+    """Return the events that the run does not have yet, each id once.
 
-    An id that was only published, as a piece of a message is, can still be kept: the whole message has the id of its
-    last piece.
+    If an id was published but not logged, as that of a message chunk, an event with it can still be logged: the whole
+    message has the id of its last chunk.
     """
     events = list(events)
     ids = [event.id for event in events if event.id is not None]
@@ -79,7 +79,7 @@ async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEv
 
 
 async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool]) -> None:
-    """Remember ids, and whether the log has their events."""
+    """Store ids, each with whether the log has its event."""
     if not ids:
         return
     rows = [{"run_id": run_id, "event_id": id_, "kept": kept} for id_, kept in ids.items()]
@@ -94,7 +94,7 @@ async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool])
 
 
 async def sweep_event_ids(session: AsyncSession) -> int:
-    """Remove the ids of runs that ended a day ago or earlier; return how many there were."""
+    """Remove the ids of runs that ended at least a day ago; return their number."""
     swept = await session.execute(
         delete(RunEventId).where(
             RunEventId.run_id == Run.id,

@@ -1,1 +1,0 @@
-"""A run's output: its log and its live stream."""

@@ -1,0 +1,1 @@
+"""The log and the live stream of a run."""
