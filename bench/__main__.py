@@ -20,10 +20,10 @@ import uvloop
 from app.config import Settings
 from app.devstack.home import Home
 from app.runtime import open_process
-from bench import process, push, runs
+from bench import endpoints, process, push, runs
 from bench.cases import CASES, Case
 from bench.data import Account, ProjectOfSize, fill, make_account
-from bench.load import Cost, cpu_seconds, send_for
+from bench.load import Cost, Wire, cpu_seconds, send_for
 from bench.processes import Running, resident_megabytes, serving
 from bench.raw import APPLICATION_NAME
 from bench.servers import environment_of, servers
@@ -38,6 +38,7 @@ _APART: Final = {
     "push": push.rows,
     "process": process.rows,
 }
+_ENDPOINTS: Final = "endpoints"
 _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = $1"
 
 
@@ -82,7 +83,7 @@ class Bench:
         for _ in range(self._options.rounds):
             for target in targets:
                 cost = await self._send(target, sources[target.name], self._options.seconds)
-                _add(costs[target.name], cost)
+                costs[target.name].add(cost)
         statements = await count_statements(
             self._settings, self._account, next(case.requests(self._account, project))
         )
@@ -97,6 +98,17 @@ class Bench:
             )
             for target, cost in costs.items()
         ]
+
+    async def endpoints(self, project: ProjectOfSize, target: Target) -> list[tuple[str, ...]]:
+        """Measure what webhook endpoints cost the requests that record events."""
+
+        async def send(requests: Iterator[Wire]) -> Cost:
+            encoded = (wire.encode(self._account.authorization) for wire in requests)
+            return await self._send(target, encoded, self._options.seconds)
+
+        return await endpoints.rows(
+            self._connection, self._account, project, send, rounds=self._options.rounds
+        )
 
     def _requests(self, case: Case, project: ProjectOfSize, target: Target) -> Iterator[bytes]:
         for wire in case.requests(self._account, project):
@@ -115,13 +127,6 @@ class Bench:
         cost.server_cpu = cpu_seconds([target.running.pid]) - server_before
         cost.database_cpu = cpu_seconds(backends) - database_before
         return cost
-
-
-def _add(total: Cost, part: Cost) -> None:
-    total.latencies += part.latencies
-    total.wall += part.wall
-    total.server_cpu += part.server_cpu
-    total.database_cpu += part.database_cpu
 
 
 async def _measure(options: Options, settings: Settings, folder: Path) -> list[tuple[str, ...]]:
@@ -148,6 +153,8 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
                 targets.append(Target("floor", raw, APPLICATION_NAME))
             for project in projects if case.every_size else [middle]:
                 rows += await bench.case(case, project, targets)
+        if not options.only or _ENDPOINTS in options.only:
+            rows += await bench.endpoints(middle, Target("service", service, "taskbeacon-api"))
         click.echo(f"{resident_megabytes(service.pid):.0f} MB afterwards\n")
     await connection.close()
     return rows
@@ -181,7 +188,7 @@ def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running,
 @click.option(
     "--only",
     default="",
-    help="Comma list: retrieve, list, filters, search, create, update, presence, dispatch, push, process.",
+    help="Comma list: retrieve, list, filters, search, create, update, presence, endpoints, dispatch, push, process.",
 )
 @click.option(
     "--tasks", default="1000,100000,1000000", show_default=True, help="Comma list of sizes of projects."
@@ -202,7 +209,7 @@ def main(only: str, tasks: str, connections: int, seconds: float, rounds: int) -
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     rows: list[tuple[str, ...]] = []
-    if not options.only or options.only & {case.group for case in CASES}:
+    if not options.only or options.only & {_ENDPOINTS, *(case.group for case in CASES)}:
         with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
             rows += uvloop.run(_measure(options, settings, Path(folder)))
     for group, measure in _APART.items():

@@ -55,6 +55,13 @@ class Cost:
         """Processor time of the database's sessions per request, in milliseconds."""
         return self.database_cpu / len(self.latencies) * 1000
 
+    def add(self, part: "Cost") -> None:
+        """Count the requests of another round."""
+        self.latencies += part.latencies
+        self.wall += part.wall
+        self.server_cpu += part.server_cpu
+        self.database_cpu += part.database_cpu
+
     def quantile_ms(self, share: float) -> float:
         """Return the latency that `share` of the requests stay below, in milliseconds."""
         ordered = sorted(self.latencies)

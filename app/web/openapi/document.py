@@ -21,6 +21,7 @@ from app.web.openapi import groups
 from app.web.openapi.errors import BODIES_OF_ERRORS, REFERENCE, examples_of_errors
 from app.web.openapi.examples import ANSWERS, BODIES
 from app.web.pagination import read_limit, read_page
+from app.web.routes import UnitRoute
 
 # FastAPI's own validation error; this service has an envelope for every failure.
 _FOREIGN_STATUS = "422"
@@ -97,7 +98,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         version=app.version,
         summary=groups.SUMMARY,
         description=groups.DESCRIPTION,
-        routes=app.routes,
+        routes=[route.describe() if isinstance(route, UnitRoute) else route for route in app.routes],
         tags=groups.TAGS,
         servers=[{"url": "/", "description": "This server"}],
         contact=groups.CONTACT,
