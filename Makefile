@@ -29,8 +29,9 @@ run: export TASKBEACON_PORT := $(or $(PORT),$(TASKBEACON_PORT),8000)
 run: $(RUN_STAMP) ## Start servers, API and worker in the foreground (PORT=8000, 0 = any free one; Ctrl-C stops)
 	@$(PYTHON) -m app.cli dev
 
-# Many tests wait for processes and servers: twice as many as there are processors keep those busy.
-TEST_PROCESSES = $(shell $(PYTHON) -c 'import os; print(max(2, len(os.sched_getaffinity(0)) * 2))')
+# Tests wait for processes and servers: one more than there are processors keeps those busy. Each loads the suite for
+# seconds of processor time.
+TEST_PROCESSES = $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1)')
 
 .PHONY: test
 test: $(STAMP) ## Run the test suite in parallel (ARGS="-k name" for a part)
