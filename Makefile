@@ -60,6 +60,18 @@ test-agents: $(STAMP) ## Test with the real agents that `make agents` installed,
 client-tools: $(STAMP) ## Install what tests generate clients with, below .taskbeacon (350 MB)
 	@$(PYTHON) -m tests.generated.tools
 
+# What no lock has tried yet: the lock and `.venv` stay as they are.
+NEWEST := .taskbeacon/newest
+NEWEST_TESTS := tests/test_outages.py tests/test_statements.py tests/test_openapi.py tests/cli tests/clients \
+	tests/contract tests/web tests/worker/test_polling.py
+
+.PHONY: test-newest
+test-newest: $(STAMP) ## Test what touches libraries with the newest release of each dependency (ARGS for a part)
+	@.venv/bin/uv venv --quiet --clear --python $(PYTHON) $(NEWEST)
+	@.venv/bin/uv pip install --quiet --python $(NEWEST) --editable '.[dev]'
+	@.venv/bin/uv pip list --python $(NEWEST) | grep -E '^(arq|asyncpg|fastapi|sqlalchemy|starlette|uvicorn) '
+	@$(NEWEST)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(NEWEST_TESTS) $(ARGS)
+
 # Paths that must not use the words that docs/glossary.md replaces, or begin a docstring with a pronoun.
 WORDS = README.md ARCHITECTURE.md CONTRIBUTING.md docs migrations/README.md checks bench app
 
