@@ -29,8 +29,9 @@ run: export TASKBEACON_PORT := $(or $(PORT),$(TASKBEACON_PORT),8000)
 run: $(RUN_STAMP) ## Start servers, API and worker in the foreground (PORT=8000, 0 = any free one; Ctrl-C stops)
 	@$(PYTHON) -m app.cli dev
 
-# Many tests wait for processes and servers: twice as many as there are processors keep those busy.
-TEST_PROCESSES = $(shell $(PYTHON) -c 'import os; print(max(2, len(os.sched_getaffinity(0)) * 2))')
+# Tests wait for processes and servers: one more than there are processors keeps those busy. Each loads the suite for
+# seconds of processor time.
+TEST_PROCESSES = $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1)')
 
 .PHONY: test
 test: $(STAMP) ## Run the test suite in parallel (ARGS="-k name" for a part)
@@ -58,6 +59,18 @@ test-agents: $(STAMP) ## Test with the real agents that `make agents` installed,
 .PHONY: client-tools
 client-tools: $(STAMP) ## Install what tests generate clients with, below .taskbeacon (350 MB)
 	@$(PYTHON) -m tests.generated.tools
+
+# What no lock has tried yet: the lock and `.venv` stay as they are.
+NEWEST := .taskbeacon/newest
+NEWEST_TESTS := tests/test_outages.py tests/test_statements.py tests/test_openapi.py tests/cli tests/clients \
+	tests/contract tests/web tests/worker/test_polling.py
+
+.PHONY: test-newest
+test-newest: $(STAMP) ## Test what touches libraries with the newest release of each dependency (ARGS for a part)
+	@.venv/bin/uv venv --quiet --clear --python $(PYTHON) $(NEWEST)
+	@.venv/bin/uv pip install --quiet --python $(NEWEST) --editable '.[dev]'
+	@.venv/bin/uv pip list --python $(NEWEST) | grep -E '^(arq|asyncpg|fastapi|sqlalchemy|starlette|uvicorn) '
+	@$(NEWEST)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(NEWEST_TESTS) $(ARGS)
 
 # Paths that must not use the words that docs/glossary.md replaces, or begin a docstring with a pronoun.
 WORDS = README.md ARCHITECTURE.md CONTRIBUTING.md docs migrations/README.md checks bench app

@@ -143,8 +143,10 @@ def _make_environment() -> None:
     if usable and subprocess.run([*_PIP, "--version"], capture_output=True, check=False).returncode == 0:
         return
     print(f"Making it with Python {sys.version.split()[0]} …", flush=True)
-    venv.EnvBuilder(with_pip=True, clear=True, symlinks=True).create(_VENV)
+    venv.EnvBuilder(clear=True, symlinks=True).create(_VENV)
+    # Before pip, which seems to work long before all of it is there.
     _UNFINISHED.touch()
+    venv.EnvBuilder(with_pip=True, symlinks=True).create(_VENV)
 
 
 def _install_uv(entry: str, secrets: Iterable[str]) -> int:

@@ -339,7 +339,7 @@ async def test_file_that_never_ends_holds_nothing_up_for_long(collector: Collect
         # Git would take 43 times its size to compare it line by line.
         "yes '' | head -c 100000000 > large",
         # It takes none of the disk.
-        "truncate -s 600M large",
+        "truncate -s 520M large",
         "head -c 5000000 /dev/zero | tr '\\0' '\\n' > large; git add large; git commit -qm large; yes | head -c 99999999 > large",
     ],
     ids=["empty lines", "a hole", "changed"],

@@ -47,9 +47,8 @@ import shutil
 def build_editable(folder, config_settings=None, metadata_directory=None):
     return shutil.copy("checkout-1-py3-none-any.whl", folder).rpartition("/")[2]
 """
-# The uv of this environment in a wheel of the lock's; it can be told to hang where it would install.
+# The uv of this environment in a wheel of the lock's.
 UV = f"""#!/bin/sh
-if [ -n "$UV_HANGS" ] && [ "$1" = pip ]; then echo hanging > "$UV_HANGS"; exec tail -f /dev/null; fi
 exec '{Path(sys.executable).parent / "uv"}' "$@"
 """
 
@@ -166,20 +165,26 @@ def prepared(checkout: Checkout, pip_folder: Path) -> Checkout:
 
 
 def test_life_of_an_environment_with_an_interrupted_first_set_up_while_a_second_one_waits(
-    checkout: Checkout, tmp_path: Path
+    prepared: Checkout,
 ) -> None:
-    sign = tmp_path / "sign"
-    with checkout.start("run", UV_HANGS=str(sign)) as first:
-        wait_for(sign.exists, seconds=SECONDS, what="uv")
+    checkout, environment = prepared, prepared.folder / ".venv"
+    # As an installation leaves it that was interrupted: it is made again.
+    (environment / ".unfinished").touch()
+    (environment / "left").touch()
+    with checkout.start("run") as first:
+        wait_for(lambda: not (environment / "left").exists(), seconds=SECONDS, what="a new environment")
+        os.killpg(first.pid, signal.SIGSTOP)
         with checkout.start("run") as second:
             assert second.stdout is not None
             assert "waiting for it" in second.stdout.readline()
-            os.killpg(first.pid, signal.SIGINT)
+            for number in (signal.SIGINT, signal.SIGCONT):
+                os.killpg(first.pid, number)
             stopped, _ = first.communicate(timeout=SECONDS)
-            assert not (checkout.folder / ".venv" / ".installed-run").exists()
+            assert not (environment / ".installed-run").exists()
             output = second.stdout.read()
 
     assert first.returncode == 130
+    assert "Making it" in stopped
     assert "The next make goes on" in stopped
     assert "Traceback" not in stopped
     assert second.returncode == 0, output

@@ -27,7 +27,7 @@ from tests.support.streams import following
 
 JSON = dict[str, Any]
 FOLLOWERS = 40
-ENTRIES = 200
+ENTRIES = 100
 PASSES = 3
 # Longer than the hub takes to look for runs that ended unheard.
 WITHIN_SECONDS = 45
