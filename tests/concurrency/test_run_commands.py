@@ -81,7 +81,8 @@ async def scene(sessions: SessionFactory, redis: RedisClient) -> Scene:
             task=task,
             status=RunStatus.IN_PROGRESS,
             lease_owner=OWNER,
-            lease_expires_at=utcnow() + timedelta(minutes=1),
+            # Longer than the slowest of these tests takes on a busy machine.
+            lease_expires_at=utcnow() + timedelta(hours=1),
         )
         asked = AskedQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS)
         await received_commands.start_waiting(
