@@ -47,7 +47,7 @@ async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], pag
     operation_id="users_inbox_stream_retrieve",
     summary="Follow the caller's inbox live",
     response_class=Response,
-    responses=STREAM | errors(401, 403, 429),
+    responses=STREAM | errors(400, 401, 403, 429),
 )
 async def follow_inbox(
     call: InboxRead, query: Annotated[InboxStreamQuery, Query()], last_event_id: LastEventId = None
