@@ -1,7 +1,7 @@
 """The access of a confined process, in terms that every kind of sandbox understands.
 
-Only describes; bubblewrap.py and launcher.py enforce. The rule: an agent sees the same of the system as an ordinary
-user of the machine sees; it sees its own workspace, and nothing of the service or of other runs.
+Only describes; bubblewrap.py and launcher.py enforce. The rule: an agent sees the same parts of the system as an ordinary
+user of the machine, and its own workspace, but nothing of the service or of other runs.
 """
 
 import os
