@@ -36,7 +36,7 @@ class PushAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushStyle:
-    """How a push looks and sounds; each service says it in its own words."""
+    """The look and sound of a push; each service encodes them in its own way."""
 
     urgency: Urgency
     # For so long a push service keeps it for a device that is away.

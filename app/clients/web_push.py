@@ -194,7 +194,7 @@ class WebPushClient(PushSender):
 
 
 def _content(message: PushMessage) -> dict[str, Any]:
-    """Return what a browser gets: a declarative message, with what service workers read that know none."""
+    """Return the message for a browser: declarative, with the fields for service workers that do not support that."""
     style = message.style
     plain = message.content()
     if style is None:
