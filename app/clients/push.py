@@ -34,7 +34,8 @@ class PushAction:
     link: str | None = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: that takes twice as long to make.
+@dataclass(slots=True, kw_only=True)
 class PushStyle:
     """How a push looks and sounds; each service says it in its own words."""
 
