@@ -1,4 +1,4 @@
-"""What a person wants of pushes: when they come, and how much they say (contract 16)."""
+"""Preferences about pushes: when they come, and how much they say (contract 16)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class ActionTokens(StrEnum):
 
 
 class PushText(StrEnum):
-    """How much the text of a push says, the least first."""
+    """Amounts of text in a push, the least first."""
 
     GENERIC = "generic"
     TITLE = "title"
@@ -44,7 +44,7 @@ class QuietHours:
 
     @classmethod
     def read(cls, stored: dict[str, Any]) -> "QuietHours":
-        """Return what `as_stored` made."""
+        """Return quiet hours from the value of `as_stored`."""
         return cls(
             start=time.fromisoformat(stored["start"]),
             end=time.fromisoformat(stored["end"]),

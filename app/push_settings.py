@@ -7,7 +7,7 @@ from app.setting_checks import CommaList, OptionalSecret, OptionalWebUrl, VapidK
 
 
 class PushSettings(BaseModel):
-    """How pushes are sent, and what they say and link to."""
+    """Settings of how pushes are sent, and of their texts and links."""
 
     expo_base_url: WebUrl = Field(default="https://exp.host", description="Expo's push service.")
     expo_access_token: OptionalSecret = Field(

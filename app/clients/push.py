@@ -37,7 +37,7 @@ class PushAction:
 # Not frozen: that takes twice as long to make.
 @dataclass(slots=True, kw_only=True)
 class PushStyle:
-    """How a push looks and sounds; each service says it in its own words."""
+    """The look and the sound of a push; each service says them in its own words."""
 
     urgency: Urgency
     # For so long a push service keeps it for a device that is away.

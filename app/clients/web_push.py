@@ -194,7 +194,7 @@ class WebPushClient(PushSender):
 
 
 def _content(message: PushMessage) -> dict[str, Any]:
-    """Return what a browser gets: a declarative message, with what service workers read that know none."""
+    """Return the body for a browser: a declarative message, and beside it the fields that older service workers read."""
     style = message.style
     plain = message.content()
     if style is None:
