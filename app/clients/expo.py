@@ -256,8 +256,10 @@ def _is_text(value: Any) -> TypeGuard[str]:
 
 
 def _wire(message: PushMessage) -> dict[str, Any]:
-    fitting = shortened(message, max_bytes=_MAX_PAYLOAD_BYTES, content=wire_content)
-    return {"to": fitting.token, **wire_content(fitting)}
+    content = wire_content(message)
+    if len(orjson.dumps(content)) > _MAX_PAYLOAD_BYTES:
+        content = wire_content(shortened(message, max_bytes=_MAX_PAYLOAD_BYTES, content=wire_content))
+    return {"to": message.token, **content}
 
 
 def wire_content(message: PushMessage) -> dict[str, Any]:
@@ -265,23 +267,26 @@ def wire_content(message: PushMessage) -> dict[str, Any]:
     style = message.style
     content = message.content()
     if style is None:
-        return {**content, "sound": "default"}
+        content["sound"] = "default"
+        return content
+    level = _LEVELS[Urgency.LOW] if style.is_silent else _LEVELS[style.urgency]
+    content["priority"] = "normal" if level == "passive" else "high"
+    content["interruptionLevel"] = level
+    if not style.is_silent:
+        content["sound"] = "default"
+    if style.badge is not None:
+        content["badge"] = style.badge
+    if style.tag is not None:
+        # iOS replaces by the one, Android by the other.
+        content["collapseId"] = content["tag"] = style.tag
+    if style.thread is not None:
+        content["threadId"] = style.thread
+    if style.channel is not None:
+        content["channelId"] = style.channel
     if style.actions:
+        content["categoryId"] = _CATEGORY
         content["data"]["actions"] = [
             {"id": action.id, "option_id": action.option_id, "title": action.title, "token": action.token}
             for action in style.actions
         ]
-    level = "passive" if style.is_silent else _LEVELS[style.urgency]
-    fields = {
-        "sound": None if style.is_silent else "default",
-        "priority": "normal" if level == "passive" else "high",
-        "interruptionLevel": level,
-        "badge": style.badge,
-        # iOS replaces by the one, Android by the other.
-        "collapseId": style.tag,
-        "tag": style.tag,
-        "threadId": style.thread,
-        "channelId": style.channel,
-        "categoryId": _CATEGORY if style.actions else None,
-    }
-    return {**content, **{name: value for name, value in fields.items() if value is not None}}
+    return content

@@ -34,7 +34,8 @@ class PushAction:
     link: str | None = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: that takes twice as long to make.
+@dataclass(slots=True, kw_only=True)
 class PushStyle:
     """The look and sound of a push; each service encodes them in its own way."""
 

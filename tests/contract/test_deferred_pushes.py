@@ -28,8 +28,8 @@ from app.models import (
 from app.runtime import ProcessContext
 from app.services.access.principal import Principal, ProjectRef
 from app.services.events.of_runs import record_of_run
+from app.services.notifications import claims, presence
 from app.services.notifications import dispatch as notifications
-from app.services.notifications import presence
 from app.services.notifications.presence import sweep_expired
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
@@ -558,8 +558,6 @@ async def test_push_of_a_dispatcher_that_died_after_its_claim_is_sent_once_more(
     beat: Any,
     deliver: Any,
 ) -> None:
-    from app.services.notifications import claims  # noqa: PLC0415 - the step that is broken off
-
     await beat()
     await trigger(NotificationKind.COMPLETED)
     clock.advance(seconds=65)
@@ -585,11 +583,8 @@ async def test_claim_that_decides_again_costs_a_fixed_number_of_statements(
     engine: AsyncEngine,
     task: Task,
     clock: MovableClock,
-    device: PushToken,
     beat: Any,
 ) -> None:
-    from app.services.notifications import claims  # noqa: PLC0415 - the step that is counted
-
     await beat()
     runs = [(await make_run(session, task=task)).id for _ in range(20)]
     async with unit_of_work(sessions) as own:
@@ -599,4 +594,3 @@ async def test_claim_that_decides_again_costs_a_fixed_number_of_statements(
         assert len((await claims.claim_due(own)).deliveries) == 20
     # Claim, facts, presence, what they have become, badges.
     assert len(statements) <= 6
-    assert device.id

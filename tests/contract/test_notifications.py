@@ -208,7 +208,7 @@ async def test_muted_task_pushes_nothing_until_it_is_unmuted(
 
 
 async def test_preferences_start_with_everything_and_change_by_kind(client: httpx.AsyncClient) -> None:
-    everything = {
+    everything: dict[str, Any] = {
         "completed": True,
         "failed": True,
         "cancelled": True,

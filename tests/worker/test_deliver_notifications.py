@@ -8,14 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from app.clients.expo import MAX_PARALLEL_SENDS, ExpoClient, open_http
 from app.clients.pace import UnlimitedRate
 from app.clients.push import PushSender
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, Platform
-from app.models import Notification, PushToken, Task, User
+from app.models import Membership, Notification, PushToken, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications.delivery import BATCH, CLAIM, LEASE
 from app.worker.context import PUSH_LANES
@@ -23,7 +23,7 @@ from app.worker.jobs import deliver_notifications
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
-from tests.support.factories import make_project, make_task, make_user
+from tests.support.factories import make_project, make_run, make_task, make_user
 from tests.support.push import Fault, PushService, ScriptedSender, expo_application
 from tests.support.serving import serving
 from tests.support.waiting import eventually
@@ -104,6 +104,27 @@ async def test_accepted_push_is_sent_and_keeps_its_ticket(
         }
     ]
     assert await deliver_due(worker) == 0
+
+
+async def test_what_falls_due_by_itself_is_delivered_without_a_job(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
+) -> None:
+    device = await pending(worker.sessions, task, owner)
+    async with unit_of_work(worker.sessions) as session:
+        due_at = clock.now + timedelta(seconds=5)
+        await session.execute(update(Notification).values(decision="deferred", due_at=due_at))
+        run = await make_run(session, task=task)
+        await session.execute(update(Notification).values(run_id=run.id))
+        member = {"user_id": owner.id, "project_id": task.project_id, "created_at": clock.now}
+        await session.execute(insert(Membership).values(member))
+    looking = asyncio.create_task(deliver_notifications.deliver_as_due(worker, asyncio.Semaphore(PUSH_LANES)))
+    clock.advance(seconds=5)
+    try:
+        await eventually(lambda: bool(push_service.received))
+    finally:
+        looking.cancel()
+        await asyncio.wait({looking})
+    assert push_service.tokens == [device.token]
 
 
 async def test_token_of_a_dead_device_is_forgotten(

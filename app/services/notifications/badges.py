@@ -3,20 +3,28 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, and_, bindparam, column, func, literal_column, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import QuestionKind, QuestionStatus
-from app.models import Membership, Question, Task, TaskFollow
+from app.models import Membership, Question, QuestionCount, Task, TaskFollow
 from app.models.tasks import EVERYONE
 from app.statements import Prepared
 
-# Written as in the index that counts read alone.
-_IS_COUNTED = and_(
-    Question.status == literal_column(f"'{QuestionStatus.OPEN}'"),
-    Question.kind != literal_column(f"'{QuestionKind.MESSAGE}'"),
-)
+_MESSAGE: ColumnElement[str] = literal_column(f"'{QuestionKind.MESSAGE}'")
+_IS_COUNTED = and_(Question.status == literal_column(f"'{QuestionStatus.OPEN}'"), Question.kind != _MESSAGE)
 
 
 async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mapping[int, int]:
@@ -24,7 +32,7 @@ async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mappin
     if not user_ids:
         return {}
     rows = await _COUNT.all(session, {"user_ids": list(user_ids)})
-    return {row["user_id"]: row["count"] for row in rows}
+    return {row["user_id"]: int(row["count"]) for row in rows}
 
 
 def _count_statement() -> Select[Any]:
@@ -33,14 +41,21 @@ def _count_statement() -> Select[Any]:
         .table_valued(column("user_id", BigInteger), name="person")
         .render_derived()
     )
-    is_member = and_(Membership.user_id == person.c.user_id, Membership.project_id == Question.project_id)
-    own = select(func.count()).select_from(Question).join(Membership, is_member)
-    own = own.where(Question.task_creator_id == person.c.user_id, _IS_COUNTED)
+
+    def is_member(of: Any) -> ColumnElement[bool]:
+        return and_(Membership.user_id == person.c.user_id, Membership.project_id == of.project_id)
+
+    # From the sums that triggers keep: however many there are, a few rows.
+    own = (
+        select(func.coalesce(func.sum(QuestionCount.questions), literal_column("0")))
+        .join(Membership, is_member(QuestionCount))
+        .where(QuestionCount.user_id == person.c.user_id, QuestionCount.kind != _MESSAGE)
+    )
     followed = (
         select(func.count())
         .select_from(TaskFollow)
         .join(Question, Question.task_id == TaskFollow.task_id)
-        .join(Membership, is_member)
+        .join(Membership, is_member(Question))
         .join(Task, Task.id == Question.task_id)
         .where(
             TaskFollow.user_id == person.c.user_id,

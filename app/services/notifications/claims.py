@@ -5,8 +5,9 @@ that moment may have reached the push service, and is repeated: of the two, a pu
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +15,10 @@ import orjson
 import structlog
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Float,
     Integer,
+    Select,
     Text,
     Update,
     any_,
@@ -33,7 +36,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
-from app.enums import NotificationDecision
+from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task
 from app.outages import is_outage
 from app.services.notifications import presence
@@ -80,11 +83,12 @@ async def claim_due(session: AsyncSession) -> Claim:
 
 def delivery_of(row: Fields, lease_until: datetime) -> Delivery:
     """Return the push of a claimed row."""
-    return Delivery(
-        **{name: row[name] for name in _OF_DELIVERY},
-        subject=Subject(**{name: row[name] for name in _OF_SUBJECT}),
-        handling=Handling(row["decision"], row["deferred_for"], lease_until),
+    subject, handling = (
+        Subject(*_SUBJECT_OF(row)),
+        Handling(row["decision"], row["deferred_for"], lease_until),
     )
+    # As many as there are fields, in their order.
+    return Delivery(*_DELIVERY_OF(row), subject, handling)  # type: ignore[call-arg]
 
 
 def _has_waited(delivery: Delivery) -> bool:
@@ -242,18 +246,11 @@ def _rewrite_statement() -> Update:
     )
 
 
-_OF_DELIVERY = ("id", "attempts", "user_id", "device_id", "platform", "body", "created_at", "token")
-_OF_SUBJECT = (
-    "kind",
-    "project_id",
-    "task_id",
-    "run_id",
-    "question_id",
-    "event_seq",
-    "urgency",
-    "replaces",
-    "channels",
+# The columns of a claim in the order of the fields.
+_DELIVERY_OF = itemgetter(
+    *(each.name for each in fields(Delivery) if each.name not in {"subject", "handling"})
 )
+_SUBJECT_OF = itemgetter(*(each.name for each in fields(Subject)))
 _REWRITE = Prepared(_rewrite_statement())
 _OTHER = aliased(Notification)
 
@@ -285,16 +282,24 @@ def claimed_columns() -> list[Any]:  # columns and expressions
         Notification.run_id,
         Notification.created_at,
         Notification.kind,
-        select(Task.project_id).where(Task.id == Notification.task_id).scalar_subquery().label("project_id"),
+        _only_for(Platform.WEB, select(Task.project_id).where(Task.id == Notification.task_id)).label(
+            "project_id"
+        ),
         Notification.decision,
         Notification.urgency,
         Notification.question_id,
         Notification.event_seq,
         Notification.deferred_for,
         select(PushToken.token).where(is_own).scalar_subquery().label("token"),
-        select(PushToken.channels).where(is_own).scalar_subquery().label("channels"),
+        _only_for(Platform.ANDROID, select(PushToken.channels).where(is_own)).label("channels"),
         asked.correlate(Notification).scalar_subquery().label("replaces"),
     ]
+
+
+def _only_for(platform: Platform, found: Select[Any]) -> ColumnElement[Any]:
+    """Return what is looked up for devices of one platform; for the others that would be in vain."""
+    is_wanted = Notification.platform == literal_column(f"'{platform}'")
+    return case((is_wanted, found.scalar_subquery()))
 
 
 _DUE = (

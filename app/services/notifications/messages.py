@@ -1,7 +1,7 @@
 """What a push says beside its text, by its class and what it is about (contract 16)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any
@@ -131,11 +131,8 @@ class Composer:
         assert delivery.token is not None
         style = None
         if delivery.subject.urgency is not None:
-            style = replace(
-                _style(delivery, Urgency(delivery.subject.urgency)),
-                link=self._link(delivery),
-                actions=self._actions(delivery),
-            )
+            style = _style(delivery, Urgency(delivery.subject.urgency))
+            style.link, style.actions = self._link(delivery), self._actions(delivery)
         return PushMessage(delivery.token, self.title, delivery.body, _data(delivery), style)
 
     def _actions(self, delivery: Delivery) -> list[PushAction]:

@@ -229,7 +229,14 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     PresenceIn: {"A device": _DEVICE},
     PresenceLeaveIn: {"A device": _DEVICE},
     PushTestIn: {"The device last seen": {}, "A certain device": _DEVICE},
-    PreferencesIn: {"Nothing about cancelled runs": {"cancelled": False}},
+    PreferencesIn: {
+        "Nothing about cancelled runs": {"cancelled": False},
+        "Quiet at night, and no titles": {
+            "quiet_hours": {"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"},
+            "allow_during_quiet": ["high"],
+            "push_text": "generic",
+        },
+    },
 }
 
 # Answers with a schema of text, any object or alternatives.

@@ -1,0 +1,315 @@
+"""Gone when handled (contract 16): notices that are retracted, replaced or repeated, and no others."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import SessionFactory
+from app.models import (
+    Run,
+    Task,
+    User,
+)
+from app.runtime import ProcessContext
+from app.worker.jobs.fetch_receipts import fetch_due
+from tests.contract.pushes.conftest import Asks, Deliver
+from tests.contract.pushes.rows import answer, end_run, history, only_row, prefer
+from tests.support.clock import MovableClock
+from tests.support.devices import notifications_of
+from tests.support.push import Fault, PushService
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+
+async def test_answered_question_replaces_its_notice_and_the_badge_falls(
+    sessions: SessionFactory,
+    session: AsyncSession,
+    task: Task,
+    colleague: User,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    await session.execute(update(User).where(User.id == colleague.id).values(first_name="Ana"))
+    question = await ask()
+    await deliver()
+    clock.advance(seconds=20)
+
+    await answer(sessions, question, colleague)
+    assert await deliver() == 1
+
+    notice, clear = push_service.received
+    assert (notice["badge"], clear["badge"]) == (1, 0)
+    assert clear["body"] == "Answered by Ana"
+    assert clear["collapseId"] == notice["collapseId"]
+    assert clear["tag"] == notice["tag"]
+    assert (clear["interruptionLevel"], clear["priority"], clear.get("sound")) == ("passive", "normal", None)
+    assert "categoryId" not in clear
+    # A word that arrives late is known for what it is by its number.
+    assert clear["data"]["seq"] > (notice["data"]["seq"] or 0)
+    row = await only_row(sessions, task)
+    assert history(row) == [("sent", None), ("retracted", "answered")]
+    assert (row.decision, row.attempts) == ("retracted", 2)
+    clock.advance(hours=1)
+    assert await deliver() == 0
+
+
+@pytest.mark.parametrize(
+    ("receipt", "then"),
+    [
+        ({"status": "ok"}, [("sent", None), ("delivered", None), ("retracted", "answered")]),
+        (
+            {"status": "error", "details": {"error": "InvalidCredentials"}},
+            [("sent", None), ("rejected", "InvalidCredentials")],
+        ),
+    ],
+)
+async def test_notice_that_never_reached_its_device_is_not_retracted(
+    process: ProcessContext,
+    sessions: SessionFactory,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+    receipt: dict[str, Any],
+    then: list[tuple[str, str | None]],
+) -> None:
+    question = await ask()
+    await deliver()
+    push_service.receipts[(await only_row(sessions, task)).ticket_id or ""] = receipt
+    clock.advance(minutes=15)
+    await fetch_due(process)
+    await answer(sessions, question, owner)
+    await deliver()
+    assert history(await only_row(sessions, task)) == then
+
+
+async def test_receipt_of_a_retraction_leaves_it_retracted(
+    process: ProcessContext,
+    sessions: SessionFactory,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    question = await ask()
+    await deliver()
+    await answer(sessions, question, owner)
+    await deliver()
+    push_service.receipts[(await only_row(sessions, task)).ticket_id or ""] = {"status": "ok"}
+    clock.advance(minutes=15)
+    assert await fetch_due(process) == 1
+    row = await only_row(sessions, task)
+    assert (row.decision, row.receipt_due_at, row.settled_at) == ("retracted", None, clock.now)
+
+
+async def test_notice_that_was_not_sent_is_not_retracted(
+    sessions: SessionFactory,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    question = await ask()
+    await answer(sessions, question, owner)
+
+    assert await deliver() == 0
+    clock.advance(hours=1)
+    assert await deliver() == 0
+
+    assert push_service.received == []
+    assert history(await only_row(sessions, task)) == [("not_needed", "answered")]
+
+
+async def test_question_that_closes_while_its_notice_is_on_the_wire_is_retracted_afterwards(
+    sessions: SessionFactory,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    question = await ask()
+    push_service.delay_seconds = 0.2
+    sending = asyncio.ensure_future(deliver())
+    await eventually(lambda: bool(push_service.batches))
+    await answer(sessions, question, owner)
+    await sending
+
+    await deliver()
+
+    assert history(await only_row(sessions, task)) == [("sent", None), ("retracted", "answered")]
+    assert [message["data"].get("kind") for message in push_service.received] == [None, "clear"]
+
+
+async def test_refused_retraction_is_tried_again_and_changes_no_decision(
+    sessions: SessionFactory,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    question = await ask()
+    await deliver()
+    clock.advance(hours=5)
+    await answer(sessions, question, owner)
+    push_service.faults.append(Fault(503))
+    await deliver()
+    assert (await only_row(sessions, task)).decision == "sent"
+    clock.advance(seconds=16)
+    await deliver()
+    assert history(await only_row(sessions, task))[-1] == ("retracted", "answered")
+    assert len(push_service.received) == 2
+
+
+async def test_end_of_the_run_takes_the_place_of_its_question(
+    sessions: SessionFactory,
+    task: Task,
+    run: Run,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    question = await ask()
+    await deliver()
+    clock.advance(seconds=40)
+    await end_run(sessions, run)
+    await deliver()
+    clock.advance(minutes=1)
+    await deliver()
+
+    notice, end = push_service.received
+    assert (end["collapseId"], end["tag"]) == (notice["collapseId"], notice["tag"])
+    assert end["data"] == {"taskId": str(task.id), "taskRunId": str(run.id)}
+    rows = {row.kind: history(row) for row in await notifications_of(sessions, task)}
+    assert rows == {"awaiting": [("sent", None), ("retracted", "replaced")], "failed": [("sent", None)]}
+    assert question.id
+
+
+async def test_question_of_an_ended_run_is_cleared_if_its_end_is_not_pushed(
+    sessions: SessionFactory,
+    session: AsyncSession,
+    owner: User,
+    task: Task,
+    run: Run,
+    push_service: PushService,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    await prefer(session, owner, failed=False)
+    await ask()
+    await deliver()
+    await end_run(sessions, run)
+    await deliver()
+    assert [message["body"] for message in push_service.received][1:] == ["No longer needed"]
+    assert task.id
+
+
+async def test_reminder_of_an_open_question_is_sent_once(
+    sessions: SessionFactory,
+    session: AsyncSession,
+    owner: User,
+    task: Task,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    await prefer(session, owner, reminder_after_seconds=300)
+    question = await ask()
+    await deliver()
+    clock.advance(seconds=299)
+    assert await deliver() == 0
+    clock.advance(seconds=1)
+    assert await deliver() == 1
+    clock.advance(hours=1)
+    assert await deliver() == 0
+
+    row = await only_row(sessions, task)
+    assert history(row) == [("sent", None), ("reminder", "still_open")]
+    notice, reminder = push_service.received
+    assert (reminder["tag"], reminder["sound"]) == (notice["tag"], "default")
+    await answer(sessions, question, owner)
+    assert await deliver() == 1
+    assert history(await only_row(sessions, task))[-1] == ("retracted", "answered")
+
+
+async def test_answered_question_has_no_reminder(
+    sessions: SessionFactory,
+    session: AsyncSession,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    await prefer(session, owner, reminder_after_seconds=300)
+    question = await ask()
+    await deliver()
+    await answer(sessions, question, owner)
+    await deliver()
+    clock.advance(hours=1)
+    assert await deliver() == 0
+    assert [message["data"].get("kind") for message in push_service.received] == [None, "clear"]
+
+
+@pytest.mark.parametrize("step", ["claimed", "claim rolled back"])
+async def test_retraction_of_a_dispatcher_that_died_is_sent_once_more(
+    sessions: SessionFactory,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+    step: str,
+) -> None:
+    from app.services.notifications import sequels  # noqa: PLC0415 - the step that is broken off
+
+    question = await ask()
+    await deliver()
+    await answer(sessions, question, owner)
+    async with sessions() as dying:
+        assert len(await sequels.claim_sequels(dying)) == 1
+        await (dying.commit() if step == "claimed" else dying.rollback())
+    clock.advance(seconds=60)
+    assert await deliver() == 1
+    assert history(await only_row(sessions, task)) == [("sent", None), ("retracted", "answered")]
+    assert len(push_service.received) == 2
+
+
+async def test_every_decision_is_explained_by_one_request(
+    client: httpx.AsyncClient,
+    sessions: SessionFactory,
+    owner: User,
+    task_url: str,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    question = await ask()
+    await deliver()
+    await answer(sessions, question, owner)
+    await deliver()
+    [row] = (await client.get(f"{task_url}/notifications/")).json()["results"]
+    shown: Mapping[str, Any] = row
+    assert [(entry["decision"], entry["reason"]) for entry in shown["history"]] == [
+        ("sent", None),
+        ("retracted", "answered"),
+    ]
+    assert shown["decision"] == "retracted"
