@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    false,
     func,
     literal,
     literal_column,
@@ -190,11 +191,10 @@ def visible_environment(principal: Principal) -> ColumnElement[bool]:
 
 
 def usable_environment(project_id: int, user_id: int | None) -> ColumnElement[bool]:
-    """Return the same condition for any member of a project; `user_id` None stands for no particular user."""
-    return and_(
-        SandboxEnvironment.project_id == project_id,
-        or_(~SandboxEnvironment.private, SandboxEnvironment.created_by_id == user_id),
-    )
+    """Return the same condition for any member of a project; `user_id` None: for a run that acts as no person."""
+    # `== None` would be IS NULL, and match a private environment that outlived its creator's account.
+    is_own = false() if user_id is None else SandboxEnvironment.created_by_id == user_id
+    return and_(SandboxEnvironment.project_id == project_id, or_(~SandboxEnvironment.private, is_own))
 
 
 def active_member(user_id: Any, project_id: Any) -> ColumnElement[bool]:
