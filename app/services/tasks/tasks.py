@@ -76,8 +76,7 @@ _WRITTEN_AT_CREATION = (
     *_COLUMN_OF_FIELD.values(),
 )
 _ONE, _NONE = (literal_column(count, Task.event_count.type) for count in ("1", "0"))
-# More sets of fields are possible than clients send.
-_UPDATES_KEPT = 256
+_UPDATES_KEPT = 256  # more sets of fields are possible than clients send
 
 
 async def list_tasks(

@@ -8,7 +8,8 @@ from fastapi import Depends, Request, Response
 from pydantic import ValidationError
 
 from app.enums import FormAction, QuestionKind, Scope
-from app.errors import AuthenticationError, MalformedBody, PermissionDenied, UnsupportedMediaType
+from app.errors import AuthenticationError, MalformedBody, NotFound, PermissionDenied, UnsupportedMediaType
+from app.push_preferences import ActionTokens
 from app.schemas.questions import ActionIn
 from app.services.access.authenticate import authenticate
 from app.services.access.principal import require_project, require_scope
@@ -31,6 +32,9 @@ _PLAIN = ("option_id", "action", "text", "custom_input", "digest")
 async def _open_action(request: Request) -> Action:
     process = process_of(request)
     await throttle_address(request, process, "action")
+    if process.settings.action_tokens is ActionTokens.OFF:
+        # Those that were sent before are ended too.
+        raise NotFound
     token = request.path_params["token"]
     return await actions.open_action(session_of(request), token, process.settings.secret_keys)
 

@@ -3,17 +3,21 @@
 import html
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import QuestionKind, QuestionRisk, QuestionStatus
 from app.ids import new_id
 from app.models import Membership, Notification, Project, PushToken, Question, Run, RunCommand, Task, User
+from app.push_preferences import ActionTokens
+from app.runtime import ProcessContext
 from tests.contract.inbox.conftest import MintToken
 from tests.contract.inbox.test_answers import FORM, NO_WINNER, assert_settled
 from tests.support.assertions import assert_error, assert_invalid, assert_not_found, assert_permission_denied
@@ -183,6 +187,20 @@ class TestToken:
         assert_invalid(await act(anonymous, new_token()), "option_id", "invalid_input")
         assert (await act(anonymous, new_token(), {"option_id": "always"})).status_code == 200
         assert await state(session) == ("answered", 1)
+
+    async def test_tokens_that_are_switched_off_are_not_found(
+        self,
+        application: FastAPI,
+        anonymous: httpx.AsyncClient,
+        session: AsyncSession,
+        new_token: MintToken,
+    ) -> None:
+        process: ProcessContext = application.state.process
+        settings = process.settings.model_copy(update={"action_tokens": ActionTokens.OFF})
+        application.state.process = replace(process, settings=settings)
+        assert_not_found(await act(anonymous, new_token("allow")))
+        assert (await anonymous.get(f"/a/{new_token()}")).status_code == 404
+        assert await state(session) == ("open", 0)
 
     async def test_token_is_in_no_log(
         self, anonymous: httpx.AsyncClient, new_token: MintToken, caplog: pytest.LogCaptureFixture
