@@ -469,7 +469,9 @@ class TestWaiting:
         assert "waiting_for" not in ended.state
         assert [each["kind"] for each in await pilot.log("_taskbeacon/waiting_for")] == ["message"]
 
-    async def test_person_is_told_once_per_cooldown(self, workshop: Workshop, make_pilot: MakePilot) -> None:
+    async def test_answered_question_needs_no_push_and_the_next_one_waits_for_the_cooldown(
+        self, workshop: Workshop, make_pilot: MakePilot
+    ) -> None:
         async with unit_of_work(workshop.sessions) as session:
             await make_device(session, user=workshop.owner)
         pilot = await make_pilot("```say\nhi\n```", interactive=True)
@@ -479,7 +481,7 @@ class TestWaiting:
         await pilot.until_waiting_for("message")
         notifications = await notifications_of(workshop.sessions, await workshop.task_of(pilot.run))
         decided = [each.decision for each in notifications if each.kind == NotificationKind.AWAITING]
-        assert sorted(decided) == [NotificationDecision.COOLED_DOWN, NotificationDecision.PENDING]
+        assert decided == [NotificationDecision.NOT_NEEDED, NotificationDecision.DEFERRED]
         assert DELIVER_NOTIFICATIONS in [job.name for job in workshop.queue.jobs]
         await pilot.send("close")
         await job
