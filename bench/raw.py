@@ -109,7 +109,8 @@ WITH task AS (
 ), device AS (SELECT id FROM push_tokens WHERE id = $4 AND user_id = $3)
 INSERT INTO presence (task_id, push_token_id, project_id, user_id, expires_at)
 SELECT task.id, device.id, task.project_id, $3, $5 FROM task, device
-ON CONFLICT (task_id, push_token_id) DO UPDATE SET expires_at = excluded.expires_at
+ON CONFLICT (task_id, push_token_id) DO UPDATE SET user_id = excluded.user_id, focused = true,
+    expires_at = greatest(presence.expires_at, excluded.expires_at)
 RETURNING set_config('synchronous_commit', 'off', true)
 """
 _BEAT_SECONDS: Final = timedelta(seconds=60)

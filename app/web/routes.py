@@ -18,8 +18,8 @@ from app.web.dependencies import process_of
 class UnitRoute(APIRoute):
     """A route with a session for each request, `session_of(request)`; give it to a router as its `route_class`.
 
-    Its `response_model` belongs to the description. No answer is validated, so FastAPI is not told of it until
-    `describe`: the validators of all routes took a tenth of the start.
+    Its `response_model` belongs to the description. No answer is validated, so FastAPI does not see it before `describe`:
+    the validators of all routes took a tenth of the start.
     """
 
     def __init__(
