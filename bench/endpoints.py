@@ -1,4 +1,4 @@
-"""What webhook endpoints cost the requests whose events they are sent: with as many as a project may have, and with none.
+"""Measure the cost of webhook endpoints in create, update and run: with as many as a project may have, and with none.
 
 Both in turns, in one project; no worker delivers. The bar is three percent.
 """
