@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.config import Settings, get_settings
+from app.config.checks import ANY_PORT
 from app.routers import (
     actions,
     docs,
@@ -32,7 +33,6 @@ from app.routers.runs import artifacts, commands, logs, runs, stream
 from app.runtime import ProcessContext, open_process
 from app.services.schema import require_current_schema
 from app.services.shared_clock import keep_synchronised
-from app.setting_checks import ANY_PORT
 from app.web.error_handlers import install_error_handlers
 from app.web.large_answers import LargeAnswers
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware

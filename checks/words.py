@@ -27,8 +27,8 @@ _OPENING = re.compile(r"(?:(?:Whatever|What|Who|How|Those|The one)|Return (?:wha
 # Their docstrings are not revised yet. Those of enums are published as descriptions.
 _UNREVISED = (
     "app/agents/session",
-    "app/config.py",
-    "app/enums.py",
+    "app/config",
+    "app/enums",
     "app/routers",
     "app/schemas",
     "app/services/inbox",

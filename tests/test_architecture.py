@@ -154,7 +154,7 @@ _RULES = {
         "url = os.environ['DATABASE_URL']",
         "app",
         {
-            "app/config.py": "is that reader, and names the variables that no setting reads",
+            "app/config/settings.py": "is that reader, and names the variables that no setting reads",
             "app/agents/runbook/steps.py": "a step inherits what the sandbox left of the environment",
             "app/cli/privacy.py": "wipes what others could read of the environment",
             "app/cli/agents.py": "hands agents the variables that their adapter lists",

@@ -10,9 +10,8 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.enums import NotificationDecision, NotificationKind, Platform, Urgency
+from app.enums import NotificationDecision, NotificationKind, Platform, PushText, Urgency
 from app.models.base import Base, JsonObject, one_of
-from app.push_preferences import PushText
 
 
 class Notification(Base):

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.enums import PushText
 from app.models.base import Base, one_of
-from app.push_preferences import PushText
 
 
 class Organization(Base):

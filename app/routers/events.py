@@ -11,8 +11,8 @@ from app.web.answers import Json
 from app.web.auth import TaskRead
 from app.web.openapi.errors import errors
 from app.web.pagination import LimitDep
-from app.web.routes import UnitRoute
 from app.web.sse import STREAM, EventStream, LastEventId
+from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], route_class=UnitRoute)
 

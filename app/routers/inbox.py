@@ -13,8 +13,8 @@ from app.web.answers import Json
 from app.web.auth import InboxRead
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.routes import UnitRoute
 from app.web.sse import STREAM, EventStream, LastEventId
+from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/users/@me/inbox", tags=["inbox"], route_class=UnitRoute)
 

@@ -21,7 +21,7 @@ from app.web.body import json_body
 from app.web.dependencies import TaskId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.routes import UnitRoute
+from app.web.unit_route import UnitRoute
 
 _TASK = "/projects/{project_id}/tasks/{task_id}"
 

@@ -8,7 +8,7 @@ from app.web.answers import Json
 from app.web.auth import ProjectRead
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.routes import UnitRoute
+from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=UnitRoute)
 

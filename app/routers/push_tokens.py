@@ -10,7 +10,7 @@ from app.web.answers import Json, no_content
 from app.web.auth import DeviceWrite, UserRead
 from app.web.body import json_body
 from app.web.openapi.errors import errors
-from app.web.routes import UnitRoute
+from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
 

@@ -13,7 +13,7 @@ from app.web.body import json_body
 from app.web.dependencies import QuestionId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import errors, settled
-from app.web.routes import UnitRoute
+from app.web.unit_route import UnitRoute
 
 _QUESTION = "/questions/{question_id}"
 _FOLLOW = "/tasks/{task_id}/follow"

@@ -17,7 +17,7 @@ from app.web.body import json_body
 from app.web.dependencies import EnvironmentId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.routes import UnitRoute
+from app.web.unit_route import UnitRoute
 
 router = APIRouter(
     prefix="/api/projects/{project_id}/sandbox_environments",

@@ -12,7 +12,7 @@ from app.web.auth import TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import TaskId
 from app.web.openapi.errors import errors
-from app.web.routes import UnitRoute
+from app.web.unit_route import UnitRoute
 
 router = APIRouter(
     prefix="/api/projects/{project_id}/tasks/{task_id}/staged_artifacts",

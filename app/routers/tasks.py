@@ -21,8 +21,8 @@ from app.web.dependencies import TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.routes import UnitRoute
 from app.web.task_body import TaskBody, TaskChange
+from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"], route_class=UnitRoute)
 

@@ -31,7 +31,7 @@ from app.web.body import json_body
 from app.web.dependencies import DeliveryId, EndpointId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.routes import UnitRoute
+from app.web.unit_route import UnitRoute
 
 _ENDPOINTS = "/webhook_endpoints"
 _ENDPOINT = _ENDPOINTS + "/{endpoint_id}"

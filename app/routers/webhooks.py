@@ -13,7 +13,7 @@ from app.web.answers import Json
 from app.web.body import read_bytes
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors
-from app.web.routes import UnitRoute
+from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=UnitRoute)
 

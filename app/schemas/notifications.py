@@ -7,11 +7,10 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from app.enums import NotificationDecision, NotificationKind, Platform, Urgency
-from app.push_preferences import PushText, QuietHours
+from app.enums import NotificationDecision, NotificationKind, Platform, PushText, Urgency
 from app.schemas.base import Input, PageLink
 from app.schemas.fields import Boolean, Choice, Integer, Items, Uuid
-from app.schemas.quiet_hours import QuietHoursField
+from app.schemas.quiet_hours import QuietHours, QuietHoursField
 
 
 class WatchedBy(TypedDict):

@@ -5,8 +5,8 @@ from uuid import UUID
 import click
 
 from app.cli.admin.transaction import ROW_ID, Answer, Transaction, transactional
+from app.enums import PushText
 from app.models import Project
-from app.push_preferences import PushText
 from app.services.accounts import accounts
 
 _name = click.option("--name", required=True)

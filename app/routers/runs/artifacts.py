@@ -14,7 +14,7 @@ from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId
 from app.web.files import StoredFile
 from app.web.openapi.errors import errors
-from app.web.routes import UnitRoute
+from app.web.unit_route import UnitRoute
 
 router = APIRouter(
     prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts",

@@ -27,7 +27,7 @@ from app.web.dependencies import RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.routes import UnitRoute
+from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["runs"], route_class=UnitRoute)
 

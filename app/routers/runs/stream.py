@@ -13,8 +13,8 @@ from app.web.auth import RunHolder, TaskRead
 from app.web.dependencies import RunId, TaskId, process_of
 from app.web.event_lines import read_event_lines
 from app.web.openapi.errors import errors
-from app.web.routes import UnitRoute
 from app.web.sse import MEDIA_TYPE, EventStream
+from app.web.unit_route import UnitRoute
 
 router = APIRouter(
     prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", tags=["runs"], route_class=UnitRoute

@@ -14,11 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.clock import utcnow
-from app.enums import DisabledReason
+from app.enums import DisabledReason, PushText
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import Membership, Organization, Project, TaskCounter, User
-from app.push_preferences import PushText
 from app.security import new_project_token
 from app.services.accounts.fields import clean_email, clean_label, clean_name
 from app.services.webhook_endpoints.disabling import disable_of_user

@@ -14,14 +14,15 @@ from app.clients.push import PushAction, PushMessage, PushStyle
 from app.clock import utcnow
 from app.config import Settings
 from app.enums import (
+    ActionTokens,
     NotificationDecision,
     NotificationKind,
+    PushText,
     QuestionKind,
     QuestionRisk,
     QuestionStatus,
     Urgency,
 )
-from app.push_preferences import ActionTokens, PushText
 from app.services.action_tokens import ActionClaims, mint
 from app.services.notifications.rules.facts import Notice
 

@@ -7,11 +7,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.enums import NotificationDecision, Urgency
+from app.enums import NotificationDecision, PushText, Urgency
 from app.errors import NotFound
 from app.models import Notification, NotificationPreferences, Task, TaskMute
-from app.push_preferences import PushText, QuietHours
 from app.schemas.notifications import PreferencesIn, PreferencesOut
+from app.schemas.quiet_hours import QuietHours
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task, visible_task
 from app.services.notifications.rules.settling import IS_HELD

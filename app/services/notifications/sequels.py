@@ -13,9 +13,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.enums import NotificationDecision, NotificationKind
+from app.enums import NotificationDecision, NotificationKind, PushText
 from app.models import Notification
-from app.push_preferences import PushText
 from app.services.notifications.claims import claimed_columns, delivery_of, notices_of, set_badges
 from app.services.notifications.delivery import BATCH, LEASE
 from app.services.notifications.messages import Delivery, Purpose

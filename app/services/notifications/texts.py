@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.enums import NotificationKind, QuestionStatus
-from app.push_preferences import PushText
+from app.enums import NotificationKind, PushText, QuestionStatus
 
 _UNTITLED = "Untitled task"
 _SENTENCES: Mapping[NotificationKind, str] = {

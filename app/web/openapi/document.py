@@ -21,7 +21,7 @@ from app.web.openapi import groups
 from app.web.openapi.errors import BODIES_OF_ERRORS, REFERENCE, examples_of_errors
 from app.web.openapi.examples import ANSWERS, BODIES
 from app.web.pagination import read_limit, read_page
-from app.web.routes import UnitRoute
+from app.web.unit_route import UnitRoute
 
 # FastAPI's own validation error; this service has an envelope for every failure.
 _FOREIGN_STATUS = "422"

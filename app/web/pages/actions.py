@@ -7,9 +7,8 @@ from urllib.parse import parse_qs
 from fastapi import Depends, Request, Response
 from pydantic import ValidationError
 
-from app.enums import FormAction, QuestionKind, Scope
+from app.enums import ActionTokens, FormAction, QuestionKind, Scope
 from app.errors import AuthenticationError, MalformedBody, NotFound, PermissionDenied, UnsupportedMediaType
-from app.push_preferences import ActionTokens
 from app.schemas.questions import ActionIn
 from app.services.access.authenticate import authenticate
 from app.services.access.principal import require_project, require_scope

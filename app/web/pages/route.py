@@ -11,7 +11,7 @@ from app.errors import AppError, QuestionSettled, RequestRefused
 from app.web.error_handlers import envelope, headers_of, refused
 from app.web.pages.question import page_of_failure
 from app.web.pages.render import PRIVATE_HEADERS, render
-from app.web.routes import UnitRoute
+from app.web.unit_route import UnitRoute
 
 _TITLES = {
     404: "This link is not valid",

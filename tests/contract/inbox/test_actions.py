@@ -13,10 +13,9 @@ from fastapi import FastAPI
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.enums import QuestionKind, QuestionRisk, QuestionStatus
+from app.enums import ActionTokens, QuestionKind, QuestionRisk, QuestionStatus
 from app.ids import new_id
 from app.models import Membership, Notification, Project, PushToken, Question, Run, RunCommand, Task, User
-from app.push_preferences import ActionTokens
 from app.runtime import ProcessContext
 from tests.contract.inbox.conftest import MintToken
 from tests.contract.inbox.test_answers import FORM, NO_WINNER, assert_settled

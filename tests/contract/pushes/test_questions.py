@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.enums import (
+    ActionTokens,
     Platform,
+    PushText,
     QuestionKind,
     QuestionRisk,
     QuestionStatus,
@@ -27,7 +29,6 @@ from app.models import (
     Task,
     User,
 )
-from app.push_preferences import ActionTokens, PushText
 from app.runtime import ProcessContext
 from app.services.action_tokens import read
 from app.services.notifications import claims

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.enums import NotificationKind, QuestionStatus, Urgency
+from app.enums import NotificationKind, PushText, QuestionStatus, Urgency
 from app.models import (
     Event,
     Membership,
@@ -43,7 +43,7 @@ from app.models import (
     User,
 )
 from app.models.events import CURRENT_TRANSACTION
-from app.push_preferences import PushText, QuietHours
+from app.schemas.quiet_hours import QuietHours
 from app.services.notifications.rules.deciding import Facts, Recipient, Watching
 
 COOLDOWNS = {

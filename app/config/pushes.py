@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, Field
 
-from app.push_preferences import ActionTokens
-from app.setting_checks import CommaList, OptionalSecret, OptionalWebUrl, VapidKey, VapidSubject, WebUrl
+from app.config.checks import CommaList, OptionalSecret, OptionalWebUrl, VapidKey, VapidSubject, WebUrl
+from app.enums import ActionTokens
 
 
 class PushSettings(BaseModel):

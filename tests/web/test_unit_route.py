@@ -1,50 +1,40 @@
 """One request is one unit of work, and none of it is done in a thread."""
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
+from sqlalchemy import event, text
 from starlette.routing import Mount
 from typing_extensions import override
 
-from app.web import routes
+from app.db import SessionFactory
 from app.web.answers import Json
-from app.web.routes import UnitRoute
+from app.web.dependencies import session_of
+from app.web.unit_route import UnitRoute
 
 
-@pytest.fixture
-def happened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What becomes of the units of work of `serving`."""
-    happened: list[str] = []
-
-    @asynccontextmanager
-    async def unit_of_work(_sessions: None) -> AsyncGenerator[str, None]:
-        happened.append("begin")
-        try:
-            yield "session"
-        except ValueError:
-            happened.append("roll back")
-            raise
-        happened.append("commit")
-
-    monkeypatch.setattr(routes, "unit_of_work", unit_of_work)
-    return happened
-
-
-def serving(endpoint: Callable[..., Any]) -> httpx.AsyncClient:
+def serving(endpoint: Callable[..., Any], sessions: SessionFactory) -> httpx.AsyncClient:
     """Return a client of an application with this one endpoint."""
     router = APIRouter(route_class=UnitRoute)
     router.add_api_route("/things", endpoint, methods=["GET", "POST"], response_model=None)
     app = FastAPI(routes=router.routes)
-    app.state.process = SimpleNamespace(sessions=None)
+    app.state.process = SimpleNamespace(sessions=sessions)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+async def begin(request: Request, happened: list[str]) -> None:
+    """Begin the transaction of a request, and note there what becomes of it."""
+    session = session_of(request)
+    for name, note in (("after_begin", "begin"), ("after_commit", "commit"), ("after_rollback", "roll back")):
+        event.listen(session.sync_session, name, lambda *_, note=note: happened.append(note))
+    await session.execute(text("SELECT 1"))
 
 
 @pytest.mark.parametrize(
@@ -57,19 +47,22 @@ def serving(endpoint: Callable[..., Any]) -> httpx.AsyncClient:
     ],
 )
 async def test_unit_of_work_ends_between_the_answer_and_its_sending(
-    happened: list[str], method: str, order: list[str]
+    sessions: SessionFactory, method: str, order: list[str]
 ) -> None:
+    happened: list[str] = []
+
     class Id(UUID):
         @override
         def __str__(self) -> str:
             happened.append("encode")
             return super().__str__()
 
-    async def endpoint() -> Json:
+    async def endpoint(request: Request) -> Json:
+        await begin(request, happened)
         happened.append("answer")
         return Json({"id": Id(int=1)})
 
-    async with serving(endpoint) as client:
+    async with serving(endpoint, sessions) as client:
         response = await client.request(method, "/things")
         happened.append("send")
 
@@ -78,11 +71,14 @@ async def test_unit_of_work_ends_between_the_answer_and_its_sending(
     assert happened == order
 
 
-async def test_unit_of_work_sees_what_the_endpoint_raises(happened: list[str]) -> None:
-    async def endpoint() -> Json:
+async def test_unit_of_work_sees_what_the_endpoint_raises(sessions: SessionFactory) -> None:
+    happened: list[str] = []
+
+    async def endpoint(request: Request) -> Json:
+        await begin(request, happened)
         raise ValueError("no")
 
-    async with serving(endpoint) as client:
+    async with serving(endpoint, sessions) as client:
         with pytest.raises(ValueError, match="no"):
             await client.get("/things")
 

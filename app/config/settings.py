@@ -22,9 +22,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.enums import AgentNetwork, LogFormat, SandboxKind
-from app.push_settings import PushSettings
-from app.setting_checks import (
+from app.config.checks import (
     DatabaseUrl,
     GitUrl,
     Networks,
@@ -36,6 +34,8 @@ from app.setting_checks import (
     RedisUrl,
     SecretList,
 )
+from app.config.pushes import PushSettings
+from app.enums import AgentNetwork, LogFormat, SandboxKind
 
 _DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
 _MINIMUM_SECRET_LENGTH = 32

@@ -1,0 +1,5 @@
+"""The settings of a process, read from its environment."""
+
+from app.config.settings import Settings, get_settings, unknown_variables
+
+__all__ = ["Settings", "get_settings", "unknown_variables"]

@@ -1,0 +1,90 @@
+"""All enumerations of the service. Their values are the ones on the wire and in the database."""
+
+from app.enums.access import LimitType, LogFormat, Scope
+from app.enums.agents import (
+    AgentNetwork,
+    NetworkAccessLevel,
+    PermissionMode,
+    ReasoningEffort,
+    RuntimeAdapter,
+    SandboxKind,
+)
+from app.enums.events import (
+    DeliveryError,
+    DeliveryStatus,
+    DisabledReason,
+    EventType,
+    PayloadKind,
+    RecoverOnly,
+)
+from app.enums.notifications import (
+    ActionTokens,
+    NotificationDecision,
+    NotificationKind,
+    Platform,
+    PushText,
+    Urgency,
+)
+from app.enums.questions import (
+    AnswerVia,
+    FormAction,
+    InboxStatus,
+    QuestionAction,
+    QuestionKind,
+    QuestionRisk,
+    QuestionStatus,
+)
+from app.enums.runs import (
+    TERMINAL_STATUSES,
+    CommandMethod,
+    CommandStatus,
+    Environment,
+    PrAuthorshipMode,
+    RunMode,
+    RunSource,
+    RunStatus,
+)
+from app.enums.tasks import TEAM_WIDE_ORIGINS, ArtifactType, OriginProduct, SignalReportRelationship
+
+__all__ = [
+    "TEAM_WIDE_ORIGINS",
+    "TERMINAL_STATUSES",
+    "ActionTokens",
+    "AgentNetwork",
+    "AnswerVia",
+    "ArtifactType",
+    "CommandMethod",
+    "CommandStatus",
+    "DeliveryError",
+    "DeliveryStatus",
+    "DisabledReason",
+    "Environment",
+    "EventType",
+    "FormAction",
+    "InboxStatus",
+    "LimitType",
+    "LogFormat",
+    "NetworkAccessLevel",
+    "NotificationDecision",
+    "NotificationKind",
+    "OriginProduct",
+    "PayloadKind",
+    "PermissionMode",
+    "Platform",
+    "PrAuthorshipMode",
+    "PushText",
+    "QuestionAction",
+    "QuestionKind",
+    "QuestionRisk",
+    "QuestionStatus",
+    "ReasoningEffort",
+    "RecoverOnly",
+    "RunMode",
+    "RunSource",
+    "RunStatus",
+    "RuntimeAdapter",
+    "SandboxKind",
+    "Scope",
+    "SignalReportRelationship",
+    "Urgency",
+]

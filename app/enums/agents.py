@@ -1,0 +1,65 @@
+"""Enumerations of agents, their options and sandboxes."""
+
+from enum import StrEnum
+
+
+class RuntimeAdapter(StrEnum):
+    """Agents a caller may choose on the wire (contract 5.8)."""
+
+    CLAUDE = "claude"
+    CODEX = "codex"
+
+
+class ReasoningEffort(StrEnum):
+    """The reasoning effort of a model, in rising order."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+    MAX = "max"
+
+
+class PermissionMode(StrEnum):
+    """The actions an agent may take without asking (contract 5.8); each adapter supports some modes (9.3)."""
+
+    DEFAULT = "default"
+    ACCEPT_EDITS = "acceptEdits"
+    PLAN = "plan"
+    BYPASS_PERMISSIONS = "bypassPermissions"
+    AUTO = "auto"
+    READ_ONLY = "read-only"
+    FULL_ACCESS = "full-access"
+
+
+class SandboxKind(StrEnum):
+    """The mechanism that confines an agent."""
+
+    AUTO = "auto"
+    BUBBLEWRAP = "bubblewrap"
+    LANDLOCK = "landlock"
+    NONE = "none"
+
+
+class AgentNetwork(StrEnum):
+    """The network level of an agent, from the least access to the most."""
+
+    NONE = "none"
+    MODEL_ONLY = "model-only"
+    TRUSTED = "trusted"
+    FULL = "full"
+
+    def at_most(self, ceiling: "AgentNetwork") -> "AgentNetwork":
+        """Return the lower of this level and `ceiling`."""
+        levels = list(AgentNetwork)
+        return min(self, ceiling, key=levels.index)
+
+
+class NetworkAccessLevel(StrEnum):
+    """The network level of a sandbox environment; `custom` is `trusted` with only the environment's own hosts."""
+
+    NONE = "none"
+    MODEL_ONLY = "model-only"
+    TRUSTED = "trusted"
+    CUSTOM = "custom"
+    FULL = "full"

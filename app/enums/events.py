@@ -1,0 +1,75 @@
+"""Enumerations of events and webhooks."""
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """The events that the ledger records and webhooks send; services/events/catalogue.py describes each."""
+
+    TASK_CREATED = "task.created"
+    TASK_UPDATED = "task.updated"
+    TASK_DELETED = "task.deleted"
+    RUN_QUEUED = "run.queued"
+    RUN_STARTED = "run.started"
+    RUN_RECOVERED = "run.recovered"
+    RUN_AWAITING_INPUT = "run.awaiting_input"
+    RUN_RESUMED = "run.resumed"
+    QUESTION_OPENED = "question.opened"
+    QUESTION_ANSWERED = "question.answered"
+    QUESTION_EXPIRED = "question.expired"
+    QUESTION_WITHDRAWN = "question.withdrawn"
+    RUN_COMPLETED = "run.completed"
+    RUN_FAILED = "run.failed"
+    RUN_CANCELLED = "run.cancelled"
+    RUN_PULL_REQUEST_OPENED = "run.pull_request_opened"
+    RUN_ARTIFACT_ADDED = "run.artifact_added"
+    WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
+    PING = "ping"
+
+
+class PayloadKind(StrEnum):
+    """How much a webhook says: ids and statuses, or the task and the run as they stood."""
+
+    THIN = "thin"
+    FULL = "full"
+
+
+class DeliveryStatus(StrEnum):
+    """How far the delivery of an event to a webhook endpoint has come."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    # Its endpoint was disabled first.
+    CANCELLED = "cancelled"
+
+
+class RecoverOnly(StrEnum):
+    """Which messages of an endpoint are sent again."""
+
+    FAILED = "failed"
+    ALL = "all"
+
+
+class DeliveryError(StrEnum):
+    """Why an attempt to deliver to a webhook endpoint failed."""
+
+    DNS_FAILED = "dns_failed"
+    BLOCKED_ADDRESS = "blocked_address"
+    CONNECT_FAILED = "connect_failed"
+    TLS_FAILED = "tls_failed"
+    TIMEOUT = "timeout"
+    REDIRECT = "redirect"
+    HTTP_4XX = "http_4xx"
+    HTTP_5XX = "http_5xx"
+
+
+class DisabledReason(StrEnum):
+    """Why a webhook endpoint gets nothing."""
+
+    GONE = "gone"
+    NO_SUCCESS = "no_success"
+    BLOCKED_ADDRESS = "blocked_address"
+    CREATOR_DEACTIVATED = "creator_deactivated"
+    CREATOR_LEFT = "creator_left"
+    USER = "user"

@@ -1,0 +1,81 @@
+"""Enumerations of devices, pushes and their decisions."""
+
+from enum import StrEnum
+
+
+class Platform(StrEnum):
+    """The platform of a device with a push token (contract 6.5)."""
+
+    IOS = "ios"
+    ANDROID = "android"
+    WEB = "web"
+
+
+class NotificationKind(StrEnum):
+    """The event that a push reports (contract 7.2); its recipient requests a test push."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    AWAITING = "awaiting"
+    TEST = "test"
+    WEBHOOK_DISABLED = "webhook_disabled"
+    # One message for all that quiet hours held back.
+    DIGEST = "digest"
+
+
+class NotificationDecision(StrEnum):
+    """The decision about a push to one device; it is stored with a reason."""
+
+    # Not final.
+    PENDING = "pending"
+    RETRYING = "retrying"
+    SENT = "sent"
+    # Decided again later.
+    DEFERRED = "deferred"
+    HELD_QUIET_HOURS = "held_quiet_hours"
+    # Sent, and followed by another message: a second notice of a question that is still open; the notice was replaced.
+    REMINDER = "reminder"
+    RETRACTED = "retracted"
+    # Final: the push service of the device accepted it, or it cannot be delivered.
+    DELIVERED = "delivered"
+    REJECTED = "rejected"
+    GIVEN_UP = "given_up"
+    # Never sent.
+    SUPPRESSED = "suppressed"
+    NOT_NEEDED = "not_needed"
+    # A part of the message at the end of quiet hours.
+    DIGESTED = "digested"
+    MUTED = "muted"
+    COOLED_DOWN = "cooled_down"
+    NO_TOKEN = "no_token"  # noqa: S105 - a decision, not a secret
+    NO_ACCESS = "no_access"
+
+
+class Urgency(StrEnum):
+    """How loudly people are notified."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class ActionTokens(StrEnum):
+    """Up to which risk notifications have buttons that answer a question."""
+
+    OFF = "off"
+    LOW = "low"
+    NORMAL = "normal"
+
+
+class PushText(StrEnum):
+    """The detail of the text of a push, the least first."""
+
+    GENERIC = "generic"
+    TITLE = "title"
+    FULL = "full"
+
+    def at_most(self, other: "PushText | None") -> "PushText":
+        """Return the one of both that says less."""
+        order = list(PushText)
+        return self if other is None or order.index(self) <= order.index(other) else other

@@ -1,0 +1,52 @@
+"""Enumerations of tasks and their files."""
+
+from enum import StrEnum
+
+
+class OriginProduct(StrEnum):
+    """The product that a task came from (contract 3.1)."""
+
+    ONBOARDING = "onboarding"
+    ERROR_TRACKING = "error_tracking"
+    EVAL_CLUSTERS = "eval_clusters"
+    USER_CREATED = "user_created"
+    AUTOMATION = "automation"
+    SLACK = "slack"
+    SUPPORT_QUEUE = "support_queue"
+    SESSION_SUMMARIES = "session_summaries"
+    POSTHOG_AI = "posthog_ai"
+    EXPERIMENTS = "experiments"
+    SIGNAL_REPORT = "signal_report"
+    SIGNALS_SCOUT = "signals_scout"
+    SUPPORT_REPLY = "support_reply"
+    HOGDESK = "hogdesk"
+    IMAGE_BUILDER = "image_builder"
+
+
+# Tasks of these origins are visible to the whole project (contract 4, rule 3).
+TEAM_WIDE_ORIGINS = frozenset(
+    {
+        OriginProduct.SIGNAL_REPORT,
+        OriginProduct.SIGNALS_SCOUT,
+        OriginProduct.ONBOARDING,
+        OriginProduct.HOGDESK,
+    }
+)
+
+
+class SignalReportRelationship(StrEnum):
+    """The relation of a task to the signal report it came from."""
+
+    IMPLEMENTATION = "implementation"
+
+
+class ArtifactType(StrEnum):
+    """The role of an artifact in its run (contract 6.1)."""
+
+    PLAN = "plan"
+    CONTEXT = "context"
+    REFERENCE = "reference"
+    OUTPUT = "output"
+    ARTIFACT = "artifact"
+    TREE_SNAPSHOT = "tree_snapshot"
+    USER_ATTACHMENT = "user_attachment"
