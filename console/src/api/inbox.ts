@@ -1,0 +1,30 @@
+/** What needs the person, over all projects. */
+import { request } from "./client";
+import type { Answer, InboxPage, UserBasic } from "./types";
+
+export interface InboxFilters {
+  status: "open" | "all";
+  project_id?: string;
+}
+
+export const fetchInbox = (filters: InboxFilters, limit = 100) =>
+  request<InboxPage>(`/api/users/@me/inbox/?${new URLSearchParams({ ...filters, limit: String(limit) })}`);
+
+export interface Answered {
+  status: string;
+  answered_by: UserBasic | null;
+  answered_via: string | null;
+  answered_at: string | null;
+  repeated?: boolean;
+}
+
+/** The key makes a repeated request safe: a press on a bad connection answers once. */
+export const answerQuestion = (project: number, id: string, answer: Answer, key: string) =>
+  request<Answered>(`/api/projects/${project}/questions/${id}/answer/`, {
+    method: "POST",
+    headers: { "Idempotency-Key": key },
+    json: answer,
+  });
+
+export const snoozeQuestion = (project: number, id: string, seconds: number) =>
+  request<unknown>(`/api/projects/${project}/questions/${id}/snooze/`, { method: "POST", json: { seconds } });
