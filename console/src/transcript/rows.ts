@@ -18,11 +18,24 @@ function isQuiet(item: Item | undefined): item is ToolItem {
   );
 }
 
+/** The calls that questions are about: a call that only asks is shown by its question. */
+function askedCalls(items: readonly Item[]): Set<string> {
+  return new Set(items.flatMap((item) => (item.kind === "question" ? [`tool:${item.toolCallId}`] : [])));
+}
+
+function isShown(item: Item, asked: Set<string>, hidesOpenQuestions: boolean): boolean {
+  if (item.kind === "question") return !(hidesOpenQuestions && item.state === "open");
+  return !(item.kind === "tool" && item.toolKind === "other" && !item.command && asked.has(item.id));
+}
+
 /** Folds are kept between calls, so that a row that has not changed is the same object. */
 export class Rows {
   private folds = new Map<string, FoldRow>();
 
-  of(items: readonly Item[]): Row[] {
+  /** An open question need not be a row where a card shows it. */
+  of(all: readonly Item[], hidesOpenQuestions: boolean): Row[] {
+    const asked = askedCalls(all);
+    const items = all.filter((item) => isShown(item, asked, hidesOpenQuestions));
     const rows: Row[] = [];
     for (let index = 0; index < items.length; ) {
       let end = index;

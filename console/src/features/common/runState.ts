@@ -15,6 +15,11 @@ export const isOver = (run: Run | null): boolean => run !== null && TERMINAL.has
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
+const plural = new Intl.PluralRules("en", { type: "ordinal" });
+const ENDINGS: Record<string, string> = { one: "st", two: "nd", few: "rd", other: "th" };
+
+const ordinal = (number: number): string => `${number}${ENDINGS[plural.select(number)]}`;
+
 /** Return why the run is in its state, or null where the state says it all. */
 export function reasonOf(run: Run | null): string | null {
   if (!run) return "No run yet";
@@ -26,7 +31,7 @@ export function reasonOf(run: Run | null): string | null {
       ? "1000th or later in the queue"
       : position === 1
         ? "Next in the queue"
-        : `${position} in the queue`;
+        : `${ordinal(position)} in the queue`;
   }
   const waits = waitingFor(run);
   if (run.status === "in_progress" && waits) {

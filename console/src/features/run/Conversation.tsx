@@ -43,6 +43,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
     <div className={styles.conversation}>
       <TranscriptView
         items={transcript.items}
+        hasCard={question !== null}
         head={<Head task={task} run={run} load={load} />}
         foot={
           <>
@@ -66,9 +67,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
           <Composer
             key="live"
             uploads={`${runPath(runRef)}/artifacts`}
-            placeholder={
-              isIdle ? "Your turn: what next?" : "Write to the agent; it reads this after its turn"
-            }
+            placeholder={isIdle ? "Your turn: what next?" : "Message the agent"}
             standing={transcript.standing}
             sendLabel="Send"
             isBusy={false}

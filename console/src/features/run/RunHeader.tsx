@@ -102,7 +102,7 @@ function Duration({ run }: { run: Run }) {
   if (!run.completed_at) {
     return (
       <span>
-        since <Age at={begin} />
+        started <Age at={begin} />
       </span>
     );
   }

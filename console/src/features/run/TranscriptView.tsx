@@ -22,14 +22,16 @@ const NEAR_BOTTOM = 48;
 
 interface Props {
   items: readonly Item[];
+  /** Whether the open question stands below the transcript. */
+  hasCard: boolean;
   /** What stands before the first row and behind the last one. */
   head: ReactNode;
   foot: ReactNode;
 }
 
-export function TranscriptView({ items, head, foot }: Props) {
+export function TranscriptView({ items, hasCard, head, foot }: Props) {
   const folder = useRef(new Rows());
-  const rows = useMemo(() => folder.current.of(items), [items]);
+  const rows = useMemo(() => folder.current.of(items, hasCard), [items, hasCard]);
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const isAtBottom = useRef(true);
