@@ -6,12 +6,10 @@ import openapiTS, { astToString } from "openapi-typescript";
 
 const root = join(import.meta.dirname, "../..");
 const target = join(import.meta.dirname, "../src/api/schema.d.ts");
-const source =
-  process.env.TASKBEACON_OPENAPI ??
-  execFileSync(join(root, ".venv/bin/taskbeacon"), ["openapi"], { maxBuffer: 2 ** 26, encoding: "utf8" });
-const text = astToString(
-  await openapiTS(source.trimStart().startsWith("{") ? JSON.parse(source) : new URL(`file://${source}`)),
-);
+const described = process.env.TASKBEACON_OPENAPI
+  ? readFileSync(process.env.TASKBEACON_OPENAPI, "utf8")
+  : execFileSync(join(root, ".venv/bin/taskbeacon"), ["openapi"], { maxBuffer: 2 ** 26, encoding: "utf8" });
+const text = astToString(await openapiTS(JSON.parse(described)));
 
 if (process.argv.includes("--check")) {
   if (readFileSync(target, "utf8") !== text) {

@@ -1,6 +1,6 @@
 /** What needs the person, over all projects. */
 import { request } from "./client";
-import type { Answer, InboxPage, UserBasic } from "./types";
+import type { Answer, Answered, InboxPage } from "./types";
 
 export interface InboxFilters {
   status: "open" | "all";
@@ -9,14 +9,6 @@ export interface InboxFilters {
 
 export const fetchInbox = (filters: InboxFilters, limit = 100) =>
   request<InboxPage>(`/api/users/@me/inbox/?${new URLSearchParams({ ...filters, limit: String(limit) })}`);
-
-export interface Answered {
-  status: string;
-  answered_by: UserBasic | null;
-  answered_via: string | null;
-  answered_at: string | null;
-  repeated?: boolean;
-}
 
 /** The key makes a repeated request safe: a press on a bad connection answers once. */
 export const answerQuestion = (project: number, id: string, answer: Answer, key: string) =>

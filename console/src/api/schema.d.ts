@@ -1205,6 +1205,129 @@ export interface paths {
         patch: operations["users_notification_preferences_partial_update"];
         trace?: never;
     };
+    "/api/users/@me/inbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what agents ask the caller
+         * @description Return the questions of the tasks that the caller created or follows, the most urgent first, then the oldest.
+         *
+         *     `open_count` is what a badge shows: all open questions but messages, whatever the filter.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["users_inbox_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/questions/{question_id}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer a question
+         * @description Answer with `option_id` (permission), `action` (form, url) or `text` (message); the first answer counts.
+         *
+         *     The same answer again, by any member, changes nothing and says `repeated`. Give `digest` to be sure that the question
+         *     is the one that was shown. A member who answers follows the task from then on.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["questions_answer_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/questions/{question_id}/snooze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Snooze a question
+         * @description Keep the caller from notices of a question for a while, at most a day; nothing else changes.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["questions_snooze_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/follow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Follow a task
+         * @description Have the questions of another person's task in the caller's inbox. Pushes still go to its creator alone.
+         *
+         *     **Scope:** `task:write`
+         */
+        put: operations["tasks_follow_update"];
+        post?: never;
+        /**
+         * Unfollow a task
+         * @description Take the questions of a task out of the caller's inbox again.
+         *
+         *     **Scope:** `task:write`
+         */
+        delete: operations["tasks_follow_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/actions/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer by an action token
+         * @description Answer a question with the token that came with its notification; no key is needed.
+         *
+         *     A token that names an option needs no body. The same token again answers `repeated`; another one of a question that
+         *     is answered is 409. What is forged, older than a day, or for a person who lost access is not found. A question with
+         *     high risk takes no token (403).
+         */
+        post: operations["actions_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/users/@me": {
         parameters: {
             query?: never;
@@ -1495,6 +1618,86 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "question.opened": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * question.opened
+         * @description An agent asks something, or waits for a message.
+         */
+        post: operations["webhook_question_opened"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "question.answered": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * question.answered
+         * @description A question was answered; the first answer counts.
+         */
+        post: operations["webhook_question_answered"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "question.expired": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * question.expired
+         * @description No answer to a question came in time.
+         */
+        post: operations["webhook_question_expired"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "question.withdrawn": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * question.withdrawn
+         * @description The agent, its turn or its run ended before a question was answered.
+         */
+        post: operations["webhook_question_withdrawn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "run.completed": {
         parameters: {
             query?: never;
@@ -1639,6 +1842,46 @@ export interface webhooks {
 export interface components {
     schemas: {
         /**
+         * AnswerVia
+         * @description The way by which a question was answered.
+         * @enum {string}
+         */
+        AnswerVia: "api" | "console" | "cli" | "action_token" | "mcp" | "a2a" | "rule";
+        /**
+         * AnsweredOut
+         * @description The answer that a question has.
+         */
+        AnsweredOut: {
+            /**
+             * Answer
+             * @description What was answered: `option_id`, `action`, or `text`.
+             * @example {
+             *       "option_id": "allow"
+             *     }
+             */
+            answer: {
+                [key: string]: unknown;
+            } | null;
+            answered_by: components["schemas"]["UserBasic"] | null;
+            /** @description By which way the answer came. */
+            answered_via: components["schemas"]["AnswerVia"] | null;
+            /** Answered At */
+            answered_at: string | null;
+            /**
+             * Status
+             * @constant
+             */
+            status: "answered";
+            /** @description How far the answer is on its way to the agent; `dropped`: the agent ended first. */
+            delivery: components["schemas"]["CommandStatus"];
+            /**
+             * Repeated
+             * @description True if the question had this answer already.
+             * @example true
+             */
+            repeated?: boolean;
+        };
+        /**
          * ArtifactOut
          * @description A file that belongs to a run.
          */
@@ -1772,6 +2015,12 @@ export interface components {
              */
             id?: string | number;
         };
+        /**
+         * CommandStatus
+         * @description The progress of a command; each step is logged in the run's log, in this order.
+         * @enum {string}
+         */
+        CommandStatus: "accepted" | "delivered" | "consumed" | "dropped";
         /**
          * ConnectionTokenOut
          * @description A token for one run.
@@ -2135,6 +2384,38 @@ export interface components {
              * @description The version that sent it first.
              */
             since: string;
+        };
+        /**
+         * InboxPage
+         * @description A page of questions, the most urgent first, then the oldest.
+         */
+        InboxPage: {
+            /**
+             * Count
+             * @description How many match.
+             */
+            count: number;
+            /**
+             * Next
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            next: string | null;
+            /**
+             * Previous
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            previous: string | null;
+            /** Results */
+            results: components["schemas"]["QuestionOut"][];
+            /**
+             * Open Count
+             * @description The caller's open questions over all projects, whatever the filter, without messages.
+             */
+            open_count: number;
         };
         /**
          * LatestRunSummary
@@ -2619,6 +2900,198 @@ export interface components {
              * @example 740dd1b2-0b1c-4b0a-8c1d-2f3e4a5b6c7d
              */
             ticket: string | null;
+        };
+        /**
+         * QuestionAction
+         * @description What the caller may do about a question.
+         * @enum {string}
+         */
+        QuestionAction: "answer" | "snooze" | "mute";
+        /**
+         * QuestionKind
+         * @description What an agent waits for.
+         * @enum {string}
+         */
+        QuestionKind: "permission" | "form" | "url" | "message";
+        /**
+         * QuestionOption
+         * @description A choice that the agent offers.
+         */
+        QuestionOption: {
+            /**
+             * Id
+             * @description What an answer names.
+             * @example allow
+             */
+            id: string;
+            /**
+             * Name
+             * @description The agent's words.
+             * @example Allow once
+             */
+            name: string;
+            /**
+             * Kind
+             * @description `allow_once`, `allow_always`, `reject_once` or `reject_always`.
+             * @example allow_once
+             */
+            kind: string;
+        };
+        /**
+         * QuestionOut
+         * @description A question of an agent.
+         */
+        QuestionOut: {
+            /**
+             * Answer
+             * @description What was answered: `option_id`, `action`, or `text`.
+             * @example {
+             *       "option_id": "allow"
+             *     }
+             */
+            answer: {
+                [key: string]: unknown;
+            } | null;
+            answered_by: components["schemas"]["UserBasic"] | null;
+            /** @description By which way the answer came. */
+            answered_via: components["schemas"]["AnswerVia"] | null;
+            /** Answered At */
+            answered_at: string | null;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** @description `permission`: may the agent do this; `form`: fields to fill in; `url`: a page to open; `message`: the agent is done, and waits for what you say next. */
+            kind: components["schemas"]["QuestionKind"];
+            /** @description `expired`: no answer came in time; `withdrawn`: the agent does not wait any more. */
+            status: components["schemas"]["QuestionStatus"];
+            urgency: components["schemas"]["Urgency"];
+            /** @description What an answer may cost, by the tool and the rules of the service. */
+            risk: components["schemas"]["QuestionRisk"];
+            /**
+             * Digest
+             * @description SHA-256 of what is asked, in hexadecimal digits. Give it with the answer.
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            digest: string;
+            /**
+             * Title
+             * @example Run `make deploy`
+             */
+            title: string;
+            /**
+             * Detail
+             * @description What the agent would do; shortened.
+             * @example make deploy
+             */
+            detail: string;
+            /**
+             * Options
+             * @description The choices of a `permission`.
+             */
+            options: components["schemas"]["QuestionOption"][];
+            /**
+             * Schema
+             * @description JSON Schema of the `content` that answers a `form`.
+             * @example null
+             */
+            schema: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Link
+             * @description The page that a `url` question is about.
+             * @example null
+             */
+            link: string | null;
+            /**
+             * Link Host
+             * @description Its host. Show it first.
+             * @example null
+             */
+            link_host: string | null;
+            task: components["schemas"]["QuestionTask"];
+            run: components["schemas"]["QuestionRun"];
+            /** Project Id */
+            project_id: number;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /**
+             * Expires At
+             * @description When it counts as refused.
+             */
+            expires_at: string | null;
+            /**
+             * Snoozed Until
+             * @description Until when the caller gets no notices of it.
+             * @example null
+             */
+            snoozed_until: string | null;
+            /**
+             * Allowed Actions
+             * @description What the caller may do now.
+             */
+            allowed_actions: components["schemas"]["QuestionAction"][];
+            /**
+             * Url
+             * @description Where people see the task.
+             * @example /api/projects/1/tasks/019ca8a0/
+             */
+            url: string;
+        };
+        /**
+         * QuestionRisk
+         * @description What an answer may cost, by the tool and the rules of the service, never by the agent's words.
+         * @enum {string}
+         */
+        QuestionRisk: "low" | "normal" | "high";
+        /**
+         * QuestionRun
+         * @description The run of a question.
+         */
+        QuestionRun: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            status: components["schemas"]["RunStatus"];
+        };
+        /**
+         * QuestionStatus
+         * @description The status of a question; all but the first are final.
+         * @enum {string}
+         */
+        QuestionStatus: "open" | "answered" | "expired" | "withdrawn";
+        /**
+         * QuestionTask
+         * @description The task of a question.
+         */
+        QuestionTask: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Title
+             * @example Say hello
+             */
+            title: string;
+            /**
+             * Slug
+             * @example TES-1
+             */
+            slug: string;
+            /**
+             * Repository
+             * @example acme/shop
+             */
+            repository: string | null;
         };
         /**
          * ReadinessOut
@@ -3227,6 +3700,12 @@ export interface components {
             results: components["schemas"]["TaskOut"][];
         };
         /**
+         * Urgency
+         * @description How loudly people are notified.
+         * @enum {string}
+         */
+        Urgency: "low" | "normal" | "high";
+        /**
          * UserBasic
          * @description A user as part of something else.
          */
@@ -3426,6 +3905,58 @@ export interface components {
              * @description The field that is wrong, nested keys joined by `__`; null if it is not about one.
              */
             attr: string | null;
+        };
+        /**
+         * QuestionSettledOut
+         * @description A question that takes no answer any more.
+         */
+        QuestionSettledOut: {
+            /**
+             * Type
+             * @description The kind of failure.
+             * @enum {string}
+             */
+            type: "validation_error" | "invalid_request" | "authentication_error" | "throttled_error" | "server_error";
+            /**
+             * Code
+             * @description What is wrong, for programs.
+             * @example not_found
+             */
+            code: string;
+            /**
+             * Detail
+             * @description What is wrong, for people.
+             * @example Not found.
+             */
+            detail: string;
+            /**
+             * Attr
+             * @description The field that is wrong, nested keys joined by `__`; null if it is not about one.
+             */
+            attr: string | null;
+            /** @description The answer that counts. */
+            extra: components["schemas"]["Winner"];
+        };
+        /**
+         * Winner
+         * @description The answer that a question has; null where it has none.
+         */
+        Winner: {
+            /**
+             * Answer
+             * @description What was answered: `option_id`, `action`, or `text`.
+             * @example {
+             *       "option_id": "allow"
+             *     }
+             */
+            answer: {
+                [key: string]: unknown;
+            } | null;
+            answered_by: components["schemas"]["UserBasic"] | null;
+            /** @description By which way the answer came. */
+            answered_via: components["schemas"]["AnswerVia"] | null;
+            /** Answered At */
+            answered_at: string | null;
         };
         /**
          * RunRefusedOut
@@ -4384,6 +4915,97 @@ export interface components {
              * @description An agent needs input.
              */
             awaiting?: boolean;
+        };
+        /**
+         * AnswerIn
+         * @description An answer: exactly one of `option_id`, `action` and `text`, by the kind of the question.
+         */
+        AnswerIn: {
+            /**
+             * Digest
+             * @description The question's, as it was shown; another one is refused.
+             */
+            digest?: string | null;
+            /**
+             * Option Id
+             * @description Answers a `permission`.
+             */
+            option_id?: string | null;
+            /**
+             * Action
+             * @description Answers a `form` or a `url`; `cancel` ends what the agent was about to do.
+             * @enum {string|null}
+             */
+            action?: "accept" | "decline" | "cancel" | null;
+            /**
+             * Content
+             * @description With `accept`: the fields of a `form`, by its `schema`.
+             */
+            content?: Record<string, never> | null;
+            /**
+             * Text
+             * @description Answers a `message`.
+             */
+            text?: string | null;
+            /**
+             * Custom Input
+             * @description A note to the agent, with `option_id`.
+             */
+            custom_input?: string | null;
+        };
+        /**
+         * SnoozeIn
+         * @description How long the caller wants no notices of a question: one of the two.
+         */
+        SnoozeIn: {
+            /**
+             * Until
+             * Format: date-time
+             * @description At most 24 hours ahead.
+             */
+            until?: string | null;
+            /**
+             * Seconds
+             * @description From now on.
+             */
+            seconds?: number | null;
+        };
+        /**
+         * ActionIn
+         * @description An answer by an action token; one that names an option needs nothing.
+         */
+        ActionIn: {
+            /**
+             * Digest
+             * @description The question's, as it was shown; another one is refused.
+             */
+            digest?: string | null;
+            /**
+             * Option Id
+             * @description Answers a `permission`.
+             */
+            option_id?: string | null;
+            /**
+             * Action
+             * @description Answers a `form` or a `url`; `cancel` ends what the agent was about to do.
+             * @enum {string|null}
+             */
+            action?: "accept" | "decline" | "cancel" | null;
+            /**
+             * Content
+             * @description With `accept`: the fields of a `form`, by its `schema`.
+             */
+            content?: Record<string, never> | null;
+            /**
+             * Text
+             * @description Answers a `message`.
+             */
+            text?: string | null;
+            /**
+             * Custom Input
+             * @description A note to the agent, with `option_id`.
+             */
+            custom_input?: string | null;
         };
     };
     responses: never;
@@ -11907,6 +12529,778 @@ export interface operations {
             };
         };
     };
+    users_inbox_list: {
+        parameters: {
+            query?: {
+                /** @description `open`: those that wait for an answer; `all`: closed ones too. */
+                status?: "open" | "all";
+                /** @description Only questions of this kind. */
+                kind?: "permission" | "form" | "url" | "message";
+                /** @description Only questions of this project. */
+                project_id?: number;
+                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                limit?: number;
+                /** @description How many to skip. What is no positive number is 0. */
+                offset?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of questions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 1,
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "answer": {
+                     *             "option_id": "allow"
+                     *           },
+                     *           "answered_by": {
+                     *             "id": 1,
+                     *             "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *             "distinct_id": "f0a1b2c3d4e5",
+                     *             "first_name": "Ada",
+                     *             "last_name": "Example",
+                     *             "email": "ada@example.com",
+                     *             "is_email_verified": true,
+                     *             "hedgehog_config": null,
+                     *             "role_at_organization": null
+                     *           },
+                     *           "answered_via": "api",
+                     *           "answered_at": "2026-03-01T10:00:00.123456Z",
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "kind": "permission",
+                     *           "status": "open",
+                     *           "urgency": "low",
+                     *           "risk": "low",
+                     *           "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "title": "Run `make deploy`",
+                     *           "detail": "make deploy",
+                     *           "options": [
+                     *             {
+                     *               "id": "allow",
+                     *               "name": "Allow once",
+                     *               "kind": "allow_once"
+                     *             }
+                     *           ],
+                     *           "schema": null,
+                     *           "link": null,
+                     *           "link_host": null,
+                     *           "task": {
+                     *             "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *             "title": "Say hello",
+                     *             "slug": "TES-1",
+                     *             "repository": "acme/shop"
+                     *           },
+                     *           "run": {
+                     *             "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *             "status": "not_started"
+                     *           },
+                     *           "project_id": 1,
+                     *           "opened_at": "2026-03-01T10:00:00.123456Z",
+                     *           "expires_at": "2026-03-01T10:00:00.123456Z",
+                     *           "snoozed_until": null,
+                     *           "allowed_actions": [
+                     *             "answer"
+                     *           ],
+                     *           "url": "/api/projects/1/tasks/019ca8a0/"
+                     *         }
+                     *       ],
+                     *       "open_count": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["InboxPage"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    questions_answer_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the question. One that the caller does not see is not found. */
+                question_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AnswerIn"];
+            };
+        };
+        responses: {
+            /** @description The answer that counts, and how far it has come. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "answer": {
+                     *         "option_id": "allow"
+                     *       },
+                     *       "answered_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "answered_via": "api",
+                     *       "answered_at": "2026-03-01T10:00:00.123456Z",
+                     *       "status": "answered",
+                     *       "delivery": "accepted",
+                     *       "repeated": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AnsweredOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The request contradicts the state of what it is about. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["QuestionSettledOut"];
+                };
+            };
+            /** @description The question is closed. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["QuestionSettledOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    questions_snooze_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the question. One that the caller does not see is not found. */
+                question_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SnoozeIn"];
+            };
+        };
+        responses: {
+            /** @description The question, which stays in the inbox. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "answer": {
+                     *         "option_id": "allow"
+                     *       },
+                     *       "answered_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "answered_via": "api",
+                     *       "answered_at": "2026-03-01T10:00:00.123456Z",
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "kind": "permission",
+                     *       "status": "open",
+                     *       "urgency": "low",
+                     *       "risk": "low",
+                     *       "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "title": "Run `make deploy`",
+                     *       "detail": "make deploy",
+                     *       "options": [
+                     *         {
+                     *           "id": "allow",
+                     *           "name": "Allow once",
+                     *           "kind": "allow_once"
+                     *         }
+                     *       ],
+                     *       "schema": null,
+                     *       "link": null,
+                     *       "link_host": null,
+                     *       "task": {
+                     *         "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "title": "Say hello",
+                     *         "slug": "TES-1",
+                     *         "repository": "acme/shop"
+                     *       },
+                     *       "run": {
+                     *         "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "status": "not_started"
+                     *       },
+                     *       "project_id": 1,
+                     *       "opened_at": "2026-03-01T10:00:00.123456Z",
+                     *       "expires_at": "2026-03-01T10:00:00.123456Z",
+                     *       "snoozed_until": null,
+                     *       "allowed_actions": [
+                     *         "answer"
+                     *       ],
+                     *       "url": "/api/projects/1/tasks/019ca8a0/"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QuestionOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The request contradicts the state of what it is about. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The question is closed. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["QuestionSettledOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_follow_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The task's questions are in the caller's inbox. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_follow_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The task's questions are not in the caller's inbox, unless they created it. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    actions_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The action token of a notification. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ActionIn"];
+            };
+        };
+        responses: {
+            /** @description The answer that counts, and how far it has come. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "answer": {
+                     *         "option_id": "allow"
+                     *       },
+                     *       "answered_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "answered_via": "api",
+                     *       "answered_at": "2026-03-01T10:00:00.123456Z",
+                     *       "status": "answered",
+                     *       "delivery": "accepted",
+                     *       "repeated": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AnsweredOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The request contradicts the state of what it is about. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["QuestionSettledOut"];
+                };
+            };
+            /** @description The question is closed. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["QuestionSettledOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
     users_me_retrieve: {
         parameters: {
             query?: never;
@@ -12519,7 +13913,8 @@ export interface operations {
                  *         "seq": 3,
                  *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
                  *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
-                 *         "status": "queued"
+                 *         "status": "queued",
+                 *         "queue_position": 1
                  *       }
                  *     }
                  */
@@ -12540,6 +13935,8 @@ export interface operations {
                         run_id: string;
                         /** @constant */
                         status: "queued";
+                        /** @description Its place among the waiting runs of the project. */
+                        queue_position?: number;
                         /** @description Full bodies: the task as `GET` answered then. */
                         task?: Record<string, never>;
                         /** @description Full bodies: the run as `GET` answered then. */
@@ -12663,7 +14060,8 @@ export interface operations {
                  *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
                  *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
                  *         "status": "queued",
-                 *         "attempt": 1
+                 *         "attempt": 1,
+                 *         "queue_position": 1
                  *       }
                  *     }
                  */
@@ -12686,6 +14084,8 @@ export interface operations {
                         status: "queued";
                         /** @description How often a worker took it up. */
                         attempt: number;
+                        /** @description Its place among the waiting runs of the project. */
+                        queue_position: number;
                         /** @description Full bodies: the task as `GET` answered then. */
                         task?: Record<string, never>;
                         /** @description Full bodies: the run as `GET` answered then. */
@@ -12736,7 +14136,7 @@ export interface operations {
                  *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
                  *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
                  *         "kind": "permission",
-                 *         "question_id": "7"
+                 *         "question_id": "019ca8a033337c3e9f620b5c1d2e3f40"
                  *       }
                  *     }
                  */
@@ -12809,7 +14209,7 @@ export interface operations {
                  *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
                  *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
                  *         "kind": "permission",
-                 *         "question_id": "7"
+                 *         "question_id": "019ca8a033337c3e9f620b5c1d2e3f40"
                  *       }
                  *     }
                  */
@@ -12832,6 +14232,316 @@ export interface operations {
                         kind: "permission" | "message";
                         /** @description The question that was settled. */
                         question_id?: string;
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_question_opened: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "question.opened",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "question_id": "019ca8a033337c3e9f620b5c1d2e3f40",
+                 *         "kind": "permission",
+                 *         "urgency": "normal"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "question.opened";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @description What an answer names, and the same as the id of the question. */
+                        question_id: string;
+                        /** @enum {string} */
+                        kind: "permission" | "form" | "url" | "message";
+                        /** @enum {string} */
+                        urgency: "low" | "normal" | "high";
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_question_answered: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "question.answered",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "question_id": "019ca8a033337c3e9f620b5c1d2e3f40",
+                 *         "kind": "permission",
+                 *         "urgency": "normal",
+                 *         "via": "api",
+                 *         "option_kind": "allow_once"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "question.answered";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @description What an answer names, and the same as the id of the question. */
+                        question_id: string;
+                        /** @enum {string} */
+                        kind: "permission" | "form" | "url" | "message";
+                        /** @enum {string} */
+                        urgency: "low" | "normal" | "high";
+                        /** @enum {string} */
+                        via: "api" | "console" | "cli" | "action_token" | "mcp" | "a2a" | "rule";
+                        /** @description The kind of the option that was chosen, if one was. */
+                        option_kind?: string;
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_question_expired: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "question.expired",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "question_id": "019ca8a033337c3e9f620b5c1d2e3f40",
+                 *         "kind": "permission",
+                 *         "urgency": "normal"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "question.expired";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @description What an answer names, and the same as the id of the question. */
+                        question_id: string;
+                        /** @enum {string} */
+                        kind: "permission" | "form" | "url" | "message";
+                        /** @enum {string} */
+                        urgency: "low" | "normal" | "high";
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_question_withdrawn: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "question.withdrawn",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "question_id": "019ca8a033337c3e9f620b5c1d2e3f40",
+                 *         "kind": "permission",
+                 *         "urgency": "normal"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "question.withdrawn";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @description What an answer names, and the same as the id of the question. */
+                        question_id: string;
+                        /** @enum {string} */
+                        kind: "permission" | "form" | "url" | "message";
+                        /** @enum {string} */
+                        urgency: "low" | "normal" | "high";
                         /** @description Full bodies: the task as `GET` answered then. */
                         task?: Record<string, never>;
                         /** @description Full bodies: the run as `GET` answered then. */
@@ -12951,7 +14661,8 @@ export interface operations {
                  *         "seq": 3,
                  *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
                  *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
-                 *         "status": "failed"
+                 *         "status": "failed",
+                 *         "error_type": "agent_timed_out"
                  *       }
                  *     }
                  */
@@ -12972,6 +14683,8 @@ export interface operations {
                         run_id: string;
                         /** @constant */
                         status: "failed";
+                        /** @description A word for programs: `agent_crashed`, `agent_timed_out`, `budget_spent`, `repository_not_found`, `worker_lost`, `client`, and others. */
+                        error_type: string;
                         /** @description Full bodies: the task as `GET` answered then. */
                         task?: Record<string, never>;
                         /** @description Full bodies: the run as `GET` answered then. */

@@ -31,42 +31,9 @@ export interface SessionRow {
   current: boolean;
 }
 
-export interface QuestionOptionRow {
-  id: string;
-  name: string;
-  kind: "allow_once" | "allow_always" | "reject_once" | "reject_always";
-}
-
-export interface InboxRow {
-  id: string;
-  kind: "permission" | "form" | "url" | "message";
-  status: "open" | "answered" | "expired" | "withdrawn";
-  urgency: "low" | "normal" | "high";
-  risk: "low" | "normal" | "high";
-  digest: string;
-  title: string;
-  detail: string;
-  options: QuestionOptionRow[];
-  schema?: unknown;
-  url_host?: string | null;
-  task: { id: string; title: string; slug: string; repository: string | null };
-  run: { id: string; status: RunStatus };
-  project_id: number;
-  opened_at: string;
-  expires_at: string | null;
-  answer?: unknown;
-  answered_by?: UserBasic | null;
-  answered_via?: string | null;
-  answered_at?: string | null;
-  allowed_actions: string[];
-}
-
-export interface InboxPage {
-  count: number;
-  next: string | null;
-  results: InboxRow[];
-  open_count: number;
-}
+export type InboxRow = Schemas["QuestionOut"];
+export type InboxPage = Schemas["InboxPage"];
+export type Answered = Schemas["AnsweredOut"];
 
 export type Answer = { digest?: string } & (
   | { option_id: string; custom_input?: string }

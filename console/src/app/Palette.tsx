@@ -53,7 +53,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title="Go to" onClose={onClose}>
       <Input
-        autoFocus
+        data-autofocus
         role="combobox"
         aria-expanded="true"
         aria-controls={id}

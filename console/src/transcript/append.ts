@@ -25,7 +25,7 @@ export interface Transcript {
 
 export const EMPTY: Transcript = {
   items: [],
-  standing: { commands: [], modes: [], mode: "", config: [], usage: null, plan: [], status: "" },
+  standing: { commands: [], modes: [], mode: "", config: [], usage: null, plan: [], status: "", waiting: "" },
   receipts: new Map(),
   commandIds: new Map(),
   places: new Map(),

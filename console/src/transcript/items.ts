@@ -148,4 +148,6 @@ export interface Standing {
   usage: Usage | null;
   plan: PlanEntry[];
   status: string;
+  /** What the agent waits for: `message`, another kind of question, or nothing. */
+  waiting: string;
 }

@@ -30,6 +30,8 @@ export function notificationOf(draft: Draft, entry: Entry): void {
       return question(draft, params, at);
     case "posthog/permission_resolved":
       return resolved(draft, params);
+    case "taskbeacon/waiting_for":
+      return draft.set({ waiting: asText(params.kind) });
     case "posthog/turn_complete":
       draft.close();
       return draft.put({ kind: "turn", id: draft.newId("turn"), at, stopReason: asText(params.stopReason) });
@@ -101,6 +103,7 @@ function option(value: unknown) {
 }
 
 function resolved(draft: Draft, params: Json): void {
+  draft.set({ waiting: "" });
   const item = draft.find(`question:${asText(params.requestId)}`, "question");
   if (!item) return;
   const chosen = asText(params.optionId);

@@ -63,6 +63,7 @@ function finish(draft: Draft, update: Json, at: string): void {
 
 function userMessage(draft: Draft, update: Json, at: string): void {
   draft.close();
+  draft.set({ waiting: "" });
   const given = asText(update.messageId);
   const block = asObject(update.content);
   const link = block.type === "resource_link" || block.type === "resource" ? [fileLink(block)] : [];

@@ -1,7 +1,7 @@
 /** What a run changed: files, their diffs, marks of what was viewed, and comments that go to the agent as one message. */
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Columns2, FileDiff, Rows2, Send } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { fetchChanges } from "../../api/changes";
 import { type RunRef, sendMessage } from "../../api/commands";
 import type { Run } from "../../api/types";
@@ -14,6 +14,7 @@ import { ChangedFile } from "./ChangedFile";
 import styles from "./changes.module.css";
 import { FileList } from "./FileList";
 import { fingerprint, reviewMessage, useReview } from "./review";
+import { inTreeOrder } from "./tree";
 import { useResume } from "./useResume";
 
 const MODE_KEY = "taskbeacon.diffMode";
@@ -43,7 +44,7 @@ export default function ChangesPane({ run, runRef }: { run: Run; runRef: RunRef 
     },
     onError: sayError,
   });
-  const files = changes.data?.files ?? [];
+  const files = useMemo(() => inTreeOrder(changes.data?.files ?? []), [changes.data]);
   const [at, setAt] = useState(0);
   const list = useRef<HTMLDivElement>(null);
   const go = (index: number) => {

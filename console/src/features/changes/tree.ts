@@ -31,6 +31,11 @@ export function treeOf(files: readonly { path: string }[]): TreeRow[] {
   return rowsOf(root, "", 0);
 }
 
+/** The order in which the tree shows files, so that the next file is the next line of it. */
+export function inTreeOrder<File extends { path: string }>(files: readonly File[]): File[] {
+  return treeOf(files).flatMap(({ index }) => (index === null ? [] : [files[index] as File]));
+}
+
 function rowsOf(folder: Folder, prefix: string, depth: number): TreeRow[] {
   const rows: TreeRow[] = [];
   for (const [part, inner] of folder.folders) {

@@ -4,6 +4,7 @@ import { useId, useState } from "react";
 import type { RunRef } from "../../api/commands";
 import { classes } from "../../ui/classes";
 import { Button, Input } from "../../ui/controls";
+import { safeLink } from "../../ui/markdown";
 import { wholeTime } from "../../ui/time";
 import { useKeys } from "../common/keys";
 import { isAllowing, type Option, optionForKey, type Question } from "./question";
@@ -83,28 +84,45 @@ export function QuestionCard({ question, runRef, hasKeys }: Props) {
           onDecline={() => answer.mutate({ action: "decline" })}
         />
       )}
-      {question.kind === "url" && (
-        <>
-          <p className={styles.url}>
-            <ExternalLink size={14} aria-hidden="true" /> It wants you to open a page of{" "}
-            <strong>{question.urlHost ?? "an unknown host"}</strong>.
-          </p>
-          <div className={styles.buttons}>
-            <Button large disabled={isBusy} onClick={() => answer.mutate({ action: "decline" })}>
-              Decline
-            </Button>
-            <Button
-              large
-              tone="primary"
-              disabled={isBusy}
-              onClick={() => answer.mutate({ action: "accept" })}
-            >
-              I agree to open it
-            </Button>
-          </div>
-        </>
-      )}
+      {question.kind === "url" && <PageToOpen question={question} isBusy={isBusy} onAnswer={answer.mutate} />}
     </section>
+  );
+}
+
+interface PageProps {
+  question: Question;
+  isBusy: boolean;
+  onAnswer: (answer: { action: "accept" | "decline" }) => void;
+}
+
+/** The host comes first: the rest of an address can say anything. */
+function PageToOpen({ question, isBusy, onAnswer }: PageProps) {
+  const link = safeLink(question.link ?? "");
+  return (
+    <>
+      <p className={styles.url}>
+        The agent asks you to open a page of <strong>{question.linkHost ?? "an unknown host"}</strong>:
+        <span className={styles.address}>{question.link}</span>
+      </p>
+      <div className={styles.buttons}>
+        <Button large disabled={isBusy} onClick={() => onAnswer({ action: "decline" })}>
+          Decline
+        </Button>
+        {link && (
+          <Button
+            large
+            tone="primary"
+            disabled={isBusy}
+            onClick={() => {
+              window.open(link, "_blank", "noopener,noreferrer");
+              onAnswer({ action: "accept" });
+            }}
+          >
+            <ExternalLink size={16} aria-hidden="true" /> Open it
+          </Button>
+        )}
+      </div>
+    </>
   );
 }
 

@@ -15,7 +15,8 @@ export interface Question {
   detail: string;
   options: Option[];
   schema: unknown;
-  urlHost: string | null;
+  link: string | null;
+  linkHost: string | null;
   isRisky: boolean;
   expiresAt: string | null;
   /** How to answer: by the inbox, or by a command to the run. */
@@ -31,8 +32,9 @@ export function fromRow(row: InboxRow): Question | null {
     title: row.title,
     detail: row.detail,
     options: row.options,
-    schema: row.schema ?? null,
-    urlHost: row.url_host ?? null,
+    schema: row.schema,
+    link: row.link,
+    linkHost: row.link_host,
     isRisky: row.risk === "high",
     expiresAt: row.expires_at,
     row,
@@ -52,7 +54,8 @@ export function fromRun(run: Run): Question | null {
     detail: typeof input === "object" && input !== null ? detailOf(input as Record<string, unknown>) : "",
     options: (waits.options ?? []).map(({ optionId, name, kind }) => ({ id: optionId, name, kind })),
     schema: null,
-    urlHost: null,
+    link: null,
+    linkHost: null,
     isRisky: false,
     expiresAt: null,
     row: null,

@@ -1,9 +1,10 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Play } from "lucide-react";
-import { useEffect, useMemo } from "react";
+import { useEffect, useMemo, useRef } from "react";
 import { useSearchParams } from "wouter";
 import { fetchRuns, fetchTask } from "../../api/tasks";
 import type { Run, Task } from "../../api/types";
+import type { Transcript } from "../../transcript/append";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading } from "../../ui/feedback";
 import { useMedia } from "../../ui/media";
@@ -50,6 +51,19 @@ export default function RunPage({ taskId, runId }: Props) {
   return <RunView key={run.id} task={task.data} run={run} runs={runs.data ?? [run]} />;
 }
 
+/** The run's own stream says sooner than the ledger that the run has another status, or waits. */
+function useFreshTask(task: string, { standing }: Transcript): void {
+  const queries = useQueryClient();
+  const state = `${standing.status} ${standing.waiting}`;
+  const known = useRef(state);
+  useEffect(() => {
+    if (known.current === state) return;
+    known.current = state;
+    void queries.invalidateQueries({ queryKey: ["task", task] });
+    void queries.invalidateQueries({ queryKey: ["inbox"] });
+  }, [queries, state, task]);
+}
+
 function Draft({ task }: { task: Task }) {
   const actions = useRunActions(task, null);
   useKeys({ e: actions.archive });
@@ -78,6 +92,7 @@ function RunView({ task, run, runs }: { task: Task; run: Run; runs: Run[] }) {
   );
   const { transcript, load } = useRunTranscript(ref, run);
   const actions = useRunActions(task, run);
+  useFreshTask(task.id, transcript);
   const named = search.get("pane") as PaneName | null;
   const pane = named && PANES.some(({ name }) => name === named) ? named : null;
   const isWide = useMedia("(min-width: 1160px)");

@@ -66,7 +66,7 @@ export function NewTask({ onClose }: { onClose: () => void }) {
           {(ids) => (
             <TextArea
               {...ids}
-              autoFocus
+              data-autofocus
               rows={7}
               value={description}
               placeholder="Describe the result that you want, and how to check it."
