@@ -274,6 +274,7 @@ function Steps({ item }: { item: StepsItem }) {
 
 const STOPS: Record<string, string> = {
   end_turn: "Turn ended",
+  error: "Turn ended with an error",
   cancelled: "Turn stopped",
   max_tokens: "Turn ended: the model's limit of tokens",
   max_turn_requests: "Turn ended: too many requests",
