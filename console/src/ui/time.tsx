@@ -3,6 +3,7 @@ import { useSyncExternalStore } from "react";
 
 const MINUTE = 60_000;
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const dayAndYear = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", year: "numeric" });
 
@@ -26,6 +27,13 @@ export function ageOf(iso: string, at: number): string {
   if (minutes < 24 * 60) return `${Math.floor(minutes / 60)}h`;
   if (minutes < 7 * 24 * 60) return `${Math.floor(minutes / 60 / 24)}d`;
   return (then.getFullYear() === new Date(at).getFullYear() ? day : dayAndYear).format(then);
+}
+
+/** The time alone where it is today, else with its day. */
+export function clockTime(iso: string): string {
+  const date = new Date(iso);
+  const isToday = date.toDateString() === new Date().toDateString();
+  return isToday ? clock.format(date) : whole.format(date);
 }
 
 export const wholeTime = (iso: string) => whole.format(new Date(iso));

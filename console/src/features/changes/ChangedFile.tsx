@@ -30,6 +30,8 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
   const [picked, setPicked] = useState<DiffLine | null>(null);
   const isOpen = chosen ?? !(isViewed || isLong);
   const hunks = useMemo(() => (isOpen && file.patch ? parseHunks(file.patch) : []), [isOpen, file.patch]);
+  // Beside an empty half nothing is easier to read.
+  const isOneSided = file.additions === 0 || file.deletions === 0;
   const own = comments.filter(({ path }) => path === file.path);
   const actions = {
     onPick: setPicked,
@@ -93,7 +95,12 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
       </header>
       {isOpen &&
         (file.patch ? (
-          <Diff hunks={hunks} mode={mode} label={`Changes of ${file.path}`} actions={actions} />
+          <Diff
+            hunks={hunks}
+            mode={isOneSided ? "unified" : mode}
+            label={`Changes of ${file.path}`}
+            actions={actions}
+          />
         ) : (
           <p className={styles.none}>
             {file.binary

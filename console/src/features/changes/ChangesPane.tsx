@@ -75,7 +75,7 @@ export default function ChangesPane({ run, runRef }: { run: Run; runRef: RunRef 
   const isViewed = (path: string, mark: string) => review.viewed[path] === mark;
   const viewed = files.filter((file) => isViewed(file.path, fingerprint(file))).length;
   return (
-    <div className={styles.changes}>
+    <div className={styles.changes} data-mode={mode}>
       <header className={styles.head}>
         <span className={styles.summary}>
           {files.length === 1 ? "1 file" : `${files.length} files`} · {viewed} viewed

@@ -5,7 +5,7 @@ import type { RunRef } from "../../api/commands";
 import { classes } from "../../ui/classes";
 import { Button, Input } from "../../ui/controls";
 import { safeLink } from "../../ui/markdown";
-import { wholeTime } from "../../ui/time";
+import { clockTime } from "../../ui/time";
 import { useKeys } from "../common/keys";
 import { isAllowing, type Option, optionForKey, type Question } from "./question";
 import styles from "./questions.module.css";
@@ -43,8 +43,10 @@ export function QuestionCard({ question, runRef, hasKeys }: Props) {
           <CircleHelp size={18} aria-hidden="true" />
         )}
         <h2 id={id}>{question.title}</h2>
-        {question.expiresAt && <span className={styles.expiry}>until {wholeTime(question.expiresAt)}</span>}
       </header>
+      {question.expiresAt && (
+        <p className={styles.expiry}>Counts as refused after {clockTime(question.expiresAt)}</p>
+      )}
       {question.detail && question.detail !== question.title && (
         <pre className={styles.detail} tabIndex={0} role="region" aria-label="What it is about">
           {question.detail}
