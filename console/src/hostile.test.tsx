@@ -18,6 +18,8 @@ import { Rows } from "./transcript/rows";
 import { Markdown } from "./ui/markdown";
 import { Terminal } from "./ui/terminal";
 
+// Slow machines, and texts that are made to be slow.
+vi.setConfig({ testTimeout: 30_000 });
 (globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true;
 
 const notification = (method: string, params: object) => ({
@@ -91,30 +93,35 @@ async function show(node: ReactNode): Promise<void> {
 const FORBIDDEN =
   "script, iframe, object, embed, link, meta, base, style, img, video, audio, source, form[action], svg image, svg use, math";
 
+const ATTRIBUTES = new Set([
+  "src",
+  "srcset",
+  "srcdoc",
+  "action",
+  "formaction",
+  "style",
+  "ping",
+  "background",
+]);
+
+/** What an attribute may not be, in words; null if it is fine. */
+function problemOf(element: Element, { name, value }: Attr): string | null {
+  if (name.startsWith("on") || ATTRIBUTES.has(name)) return `${name} on ${element.tagName}`;
+  if (name !== "href" && name !== "xlink:href") return null;
+  const isSafe =
+    /^(https?:|mailto:)/i.test(value) && element.getAttribute("rel") === "noopener noreferrer nofollow";
+  return isSafe ? null : `${name}=${value}`;
+}
+
 function check(): void {
   expect(alarm).not.toHaveBeenCalled();
   expect([...host.querySelectorAll(FORBIDDEN)].map((element) => element.outerHTML)).toEqual([]);
-  for (const element of host.querySelectorAll("*")) {
-    for (const { name, value } of element.attributes) {
-      expect(name.startsWith("on"), `${name} on ${element.tagName}`).toBe(false);
-      expect([
-        "src",
-        "srcset",
-        "srcdoc",
-        "action",
-        "formaction",
-        "style",
-        "ping",
-        "background",
-      ]).not.toContain(name);
-      if (name === "href") {
-        expect(value).toMatch(/^(https?:|mailto:)/i);
-        expect(element.getAttribute("rel")).toBe("noopener noreferrer nofollow");
-      }
-      if (name === "href" || name === "xlink:href")
-        expect(value).not.toMatch(/^\s*(javascript|data|vbscript):/i);
-    }
-  }
+  const problems = [...host.querySelectorAll("*")].flatMap((element) =>
+    [...element.attributes]
+      .map((attribute) => problemOf(element, attribute))
+      .filter((problem) => problem !== null),
+  );
+  expect(problems).toEqual([]);
 }
 
 it("has at least 200 strings", () => {

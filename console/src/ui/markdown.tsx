@@ -70,7 +70,15 @@ export function splitFrozen(text: string): [frozen: string, growing: string] {
   return [text.slice(0, cut), text.slice(cut)];
 }
 
+/*
+ * Agents write what they want, and some texts would stop the page: reading a word takes time that grows with the
+ * square of its length, and quotations, lists and brackets may be nested without end.
+ */
+const LONGEST_TEXT = 200_000;
+const TOO_MUCH = /\S{2000}|[[(*_~<>!]{60}|^(?:[ \t]*(?:[-*+>]|\d{1,9}[.)])){20}/m;
+
 export function Markdown({ text, isOpen = false }: { text: string; isOpen?: boolean }) {
+  if (text.length > LONGEST_TEXT || TOO_MUCH.test(text)) return <p className={styles.plain}>{text}</p>;
   const [frozen, growing] = isOpen ? splitFrozen(text) : [text, ""];
   return (
     <div className={styles.markdown}>
