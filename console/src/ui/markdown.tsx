@@ -35,12 +35,12 @@ const COMPONENTS: Components = {
   input: ({ checked }) => <span>{checked ? "[x] " : "[ ] "}</span>,
   // A wide table or a long line of code scrolls by itself; the keyboard must reach it.
   table: ({ children }) => (
-    <section className={styles.wide} tabIndex={0} aria-label="Table">
+    <div className={styles.wide} tabIndex={0} role="group" aria-label="Table">
       <table>{children}</table>
-    </section>
+    </div>
   ),
   pre: ({ children }) => (
-    <pre tabIndex={0} aria-label="Code" role="region">
+    <pre tabIndex={0} aria-label="Code" role="group">
       {children}
     </pre>
   ),

@@ -27,7 +27,7 @@ export const Terminal = memo(function Terminal({ text, label }: Props) {
       ref={screen}
       className={styles.terminal}
       tabIndex={0}
-      role="region"
+      role="group"
       aria-label={label}
       onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
         isAtEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END;

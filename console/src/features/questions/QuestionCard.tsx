@@ -48,7 +48,7 @@ export function QuestionCard({ question, runRef, hasKeys }: Props) {
         <p className={styles.expiry}>Counts as refused after {clockTime(question.expiresAt)}</p>
       )}
       {question.detail && question.detail !== question.title && (
-        <pre className={styles.detail} tabIndex={0} role="region" aria-label="What it is about">
+        <pre className={styles.detail} tabIndex={0} role="group" aria-label="What it is about">
           {question.detail}
         </pre>
       )}

@@ -84,7 +84,7 @@ function Attempts({ endpoint, delivery }: { endpoint: string; delivery: Delivery
         ))}
       </ol>
       {delivery.next_attempt_at && <p>Next attempt {wholeTime(delivery.next_attempt_at)}</p>}
-      <pre tabIndex={0} role="region" aria-label="Body">
+      <pre tabIndex={0} role="group" aria-label="Body">
         {whole.data.request.body}
       </pre>
     </div>
