@@ -24,7 +24,7 @@ export function Empty({ icon: Icon, title, children }: EmptyProps) {
 /** Shown after a moment only, so that quick answers do not flash. */
 export function Loading({ what }: { what: string }) {
   return (
-    <p className={styles.loading} role="status">
+    <p className={styles.loading} role="status" data-loading>
       Loading {what} …
     </p>
   );
