@@ -15,7 +15,11 @@ import { OpenTask } from "./OpenTask";
 import { Shell } from "./Shell";
 import { startWorker } from "./worker";
 
-const RunPage = lazy(() => import("../features/run/RunPage"));
+const loadRunPage = () => import("../features/run/RunPage");
+const RunPage = lazy(loadRunPage);
+// Loaded beside the session rather than after it.
+if (location.pathname.includes("/tasks/")) void loadRunPage();
+
 const SettingsPage = lazy(() => import("../features/settings/SettingsPage"));
 
 const client = new QueryClient({

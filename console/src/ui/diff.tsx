@@ -23,7 +23,12 @@ const SIGNS = { add: "+", delete: "−", context: " " } as const;
 export const Diff = memo(function Diff({ hunks, mode, label, actions }: Props) {
   const columns = mode === "split" ? 4 : 3;
   return (
-    <div className={styles.frame} tabIndex={0} role="group" aria-label={label}>
+    <div
+      className={classes(styles.frame, actions && styles.commented)}
+      tabIndex={0}
+      role="group"
+      aria-label={label}
+    >
       <table className={classes(styles.diff, mode === "split" && styles.split)}>
         <tbody>
           {hunks.map((hunk, index) => (

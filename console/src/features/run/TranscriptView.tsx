@@ -127,7 +127,9 @@ function VirtualRows({ rows, count, scroller }: VirtualProps) {
     getScrollElement: () => scroller.current,
     estimateSize: () => ESTIMATED_HEIGHT,
     getItemKey: (index) => rows[index]?.id ?? index,
-    overscan: 8,
+    overscan: 6,
+    // Rows may come a frame later than the scrolling: blocking the scrolling for them is worse.
+    useFlushSync: false,
     scrollMargin: box.current?.offsetTop ?? 0,
   });
   return (

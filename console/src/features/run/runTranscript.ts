@@ -104,7 +104,7 @@ export class RunTranscript {
       const keys = new Set<string>();
       for await (const entries of readLog(this.ref, from)) {
         transcript = append(transcript, entries);
-        for (const entry of entries) keys.add(entryKey(entry));
+        if (this.isHealing) for (const entry of entries) keys.add(entryKey(entry));
         if (!this.isHealing) this.publish(transcript, "ready");
       }
       this.fromLog = keys;
