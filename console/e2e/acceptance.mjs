@@ -194,7 +194,9 @@ async function streamSurvivesAnOutage(browser) {
   await page.getByRole("button", { name: "Run again" }).waitFor({ timeout: 120_000 });
   const tool = page.getByRole("log").getByRole("button", { expanded: false }).filter({ hasText: "sh: for" });
   if (await tool.count()) await tool.click();
-  const text = await page.getByRole("group", { name: /Output of/ }).innerText();
+  const output = page.getByRole("group", { name: /Output of/ });
+  // biome-ignore lint/performance/useDomNodeTextContent: the locator's own method, not the element's
+  const text = await output.innerText();
   const seen = [...text.matchAll(/line-(\d+)-end/g)].map(([, number]) => Number(number));
   expect(
     seen.length === lines && seen.every((number, index) => number === index + 1),

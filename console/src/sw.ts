@@ -15,7 +15,6 @@ interface Action {
 
 /** The declarative form, which some browsers show by themselves. */
 interface Push {
-  kind?: "clear";
   notification?: {
     title: string;
     body?: string;
@@ -26,10 +25,7 @@ interface Push {
     actions?: Action[];
     data?: Record<string, unknown>;
   };
-  tag?: string;
-  seq?: number;
   app_badge?: number;
-  data?: Record<string, unknown>;
 }
 
 interface Shown {
@@ -59,26 +55,17 @@ async function badge(count: number | undefined): Promise<void> {
   await (count > 0 ? navigator.setAppBadge(count) : navigator.clearAppBadge());
 }
 
-function seqOf(push: Push): number {
-  const seq = push.seq ?? push.data?.seq ?? push.notification?.data?.seq;
-  return typeof seq === "number" ? seq : 0;
-}
+const seqOf = (data: unknown): number => Number((data as { seq?: unknown } | null)?.seq) || 0;
 
-async function show(push: Push): Promise<void> {
-  const said = push.notification;
-  const tag = said?.tag ?? push.tag ?? "taskbeacon";
-  const shown = await self.registration.getNotifications({ tag });
-  // A late push must not replace or close the notice of something newer.
-  const newest = Math.max(0, ...shown.map((one) => Number((one.data as Shown | null)?.seq) || 0));
-  const seq = seqOf(push);
-  if (seq && newest > seq) return;
-  if (push.kind === "clear" && !said) {
-    for (const one of shown) one.close();
-    return;
-  }
+/** Browsers want a notice for each push: what takes one back replaces it, without a sound. */
+async function show({ notification: said }: Push): Promise<void> {
+  const tag = said?.tag ?? "";
+  const shown = tag ? await self.registration.getNotifications({ tag }) : [];
+  const seq = seqOf(said?.data);
+  // A late push must not replace what is newer.
+  if (seq && shown.some((one) => seqOf(one.data) > seq)) return;
   const actions = (said?.actions ?? []).slice(0, 2);
-  const details = { ...push.data, ...said?.data };
-  const data: Shown = { navigate: said?.navigate, actions, taskId: details.taskId, seq };
+  const data: Shown = { navigate: said?.navigate, actions, taskId: said?.data?.taskId, seq };
   const options: NotificationOptions & { renotify?: boolean; actions?: { action: string; title: string }[] } =
     {
       body: said?.body ?? "",
@@ -86,7 +73,8 @@ async function show(push: Push): Promise<void> {
       data,
       icon: `${SCOPE}icon-192.png`,
       silent: said?.silent ?? false,
-      renotify: said?.renotify ?? false,
+      // Only what has a tag can be said again.
+      renotify: tag !== "" && (said?.renotify ?? false),
       actions: actions.map(({ action, title }) => ({ action, title })),
     };
   await self.registration.showNotification(said?.title ?? "Taskbeacon", options);

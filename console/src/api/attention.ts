@@ -1,6 +1,6 @@
 /** Devices, presence, preferences, and what was decided about each push. */
 import { api, data, request } from "./client";
-import type { Device, Notification } from "./types";
+import type { Device, Notification, Preferences } from "./types";
 
 export async function fetchDevices(): Promise<Device[]> {
   return data(await api.GET("/api/users/@me/push_tokens")).results;
@@ -30,18 +30,11 @@ export const beat = (project: number, task: string, json: PresenceBeat) =>
 export const leave = (project: number, task: string, device: string) =>
   request<void>(`${presencePath(project, task)}?device_id=${device}`, { method: "DELETE", keepalive: true });
 
-/** With the fields of deferred pushes, which older services do not send. */
-export type Decision = Notification & {
-  due_at?: string | null;
-  deferred_for?: number | null;
-  history?: { decision: string; reason: string | null; at: string }[];
-};
-
-export async function fetchDecisions(project_id: number, task_id: string): Promise<Decision[]> {
+export async function fetchDecisions(project_id: number, task_id: string): Promise<Notification[]> {
   const answer = await api.GET("/api/projects/{project_id}/tasks/{task_id}/notifications", {
     params: { path: { project_id: String(project_id), task_id }, query: { limit: 100 } },
   });
-  return data(answer).results as Decision[];
+  return data(answer).results;
 }
 
 export interface TestPush {
@@ -55,23 +48,6 @@ export const testPush = (project: number, task: string, device_id: string) =>
     method: "POST",
     json: { device_id },
   });
-
-export interface QuietHours {
-  start: string;
-  end: string;
-  timezone: string;
-  days?: string[];
-}
-
-export interface Preferences {
-  completed: boolean;
-  failed: boolean;
-  cancelled: boolean;
-  awaiting: boolean;
-  quiet_hours?: QuietHours | null;
-  allow_during_quiet?: string[];
-  push_text?: "full" | "title" | "generic";
-}
 
 const PREFERENCES = "/api/users/@me/notification_preferences/";
 

@@ -12,7 +12,8 @@ export interface paths {
          * Say that a device shows a task
          * @description Count one of the caller's devices as watching the task for the next 60 seconds.
          *
-         *     While any of them is, the caller gets no pushes about the task. Call it about every 30 seconds.
+         *     While any of them is before a person's eyes, pushes to the caller about the task are deferred. They are sent 5 seconds
+         *     after the last beat has expired, unless the event was seen or the question answered. Call it about every 30 seconds.
          *
          *     **Scope:** `task:write`
          */
@@ -20,6 +21,8 @@ export interface paths {
         /**
          * Say that a device shows a task no longer
          * @description End the presence of a device at once. Answers 204 also if it was not watching, or is not the caller's.
+         *
+         *     Leaving is seeing: what was deferred is not pushed, unless the device said by `seen_seq` what it has shown.
          *
          *     **Scope:** `task:write`
          */
@@ -1229,6 +1232,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/users/@me/inbox/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the caller's inbox live
+         * @description Send the events of questions in the inbox as they come: `question.opened`, `answered`, `expired`, `withdrawn`.
+         *
+         *     It begins now, or behind the frame with `Last-Event-ID`; nothing is skipped or repeated. `event: gap` says that events
+         *     are missing: read the inbox again. `keepalive` comes after 20 quiet seconds; after 15 minutes `event: end` closes the
+         *     stream: come back with the last id.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["users_inbox_stream_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects/{project_id}/questions/{question_id}/answer": {
         parameters: {
             query?: never;
@@ -2034,6 +2063,26 @@ export interface components {
             token: string;
         };
         /**
+         * DecisionOut
+         * @description One decision of several about a push.
+         */
+        DecisionOut: {
+            /** @description What was decided. */
+            decision: components["schemas"]["NotificationDecision"];
+            /**
+             * Reason
+             * @description Why.
+             * @example presence
+             */
+            reason: string | null;
+            /**
+             * At
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+        };
+        /**
          * DeliveryDetailOut
          * @description A delivery with its request and all attempts.
          */
@@ -2523,13 +2572,13 @@ export interface components {
          * @description The decision about a push to one device; it is stored with a reason.
          * @enum {string}
          */
-        NotificationDecision: "pending" | "retrying" | "sent" | "delivered" | "rejected" | "given_up" | "suppressed" | "muted" | "cooled_down" | "no_token" | "no_access";
+        NotificationDecision: "pending" | "retrying" | "sent" | "deferred" | "held_quiet_hours" | "reminder" | "retracted" | "delivered" | "rejected" | "given_up" | "suppressed" | "not_needed" | "digested" | "muted" | "cooled_down" | "no_token" | "no_access";
         /**
          * NotificationKind
          * @description The event that a push reports (contract 7.2); its recipient requests a test push.
          * @enum {string}
          */
-        NotificationKind: "completed" | "failed" | "cancelled" | "awaiting" | "test" | "webhook_disabled";
+        NotificationKind: "completed" | "failed" | "cancelled" | "awaiting" | "test" | "webhook_disabled" | "digest";
         /**
          * NotificationOut
          * @description One event and one device: what was decided, why, and what became of it.
@@ -2562,17 +2611,17 @@ export interface components {
             /** @description What kind of device it is. */
             platform: components["schemas"]["Platform"] | null;
             /**
-             * @description `pending`, `retrying`, `sent` (taken by the push service), `delivered` (taken by the device's own), `rejected`, `given_up` after an hour of failures; or never sent: `suppressed` because one of the recipient's devices showed the task, `muted`, `cooled_down`, `no_token`, `no_access`.
-             * @example suppressed
+             * @description `pending`, `retrying`, `sent` (taken by the push service), `delivered` (taken by the device's own), `rejected`, `given_up` after an hour of failures; `deferred` while a device shows the task or for another reason, `held_quiet_hours`, and decided again at `due_at`; after it was sent `reminder` or `retracted`; or never sent: `not_needed`, `digested` into one message after quiet hours, `muted`, `cooled_down`, `no_token`, `no_access`, and `suppressed`, which older rows have.
+             * @example deferred
              */
             decision: components["schemas"]["NotificationDecision"];
             /**
              * Reason
-             * @description Why: a word such as `DeviceNotRegistered`, `task_muted` or `kind_off`.
+             * @description Why: a word such as `presence`, `answer_grace`, `cooldown`, `snoozed`, `seen`, `answered`, `DeviceNotRegistered`, `task_muted` or `kind_off`.
              * @example presence
              */
             reason: string | null;
-            /** @description What suppressed it. */
+            /** @description The presence for which it waits. */
             watched_by: components["schemas"]["WatchedBy"] | null;
             /**
              * Attempts
@@ -2593,6 +2642,18 @@ export interface components {
              */
             next_attempt_at: string | null;
             /**
+             * Due At
+             * @description The same: when it is decided again.
+             * @example null
+             */
+            due_at: string | null;
+            /**
+             * Deferred For
+             * @description For how many seconds it waited until it was let go.
+             * @example 65
+             */
+            deferred_for: number | null;
+            /**
              * Sent At
              * @description When the push service took it.
              * @example null
@@ -2603,6 +2664,11 @@ export interface components {
              * @description When its end was known.
              */
             settled_at: string | null;
+            /**
+             * History
+             * @description The decisions about it, oldest first.
+             */
+            history: components["schemas"]["DecisionOut"][];
         };
         /**
          * NotificationPage
@@ -2690,7 +2756,7 @@ export interface components {
         };
         /**
          * PreferencesOut
-         * @description Which pushes the caller wants.
+         * @description Which pushes the caller wants, when, and what they say.
          */
         PreferencesOut: {
             /**
@@ -2713,6 +2779,20 @@ export interface components {
              * @description An agent needs input.
              */
             awaiting: boolean;
+            /** @description When the caller wants no pushes. */
+            quiet_hours: components["schemas"]["QuietHoursOut"] | null;
+            /**
+             * Allow During Quiet
+             * @description Classes of pushes that quiet hours let through, such as `high`.
+             */
+            allow_during_quiet: components["schemas"]["Urgency"][];
+            /** @description How much a push says: `generic` names neither task nor question, `title` the task, `full` also the question. Expo, Apple and Google can read pushes to phones; those to browsers are encrypted. A project may allow less. */
+            push_text: components["schemas"]["PushText"];
+            /**
+             * Reminder After Seconds
+             * @description After how many seconds a question that is still open is pushed once more; null: never.
+             */
+            reminder_after_seconds: number | null;
         };
         /**
          * PreparedOut
@@ -2901,6 +2981,12 @@ export interface components {
              */
             ticket: string | null;
         };
+        /**
+         * PushText
+         * @description How much the text of a push says, the least first.
+         * @enum {string}
+         */
+        PushText: "generic" | "title" | "full";
         /**
          * QuestionAction
          * @description What the caller may do about a question.
@@ -3092,6 +3178,35 @@ export interface components {
              * @example acme/shop
              */
             repository: string | null;
+        };
+        /**
+         * QuietHoursOut
+         * @description When the caller wants no pushes. What they hold back goes out as one message at their end.
+         */
+        QuietHoursOut: {
+            /**
+             * Start
+             * @description Time of day.
+             * @example 22:00
+             */
+            start: string;
+            /**
+             * End
+             * @description Time of day; of the next day unless it is later.
+             * @example 07:00
+             */
+            end: string;
+            /**
+             * Timezone
+             * @description IANA name of the zone.
+             * @example Europe/Berlin
+             */
+            timezone: string;
+            /**
+             * Days
+             * @description Days on which they start: `mon` to `sun`.
+             */
+            days: string[];
         };
         /**
          * ReadinessOut
@@ -3839,7 +3954,7 @@ export interface components {
         };
         /**
          * WatchedBy
-         * @description The presence that suppressed a push.
+         * @description The presence for which a push waits.
          */
         WatchedBy: {
             /**
@@ -4043,6 +4158,16 @@ export interface components {
              * @description Id of the device, as its registration answered it.
              */
             device_id: string;
+            /**
+             * Focused
+             * @description Whether a person looks at it; only then are pushes deferred.
+             */
+            focused?: boolean;
+            /**
+             * Seen Seq
+             * @description The `seq` of the last event that the device has shown, as in the list of events; a value beyond the newest counts as the newest.
+             */
+            seen_seq?: number | null;
         };
         /**
          * PresenceLeaveIn
@@ -4866,6 +4991,11 @@ export interface components {
              * @enum {string}
              */
             platform: "ios" | "android" | "web";
+            /**
+             * Channels
+             * @description The channels that the Android app has created, such as `questions` and `results`: pushes name one only if the app has it, since a channel that it does not know would hide them.
+             */
+            channels?: string[];
         };
         /**
          * UnregisterIn
@@ -4892,7 +5022,7 @@ export interface components {
         };
         /**
          * PreferencesIn
-         * @description Which pushes the caller wants; what is not given stays.
+         * @description Which pushes the caller wants, when, and what they say; what is not given stays.
          */
         PreferencesIn: {
             /**
@@ -4915,6 +5045,42 @@ export interface components {
              * @description An agent needs input.
              */
             awaiting?: boolean;
+            /**
+             * Quiet Hours
+             * @description When the caller wants no pushes; null: never.
+             */
+            quiet_hours?: {
+                /** @example 22:00 */
+                start: string;
+                /**
+                 * @description Of the next day unless it is later.
+                 * @example 07:00
+                 */
+                end: string;
+                /**
+                 * @description IANA name.
+                 * @example Europe/Berlin
+                 */
+                timezone: string;
+                /** @description Days on which they start; default: all. */
+                days?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[] | null;
+            } | null;
+            /**
+             * Allow During Quiet
+             * @description Classes of pushes that quiet hours let through, such as `high`.
+             */
+            allow_during_quiet?: ("low" | "normal" | "high")[];
+            /**
+             * Push Text
+             * @description How much a push says: `generic` names neither task nor question, `title` the task, `full` also the question. Expo, Apple and Google can read pushes to phones; those to browsers are encrypted. A project may allow less.
+             * @enum {string}
+             */
+            push_text?: "generic" | "title" | "full";
+            /**
+             * Reminder After Seconds
+             * @description After how many seconds a question that is still open is pushed once more; null: never.
+             */
+            reminder_after_seconds?: number | null;
         };
         /**
          * AnswerIn
@@ -12019,7 +12185,7 @@ export interface operations {
                      *           "body": "\"Say hello\" finished",
                      *           "device": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
                      *           "platform": "ios",
-                     *           "decision": "suppressed",
+                     *           "decision": "deferred",
                      *           "reason": "presence",
                      *           "watched_by": {
                      *             "device": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
@@ -12028,8 +12194,17 @@ export interface operations {
                      *           "attempts": 0,
                      *           "created_at": "2026-03-01T10:00:00.123456Z",
                      *           "next_attempt_at": null,
+                     *           "due_at": null,
+                     *           "deferred_for": 65,
                      *           "sent_at": null,
-                     *           "settled_at": "2026-03-01T10:00:00.123456Z"
+                     *           "settled_at": "2026-03-01T10:00:00.123456Z",
+                     *           "history": [
+                     *             {
+                     *               "decision": "pending",
+                     *               "reason": "presence",
+                     *               "at": "2026-03-01T10:00:00.123456Z"
+                     *             }
+                     *           ]
                      *         }
                      *       ]
                      *     }
@@ -12368,7 +12543,20 @@ export interface operations {
                      *       "completed": true,
                      *       "failed": true,
                      *       "cancelled": true,
-                     *       "awaiting": true
+                     *       "awaiting": true,
+                     *       "quiet_hours": {
+                     *         "start": "22:00",
+                     *         "end": "07:00",
+                     *         "timezone": "Europe/Berlin",
+                     *         "days": [
+                     *           "text"
+                     *         ]
+                     *       },
+                     *       "allow_during_quiet": [
+                     *         "low"
+                     *       ],
+                     *       "push_text": "generic",
+                     *       "reminder_after_seconds": 1
                      *     }
                      */
                     "application/json": components["schemas"]["PreferencesOut"];
@@ -12447,7 +12635,20 @@ export interface operations {
                      *       "completed": true,
                      *       "failed": true,
                      *       "cancelled": true,
-                     *       "awaiting": true
+                     *       "awaiting": true,
+                     *       "quiet_hours": {
+                     *         "start": "22:00",
+                     *         "end": "07:00",
+                     *         "timezone": "Europe/Berlin",
+                     *         "days": [
+                     *           "text"
+                     *         ]
+                     *       },
+                     *       "allow_during_quiet": [
+                     *         "low"
+                     *       ],
+                     *       "push_text": "generic",
+                     *       "reminder_after_seconds": 1
                      *     }
                      */
                     "application/json": components["schemas"]["PreferencesOut"];
@@ -12629,6 +12830,83 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    users_inbox_stream_retrieve: {
+        parameters: {
+            query?: {
+                /** @description The same as `Last-Event-ID`, where no header can be set. The header goes before. */
+                last_event_id?: string;
+            };
+            header?: {
+                /** @description The id of the last frame that the client has; it gets what came after it. Browsers send it. */
+                "Last-Event-ID"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events, for 15 minutes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: AAAAAAAAA7oAAAAAAAAAKg
+                     *     data: {"id":"019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40","seq":42,"type":"question.opened","timestamp":"2026-03-01T09:30:00.123456Z","data":{"project_id":1,"task_id":"019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40","seq":3,"url":"/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/","run_id":"019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40","question_id":"019ca8a033337c3e9f620b5c1d2e3f40","kind":"permission","urgency":"normal"}}
+                     */
+                    "text/event-stream": string;
                 };
             };
             /** @description The key is missing, unknown or revoked. */

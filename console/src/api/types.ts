@@ -11,6 +11,8 @@ export type Project = Pick<Schemas["ProjectOut"], "id" | "name" | "organization"
 export type UserBasic = Schemas["UserBasic"];
 export type Device = Schemas["DeviceOut"];
 export type Notification = Schemas["NotificationOut"];
+export type Preferences = Schemas["PreferencesOut"];
+export type QuietHours = Schemas["QuietHoursOut"];
 export type WebhookEndpoint = Schemas["EndpointOut"];
 
 export interface Session {

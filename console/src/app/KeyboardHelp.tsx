@@ -31,7 +31,7 @@ const KEYS: [section: string, keys: [key: string, effect: string][]][] = [
       ["a", "Allow once"],
       ["r", "Reject"],
       ["1 to 9", "Choose that answer"],
-      ["1 to 5 after p", "Show a pane: changes, plan, files, notifications"],
+      ["p, then 1 to 4", "Show a pane: changes, plan, files, notifications"],
       ["G", "Jump to the latest"],
       ["e", "Archive the task"],
     ],

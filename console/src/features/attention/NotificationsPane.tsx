@@ -2,9 +2,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { BellRing, CircleAlert, CircleCheck, CircleSlash, Clock3 } from "lucide-react";
 import { Link } from "wouter";
-import { type Decision, fetchDecisions, fetchDevices } from "../../api/attention";
+import { fetchDecisions, fetchDevices } from "../../api/attention";
+import type { Notification } from "../../api/types";
 import { Empty, Failure, Loading } from "../../ui/feedback";
-import { Age, wholeTime } from "../../ui/time";
+import { Age, durationText, wholeTime } from "../../ui/time";
 import { useProject } from "../common/project";
 import styles from "./attention.module.css";
 import { decisionText, kindText, reasonText, stepsOf, toneOf } from "./decisions";
@@ -49,7 +50,7 @@ export default function NotificationsPane({ taskId }: { taskId: string }) {
   );
 }
 
-function DecisionRow({ row }: { row: Decision }) {
+function DecisionRow({ row }: { row: Notification }) {
   const tone = toneOf(row.decision);
   const Icon = ICONS[tone];
   return (
@@ -66,6 +67,12 @@ function DecisionRow({ row }: { row: Decision }) {
         </p>
         <p className={styles.device}>{deviceText(row)}</p>
         <ul className={styles.steps}>
+          {row.due_at && (
+            <li>
+              <time dateTime={row.due_at}>{wholeTime(row.due_at)}</time> decided again
+            </li>
+          )}
+          {row.deferred_for !== null && <li>waited {durationText(row.deferred_for * 1000)}</li>}
           {stepsOf(row).map((step) => (
             <li key={`${step.text}${step.at}`}>
               <time dateTime={step.at}>{wholeTime(step.at)}</time> {step.text}
@@ -77,7 +84,7 @@ function DecisionRow({ row }: { row: Decision }) {
   );
 }
 
-function deviceText(row: Decision): string {
+function deviceText(row: Notification): string {
   if (!row.device) return "No device";
   const names = { ios: "iPhone or iPad", android: "Android device", web: "Browser" } as const;
   const name = row.platform ? names[row.platform] : "Device";

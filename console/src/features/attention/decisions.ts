@@ -1,5 +1,5 @@
 /** The words for what was decided about a push. Pure. */
-import type { Decision } from "../../api/attention";
+import type { Notification } from "../../api/types";
 
 const KINDS: Record<string, string> = {
   completed: "The run was completed",
@@ -17,12 +17,12 @@ const DECISIONS: Record<string, string> = {
   rejected: "Rejected by the push service",
   given_up: "Given up after an hour of failures",
   suppressed: "Not sent: a device showed the task",
-  deferred: "Held back: a device shows the task",
+  deferred: "Held back",
   held_quiet_hours: "Held back for the quiet hours",
   digested: "Part of the summary after the quiet hours",
   retracted: "Taken back: somebody answered",
   not_needed: "Not needed any more",
-  reminder: "A reminder",
+  reminder: "Sent again as a reminder",
   muted: "Not sent: you muted it",
   cooled_down: "Not sent: the same notice went out shortly before",
   no_token: "Not sent: you have no device",
@@ -31,7 +31,10 @@ const DECISIONS: Record<string, string> = {
 };
 
 const REASONS: Record<string, string> = {
-  presence: "a device showed the task",
+  presence: "a device shows the task",
+  answer_grace: "you have just answered on this task",
+  snoozed: "you have snoozed the question",
+  quiet_hours: "your quiet hours",
   cooldown: "shortly after another one",
   answered: "the question was answered",
   seen: "you have seen it",
@@ -48,6 +51,7 @@ export type Tone = "good" | "waiting" | "bad" | "neutral";
 
 const TONES: Record<string, Tone> = {
   sent: "good",
+  reminder: "good",
   delivered: "good",
   pending: "waiting",
   retrying: "waiting",
@@ -65,8 +69,8 @@ export interface Step {
 }
 
 /** What happened to a push, in order. */
-export function stepsOf(row: Decision): Step[] {
-  if (row.history?.length) {
+export function stepsOf(row: Notification): Step[] {
+  if (row.history.length) {
     return row.history.map(({ decision, reason, at }) => ({
       text: reason ? `${decisionText(decision)} (${reasonText(reason)})` : decisionText(decision),
       at,
@@ -76,7 +80,5 @@ export function stepsOf(row: Decision): Step[] {
   if (row.sent_at) steps.push({ text: "Taken by the push service", at: row.sent_at });
   if (row.settled_at && row.settled_at !== row.created_at)
     steps.push({ text: "Settled", at: row.settled_at });
-  const due = row.due_at ?? row.next_attempt_at;
-  if (due) steps.push({ text: row.attempts ? "Next attempt" : "Due", at: due });
   return steps;
 }

@@ -1,8 +1,6 @@
 /**
- * This browser as a device: with web push where it is allowed, else known to presence only.
- *
- * Presence needs a device. A browser without permission registers a token that no push service knows; the service
- * refuses such a token for pushes, and presence works all the same.
+ * This browser as a device. Presence and pushes belong to a device, and the service knows a browser by its push
+ * subscription, so one that gets no pushes sends no presence either.
  */
 import { fetchVapidKey, registerDevice, unregisterDevice } from "../../api/attention";
 import type { Device } from "../../api/types";

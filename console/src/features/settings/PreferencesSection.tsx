@@ -1,6 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { changePreferences, fetchPreferences, type Preferences, type QuietHours } from "../../api/attention";
+import { changePreferences, fetchPreferences } from "../../api/attention";
+import type { Preferences, QuietHours } from "../../api/types";
 import { Button, Check, Field, Input, Select } from "../../ui/controls";
 import { Failure, Loading, say, sayError } from "../../ui/feedback";
 import styles from "./settings.module.css";
@@ -11,6 +12,7 @@ const KINDS = [
   ["failed", "A run failed"],
   ["cancelled", "A run was cancelled"],
 ] as const;
+const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const TEXTS = [
   ["title", "The title of the task"],
   ["full", "The title and the question"],
@@ -47,34 +49,30 @@ export function PreferencesSection() {
           </Check>
         ))}
       </fieldset>
-      {now.push_text !== undefined && (
-        <div className={styles.narrow}>
-          <Field label="A push shows" hint="Apple, Google and Expo can read what a push to a phone shows.">
-            {(ids) => (
-              <Select
-                {...ids}
-                value={now.push_text}
-                onChange={(event) =>
-                  change.mutate({ push_text: event.target.value as NonNullable<Preferences["push_text"]> })
-                }
-              >
-                {TEXTS.map(([value, name]) => (
-                  <option key={value} value={value}>
-                    {name}
-                  </option>
-                ))}
-              </Select>
-            )}
-          </Field>
-        </div>
-      )}
-      {now.quiet_hours !== undefined && (
-        <QuietHoursForm
-          key={JSON.stringify(now.quiet_hours)}
-          now={now}
-          onSave={(changes) => change.mutate(changes)}
-        />
-      )}
+      <div className={styles.narrow}>
+        <Field label="A push shows" hint="Apple, Google and Expo can read what a push to a phone shows.">
+          {(ids) => (
+            <Select
+              {...ids}
+              value={now.push_text}
+              onChange={(event) =>
+                change.mutate({ push_text: event.target.value as Preferences["push_text"] })
+              }
+            >
+              {TEXTS.map(([value, name]) => (
+                <option key={value} value={value}>
+                  {name}
+                </option>
+              ))}
+            </Select>
+          )}
+        </Field>
+      </div>
+      <QuietHoursForm
+        key={JSON.stringify(now.quiet_hours)}
+        now={now}
+        onSave={(changes) => change.mutate(changes)}
+      />
     </section>
   );
 }
@@ -88,9 +86,9 @@ function QuietHoursForm({
 }) {
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const [hours, setHours] = useState<QuietHours>(
-    now.quiet_hours ?? { start: "22:00", end: "07:00", timezone: own },
+    now.quiet_hours ?? { start: "22:00", end: "07:00", timezone: own, days: DAYS },
   );
-  const [allowsHigh, setAllowsHigh] = useState(now.allow_during_quiet?.includes("high") ?? false);
+  const [allowsHigh, setAllowsHigh] = useState(now.allow_during_quiet.includes("high") ?? false);
   return (
     <form
       className={styles.box}
