@@ -5,19 +5,10 @@
 import { memo } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
+import { safeLink } from "../text/links";
 import styles from "./markdown.module.css";
 
 const PLUGINS = [remarkGfm];
-
-export function safeLink(url: string): string {
-  try {
-    const { protocol } = new URL(url);
-    return protocol === "https:" || protocol === "http:" || protocol === "mailto:" ? url : "";
-  } catch {
-    // Relative: it would lead into the console itself.
-    return "";
-  }
-}
 
 const COMPONENTS: Components = {
   a: ({ href, children }) =>

@@ -2,9 +2,9 @@
 import { CircleHelp, ExternalLink, TriangleAlert } from "lucide-react";
 import { useId, useState } from "react";
 import type { RunRef } from "../../api/commands";
+import { safeLink } from "../../text/links";
 import { classes } from "../../ui/classes";
 import { Button, Input } from "../../ui/controls";
-import { safeLink } from "../../ui/markdown";
 import { clockTime } from "../../ui/time";
 import { useKeys } from "../common/keys";
 import { isAllowing, type Option, optionForKey, type Question } from "./question";

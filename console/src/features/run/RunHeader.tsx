@@ -2,9 +2,9 @@
 import { Archive, ArrowLeft, BellOff, ExternalLink, GitBranch, RotateCcw, Square } from "lucide-react";
 import { Link, useLocation } from "wouter";
 import type { Run, Task } from "../../api/types";
+import { safeLink } from "../../text/links";
 import type { Usage } from "../../transcript/items";
 import { Button, IconButton, Select } from "../../ui/controls";
-import { safeLink } from "../../ui/markdown";
 import { StateBadge } from "../../ui/status";
 import { Age, durationText, wholeTime } from "../../ui/time";
 import { useProject } from "../common/project";
