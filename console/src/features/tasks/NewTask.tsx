@@ -1,8 +1,9 @@
 /** Creates a task, and its first run unless it is kept as a draft. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { createTask, fetchRepositories, type RunRequest, startRun } from "../../api/tasks";
+import type { Task } from "../../api/types";
 import { Button, Check, Field, Input, Select, TextArea } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { Failure } from "../../ui/feedback";
@@ -27,6 +28,7 @@ export function NewTask({ onClose }: { onClose: () => void }) {
   const [model, setModel] = useState("");
   const [isInteractive, setInteractive] = useState(true);
   const files = useAttachments(null);
+  const created = useRef<Task | null>(null);
   const repositories = useQuery({
     queryKey: ["repositories", project.id],
     queryFn: () => fetchRepositories(project.id),
@@ -35,7 +37,9 @@ export function NewTask({ onClose }: { onClose: () => void }) {
   const create = useMutation({
     mutationFn: async (starts: boolean) => {
       const body = { description, ...(repository ? { repository } : {}) };
-      const task = await createTask(project.id, body);
+      // A failed upload or start is tried again with the task that exists.
+      created.current ??= await createTask(project.id, body);
+      const task = created.current;
       if (!starts) return task;
       const ids = await files.uploadAll(`/api/projects/${project.id}/tasks/${task.id}/staged_artifacts`);
       const run: RunRequest = {
