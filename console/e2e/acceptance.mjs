@@ -207,7 +207,69 @@ async function streamSurvivesAnOutage(browser) {
   cable.close();
 }
 
-const SCENES = { everyPageIsAccessible, questionIsAnsweredByKeyboard, streamSurvivesAnOutage };
+/** Pushes as the service composes them, handed to the worker by the browser's own tools. */
+async function pushesAreShownAndReplaced(browser) {
+  const page = await openPage(browser, { permissions: ["notifications"] });
+  const tools = await page.context().newCDPSession(page);
+  const registered = new Promise((resolve) => {
+    tools.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
+      if (registrations.length) resolve(registrations[0].registrationId);
+    });
+  });
+  await tools.send("ServiceWorker.enable");
+  await page.goto(`${base}/projects/1/`);
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => null));
+  const registrationId = await registered;
+  const push = async (title, seq, more = {}) => {
+    const notification = { title, body: "", tag: "q:1", data: { taskId: "t", seq }, ...more };
+    const data = JSON.stringify({ web_push: 8030, notification, app_badge: 1 });
+    await tools.send("ServiceWorker.deliverPushMessage", {
+      origin: new URL(base).origin,
+      registrationId,
+      data,
+    });
+  };
+  const shown = () =>
+    page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.ready;
+      return (await registration.getNotifications()).map(({ title, actions }) => [title, actions.length]);
+    });
+  const until = async (title) => {
+    for (let round = 0; round < 50; round += 1) {
+      const titles = await shown();
+      if (titles.some(([one]) => one === title)) return titles;
+      await page.waitForTimeout(100);
+    }
+    return shown();
+  };
+  const actions = ["reject", "allow", "third"].map((action) => ({
+    action,
+    title: action,
+    navigate: `${base}/a/x`,
+  }));
+  await push("Deploy?", 5, { actions });
+  expect(JSON.stringify(await until("Deploy?")) === '[["Deploy?",2]]', "a push is shown with two actions");
+  await push("Answered by Ana", 6, { silent: true });
+  expect(
+    JSON.stringify(await until("Answered by Ana")) === '[["Answered by Ana",0]]',
+    "an answer replaces its question",
+  );
+  await push("Deploy?", 5);
+  await push("Another", 1, { tag: "q:2" });
+  await until("Another");
+  expect(
+    !(await shown()).some(([title]) => title === "Deploy?"),
+    "a late push does not replace what is newer",
+  );
+  await page.context().close();
+}
+
+const SCENES = {
+  pushesAreShownAndReplaced,
+  everyPageIsAccessible,
+  questionIsAnsweredByKeyboard,
+  streamSurvivesAnOutage,
+};
 const browser = await launch();
 try {
   const chosen = process.argv.slice(2);
