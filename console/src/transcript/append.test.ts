@@ -258,7 +258,7 @@ describe("the rest", () => {
   });
 });
 
-describe.each(["question", "hello", "failure"])("the recorded run %s", (name) => {
+describe.each(["question", "hello", "failure", "claude", "codex"])("the recorded run %s", (name) => {
   const values = recording(name);
 
   it("gives the same items in one batch and event by event", () => {

@@ -88,12 +88,13 @@ function diffOf(value: unknown): ToolDiff | null {
  * all of it each time, or pieces of a terminal in `_meta.terminal_output`.
  */
 function output(tool: ToolItem, update: Json, content: unknown[], meta: Json): string {
-  const piece = asText(asObject(meta.terminal_output).data);
+  const piece =
+    asText(asObject(meta.terminal_output).data) || asText(asObject(meta.terminal_output_delta).data);
   if (piece) return shorten(tool.output + piece);
   const text = content
     .map(asObject)
     .filter((block) => block.type === "content")
-    .map((block) => blockText(block.content))
+    .map((block) => unfenced(blockText(block.content)))
     .filter(Boolean)
     .join("\n");
   if (text) {
@@ -101,6 +102,11 @@ function output(tool: ToolItem, update: Json, content: unknown[], meta: Json): s
     return shorten(isWhole ? text : tool.output + text);
   }
   return tool.output || shorten(rawOutput(update.rawOutput));
+}
+
+/** Claude Code puts what a command printed into a block of code. */
+function unfenced(text: string): string {
+  return /^(`{3,})\w*\n([\s\S]*?)\n?\1\s*$/.exec(text)?.[2] ?? text;
 }
 
 /** Some agents give their output as text, some as an object of texts, some as characters by index. */
