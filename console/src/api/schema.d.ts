@@ -2983,7 +2983,7 @@ export interface components {
         };
         /**
          * PushText
-         * @description How much the text of a push says, the least first.
+         * @description The detail of the text of a push, the least first.
          * @enum {string}
          */
         PushText: "generic" | "title" | "full";
@@ -12907,6 +12907,15 @@ export interface operations {
                      *     data: {"id":"019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40","seq":42,"type":"question.opened","timestamp":"2026-03-01T09:30:00.123456Z","data":{"project_id":1,"task_id":"019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40","seq":3,"url":"/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/","run_id":"019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40","question_id":"019ca8a033337c3e9f620b5c1d2e3f40","kind":"permission","urgency":"normal"}}
                      */
                     "text/event-stream": string;
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
                 };
             };
             /** @description The key is missing, unknown or revoked. */

@@ -117,14 +117,11 @@ function Spent({ run, usage }: { run: Run; usage: Usage | null }) {
   const percent = usage?.size ? Math.round((usage.used / usage.size) * 100) : null;
   if (!spent && percent === null) return null;
   const cost = spent?.cost ?? usage?.cost ?? null;
-  return (
-    <span className={styles.fact}>
-      {spent &&
-        (spent.budget
-          ? `${compact.format(spent.tokens)} of ${compact.format(spent.budget)} tokens`
-          : `${compact.format(spent.tokens)} tokens`)}
-      {cost !== null && ` · $${cost.toFixed(2)}`}
-      {percent !== null && ` · context ${percent}%`}
-    </span>
-  );
+  const parts = [
+    spent &&
+      `${compact.format(spent.tokens)}${spent.budget ? ` of ${compact.format(spent.budget)}` : ""} tokens`,
+    cost !== null && `$${cost.toFixed(2)}`,
+    percent !== null && `context ${percent}%`,
+  ];
+  return <span className={styles.fact}>{parts.filter(Boolean).join(" · ")}</span>;
 }
