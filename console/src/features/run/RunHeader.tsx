@@ -1,5 +1,5 @@
 /** What the run is and where it stands, and what can be done with it as a whole. */
-import { Archive, ArrowLeft, BellOff, ExternalLink, GitBranch, RotateCcw, Square } from "lucide-react";
+import { Archive, ArrowLeft, Bell, BellOff, ExternalLink, GitBranch, RotateCcw, Square } from "lucide-react";
 import { Link, useLocation } from "wouter";
 import type { Run, Task } from "../../api/types";
 import { safeLink } from "../../text/links";
@@ -47,8 +47,11 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
               <span className={styles.word}>{run ? "Run again" : "Start"}</span>
             </Button>
           )}
-          <IconButton label="Mute the pushes of this task" onClick={actions.mute}>
-            <BellOff size={16} />
+          <IconButton
+            label={actions.isMuted ? "Get pushes about this task again" : "Mute the pushes of this task"}
+            onClick={actions.mute}
+          >
+            {actions.isMuted ? <BellOff size={16} /> : <Bell size={16} />}
           </IconButton>
           <IconButton label={task.archived ? "Take out of the archive" : "Archive"} onClick={actions.archive}>
             <Archive size={16} />

@@ -1,4 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { useLocation } from "wouter";
 import { request } from "../../api/client";
 import { cancelRun, type RunRequest, startRun, updateTask } from "../../api/tasks";
@@ -11,6 +12,8 @@ export interface RunActions {
   cancel: () => void;
   retry: () => void;
   archive: () => void;
+  /** The service does not say whether a task is muted, so this knows what was done here only. */
+  isMuted: boolean;
   mute: () => void;
   /** Start a run that goes on from the one on the page, with a message. */
   resume: (message: string, artifactIds: string[]) => void;
@@ -30,6 +33,7 @@ export function useRunActions(task: Task | undefined, run: Run | null): RunActio
   const { project, href } = useProject();
   const [, navigate] = useLocation();
   const queries = useQueryClient();
+  const [isMuted, setMuted] = useState(false);
   const id = task?.id ?? "";
   const refresh = () => {
     void queries.invalidateQueries({ queryKey: ["task", id] });
@@ -57,8 +61,12 @@ export function useRunActions(task: Task | undefined, run: Run | null): RunActio
     onError: sayError,
   });
   const mute = useMutation({
-    mutationFn: () => request<void>(`/api/projects/${project.id}/tasks/${id}/mute/`, { method: "PUT" }),
-    onSuccess: () => say("You get no pushes about this task."),
+    mutationFn: (isMuted: boolean) =>
+      request<void>(`/api/projects/${project.id}/tasks/${id}/mute/`, { method: isMuted ? "PUT" : "DELETE" }),
+    onSuccess: (_, isMuted) => {
+      setMuted(isMuted);
+      say(isMuted ? "You get no pushes about this task." : "You get pushes about this task again.");
+    },
     onError: sayError,
   });
   return {
@@ -66,7 +74,8 @@ export function useRunActions(task: Task | undefined, run: Run | null): RunActio
     cancel: () => cancel.mutate(),
     retry: () => start.mutate(optionsOf(run)),
     archive: () => archive.mutate(),
-    mute: () => mute.mutate(),
+    isMuted,
+    mute: () => mute.mutate(!isMuted),
     resume: (message, artifactIds) =>
       start.mutate({
         ...optionsOf(run),
